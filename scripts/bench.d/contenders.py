@@ -1,0 +1,107 @@
+"""Who is measured: for each its configuration, its command, and what a right answer looks like."""
+
+import string
+from dataclasses import dataclass
+from pathlib import Path
+
+from load import Client, LoadFailed
+
+ORIGINS = ("127.9.0.11:8080", "127.9.0.12:8080")
+BODY = "." * 91
+_HERE = Path(__file__).parent
+_ADMIN = "127.9.0.{}:9180"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One column. `cookie` is the tie's name; `sends_it` tells a browser that comes back from a new one."""
+
+    name: str
+    what: str
+    number: int
+    template: str | None = None
+    sticky: str = ""
+    cookie: str | None = None
+    sends_it: bool = False
+    logs: bool = True
+    only_with_all: bool = False
+
+    @property
+    def address(self):
+        return f"127.9.0.{20 + self.number}:8080"
+
+    def command(self, folder, target):
+        """Writes the configuration into `folder`; gives the arguments to start with."""
+        if self.template is None:
+            return [str(target / "release/bare_proxy"), self.address, *ORIGINS]
+        config = folder / self.template
+        config.write_text(fill(self.template, folder, self.address, self.number, self.sticky))
+        return {
+            "burdock.yaml": [str(target / "release/burdock"), "run", "-c", str(config)],
+            "haproxy.cfg": ["haproxy", "-db", "-f", str(config)],
+            "nginx.conf": ["nginx", "-p", str(folder), "-c", str(config)],
+            "envoy.yaml": [
+                *(str(target / "bench/envoy/envoy/_bin/envoy"), "-c", str(config)),
+                *("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"),
+            ],
+        }[self.template]
+
+    def fresh_cookie(self):
+        """What the client sends: a tie just made (an old one would be renewed), or None."""
+        if not self.sends_it:
+            return None
+        with Client(self.address) as client:
+            made = client.send(None).set_cookie(self.cookie)
+        if made is None:
+            raise LoadFailed(f"{self.name}: the first response carries no Set-Cookie named {self.cookie}")
+        return made
+
+    def prove(self, cookie):
+        """Raises LoadFailed unless the proxy does what its column says."""
+        with Client(self.address) as client:
+            seen = [client.send(cookie) for _ in range(20)]
+        servers = {response.body[:8] for response in seen}
+        written = self.cookie is not None and [r for r in seen if r.set_cookie(self.cookie)]
+        if not all(response.body.startswith(b"origin ") for response in seen):
+            raise LoadFailed(f"{self.name}: not the origins' answer: {seen[0].body!r}")
+        if self.sends_it and (len(servers) != 1 or written):
+            raise LoadFailed(f"{self.name}: a returning client is not kept: {len(servers)} servers, {len(written)} new cookies")
+        if self.cookie and not self.sends_it and len(written) != len(seen):
+            raise LoadFailed(f"{self.name}: {len(written)} of {len(seen)} new clients got a cookie")
+        if self.cookie is None and len(servers) != 2:
+            raise LoadFailed(f"{self.name}: requests reach {len(servers)} of 2 servers")
+
+
+CONTENDERS = (
+    Contender("bare", "bare Pingora: no log, metrics, timeouts or forwarded headers", 1, logs=False),
+    Contender("burdock-hit", "Burdock's defaults, a sealed cookie that holds", 2, "burdock.yaml", "sticky: cookie", "BURDOCK_shop", True),
+    Contender("burdock-new", "Burdock's defaults, no cookie: a pick and a Set-Cookie each", 3, "burdock.yaml", "sticky: cookie", "BURDOCK_shop"),
+    Contender("burdock-off", "Burdock's defaults, `sticky` removed", 4, "burdock.yaml"),
+    Contender("haproxy", "cookie SRV insert indirect nocache, a cookie that holds", 5, "haproxy.cfg", "", "SRV", True),
+    Contender("nginx", "plain proxy: Debian's nginx has no sticky", 6, "nginx.conf"),
+    Contender("envoy", "cookie stateful_session, a cookie that holds", 7, "envoy.yaml", "", "SESSION", True, only_with_all=True),
+)
+
+
+def chosen(only, with_all):
+    """The contenders to run; `burdock` stands for its three. Raises ValueError for an unknown name."""
+    wanted = [name for name in only.split(",") if name] if only else []
+    for name in wanted:
+        if not any(_matches(contender, name) for contender in CONTENDERS):
+            raise ValueError(f"no contender {name!r}; there are {', '.join(c.name for c in CONTENDERS)}, and burdock for its three")
+    if wanted:
+        return [c for c in CONTENDERS if any(_matches(c, name) for name in wanted)]
+    return [c for c in CONTENDERS if with_all or not c.only_with_all]
+
+
+def fill(template, folder, listen, number=0, sticky=""):
+    """A template of this folder with addresses and paths in place."""
+    values = {"dir": folder, "listen": listen, "admin": _ADMIN.format(20 + number), "sticky": sticky, "body": BODY}
+    for name, address in (("listen", listen), ("origin1", ORIGINS[0]), ("origin2", ORIGINS[1])):
+        host, port = address.rsplit(":", 1)
+        values |= {name: address, f"{name}_host": host, f"{name}_port": port}
+    return string.Template((_HERE / template).read_text()).substitute(values)
+
+
+def _matches(contender, name):
+    return contender.name == name or contender.name.startswith(f"{name}-")

@@ -1,0 +1,22 @@
+//! All that a configuration says of routes and upstreams: what a [`super::Balancer`] is made from.
+
+use crate::route::RouteSpec;
+use crate::sticky::identity::Source;
+use crate::sticky::spec::StickySpec;
+use crate::upstream::spec::UpstreamSpec;
+
+/// Routes and the pools that they lead to. Every route's upstream is among the pools.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Plan {
+    pub pools: Vec<PoolSpec>,
+    pub routes: Vec<RouteSpec>,
+}
+
+/// An upstream and what ties sessions to its servers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PoolSpec {
+    pub upstream: UpstreamSpec,
+    pub sticky: StickySpec,
+    /// What `balance: hash` hashes.
+    pub hash_key: Option<Source>,
+}

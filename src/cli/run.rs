@@ -1,0 +1,43 @@
+//! `burdock run`.
+
+use burdock::config::Config;
+use clap::Args;
+
+use super::{ConfigFile, Ended};
+use crate::proxy;
+
+/// Starts the balancer
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Take over the listening sockets of the running process (which then gets SIGQUIT)
+    #[arg(short, long)]
+    upgrade: bool,
+    /// Go to the background
+    #[arg(short, long)]
+    daemon: bool,
+    /// Only look whether the configuration is right, as `check` does
+    #[arg(short, long)]
+    test: bool,
+}
+
+pub fn run(args: &RunArgs) -> Ended {
+    let config: Config = match args.config.load() {
+        Ok(config) => config,
+        Err(ended) => return ended,
+    };
+    if args.test {
+        eprintln!("{}: the configuration is right", args.config.path().display());
+        return Ended::Well;
+    }
+    let start = if args.upgrade { proxy::Start::Successor } else { proxy::Start::Fresh };
+    let place = if args.daemon { proxy::Place::Background } else { proxy::Place::Foreground };
+    match proxy::run(config, start, place) {
+        Ok(()) => Ended::Well,
+        Err(error) => {
+            eprintln!("burdock: {error}");
+            Ended::Failed
+        }
+    }
+}

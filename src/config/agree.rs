@@ -1,0 +1,86 @@
+//! What upstreams say of each other: cookies that one browser would send to both, and servers that one token would name.
+
+use std::collections::HashMap;
+
+use super::errors::{Findings, Position};
+use super::route::Placed;
+use crate::balancer::spec::PoolSpec;
+use crate::http::set_cookie::Attributes;
+use crate::route::{HostPattern, PathPrefix, RouteSpec};
+use crate::sticky::spec::{CookieSpec, EntrySpec};
+use crate::sticky::token::ServerTag;
+
+/// A pool and where its parts were written.
+pub(super) struct PlacedPool {
+    pub(super) spec: PoolSpec,
+    pub(super) servers_at: Vec<Position>,
+    pub(super) entries_at: Vec<Position>,
+}
+
+pub(super) fn check(pools: &[PlacedPool], routes: &[Placed], findings: &mut Findings) {
+    check_tags(pools, findings);
+    for (nth, pool) in pools.iter().enumerate() {
+        for earlier in &pools[..nth] {
+            check_cookies(pool, earlier, routes, findings);
+        }
+    }
+}
+
+/// Two servers of one scope with one tag: a token of the one would be taken for the other's.
+fn check_tags(pools: &[PlacedPool], findings: &mut Findings) {
+    let mut first: HashMap<(&str, ServerTag), (usize, Position)> = HashMap::new();
+    for (nth, pool) in pools.iter().enumerate() {
+        let scope = &*pool.spec.sticky.scope.0;
+        for (server, &at) in pool.spec.upstream.servers.iter().zip(&pool.servers_at) {
+            let (owner, earlier) = *first.entry((scope, ServerTag::of(scope, &server.id))).or_insert((nth, at));
+            if owner != nth {
+                let message = format!("the server id {} is used twice in the sticky scope {scope}, first on line {}", server.id, earlier.line);
+                findings.fault_with_help(at, message, "upstreams that share a scope need different server ids");
+            }
+        }
+    }
+}
+
+/// Two cookies of one name and different scopes: a browser that has been to both upstreams would send either one's cookie, or
+/// replace the one by the other.
+fn check_cookies(pool: &PlacedPool, earlier: &PlacedPool, routes: &[Placed], findings: &mut Findings) {
+    if pool.spec.sticky.scope == earlier.spec.sticky.scope {
+        return;
+    }
+    for (cookie, at) in cookies(pool) {
+        for (other, other_at) in cookies(earlier).filter(|(other, _)| other.name == cookie.name) {
+            let met = routes_of(pool, routes).any(|mine| {
+                let meets = |theirs| reaches(&cookie.attributes, mine, theirs) || reaches(&other.attributes, theirs, mine);
+                routes_of(earlier, routes).any(meets)
+            });
+            if met {
+                let name = cookie.name.as_str();
+                let message = format!("the cookie {name} would also be sent to upstream {} (line {})", earlier.spec.upstream.name, other_at.line);
+                findings.fault_with_help(at, message, "give the two cookies different names, or their upstreams one sticky_scope");
+            }
+        }
+    }
+}
+
+fn cookies(pool: &PlacedPool) -> impl Iterator<Item = (&CookieSpec, Position)> {
+    pool.spec.sticky.entries.iter().zip(&pool.entries_at).map(|(EntrySpec::Cookie(cookie), &at)| (cookie, at))
+}
+
+fn routes_of<'r>(pool: &PlacedPool, routes: &'r [Placed]) -> impl Iterator<Item = &'r RouteSpec> {
+    let name = pool.spec.upstream.name.clone();
+    routes.iter().map(|route| &route.spec).filter(move |route| route.upstream == name)
+}
+
+/// Whether a cookie that was set on route `from` comes with requests on route `to` (RFC 6265bis, 5.8.3).
+fn reaches(cookie: &Attributes, from: &RouteSpec, to: &RouteSpec) -> bool {
+    let domain = cookie.domain.as_ref().map(|domain| HostPattern::parse(domain.as_str()));
+    let hosts = match domain {
+        Some(Ok(HostPattern::Exact(name))) => vec![HostPattern::Exact(name.clone()), HostPattern::Under(name)],
+        Some(Ok(HostPattern::Under(_)) | Err(_)) => Vec::new(),
+        None => from.hosts.clone(),
+    };
+    let any = hosts.is_empty() || to.hosts.is_empty();
+    let host = any || hosts.iter().any(|host| to.hosts.iter().any(|other| host.overlaps(other)));
+    // A path that no route's prefix could be is taken to reach everywhere.
+    host && PathPrefix::parse(cookie.path.as_str()).map_or(true, |path| path.overlaps(&to.prefix))
+}

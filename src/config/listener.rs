@@ -1,0 +1,119 @@
+//! Where clients come in: `listeners` and `admin`.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
+use super::choice::choice;
+use super::errors::{Findings, Position};
+use super::leaf::{OrNone, Positive};
+use super::names::ListenAddress;
+use super::read::{At, Leaf, ListOf, Mend};
+use super::record::{Shortened, record};
+use super::settings::{Admin, Listener};
+use super::tree::Node;
+use crate::http::forwarded::{Style, TrustedProxies};
+
+record! {
+    "a listener" => struct ListenerText {
+        /// IP address and port; 0.0.0.0 stands for every IPv4 address, [::] for every address.
+        address: At<ListenAddress>,
+        /// Addresses and networks whose X-Forwarded-*, Forwarded and X-Real-IP headers are believed; from everybody else
+        /// they are removed.
+        trusted_proxies: ListOf<IpNet> = "[]",
+        /// Which headers tell the servers where a request came from.
+        forwarded: Style = "x_forwarded",
+        /// From a request's first octet to the end of its header block; then 408.
+        header_timeout: Positive = "10s",
+        /// How long a client's connection without a request is kept.
+        keepalive_timeout: Positive = "60s",
+    }
+}
+
+choice! {
+    "forwarding headers" => Style {
+        /// X-Forwarded-For, -Proto, -Host.
+        x_forwarded => Self::XForwarded,
+        /// Forwarded (RFC 7239).
+        rfc7239 => Self::Rfc7239,
+        /// Either kind.
+        both => Self::Both,
+    }
+}
+
+record! {
+    "admin" => Admin {
+        /// Where metrics and health are served, or none. Whoever reaches it can read them.
+        address: OrNone<AdminAddress> = "127.0.0.1:9180",
+    }
+}
+
+/// Where the admin service listens.
+struct AdminAddress;
+
+impl Leaf for AdminAddress {
+    type Value = SocketAddr;
+    const EXPECTED: &'static str = "an address to listen on such as 127.0.0.1:9180, or none";
+
+    fn parse(text: &str) -> Result<Self::Value, Mend> {
+        if matches!(text, "off" | "no" | "false") {
+            return Err(Mend::by("write none"));
+        }
+        Ok(<ListenAddress as Leaf>::parse(text)?.address)
+    }
+
+    fn schema() -> serde_json::Value {
+        <ListenAddress as Leaf>::schema()
+    }
+}
+
+impl Shortened for ListenerText {
+    type Short = ListenAddress;
+
+    fn expand(short: &Node) -> Node {
+        Node::map("address", short.clone())
+    }
+}
+
+/// Descriptors that a process can hand to its successor (Pingora passes at most 32), and room for the addresses that go with
+/// them.
+const MOST: usize = 32;
+const LONGEST_JOINED: usize = 1_900;
+
+/// Checks the listeners against each other.
+pub(super) fn build(written: At<Vec<ListenerText>>, admin: &Admin, findings: &mut Findings) -> Vec<Listener> {
+    let At { at, value: written } = written;
+    if written.len() > MOST {
+        let message = format!("found {} listeners, expected at most {MOST}", written.len());
+        findings.fault_with_help(at, message, "more cannot be handed over to a successor process in an upgrade");
+    }
+    let joined: usize = written.iter().map(|listener| listener.address.value.text.len() + 1).sum();
+    if joined > LONGEST_JOINED {
+        let message = format!("the listeners' addresses have {joined} octets in all, expected at most {LONGEST_JOINED}");
+        findings.fault_with_help(at, message, "more cannot be handed over to a successor process in an upgrade");
+    }
+    let mut taken: HashMap<SocketAddr, Position> = HashMap::new();
+    for ListenerText { address: At { at, value }, .. } in &written {
+        if let Some(first) = taken.get(&value.address) {
+            findings.fault(*at, format!("{} is listened on twice, first on line {}", value.address, first.line));
+        } else if admin.address == Some(value.address) {
+            findings.fault(*at, format!("{} is the admin address too", value.address));
+        }
+        taken.entry(value.address).or_insert(*at);
+    }
+    written.into_iter().map(Listener::from).collect()
+}
+
+impl From<ListenerText> for Listener {
+    fn from(written: ListenerText) -> Self {
+        Self {
+            text: written.address.value.text,
+            address: written.address.value.address,
+            trusted_proxies: TrustedProxies::new(written.trusted_proxies),
+            forwarded: written.forwarded,
+            header_timeout: written.header_timeout,
+            keepalive_timeout: written.keepalive_timeout,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Scalars of Burdock's own: names, addresses, hosts, headers and sources. Most of them are the domain's parsing with its
+//! error as the help.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ::http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use serde_json::json;
+
+use super::errors::nearest;
+use super::read::{Leaf, Mend};
+use crate::http::cookie::CookieName;
+use crate::http::set_cookie::{CookieDomain, CookiePath};
+use crate::route::{HostPattern, PathPrefix};
+use crate::sticky::identity::Source;
+use crate::upstream::balance::LoadFactor;
+use crate::upstream::spec::{Address, Weight};
+use crate::upstream::{ServerId, UpstreamName};
+
+/// Gives a domain type its place in the configuration: how it is called, how it is parsed, its JSON Schema.
+macro_rules! leaf {
+    ($($name:ty: $expected:literal, $kind:ident, $parse:expr, $schema:tt;)*) => {$(
+        impl Leaf for $name {
+            type Value = Self;
+            const EXPECTED: &'static str = $expected;
+            const KIND: $crate::config::read::Kind = $crate::config::read::Kind::$kind;
+
+            fn parse(text: &str) -> Result<Self, Mend> {
+                $parse(text)
+            }
+
+            fn schema() -> serde_json::Value {
+                json!($schema)
+            }
+        }
+    )*};
+}
+
+leaf! {
+    UpstreamName: "a name of at most 64 letters, digits, '_', '-' and '.'", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"};
+    ServerId: "a server's id", Text,
+        |text| Ok(Self::parse(text)?), {"type": ["string", "integer"], "pattern": "^[^\\s\",;\\\\]{1,128}$"};
+    Weight: "a weight", Bare,
+        weight, {"type": "integer", "minimum": 0, "maximum": 256};
+    LoadFactor: "a load factor such as 1.25", Bare,
+        load_factor, {"type": "number", "exclusiveMinimum": 1, "maximum": 100};
+    Address: "a server's address such as 10.0.0.10:8080, [fd00::10]:8080 or unix:/run/app.sock", Text,
+        server_address, {"type": "string", "examples": ["10.0.0.10:8080", "[fd00::10]:8080", "unix:/run/app.sock"]};
+    IpNet: "an address or a network such as 10.0.0.0/8", Text,
+        network, {"type": "string", "examples": ["10.0.0.0/8", "192.0.2.7", "fd00::/8"]};
+    HostPattern: "a host such as shop.example.com or \"*.example.com\"", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string", "examples": ["shop.example.com", "*.example.com"]};
+    PathPrefix: "a path prefix such as /app", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^/[^?#%\\s]*$"};
+    CookieName: "a cookie's name", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"};
+    CookiePath: "a cookie's path such as /", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^/"};
+    CookieDomain: "a cookie's domain such as example.com", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string"};
+    HeaderName: "a header's name", Text,
+        |text: &str| Ok(Self::from_bytes(text.as_bytes())?), {"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"};
+    HeaderValue: "a header's value", Text,
+        |text: &str| Ok(Self::from_str(text)?), {"type": "string"};
+    Source: "a source: client_ip, cookie:NAME, header:NAME or query:NAME", Text,
+        source, {"type": "string", "pattern": "^(client_ip|(cookie|header|query):.+)$"};
+}
+
+/// A place to listen: an address and a port that can be bound as they are, and the text that names the open socket to a
+/// successor process.
+#[derive(Clone, Debug)]
+pub(super) struct ListenAddress {
+    pub(super) text: String,
+    pub(super) address: SocketAddr,
+}
+
+leaf! {
+    ListenAddress: "an address to listen on such as 0.0.0.0:8080 or [::]:8080", Text,
+        listen_address, {"type": "string", "examples": ["0.0.0.0:8080", "[::]:8080", "127.0.0.1:8080"]};
+}
+
+fn listen_address(text: &str) -> Result<ListenAddress, Mend> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => Err(Mend::by("a port from 1 to 65535")),
+        Ok(address) => Ok(ListenAddress { text: text.to_owned(), address }),
+        Err(_) => Err(listen_mend(text)),
+    }
+}
+
+fn listen_mend(text: &str) -> Mend {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Mend::by(format!("with its port: {}", SocketAddr::new(ip, 8080)));
+    }
+    match text.rsplit_once(':') {
+        Some(("" | "*", port)) => Mend::by(format!("write 0.0.0.0:{port} for every IPv4 address, [::]:{port} for every address")),
+        Some((_, port)) if port.parse::<u16>().is_err() => Mend::by("a port from 1 to 65535"),
+        Some(_) => Mend::by("an address, not a name: localhost is 127.0.0.1"),
+        None if text.parse::<u16>().is_ok() => {
+            Mend::by(format!("write 0.0.0.0:{text} for every IPv4 address, [::]:{text} for every address"))
+        }
+        None => Mend::unknown(),
+    }
+}
+
+/// Longest path of a Unix socket (`sun_path` with its closing zero).
+const LONGEST_SOCKET_PATH: usize = 107;
+
+fn server_address(text: &str) -> Result<Address, Mend> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path {
+            _ if !path.starts_with('/') => Err(Mend::by("a socket's path is absolute: unix:/run/app.sock")),
+            _ if path.len() > LONGEST_SOCKET_PATH => Err(Mend::by("a socket's path has at most 107 octets")),
+            _ if path.contains('\0') => Err(Mend::unknown()),
+            _ => Ok(Address::Unix(path.into())),
+        };
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => Err(Mend::by("a port from 1 to 65535")),
+        Ok(address) if address.ip().is_unspecified() => Err(Mend::by("an address to connect to: this one only listens")),
+        Ok(address) => Ok(Address::Inet(address)),
+        Err(_) => Err(server_mend(text)),
+    }
+}
+
+fn server_mend(text: &str) -> Mend {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Mend::by(format!("with its port: {}", SocketAddr::new(ip, 8080)));
+    }
+    if text.contains("://") {
+        return Mend::by("without scheme and path");
+    }
+    let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
+    match name.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => Mend::by("an IPv6 address stands in brackets: [fd00::10]:8080"),
+        Ok(IpAddr::V4(_)) => Mend::by("a port from 1 to 65535"),
+        Err(_) if name.contains(|c: char| c.is_ascii_alphabetic()) => Mend::by("names are not resolved yet: write an address"),
+        Err(_) => Mend::unknown(),
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, Mend> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.into());
+    }
+    let net: IpNet = text.parse().map_err(|_| Mend::unknown())?;
+    if net.trunc() == net { Ok(net) } else { Err(Mend::by(format!("bits are set outside of the mask: {}", net.trunc()))) }
+}
+
+fn weight(text: &str) -> Result<Weight, Mend> {
+    let number: u16 = text.parse().map_err(|_| crate::upstream::spec::InvalidWeight)?;
+    Ok(Weight::new(number)?)
+}
+
+fn load_factor(text: &str) -> Result<LoadFactor, Mend> {
+    let number: f64 = text.parse().map_err(|_| crate::upstream::balance::InvalidLoadFactor)?;
+    Ok(LoadFactor::new(number)?)
+}
+
+fn source(text: &str) -> Result<Source, Mend> {
+    const KINDS: [&str; 3] = ["cookie", "header", "query"];
+    match text.split_once(':') {
+        None if text == "client_ip" => Ok(Source::ClientIp),
+        Some(("cookie", name)) => Ok(Source::Cookie(CookieName::parse(name)?)),
+        Some(("header", name)) => Ok(Source::Header(HeaderName::from_bytes(name.as_bytes())?)),
+        Some(("query", name)) => query(name),
+        Some((kind, name)) => Err(nearest(kind, KINDS).map_or_else(Mend::unknown, |kind| Mend::by(format!("did you mean {kind}:{name}?")))),
+        None if KINDS.contains(&text) => Err(Mend::by(format!("write {text}:NAME"))),
+        None => Err(nearest(text, ["client_ip"]).map_or_else(Mend::unknown, |near| Mend::by(format!("did you mean {near}?")))),
+    }
+}
+
+fn query(name: &str) -> Result<Source, Mend> {
+    let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '&' | '=' | '#' | '?');
+    if name.is_empty() || name.contains(odd) {
+        return Err(Mend::by("a parameter's name as it stands in the query, without & = # ?"));
+    }
+    Ok(Source::Query(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_an_address_or_a_socket() {
+        for right in ["10.0.0.10:8080", "[fd00::10]:8080", "unix:/run/app.sock"] {
+            assert_eq!(server_address(right).unwrap().to_string(), right);
+        }
+        for wrong in ["", "10.0.0.10", "fd00::10:8080", "app:8080", "http://10.0.0.10:8080", "10.0.0.10:0", "0.0.0.0:80", "unix:run"] {
+            assert!(server_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_an_address_or_a_network() {
+        assert_eq!(network("192.0.2.7").unwrap().to_string(), "192.0.2.7/32");
+        assert_eq!(network("fd00::/8").unwrap().to_string(), "fd00::/8");
+        assert!(network("10.0.0.1/8").is_err());
+        assert!(network("proxies").is_err());
+    }
+
+    #[test]
+    fn a_source_has_a_kind_and_most_have_a_name() {
+        assert_eq!(source("client_ip").unwrap(), Source::ClientIp);
+        assert_eq!(source("query:sid").unwrap(), Source::Query("sid".to_owned()));
+        for wrong in ["clientip", "cookie", "cokie:a", "header:a b", "query:a&b", "query:", ""] {
+            assert!(source(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What concerns the process as a whole: `process`, `access_log` and `keys`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::choice::choice;
+use super::errors::Findings;
+use super::leaf::{AbsolutePath, Bool, Int, OrAuto, Size, Span};
+use super::read::{Leaf, Mend, Read};
+use super::record::record;
+use super::settings::{AccessLog, KeySource, LogFormat, LogTarget, Process, Shutdown};
+use super::tree::{Node, Value};
+
+record! {
+    "process" => Process {
+        /// Threads that serve requests; auto is one for each core.
+        threads: OrAuto<Int<NonZeroUsize, 1, 1024>> = "auto",
+        /// Whether an idle thread takes over work of a busy one.
+        work_stealing: Bool = "true",
+        /// Folder of what outlives the process: the key that is made where none is configured.
+        state_dir: AbsolutePath = "/var/lib/burdock",
+        /// Folder of the pid file and of the socket by which a successor takes over; for Burdock's user alone (0700).
+        runtime_dir: AbsolutePath = "/run/burdock",
+        /// How the process leaves on SIGTERM.
+        shutdown: Shutdown = "{}",
+        /// Octets of the read buffer of each client connection.
+        connection_buffer: Size<usize, 1_024, 1_048_576> = "4KiB",
+        /// Idle connections to servers that each thread keeps.
+        upstream_pool: Int<usize, 1, 65_535> = "128",
+    }
+}
+
+record! {
+    "shutdown" => Shutdown {
+        /// How long requests are still accepted while /readyz already says no.
+        lame_duck: Span = "5s",
+        /// How long requests in flight may take after that.
+        grace: Span = "60s",
+    }
+}
+
+record! {
+    "access_log" => AccessLog {
+        /// stdout, off, or the path of a file, which is opened anew on SIGUSR1.
+        to: LogTarget = "stdout",
+        /// How a line is written.
+        format: LogFormat = "text",
+    }
+}
+
+choice! {
+    "a log format" => LogFormat {
+        /// For people.
+        text => Self::Text,
+        /// One object per line.
+        json => Self::Json,
+    }
+}
+
+impl Leaf for LogTarget {
+    type Value = Self;
+    const EXPECTED: &'static str = "stdout, off or an absolute path";
+
+    fn parse(text: &str) -> Result<Self, Mend> {
+        match text {
+            "stdout" => Ok(Self::Stdout),
+            "off" => Ok(Self::Off),
+            "none" | "false" | "no" => Err(Mend::by("write off")),
+            path => AbsolutePath::parse(path).map(Self::File).map_err(|_| Mend::unknown()),
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"anyOf": [{"enum": ["stdout", "off"]}, <AbsolutePath as Leaf>::schema()]})
+    }
+}
+
+/// A place where a key is found; a key itself is refused and not shown.
+pub(super) struct Key;
+
+choice! {
+    "a place where a key is found" => KeySource {
+        /// A file that holds the key, as `burdock keys new` writes it.
+        file(KeyFile) => Self::File,
+        /// An environment variable that holds the key.
+        env(KeyVariable) => Self::Env,
+    }
+}
+
+impl Read for Key {
+    type Value = KeySource;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<KeySource> {
+        if matches!(node.value, Value::Scalar(..)) {
+            let message = "found a text, expected a place where a key is found: {file: …} or {env: …}";
+            findings.fault_with_help(node.at, message, "secrets come from files or the environment, never from the configuration");
+            return None;
+        }
+        KeySource::read(node, findings)
+    }
+
+    fn schema() -> serde_json::Value {
+        <KeySource as Read>::schema()
+    }
+}
+
+struct KeyFile;
+
+impl Leaf for KeyFile {
+    type Value = PathBuf;
+    const EXPECTED: &'static str = AbsolutePath::EXPECTED;
+
+    fn parse(text: &str) -> Result<PathBuf, Mend> {
+        AbsolutePath::parse(text)
+    }
+
+    fn schema() -> serde_json::Value {
+        <AbsolutePath as Leaf>::schema()
+    }
+
+    fn shown(_: &str) -> String {
+        "something else".to_owned()
+    }
+}
+
+struct KeyVariable;
+
+impl Leaf for KeyVariable {
+    type Value = String;
+    const EXPECTED: &'static str = "the name of an environment variable such as BURDOCK_KEY";
+
+    fn parse(text: &str) -> Result<String, Mend> {
+        let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let name = begins && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if name { Ok(text.to_owned()) } else { Err(Mend::by("letters, digits and '_', without $")) }
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"})
+    }
+
+    fn shown(_: &str) -> String {
+        "something else".to_owned()
+    }
+}

@@ -1,0 +1,150 @@
+//! `routes`: which requests go to which upstream.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::errors::{Findings, Position, any_of, nearest};
+use super::read::{At, Leaf, ListOf, Mend};
+use super::record::record;
+use super::tree::quoted;
+use crate::route::{HostPattern, PathPrefix, RouteSpec};
+use crate::upstream::UpstreamName;
+
+record! {
+    "a route" => struct RouteText {
+        /// What logs and metrics call it; made from hosts and prefix, unless given.
+        name: Option<At<RouteName>>,
+        /// Which requests it takes: all, unless given. The best match wins: exact host, longest wildcard, any host; then the
+        /// longest prefix.
+        r#match: At<MatchText> = "{}",
+        /// Where they go.
+        upstream: At<UpstreamName>,
+    }
+}
+
+record! {
+    "match" => struct MatchText {
+        /// Names and wildcards such as "*.example.com", without port. None: every host.
+        hosts: ListOf<At<HostPattern>> = "[]",
+        /// The start of the path, matched on segment boundaries: /app takes /app and /app/x, not /apple.
+        path_prefix: PathPrefix = "/",
+    }
+}
+
+/// A name for logs and metrics.
+struct RouteName;
+
+impl Leaf for RouteName {
+    type Value = String;
+    const EXPECTED: &'static str = "a route's name";
+
+    fn parse(text: &str) -> Result<String, Mend> {
+        let allowed = text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+        if allowed && (1..=128).contains(&text.len()) {
+            Ok(text.to_owned())
+        } else {
+            Err(Mend::by("1 to 128 visible ASCII characters without quotes and backslashes"))
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "pattern": "^[!#-\\[\\]-~]{1,128}$"})
+    }
+}
+
+/// A route, and where it and its upstream were named.
+pub(super) struct Placed {
+    pub(super) at: Position,
+    pub(super) spec: RouteSpec,
+}
+
+/// The routes as written; where none are, the one that takes everything to the only upstream.
+pub(super) fn build(
+    written: Option<At<Vec<RouteText>>>,
+    upstreams: &[At<UpstreamName>],
+    root: Position,
+    findings: &mut Findings,
+) -> Vec<Placed> {
+    let Some(At { value: written, .. }) = written else {
+        return catch_all(upstreams, root, findings).into_iter().collect();
+    };
+    let routes: Vec<Placed> = written.into_iter().map(|route| placed(route, upstreams, findings)).collect();
+    check_names(&routes, findings);
+    check_matches(&routes, findings);
+    for unreached in upstreams.iter().filter(|name| !routes.iter().any(|route| route.spec.upstream == name.value)) {
+        findings.warning(unreached.at, format!("no route leads to upstream {}", unreached.value));
+    }
+    routes
+}
+
+fn catch_all(upstreams: &[At<UpstreamName>], root: Position, findings: &mut Findings) -> Option<Placed> {
+    match upstreams {
+        [] => None,
+        [only] => {
+            let name = Arc::from(only.value.as_str());
+            let prefix = PathPrefix::parse("/").ok()?;
+            let spec = RouteSpec { name, hosts: Vec::new(), prefix, upstream: only.value.clone() };
+            Some(Placed { at: only.at, spec })
+        }
+        several => {
+            let message = format!("there are {} upstreams and no routes", several.len());
+            findings.fault_with_help(root, message, "routes may be left out only where there is one upstream");
+            None
+        }
+    }
+}
+
+fn placed(written: RouteText, upstreams: &[At<UpstreamName>], findings: &mut Findings) -> Placed {
+    let At { at, value: upstream } = written.upstream;
+    if !upstreams.iter().any(|known| known.value == upstream) {
+        unknown_upstream(at, &upstream, upstreams, findings);
+    }
+    let hosts: Vec<HostPattern> = written.r#match.value.hosts.into_iter().map(|host| host.value).collect();
+    let prefix = written.r#match.value.path_prefix;
+    let name = written.name.map_or_else(|| default_name(&hosts, &prefix), |name| name.value);
+    Placed { at, spec: RouteSpec { name: name.into(), hosts, prefix, upstream } }
+}
+
+fn unknown_upstream(at: Position, name: &UpstreamName, known: &[At<UpstreamName>], findings: &mut Findings) {
+    let message = format!("there is no upstream {}", quoted(name.as_str()));
+    let near = nearest(name.as_str(), known.iter().map(|known| known.value.as_str()));
+    let near = near.and_then(|near| known.iter().find(|known| known.value.as_str() == near));
+    findings.fault_with_help(at, message, match near {
+        Some(near) => format!("did you mean {} (line {})?", near.value, near.at.line),
+        None => format!("the upstreams are {}", any_of(known.iter().map(|known| known.value.as_str())).replace(" or ", " and ")),
+    });
+}
+
+/// `shop.example.com,www.example.com/app`, with `*` for any host.
+fn default_name(hosts: &[HostPattern], prefix: &PathPrefix) -> String {
+    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    let hosts = if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") };
+    format!("{hosts}{}", prefix.as_str())
+}
+
+fn check_names(routes: &[Placed], findings: &mut Findings) {
+    let mut first: HashMap<&str, Position> = HashMap::new();
+    for Placed { at, spec } in routes {
+        if let Some(first) = first.get(&*spec.name) {
+            findings.fault(*at, format!("two routes are called {}, the first is on line {}", quoted(&spec.name), first.line));
+        }
+        first.entry(&spec.name).or_insert(*at);
+    }
+}
+
+fn check_matches(routes: &[Placed], findings: &mut Findings) {
+    let mut first: HashMap<(Option<&HostPattern>, &PathPrefix), Position> = HashMap::new();
+    for Placed { at, spec } in routes {
+        let any = spec.hosts.is_empty().then_some(None);
+        for host in spec.hosts.iter().map(Some).chain(any) {
+            if let Some(first) = first.get(&(host, &spec.prefix)) {
+                let host = host.map_or_else(|| "any host".to_owned(), ToString::to_string);
+                let message = format!("{host} with {} is matched twice, first on line {}", spec.prefix.as_str(), first.line);
+                findings.fault(*at, message);
+            }
+            first.entry((host, &spec.prefix)).or_insert(*at);
+        }
+    }
+}

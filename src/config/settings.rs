@@ -1,0 +1,97 @@
+//! What the configuration says of the process itself: listeners, admin address, logs, keys, folders. Values only; the shell
+//! acts on them.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::errors::Warning;
+use crate::balancer::spec::Plan;
+use crate::http::forwarded::{Style, TrustedProxies};
+
+/// A whole configuration: every value in it is valid, and everything that one value says of another holds.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listeners: Vec<Listener>,
+    pub admin: Admin,
+    pub process: Process,
+    pub access_log: AccessLog,
+    /// The first seals. Empty: one is made and kept in the state folder.
+    pub keys: Vec<KeySource>,
+    pub plan: Plan,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// An address that clients come to.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// As written, because a successor process finds the open socket under this text (PINGORA trap: `0.0.0.0:80` and `*:80`
+    /// are two sockets to it).
+    pub text: String,
+    pub address: SocketAddr,
+    pub trusted_proxies: TrustedProxies,
+    pub forwarded: Style,
+    /// From a request's first octet to the end of its header block; then 408.
+    pub header_timeout: Duration,
+    /// How long a connection without a request is kept.
+    pub keepalive_timeout: Duration,
+}
+
+/// Where metrics and health are served.
+#[derive(Clone, Debug, Default)]
+pub struct Admin {
+    pub address: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Per service; None: as many as there are cores.
+    pub threads: Option<NonZeroUsize>,
+    pub work_stealing: bool,
+    pub state_dir: PathBuf,
+    pub runtime_dir: PathBuf,
+    pub shutdown: Shutdown,
+    /// Octets of the read buffer of a client connection.
+    pub connection_buffer: usize,
+    /// Idle connections to servers that each thread keeps.
+    pub upstream_pool: usize,
+}
+
+/// How the process leaves on SIGTERM.
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    /// How long it goes on accepting while `/readyz` already says no.
+    pub lame_duck: Duration,
+    /// How long requests in flight may take after that.
+    pub grace: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct AccessLog {
+    pub to: LogTarget,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LogTarget {
+    Stdout,
+    /// Appended to; opened anew on SIGUSR1.
+    File(PathBuf),
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Where a key's text is found. Keys never stand in the configuration itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum KeySource {
+    File(PathBuf),
+    Env(String),
+}

@@ -1,0 +1,46 @@
+//! Who the client is behind other proxies, and what the server is told of it.
+//!
+//! A header is only as good as the peer that sent it. From a peer outside the trusted proxies everything that speaks of
+//! earlier hops is a claim of the client's and goes; from a trusted one it is kept and continued.
+
+mod outgoing;
+mod trust;
+
+pub use outgoing::{Edits, Hop, Style, outgoing, trailers_to_drop};
+pub use trust::{TrustedProxies, client_address, scheme};
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use ::http::{HeaderName, HeaderValue};
+
+pub static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// The other end of a client connection. Made once per connection, so that its address is turned into text once.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    address: IpAddr,
+    text: HeaderValue,
+}
+
+impl Peer {
+    /// An IPv4 address mapped into IPv6 is taken as IPv4.
+    pub fn new(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self { address, text: text_of(address) }
+    }
+
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+/// An address as a header's value. Addresses are ASCII, so the other arm is never taken.
+fn text_of(address: IpAddr) -> HeaderValue {
+    let mut text = String::with_capacity(15);
+    let _ = write!(text, "{address}");
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}

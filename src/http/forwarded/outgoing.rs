@@ -1,0 +1,287 @@
+//! The headers that tell the server of the hop before this one.
+
+use std::net::IpAddr;
+
+use ::http::header::{FORWARDED, HOST};
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
+
+use super::{Peer, TrustedProxies, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REAL_IP, text_of};
+use crate::http::Scheme;
+use crate::http::hygiene::Names;
+
+/// In which headers the server is told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Style {
+    /// X-Forwarded-For, -Proto, -Host and X-Real-IP.
+    #[default]
+    XForwarded,
+    /// Forwarded, by RFC 7239.
+    Rfc7239,
+    Both,
+}
+
+/// How a request reached this balancer.
+#[derive(Clone, Copy, Debug)]
+pub struct Hop<'a> {
+    pub peer: &'a Peer,
+    /// As [`client_address`](super::client_address) found it.
+    pub client: IpAddr,
+    /// How the peer reached the listener.
+    pub scheme: Scheme,
+    /// As the client wrote it.
+    pub host: &'a str,
+    pub headers: &'a HeaderMap,
+}
+
+/// What to do with a request's headers: remove, then set, each in place of all lines of its name.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Edits {
+    pub remove: Names,
+    pub set: SmallVec<[(HeaderName, HeaderValue); 4]>,
+}
+
+/// From an untrusted peer all `X-Forwarded-*`, `Forwarded`, `X-Real-IP` and `Burdock-*` go before ours are written. From a
+/// trusted one they stay: its X-Forwarded-For and Forwarded are continued, its X-Forwarded-Proto and -Host are kept, and
+/// X-Real-IP becomes the client that its chain gives. Names with `_` in place of `-` go in any case, as many servers take the
+/// two for the same.
+pub fn outgoing(hop: &Hop<'_>, trusted: &TrustedProxies, style: Style) -> Edits {
+    let mut edits = Edits::default();
+    let trusted = trusted.trusts(hop.peer.address);
+    for name in hop.headers.keys() {
+        if speaks_of_hops(name.as_str()) && (!trusted || name.as_str().contains('_')) {
+            edits.remove.push(name.clone());
+        }
+    }
+    let earlier = if trusted { Earlier::Kept(hop.headers) } else { Earlier::Gone };
+    if style != Style::Rfc7239 {
+        add_x_forwarded(&mut edits, hop, earlier);
+    }
+    if style != Style::XForwarded {
+        let element = forwarded_element(hop);
+        edits.set.extend(earlier.continued(&FORWARDED, &element).map(|line| (FORWARDED, line)));
+    }
+    edits
+}
+
+/// Trailers that must not reach the server. Nothing that speaks of hops belongs into a trailer (RFC 9110 6.5.1), and proxies
+/// seldom look there, so it goes whoever the peer is.
+pub fn trailers_to_drop(trailers: &HeaderMap) -> Names {
+    trailers.keys().filter(|name| speaks_of_hops(name.as_str())).cloned().collect()
+}
+
+/// Looks at one or two bytes of nearly every name.
+fn speaks_of_hops(name: &str) -> bool {
+    match name.as_bytes() {
+        [b'x', b'-' | b'_', rest @ ..] => {
+            starts_with(rest, b"forwarded") || (starts_with(rest, b"real-ip") && rest.len() == 7)
+        }
+        [b'f', ..] => name == "forwarded",
+        [b'b', rest @ ..] => starts_with(rest, b"urdock-"),
+        _ => false,
+    }
+}
+
+/// Takes `_` for `-`.
+fn starts_with(name: &[u8], start: &[u8]) -> bool {
+    let same = |(&found, &wanted): (&u8, &u8)| found == wanted || (wanted == b'-' && found == b'_');
+    name.len() >= start.len() && name.iter().zip(start).all(same)
+}
+
+/// The headers of earlier hops.
+#[derive(Clone, Copy)]
+enum Earlier<'a> {
+    Kept(&'a HeaderMap),
+    Gone,
+}
+
+impl Earlier<'_> {
+    fn has(self, name: &HeaderName) -> bool {
+        match self {
+            Self::Kept(headers) => headers.contains_key(name),
+            Self::Gone => false,
+        }
+    }
+
+    /// The list of earlier hops, in one line, with this one added.
+    fn continued(self, name: &HeaderName, ours: &HeaderValue) -> Option<HeaderValue> {
+        let Self::Kept(headers) = self else { return Some(ours.clone()) };
+        let lines = || headers.get_all(name).iter().chain([ours]).map(HeaderValue::as_bytes).filter(|line| !line.is_empty());
+        let mut chain = Vec::with_capacity(lines().map(|line| line.len() + 2).sum());
+        for line in lines() {
+            if !chain.is_empty() {
+                chain.extend_from_slice(b", ");
+            }
+            chain.extend_from_slice(line);
+        }
+        HeaderValue::try_from(chain).ok()
+    }
+}
+
+fn add_x_forwarded(edits: &mut Edits, hop: &Hop<'_>, earlier: Earlier<'_>) {
+    let mut set = |name: &HeaderName, value: Option<HeaderValue>| edits.set.extend(value.map(|value| (name.clone(), value)));
+    set(&X_FORWARDED_FOR, earlier.continued(&X_FORWARDED_FOR, &hop.peer.text));
+    if !earlier.has(&X_FORWARDED_PROTO) {
+        set(&X_FORWARDED_PROTO, Some(HeaderValue::from_static(hop.scheme.as_str())));
+    }
+    if !earlier.has(&X_FORWARDED_HOST) {
+        set(&X_FORWARDED_HOST, host_value(hop));
+    }
+    let client = if hop.client == hop.peer.address { hop.peer.text.clone() } else { text_of(hop.client) };
+    set(&X_REAL_IP, Some(client));
+}
+
+/// Shares the text of the Host header where there is one.
+fn host_value(hop: &Hop<'_>) -> Option<HeaderValue> {
+    match hop.headers.get(HOST) {
+        Some(value) if value.as_bytes() == hop.host.as_bytes() => Some(value.clone()),
+        Some(_) | None => (!hop.host.is_empty()).then(|| HeaderValue::from_str(hop.host).ok()).flatten(),
+    }
+}
+
+/// `for=192.0.2.1;host="example.com:80";proto=https`. A host that is no text for a header is left out.
+fn forwarded_element(hop: &Hop<'_>) -> HeaderValue {
+    let address = hop.peer.text.to_str().unwrap_or("unknown");
+    let mut element = String::with_capacity(64 + hop.host.len());
+    match hop.peer.address {
+        IpAddr::V4(_) => element.extend(["for=", address]),
+        IpAddr::V6(_) => element.extend(["for=\"[", address, "]\""]),
+    }
+    if !hop.host.is_empty() && !hop.host.contains(|c: char| c.is_control()) {
+        element.push_str(";host=\"");
+        for character in hop.host.chars() {
+            if matches!(character, '"' | '\\') {
+                element.push('\\');
+            }
+            element.push(character);
+        }
+        element.push('"');
+    }
+    element.extend([";proto=", hop.scheme.as_str()]);
+    HeaderValue::try_from(element).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Lines<'a> = &'a [(&'a str, &'a str)];
+
+    fn headers(lines: Lines<'_>) -> HeaderMap {
+        let pair =
+            |&(name, value): &(&str, &str)| (HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap());
+        lines.iter().map(pair).collect()
+    }
+
+    /// The headers after the edits, as the server sees them, without Host.
+    fn sent(peer: &str, style: Style, lines: Lines<'_>) -> Vec<String> {
+        let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let mut headers = headers(lines);
+        let peer = Peer::new(peer.parse().unwrap());
+        let client = super::super::client_address(peer.address(), &headers, &trusted);
+        let host = "Example.com:80";
+        let edits = outgoing(&Hop { peer: &peer, client, scheme: Scheme::Https, host, headers: &headers }, &trusted, style);
+        edits.remove.iter().for_each(|name| drop(headers.remove(name)));
+        edits.set.into_iter().for_each(|(name, value)| drop(headers.insert(name, value)));
+        let mut sent: Vec<String> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        sent.sort();
+        sent
+    }
+
+    const SPOOFED: Lines<'_> = &[
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-host", "spoofed"),
+        ("x-forwarded-port", "1"),
+        ("x_forwarded_for", "127.0.0.1"),
+        ("x-real-ip", "127.0.0.1"),
+        ("x-real_ip", "127.0.0.1"),
+        ("forwarded", "for=127.0.0.1"),
+        ("burdock-session", "1"),
+        ("x-realm", "kept"),
+        ("from", "kept"),
+        ("x-real-ip-2", "kept"),
+    ];
+
+    #[test]
+    fn what_an_untrusted_peer_says_of_hops_goes_and_ours_is_written() {
+        let expected = [
+            "from: kept",
+            "x-forwarded-for: 192.0.2.9",
+            "x-forwarded-host: Example.com:80",
+            "x-forwarded-proto: https",
+            "x-real-ip-2: kept",
+            "x-real-ip: 192.0.2.9",
+            "x-realm: kept",
+        ];
+        assert_eq!(sent("192.0.2.9", Style::XForwarded, SPOOFED), expected);
+    }
+
+    #[test]
+    fn what_a_trusted_peer_says_is_kept_and_continued() {
+        let expected = [
+            "burdock-session: 1",
+            "forwarded: for=127.0.0.1",
+            "from: kept",
+            "x-forwarded-for: 127.0.0.1, 203.0.113.7, 10.0.0.1",
+            "x-forwarded-host: spoofed",
+            "x-forwarded-port: 1",
+            "x-forwarded-proto: http",
+            "x-real-ip-2: kept",
+            "x-real-ip: 203.0.113.7",
+            "x-realm: kept",
+        ];
+        assert_eq!(sent("10.0.0.1", Style::XForwarded, SPOOFED), expected);
+    }
+
+    #[test]
+    fn a_trusted_peer_that_says_nothing_is_spoken_of_like_any_other() {
+        let expected = [
+            "x-forwarded-for: 10.0.0.1",
+            "x-forwarded-host: Example.com:80",
+            "x-forwarded-proto: https",
+            "x-real-ip: 10.0.0.1",
+        ];
+        assert_eq!(sent("10.0.0.1", Style::XForwarded, &[]), expected);
+    }
+
+    #[test]
+    fn rfc_7239_is_written_and_continued_where_asked_for() {
+        let ours = "for=10.0.0.1;host=\"Example.com:80\";proto=https";
+        assert_eq!(sent("10.0.0.1", Style::Rfc7239, &[]), [format!("forwarded: {ours}")]);
+        let continued = format!("forwarded: for=a, for=b, {ours}");
+        assert_eq!(sent("10.0.0.1", Style::Rfc7239, &[("forwarded", "for=a"), ("forwarded", "for=b")]), [continued]);
+        let v6 = "forwarded: for=\"[2001:db8::1]\";host=\"Example.com:80\";proto=https";
+        assert_eq!(sent("2001:db8::1", Style::Rfc7239, SPOOFED)[0], v6);
+        assert_eq!(sent("192.0.2.9", Style::Both, &[]).len(), 5);
+    }
+
+    #[test]
+    fn a_host_cannot_break_out_of_its_quotes() {
+        let (headers, peer) = (HeaderMap::new(), Peer::new("192.0.2.9".parse().unwrap()));
+        let element = |host| {
+            let hop = Hop { peer: &peer, client: peer.address(), scheme: Scheme::Http, host, headers: &headers };
+            forwarded_element(&hop).to_str().unwrap().to_owned()
+        };
+        assert_eq!(element("a\";for=\\"), "for=192.0.2.9;host=\"a\\\";for=\\\\\";proto=http");
+        assert_eq!(element("a\nb"), "for=192.0.2.9;proto=http");
+        assert_eq!(element(""), "for=192.0.2.9;proto=http");
+    }
+
+    #[test]
+    fn the_text_of_the_host_header_is_shared() {
+        let (headers, peer) = (headers(&[("host", "example.com")]), Peer::new("192.0.2.9".parse().unwrap()));
+        let hop = Hop { peer: &peer, client: peer.address(), scheme: Scheme::Http, host: "example.com", headers: &headers };
+        let shared = host_value(&hop).unwrap();
+        assert_eq!(shared.as_bytes().as_ptr(), headers[HOST].as_bytes().as_ptr());
+    }
+
+    #[test]
+    fn no_trailer_speaks_of_hops() {
+        let dropped = trailers_to_drop(&headers(SPOOFED));
+        assert_eq!(dropped.len(), 9);
+        assert!(trailers_to_drop(&headers(&[("grpc-status", "0"), ("x-checksum", "1")])).is_empty());
+    }
+}

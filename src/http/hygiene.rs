@@ -1,0 +1,153 @@
+//! What must not pass: headers of one hop only, requests whose length is told twice. And what a header block weighs.
+
+use ::http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, ORIGIN, PROXY_AUTHENTICATE, TRANSFER_ENCODING, UPGRADE,
+};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use smallvec::SmallVec;
+
+use super::Response;
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Header names, on the stack while they are few.
+pub type Names = SmallVec<[HeaderName; 2]>;
+
+/// The headers of a server's response that are for this hop only (RFC 9110 7.6.1): Keep-Alive, Proxy-Connection,
+/// Proxy-Authenticate and what Connection names. Never those that frame the message, which the framework minds: Connection,
+/// Transfer-Encoding, Content-Length, and the Upgrade of a 101. May name a header twice.
+pub fn hop_by_hop(response: &Response<'_>) -> Names {
+    let fixed = [&KEEP_ALIVE, &PROXY_CONNECTION, &PROXY_AUTHENTICATE];
+    let mut names: Names = fixed.into_iter().filter(|name| response.headers.contains_key(*name)).cloned().collect();
+    let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    let lines = response.headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    let nominated = lines.flat_map(|line| line.split(|&byte| byte == b','));
+    for option in nominated {
+        // Asked as text first: most options ("close") name no header, and making a name of them would allocate.
+        let text = std::str::from_utf8(option.trim_ascii()).unwrap_or_default();
+        if !response.headers.contains_key(text) {
+            continue;
+        }
+        let Ok(name) = HeaderName::from_bytes(text.as_bytes()) else { continue };
+        let framing = [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH].contains(&name) || (upgraded && name == UPGRADE);
+        if !framing {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Whether a request says in two ways where it ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Framing {
+    Sound,
+    /// Content-Length and Transfer-Encoding: two proxies may see two different requests in it (RFC 9112 6.1).
+    Conflict,
+}
+
+/// Looks through a raw HTTP/1 request head, before any parser has dropped one of the two. Lines may end in a bare LF. Worth
+/// calling only where Transfer-Encoding is present.
+pub fn framing(raw_head: &[u8]) -> Framing {
+    let lines = raw_head.split(|&byte| byte == b'\n').skip(1).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let names = lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split(|&byte| byte == b':').next());
+    let (mut length, mut coding) = (false, false);
+    for name in names {
+        length |= name.trim_ascii().eq_ignore_ascii_case(b"content-length");
+        coding |= name.trim_ascii().eq_ignore_ascii_case(b"transfer-encoding");
+    }
+    if length && coding { Framing::Conflict } else { Framing::Sound }
+}
+
+/// The size of a request's header block as HTTP/1.1 would send it, request line and empty line included, in octets.
+pub fn header_bytes(method: &Method, uri: &Uri, headers: &HeaderMap) -> usize {
+    const VERSION_AND_ENDS: usize = "  HTTP/1.1\r\n\r\n".len();
+    let scheme = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let line = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + ": \r\n".len() + value.len();
+    let fields: usize = headers.iter().map(line).sum();
+    method.as_str().len() + scheme + authority + path + VERSION_AND_ENDS + fields
+}
+
+/// Whether a browser only asks if it may send the real request (Fetch, "CORS-preflight request").
+pub fn is_cors_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair =
+            |&(name, value): &(&'static str, &'static str)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        lines.iter().map(pair).collect()
+    }
+
+    fn removed(status: StatusCode, lines: &[(&'static str, &'static str)]) -> Vec<String> {
+        let headers = headers(lines);
+        hop_by_hop(&Response { status, headers: &headers }).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn headers_of_one_hop_and_those_that_connection_names_go() {
+        let lines = [
+            ("connection", "close, X-Hop"),
+            ("connection", "te,\tabsent, not a name"),
+            ("x-hop", "1"),
+            ("te", "gzip"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "close"),
+            ("proxy-authenticate", "Basic"),
+            ("x-end", "1"),
+        ];
+        let expected = ["keep-alive", "proxy-connection", "proxy-authenticate", "x-hop", "te"];
+        assert_eq!(removed(StatusCode::OK, &lines), expected);
+    }
+
+    #[test]
+    fn a_plain_response_loses_nothing() {
+        assert_eq!(removed(StatusCode::OK, &[("content-length", "1"), ("connection", "keep-alive")]), [""; 0]);
+    }
+
+    #[test]
+    fn framing_headers_stay_even_when_connection_names_them() {
+        let lines = [
+            ("connection", "upgrade, connection, transfer-encoding, content-length"),
+            ("upgrade", "websocket"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "1"),
+        ];
+        assert_eq!(removed(StatusCode::SWITCHING_PROTOCOLS, &lines), [""; 0]);
+        assert_eq!(removed(StatusCode::OK, &lines), ["upgrade"]);
+    }
+
+    #[test]
+    fn a_length_told_twice_is_a_conflict() {
+        let head = |fields: &str| framing(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
+        assert_eq!(head("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), Framing::Conflict);
+        assert_eq!(head("transfer-encoding : chunked\nCONTENT-LENGTH:1\n"), Framing::Conflict);
+        assert_eq!(head("Transfer-Encoding: chunked\r\n"), Framing::Sound);
+        assert_eq!(head("Content-Length: 1\r\nX: transfer-encoding: chunked\r\n"), Framing::Sound);
+        assert_eq!(head("Transfer-Encoding: chunked\r\n\r\nContent-Length: 1\r\n"), Framing::Sound, "that is the body");
+        assert_eq!(framing(b""), Framing::Sound);
+    }
+
+    #[test]
+    fn a_header_block_weighs_what_http_1_would_send() {
+        let sent = "GET /a?b HTTP/1.1\r\nhost: x\r\na: bc\r\n\r\n";
+        let headers = headers(&[("host", "x"), ("a", "bc")]);
+        assert_eq!(header_bytes(&Method::GET, &Uri::from_static("/a?b"), &headers), sent.len());
+        let absolute = "GET http://x/a?b HTTP/1.1\r\nhost: x\r\na: bc\r\n\r\n";
+        assert_eq!(header_bytes(&Method::GET, &Uri::from_static("http://x/a?b"), &headers), absolute.len());
+    }
+
+    #[test]
+    fn a_preflight_is_options_with_both_its_headers() {
+        let asking = headers(&[("origin", "https://a"), ("access-control-request-method", "PUT")]);
+        assert!(is_cors_preflight(&Method::OPTIONS, &asking));
+        assert!(!is_cors_preflight(&Method::GET, &asking));
+        assert!(!is_cors_preflight(&Method::OPTIONS, &headers(&[("origin", "https://a")])));
+    }
+}

@@ -1,0 +1,17 @@
+//! Header text, no policy: Cookie and Set-Cookie, Cache-Control, forwarded headers, request hygiene, paths.
+//!
+//! Everything here works on borrowed header maps and says what should change; the shell applies it. Nothing knows of
+//! upstreams, servers, sessions or configuration. All of it runs for every request, so where nothing is to be changed
+//! nothing is allocated.
+
+pub mod cache_control;
+pub mod cookie;
+pub mod forwarded;
+pub mod hygiene;
+pub mod path;
+pub mod request;
+pub mod set_cookie;
+
+pub use cookie::{CookieName, InvalidCookieName};
+pub use request::{Request, Response, Scheme};
+pub use set_cookie::SetCookie;

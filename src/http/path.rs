@@ -1,0 +1,132 @@
+//! Request paths as routing compares them. The path that goes to the server stays as the client sent it.
+
+use std::borrow::Cow;
+
+/// The path in its normal form (RFC 3986 6.2.2): unreserved characters decoded, other escapes in capitals, dot segments
+/// removed. `%2F` stays what it is, no boundary between segments. What does not start with `/` is left alone (`*`).
+pub fn normalized(path: &str) -> Cow<'_, str> {
+    let bytes = path.as_bytes();
+    let in_order = !bytes.contains(&b'%') && !bytes.windows(2).any(|pair| pair == b"/.");
+    if in_order || !path.starts_with('/') {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(without_dot_segments(&decoded(path)))
+}
+
+/// Whether a path is the prefix or lies below it: `/app` covers `/app` and `/app/x`, not `/application`. `/app/` covers only
+/// what is below.
+pub fn has_prefix(path: &str, prefix: &str) -> bool {
+    let at_boundary = |rest: &str| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/');
+    path.strip_prefix(prefix).is_some_and(at_boundary)
+}
+
+fn decoded(path: &str) -> String {
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, escape)) = rest.split_once('%') {
+        decoded.push_str(before);
+        rest = escape;
+        let Some((digits, byte)) = escape.get(..2).and_then(|digits| Some((digits, byte_of(digits)?))) else {
+            decoded.push('%');
+            continue;
+        };
+        rest = &escape[2..];
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            decoded.push(byte.into());
+        } else {
+            decoded.push('%');
+            decoded.extend(digits.chars().map(|digit| digit.to_ascii_uppercase()));
+        }
+    }
+    decoded.push_str(rest);
+    decoded
+}
+
+/// The byte that two hexadecimal digits stand for; `from_str_radix` would also take a sign.
+fn byte_of(digits: &str) -> Option<u8> {
+    let hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    hex.then(|| u8::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// RFC 3986 5.2.4, for a path that starts with `/`.
+fn without_dot_segments(path: &str) -> String {
+    let mut clear = String::with_capacity(path.len());
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    clear.truncate(clear.rfind('/').unwrap_or(0));
+                }
+                if last {
+                    clear.push('/');
+                }
+            }
+            _ => clear.extend(["/", segment]),
+        }
+    }
+    clear
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_path_in_order_is_borrowed() {
+        for path in ["/", "/a/b.c/", "/a//b", "/a..b/c...", "*", "", "a/../b"] {
+            assert!(matches!(normalized(path), Cow::Borrowed(same) if same == path), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn dot_segments_go_and_unreserved_characters_are_decoded() {
+        for (path, normal) in [
+            ("/app/../admin", "/admin"),
+            ("/%61pp", "/app"),
+            ("/app/%2e%2E/admin", "/admin"),
+            ("/a/./b/.", "/a/b/"),
+            ("/a/b/..", "/a/"),
+            ("/../../a", "/a"),
+            ("/..", "/"),
+            ("/a//../b", "/a/b"),
+            ("/.well-known/x", "/.well-known/x"),
+            ("/...", "/..."),
+            ("/a%2fb%3b%c3%A4", "/a%2Fb%3B%C3%A4"),
+            ("/%", "/%"),
+            ("/%4", "/%4"),
+            ("/%+1%zz%ä", "/%+1%zz%ä"),
+        ] {
+            assert_eq!(normalized(path), normal, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn an_escape_is_decoded_once() {
+        assert_eq!(normalized("/%2561"), "/%2561");
+    }
+
+    #[test]
+    fn a_prefix_ends_at_a_segments_end() {
+        assert!(has_prefix("/app", "/app") && has_prefix("/app/", "/app") && has_prefix("/app/x", "/app"));
+        assert!(!has_prefix("/application", "/app") && !has_prefix("/ap", "/app"));
+        assert!(has_prefix("/app/x", "/app/") && !has_prefix("/app", "/app/"));
+        assert!(has_prefix("/anything", "/") && has_prefix("/", "/"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_dot_segment_is_left(path in "/([a%2e./]|%2[eE]|[.][.]/){0,24}") {
+            let normal = normalized(&path);
+            prop_assert!(normal.starts_with('/'));
+            prop_assert!(!normal.split('/').any(|segment| segment == "." || segment == ".."), "{normal}");
+        }
+
+        #[test]
+        fn normalizing_is_total(path: String) {
+            let _ = normalized(&path);
+        }
+    }
+}

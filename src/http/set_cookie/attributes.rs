@@ -1,0 +1,219 @@
+//! What a cookie's attributes may be, each parsed once, and their text.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use crate::http::Scheme;
+
+/// The longest attribute that a browser looks at, in octets (RFC 6265bis 5.6).
+const LONGEST: usize = 1024;
+
+/// Everything that follows a cookie's value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attributes {
+    pub path: CookiePath,
+    /// None: the cookie goes to the host that set it, and to no other.
+    pub domain: Option<CookieDomain>,
+    pub http_only: HttpOnly,
+    pub secure: Secure,
+    pub same_site: SameSite,
+    pub partitioned: Partitioned,
+    /// Seconds. None: until the browser closes.
+    pub max_age: Option<u32>,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            path: CookiePath("/".into()),
+            domain: None,
+            http_only: HttpOnly::On,
+            secure: Secure::Auto,
+            same_site: SameSite::Lax,
+            partitioned: Partitioned::Off,
+            max_age: None,
+        }
+    }
+}
+
+impl Attributes {
+    /// The attributes for a client that came by `scheme`, from the first `;` on.
+    pub(super) fn text(&self, scheme: Scheme) -> String {
+        let mut text = format!("; Path={}", self.path.as_str());
+        if let Some(domain) = &self.domain {
+            text.extend(["; Domain=", domain.as_str()]);
+        }
+        if let Some(seconds) = self.max_age {
+            let _ = write!(text, "; Max-Age={seconds}");
+        }
+        if self.secure.on(scheme) {
+            text.push_str("; Secure");
+        }
+        text.push_str(match self.http_only {
+            HttpOnly::On => "; HttpOnly",
+            HttpOnly::Off => "",
+        });
+        text.push_str(match self.same_site {
+            SameSite::Strict => "; SameSite=Strict",
+            SameSite::Lax => "; SameSite=Lax",
+            SameSite::None => "; SameSite=None",
+        });
+        text.push_str(match self.partitioned {
+            Partitioned::On => "; Partitioned",
+            Partitioned::Off => "",
+        });
+        text
+    }
+}
+
+/// Whether a cookie comes along when another site sends the client here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SameSite {
+    Strict,
+    Lax,
+    None,
+}
+
+/// Whether scripts in the page are kept from the cookie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HttpOnly {
+    On,
+    Off,
+}
+
+/// Whether each site that embeds this one has a cookie of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Partitioned {
+    On,
+    Off,
+}
+
+/// Whether the cookie goes over TLS only.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Secure {
+    /// Where the client came by TLS.
+    Auto,
+    Always,
+    Never,
+}
+
+impl Secure {
+    /// Whether a cookie set for a client that came by `scheme` is marked Secure.
+    pub fn on(self, scheme: Scheme) -> bool {
+        match (self, scheme) {
+            (Self::Always, _) | (Self::Auto, Scheme::Https) => true,
+            (Self::Never, _) | (Self::Auto, Scheme::Http) => false,
+        }
+    }
+}
+
+/// The paths that a cookie is sent to: this one and those below.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CookiePath(Box<str>);
+
+/// Why a text is not a cookie's path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidCookiePath {
+    #[error("a cookie's path must start with '/'")]
+    NoSlash,
+    #[error("a cookie's path has at most {LONGEST} characters")]
+    TooLong,
+    #[error("{0:?} is not allowed in a cookie's path (printable ASCII without ';')")]
+    Character(char),
+}
+
+impl CookiePath {
+    /// Takes a path as the user wrote it.
+    ///
+    /// # Errors
+    /// [`InvalidCookiePath`] says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, InvalidCookiePath> {
+        if !text.starts_with('/') {
+            return Err(InvalidCookiePath::NoSlash);
+        }
+        if let Some(bad) = text.chars().find(|&c| c == ';' || !(c == ' ' || c.is_ascii_graphic())) {
+            return Err(InvalidCookiePath::Character(bad));
+        }
+        if text.len() > LONGEST {
+            return Err(InvalidCookiePath::TooLong);
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A host name: the cookie goes to it and to every host below.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CookieDomain(Box<str>);
+
+/// Why a text is not a cookie's domain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidCookieDomain {
+    #[error("a cookie's domain must not be empty: leave it out for a cookie of this host only")]
+    Empty,
+    #[error("a cookie's domain is a host name, not an address: leave it out for a cookie of this host only")]
+    Address,
+    #[error("{0:?} is not allowed in a cookie's domain (letters, digits, '-' and '.'; other scripts as xn--…)")]
+    Character(char),
+    #[error("the parts of a cookie's domain have 1 to 63 characters, and all of it at most 253")]
+    Length,
+}
+
+impl CookieDomain {
+    /// Takes a domain as the user wrote it. A dot in front says nothing (RFC 6265bis 5.6.3) and is dropped.
+    ///
+    /// # Errors
+    /// [`InvalidCookieDomain`] says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, InvalidCookieDomain> {
+        let name = text.strip_prefix('.').unwrap_or(text);
+        if name.is_empty() {
+            return Err(InvalidCookieDomain::Empty);
+        }
+        if name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+            return Err(InvalidCookieDomain::Address);
+        }
+        if let Some(bad) = name.chars().find(|&c| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')) {
+            return Err(InvalidCookieDomain::Character(bad));
+        }
+        if name.len() > 253 || name.split('.').any(|label| label.is_empty() || label.len() > 63) {
+            return Err(InvalidCookieDomain::Length);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// Without a dot in front.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_starts_with_a_slash_and_cannot_add_attributes() {
+        assert_eq!(CookiePath::parse("/shop/a b").unwrap().as_str(), "/shop/a b");
+        assert_eq!(CookiePath::parse("shop"), Err(InvalidCookiePath::NoSlash));
+        assert_eq!(CookiePath::parse(""), Err(InvalidCookiePath::NoSlash));
+        assert_eq!(CookiePath::parse("/; Domain=x"), Err(InvalidCookiePath::Character(';')));
+        assert_eq!(CookiePath::parse("/\n"), Err(InvalidCookiePath::Character('\n')));
+        assert_eq!(CookiePath::parse(&"/".repeat(1025)), Err(InvalidCookiePath::TooLong));
+    }
+
+    #[test]
+    fn a_domain_is_a_host_name_and_a_dot_in_front_is_dropped() {
+        assert_eq!(CookieDomain::parse(".Example.com").unwrap().as_str(), "Example.com");
+        assert_eq!(CookieDomain::parse("."), Err(InvalidCookieDomain::Empty));
+        assert_eq!(CookieDomain::parse("a..b"), Err(InvalidCookieDomain::Length));
+        assert_eq!(CookieDomain::parse("a."), Err(InvalidCookieDomain::Length));
+        assert_eq!(CookieDomain::parse("exämple.com"), Err(InvalidCookieDomain::Character('ä')));
+        assert_eq!(CookieDomain::parse("example.com:80"), Err(InvalidCookieDomain::Character(':')));
+        for address in ["10.0.0.1", "::1", "[::1]"] {
+            assert_eq!(CookieDomain::parse(address), Err(InvalidCookieDomain::Address));
+        }
+    }
+}

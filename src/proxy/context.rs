@@ -1,0 +1,138 @@
+//! A request's state between hooks: each phase holds only what exists then.
+
+use std::sync::Arc;
+
+use burdock::balancer::Settlement;
+use burdock::balancer::exchange::{Exchange, Refusal};
+use burdock::balancer::words::Reason;
+use burdock::http::request::Response;
+use burdock::time::{Now, Uptime};
+use burdock::upstream::retry::{Again, Failure, Progress};
+use burdock::upstream::server::{Server, Slot};
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::record::Record;
+use super::reply;
+use super::snapshot::Lane;
+use super::state::State;
+
+/// What Pingora carries from hook to hook for a request.
+pub struct Context {
+    pub record: Record,
+    pub phase: Phase,
+    sending: Option<Sending>,
+    body: Body,
+}
+
+/// How far the request is.
+pub enum Phase {
+    /// Not routed yet, or refused.
+    Arriving,
+    Balancing(Box<Balancing>),
+    /// A final response has been settled; the snapshot is let go, however long the response lasts.
+    Settled,
+}
+
+/// A request that is looking for an answer.
+pub struct Balancing {
+    pub lane: Arc<Lane>,
+    pub exchange: Exchange,
+}
+
+/// An attempt under way.
+struct Sending {
+    dispatched: Uptime,
+    _place: Slot,
+}
+
+/// The request body so far, against its limit.
+#[derive(Default)]
+struct Body {
+    read: u64,
+    limit: Option<u64>,
+}
+
+impl Context {
+    pub fn new(state: Arc<State>) -> Self {
+        Self { record: Record::new(state), phase: Phase::Arriving, sending: None, body: Body::default() }
+    }
+
+    /// The request has a route and an exchange.
+    pub fn balancing(&mut self, lane: Arc<Lane>, exchange: Exchange) {
+        self.body.limit = lane.pool.upstream().spec().limits.body;
+        self.phase = Phase::Balancing(Box::new(Balancing { lane, exchange }));
+    }
+
+    /// A server was picked for the next attempt.
+    pub fn sent(&mut self, server: &Server, at: usize, slot: Slot, now: Now) {
+        self.body.read = 0;
+        self.sending = Some(Sending { dispatched: now.uptime, _place: slot });
+        let Phase::Balancing(balancing) = &self.phase else { return };
+        let exchange = &balancing.exchange;
+        self.record.tries = self.record.tries.saturating_add(1);
+        self.record.server = Some((server.id().clone(), at));
+        self.record.from = exchange.from().map(|from| from.id().clone());
+        self.record.method = exchange.method();
+        self.record.reason = exchange.decision().map(|decision| decision.reason);
+        self.record.fate = exchange.decision().map(|decision| decision.fate);
+    }
+
+    pub fn refused(&mut self, refusal: Refusal) {
+        self.sending = None;
+        self.record.server = None;
+        self.record.reason = Some(refusal.reason);
+    }
+
+    pub fn connected(&mut self, now: Uptime) {
+        self.record.connect = self.sending.as_ref().map(|sending| now.since(sending.dispatched));
+    }
+
+    /// An attempt failed: gives its place back, counts it, and asks the core whether there is to be another.
+    pub fn failed(&mut self, failure: Failure, session: &Session, progress: Progress) -> Again {
+        self.sending = None;
+        let Phase::Balancing(balancing) = &mut self.phase else { return Again::No };
+        if let Some((_, at)) = self.record.server.as_ref().filter(|_| failure != Failure::Stale) {
+            balancing.lane.meters.servers[*at].failures.inc();
+        }
+        balancing.exchange.failed(failure, &session.req_header().method, progress)
+    }
+
+    /// Counts a piece of the request's body.
+    pub fn body_piece(&mut self, octets: usize) -> Result<()> {
+        self.body.read += octets as u64;
+        match self.body.limit {
+            Some(limit) if self.body.read > limit => Err(reply::status(413, "the body is over the limit")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Settles the tie with the server that answered, and lets the snapshot go.
+    pub fn settle(&mut self, response: &ResponseHeader, now: Now) -> Option<Settlement> {
+        let Phase::Balancing(balancing) = std::mem::replace(&mut self.phase, Phase::Settled) else { return None };
+        self.record.response = self.sending.as_ref().map(|sending| now.uptime.since(sending.dispatched));
+        let facts = Response { status: response.status, headers: &response.headers };
+        let settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
+        self.record.settled = settlement.settled;
+        Some(settlement)
+    }
+
+    /// The request ends with an error; this is the status that the client was to see.
+    pub fn ended_by(&mut self, code: Option<u16>) {
+        self.record.status = code;
+        if matches!(self.phase, Phase::Arriving) {
+            self.record.reason = Some(Reason::Refused);
+        }
+    }
+
+    /// Everything about the request is known.
+    pub fn finish(&mut self, session: &Session) {
+        if let Some(response) = session.response_written() {
+            self.record.status = Some(response.status.as_u16());
+        }
+        self.record.bytes_in = session.as_ref().body_bytes_read() as u64;
+        self.record.bytes_out = session.as_ref().body_bytes_sent() as u64;
+        self.sending = None;
+    }
+}

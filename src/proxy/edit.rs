@@ -1,0 +1,67 @@
+//! Applies to Pingora's headers what the core says of them.
+
+use std::net::IpAddr;
+
+use ::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use burdock::balancer::Settlement;
+use burdock::http::cookie::Forwarded;
+use burdock::http::forwarded::{Hop, outgoing};
+use burdock::http::hygiene;
+use burdock::http::request::{Response, Scheme};
+use burdock::sticky::Chain;
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::state::State;
+use super::stream::About;
+
+/// What the server sees of the request's cookies.
+pub fn cookies(request: &mut RequestHeader, chain: &Chain) -> Result<()> {
+    match chain.forwarded_cookies(&request.headers) {
+        Forwarded::AsIs => {}
+        Forwarded::Nothing => {
+            request.remove_header(&COOKIE);
+        }
+        Forwarded::Replaced(value) => request.insert_header(COOKIE, value)?,
+    }
+    Ok(())
+}
+
+/// Who the client is, for the server.
+pub fn forwarded(request: &mut RequestHeader, about: &About, client: IpAddr, state: &State) -> Result<()> {
+    let listener = &state.listeners[about.listener];
+    let host = request.headers.get(::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+    let hop = Hop { peer: &about.peer, client, scheme: Scheme::Http, host: &host, headers: &request.headers };
+    let edits = outgoing(&hop, &listener.trusted_proxies, listener.forwarded);
+    for name in &edits.remove {
+        request.remove_header(name);
+    }
+    for (name, value) in edits.set {
+        request.insert_header(name, value)?;
+    }
+    Ok(())
+}
+
+/// Response headers that were meant for us and not for the client.
+pub fn hop_by_hop(response: &mut ResponseHeader) {
+    let facts = Response { status: response.status, headers: &response.headers };
+    for name in hygiene::hop_by_hop(&facts) {
+        response.remove_header(&name);
+    }
+}
+
+pub fn settle(response: &mut ResponseHeader, settlement: Settlement) -> Result<()> {
+    if let Some(kept) = settlement.server_cookies {
+        response.remove_header(&SET_COOKIE);
+        for value in kept {
+            response.append_header(SET_COOKIE, value)?;
+        }
+    }
+    for cookie in settlement.cookies {
+        response.append_header(SET_COOKIE, cookie)?;
+    }
+    if let Some(value) = settlement.cache_control {
+        response.insert_header(CACHE_CONTROL, value)?;
+    }
+    Ok(())
+}

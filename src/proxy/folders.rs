@@ -1,0 +1,63 @@
+//! The folders and sockets that a process needs before it starts: made, and found fit, or refused with the reason.
+
+use std::fs::{DirBuilder, File, Permissions};
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use burdock::config::Config;
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    #[error("cannot make or read the folder {}: {error}; make it, or set process.{key} to another", .path.display())]
+    Unusable { path: PathBuf, key: &'static str, error: io::Error },
+    #[error("{} belongs to another user (uid {owner}): whoever owns process.{key} can take over our sockets and keys", .path.display())]
+    Foreign { path: PathBuf, key: &'static str, owner: u32 },
+    #[error("{} can be entered by others (mode {mode:03o}); run: chmod 700 {}", .path.display(), .path.display())]
+    Open { path: PathBuf, mode: u32 },
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {error}")]
+pub struct Unbindable {
+    address: String,
+    error: io::Error,
+}
+
+/// Makes the folder, readable by nobody else, if it is not there, and makes sure that it is ours alone: through the runtime
+/// folder a successor process receives our listening sockets.
+pub fn private(path: &Path, key: &'static str) -> Result<(), Unfit> {
+    let unusable = |error| Unfit::Unusable { path: path.to_owned(), key, error };
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+    let metadata = std::fs::metadata(path).map_err(unusable)?;
+    let us = std::fs::metadata("/proc/self").map_err(unusable)?.uid();
+    if metadata.uid() != us {
+        return Err(Unfit::Foreign { path: path.to_owned(), key, owner: metadata.uid() });
+    }
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(Unfit::Open { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Opens each listening address for a moment. Pingora tries a taken port for thirty seconds and then goes on without it.
+pub fn unbindable(config: &Config) -> Vec<Unbindable> {
+    let listeners = config.listeners.iter().map(|listener| listener.address);
+    let bind = |address: std::net::SocketAddr| {
+        TcpListener::bind(address).err().map(|error| Unbindable { address: address.to_string(), error })
+    };
+    listeners.chain(config.admin.address).filter_map(bind).collect()
+}
+
+/// Writes our process id where `burdock upgrade` and service managers look for it.
+pub fn write_pid(runtime_dir: &Path) -> io::Result<()> {
+    use io::Write;
+    let path = runtime_dir.join("burdock.pid");
+    let mut file = File::create(&path)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    writeln!(file, "{}", std::process::id())
+}

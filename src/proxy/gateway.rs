@@ -1,0 +1,193 @@
+//! Pingora's hooks: each translates, calls the core and applies what it says. Nothing is decided here.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use burdock::balancer::exchange::Assignment;
+use burdock::upstream::retry::{Again, Failure, Progress};
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, Result, RetryType};
+
+use super::arrival;
+use super::context::{Context, Phase};
+use super::edit;
+use super::reply;
+use super::snapshot::Use;
+use super::state::State;
+use super::stream::ClientStream;
+
+/// The proxy application.
+pub struct Gateway {
+    state: Arc<State>,
+}
+
+impl Gateway {
+    pub fn new(state: Arc<State>) -> Self {
+        Self { state }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(Arc::clone(&self.state))
+    }
+
+    /// No modules: the default one would look at compressing every response.
+    fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        if let Some(stream) = client_stream(session) {
+            stream.header_complete();
+        }
+        arrival::note(session, context, &self.state);
+        arrival::configure(session, &self.state);
+        arrival::check_framing(session)
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        arrival::receive(session, context, &self.state)?;
+        Ok(false)
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
+        let now = self.state.clock.now();
+        let shared = client_stream(session).map(ClientStream::about).filter(|about| arrival::is_one_client(about, &self.state));
+        let Phase::Balancing(balancing) = &mut context.phase else {
+            return Err(reply::status(500, "a request without an exchange"));
+        };
+        let shared = shared.map(|about| &about.shared);
+        match balancing.exchange.pick(shared, now, &mut rand::rng()) {
+            Assignment::Send { server, slot } => {
+                let at = balancing.exchange.decision().map_or(0, |decision| decision.at);
+                let peer = balancing.lane.peer(at, purpose).clone();
+                context.sent(&server, at, slot, now);
+                Ok(Box::new(peer))
+            }
+            Assignment::Refuse(refusal) => {
+                context.refused(refusal);
+                Err(reply::refusal(refusal))
+            }
+        }
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        if !reused {
+            context.connected(self.state.clock.uptime());
+        }
+        Ok(())
+    }
+
+    fn fail_to_connect(&self, session: &mut Session, _peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+        error.as_up();
+        let again = context.failed(Failure::Connect, session, Progress::Replayable);
+        error.set_retry(again == Again::Yes);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        if *error.esource() != ErrorSource::Upstream {
+            error.set_retry(false);
+            return error;
+        }
+        let failure = match (error.retry, reused) {
+            (RetryType::ReusedOnly, true) => Failure::Stale,
+            (RetryType::ReusedOnly, false) => Failure::Closed,
+            (RetryType::Decided(_), _) => Failure::Other,
+        };
+        let committed = session.response_written().is_some() || session.as_ref().retry_buffer_truncated();
+        let progress = if committed { Progress::Committed } else { Progress::Replayable };
+        let again = context.failed(failure, session, progress);
+        error.set_retry(again == Again::Yes);
+        error
+    }
+
+    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {
+        if let Phase::Balancing(balancing) = &context.phase {
+            edit::cookies(request, balancing.lane.pool.chain())?;
+        }
+        match client_stream(session) {
+            Some(stream) => {
+                let about = stream.about();
+                edit::forwarded(request, about, context.record.client.unwrap_or(about.peer.address()), &self.state)
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn request_body_filter(&self, _session: &mut Session, body: &mut Option<Bytes>, end: bool, context: &mut Context) -> Result<()> {
+        // An empty last piece would be written as a second end of a chunked body, and poison the kept connection.
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        context.body_piece(body.as_ref().map_or(0, Bytes::len))
+    }
+
+    async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        if response.status.is_informational() && response.status != ::http::StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(());
+        }
+        edit::hop_by_hop(response);
+        if self.state.readiness.is_leaving() {
+            session.set_keepalive(None);
+        }
+        let now = self.state.clock.now();
+        let Some(settlement) = context.settle(response, now) else { return Ok(()) };
+        edit::settle(response, settlement)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let code = reply::code(error);
+        if let Some(code) = code
+            && session.response_written().is_none()
+        {
+            // A client that is gone by now needs no answer.
+            let _ = reply::send(session, code).await;
+        }
+        context.ended_by(code);
+        FailToProxy { error_code: code.unwrap_or(0), can_reuse_downstream: false }
+    }
+
+    /// The access log says it, once and for every request.
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _session: &Session, _context: &Context, _error: &Error, _why: pingora::proxy::ProxyWarnLogContext) -> bool {
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
+        context.finish(session);
+        if let Some(stream) = client_stream(session) {
+            stream.request_over();
+        }
+    }
+}
+
+/// The connection that a request came on.
+pub fn client_stream(session: &Session) -> Option<&ClientStream> {
+    session.downstream_session.stream()?.as_any().downcast_ref()
+}

@@ -1,0 +1,27 @@
+//! The Pingora program around the core: it translates, calls the core and applies what that says.
+
+mod access_log;
+mod admin;
+mod arrival;
+mod clock;
+mod context;
+mod edit;
+pub mod folders;
+mod gateway;
+mod health;
+pub mod keys;
+mod leaving;
+mod limits;
+mod line;
+mod listener;
+mod listening;
+mod metrics;
+mod peer;
+mod record;
+mod reply;
+mod snapshot;
+mod start;
+mod state;
+mod stream;
+
+pub use start::{Place, Start, StartError, run};

@@ -1,0 +1,36 @@
+//! From a server to the peer that Pingora connects to. All timeouts are set: Pingora's own default is to wait for ever.
+
+use std::time::Duration;
+
+use burdock::upstream::spec::{Address, ServerSpec, Timeouts};
+use pingora::upstreams::peer::{HttpPeer, PeerOptions};
+
+/// A socket path that cannot be one.
+#[derive(Debug, thiserror::Error)]
+#[error("server {server}: {path} is not a path for a socket (at most 107 octets)")]
+pub struct PeerError {
+    server: String,
+    path: String,
+}
+
+/// Makes the peer for a server; `read` is the longest silence while its answer is awaited.
+pub fn make(server: &ServerSpec, timeouts: Timeouts, read: Duration) -> Result<HttpPeer, PeerError> {
+    let mut peer = match &server.address {
+        // A SocketAddr needs no resolving, so this neither blocks nor fails.
+        Address::Inet(address) => HttpPeer::new(*address, false, String::new()),
+        Address::Unix(path) => {
+            let path = path.to_string_lossy().into_owned();
+            HttpPeer::new_uds(&path, false, String::new()).map_err(|_| PeerError { server: server.id.to_string(), path })?
+        }
+    };
+    set_timeouts(&mut peer.options, timeouts, read);
+    Ok(peer)
+}
+
+fn set_timeouts(options: &mut PeerOptions, timeouts: Timeouts, read: Duration) {
+    options.connection_timeout = Some(timeouts.connect);
+    options.total_connection_timeout = Some(timeouts.connect);
+    options.read_timeout = Some(read);
+    options.write_timeout = Some(timeouts.write);
+    options.idle_timeout = Some(timeouts.keepalive);
+}

@@ -1,0 +1,85 @@
+//! The core's balancer together with what the shell prepares once per configuration: ready-made peers and metric handles.
+
+use std::sync::Arc;
+
+use burdock::balancer::{Balancer, Pool};
+use burdock::route::RouteIndex;
+use burdock::upstream::spec::UpstreamSpec;
+use pingora::upstreams::peer::HttpPeer;
+
+use super::metrics::{Metrics, RouteMeters, UpstreamMeters};
+use super::peer::{self, PeerError};
+
+/// Everything that one configuration says of requests, published whole.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub balancer: Balancer,
+    by_route: Box<[Arc<Lane>]>,
+    routes: Box<[Arc<RouteMeters>]>,
+    lanes: Box<[Arc<Lane>]>,
+}
+
+/// A pool and what is needed to send requests to its servers.
+#[derive(Debug)]
+pub struct Lane {
+    pub pool: Arc<Pool>,
+    pub meters: Arc<UpstreamMeters>,
+    peers: Box<[Peers]>,
+}
+
+/// How a server is reached.
+#[derive(Debug)]
+struct Peers {
+    requests: HttpPeer,
+    upgrades: HttpPeer,
+}
+
+/// What a connection to a server is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Use {
+    Request,
+    /// An upgraded stream, which may be silent for longer.
+    Upgrade,
+}
+
+impl Snapshot {
+    pub fn new(balancer: Balancer, metrics: &Metrics) -> Result<Self, PeerError> {
+        let lanes = balancer.pools().iter().map(|pool| Lane::new(pool, metrics).map(Arc::new)).collect::<Result<Box<[_]>, _>>()?;
+        let lane_of = |pool: &Arc<Pool>| lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
+        let by_route = (0..balancer.routes().len()).filter_map(|at| lane_of(balancer.pool_of(RouteIndex(at)))).collect();
+        let routes = balancer.routes().iter().map(|route| Arc::new(metrics.route(&route.name))).collect();
+        Ok(Self { balancer, by_route, routes, lanes })
+    }
+
+    pub fn lane(&self, route: RouteIndex) -> &Arc<Lane> {
+        &self.by_route[route.0]
+    }
+
+    pub fn route_meters(&self, route: RouteIndex) -> &Arc<RouteMeters> {
+        &self.routes[route.0]
+    }
+
+    pub fn lanes(&self) -> &[Arc<Lane>] {
+        &self.lanes
+    }
+}
+
+impl Lane {
+    fn new(pool: &Arc<Pool>, metrics: &Metrics) -> Result<Self, PeerError> {
+        let spec: &UpstreamSpec = pool.upstream().spec();
+        let peers = spec.servers.iter().map(|server| {
+            let requests = peer::make(server, spec.timeouts, spec.timeouts.read)?;
+            let upgrades = peer::make(server, spec.timeouts, spec.timeouts.upgraded)?;
+            Ok(Peers { requests, upgrades })
+        }).collect::<Result<_, PeerError>>()?;
+        Ok(Self { pool: Arc::clone(pool), meters: Arc::new(metrics.upstream(spec)), peers })
+    }
+
+    /// The peer of the server at this position.
+    pub fn peer(&self, at: usize, purpose: Use) -> &HttpPeer {
+        match purpose {
+            Use::Request => &self.peers[at].requests,
+            Use::Upgrade => &self.peers[at].upgrades,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! From a configuration to a running process.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use burdock::balancer::Balancer;
+use burdock::config::Config;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::server::configuration::{Opt, ServerConf};
+use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
+use pingora::services::listening::Service;
+use pingora_proxy::http_proxy;
+
+use super::access_log::AccessLog;
+use super::admin::Admin;
+use super::clock::Clock;
+use super::folders::{self, Unbindable, Unfit};
+use super::gateway::Gateway;
+use super::health::HealthService;
+use super::keys::{self, KeyError};
+use super::leaving::{self, Reopen, Signals};
+use super::limits;
+use super::listener::Edge;
+use super::listening::Listening;
+use super::metrics::Metrics;
+use super::peer::PeerError;
+use super::snapshot::Snapshot;
+use super::state::{Connections, Readiness, State};
+
+/// Whether another process is to hand its sockets over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Start {
+    Fresh,
+    Successor,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    Foreground,
+    Background,
+}
+
+/// Why the process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Folder(#[from] Unfit),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Listen(Vec<Unbindable>),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error("access log: {0}")]
+    AccessLog(std::io::Error),
+    #[error("cannot write {}: {error}", .path.display())]
+    Pid { path: std::path::PathBuf, error: std::io::Error },
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Runs until a signal ends the process.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub fn run(config: Config, start: Start, place: Place) -> Result<(), StartError> {
+    init_log();
+    prepare(&config, start)?;
+    let threads = config.process.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get);
+    limits::raise(&config, threads);
+    let process = config.process.clone();
+    let admin = config.admin.address;
+    let mut server = server(&config, threads, start, place);
+    server.bootstrap();
+    let state = Arc::new(state(config)?);
+    add_services(&mut server, &state, admin, process.connection_buffer);
+    leaving::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
+    folders::write_pid(&process.runtime_dir).map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
+    server.run(RunArgs { shutdown_signal: Box::new(Signals { state: Arc::clone(&state), lame_duck: process.shutdown.lame_duck }) });
+    state.access_log.flush();
+    Ok(())
+}
+
+/// Errors and warnings to stderr. Pingora's proxy would log every client that goes away; the access log has those.
+fn init_log() {
+    let filter = env_logger::Env::default().default_filter_or("info,pingora_core=warn,pingora_proxy=off");
+    let _ = env_logger::Builder::from_env(filter).format_target(false).try_init();
+    end_on_listener_panic();
+}
+
+/// Pingora gives up on a port that stays taken by panicking in one of its threads, and would go on without listening.
+fn end_on_listener_panic() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        default(info);
+        if info.payload_as_str().is_some_and(|text| text.contains("Failed to build listeners")) {
+            log::error!("cannot listen; ending");
+            std::process::exit(1);
+        }
+    }));
+}
+
+fn prepare(config: &Config, start: Start) -> Result<(), StartError> {
+    folders::private(&config.process.runtime_dir, "runtime_dir")?;
+    folders::private(&config.process.state_dir, "state_dir")?;
+    let taken = match start {
+        Start::Fresh => folders::unbindable(config),
+        Start::Successor => Vec::new(),
+    };
+    if taken.is_empty() { Ok(()) } else { Err(StartError::Listen(taken)) }
+}
+
+fn state(config: Config) -> Result<State, StartError> {
+    let clock = Clock::start();
+    let metrics = Metrics::new()?;
+    let keys = Arc::new(keys::ring(&config.keys, &config.process.state_dir)?);
+    let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).map_err(StartError::AccessLog)?;
+    let balancer = Balancer::new(config.plan, &keys, None, clock.now());
+    let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics)?);
+    let (connections, readiness) = (Connections::default(), Readiness::default());
+    Ok(State { clock, listeners: config.listeners, snapshot, metrics, access_log, connections, readiness })
+}
+
+fn server(config: &Config, threads: usize, start: Start, place: Place) -> Server {
+    let process = &config.process;
+    let conf = ServerConf {
+        threads,
+        work_stealing: process.work_stealing,
+        grace_period_seconds: Some(process.shutdown.grace.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upstream_keepalive_pool_size: process.upstream_pool,
+        upgrade_sock: process.runtime_dir.join("upgrade.sock").to_string_lossy().into_owned(),
+        pid_file: process.runtime_dir.join("pingora.pid").to_string_lossy().into_owned(),
+        daemon: place == Place::Background,
+        ..ServerConf::default()
+    };
+    let options = Opt { upgrade: start == Start::Successor, daemon: place == Place::Background, ..Opt::default() };
+    Server::new_with_opt_and_conf(options, conf)
+}
+
+fn add_services(server: &mut Server, state: &Arc<State>, admin: Option<std::net::SocketAddr>, buffer: usize) {
+    let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
+    let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
+    for listener in &state.listeners {
+        edge.add_listener(ListenerConfig::tcp(listener.text.clone()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
+    }
+    server.add_service(edge);
+    if let Some(address) = admin {
+        let mut service = Service::new("admin".to_owned(), Admin(Arc::clone(state)));
+        service.threads = Some(1);
+        service.add_tcp(&address.to_string());
+        server.add_service(service);
+    }
+    server.add_service(background_service("listening", Listening(Arc::clone(state))));
+    server.add_service(background_service("health", HealthService(Arc::clone(state))));
+    server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
+}

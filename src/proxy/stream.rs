@@ -1,0 +1,214 @@
+//! A client's connection as Pingora sees it: the socket, with a deadline for the whole of a request's header block, and what
+//! belongs to the connection rather than to one request.
+//!
+//! Pingora bounds each read, not the sum of them, and answers malformed requests before any hook runs. Both are seen from
+//! here: the deadline runs from a request's first octet until the first hook disarms it, and whatever is written before
+//! that is Pingora's own answer to a request that no hook will see.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use burdock::balancer::connection::Connection;
+use burdock::http::forwarded::Peer;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::clock::Clock;
+use super::metrics::Malformed;
+use super::state::State;
+
+/// No request is under way: the next octet begins one.
+const IDLE: u64 = 0;
+/// A request's header block is complete; hooks are at work.
+const IN_HOOKS: u64 = u64::MAX;
+
+const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// A connection's stream.
+#[derive(Debug)]
+pub struct ClientStream {
+    inner: Stream,
+    state: Arc<State>,
+    clock: Clock,
+    header_timeout: Duration,
+    /// [`IDLE`], [`IN_HOOKS`], or the uptime in milliseconds at which a header block under way is too late.
+    deadline: AtomicU64,
+    sleep: Option<Pin<Box<Sleep>>>,
+    about: About,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub struct About {
+    pub peer: Peer,
+    /// Which of the configured listeners it came to.
+    pub listener: usize,
+    pub shared: Connection,
+}
+
+impl ClientStream {
+    pub fn new(inner: Stream, state: Arc<State>, header_timeout: Duration, about: About) -> Self {
+        let clock = state.clock;
+        Self { inner, state, clock, header_timeout, deadline: AtomicU64::new(IDLE), sleep: None, about }
+    }
+
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// A header block is complete: its deadline is met.
+    pub fn header_complete(&self) {
+        self.deadline.store(IN_HOOKS, Relaxed);
+    }
+
+    /// A request is over: the next octet begins another.
+    pub fn request_over(&self) {
+        self.deadline.store(IDLE, Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.uptime().0.as_millis() as u64
+    }
+
+    /// Starts the clock at a request's first octet.
+    fn first_octet(&self) {
+        self.deadline.store((self.now() + self.header_timeout.as_millis() as u64).max(1), Relaxed);
+    }
+
+    /// Ready with an error once the deadline has passed; otherwise the task is woken when it does.
+    fn poll_deadline(&mut self, deadline: u64, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let left = deadline.saturating_sub(self.now());
+        if left == 0 {
+            return Poll::Ready(self.too_late(cx));
+        }
+        let mut sleep = Box::pin(tokio::time::sleep(Duration::from_millis(left)));
+        let fired = sleep.as_mut().poll(cx).is_ready();
+        self.sleep = Some(sleep);
+        if fired { Poll::Ready(self.too_late(cx)) } else { Poll::Pending }
+    }
+
+    /// Says 408, as far as the socket takes it at once, and ends the connection.
+    fn too_late(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.state.metrics.malformed(Malformed::Timeout);
+        self.deadline.store(IN_HOOKS, Relaxed);
+        let _ = Pin::new(&mut self.inner).poll_write(cx, TIMED_OUT);
+        let _ = Pin::new(&mut self.inner).poll_flush(cx);
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the request's header block took too long"))
+    }
+
+    /// Counts an answer that Pingora gives before any hook has seen the request.
+    fn before_write(&self) {
+        if !matches!(self.deadline.load(Relaxed), IDLE | IN_HOOKS) {
+            self.deadline.store(IN_HOOKS, Relaxed);
+            self.state.metrics.malformed(Malformed::Syntax);
+        }
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        match (self.deadline.load(Relaxed), &polled) {
+            (IN_HOOKS, _) | (IDLE, Poll::Pending) => polled,
+            (IDLE, Poll::Ready(_)) => {
+                if buf.filled().len() > before {
+                    self.first_octet();
+                }
+                polled
+            }
+            (deadline, Poll::Pending) => self.poll_deadline(deadline, cx),
+            (deadline, Poll::Ready(_)) if self.now() >= deadline => Poll::Ready(self.too_late(cx)),
+            (_, Poll::Ready(_)) => polled,
+        }
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.before_write();
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.before_write();
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[async_trait]
+impl Shutdown for ClientStream {
+    async fn shutdown(&mut self) {
+        self.inner.shutdown().await;
+    }
+}
+
+#[async_trait]
+impl Peek for ClientStream {
+    async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
+        self.inner.try_peek(buf).await
+    }
+}
+
+impl UniqueID for ClientStream {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for ClientStream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for ClientStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for ClientStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for ClientStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+
+    fn set_socket_digest(&mut self, digest: SocketDigest) {
+        self.inner.set_socket_digest(digest);
+    }
+}

@@ -1,0 +1,169 @@
+//! From host and path to the route that serves them. The best match is the greatest: an exact host before a wildcard, a
+//! longer wildcard before a shorter, any host last; then the longest path prefix.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::http::path;
+use crate::upstream::UpstreamName;
+
+/// Which requests go to an upstream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RouteSpec {
+    /// What logs and metrics call it: `name:` in the configuration, or made from hosts and prefix.
+    pub name: Arc<str>,
+    /// Any host where empty.
+    pub hosts: Vec<HostPattern>,
+    pub prefix: PathPrefix,
+    pub upstream: UpstreamName,
+}
+
+/// `shop.example.com` or `*.example.com`, in lower case, without port or closing dot.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum HostPattern {
+    Exact(Box<str>),
+    /// Any name that ends in `.` and this.
+    Under(Box<str>),
+}
+
+/// The start of a path, matched on segment boundaries: `/app` matches `/app` and `/app/x`, not `/apple`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct PathPrefix(Box<str>);
+
+/// Why a text is not a host pattern or a path prefix.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidMatch {
+    #[error("a host is a name such as shop.example.com, an address, or *.example.com, without scheme, port or path")]
+    Host,
+    #[error("a path prefix begins with '/' and holds no '?', '#', '%' or dot segments")]
+    Path,
+}
+
+/// The routes in a form made for finding.
+#[derive(Debug)]
+pub struct Routes {
+    all: Box<[RouteSpec]>,
+    exact: HashMap<Box<str>, Vec<usize>, rustc_hash::FxBuildHasher>,
+    under: HashMap<Box<str>, Vec<usize>, rustc_hash::FxBuildHasher>,
+    any: Vec<usize>,
+}
+
+/// A route's position in [`Routes`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct RouteIndex(pub usize);
+
+impl Routes {
+    pub fn new(all: Vec<RouteSpec>) -> Self {
+        let mut routes = Self { all: all.into(), exact: HashMap::default(), under: HashMap::default(), any: Vec::new() };
+        for (at, route) in routes.all.iter().enumerate() {
+            if route.hosts.is_empty() {
+                routes.any.push(at);
+            }
+            for host in &route.hosts {
+                match host {
+                    HostPattern::Exact(name) => routes.exact.entry(name.clone()).or_default().push(at),
+                    HostPattern::Under(name) => routes.under.entry(name.clone()).or_default().push(at),
+                }
+            }
+        }
+        routes
+    }
+
+    pub fn all(&self) -> &[RouteSpec] {
+        &self.all
+    }
+
+    /// The route for a request's Host (with or without port) and path (as sent). The path is compared in normal form, so that
+    /// `/a/../b` and `/%62` are what the server will take them for.
+    pub fn find(&self, host: &str, path: &str) -> Option<RouteIndex> {
+        let path = path::normalized(path);
+        let best = |among: &[usize]| {
+            let matching = among.iter().copied().filter(|&at| self.all[at].prefix.matches(&path));
+            matching.max_by_key(|&at| (self.all[at].prefix.0.len(), std::cmp::Reverse(at))).map(RouteIndex)
+        };
+        if self.exact.is_empty() && self.under.is_empty() {
+            return best(&self.any);
+        }
+        let host = bare(host);
+        let exact = self.exact.get(&*host).and_then(|among| best(among));
+        exact.or_else(|| parents(&host).find_map(|name| self.under.get(name).and_then(|among| best(among)))).or_else(|| best(&self.any))
+    }
+}
+
+/// A Host header's name: lower case, without port and closing dot.
+fn bare(host: &str) -> std::borrow::Cow<'_, str> {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        Some(_) | None => host,
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
+}
+
+/// The names above `host`, nearest first: `b.c`, `c` for `a.b.c`.
+fn parents(host: &str) -> impl Iterator<Item = &str> {
+    host.match_indices('.').map(|(at, _)| &host[at + 1..])
+}
+
+impl PathPrefix {
+    /// Takes a prefix; a closing slash means nothing more than none.
+    ///
+    /// # Errors
+    /// [`InvalidMatch::Path`].
+    pub fn parse(text: &str) -> Result<Self, InvalidMatch> {
+        let odd = text.contains(['?', '#', '%']) || !text.bytes().all(|b| b.is_ascii_graphic());
+        if !text.starts_with('/') || odd || path::normalized(text) != text {
+            return Err(InvalidMatch::Path);
+        }
+        Ok(Self(text.trim_end_matches('/').into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        if self.0.is_empty() { "/" } else { &self.0 }
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        path::has_prefix(path, &self.0)
+    }
+
+    /// Whether one of the two lies within the other, so that a request may match both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.matches(&other.0) || other.matches(&self.0)
+    }
+}
+
+impl HostPattern {
+    /// Takes a host as written in a configuration.
+    ///
+    /// # Errors
+    /// [`InvalidMatch::Host`].
+    pub fn parse(text: &str) -> Result<Self, InvalidMatch> {
+        let (wildcard, name) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
+        let address = name.starts_with('[') && name.ends_with(']') && name[1..name.len() - 1].parse::<std::net::Ipv6Addr>().is_ok();
+        let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !(address && !wildcard || name.split('.').all(label)) {
+            return Err(InvalidMatch::Host);
+        }
+        let name = name.to_ascii_lowercase().into_boxed_str();
+        Ok(if wildcard { Self::Under(name) } else { Self::Exact(name) })
+    }
+
+    /// Whether one name can match both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let within = |name: &str, parent: &str| name.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'));
+        match (self, other) {
+            (Self::Exact(a), Self::Exact(b)) => a == b,
+            (Self::Exact(name), Self::Under(parent)) | (Self::Under(parent), Self::Exact(name)) => within(name, parent),
+            (Self::Under(a), Self::Under(b)) => a == b || within(a, b) || within(b, a),
+        }
+    }
+}
+
+impl std::fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Under(name) => write!(f, "*.{name}"),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The sealed token, version 1: what a client carries without being able to make, change or read it.
+//!
+//! 57 bytes, always 76 characters of base64url without padding:
+//!
+//! ```text
+//! version 1 | key id 4 | nonce 12 | AES-256-GCM-SIV( server tag 8 | session number 8 | issued 4 | seen 4 ) | tag 16
+//! ```
+//!
+//! Numbers are big-endian. The associated data binds a token to its place; lengths in it are 8 bytes:
+//! `burdock token v1` ‖ 0x00 ‖ kind (`c`, `h`, `e`) ‖ length of scope ‖ scope ‖ length of entry ‖ entry.
+//! Version and key id are not in it: another version does not open at all, another id finds another key or none.
+//!
+//! GCM-SIV, because balancers share a key and draw nonces at random: with plain GCM one collision would let anybody forge,
+//! here it only shows that two tokens are equal. Opening is total on any bytes, allocates nothing and decrypts at most once.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{Aad, Nonce};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand_core::CryptoRng;
+
+use super::keys::KeyRing;
+use super::{Kind, Payload, ServerTag, SessionNumber, Stamps, Unopened};
+use crate::time::UnixSeconds;
+
+const VERSION: u8 = 1;
+const NONCE: usize = 12;
+/// Version, key id and nonce.
+const HEAD: usize = 1 + 4 + NONCE;
+const PAYLOAD: usize = 8 + 8 + 4 + 4;
+const BYTES: usize = HEAD + PAYLOAD + 16;
+/// Characters of a token.
+const CHARACTERS: usize = 76;
+
+/// The place that a token is good for, and no other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Context<'a> {
+    pub kind: Kind,
+    /// The upstream's name, or its `sticky_scope`.
+    pub scope: &'a str,
+    /// The cookie's or header's name.
+    pub entry: &'a str,
+}
+
+/// Seals and opens the tokens of one entry.
+#[derive(Debug)]
+pub struct SealedFormat {
+    keys: Arc<KeyRing>,
+    associated: Box<[u8]>,
+}
+
+/// A token's text, on the stack. A token is a secret of its client: it does not show itself in debug output.
+#[derive(Clone, Copy)]
+pub struct TokenText([u8; CHARACTERS]);
+
+impl SealedFormat {
+    pub fn new(keys: Arc<KeyRing>, context: Context<'_>) -> Self {
+        Self { keys, associated: context.associated_data() }
+    }
+
+    /// A token that says `payload`, under the ring's first key.
+    pub fn seal(&self, payload: &Payload, rng: &mut impl CryptoRng) -> TokenText {
+        let mut nonce = [0; NONCE];
+        rng.fill_bytes(&mut nonce);
+        self.seal_with(nonce, payload)
+    }
+
+    /// What a token says. Whether it has expired is for the caller, who knows the time.
+    ///
+    /// # Errors
+    /// [`Unopened::UnknownKey`] for what could be a token of another key, [`Unopened::BadToken`] for everything else.
+    pub fn open(&self, text: &[u8]) -> Result<Payload, Unopened> {
+        let mut token = decode(text).ok_or(Unopened::BadToken)?;
+        let (head, sealed) = token.split_first_chunk_mut::<HEAD>().ok_or(Unopened::BadToken)?;
+        let [VERSION, id_0, id_1, id_2, id_3, nonce @ ..] = *head else {
+            return Err(Unopened::BadToken);
+        };
+        let key = self.keys.find([id_0, id_1, id_2, id_3]).ok_or(Unopened::UnknownKey)?;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let payload = key.aead.open_in_place(nonce, Aad::from(&self.associated), sealed).map_err(|_| Unopened::BadToken)?;
+        let payload = payload.first_chunk().ok_or(Unopened::BadToken)?;
+        Ok(Payload::from_bytes(*payload))
+    }
+
+    #[expect(clippy::expect_used, reason = "lengths and key fit by construction, no input reaches them")]
+    fn seal_with(&self, nonce: [u8; NONCE], payload: &Payload) -> TokenText {
+        let key = self.keys.sealing();
+        let mut token = [0; BYTES];
+        token[0] = VERSION;
+        token[1..5].copy_from_slice(&key.id.bytes());
+        token[5..HEAD].copy_from_slice(&nonce);
+        let (said, tag) = token[HEAD..].split_at_mut(PAYLOAD);
+        said.copy_from_slice(&payload.to_bytes());
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        key.aead
+            .seal_in_place_scatter(nonce, Aad::from(&self.associated), said, &[], tag)
+            .expect("24 bytes are within the limits of the AEAD");
+        let mut text = [0; CHARACTERS];
+        URL_SAFE_NO_PAD.encode_slice(token, &mut text).expect("57 bytes are 76 characters");
+        TokenText(text)
+    }
+}
+
+impl Context<'_> {
+    fn associated_data(&self) -> Box<[u8]> {
+        let kind = match self.kind {
+            Kind::Cookie => b"c",
+            Kind::Header => b"h",
+            Kind::Envelope => b"e",
+        };
+        let length = |text: &str| (text.len() as u64).to_be_bytes();
+        let (scope, entry) = (length(self.scope), length(self.entry));
+        [b"burdock token v1\0", &kind[..], &scope, self.scope.as_bytes(), &entry, self.entry.as_bytes()].concat().into()
+    }
+}
+
+impl Payload {
+    fn to_bytes(self) -> [u8; PAYLOAD] {
+        let mut bytes = [0; PAYLOAD];
+        bytes[..8].copy_from_slice(&self.server.0);
+        bytes[8..16].copy_from_slice(&self.session.0.to_be_bytes());
+        bytes[16..20].copy_from_slice(&self.stamps.issued.0.to_be_bytes());
+        bytes[20..].copy_from_slice(&self.stamps.seen.0.to_be_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; PAYLOAD]) -> Self {
+        let seconds = |at: usize| UnixSeconds(u32::from_be_bytes(super::first(&bytes[at..])));
+        Self {
+            server: ServerTag(super::first(&bytes)),
+            session: SessionNumber(u64::from_be_bytes(super::first(&bytes[8..]))),
+            stamps: Stamps { issued: seconds(16), seen: seconds(20) },
+        }
+    }
+}
+
+/// One text for one token: 57 bytes leave no spare bits in 76 characters, and padding is not a character of the alphabet.
+fn decode(text: &[u8]) -> Option<[u8; BYTES]> {
+    if text.len() != CHARACTERS {
+        return None;
+    }
+    let mut token = [0; BYTES];
+    let written = URL_SAFE_NO_PAD.decode_slice(text, &mut token).ok()?;
+    (written == BYTES).then_some(token)
+}
+
+impl Deref for TokenText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for TokenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenText(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::Key;
+    use super::*;
+    use crate::upstream::ServerId;
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    const COOKIE: Context<'_> = Context { kind: Kind::Cookie, scope: "shop", entry: "BURDOCK_shop" };
+    const FIRST: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    const SECOND: &str = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    fn format(keys: &[&str], context: Context<'_>) -> SealedFormat {
+        let keys = keys.iter().map(|key| Key::parse(key).unwrap()).collect();
+        SealedFormat::new(Arc::new(KeyRing::new(keys).unwrap()), context)
+    }
+
+    fn payload() -> Payload {
+        Payload {
+            server: ServerTag::of("shop", &ServerId::parse("web-1").unwrap()),
+            session: SessionNumber(0x0123_4567_89ab_cdef),
+            stamps: Stamps { issued: UnixSeconds(1_767_225_600), seen: UnixSeconds(1_767_229_200) },
+        }
+    }
+
+    fn sealed() -> TokenText {
+        format(&[FIRST], COOKIE).seal(&payload(), &mut StdRng::seed_from_u64(1))
+    }
+
+    #[test]
+    fn the_format_does_not_drift() {
+        let token = format(&[FIRST], COOKIE).seal_with(*b"twelve bytes", &payload());
+        // Made with Python: hashlib, hmac and cryptography's AESGCMSIV.
+        assert_eq!(&*token, "AeX3sNJ0d2VsdmUgYnl0ZXNVRyOr10ms3nCEeop02xL1wbEBwIhI0mgAavKEOYbgGyDg0WmsyrG5");
+    }
+
+    #[test]
+    fn a_token_of_another_kind_scope_or_entry_does_not_open() {
+        for other in [
+            Context { kind: Kind::Header, ..COOKIE },
+            Context { kind: Kind::Envelope, ..COOKIE },
+            Context { scope: "blog", ..COOKIE },
+            Context { entry: "BURDOCK_blog", ..COOKIE },
+            Context { scope: "shopB", entry: "URDOCK_shop", ..COOKIE },
+        ] {
+            assert_eq!(format(&[FIRST], other).open(sealed().as_bytes()), Err(Unopened::BadToken), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_rotated_key_opens_what_it_sealed_and_the_first_key_seals() {
+        let rotated = format(&[SECOND, FIRST], COOKIE);
+        assert_eq!(rotated.open(sealed().as_bytes()), Ok(payload()));
+        let renewed = rotated.seal(&payload(), &mut StdRng::seed_from_u64(2));
+        assert_eq!(format(&[SECOND], COOKIE).open(renewed.as_bytes()), Ok(payload()));
+    }
+
+    #[test]
+    fn a_token_of_a_dropped_key_is_of_an_unknown_key() {
+        assert_eq!(format(&[SECOND], COOKIE).open(sealed().as_bytes()), Err(Unopened::UnknownKey));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_the_text_is_refused() {
+        let (format, token) = (format(&[FIRST, SECOND], COOKIE), sealed());
+        for bit in 0..CHARACTERS * 8 {
+            let mut changed = token.0;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(format.open(&changed).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_length_or_alphabet_is_bad() {
+        let (format, token) = (format(&[FIRST], COOKIE), sealed());
+        let standard = token.replacen(char::is_alphanumeric, "+", 1);
+        let padded = format!("{}==", &token[..74]);
+        for text in ["", &token[..75], &format!("{}A", &*token), &standard, &padded] {
+            assert_eq!(format.open(text.as_bytes()), Err(Unopened::BadToken), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_bad() {
+        let mut token = decode(sealed().as_bytes()).unwrap();
+        token[0] = 2;
+        let text = URL_SAFE_NO_PAD.encode(token);
+        assert_eq!(format(&[FIRST], COOKIE).open(text.as_bytes()), Err(Unopened::BadToken));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_is_opened(seed: [u8; 32], server: [u8; 8], session: u64, issued: u32, seen: u32) {
+            let stamps = Stamps { issued: UnixSeconds(issued), seen: UnixSeconds(seen) };
+            let payload = Payload { server: ServerTag(server), session: SessionNumber(session), stamps };
+            let format = format(&[FIRST], COOKIE);
+            let token = format.seal(&payload, &mut StdRng::from_seed(seed));
+            prop_assert_eq!(token.len(), CHARACTERS);
+            prop_assert_eq!(format.open(token.as_bytes()), Ok(payload));
+        }
+
+        #[test]
+        fn any_change_of_a_byte_is_refused(at in 0..CHARACTERS, byte: u8) {
+            let mut changed = sealed().0;
+            prop_assume!(changed[at] != byte);
+            changed[at] = byte;
+            prop_assert!(format(&[FIRST, SECOND], COOKIE).open(&changed).is_err());
+        }
+
+        #[test]
+        fn opening_is_total_on_any_bytes(text: Vec<u8>, right_length in proptest::collection::vec(any::<u8>(), CHARACTERS)) {
+            let format = format(&[FIRST], COOKIE);
+            prop_assert!(format.open(&text).is_err());
+            prop_assert!(format.open(&right_length).is_err());
+        }
+
+        #[test]
+        fn opening_is_total_on_any_57_bytes(bytes in proptest::collection::vec(any::<u8>(), BYTES), ours: bool) {
+            let mut bytes = bytes;
+            if ours {
+                bytes[..5].copy_from_slice(&decode(sealed().as_bytes()).unwrap()[..5]);
+            }
+            let text = URL_SAFE_NO_PAD.encode(bytes);
+            prop_assert!(format(&[FIRST], COOKIE).open(text.as_bytes()).is_err());
+        }
+    }
+}

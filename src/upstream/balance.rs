@@ -1,0 +1,123 @@
+//! Which of several servers gets a session that nothing ties: the algorithms. They see loads and weights, not why a server
+//! may be used; [`super::Upstream`] says which may.
+
+use parking_lot::Mutex;
+use rand_core::Rng;
+
+use super::server::Server;
+
+/// Where a session without a tie starts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Balance {
+    /// In turn by weight, evenly interleaved (nginx's smooth weighted round robin).
+    #[default]
+    RoundRobin,
+    /// To the server with the fewest requests in flight for its weight; in turn among equals.
+    LeastConn,
+    /// To the less busy of two drawn at random by weight.
+    RandomTwo,
+    /// To the first in the order written that may take it.
+    First,
+    /// By consistent hash of something that the request carries; in turn where it carries nothing. With a load factor no
+    /// server gets more than that multiple of its fair share of what is in flight.
+    Hash(Option<LoadFactor>),
+}
+
+/// How far above its fair share a server may be loaded, in hundredths: above 100 (HAProxy's `hash-balance-factor`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LoadFactor(u32);
+
+/// A load factor that is not above 1 or is above 100.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a load factor is a number above 1 and at most 100, such as 1.25")]
+pub struct InvalidLoadFactor;
+
+impl LoadFactor {
+    /// Takes a factor such as 1.25.
+    ///
+    /// # Errors
+    /// [`InvalidLoadFactor`] unless it is above 1 and at most 100.
+    pub fn new(factor: f64) -> Result<Self, InvalidLoadFactor> {
+        let hundredths = (factor * 100.0).round();
+        if factor.is_finite() && (101.0..=10_000.0).contains(&hundredths) {
+            Ok(Self(hundredths as u32))
+        } else {
+            Err(InvalidLoadFactor)
+        }
+    }
+
+    /// Whether `server` may take one more when `total` requests are in flight at servers of `weights` in all: bounded-load
+    /// consistent hashing (Mirrokni, Thorup and Zadimoghaddam, 2016), each server's bound rounded up.
+    pub(super) fn admits(self, server: &Server, total: u64, weights: u64) -> bool {
+        let share = (total + 1) * u64::from(server.weight()) * u64::from(self.0);
+        let bound = share.div_ceil(weights.max(1) * 100);
+        u64::from(server.in_flight()) < bound
+    }
+}
+
+/// The turn that smooth weighted round robin keeps between picks: a current weight for each server of the upstream.
+#[derive(Debug)]
+pub(super) struct Turn(Mutex<Box<[i64]>>);
+
+impl Turn {
+    pub(super) fn new(servers: usize) -> Self {
+        Self(Mutex::new(vec![0; servers].into()))
+    }
+
+    /// The next of `among` (positions in the upstream): each gains its weight, the richest is taken and pays for all.
+    pub(super) fn next(&self, servers: &[Server], among: &[usize]) -> Option<usize> {
+        let mut current = self.0.lock();
+        let mut total = 0;
+        let mut richest: Option<usize> = None;
+        for &at in among {
+            let weight = i64::from(servers[at].weight());
+            total += weight;
+            current[at] += weight;
+            if richest.is_none_or(|best| current[at] > current[best]) {
+                richest = Some(at);
+            }
+        }
+        if let Some(at) = richest {
+            current[at] -= total;
+        }
+        richest
+    }
+}
+
+/// Those of `among` with the fewest requests in flight for their weight.
+pub(super) fn least_loaded(servers: &[Server], among: &[usize]) -> Vec<usize> {
+    let mut least: Vec<usize> = Vec::new();
+    for &at in among {
+        match least.first().map(|&best| servers[at].load().cmp(&servers[best].load())) {
+            Some(std::cmp::Ordering::Greater) => {}
+            Some(std::cmp::Ordering::Equal) => least.push(at),
+            Some(std::cmp::Ordering::Less) | None => least = vec![at],
+        }
+    }
+    least
+}
+
+/// The less busy of two different ones of `among`, both drawn by weight.
+pub(super) fn random_two(servers: &[Server], among: &[usize], random: &mut impl Rng) -> Option<usize> {
+    let first = draw(servers, among, None, random)?;
+    let Some(second) = draw(servers, among, Some(first), random) else {
+        return Some(first);
+    };
+    Some(if servers[second].load() < servers[first].load() { second } else { first })
+}
+
+fn draw(servers: &[Server], among: &[usize], except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
+    let eligible = || among.iter().copied().filter(|&at| Some(at) != except);
+    let total: u64 = eligible().map(|at| u64::from(servers[at].weight())).sum();
+    if total == 0 {
+        return None;
+    }
+    // The high half of a product is uniform to 1 part in 2^64 / total: Lemire's method without its rejection step.
+    let mut left = ((u128::from(random.next_u64()) * u128::from(total)) >> 64) as u64;
+    eligible().find(|&at| {
+        let weight = u64::from(servers[at].weight());
+        let here = left < weight;
+        left = left.saturating_sub(weight);
+        here
+    })
+}

@@ -1,0 +1,57 @@
+//! The consistent-hash ring of an upstream: Pingora's ketama over the servers' ids.
+//!
+//! Ketama hashes addresses. Each server enters under a stand-in IPv6 address made from a hash of its id, so servers on Unix
+//! sockets have their place and a change of address moves no session.
+
+use std::collections::HashMap;
+use std::net::{Ipv6Addr, SocketAddr};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use pingora_ketama::{Bucket, Continuum};
+
+use super::name::ServerId;
+use super::server::Server;
+use super::spec::Tier;
+
+/// The ring of one tier.
+pub(super) struct Ring {
+    continuum: Continuum,
+    servers: HashMap<SocketAddr, usize, rustc_hash::FxBuildHasher>,
+    points: usize,
+}
+
+impl Ring {
+    /// Puts those of `servers` that belong there on a ring. This costs 160 points for each unit of weight, the weights
+    /// divided by what they have in common: not for the hot path.
+    pub(super) fn build(servers: &[Server], tier: Tier) -> Self {
+        let members: Vec<(usize, &Server)> = servers.iter().enumerate().filter(|(_, server)| server.on_ring(tier)).collect();
+        let common = members.iter().fold(0, |common, (_, server)| gcd(common, server.weight())).max(1);
+        let buckets: Vec<Bucket> =
+            members.iter().map(|(_, server)| Bucket::new(stand_in(server.id()), server.weight() / common)).collect();
+        let points = members.iter().map(|(_, server)| (server.weight() / common) as usize * 160).sum();
+        let servers = members.iter().map(|&(at, server)| (stand_in(server.id()), at)).collect();
+        Self { continuum: Continuum::new(&buckets), servers, points }
+    }
+
+    /// Positions of servers in the order in which they follow `name` on the ring, with repetitions, once around.
+    pub(super) fn walk(&self, name: &[u8]) -> impl Iterator<Item = usize> {
+        self.continuum.node_iter(name).take(self.points).filter_map(|address| self.servers.get(address).copied())
+    }
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("points", &self.points).finish_non_exhaustive()
+    }
+}
+
+fn stand_in(id: &ServerId) -> SocketAddr {
+    let hash = digest(&SHA256, id.as_str().as_bytes());
+    let mut octets = [0; 16];
+    octets.copy_from_slice(&hash.as_ref()[..16]);
+    SocketAddr::new(Ipv6Addr::from(octets).into(), 0)
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

@@ -1,0 +1,141 @@
+//! An upstream as the configuration describes it: values only, all of them valid. The live side is in [`super::Upstream`].
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::balance::Balance;
+use super::failover::Failover;
+use super::health::CheckSpec;
+use super::name::{ServerId, UpstreamName};
+use super::retry::Retry;
+
+/// A named group of servers and how it is used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UpstreamSpec {
+    pub name: UpstreamName,
+    pub servers: Vec<Arc<ServerSpec>>,
+    pub balance: Balance,
+    pub failover: Failover,
+    /// None: servers count as up until a connection to them fails.
+    pub health_check: Option<CheckSpec>,
+    pub timeouts: Timeouts,
+    pub retry: Retry,
+    pub limits: Limits,
+}
+
+/// One server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerSpec {
+    pub id: ServerId,
+    pub address: Address,
+    pub weight: Weight,
+    pub tier: Tier,
+    /// Requests (upgraded streams included) that it may have in flight from this balancer.
+    pub max_conns: Option<NonZeroU32>,
+    pub admin: Admin,
+}
+
+/// Where a server listens. Names are not resolved here.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Address {
+    Inet(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A server's share of new sessions relative to its neighbours: 0 to 256. With 0 it keeps its sessions and gets no new ones.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Weight(u16);
+
+/// A weight above [`Weight::MAX`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a weight is a whole number from 0 to {}", Weight::MAX)]
+pub struct InvalidWeight;
+
+/// When a server is used: primaries first, backups only when no primary may take new sessions.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Tier {
+    #[default]
+    Primary,
+    Backup,
+}
+
+/// What the operator wants of a server.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Admin {
+    #[default]
+    Ready,
+    /// Keeps its sessions, gets no new ones.
+    Drain,
+    /// Gets nothing, its health is not checked.
+    Maint,
+}
+
+/// How long each step of talking to a server may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    /// Longest silence while a response is awaited or read.
+    pub read: Duration,
+    /// Longest time that one write may be stuck.
+    pub write: Duration,
+    /// How long an idle connection to a server is kept: less than the server's own keep-alive, or requests race its closing.
+    pub keepalive: Duration,
+    /// Longest silence on an upgraded (WebSocket) stream.
+    pub upgraded: Duration,
+}
+
+/// What a request to this upstream may measure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Octets of the request's header block; above it 431.
+    pub header_bytes: usize,
+    /// Octets of the request's body; above it 413.
+    pub body: Option<u64>,
+}
+
+impl Weight {
+    pub const MAX: u16 = 256;
+    pub const ONE: Self = Self(1);
+
+    /// Takes a weight of 0 to 256.
+    ///
+    /// # Errors
+    /// [`InvalidWeight`] above that.
+    pub fn new(weight: u16) -> Result<Self, InvalidWeight> {
+        if weight > Self::MAX { Err(InvalidWeight) } else { Ok(Self(weight)) }
+    }
+
+    pub fn get(self) -> u32 {
+        u32::from(self.0)
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            read: Duration::from_secs(60),
+            write: Duration::from_secs(60),
+            keepalive: Duration::from_secs(4),
+            upgraded: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { header_bytes: 32 * 1024, body: None }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Inet(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}

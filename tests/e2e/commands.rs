@@ -1,0 +1,134 @@
+//! The commands that look and make, and how a start is refused.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::{Finished, Site, burdock, complete, shop};
+
+fn check(site: &Site, yaml: &str, more: &[&str]) -> Finished {
+    let file = site.write("checked.yaml", yaml);
+    let file = file.to_str().unwrap();
+    burdock([&["check", "-c", file], more].concat())
+}
+
+#[test]
+fn a_right_configuration_is_said_to_be_right() {
+    let site = Site::take();
+    let right = check(&site, &complete(&shop(2, "sticky: cookie")), &[]).ok();
+    assert!(right.stderr.contains("checked.yaml"), "{right:?}");
+}
+
+#[test]
+fn every_mistake_is_named_at_once_with_file_and_line() {
+    let site = Site::take();
+    let wrong = check(
+        &site,
+        "listeners: [127.0.0.1:8080]
+upstreams:
+  shop:
+    servers:
+      - {id: web-1, address: 10.0.0.1:80, wieght: 2}
+      - {id: web-1, address: 10.0.0.2:80, weight: 257}
+    stikcy: cookie
+routes:
+  - {match: {path_prefix: /}, upstream: shpo}
+",
+        &[],
+    );
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    for (line, words) in [(5, "weight"), (6, "256"), (6, "web-1"), (7, "sticky"), (9, "shop")] {
+        let named = wrong.stderr.lines().any(|said| said.contains(&format!("checked.yaml:{line}:")) && said.contains(words));
+        assert!(named, "line {line}, {words}: {}", wrong.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_yaml_is_said_so_with_its_line() {
+    let site = Site::take();
+    let wrong = check(&site, "listeners: [127.0.0.1:8080\nupstreams: {\n", &[]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("checked.yaml:"), "{wrong:?}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said_so() {
+    let missing = burdock(["check", "-c", "/nonexistent/burdock.yaml"]);
+    assert_eq!(missing.code, Some(2));
+    assert!(missing.stderr.contains("/nonexistent/burdock.yaml"), "{missing:?}");
+}
+
+#[test]
+fn a_taken_address_is_found_by_check_bind_only() {
+    let site = Site::take();
+    let taken = std::net::TcpListener::bind(site.listen()).unwrap();
+    let yaml = complete(&shop(1, "sticky: cookie"));
+    check(&site, &yaml, &[]).ok();
+    let found = check(&site, &yaml, &["--bind"]);
+    assert_eq!(found.code, Some(2), "{found:?}");
+    assert!(found.stderr.contains(&site.listen().to_string()), "{found:?}");
+    drop(taken);
+    check(&site, &yaml, &["--bind"]).ok();
+}
+
+#[test]
+fn a_taken_address_refuses_the_start() {
+    let site = Site::take();
+    let _taken = std::net::TcpListener::bind(site.listen()).unwrap();
+    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"));
+    assert!(!burdock.wait().success());
+    assert!(burdock.stderr().contains(&site.listen().to_string()), "{}", burdock.stderr());
+}
+
+#[test]
+fn run_t_tests_and_ends() {
+    let site = Site::take();
+    let run = |yaml: &str| {
+        let file = site.write("tested.yaml", &complete(yaml));
+        burdock(["run", "-t", "-c", file.to_str().unwrap()])
+    };
+    run(&shop(1, "sticky: cookie")).ok();
+    assert_eq!(run(&shop(1, "sticky: biscuit")).code, Some(2));
+}
+
+#[test]
+fn a_runtime_folder_that_others_can_enter_refuses_the_start() {
+    let site = Site::take();
+    std::fs::set_permissions(site.path("run"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"));
+    assert!(!burdock.wait().success());
+    assert!(burdock.stderr().contains("chmod 700"), "{}", burdock.stderr());
+}
+
+#[test]
+fn a_key_file_is_private_and_is_not_overwritten() {
+    let site = Site::take();
+    let file = site.path("new-key");
+    burdock(["keys".as_ref(), "new".as_ref(), file.as_os_str()]).ok();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let key = std::fs::read_to_string(&file).unwrap();
+    let again = burdock(["keys".as_ref(), "new".as_ref(), file.as_os_str()]);
+    assert_eq!((again.code, std::fs::read_to_string(&file).unwrap()), (Some(1), key));
+}
+
+#[test]
+fn two_new_keys_differ_and_are_keys() {
+    let keys = [0; 2].map(|_| burdock(["keys", "new"]).ok().stdout);
+    assert_ne!(keys[0], keys[1]);
+    assert!(keys.iter().all(|key| burdock::sticky::token::keys::Key::parse(key).is_ok()));
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_found_by_check() {
+    let site = Site::take();
+    let yaml = complete(&format!("keys: [{{file: $DIR/nowhere}}]\n{}", shop(1, "sticky: cookie")));
+    let wrong = check(&site, &yaml, &[]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("nowhere"), "{wrong:?}");
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_help_shows_examples() {
+    assert_eq!(burdock(["flatten"]).code, Some(2));
+    assert_eq!(burdock(["check", "--no-such-flag"]).code, Some(2));
+    assert!(burdock(["--help"]).ok().stdout.contains("Examples:"));
+    assert!(burdock(["--version"]).ok().stdout.contains(env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,156 @@
+//! The cookie on the wire: what the client gets, what the server sees.
+
+use crate::harness::{Page, Reply, Request, Site};
+
+/// The attributes of our cookie in answer to a newcomer's request.
+fn attributes(settings: &str, request: &Request) -> String {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.burdock(&format!(
+        "listeners: [{{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}}]
+upstreams: {{shop: {{servers: [{{id: web-1, address: $IP:9001}}], sticky: {settings}}}}}"
+    ));
+    let response = burdock.ask(request);
+    let lines = response.set_cookies();
+    assert_eq!(lines.len(), 1, "{response:?}");
+    lines[0].split_once("; ").map_or_else(String::new, |(_, attributes)| attributes.to_owned())
+}
+
+/// The attributes, in alphabetical order.
+fn sorted(attributes: &str) -> Vec<&str> {
+    let mut all: Vec<_> = attributes.split("; ").collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn by_default_it_is_for_the_whole_site_and_hidden_from_scripts() {
+    let given = attributes("cookie", &Request::get("/deep/path"));
+    assert_eq!(sorted(&given), ["HttpOnly", "Path=/", "SameSite=Lax"]);
+}
+
+#[test]
+fn it_is_secure_when_the_client_came_by_tls() {
+    let given = attributes("cookie", &Request::get("/").header("X-Forwarded-Proto", "https"));
+    assert_eq!(sorted(&given), ["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]);
+}
+
+#[test]
+fn it_is_as_configured() {
+    let settings = "[{cookie: {name: tie, path: /shop, domain: example.com, http_only: false, secure: always, same_site: none, partitioned: true, max_age: 1h}}]";
+    let given = attributes(settings, &Request::get("/"));
+    assert_eq!(sorted(&given), ["Domain=example.com", "Max-Age=3600", "Partitioned", "Path=/shop", "SameSite=None", "Secure"]);
+}
+
+#[test]
+fn secure_never_is_never() {
+    let given = attributes("[{cookie: {secure: never}}]", &Request::get("/").header("X-Forwarded-Proto", "https"));
+    assert_eq!(sorted(&given), ["HttpOnly", "Path=/", "SameSite=Lax"]);
+}
+
+#[test]
+fn a_sealed_value_has_76_characters_and_tells_nothing() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    let values: Vec<_> = (0..4).map(|_| burdock.get("/").cookie("BURDOCK_shop").unwrap().1.to_owned()).collect();
+    for value in &values {
+        assert!(value.len() == 76 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{value}");
+        assert!(!value.contains("web"), "{value}");
+    }
+}
+
+#[test]
+fn a_plain_value_is_the_servers_id() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = site.shop(3, "sticky: [{cookie: {token: plain}}]");
+    let response = burdock.get("/");
+    assert_eq!(response.cookie("BURDOCK_shop").unwrap().1, response.served_by());
+    let chosen = burdock.ask(&Request::get("/").header("Cookie", "BURDOCK_shop=web-2"));
+    assert_eq!((chosen.served_by(), chosen.set_cookies().len()), ("web-2", 0));
+    let unknown = burdock.ask(&Request::get("/unknown").header("Cookie", "BURDOCK_shop=web-9"));
+    assert_eq!(unknown.cookie("BURDOCK_shop").unwrap().1, unknown.served_by());
+    assert_eq!(burdock.line("/unknown").reason(), "unknown_server");
+}
+
+#[test]
+fn the_server_sees_every_cookie_but_ours_byte_for_byte() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    let mut client = burdock.client();
+    client.get("/");
+    let ours = format!("BURDOCK_shop={}", client.token());
+    for (sent, seen) in [
+        (ours.clone(), None),
+        (format!("a=1; {ours}; b=2"), Some("a=1; b=2")),
+        (format!("{ours}; a=\"x; y\";b==;  c"), Some("a=\"x; y\";b==;  c")),
+        (format!("a=1;b=2; {ours}"), Some("a=1;b=2")),
+        (format!("{ours}; {ours}; a=1"), Some("a=1")),
+        (format!("xBURDOCK_shop=1; {ours}; BURDOCK_shop2=3"), Some("xBURDOCK_shop=1; BURDOCK_shop2=3")),
+        ("a=1;b=\"\\\";; c = d".to_owned(), Some("a=1;b=\"\\\";; c = d")),
+    ] {
+        assert_eq!(burdock.ask(&Request::get("/").header("Cookie", &sent)).status, 200);
+        assert_eq!(origin.last().header("cookie"), seen, "{sent}");
+    }
+}
+
+#[test]
+fn cookies_in_several_lines_reach_the_server_as_one() {
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    let burdock = site.shop(3, "sticky: cookie");
+    let mut client = burdock.client();
+    let home = client.get("/").served_by().to_owned();
+    let ours = format!("BURDOCK_shop={}", client.token());
+    let crumbs = Request::get("/crumbs").header("Cookie", "a=1").header("Cookie", &ours).header("Cookie", "b=2; c=3");
+    assert_eq!(burdock.ask(&crumbs).served_by(), home, "the tie is found in any line");
+    let at_home = origins.iter().find(|origin| origin.name == home).unwrap();
+    assert_eq!(at_home.last().all("cookie"), ["a=1; b=2; c=3"]);
+}
+
+#[test]
+fn a_cookie_of_our_name_from_the_server_does_not_reach_the_client() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: [{cookie: {token: plain}}]");
+    origin.behave(|_| Page::new(200).header("Set-Cookie", "BURDOCK_shop=evil; Path=/").header("Set-Cookie", "other=1").into());
+    let response = burdock.get("/");
+    let mut names: Vec<_> = response.set_cookies().iter().map(|line| line.split(';').next().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["BURDOCK_shop=web-1", "other=1"]);
+    let tied = burdock.ask(&Request::get("/").header("Cookie", "BURDOCK_shop=web-1"));
+    assert_eq!(tied.set_cookies(), ["other=1"], "also where ours is not written");
+}
+
+#[test]
+fn an_answer_that_carries_our_cookie_is_for_this_client_only() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    let cache_control = |from_server: Option<&'static str>| {
+        origin.behave(move |_| from_server.map_or_else(|| Reply::status(200), |value| Reply::with("Cache-Control", value)));
+        let response = burdock.get("/");
+        assert_eq!(response.set_cookies().len(), 1);
+        response.all("cache-control").join(", ")
+    };
+    assert_eq!(cache_control(None), "private");
+    for value in ["public, max-age=60", "max-age=60, s-maxage=600", "PUBLIC"] {
+        let edited = cache_control(Some(value)).to_ascii_lowercase();
+        assert!(edited.contains("private") && !edited.contains("public") && !edited.contains("s-maxage"), "{value} -> {edited}");
+    }
+    assert!(cache_control(Some("public, max-age=60")).contains("max-age=60"));
+    assert_eq!(cache_control(Some("no-store")), "no-store", "what is stricter already stays");
+}
+
+#[test]
+fn an_answer_without_our_cookie_keeps_its_cache_control() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.behave(|_| Reply::with("Cache-Control", "public, s-maxage=60"));
+    let mut client = burdock.client();
+    client.get("/");
+    assert_eq!(client.get("/").header("cache-control"), Some("public, s-maxage=60"));
+}

@@ -1,0 +1,168 @@
+//! Every configuration that is shown to users is one.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::harness::{Burdock, Page, Received, Reply, Request, Site, burdock, curl};
+use crate::stickiness::field;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files under a folder whose names end so.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut found = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|own| own == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Checks a text as a configuration, its key files made up.
+fn check(site: &Site, name: &str, text: &str) {
+    let key = site.path("key");
+    if !key.exists() {
+        burdock(["keys".as_ref(), "new".as_ref(), key.as_os_str()]).ok();
+    }
+    let file = site.write("example.yaml", &with_key(text, &key.display().to_string()));
+    let checked = burdock(["check".as_ref(), "-c".as_ref(), file.as_os_str()]);
+    assert_eq!(checked.code, Some(0), "{name}:\n{text}\n{}", checked.stderr);
+}
+
+/// The text with its first key file (there is none on this machine) replaced and others taken out.
+fn with_key(text: &str, key: &str) -> String {
+    let lines = text.lines().map(|line| match line.trim_start().strip_prefix("keys: [") {
+        Some(_) => format!("keys: [{{file: {key}}}]"),
+        None => line.to_owned(),
+    });
+    lines.map(|line| line + "\n").collect()
+}
+
+#[test]
+fn every_file_in_conf_is_a_right_configuration() {
+    let site = Site::take();
+    let all = files(&root().join("conf"), "yaml");
+    assert!(!all.is_empty());
+    for file in all {
+        check(&site, &file.display().to_string(), &std::fs::read_to_string(&file).unwrap());
+    }
+}
+
+#[test]
+fn every_configuration_in_the_readme_is_right() {
+    let site = Site::take();
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let whole: Vec<_> = blocks.filter(|block| block.lines().any(|line| line.starts_with("upstreams:"))).collect();
+    assert!(!whole.is_empty(), "the README shows a configuration");
+    for block in whole {
+        check(&site, "README.md", block);
+    }
+}
+
+/// Runs a file of conf/examples before origins of this process: `listeners` and all that the site decides are replaced, the
+/// upstream's servers get the site's addresses, in order.
+fn run(site: &Site, file: &str) -> Burdock {
+    let text = std::fs::read_to_string(root().join("conf/examples").join(file)).unwrap();
+    let mut servers = 0;
+    let mut own = String::new();
+    let mut skipping = false;
+    for line in text.lines() {
+        if !line.starts_with([' ', '#']) && !line.is_empty() {
+            skipping = ["listeners", "admin", "process", "access_log", "keys"].iter().any(|key| line.starts_with(&format!("{key}:")));
+        }
+        if skipping {
+            continue;
+        }
+        own += &with_address(line, &mut servers);
+        own.push('\n');
+    }
+    assert!(servers > 0, "{file} has servers");
+    site.burdock(&format!("listeners: [{{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}}]\n{own}"))
+}
+
+/// A line of a server with the next address of the site.
+fn with_address(line: &str, servers: &mut u16) -> String {
+    let Some((before, after)) = line.split_once("address: ") else {
+        return line.to_owned();
+    };
+    *servers += 1;
+    let end = after.find([',', '}', ' ']).unwrap_or(after.len());
+    format!("{before}address: $IP:{}{}", 9000 + *servers, &after[end..])
+}
+
+/// An application in the manner of express-session: who is logged in is known to one process only.
+fn login_application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
+    let sessions: Mutex<HashMap<String, String>> = Mutex::default();
+    let prefix = format!("s-{name}-");
+    move |request| {
+        let mut sessions = sessions.lock().unwrap();
+        let cookies = request.header("cookie").unwrap_or_default().to_owned();
+        let session = cookies.split("; ").find_map(|pair| pair.strip_prefix("connect.sid=")).map(str::to_owned);
+        if (request.method(), request.path()) == ("POST", "/login") {
+            let session = format!("{prefix}{}", sessions.len());
+            let user = String::from_utf8_lossy(&request.body).replace("user=", "");
+            sessions.insert(session.clone(), user);
+            return Page::new(302).header("Location", "/").header("Set-Cookie", &format!("connect.sid={session}; Path=/; HttpOnly")).into();
+        }
+        let user = session.and_then(|session| sessions.get(&session).cloned());
+        Page::new(200).body(user.map_or("Please log in.".to_owned(), |user| format!("Welcome back, {user}!"))).into()
+    }
+}
+
+#[test]
+fn the_login_application_knows_its_users_on_every_request() {
+    let site = Site::take();
+    let origins = site.origins::<4>();
+    let burdock = run(&site, "express-login.yaml");
+    origins.iter().for_each(|origin| origin.behave(login_application(&origin.name)));
+    let mut homes = BTreeSet::new();
+    for user in ["ann", "bob", "cy", "di"] {
+        let jar = site.path(user);
+        curl(&jar, burdock.listen, "/", &[]).ok();
+        let login = curl(&jar, burdock.listen, "/login", &["-d", &format!("user={user}")]).ok();
+        assert!(login.stdout.contains("302"), "{login:?}");
+        for _ in 0..5 {
+            let page = curl(&jar, burdock.listen, "/", &[]).ok().stdout;
+            assert!(page.ends_with(&format!("Welcome back, {user}!")), "{page}");
+            homes.insert(field(&page, "x-served-by"));
+        }
+    }
+    assert!(homes.len() > 1, "more than one server has users: {homes:?}");
+}
+
+#[test]
+fn the_counterpart_of_haproxys_inserted_cookie_works_like_it() {
+    let site = Site::take();
+    let _origins = site.origins::<4>();
+    let burdock = run(&site, "haproxy-insert.yaml");
+    let mut client = burdock.client();
+    let first = client.get("/");
+    assert_eq!(first.set_cookies().len(), 1);
+    assert!(first.header("cache-control").is_some_and(|value| value.contains("private")), "nocache: {first:?}");
+    for _ in 0..5 {
+        let next = client.get("/");
+        assert_eq!((next.served_by(), next.set_cookies().len()), (first.served_by(), 0), "indirect");
+    }
+}
+
+#[test]
+fn the_counterpart_of_ip_hash_keeps_each_address_on_its_server() {
+    let site = Site::take();
+    let _origins = site.origins::<4>();
+    let burdock = run(&site, "ip-hash.yaml");
+    let home = |client: u8| {
+        let response = burdock.ask(&Request::get("/").header("X-Forwarded-For", &format!("198.51.100.{client}")));
+        response.served_by().to_owned()
+    };
+    let homes: Vec<_> = (0..20).map(home).collect();
+    assert_eq!(homes, (0..20).map(home).collect::<Vec<_>>());
+    assert!(homes.iter().collect::<BTreeSet<_>>().len() > 1, "{homes:?}");
+}

@@ -1,0 +1,142 @@
+//! Servers that die under load: clients are moved, once, and see nothing of it.
+
+use crate::harness::{Site, Storm, eventually, rounds, wait_until};
+
+const CHECKED: &str = "sticky: cookie
+health_check: {http: {path: /healthz}, interval: 200ms, timeout: 300ms, rise: 1, fall: 2}";
+
+#[test]
+fn a_server_killed_under_load_costs_no_request_and_moves_each_session_once() {
+    let site = Site::take();
+    let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
+    let burdock = site.shop(3, CHECKED);
+    let storm = Storm::begin(burdock.listen, 8);
+    storm.pass(rounds(2000));
+    servers[0].kill();
+    storm.pass(rounds(4000));
+    for seen in storm.end() {
+        let errors: Vec<_> = seen.iter().filter(|seen| seen.outcome != Ok(200)).collect();
+        assert!(errors.is_empty(), "{} of {}: {:?}", errors.len(), seen.len(), errors.first());
+        let homes: Vec<_> = seen.chunk_by(|a, b| a.server == b.server).map(|stay| stay[0].server.as_deref().unwrap()).collect();
+        assert!(homes.len() == 1 || homes.len() == 2 && homes[0] == "web-1", "{homes:?}");
+        let cookies = seen.iter().filter(|seen| seen.new_cookie).count();
+        assert_eq!(cookies, homes.len(), "one cookie per stay");
+    }
+    let moved = burdock.log(1).iter().filter(|line| ["redispatched", "down"].contains(&&*line.reason())).count();
+    assert!(moved > 0);
+}
+
+#[test]
+fn a_server_stopped_under_load_is_taken_out_and_its_sessions_move() {
+    let site = Site::take();
+    let servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
+    let burdock = site.shop(3, &format!("{CHECKED}\ntimeouts: {{read: 1s}}"));
+    let storm = Storm::begin(burdock.listen, 6);
+    storm.pass(rounds(1000));
+    servers[0].stop();
+    wait_until("the stopped server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
+    storm.pass(rounds(2000));
+    for seen in storm.end() {
+        let odd: Vec<_> = seen.iter().filter(|seen| !matches!(seen.outcome, Ok(200 | 502 | 504))).collect();
+        assert!(odd.is_empty(), "{:?}", odd.first());
+        let failed = seen.iter().filter(|seen| seen.outcome != Ok(200)).count();
+        assert!(failed <= 2, "{failed} requests waited for a server that was known to be down");
+        assert_ne!(seen.last().unwrap().server.as_deref(), Some("web-1"));
+    }
+    servers[0].resume();
+    eventually("new sessions at the server that is back", || (burdock.get("/").served_by() == "web-1").then_some(()));
+}
+
+#[test]
+fn a_session_that_moved_for_good_stays_where_it_went() {
+    let site = Site::take();
+    let mut servers = [site.origin_process(1), site.origin_process(2)];
+    let burdock = site.shop(2, "sticky: cookie");
+    let mut client = burdock.client_at("web-1");
+    servers[0].kill();
+    let moved = client.get("/moved");
+    assert_eq!((moved.served_by(), moved.set_cookies().len()), ("web-2", 1));
+    let line = burdock.line("/moved");
+    assert_eq!((line.reason(), line.text("from"), line.text("server")), ("redispatched".into(), "web-1".into(), "web-2".into()));
+    assert_eq!(line.text("settled"), "rewritten");
+    let _back = site.origin(1);
+    let stays = client.get("/stays");
+    assert_eq!((stays.served_by(), stays.set_cookies().len()), ("web-2", 0));
+    assert_eq!(burdock.line("/stays").reason(), "hit");
+}
+
+#[test]
+fn a_session_on_a_detour_comes_back_to_its_server() {
+    let site = Site::take();
+    let mut servers = [site.origin_process(1), site.origin_process(2)];
+    let burdock = site.shop(2, "sticky: cookie\nfailover: {down: temporary}");
+    let mut client = burdock.client_at("web-1");
+    servers[0].kill();
+    for n in 0..3 {
+        let away = client.get(&format!("/away/{n}"));
+        assert_eq!((away.served_by(), away.set_cookies().len()), ("web-2", 0), "the tie is left alone");
+    }
+    let _back = site.origin(1);
+    assert_eq!(client.get("/back").served_by(), "web-1");
+    assert_eq!(burdock.line("/back").reason(), "hit");
+}
+
+#[test]
+fn a_failover_that_refuses_says_when_to_come_again() {
+    let site = Site::take();
+    let servers = site.origins::<2>();
+    let burdock = site.shop(2, &format!("{CHECKED}\nfailover: {{down: {{refuse: 503}}}}"));
+    let mut client = burdock.client_at("web-1");
+    servers[0].ill();
+    wait_until("the ill server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
+    let refused = client.get("/refused");
+    assert_eq!((refused.status, refused.set_cookies().len()), (503, 0));
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    assert_eq!(burdock.line("/refused").reason(), "refused");
+    assert_eq!(burdock.get("/new").served_by(), "web-2", "newcomers are not refused");
+}
+
+#[test]
+fn sessions_of_a_server_found_ill_move_with_the_reason_down() {
+    let site = Site::take();
+    let servers = site.origins::<2>();
+    let burdock = site.shop(2, CHECKED);
+    let mut client = burdock.client_at("web-1");
+    servers[0].ill();
+    wait_until("the ill server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
+    assert_eq!(client.get("/moved").served_by(), "web-2");
+    let line = burdock.line("/moved");
+    assert_eq!((line.reason(), line.text("from"), line.text("settled")), ("down".into(), "web-1".into(), "rewritten".into()));
+}
+
+#[test]
+fn where_no_server_is_left_clients_are_told_to_come_again() {
+    let site = Site::take();
+    let burdock = site.shop(2, "sticky: cookie\nhealth_check: {tcp: {}, interval: 200ms, timeout: 200ms}");
+    let response = burdock.get("/");
+    assert_eq!((response.status, response.set_cookies().len()), (503, 0));
+    assert!(response.header("retry-after").is_some(), "{response:?}");
+    assert_eq!(burdock.line("/").reason(), "no_server");
+}
+
+#[test]
+fn without_health_checks_a_dead_upstream_is_a_502_after_every_server_was_tried() {
+    let site = Site::take();
+    let burdock = site.shop(2, "sticky: cookie");
+    let response = burdock.get("/");
+    assert!(matches!(response.status, 502 | 503), "{response:?}");
+    assert_eq!(burdock.line("/").number("tries"), 2.0, "never a server twice");
+}
+
+#[test]
+fn a_tcp_check_takes_a_server_out_and_back() {
+    let site = Site::take();
+    let mut servers = [site.origin_process(1), site.origin_process(2)];
+    let burdock = site.shop(2, "sticky: cookie\nhealth_check: {tcp: {}, interval: 200ms, timeout: 200ms, rise: 1, fall: 1}");
+    let up = |server: &str| burdock.metrics().sum("burdock_server_up", &[("server", server)]) > 0.0;
+    assert!(up("web-1") && up("web-2"));
+    servers[0].kill();
+    wait_until("the dead server is down", || !up("web-1"));
+    let _back = site.origin(1);
+    wait_until("the server is up again", || up("web-1"));
+}

@@ -1,0 +1,87 @@
+//! What the server is told of the client, and whom Burdock believes.
+
+use crate::harness::{Burdock, Origin, Received, Request, Site};
+
+fn before(site: &Site, listener: &str) -> (Origin, Burdock) {
+    let origin = site.origin(1);
+    let burdock = site.burdock(&format!("listeners: [{listener}]\n{}", crate::harness::shop(1, "sticky: cookie")));
+    (origin, burdock)
+}
+
+fn seen(origin: &Origin, burdock: &Burdock, request: Request) -> Received {
+    assert_eq!(burdock.ask(&request).status, 200);
+    origin.last()
+}
+
+#[test]
+fn nobody_is_believed_who_is_not_a_trusted_proxy() {
+    let site = Site::take();
+    let (origin, burdock) = before(&site, "$IP:8080");
+    let lies = Request::get("/lies")
+        .header("X-Forwarded-For", "6.6.6.6")
+        .header("X-Forwarded-For", "7.7.7.7")
+        .header("X-Forwarded-Proto", "https")
+        .header("X-Forwarded-Host", "evil.example.com")
+        .header("X-Forwarded-Port", "666")
+        .header("X-Real-IP", "6.6.6.6")
+        .header("Forwarded", "for=6.6.6.6;proto=https")
+        .header("Burdock-Anything", "1");
+    let seen = seen(&origin, &burdock, lies);
+    assert_eq!(seen.all("x-forwarded-for"), ["127.0.0.1"]);
+    assert_eq!(seen.all("x-forwarded-proto"), ["http"]);
+    for line in seen.head.lines() {
+        let lied = ["6.6.6.6", "7.7.7.7", "evil", "666", "burdock-anything"].iter().any(|lie| line.to_ascii_lowercase().contains(lie));
+        assert!(!lied, "{line}");
+    }
+    assert_eq!(burdock.line("/lies").text("client"), "127.0.0.1");
+}
+
+#[test]
+fn a_trusted_proxy_is_believed_and_added_to() {
+    let site = Site::take();
+    let (origin, burdock) = before(&site, "{address: $IP:8080, trusted_proxies: [127.0.0.0/8, 10.0.0.0/8]}");
+    let told = Request::get("/told").header("X-Forwarded-For", "203.0.113.9, 10.1.2.3").header("X-Forwarded-Proto", "https");
+    let seen = seen(&origin, &burdock, told);
+    assert_eq!(seen.all("x-forwarded-for").join(", "), "203.0.113.9, 10.1.2.3, 127.0.0.1");
+    assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
+    assert_eq!(burdock.line("/told").text("client"), "203.0.113.9");
+}
+
+#[test]
+fn the_client_is_the_rightmost_address_that_is_not_trusted() {
+    let site = Site::take();
+    let (_origin, burdock) = before(&site, "{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}");
+    let spoofed = Request::get("/spoofed").header("X-Forwarded-For", "6.6.6.6, 203.0.113.9");
+    assert_eq!(burdock.ask(&spoofed).status, 200);
+    assert_eq!(burdock.line("/spoofed").text("client"), "203.0.113.9");
+}
+
+#[test]
+fn the_servers_see_the_host_that_the_client_asked_for() {
+    let site = Site::take();
+    let (origin, burdock) = before(&site, "$IP:8080");
+    let seen = seen(&origin, &burdock, Request::get("/").header("Host", "shop.example.com:8080"));
+    assert_eq!(seen.all("host"), ["shop.example.com:8080"]);
+    assert_eq!(seen.all("x-forwarded-host"), ["shop.example.com:8080"]);
+}
+
+#[test]
+fn other_headers_pass_byte_for_byte() {
+    let site = Site::take();
+    let (origin, burdock) = before(&site, "$IP:8080");
+    let odd = "  a,  \"b;c\" \u{e9} \t=d";
+    let seen = seen(&origin, &burdock, Request::get("/").header("X-Odd", odd).header("X-Odd", "2").header("Accept-Encoding", "gzip;q=0.5"));
+    assert_eq!(seen.all("x-odd"), [odd.trim(), "2"]);
+    assert_eq!(seen.all("accept-encoding"), ["gzip;q=0.5"]);
+}
+
+#[test]
+fn trailers_tell_no_lies_either() {
+    let site = Site::take();
+    let (origin, burdock) = before(&site, "$IP:8080");
+    let mut wire = burdock.wire();
+    wire.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Forwarded-For\r\n\r\n1\r\na\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n");
+    let response = wire.response();
+    assert!(matches!(response.status, 200 | 400), "{response:?}");
+    assert!(origin.received().iter().all(|request| !(request.head.clone() + &request.trailers).contains("6.6.6.6")));
+}

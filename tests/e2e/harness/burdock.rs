@@ -1,0 +1,158 @@
+//! A running Burdock: the real binary with a configuration file, ended by its process id.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::{Client, Line, Metrics, Request, Response, Site, Wire, eventually, signal, wait_until};
+
+/// What every test's configuration has, unless it says something else: each line is left out where the test's own text has
+/// its key.
+const COMMON: [&str; 4] = [
+    "listeners: [$IP:8080]",
+    "admin: {address: $IP:9180}",
+    "process: {threads: 2, state_dir: $DIR/state, runtime_dir: $DIR/run, shutdown: {lame_duck: 0s, grace: 10s}}",
+    "access_log: {to: $DIR/access.log, format: json}",
+];
+
+pub struct Burdock {
+    child: Child,
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    log: std::path::PathBuf,
+    stderr: Arc<Mutex<String>>,
+}
+
+impl Burdock {
+    /// Starts with this configuration (`$IP` and `$DIR` stand for the site's, what is common to all tests is added) and waits
+    /// until it is ready.
+    pub fn start(site: &Site, yaml: &str) -> Self {
+        let burdock = Self::launch(site, yaml);
+        wait_until("burdock is ready", || burdock.readiness() == Some(200));
+        burdock
+    }
+
+    /// As [`Self::start`], without waiting.
+    pub fn launch(site: &Site, yaml: &str) -> Self {
+        let file = site.write("burdock.yaml", &complete(yaml));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_burdock"))
+            .args(["run", "-c"])
+            .arg(file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = collect(child.stderr.take().unwrap());
+        Self { child, listen: site.listen(), admin: site.admin(), log: site.path("access.log"), stderr }
+    }
+
+    /// A GET by a client that nobody knows, on a connection of its own.
+    pub fn get(&self, target: &str) -> Response {
+        self.ask(&Request::get(target))
+    }
+
+    pub fn ask(&self, request: &Request) -> Response {
+        self.wire().ask(request)
+    }
+
+    pub fn wire(&self) -> Wire {
+        Wire::open(self.listen)
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(self.listen)
+    }
+
+    /// A client that is tied to this server by now.
+    pub fn client_at(&self, server: &str) -> Client {
+        eventually(&format!("somebody is tied to {server}"), || {
+            let mut client = self.client();
+            (client.get("/").served_by() == server).then_some(client)
+        })
+    }
+
+    pub fn readiness(&self) -> Option<u16> {
+        let mut wire = Wire::try_open(self.admin).ok()?;
+        wire.try_ask(&Request::get("/readyz")).ok().map(|response| response.status)
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        Metrics::parse(&self.exposition())
+    }
+
+    /// The text of `/metrics`.
+    pub fn exposition(&self) -> String {
+        Wire::open(self.admin).ask(&Request::get("/metrics")).text()
+    }
+
+    /// The access log, once it has so many lines.
+    pub fn log(&self, lines: usize) -> Vec<Line> {
+        eventually(&format!("{lines} lines in the access log"), || {
+            let text = fs::read_to_string(&self.log).unwrap_or_default();
+            let whole: Vec<Line> = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(Line::parse).collect();
+            (whole.len() >= lines).then_some(whole)
+        })
+    }
+
+    /// The log line of the one request for this path.
+    pub fn line(&self, path: &str) -> Line {
+        eventually(&format!("a log line of {path}"), || self.log(0).into_iter().find(|line| line.text("path") == path))
+    }
+
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        eventually("burdock ends", || self.has_ended())
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Burdock {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            println!("burdock said:\n{}", self.stderr());
+            println!("its access log:\n{}", fs::read_to_string(&self.log).unwrap_or_default());
+        }
+    }
+}
+
+/// The text with what is common to all tests.
+pub fn complete(yaml: &str) -> String {
+    let missing = COMMON.iter().filter(|line| {
+        let key = line.split(':').next().unwrap_or_default();
+        !yaml.lines().any(|own| own.split(':').next() == Some(key))
+    });
+    let common: String = missing.map(|line| format!("{line}\n")).collect();
+    common + yaml
+}
+
+fn collect(from: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let writer = Arc::clone(&text);
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let mut text = writer.lock().unwrap();
+            text.push_str(&line);
+            text.push('\n');
+        }
+    });
+    text
+}

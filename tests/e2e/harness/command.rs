@@ -1,0 +1,47 @@
+//! Commands that run and end.
+
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// None: a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `burdock` with these arguments to its end.
+pub fn burdock<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Finished {
+    run(Command::new(env!("CARGO_BIN_EXE_burdock")).args(args))
+}
+
+/// Runs curl with a cookie jar kept in this file: what it fetched, byte for byte, with response headers first.
+pub fn curl(jar: &Path, to: SocketAddr, path: &str, args: &[&str]) -> Finished {
+    let url = format!("http://{to}{path}");
+    run(Command::new("curl").args(["-s", "-S", "-i", "--max-time", "20", "-c"]).arg(jar).arg("-b").arg(jar).args(args).arg(url))
+}
+
+/// Sends a signal, by its short name.
+pub fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+    assert!(sent.success(), "no process {process}");
+}
+
+pub fn run(command: &mut Command) -> Finished {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Finished { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+impl Finished {
+    /// # Panics
+    /// Unless it ended with code 0.
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self
+    }
+}

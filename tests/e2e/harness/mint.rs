@@ -1,0 +1,58 @@
+//! Makes and opens sealed tokens with a key that Burdock has too, so that tests can hold tokens of any age and read those
+//! that Burdock makes.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use burdock::sticky::token::keys::{Key, KeyRing};
+use burdock::sticky::token::sealed::{Context, SealedFormat};
+use burdock::sticky::token::{Kind, Payload, ServerTag, SessionNumber, Stamps, Unopened};
+use burdock::time::UnixSeconds;
+use burdock::upstream::ServerId;
+
+use super::Site;
+
+/// The tokens of the cookie `BURDOCK_<scope>`, sealed with one key.
+pub struct Mint {
+    format: SealedFormat,
+    scope: String,
+}
+
+impl Mint {
+    /// A mint with a new key, which is written to the site's file of this name.
+    pub fn new(site: &Site, file: &str, scope: &str) -> Self {
+        let key = Key::generate(&mut rand::rng());
+        site.write(file, &key.to_text());
+        Self::with(key, scope)
+    }
+
+    /// With the key in this text.
+    pub fn reading(text: &str, scope: &str) -> Self {
+        Self::with(Key::parse(text).unwrap(), scope)
+    }
+
+    fn with(key: Key, scope: &str) -> Self {
+        let entry = format!("BURDOCK_{scope}");
+        let context = Context { kind: Kind::Cookie, scope, entry: &entry };
+        Self { format: SealedFormat::new(Arc::new(KeyRing::new(vec![key]).unwrap()), context), scope: scope.to_owned() }
+    }
+
+    /// A token of a session that began and was last seen so many seconds ago.
+    pub fn token(&self, server: &str, began: u32, seen: u32) -> String {
+        let stamps = Stamps { issued: UnixSeconds(now().wrapping_sub(began)), seen: UnixSeconds(now().wrapping_sub(seen)) };
+        let payload = Payload { server: self.tag(server), session: SessionNumber(0x00b0_0dda), stamps };
+        self.format.seal(&payload, &mut rand::rng()).to_string()
+    }
+
+    pub fn open(&self, token: &str) -> Result<Payload, Unopened> {
+        self.format.open(token.as_bytes())
+    }
+
+    pub fn tag(&self, server: &str) -> ServerTag {
+        ServerTag::of(&self.scope, &ServerId::parse(server).unwrap())
+    }
+}
+
+pub fn now() -> u32 {
+    u32::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}

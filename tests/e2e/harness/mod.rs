@@ -1,0 +1,30 @@
+//! What the tests are written in: a site, origins, a Burdock, clients. It knows HTTP/1.1 as far as the tests speak it, and
+//! nothing of Burdock's insides but the formats that it promises.
+
+mod burdock;
+mod client;
+mod command;
+mod line;
+mod metrics;
+mod mint;
+mod origin;
+mod origin_process;
+mod reply;
+mod site;
+mod storm;
+mod wait;
+mod wire;
+
+pub use burdock::{Burdock, complete};
+pub use client::Client;
+pub use command::{Finished, burdock, curl, signal};
+pub use line::Line;
+pub use metrics::Metrics;
+pub use mint::Mint;
+pub use origin::{Manners, Origin, Received};
+pub use origin_process::OriginProcess;
+pub use reply::{Page, Reply};
+pub use site::{Site, shop};
+pub use storm::{Storm, rounds};
+pub use wait::{eventually, wait_until};
+pub use wire::{Request, Response, Wire};

@@ -1,0 +1,236 @@
+//! A server behind Burdock, in the test's own process: it keeps what it received to the byte, and behaves as told.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use super::Reply;
+
+type Behaviour = Arc<dyn Fn(&Received) -> Reply + Send + Sync>;
+
+/// Listens until dropped; then its port is free, and its connections are closed.
+pub struct Origin {
+    pub name: String,
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// With its closing empty line.
+    pub head: String,
+    pub body: Vec<u8>,
+    pub trailers: String,
+    /// Requests that came before it on its connection.
+    pub earlier: usize,
+}
+
+/// Whether an origin hears a request out before it answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Manners {
+    Patient,
+    Hasty,
+}
+
+struct Shared {
+    name: String,
+    manners: Manners,
+    leaving: AtomicBool,
+    behaviour: Mutex<Behaviour>,
+    received: Mutex<Vec<Received>>,
+    connections: Mutex<Vec<TcpStream>>,
+}
+
+impl Origin {
+    /// An origin that answers everything with 200 and its name.
+    pub fn start(name: &str, address: SocketAddr) -> Self {
+        Self::with(name, address, Manners::Patient)
+    }
+
+    pub fn with(name: &str, address: SocketAddr, manners: Manners) -> Self {
+        let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{name} at {address}: {error}"));
+        let page: Behaviour = Arc::new(|_| Reply::status(200));
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            manners,
+            leaving: AtomicBool::new(false),
+            behaviour: Mutex::new(page),
+            received: Mutex::default(),
+            connections: Mutex::default(),
+        });
+        let serving = Arc::clone(&shared);
+        let acceptor = thread::spawn(move || serving.accept(&listener));
+        Self { name: name.to_owned(), address, shared, acceptor: Some(acceptor) }
+    }
+
+    /// From now on answers so. A health check's `/healthz` is answered with 200 unless [`Self::ill`].
+    pub fn behave(&self, behaviour: impl Fn(&Received) -> Reply + Send + Sync + 'static) {
+        *self.shared.behaviour.lock().unwrap() = Arc::new(move |request| match request.path() {
+            "/healthz" => Reply::status(200),
+            _ => behaviour(request),
+        });
+    }
+
+    /// From now on answers everything with 503, health checks too.
+    pub fn ill(&self) {
+        *self.shared.behaviour.lock().unwrap() = Arc::new(|_| Reply::status(503));
+    }
+
+    /// All it received but health checks.
+    pub fn received(&self) -> Vec<Received> {
+        let received = self.shared.received.lock().unwrap();
+        received.iter().filter(|request| request.path() != "/healthz").cloned().collect()
+    }
+
+    pub fn last(&self) -> Received {
+        self.received().pop().unwrap_or_else(|| panic!("{} received nothing", self.name))
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.shared.leaving.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+        for connection in self.shared.connections.lock().unwrap().drain(..) {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Shared {
+    fn accept(self: Arc<Self>, listener: &TcpListener) {
+        for connection in listener.incoming() {
+            if self.leaving.load(Ordering::SeqCst) {
+                return;
+            }
+            let Ok(stream) = connection else { continue };
+            let _ = stream.set_nodelay(true);
+            self.connections.lock().unwrap().push(stream.try_clone().unwrap());
+            let shared = Arc::clone(&self);
+            thread::spawn(move || {
+                let _ = shared.serve(&stream);
+                let _ = stream.shutdown(Shutdown::Both);
+            });
+        }
+    }
+
+    fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
+        let mut ahead = Vec::new();
+        for earlier in 0.. {
+            let request = Received { earlier, ..Received::read(stream, &mut ahead, self.manners)? };
+            self.received.lock().unwrap().push(request.clone());
+            let behaviour = Arc::clone(&self.behaviour.lock().unwrap());
+            match behaviour(&request) {
+                Reply::Page(page) => stream.write_all(&page.bytes(&self.name, request.method()))?,
+                Reply::Raw(bytes) => stream.write_all(&bytes)?,
+                Reply::Last(bytes) => return stream.write_all(&bytes),
+                Reply::Close => return Ok(()),
+                Reply::Silence => loop {
+                    thread::park();
+                },
+                Reply::Echo(bytes) => return echo(stream, &bytes, &ahead),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn echo(mut stream: &TcpStream, first: &[u8], ahead: &[u8]) -> io::Result<()> {
+    stream.write_all(first)?;
+    stream.write_all(ahead)?;
+    io::copy(&mut stream.try_clone()?, &mut stream).map(|_| ())
+}
+
+impl Received {
+    pub fn method(&self) -> &str {
+        self.head.split(' ').next().unwrap_or_default()
+    }
+
+    /// Without query.
+    pub fn path(&self) -> &str {
+        self.target().split('?').next().unwrap_or_default()
+    }
+
+    pub fn target(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// All lines of a header, as they came.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.all(name).first().copied()
+    }
+
+    /// Reads a request, without its body where an origin is too hasty for that.
+    fn read(mut stream: &TcpStream, ahead: &mut Vec<u8>, manners: Manners) -> io::Result<Self> {
+        let end = fill(stream, ahead, |bytes| bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4))?;
+        let head: Vec<u8> = ahead.drain(..end).collect();
+        let mut request = Self { head: String::from_utf8_lossy(&head).into_owned(), ..Self::default() };
+        if manners == Manners::Hasty {
+            return Ok(request);
+        }
+        if request.header("expect").is_some() {
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        (request.body, request.trailers) = match request.header("content-length") {
+            Some(length) => (take(stream, ahead, length.parse().map_err(io::Error::other)?)?, String::new()),
+            None if request.header("transfer-encoding").is_some() => chunks(stream, ahead)?,
+            None => Default::default(),
+        };
+        Ok(request)
+    }
+}
+
+/// A chunked body and its trailers.
+fn chunks(stream: &TcpStream, ahead: &mut Vec<u8>) -> io::Result<(Vec<u8>, String)> {
+    let mut body = Vec::new();
+    loop {
+        let size = usize::from_str_radix(line(stream, ahead)?.trim(), 16).map_err(io::Error::other)?;
+        if size == 0 {
+            break;
+        }
+        body.extend(take(stream, ahead, size)?);
+        take(stream, ahead, 2)?;
+    }
+    let mut trailers = String::new();
+    loop {
+        match line(stream, ahead)?.as_str() {
+            "\r\n" => return Ok((body, trailers)),
+            trailer => trailers += trailer,
+        }
+    }
+}
+
+fn line(stream: &TcpStream, ahead: &mut Vec<u8>) -> io::Result<String> {
+    let end = fill(stream, ahead, |bytes| bytes.windows(2).position(|two| two == b"\r\n"))?;
+    Ok(String::from_utf8_lossy(&take(stream, ahead, end + 2)?).into_owned())
+}
+
+fn take(stream: &TcpStream, ahead: &mut Vec<u8>, count: usize) -> io::Result<Vec<u8>> {
+    fill(stream, ahead, |bytes| (bytes.len() >= count).then_some(()))?;
+    Ok(ahead.drain(..count).collect())
+}
+
+fn fill<T>(mut stream: &TcpStream, ahead: &mut Vec<u8>, done: impl Fn(&[u8]) -> Option<T>) -> io::Result<T> {
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        if let Some(found) = done(ahead) {
+            return Ok(found);
+        }
+        match stream.read(&mut buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => ahead.extend_from_slice(&buffer[..read]),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Requests that are broken, ambiguous or too large never reach a server.
+
+use crate::harness::{Burdock, Request, Response, Site, wait_until};
+
+/// Sends these bytes and nothing more; gives the answer.
+fn answer(burdock: &Burdock, bytes: impl AsRef<[u8]>) -> Response {
+    let mut wire = burdock.wire();
+    wire.send(bytes);
+    wire.response()
+}
+
+fn head(lines: &str) -> String {
+    format!("{}\r\n\r\n", lines.replace('|', "\r\n"))
+}
+
+#[test]
+fn a_request_without_host_is_refused_unless_it_is_http_1_0() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    assert_eq!(answer(&burdock, head("GET / HTTP/1.1")).status, 400);
+    assert!(origin.received().is_empty());
+    assert_eq!(answer(&burdock, head("GET / HTTP/1.0")).status, 200);
+}
+
+#[test]
+fn a_request_with_two_framings_is_refused() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    for lines in [
+        "POST / HTTP/1.1|Host: a|Content-Length: 5|Transfer-Encoding: chunked",
+        "POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked|Content-Length: 5",
+        "POST / HTTP/1.1|Host: a|Transfer-Encoding: gzip, chunked|content-length: 0",
+    ] {
+        let mut wire = burdock.wire();
+        wire.send(head(lines) + "0\r\n\r\n");
+        let response = wire.response();
+        assert_eq!((response.status, response.set_cookies().len()), (400, 0), "{lines}");
+        assert!(wire.is_closed(), "nothing after it may be taken for a request");
+    }
+    assert!(origin.received().is_empty());
+}
+
+#[test]
+fn what_is_no_request_is_refused_and_counted() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    let broken = [
+        "GET / HTTP/1.1|Host: a|Host: b",
+        "GET / HTTP/1.1|Host : a",
+        "GET / HTTP/1.1|Host: a| folded: b",
+        "GET / HTTP/1.1|Host: user@a",
+        "POST / HTTP/1.1|Host: a|Content-Length: 1|Content-Length: 2",
+        "POST / HTTP/1.1|Host: a|Content-Length: -1",
+        "POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked, gzip",
+    ];
+    for lines in broken {
+        assert_eq!(answer(&burdock, head(lines)).status, 400, "{lines}");
+    }
+    assert_eq!(answer(&burdock, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n").status, 400, "TLS to a plain port");
+    assert!(origin.received().is_empty());
+    wait_until("all are counted", || burdock.metrics().sum("burdock_malformed_requests_total", &[]) >= broken.len() as f64);
+}
+
+#[test]
+fn headers_over_the_limit_are_431() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie\nlimits: {header_bytes: 4KiB}");
+    let sized = |size: usize| burdock.ask(&Request::get("/").header("X-Large", &"x".repeat(size))).status;
+    assert_eq!(sized(3500), 200);
+    assert_eq!(sized(4200), 431);
+    assert_eq!(sized(60_000), 431);
+    assert_eq!(origin.received().len(), 1);
+}
+
+#[test]
+fn a_body_over_the_limit_is_413() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie\nlimits: {body: 1KiB}");
+    let sized = |size: usize| burdock.ask(&Request::new("POST", "/").body(vec![b'x'; size])).status;
+    assert_eq!(sized(1024), 200);
+    assert_eq!(sized(1025), 413);
+    assert_eq!(origin.received().len(), 1, "what says its length is refused before a server sees it");
+    let chunks = head("POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked") + &format!("400\r\n{}\r\n", "x".repeat(1024));
+    assert_eq!(answer(&burdock, format!("{chunks}0\r\n\r\n")).status, 200);
+    assert_eq!(answer(&burdock, format!("{chunks}1\r\nx\r\n0\r\n\r\n")).status, 413);
+}
+
+#[test]
+fn a_header_block_that_drips_is_cut_off() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.burdock(&format!("listeners: [{{address: $IP:8080, header_timeout: 1s}}]\n{}", crate::harness::shop(1, "sticky: cookie")));
+    let mut wire = burdock.wire();
+    wire.send("GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ");
+    let mut drops = 0;
+    wait_until("an answer to the drip", || {
+        drops += 1;
+        wire.has_news() || wire.try_send(b"x").is_err()
+    });
+    assert_eq!(wire.response().status, 408);
+    assert!(wire.is_closed());
+    assert!(drops > 20, "cut too early: {drops} drops");
+    assert!(origin.received().is_empty());
+}
+
+#[test]
+fn the_header_deadline_holds_for_later_requests_of_a_connection_too() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.burdock(&format!("listeners: [{{address: $IP:8080, header_timeout: 1s}}]\n{}", crate::harness::shop(1, "sticky: cookie")));
+    let mut wire = burdock.wire();
+    assert_eq!(wire.ask(&Request::get("/")).status, 200);
+    wire.send("GET / HT");
+    assert_eq!(wire.response().status, 408);
+    assert!(wire.is_closed());
+}
+
+#[test]
+fn a_slow_body_is_not_cut_by_the_header_deadline() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.burdock(&format!("listeners: [{{address: $IP:8080, header_timeout: 300ms}}]\n{}", crate::harness::shop(1, "sticky: cookie")));
+    let mut wire = burdock.wire();
+    wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 120\r\n\r\n");
+    let mut sent = 0;
+    wait_until("a body sent slowly", || {
+        wire.send("x");
+        sent += 1;
+        sent == 120
+    });
+    assert_eq!(wire.response().status, 200);
+    assert_eq!(origin.last().body.len(), 120);
+}
+
+#[test]
+fn hop_by_hop_headers_end_here_in_both_directions() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.behave(|_| {
+        crate::harness::Page::new(200)
+            .header("Connection", "keep-alive, X-Private")
+            .header("Keep-Alive", "timeout=5")
+            .header("X-Private", "1")
+            .header("Proxy-Authenticate", "Basic")
+            .header("Proxy-Connection", "keep-alive")
+            .header("X-Public", "2")
+            .into()
+    });
+    let request = Request::get("/")
+        .header("Connection", "keep-alive, X-Hop")
+        .header("X-Hop", "1")
+        .header("Keep-Alive", "timeout=5")
+        .header("Proxy-Connection", "keep-alive")
+        .header("TE", "trailers");
+    let response = burdock.ask(&request);
+    for name in ["keep-alive", "x-private", "proxy-authenticate", "proxy-connection"] {
+        assert_eq!(response.header(name), None, "{name}");
+    }
+    assert_eq!(response.header("x-public"), Some("2"));
+    for name in ["x-hop", "keep-alive", "proxy-connection"] {
+        assert_eq!(origin.last().header(name), None, "{name}");
+    }
+}

@@ -1,0 +1,98 @@
+//! The access log: one line per request, which says who, where and why.
+
+use crate::harness::{Reply, Request, Site, wait_until};
+
+#[test]
+fn a_line_says_who_asked_for_what_where_it_went_and_why() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    let mut client = burdock.client();
+    client.get("/first?q=1");
+    client.ask(Request::new("POST", "/second").body("12345"));
+    let lines = burdock.log(2);
+    for (field, value) in [
+        ("client", "127.0.0.1"),
+        ("http_method", "GET"),
+        ("host", "shop.example.com"),
+        ("status", "200"),
+        ("upstream", "shop"),
+        ("server", "web-1"),
+        ("reason", "new"),
+        ("method", "none"),
+        ("settled", "inserted"),
+        ("tries", "1"),
+    ] {
+        assert_eq!(lines[0].text(field), value, "{field} of {:?}", lines[0]);
+    }
+    for (field, value) in [("http_method", "POST"), ("reason", "hit"), ("method", "cookie"), ("settled", "kept")] {
+        assert_eq!(lines[1].text(field), value, "{field} of {:?}", lines[1]);
+    }
+}
+
+#[test]
+fn a_token_is_never_written_down() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    let mut client = burdock.client();
+    client.get("/");
+    client.get("/");
+    burdock.log(2);
+    let log = std::fs::read_to_string(site.path("access.log")).unwrap();
+    assert!(!log.contains(client.token()) && !log.contains(&client.token()[16..]), "{log}");
+    assert!(!burdock.exposition().contains(client.token()) && !burdock.stderr().contains(client.token()));
+}
+
+#[test]
+fn what_a_client_writes_cannot_break_a_line() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    for format in ["json", "text"] {
+        let log = site.path(&format!("{format}.log"));
+        let burdock = site.burdock(&format!("access_log: {{to: $DIR/{format}.log, format: {format}}}\n{}", crate::harness::shop(1, "sticky: cookie")));
+        let odd = Request::get("/%0a\"}{\\\u{1b}%00").header("User-Agent", "a\"\\ \u{7f}\u{9b} b").header("Referer", "x\t\"y");
+        let mut wire = burdock.wire();
+        wire.send(odd.bytes());
+        let status = wire.response().status;
+        assert!(matches!(status, 200 | 400), "{status}");
+        assert_eq!(burdock.get("/after").status, 200);
+        wait_until("the lines", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("/after")));
+        let text = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(text.lines().count(), if status == 200 { 2 } else { 1 }, "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{7f}'), "{text}");
+        if format == "json" {
+            text.lines().for_each(|line| drop(crate::harness::Line::parse(line)));
+        }
+    }
+}
+
+#[test]
+fn the_file_is_opened_anew_on_sigusr1() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    burdock.get("/before");
+    burdock.line("/before");
+    let (log, rotated) = (site.path("access.log"), site.path("access.log.1"));
+    std::fs::rename(&log, &rotated).unwrap();
+    burdock.signal("USR1");
+    wait_until("the file is there again", || log.exists());
+    burdock.get("/after");
+    burdock.line("/after");
+    assert!(!std::fs::read_to_string(&rotated).unwrap().contains("/after"));
+}
+
+#[test]
+fn what_was_refused_has_its_line_too() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie\nlimits: {body: 10}\nretry: {tries: 1}");
+    origin.behave(|request| if request.path() == "/closed" { Reply::Close } else { Reply::status(500) });
+    assert_eq!(burdock.ask(&Request::new("POST", "/large").body("more than ten")).status, 413);
+    assert_eq!(burdock.get("/failed").status, 500);
+    assert_eq!(burdock.get("/closed").status, 502);
+    assert_eq!((burdock.line("/large").number("status"), burdock.line("/large").reason()), (413.0, "refused".to_owned()));
+    assert_eq!(burdock.line("/failed").number("status"), 500.0);
+    assert_eq!((burdock.line("/closed").number("status"), burdock.line("/closed").text("settled")), (502.0, "none".to_owned()));
+}

@@ -1,0 +1,23 @@
+//! Burdock from end to end: the real binary, real sockets, real servers, real signals. Every test's name is a rule.
+//!
+//! Each test has a loopback address of its own ([`harness::Site`]), so all of them run at once. Nothing is mocked and nothing
+//! sleeps for luck: where time must pass, a condition is waited for. `BURDOCK_FULL=1` runs the loops at full length.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)]
+
+mod harness;
+
+mod commands;
+mod cookie;
+mod examples;
+mod explain;
+mod failover;
+mod forwarded;
+mod hygiene;
+mod leaving;
+mod log;
+mod metrics;
+mod protocol;
+mod redispatch;
+mod states;
+mod stickiness;
+mod token;

@@ -1,0 +1,193 @@
+//! When a request that failed at one server goes to another: never a second answer, never a POST that a server may have seen.
+
+use crate::harness::{Burdock, Origin, Received, Reply, Request, Site};
+
+/// A client tied to `web-1`, whose kept connection there is stale: the next request on it ends without an answer.
+fn stale(burdock: &Burdock, origins: &[Origin; 2]) -> String {
+    let token = burdock.client_at("web-1").token().to_owned();
+    origins[0].behave(|request| if request.earlier > 0 { Reply::Close } else { Reply::status(200) });
+    format!("BURDOCK_shop={token}")
+}
+
+fn close(_: &Received) -> Reply {
+    Reply::Close
+}
+
+/// How often a server received a request for this path.
+fn seen(origin: &Origin, path: &str) -> usize {
+    origin.received().iter().filter(|request| request.path() == path).count()
+}
+
+#[test]
+fn a_get_on_a_stale_connection_is_sent_again_on_a_fresh_one_or_elsewhere() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    let cookie = stale(&burdock, &origins);
+    let response = burdock.ask(&Request::get("/x").header("Cookie", &cookie));
+    assert_eq!(response.status, 200);
+    assert_eq!(response.served_by(), "web-1", "a stale connection says nothing against its server");
+    assert!(response.set_cookies().is_empty());
+}
+
+#[test]
+fn a_post_on_a_stale_connection_is_never_sent_again() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    let cookie = stale(&burdock, &origins);
+    let response = burdock.ask(&Request::new("POST", "/pay").header("Cookie", &cookie).body("once"));
+    assert_eq!(response.status, 502);
+    assert!(response.set_cookies().is_empty());
+    assert_eq!((seen(&origins[0], "/pay"), seen(&origins[1], "/pay")), (1, 0));
+}
+
+#[test]
+fn a_small_put_on_a_stale_connection_is_sent_again_whole() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    let cookie = stale(&burdock, &origins);
+    let response = burdock.ask(&Request::new("PUT", "/x").header("Cookie", &cookie).body("abc"));
+    assert_eq!(response.status, 200);
+    let answered = origins.iter().find(|origin| origin.name == response.served_by()).unwrap();
+    assert_eq!(answered.last().body, b"abc");
+}
+
+#[test]
+fn a_put_too_large_to_keep_is_not_sent_again() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    let cookie = stale(&burdock, &origins);
+    let response = burdock.ask(&Request::new("PUT", "/x").header("Cookie", &cookie).body(vec![b'x'; 100_000]));
+    assert_eq!(response.status, 502);
+    assert_eq!(seen(&origins[1], "/x"), 0);
+}
+
+#[test]
+fn a_get_whose_fresh_connection_closes_goes_to_another_server() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    origins[0].behave(close);
+    for n in 0..4 {
+        let response = burdock.get(&format!("/{n}"));
+        assert_eq!((response.status, response.served_by(), response.set_cookies().len()), (200, "web-2", 1));
+    }
+    let tried_twice: Vec<_> = burdock.log(4).into_iter().filter(|line| line.number("tries") == 2.0).collect();
+    assert!(!tried_twice.is_empty() && tried_twice.iter().all(|line| line.reason() == "redispatched"), "{tried_twice:?}");
+}
+
+#[test]
+fn a_post_whose_fresh_connection_closes_is_a_502() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    origins.iter().for_each(|origin| origin.behave(close));
+    let response = burdock.ask(&Request::new("POST", "/pay").body("once"));
+    assert_eq!((response.status, response.set_cookies().len()), (502, 0));
+    assert_eq!(seen(&origins[0], "/pay") + seen(&origins[1], "/pay"), 1);
+}
+
+#[test]
+fn a_refused_connection_sends_any_request_on_with_its_body() {
+    let site = Site::take();
+    let origin = site.origin(2);
+    let burdock = site.shop(2, "sticky: cookie");
+    for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
+        for body in ["", "a body"] {
+            let response = burdock.ask(&Request::new(method, "/x").body(body));
+            assert_eq!((response.status, response.served_by(), response.set_cookies().len()), (200, "web-2", 1), "{method}");
+            assert_eq!(origin.last().body, body.as_bytes());
+        }
+    }
+    let large = vec![b'x'; 300_000];
+    for _ in 0..2 {
+        assert_eq!(burdock.ask(&Request::new("POST", "/large").body(large.clone())).status, 200);
+        assert_eq!(origin.last().body, large);
+    }
+}
+
+#[test]
+fn the_cookie_names_the_server_that_answered() {
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    let burdock = site.shop(3, "sticky: [{cookie: {token: plain}}]");
+    origins[0].behave(close);
+    origins[1].behave(close);
+    for _ in 0..3 {
+        let response = burdock.get("/");
+        assert_eq!(response.set_cookies().len(), 1);
+        assert_eq!((response.served_by(), response.cookie("BURDOCK_").unwrap().1), ("web-3", "web-3"));
+    }
+}
+
+#[test]
+fn tries_are_limited() {
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    let burdock = site.shop(3, "sticky: cookie\nretry: {tries: 2}");
+    origins.iter().for_each(|origin| origin.behave(close));
+    let response = burdock.get("/limited");
+    assert_eq!(response.status, 502);
+    assert_eq!(origins.iter().map(|origin| seen(origin, "/limited")).sum::<usize>(), 2);
+    assert_eq!(burdock.line("/limited").number("tries"), 2.0);
+}
+
+#[test]
+fn one_try_is_one_try() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\nretry: {tries: 1}");
+    origins.iter().for_each(|origin| origin.behave(close));
+    assert_eq!(burdock.get("/once").status, 502);
+    assert_eq!(origins.iter().map(|origin| seen(origin, "/once")).sum::<usize>(), 1);
+}
+
+#[test]
+fn what_retry_on_leaves_out_is_not_tried_again() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let _other = site.origin(2);
+    let burdock = site.shop(2, "sticky: cookie\nretry: {on: [connect]}");
+    origin.behave(close);
+    let statuses: Vec<_> = (0..2).map(|_| burdock.get("/").status).collect();
+    assert!(statuses.contains(&502) && statuses.contains(&200), "{statuses:?}");
+}
+
+#[test]
+fn a_server_that_never_answers_is_a_504_and_is_not_asked_again() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\ntimeouts: {read: 500ms}");
+    origins.iter().for_each(|origin| origin.behave(|_| Reply::Silence));
+    let response = burdock.get("/silence");
+    assert_eq!((response.status, response.set_cookies().len()), (504, 0));
+    assert_eq!(origins.iter().map(|origin| seen(origin, "/silence")).sum::<usize>(), 1);
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_not_continued_by_another() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    origins.iter().for_each(|origin| origin.behave(|_| Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec())));
+    let mut wire = burdock.wire();
+    wire.send(Request::get("/half").bytes());
+    let head = wire.head().unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert_eq!(wire.take(4).unwrap(), b"half");
+    assert!(wire.is_closed());
+    assert_eq!(origins.iter().map(|origin| seen(origin, "/half")).sum::<usize>(), 1);
+}
+
+#[test]
+fn an_answer_that_is_no_http_is_a_502() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.behave(|_| Reply::Last(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()));
+    let response = burdock.get("/");
+    assert_eq!((response.status, response.set_cookies().len()), (502, 0));
+}

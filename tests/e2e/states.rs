@@ -1,0 +1,146 @@
+//! Server states of the configuration: who serves tied sessions, who gets new ones.
+
+use std::collections::BTreeSet;
+
+use crate::harness::{Burdock, Client, Reply, Request, Site, Wire, wait_until};
+
+/// Two servers, the first with this setting, plain tokens.
+fn with_first(site: &Site, setting: &str, more: &str) -> Burdock {
+    let servers = format!("[{{id: web-1, address: $IP:9001, {setting}}}, {{id: web-2, address: $IP:9002}}]");
+    site.burdock(&format!("upstreams: {{shop: {{servers: {servers}, sticky: [{{cookie: {{token: plain}}}}]{more}}}}}"))
+}
+
+fn tied_to(server: &str, path: &str) -> Request {
+    Request::get(path).header("Cookie", &format!("BURDOCK_shop={server}"))
+}
+
+fn newcomers(burdock: &Burdock) -> BTreeSet<String> {
+    (0..6).map(|_| burdock.get("/new").served_by().to_owned()).collect()
+}
+
+#[test]
+fn a_draining_server_keeps_its_sessions_and_gets_no_new_ones() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let burdock = with_first(&site, "state: drain", "");
+    assert_eq!(newcomers(&burdock), ["web-2".to_owned()].into());
+    let tied = burdock.ask(&tied_to("web-1", "/tied"));
+    assert_eq!((tied.served_by(), tied.set_cookies().len()), ("web-1", 0));
+    assert_eq!(burdock.line("/tied").reason(), "hit");
+}
+
+#[test]
+fn a_server_of_weight_0_keeps_its_sessions_and_gets_no_new_ones() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let burdock = with_first(&site, "weight: 0", "");
+    assert_eq!(newcomers(&burdock), ["web-2".to_owned()].into());
+    assert_eq!(burdock.ask(&tied_to("web-1", "/tied")).served_by(), "web-1");
+}
+
+#[test]
+fn a_server_in_maintenance_serves_nobody_and_its_sessions_move() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = with_first(&site, "state: maint", "");
+    assert_eq!(newcomers(&burdock), ["web-2".to_owned()].into());
+    let moved = burdock.ask(&tied_to("web-1", "/tied"));
+    assert_eq!((moved.served_by(), moved.cookie("BURDOCK_").unwrap().1), ("web-2", "web-2"));
+    assert_eq!(burdock.line("/tied").reason(), "maint");
+    assert!(origins[0].received().is_empty());
+}
+
+#[test]
+fn a_maintenance_that_refuses_has_its_own_status() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let burdock = with_first(&site, "state: maint", ", failover: {maint: {refuse: 507}}");
+    let refused = burdock.ask(&tied_to("web-1", "/tied"));
+    assert_eq!(refused.status, 507);
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+}
+
+#[test]
+fn a_backup_serves_only_while_no_primary_does() {
+    let site = Site::take();
+    let _spare = site.origin(1);
+    let mut primary = site.origin_process(2);
+    let checks = ", health_check: {tcp: {}, interval: 200ms, timeout: 200ms, rise: 1, fall: 1}";
+    let burdock = with_first(&site, "backup: true", checks);
+    assert_eq!(newcomers(&burdock), ["web-2".to_owned()].into());
+    primary.kill();
+    assert_eq!(burdock.get("/at-once").served_by(), "web-1", "a refused connection is enough");
+    wait_until("the primary is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-2")]) == 0.0);
+    assert_eq!(newcomers(&burdock), ["web-1".to_owned()].into());
+    let _back = site.origin(2);
+    wait_until("newcomers go to the primary again", || burdock.get("/").served_by() == "web-2");
+    assert_eq!(burdock.ask(&tied_to("web-1", "/tied")).served_by(), "web-1", "who went to the backup stays");
+}
+
+#[test]
+fn a_full_server_lends_its_sessions_out_and_takes_them_back() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = with_first(&site, "max_conns: 1", "");
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    origins[0].behave(move |request| {
+        if request.path() == "/long" {
+            let _ = gate.lock().unwrap().recv();
+        }
+        Reply::status(200)
+    });
+    let mut long = Wire::open(burdock.listen);
+    long.send(tied_to("web-1", "/long").bytes());
+    wait_until("the long request is there", || origins[0].received().iter().any(|request| request.path() == "/long"));
+    let lent = burdock.ask(&tied_to("web-1", "/lent"));
+    assert_eq!((lent.served_by(), lent.set_cookies().len()), ("web-2", 0));
+    assert_eq!(burdock.line("/lent").reason(), "full");
+    drop(release);
+    assert_eq!(long.response().served_by(), "web-1");
+    wait_until("its place is free", || burdock.ask(&tied_to("web-1", "/back")).served_by() == "web-1");
+}
+
+#[test]
+fn a_tie_by_the_clients_address_needs_no_cookie() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = site.burdock(&format!(
+        "listeners: [{{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}}]\n{}",
+        crate::harness::shop(3, "balance: {hash: {key: client_ip}}")
+    ));
+    let ask = |client: u8| {
+        let response = burdock.ask(&Request::get("/").header("X-Forwarded-For", &format!("203.0.113.{client}")));
+        assert!(response.set_cookies().is_empty());
+        response.served_by().to_owned()
+    };
+    let homes: Vec<_> = (0..30).map(ask).collect();
+    assert_eq!(homes, (0..30).map(ask).collect::<Vec<_>>(), "each address has its server");
+    assert_eq!(homes.iter().collect::<BTreeSet<_>>().len(), 3, "{homes:?}");
+}
+
+#[test]
+fn least_conn_sends_newcomers_where_less_is_going_on() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\nbalance: least_conn");
+    origins[0].behave(|request| if request.path() == "/long" { Reply::Silence } else { Reply::status(200) });
+    let mut waiting: Vec<Wire> = Vec::new();
+    wait_until("a request hangs at web-1", || {
+        let mut wire = Wire::open(burdock.listen);
+        wire.send(Request::get("/long").bytes());
+        waiting.push(wire);
+        origins[0].received().iter().any(|request| request.path() == "/long")
+    });
+    for _ in 0..6 {
+        assert_eq!(Client::new(burdock.listen).get("/").served_by(), "web-2");
+    }
+}
+
+#[test]
+fn balance_first_fills_the_first_server_before_the_next() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let burdock = site.shop(2, "balance: first");
+    assert_eq!(newcomers(&burdock), ["web-1".to_owned()].into());
+}

@@ -1,0 +1,194 @@
+//! The sealed cookie against those who would make, change or keep one. The reason says what was found; the client is served.
+
+use crate::harness::{Burdock, Mint, Request, Response, Site};
+
+const LIMITS: &str = "sticky: [{cookie: {idle_timeout: 30m, max_life: 8h}}]";
+
+fn shop(site: &Site, keys: &str, settings: &str) -> Burdock {
+    site.burdock(&format!("keys: {keys}\n{}", crate::harness::shop(2, settings)))
+}
+
+/// Asks with this value of our cookie; gives the answer and the reason.
+fn ask(burdock: &Burdock, path: &str, token: &str) -> (Response, String) {
+    let response = burdock.ask(&Request::get(path).header("Cookie", &format!("BURDOCK_shop={token}")));
+    let reason = burdock.line(path).reason();
+    (response, reason)
+}
+
+/// Served, with this reason and a new cookie.
+fn starts_anew(burdock: &Burdock, path: &str, token: &str, reason: &str) {
+    let (response, found) = ask(burdock, path, token);
+    assert_eq!((response.status, &*found), (200, reason), "{token}");
+    let renewed = response.cookie("BURDOCK_shop").unwrap_or_else(|| panic!("no new cookie: {response:?}")).1;
+    assert_ne!(renewed, token);
+}
+
+#[test]
+fn a_cookie_that_was_changed_is_no_cookie() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let token = mint.token("web-1", 10, 10);
+    for at in [0, 8, 30, 50, 75] {
+        let changed: String = token.char_indices().map(|(n, c)| if n == at { if c == 'A' { 'B' } else { 'A' } } else { c }).collect();
+        let reason = if (1..7).contains(&at) { "unknown_key" } else { "bad_token" };
+        starts_anew(&burdock, &format!("/changed/{at}"), &changed, reason);
+    }
+    for (path, forged) in [("/empty", ""), ("/short", &token[..75]), ("/name", "web-1"), ("/long", &"A".repeat(4000))] {
+        starts_anew(&burdock, path, forged, "bad_token");
+    }
+}
+
+#[test]
+fn a_cookie_of_another_upstream_is_no_cookie() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let key = std::fs::read_to_string(site.path("key")).unwrap();
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    assert_eq!(ask(&burdock, "/own", &mint.token("web-1", 10, 10)).1, "hit");
+    starts_anew(&burdock, "/other", &Mint::reading(&key, "blog").token("web-1", 10, 10), "bad_token");
+}
+
+#[test]
+fn a_cookie_under_a_key_that_is_not_ours_is_of_an_unknown_key() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    Mint::new(&site, "key", "shop");
+    let stranger = Mint::new(&site, "other", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    starts_anew(&burdock, "/", &stranger.token("web-1", 10, 10), "unknown_key");
+}
+
+#[test]
+fn a_rotated_key_opens_and_the_first_key_seals() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let (old, new) = (Mint::new(&site, "old", "shop"), Mint::new(&site, "new", "shop"));
+    let burdock = shop(&site, "[{file: $DIR/new}, {file: $DIR/old}]", LIMITS);
+    let (response, reason) = ask(&burdock, "/", &old.token("web-2", 10, 10));
+    assert_eq!((response.served_by(), &*reason), ("web-2", "hit"));
+    let newcomer = burdock.get("/new");
+    let payload = new.open(newcomer.cookie("BURDOCK_shop").unwrap().1).unwrap();
+    assert_eq!(payload.server, new.tag(newcomer.served_by()));
+}
+
+#[test]
+fn a_cookie_outlives_a_balancer_whose_key_is_kept() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let mut burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let mut client = burdock.client();
+    let home = client.get("/").served_by().to_owned();
+    assert!(mint.open(client.token()).is_ok());
+    burdock.kill();
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let again = client.get("/again");
+    assert_eq!((again.served_by(), burdock.line("/again").reason()), (&*home, "hit".to_owned()));
+}
+
+#[test]
+fn a_key_made_at_start_is_private_kept_and_warned_of() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mut burdock = site.shop(2, "sticky: cookie");
+    let mut client = burdock.client();
+    let home = client.get("/").served_by().to_owned();
+    assert!(burdock.stderr().to_ascii_lowercase().contains("key"), "no warning: {}", burdock.stderr());
+    let modes: Vec<_> = std::fs::read_dir(site.path("state")).unwrap().map(|entry| mode(&entry.unwrap().path())).collect();
+    assert!(!modes.is_empty() && modes.iter().all(|mode| mode & 0o77 == 0), "{modes:?}");
+    burdock.kill();
+    let burdock = site.shop(2, "sticky: cookie");
+    assert_eq!(client.get("/again").served_by(), home);
+    assert_eq!(burdock.line("/again").reason(), "hit");
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode()
+}
+
+#[test]
+fn a_session_idle_for_too_long_starts_anew() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    starts_anew(&burdock, "/late", &mint.token("web-1", 2 * 3600, 33 * 60 + 5), "expired_idle");
+    let (response, reason) = ask(&burdock, "/tenth", &mint.token("web-1", 2 * 3600, 33 * 60 - 20));
+    assert_eq!((response.served_by(), &*reason), ("web-1", "hit"), "until a tenth late");
+}
+
+#[test]
+fn a_session_older_than_its_longest_life_starts_anew() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    starts_anew(&burdock, "/old", &mint.token("web-1", 8 * 3600 + 5, 5), "expired_life");
+    assert_eq!(ask(&burdock, "/young", &mint.token("web-1", 8 * 3600 - 60, 5)).1, "hit");
+}
+
+#[test]
+fn a_renewal_keeps_the_session_and_its_beginning() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let due = mint.token("web-2", 3600, 4 * 60);
+    let before = mint.open(&due).unwrap();
+    let (response, reason) = ask(&burdock, "/due", &due);
+    assert_eq!((&*reason, burdock.line("/due").text("settled")), ("hit", "renewed".to_owned()));
+    let after = mint.open(response.cookie("BURDOCK_shop").unwrap().1).unwrap();
+    assert_eq!((after.server, after.session, after.stamps.issued), (before.server, before.session, before.stamps.issued));
+    assert!(after.stamps.seen > before.stamps.seen);
+}
+
+#[test]
+fn a_cookie_that_is_not_due_is_left_alone() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let (response, _) = ask(&burdock, "/fresh", &mint.token("web-2", 3600, 2 * 60));
+    assert!(response.set_cookies().is_empty(), "{response:?}");
+    assert_eq!(burdock.line("/fresh").text("settled"), "kept");
+}
+
+#[test]
+fn a_stamp_of_the_future_counts_as_now() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let ahead = 600_u32.wrapping_neg();
+    assert_eq!(ask(&burdock, "/ahead", &mint.token("web-2", ahead, ahead)).1, "hit");
+}
+
+#[test]
+fn of_several_cookies_of_our_name_a_good_one_decides() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let good = mint.token("web-2", 10, 10);
+    let cookies = format!("BURDOCK_shop=forged; BURDOCK_shop={good}");
+    let response = burdock.ask(&Request::get("/two").header("Cookie", &cookies));
+    assert_eq!((response.served_by(), burdock.line("/two").reason()), ("web-2", "hit".to_owned()));
+}
+
+#[test]
+fn a_token_of_a_server_that_is_gone_is_placed_by_its_session() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let gone = mint.token("web-9", 10, 10);
+    let (first, reason) = ask(&burdock, "/gone/0", &gone);
+    assert_eq!(reason, "unknown_server");
+    for n in 1..6 {
+        assert_eq!(ask(&burdock, &format!("/gone/{n}"), &gone).0.served_by(), first.served_by(), "parallel requests agree");
+    }
+}
