@@ -34,6 +34,8 @@ enum Write {
     Renewal,
     Move,
     New,
+    /// A new tie in the place of one that was worth nothing.
+    Replacement,
 }
 
 impl Exchange {
@@ -71,14 +73,14 @@ impl Exchange {
                 Fate::Detour => None,
                 Fate::Kept if decision.entry == Some(at) => renewal(entry, standing, now),
                 Fate::Kept | Fate::Moved => correction(standing, decision.at),
-                Fate::New => matches!(standing, Standing::Bad(_)).then_some(Write::New),
+                Fate::New => matches!(standing, Standing::Bad(_)).then_some(Write::Replacement),
             };
             writes.extend(write.map(|write| (entry, write)));
         }
         if decision.fate == Fate::New && writes.is_empty() {
             writes.extend(entries.first().map(|entry| (entry, Write::New)));
         }
-        writes.retain(|(entry, write)| *write != Write::New || ties_new(entry.new_tie_on(), status));
+        writes.retain(|(entry, write)| !write.begins() || ties_new(entry.new_tie_on(), status));
         writes
     }
 
@@ -117,8 +119,16 @@ impl Write {
     fn word(self) -> Settled {
         match self {
             Self::Renewal => Settled::Renewed,
-            Self::Move => Settled::Rewritten,
+            Self::Move | Self::Replacement => Settled::Rewritten,
             Self::New => Settled::Inserted,
+        }
+    }
+
+    /// Whether it ties a session that was not tied before.
+    fn begins(self) -> bool {
+        match self {
+            Self::New | Self::Replacement => true,
+            Self::Renewal | Self::Move => false,
         }
     }
 }

@@ -107,7 +107,7 @@ async fn watch(mut stage: Stage, mut leave: Leave) -> Result<(), String> {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         if stage.burdock.has_ended() {
-            return Err("Burdock ended by itself".to_owned());
+            return Err(format!("Burdock has ended. It said:\n{}", stage.files.said()));
         }
         for gone in stage.take_ended_shops() {
             say(&farewell(&gone));
@@ -116,8 +116,11 @@ async fn watch(mut stage: Stage, mut leave: Leave) -> Result<(), String> {
 }
 
 impl DemoArgs {
+    /// The shops are never reachable from outside: they are on Burdock's own address only if that is a loopback one.
     fn addresses(&self) -> Addresses {
-        let shops = [0, 1, 2].map(|offset| SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.saturating_add(offset))));
+        let own = self.listen.ip();
+        let ip = if own.is_loopback() { own } else { Ipv4Addr::LOCALHOST.into() };
+        let shops = [0, 1, 2].map(|offset| SocketAddr::new(ip, self.port.saturating_add(offset)));
         Addresses { page: self.listen, admin: self.admin, shops }
     }
 }
@@ -168,8 +171,8 @@ Burdock runs before three shops that keep each cart in one process's memory.
 
 Open the page, log in, fill a cart, kill the shop that serves you. Or in another terminal:
 
-1. Without a cookie every request is a new client, and the shops take turns:
-     curl -s http://{page}/api/whoami http://{page}/api/whoami http://{page}/api/whoami
+1. Without a cookie every connection is a new client, and the shops take turns:
+     for i in 1 2 3; do curl -s http://{page}/api/whoami; done
 
 2. With its cookie a client stays where its cart is:
      curl -s -c {jar} -b {jar} -d name=ann http://{page}/api/login
@@ -193,7 +196,9 @@ Ctrl-C ends all of it.
 
 fn farewell(gone: &Process) -> String {
     let Process { name, command, .. } = gone;
-    format!("\n{name} has ended, and its carts with it. To start it again, in another terminal (Ctrl-C ends it):\n     {command}\n")
+    format!(
+        "\n{name} has ended, and its carts with it. To start it again, in another terminal (Ctrl-C ends it):\n     {command}\n"
+    )
 }
 
 /// To stdout, which may be a pipe that nobody reads any more.

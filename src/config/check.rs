@@ -8,10 +8,11 @@ use serde_json::json;
 
 use super::choice::choice;
 use super::errors::Findings;
-use super::leaf::{Int, Positive};
-use super::read::{At, Leaf, MapOf, Mend};
+use super::leaf::Int;
+use super::read::{At, Leaf, MapOf, Mend, State};
 use super::record::{Empty, OneOrMore, Shortened, record};
 use super::tree::{Node, Value};
+use super::units::Positive;
 use crate::upstream::health::{CheckSpec, HttpProbe, Probe, Thresholds};
 
 record! {
@@ -23,7 +24,7 @@ record! {
         /// Another port than the one that serves.
         port: Option<Int<NonZeroU16, 1, 65_535>>,
         /// From one check of a server to the next, give or take a tenth.
-        interval: At<Positive> = "2s",
+        interval: Positive = "2s",
         /// For a whole check: connection, request and response. At most the interval.
         timeout: At<Positive> = "1s",
         /// Successes in a row that bring a server up.
@@ -73,13 +74,13 @@ impl Shortened for HealthCheckText {
 }
 
 /// A path as a request line takes it.
-struct ProbePath;
+pub(super) struct ProbePath;
 
 /// A Host header.
-struct ProbeHost;
+pub(super) struct ProbeHost;
 
 /// `200` or `200-399`.
-struct Statuses;
+pub(super) struct Statuses;
 
 impl Leaf for ProbePath {
     type Value = String;
@@ -126,26 +127,29 @@ impl Leaf for Statuses {
 }
 
 impl HealthCheckText {
-    pub(super) fn build(self, findings: &mut Findings) -> Option<CheckSpec> {
-        if self.timeout.value > self.interval.value {
-            let message = format!("the timeout {:?} exceeds the interval {:?}", self.timeout.value, self.interval.value);
-            findings.fault_with_help(self.timeout.at, message, "a check must be over before the next one begins");
+    pub(super) fn build(written: At<Self>, findings: &mut Findings) -> Option<CheckSpec> {
+        let At { at, value: written, state } = written;
+        let (timeout, interval) = (written.timeout.value, written.interval);
+        if timeout > interval {
+            let message = format!("the timeout {timeout:?} exceeds the interval {interval:?}");
+            findings.fault_with_help(written.timeout.at, message, "a check must be over before the next one begins");
         }
-        let probe = match (self.tcp, self.http) {
+        let probe = match (written.tcp, written.http) {
             (Some(_), None) => Probe::Tcp,
             (None, Some(http)) => Probe::Http(http.value.build(findings)),
             (Some(tcp), Some(http)) => {
                 findings.fault(tcp.at.max(http.at), "a health check is either tcp or http");
                 return None;
             }
+            (None, None) if state == State::Flawed => return None,
             (None, None) => {
-                findings.fault(self.interval.at, "a health check needs tcp: {} or http: {…}");
+                findings.fault(at, "a health check needs tcp: {} or http: {…}");
                 return None;
             }
         };
-        let thresholds = Thresholds { rise: self.rise, fall: self.fall };
-        let port = self.port.map(NonZeroU16::get);
-        Some(CheckSpec { probe, port, interval: self.interval.value, timeout: self.timeout.value, thresholds })
+        let thresholds = Thresholds { rise: written.rise, fall: written.fall };
+        let port = written.port.map(NonZeroU16::get);
+        Some(CheckSpec { probe, port, interval, timeout, thresholds })
     }
 }
 

@@ -61,6 +61,11 @@ impl Findings {
         self.faults.push(Fault { at, message: message.into(), help: Some(help.into()) });
     }
 
+    /// How many faults there are so far.
+    pub(super) fn faults(&self) -> usize {
+        self.faults.len()
+    }
+
     pub(super) fn warning(&mut self, at: Position, message: impl Into<String>) {
         self.warnings.push((at, message.into()));
     }
@@ -74,6 +79,7 @@ impl Findings {
             return Err(Errors { file: file.to_owned(), faults: self.faults });
         }
         self.warnings.sort();
+        self.warnings.dedup();
         let warning = |(at, message)| Warning { file: file.to_owned(), at, message };
         Ok(self.warnings.into_iter().map(warning).collect())
     }

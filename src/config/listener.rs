@@ -7,12 +7,13 @@ use ipnet::IpNet;
 
 use super::choice::choice;
 use super::errors::{Findings, Position};
-use super::leaf::{OrNone, Positive};
+use super::leaf::OrNone;
 use super::names::ListenAddress;
 use super::read::{At, Leaf, ListOf, Mend};
 use super::record::{Shortened, record};
 use super::settings::{Admin, Listener};
 use super::tree::Node;
+use super::units::Positive;
 use crate::http::forwarded::{Style, TrustedProxies};
 
 record! {
@@ -83,7 +84,7 @@ const LONGEST_JOINED: usize = 1_900;
 
 /// Checks the listeners against each other.
 pub(super) fn build(written: At<Vec<ListenerText>>, admin: &Admin, findings: &mut Findings) -> Vec<Listener> {
-    let At { at, value: written } = written;
+    let At { at, value: written, .. } = written;
     if written.len() > MOST {
         let message = format!("found {} listeners, expected at most {MOST}", written.len());
         findings.fault_with_help(at, message, "more cannot be handed over to a successor process in an upgrade");
@@ -94,7 +95,7 @@ pub(super) fn build(written: At<Vec<ListenerText>>, admin: &Admin, findings: &mu
         findings.fault_with_help(at, message, "more cannot be handed over to a successor process in an upgrade");
     }
     let mut taken: HashMap<SocketAddr, Position> = HashMap::new();
-    for ListenerText { address: At { at, value }, .. } in &written {
+    for ListenerText { address: At { at, value, .. }, .. } in &written {
         if let Some(first) = taken.get(&value.address) {
             findings.fault(*at, format!("{} is listened on twice, first on line {}", value.address, first.line));
         } else if admin.address == Some(value.address) {

@@ -8,6 +8,7 @@
 //! It knows all domain types; none of them knows it. It reads no file: the text is an argument.
 
 mod agree;
+mod balance;
 mod check;
 mod choice;
 mod errors;
@@ -17,10 +18,13 @@ mod names;
 mod process;
 mod read;
 mod record;
+mod redirect;
 mod route;
+mod server;
 pub mod settings;
 mod sticky;
 mod tree;
+mod units;
 mod upstream;
 
 use serde_json::json;

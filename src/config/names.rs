@@ -41,7 +41,7 @@ leaf! {
         |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"};
     ServerId: "a server's id", Text,
         |text| Ok(Self::parse(text)?), {"type": ["string", "integer"], "pattern": "^[^\\s\",;\\\\]{1,128}$"};
-    Weight: "a weight", Bare,
+    Weight: "a whole number from 0 to 256", Bare,
         weight, {"type": "integer", "minimum": 0, "maximum": 256};
     LoadFactor: "a load factor such as 1.25", Bare,
         load_factor, {"type": "number", "exclusiveMinimum": 1, "maximum": 100};
@@ -89,8 +89,8 @@ fn listen_address(text: &str) -> Result<ListenAddress, Mend> {
 }
 
 fn listen_mend(text: &str) -> Mend {
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        return Mend::by(format!("with its port: {}", SocketAddr::new(ip, 8080)));
+    if let Ok(ip) = text.parse() {
+        return port_mend(ip);
     }
     match text.rsplit_once(':') {
         Some(("" | "*", port)) => Mend::by(format!("write 0.0.0.0:{port} for every IPv4 address, [::]:{port} for every address")),
@@ -100,6 +100,14 @@ fn listen_mend(text: &str) -> Mend {
             Mend::by(format!("write 0.0.0.0:{text} for every IPv4 address, [::]:{text} for every address"))
         }
         None => Mend::unknown(),
+    }
+}
+
+/// For an address that stands alone.
+fn port_mend(ip: IpAddr) -> Mend {
+    match ip {
+        IpAddr::V4(ip) => Mend::by(format!("with its port: {ip}:8080")),
+        IpAddr::V6(_) => Mend::by("an IPv6 address stands in brackets, with its port behind them: [fd00::10]:8080"),
     }
 }
 
@@ -124,16 +132,15 @@ fn server_address(text: &str) -> Result<Address, Mend> {
 }
 
 fn server_mend(text: &str) -> Mend {
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        return Mend::by(format!("with its port: {}", SocketAddr::new(ip, 8080)));
+    if let Ok(ip) = text.parse() {
+        return port_mend(ip);
     }
     if text.contains("://") {
         return Mend::by("without scheme and path");
     }
     let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
     match name.parse::<IpAddr>() {
-        Ok(IpAddr::V6(_)) => Mend::by("an IPv6 address stands in brackets: [fd00::10]:8080"),
-        Ok(IpAddr::V4(_)) => Mend::by("a port from 1 to 65535"),
+        Ok(_) => Mend::by("a port from 1 to 65535"),
         Err(_) if name.contains(|c: char| c.is_ascii_alphabetic()) => Mend::by("names are not resolved yet: write an address"),
         Err(_) => Mend::unknown(),
     }
@@ -148,8 +155,8 @@ fn network(text: &str) -> Result<IpNet, Mend> {
 }
 
 fn weight(text: &str) -> Result<Weight, Mend> {
-    let number: u16 = text.parse().map_err(|_| crate::upstream::spec::InvalidWeight)?;
-    Ok(Weight::new(number)?)
+    let number = text.parse().map_err(|_| Mend::unknown())?;
+    Weight::new(number).map_err(|_| Mend::unknown())
 }
 
 fn load_factor(text: &str) -> Result<LoadFactor, Mend> {

@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::choice::choice;
 use super::errors::Findings;
-use super::leaf::{AbsolutePath, Bool, Int, OrAuto, Size, Span};
+use super::leaf::{AbsolutePath, Bool, Int, OrAuto};
 use super::read::{Leaf, Mend, Read};
 use super::record::record;
 use super::settings::{AccessLog, KeySource, LogFormat, LogTarget, Process, Shutdown};
 use super::tree::{Node, Value};
+use super::units::{Size, Span};
 
 record! {
     "process" => Process {
@@ -121,7 +122,7 @@ impl Leaf for KeyFile {
     }
 
     fn shown(_: &str) -> String {
-        "something else".to_owned()
+        "a text (not shown)".to_owned()
     }
 }
 
@@ -142,6 +143,6 @@ impl Leaf for KeyVariable {
     }
 
     fn shown(_: &str) -> String {
-        "something else".to_owned()
+        "a text (not shown)".to_owned()
     }
 }

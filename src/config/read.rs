@@ -34,6 +34,10 @@ pub(super) trait Leaf {
 
     fn schema() -> serde_json::Value;
 
+    fn expected() -> String {
+        Self::EXPECTED.to_owned()
+    }
+
     /// How a wrong text is shown.
     fn shown(text: &str) -> String {
         quoted(text)
@@ -57,6 +61,15 @@ pub(super) struct Mend(Option<String>);
 pub(super) struct At<T> {
     pub(super) at: Position,
     pub(super) value: T,
+    pub(super) state: State,
+}
+
+/// Whether a value is what was written. What is flawed is not held against the rest of the configuration: its fault has been
+/// told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    Sound,
+    Flawed,
 }
 
 /// A list of what `R` reads. Those that cannot be read are left out, and are faults.
@@ -89,14 +102,14 @@ impl<L: Leaf> Read for L {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<L::Value> {
         let Value::Scalar(text, style) = &node.value else {
-            findings.fault(node.at, format!("found {}, expected {}", node.found(), L::EXPECTED));
+            findings.fault(node.at, format!("found {}, expected {}", node.found(), L::expected()));
             return None;
         };
         let outcome = match (L::KIND, style) {
             (Kind::Bare, Style::Quoted) => Err(Mend::by("leave the quotes out")),
             (Kind::Bare, Style::Plain) | (Kind::Text, _) => L::parse(text),
         };
-        let message = || format!("found {}, expected {}", L::shown(text), L::EXPECTED);
+        let message = || format!("found {}, expected {}", L::shown(text), L::expected());
         match outcome {
             Ok(value) => return Some(value),
             Err(Mend(Some(help))) => findings.fault_with_help(node.at, message(), help),
@@ -114,7 +127,10 @@ impl<R: Read> Read for At<R> {
     type Value = At<R::Value>;
 
     fn read(node: &Node, findings: &mut Findings) -> Option<At<R::Value>> {
-        R::read(node, findings).map(|value| At { at: node.at, value })
+        let before = findings.faults();
+        let value = R::read(node, findings)?;
+        let state = if findings.faults() == before { State::Sound } else { State::Flawed };
+        Some(At { at: node.at, value, state })
     }
 
     fn schema() -> serde_json::Value {

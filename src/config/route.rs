@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::errors::{Findings, Position, any_of, nearest};
-use super::read::{At, Leaf, ListOf, Mend};
+use super::read::{At, Leaf, ListOf, Mend, State};
 use super::record::record;
 use super::tree::quoted;
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
@@ -27,14 +27,14 @@ record! {
 record! {
     "match" => struct MatchText {
         /// Names and wildcards such as "*.example.com", without port. None: every host.
-        hosts: ListOf<At<HostPattern>> = "[]",
+        hosts: ListOf<HostPattern> = "[]",
         /// The start of the path, matched on segment boundaries: /app takes /app and /app/x, not /apple.
         path_prefix: PathPrefix = "/",
     }
 }
 
 /// A name for logs and metrics.
-struct RouteName;
+pub(super) struct RouteName;
 
 impl Leaf for RouteName {
     type Value = String;
@@ -54,10 +54,12 @@ impl Leaf for RouteName {
     }
 }
 
-/// A route, and where it and its upstream were named.
+/// A route as it is used, and what is needed to hold it against the others.
 pub(super) struct Placed {
-    pub(super) at: Position,
     pub(super) spec: RouteSpec,
+    /// Where its name was written, if it was.
+    name_at: Option<Position>,
+    match_at: At<()>,
 }
 
 /// The routes as written; where none are, the one that takes everything to the only upstream.
@@ -86,7 +88,7 @@ fn catch_all(upstreams: &[At<UpstreamName>], root: Position, findings: &mut Find
             let name = Arc::from(only.value.as_str());
             let prefix = PathPrefix::parse("/").ok()?;
             let spec = RouteSpec { name, hosts: Vec::new(), prefix, upstream: only.value.clone() };
-            Some(Placed { at: only.at, spec })
+            Some(Placed { spec, name_at: None, match_at: At { at: only.at, value: (), state: State::Sound } })
         }
         several => {
             let message = format!("there are {} upstreams and no routes", several.len());
@@ -97,14 +99,14 @@ fn catch_all(upstreams: &[At<UpstreamName>], root: Position, findings: &mut Find
 }
 
 fn placed(written: RouteText, upstreams: &[At<UpstreamName>], findings: &mut Findings) -> Placed {
-    let At { at, value: upstream } = written.upstream;
+    let At { at, value: upstream, .. } = written.upstream;
     if !upstreams.iter().any(|known| known.value == upstream) {
         unknown_upstream(at, &upstream, upstreams, findings);
     }
-    let hosts: Vec<HostPattern> = written.r#match.value.hosts.into_iter().map(|host| host.value).collect();
-    let prefix = written.r#match.value.path_prefix;
+    let At { at, value: MatchText { hosts, path_prefix: prefix }, state } = written.r#match;
+    let name_at = written.name.as_ref().map(|name| name.at);
     let name = written.name.map_or_else(|| default_name(&hosts, &prefix), |name| name.value);
-    Placed { at, spec: RouteSpec { name: name.into(), hosts, prefix, upstream } }
+    Placed { spec: RouteSpec { name: name.into(), hosts, prefix, upstream }, name_at, match_at: At { at, value: (), state } }
 }
 
 fn unknown_upstream(at: Position, name: &UpstreamName, known: &[At<UpstreamName>], findings: &mut Findings) {
@@ -124,27 +126,29 @@ fn default_name(hosts: &[HostPattern], prefix: &PathPrefix) -> String {
     format!("{hosts}{}", prefix.as_str())
 }
 
+/// Names that were made are equal only where matches are, which is told anyway.
 fn check_names(routes: &[Placed], findings: &mut Findings) {
     let mut first: HashMap<&str, Position> = HashMap::new();
-    for Placed { at, spec } in routes {
-        if let Some(first) = first.get(&*spec.name) {
-            findings.fault(*at, format!("two routes are called {}, the first is on line {}", quoted(&spec.name), first.line));
+    for Placed { spec, name_at, match_at } in routes {
+        let at = name_at.unwrap_or(match_at.at);
+        if let (Some(first), Some(_)) = (first.get(&*spec.name), name_at) {
+            findings.fault(at, format!("two routes are called {}, the first is on line {}", quoted(&spec.name), first.line));
         }
-        first.entry(&spec.name).or_insert(*at);
+        first.entry(&spec.name).or_insert(at);
     }
 }
 
 fn check_matches(routes: &[Placed], findings: &mut Findings) {
     let mut first: HashMap<(Option<&HostPattern>, &PathPrefix), Position> = HashMap::new();
-    for Placed { at, spec } in routes {
+    for Placed { spec, match_at, .. } in routes.iter().filter(|route| route.match_at.state == State::Sound) {
         let any = spec.hosts.is_empty().then_some(None);
         for host in spec.hosts.iter().map(Some).chain(any) {
             if let Some(first) = first.get(&(host, &spec.prefix)) {
                 let host = host.map_or_else(|| "any host".to_owned(), ToString::to_string);
                 let message = format!("{host} with {} is matched twice, first on line {}", spec.prefix.as_str(), first.line);
-                findings.fault(*at, message);
+                findings.fault(match_at.at, message);
             }
-            first.entry((host, &spec.prefix)).or_insert(*at);
+            first.entry((host, &spec.prefix)).or_insert(match_at.at);
         }
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::choice::choice;
 use super::errors::{Findings, Position};
-use super::leaf::{Bool, OrNone, Seconds};
+use super::leaf::{Bool, OrNone};
 use super::read::{At, Read};
 use super::record::{OneOrMore, record};
 use super::tree::Node;
+use super::units::Seconds;
 use crate::http::cookie::CookieName;
 use crate::http::set_cookie::{Attributes, CookieDomain, CookiePath, HttpOnly, Partitioned, SameSite, Secure, broken_rules};
 use crate::sticky::spec::{CookieSpec, EntrySpec, Lifetime, NewTieOn, Scope, StickySpec, TokenFormat};
@@ -137,7 +138,7 @@ pub(super) fn build(
     let mut first: HashMap<CookieName, Position> = HashMap::new();
     let mut entries = Vec::new();
     let mut places = Vec::new();
-    for At { at, value: EntryText::Cookie(cookie) } in written {
+    for At { at, value: EntryText::Cookie(cookie), .. } in written {
         let at = cookie.name.as_ref().map_or(at, |name| name.at);
         let Some(cookie) = self::cookie(&scope, cookie, at, findings) else { continue };
         if let Some(first) = first.get(&cookie.name) {

@@ -64,7 +64,8 @@ mod tests {
     fn the_newest_decision_comes_first_and_what_is_not_one_is_passed_over() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        std::fs::write(&log, "cut off\"}\n{\"path\":\"/\",\"tries\":1}\n{\"path\":\"/decisions\"}\n{\"path\":\"/cart\"}\n").unwrap();
+        std::fs::write(&log, "cut off\"}\n{\"path\":\"/\",\"tries\":1}\n{\"path\":\"/decisions\"}\n{\"path\":\"/cart\"}\n")
+            .unwrap();
         let decisions = Decisions { log: Some(log), metrics: None }.latest();
         let paths: Vec<_> = decisions.iter().map(|decision| decision.get("path")).collect();
         assert_eq!(paths, ["/cart", "/"]);

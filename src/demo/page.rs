@@ -8,6 +8,10 @@ use super::shop::{GOODS, Origin, Session, Visit};
 /// Said when a client comes with a session of another shop.
 pub const LOST: &str = "this server does not know your session: your cart was lost";
 
+/// What Burdock's most frequent reasons mean.
+const LEGEND: &str = "new: a client without a tie · hit: the tie was kept · redispatched: an attempt at another server failed first · down: \
+                      the tied server is down, so the client was moved";
+
 const STYLE: &str = include_str!("style.css");
 
 /// The columns of the list of decisions: heading, and the log's field.
@@ -87,8 +91,8 @@ fn note(visit: &Visit) -> String {
         return String::new();
     }
     format!(
-        "<section class=\"wide note\"><b>A failover:</b> {LOST}. Another shop had it. Log in to start anew; from now on you stay \
-         here.</section>"
+        "<section class=\"wide note\"><b>A failover:</b> {LOST}. Another shop had it, or this one before it was \
+         started again. Log in to begin anew; from now on you stay here.</section>"
     )
 }
 
@@ -107,7 +111,8 @@ fn login(session: &Session) -> String {
 
 fn cart(session: &Session) -> String {
     let rows: String = session.cart().map(|(good, count)| format!("<tr><td>{good}</td><td>{count}</td></tr>")).collect();
-    let inside = if rows.is_empty() { "<p class=\"soft\">It is empty.</p>".to_owned() } else { format!("<table>{rows}</table>") };
+    let inside =
+        if rows.is_empty() { "<p class=\"soft\">It is empty.</p>".to_owned() } else { format!("<table>{rows}</table>") };
     format!("<section><h2>Your cart</h2>{inside}</section>")
 }
 
@@ -126,8 +131,8 @@ fn goods() -> String {
 
 fn decisions_section(decisions: &Decisions) -> String {
     let list = match &decisions.log {
-        Some(_) => "<iframe src=\"/decisions\" title=\"The latest decisions\"></iframe>",
-        None => "<p class=\"soft\">This shop was not told where Burdock's access log is.</p>",
+        Some(_) => format!("<iframe src=\"/decisions\" title=\"The latest decisions\"></iframe><small>{LEGEND}</small>"),
+        None => "<p class=\"soft\">This shop was not told where Burdock's access log is.</p>".to_owned(),
     };
     let metrics = decisions.metrics.as_deref().map_or_else(String::new, |address| {
         format!("<small>Counted: <a href=\"{0}\">{0}</a> (<code>burdock_decisions_total</code>)</small>", Text(address))

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::COOKIE;
@@ -14,6 +15,7 @@ use pingora::protocols::l4::stream::Stream;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
 
 use super::answer::{self, Answer, SESSION_COOKIE, SessionCookie};
 use super::decisions::Decisions;
@@ -22,6 +24,8 @@ use super::shop::{NoSuchItem, Origin, Session, Shop, Visit};
 
 const MAX_CONNECTIONS: usize = 512;
 const MAX_FORM: usize = 4096;
+/// Burdock writes its log in batches: the line of the page that asks is there a little after the page.
+const LOG_LAG: Duration = Duration::from_millis(150);
 
 struct App {
     shop: Shop,
@@ -62,6 +66,9 @@ impl ServeHttp for App {
         let Some(form) = read_form(exchange).await else {
             return answer::text(StatusCode::PAYLOAD_TOO_LARGE, "too much for a form");
         };
+        if path == "/decisions" {
+            sleep(LOG_LAG).await;
+        }
         let mut answer = self.answer(&method, &path, session.as_deref(), &form);
         if head {
             answer.body_mut().clear();

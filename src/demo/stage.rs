@@ -183,7 +183,8 @@ upstreams:
         Ok(Process { name: name.to_owned(), command: command_line(command), child })
     }
 
-    fn said(&self) -> String {
+    /// What Burdock and the shops have said so far.
+    pub fn said(&self) -> String {
         fs::read_to_string(self.messages()).unwrap_or_default()
     }
 }

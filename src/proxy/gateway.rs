@@ -131,7 +131,7 @@ impl ProxyHttp for Gateway {
         match client_stream(session) {
             Some(stream) => {
                 let about = stream.about();
-                edit::forwarded(request, about, context.record.client.unwrap_or(about.peer.address()), &self.state)
+                edit::forwarded(request, about, context.record.client.unwrap_or_else(|| about.peer.address()), &self.state)
             }
             None => Ok(()),
         }

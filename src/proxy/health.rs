@@ -128,7 +128,7 @@ fn backend(server: &Server, port: Option<u16>) -> Option<Backend> {
     backend.addr = match &server.spec().address {
         Address::Inet(address) => {
             let mut address = *address;
-            address.set_port(port.unwrap_or(address.port()));
+            address.set_port(port.unwrap_or_else(|| address.port()));
             SocketAddr::Inet(address)
         }
         Address::Unix(path) => SocketAddr::Unix(std::os::unix::net::SocketAddr::from_pathname(path).ok()?),

@@ -26,10 +26,15 @@ pub enum KeyError {
 /// The ring of the configured keys; with none, of one that is kept in the state folder.
 pub fn ring(sources: &[KeySource], state_dir: &Path) -> Result<KeyRing, KeyError> {
     let keys = match sources {
-        [] => vec![kept(&state_dir.join("key"))?],
+        [] => vec![kept(&kept_path(state_dir))?],
         sources => sources.iter().map(read).collect::<Result<_, _>>()?,
     };
     Ok(KeyRing::new(keys)?)
+}
+
+/// Where a key is kept that was made here.
+pub fn kept_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("key")
 }
 
 /// What is wrong with the configured keys: for `check`.

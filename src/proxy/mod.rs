@@ -3,7 +3,7 @@
 mod access_log;
 mod admin;
 mod arrival;
-mod clock;
+pub mod clock;
 mod context;
 mod edit;
 pub mod folders;
@@ -24,4 +24,4 @@ mod start;
 mod state;
 mod stream;
 
-pub use start::{Place, Start, StartError, run};
+pub use start::{Place, Start, run};

@@ -46,7 +46,7 @@ impl CookieEntry {
         Self { name: spec.name, set_cookie, format, lifetime: spec.lifetime, new_tie_on: spec.new_tie_on }
     }
 
-    pub(super) fn name(&self) -> &CookieName {
+    pub fn name(&self) -> &CookieName {
         &self.name
     }
 

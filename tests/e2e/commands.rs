@@ -35,9 +35,9 @@ routes:
         &[],
     );
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
-    for (line, words) in [(5, "weight"), (6, "256"), (6, "web-1"), (7, "sticky"), (9, "shop")] {
-        let named = wrong.stderr.lines().any(|said| said.contains(&format!("checked.yaml:{line}:")) && said.contains(words));
-        assert!(named, "line {line}, {words}: {}", wrong.stderr);
+    for (line, found, help) in [(5, "wieght", "weight"), (6, "257", "256"), (6, "web-1", "line 5"), (7, "stikcy", "sticky"), (9, "shpo", "shop")] {
+        let named = wrong.stderr.lines().any(|said| said.contains(&format!("checked.yaml:{line}:")) && said.contains(found));
+        assert!(named && wrong.stderr.contains(help), "line {line}, {found}, {help}: {}", wrong.stderr);
     }
 }
 

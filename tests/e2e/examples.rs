@@ -67,35 +67,25 @@ fn every_configuration_in_the_readme_is_right() {
     }
 }
 
-/// Runs a file of conf/examples before origins of this process: `listeners` and all that the site decides are replaced, the
-/// upstream's servers get the site's addresses, in order.
+/// What the site decides in place of a file of conf/examples.
+const OF_THE_SITE: [&str; 5] = ["listeners", "admin", "process", "access_log", "keys"];
+
+/// Runs a file of conf/examples before the site's servers; they have the ports 3001 and so on there.
 fn run(site: &Site, file: &str) -> Burdock {
     let text = std::fs::read_to_string(root().join("conf/examples").join(file)).unwrap();
-    let mut servers = 0;
-    let mut own = String::new();
+    let mut own = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]\n".to_owned();
     let mut skipping = false;
     for line in text.lines() {
-        if !line.starts_with([' ', '#']) && !line.is_empty() {
-            skipping = ["listeners", "admin", "process", "access_log", "keys"].iter().any(|key| line.starts_with(&format!("{key}:")));
+        if line.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            skipping = OF_THE_SITE.iter().any(|key| line.starts_with(&format!("{key}:")));
         }
-        if skipping {
-            continue;
+        if !skipping {
+            own += &line.replace("127.0.0.1:300", "$IP:900");
+            own.push('\n');
         }
-        own += &with_address(line, &mut servers);
-        own.push('\n');
     }
-    assert!(servers > 0, "{file} has servers");
-    site.burdock(&format!("listeners: [{{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}}]\n{own}"))
-}
-
-/// A line of a server with the next address of the site.
-fn with_address(line: &str, servers: &mut u16) -> String {
-    let Some((before, after)) = line.split_once("address: ") else {
-        return line.to_owned();
-    };
-    *servers += 1;
-    let end = after.find([',', '}', ' ']).unwrap_or(after.len());
-    format!("{before}address: $IP:{}{}", 9000 + *servers, &after[end..])
+    assert!(own.contains("$IP:9001"), "{file} has servers");
+    site.burdock(&own)
 }
 
 /// An application in the manner of express-session: who is logged in is known to one process only.
@@ -139,6 +129,20 @@ fn the_login_application_knows_its_users_on_every_request() {
 }
 
 #[test]
+fn the_shortest_example_keeps_every_browser_on_its_server() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = run(&site, "cookie-insert.yaml");
+    let homes: BTreeSet<_> = (0..6).map(|_| {
+        let mut client = burdock.client();
+        let home = client.get("/").served_by().to_owned();
+        (0..5).for_each(|_| assert_eq!(client.get("/").served_by(), home));
+        home
+    }).collect();
+    assert_eq!(homes.len(), 3);
+}
+
+#[test]
 fn the_counterpart_of_haproxys_inserted_cookie_works_like_it() {
     let site = Site::take();
     let _origins = site.origins::<4>();
@@ -151,6 +155,8 @@ fn the_counterpart_of_haproxys_inserted_cookie_works_like_it() {
         let next = client.get("/");
         assert_eq!((next.served_by(), next.set_cookies().len()), (first.served_by(), 0), "indirect");
     }
+    let from_haproxy = burdock.ask(&Request::get("/").header("Cookie", "SERVERID=S2"));
+    assert_eq!((from_haproxy.served_by(), from_haproxy.set_cookies().len()), ("web-2", 0));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::harness::{Site, Storm, eventually, rounds, wait_until};
 
 const CHECKED: &str = "sticky: cookie
-health_check: {http: {path: /healthz}, interval: 200ms, timeout: 300ms, rise: 1, fall: 2}";
+health_check: {http: {path: /healthz}, interval: 300ms, timeout: 300ms, rise: 1, fall: 2}";
 
 #[test]
 fn a_server_killed_under_load_costs_no_request_and_moves_each_session_once() {

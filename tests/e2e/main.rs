@@ -8,6 +8,7 @@ mod harness;
 
 mod commands;
 mod cookie;
+mod demo;
 mod examples;
 mod explain;
 mod failover;

@@ -7,7 +7,7 @@ use std::io::Write;
 use crate::harness::{Burdock, Site, wait_until};
 
 fn busy(site: &Site) -> Burdock {
-    let burdock = site.shop(3, "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 200ms, timeout: 1s}");
+    let burdock = site.shop(3, "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 1s, timeout: 1s}");
     let mut client = burdock.client();
     (0..4).for_each(|_| drop(client.get("/")));
     drop(burdock.get("/"));

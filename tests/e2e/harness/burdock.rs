@@ -30,8 +30,11 @@ impl Burdock {
     /// Starts with this configuration (`$IP` and `$DIR` stand for the site's, what is common to all tests is added) and waits
     /// until it is ready.
     pub fn start(site: &Site, yaml: &str) -> Self {
-        let burdock = Self::launch(site, yaml);
-        wait_until("burdock is ready", || burdock.readiness() == Some(200));
+        let mut burdock = Self::launch(site, yaml);
+        wait_until("burdock is ready", || {
+            assert!(burdock.has_ended().is_none(), "burdock did not start");
+            burdock.readiness() == Some(200)
+        });
         burdock
     }
 

@@ -26,8 +26,4 @@ impl Line {
     pub fn reason(&self) -> String {
         self.text("reason")
     }
-
-    pub fn has(&self, field: &str) -> bool {
-        self.0.get(field).is_some()
-    }
 }

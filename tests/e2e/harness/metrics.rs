@@ -26,10 +26,6 @@ impl Metrics {
         let matching = self.0.iter().filter(|sample| sample.name == name && sample.has(labels));
         matching.map(|sample| sample.value).sum()
     }
-
-    pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|sample| sample.name == name)
-    }
 }
 
 impl Sample {

@@ -17,7 +17,7 @@ mod wire;
 
 pub use burdock::{Burdock, complete};
 pub use client::Client;
-pub use command::{Finished, burdock, curl, signal};
+pub use command::{Finished, burdock, curl, run, signal};
 pub use line::Line;
 pub use metrics::Metrics;
 pub use mint::Mint;

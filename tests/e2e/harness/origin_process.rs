@@ -13,7 +13,6 @@ const ADDRESS: &str = "BURDOCK_TEST_ORIGIN_ADDRESS";
 
 /// Answers everything with its name. Killed when dropped.
 pub struct OriginProcess {
-    pub name: String,
     child: Child,
 }
 
@@ -29,7 +28,7 @@ impl OriginProcess {
             .spawn()
             .unwrap();
         wait_until("the origin listens", || TcpStream::connect(address).is_ok());
-        Self { name: name.to_owned(), child }
+        Self { child }
     }
 
     /// SIGKILL: its connections end, and nobody listens there any more.

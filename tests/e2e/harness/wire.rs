@@ -177,7 +177,8 @@ impl Request {
 
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
-        self.header("Content-Length", &self.body.len().to_string())
+        let length = self.body.len().to_string();
+        self.header("Content-Length", &length)
     }
 
     /// With a Host of its own or `shop.example.com`.
@@ -217,8 +218,8 @@ impl Response {
 
     /// The name and value that a Set-Cookie gives a cookie whose name starts so.
     pub fn cookie(&self, prefix: &str) -> Option<(&str, &str)> {
-        let pair = |line: &&str| line.split(';').next().and_then(|pair| pair.split_once('='));
-        self.set_cookies().iter().filter_map(|line| pair(line)).find(|(name, _)| name.starts_with(prefix))
+        let mut pairs = self.set_cookies().into_iter().filter_map(|line| line.split(';').next()?.split_once('='));
+        pairs.find(|(name, _)| name.starts_with(prefix))
     }
 
     /// The server that answered, as it says itself.

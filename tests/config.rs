@@ -1,0 +1,307 @@
+//! What a user sees of the configuration: files that are good, and everything that is said of those that are not.
+
+// The helpers below are tests too, which clippy does not see.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use burdock::config::{Config, Errors};
+use burdock::http::set_cookie::SameSite;
+use burdock::sticky::spec::{EntrySpec, TokenFormat};
+use burdock::upstream::balance::Balance;
+use burdock::upstream::failover::Action;
+use burdock::upstream::spec::{Admin, Tier};
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+fn good(text: &str) -> Config {
+    Config::parse("burdock.yaml", text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn wrong(text: &str) -> String {
+    let errors: Errors = Config::parse("burdock.yaml", text).expect_err("it should be wrong");
+    errors.to_string()
+}
+
+fn warnings(text: &str) -> String {
+    let warnings: Vec<String> = good(text).warnings.iter().map(ToString::to_string).collect();
+    warnings.join("\n")
+}
+
+/// A configuration that is good, with `upstream` added to its only upstream and `rest` to its end.
+fn with(upstream: &str, rest: &str) -> String {
+    let indented: String = upstream.lines().map(|line| format!("    {line}\n")).collect();
+    format!("listeners: [127.0.0.1:8080]\nupstreams:\n  shop:\n    servers: [127.0.0.1:3001]\n{indented}{rest}")
+}
+
+fn conf() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("conf")
+}
+
+fn files() -> Vec<PathBuf> {
+    let folders = [conf(), conf().join("examples")];
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    files
+}
+
+#[test]
+fn every_file_in_conf_is_good_and_without_warnings() {
+    let files = files();
+    assert!(files.len() >= 5, "{files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let config = Config::parse(&file.to_string_lossy(), &text).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(config.warnings, [], "{}", file.display());
+        assert!(!config.plan.routes.is_empty());
+    }
+}
+
+#[test]
+fn the_schema_file_is_what_the_types_say() {
+    let path = conf().join("burdock.schema.json");
+    let schema = format!("{:#}\n", Config::schema());
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &schema).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == schema, "conf/burdock.schema.json is out of date: UPDATE_SCHEMA=1 cargo test --test config schema");
+}
+
+#[test]
+fn the_shortest_configuration_has_every_default() {
+    let config = good("listeners: [0.0.0.0:8080]\nupstreams: {app: {servers: [127.0.0.1:3001]}}\n");
+    assert_snapshot!(format!("{config:#?}"));
+}
+
+#[test]
+fn the_reference_shows_the_defaults() {
+    // What the reference sets on purpose: least_conn, times of the cookie, a check.
+    let text = std::fs::read_to_string(conf().join("burdock.yaml")).unwrap();
+    let reference = good(&text);
+    let short = good(&with("", ""));
+    assert_eq!(format!("{:?}", reference.process), format!("{:?}", short.process));
+    assert_eq!(format!("{:?}", reference.access_log), format!("{:?}", short.access_log));
+    assert_eq!(reference.admin.address, short.admin.address);
+    let (reference, short) = (&reference.plan.pools[0].upstream, &short.plan.pools[0].upstream);
+    assert_eq!(reference.failover, short.failover);
+    assert_eq!(reference.timeouts, short.timeouts);
+    assert_eq!(reference.retry, short.retry);
+    assert_eq!(reference.limits, short.limits);
+}
+
+#[test]
+fn a_short_form_is_the_long_form_with_defaults() {
+    let short = good(&with("sticky: cookie\nhealth_check: tcp", ""));
+    let long = "sticky: [{cookie: {name: BURDOCK_shop}}]\nhealth_check: {tcp: {}, interval: 2s, timeout: 1s}";
+    assert_eq!(short.plan, good(&with(long, "")).plan);
+    assert_eq!(short.plan, good(&with("sticky: [cookie]\nhealth_check: {tcp: {}}", "")).plan);
+}
+
+#[test]
+fn a_server_says_what_it_may_be_used_for() {
+    let config = good(
+        "listeners: [127.0.0.1:8080]\n\
+         upstreams:\n\
+         \x20 shop:\n\
+         \x20   servers:\n\
+         \x20     - 127.0.0.1:3001\n\
+         \x20     - {id: two, address: '[::1]:3002', weight: 2, max_conns: 200, state: drain}\n\
+         \x20     - {id: spare, address: unix:/run/spare.sock, backup: true}\n",
+    );
+    let [one, two, spare] = &config.plan.pools[0].upstream.servers[..] else { panic!("three servers") };
+    assert_eq!((one.id.as_str(), one.weight.get(), one.admin, one.tier), ("127.0.0.1:3001", 1, Admin::Ready, Tier::Primary));
+    assert_eq!((two.weight.get(), two.max_conns.unwrap().get(), two.admin), (2, 200, Admin::Drain));
+    assert_eq!((spare.address.to_string().as_str(), spare.tier), ("unix:/run/spare.sock", Tier::Backup));
+}
+
+#[test]
+fn a_chain_a_balance_and_a_failover_are_read_as_written() {
+    let config = good(&with(
+        "sticky:\n- cookie: {name: SID, same_site: none, secure: always, idle_timeout: 30m, max_life: 8h, max_age: 2d}\n\
+         sticky_scope: web\n\
+         balance: {hash: {key: cookie:USER, load_factor: 1.25}}\n\
+         failover: {down: {temporary: 10m}, maint: temporary, full: {refuse: 503}}",
+        "",
+    ));
+    let pool = &config.plan.pools[0];
+    let EntrySpec::Cookie(cookie) = &pool.sticky.entries[0];
+    assert_eq!((cookie.name.as_str(), cookie.attributes.same_site, cookie.token), ("SID", SameSite::None, TokenFormat::Sealed));
+    assert_eq!((cookie.lifetime.idle, cookie.lifetime.life, cookie.attributes.max_age), (Some(1800), Some(28_800), Some(172_800)));
+    assert_eq!(&*pool.sticky.scope.0, "web");
+    assert!(matches!(pool.upstream.balance, Balance::Hash(Some(_))) && pool.hash_key.is_some());
+    let minutes = std::time::Duration::from_secs(600);
+    assert_eq!(pool.upstream.failover.down, Action::Temporary(Some(minutes)));
+    assert_eq!(pool.upstream.failover.maint, Action::Temporary(None));
+    assert!(matches!(pool.upstream.failover.full, Action::Refuse(status) if status == 503));
+}
+
+#[test]
+fn with_one_upstream_everything_goes_there() {
+    let routes = good(&with("", "")).plan.routes;
+    assert_eq!((routes.len(), &*routes[0].name, routes[0].upstream.as_str()), (1, "shop", "shop"));
+    assert!(routes[0].hosts.is_empty());
+}
+
+#[test]
+fn a_route_without_a_name_is_called_after_what_it_matches() {
+    let routes = "routes:\n- {upstream: shop}\n- {match: {hosts: [A.example.com, '*.b.example.com'], path_prefix: /x}, upstream: shop}\n";
+    let routes = good(&with("", routes)).plan.routes;
+    assert_eq!(routes.iter().map(|route| &*route.name).collect::<Vec<_>>(), ["*/", "a.example.com,*.b.example.com/x"]);
+}
+
+#[test]
+fn an_anchor_may_stand_for_a_whole_value() {
+    let config = good(
+        "listeners: [127.0.0.1:8080]\n\
+         upstreams:\n\
+         \x20 a: {servers: [127.0.0.1:3001], timeouts: &slow {read: 10m}}\n\
+         \x20 b: {servers: [127.0.0.1:3002], timeouts: *slow}\n\
+         routes:\n\
+         - {upstream: a}\n\
+         - {match: {path_prefix: /b}, upstream: b}\n",
+    );
+    assert_eq!(config.plan.pools[0].upstream.timeouts, config.plan.pools[1].upstream.timeouts);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    assert_snapshot!(wrong(include_str!("config/ten_mistakes.yaml")));
+}
+
+#[test]
+fn all_that_does_not_fit_together_is_told_at_once() {
+    assert_snapshot!(wrong(include_str!("config/misfits.yaml")));
+}
+
+#[test]
+fn a_syntax_error_stands_alone() {
+    assert_snapshot!(wrong("listeners: [127.0.0.1:8080]\nlisteners: 3\nupstreams: {shop: {servers: [}}\nfoo: 1\n"));
+}
+
+#[test]
+fn an_empty_file_lacks_everything_that_is_needed() {
+    assert_snapshot!(wrong(""));
+    assert_eq!(wrong("# nothing\n"), wrong(""));
+}
+
+#[test]
+fn what_is_no_map_is_no_configuration() {
+    assert_eq!(wrong("hello"), "burdock.yaml:1:1: found \"hello\", expected a map: the configuration");
+}
+
+#[test]
+fn words_of_older_yaml_are_answered_with_the_right_ones() {
+    let text = "sticky: [{cookie: {http_only: yes, partitioned: off}}]\nservers2: []\nretry: {tries: \"3\"}";
+    assert_snapshot!(wrong(&with(text, "access_log: {to: none}\nadmin: {address: off}\nprocess: {work_stealing: on}\n")));
+}
+
+#[test]
+fn addresses_that_cannot_be_used_are_answered_with_those_that_can() {
+    let text = "listeners: [:8080, '8080', '*:80', localhost:80, 10.0.0.1, '[::]:0']\n\
+                upstreams:\n\
+                \x20 shop:\n\
+                \x20   servers: [app.internal:80, 'fd00::1:80', 'http://10.0.0.1:80', 10.0.0.1, 'unix:run/x', '0.0.0.0:80']\n";
+    assert_snapshot!(wrong(text));
+}
+
+#[test]
+fn listeners_must_fit_into_a_handover() {
+    let text = |count: usize| {
+        let addresses: Vec<String> = (0..count).map(|nth| format!("127.0.0.1:{}", 8000 + nth)).collect();
+        format!("listeners: [{}]\nupstreams: {{shop: {{servers: [127.0.0.1:3001]}}}}\n", addresses.join(", "))
+    };
+    assert_eq!(good(&text(32)).listeners.len(), 32);
+    assert!(wrong(&text(33)).starts_with("burdock.yaml:1:12: found 33 listeners, expected at most 32\n  help: "));
+}
+
+#[test]
+fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
+    let secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=";
+    let errors = wrong(&with("", &format!("keys:\n- {secret}\n- {{env: {secret}}}\n- {{file: {secret}}}\n- {{value: {secret}}}\n")));
+    assert!(!errors.contains(&secret[..8]), "{errors}");
+    assert_snapshot!(errors);
+}
+
+#[test]
+fn cookies_that_one_browser_would_send_to_two_upstreams_are_refused() {
+    let two = |cookie: &str, first: &str, second: &str| {
+        format!(
+            "listeners: [127.0.0.1:8080]\n\
+             upstreams:\n\
+             \x20 a: {{servers: [127.0.0.1:3001], sticky: [{{cookie: {{name: SID{cookie}}}}}]}}\n\
+             \x20 b: {{servers: [127.0.0.1:3002], sticky: [{{cookie: {{name: SID}}}}]}}\n\
+             routes:\n\
+             - {{match: {first}, upstream: a}}\n\
+             - {{match: {second}, upstream: b}}\n"
+        )
+    };
+    let (one, other, wild) = ("{hosts: [a.test.com]}", "{hosts: [b.test.com]}", "{hosts: ['*.test.com']}");
+    good(&two("", one, other));
+    assert_snapshot!(wrong(&two("", one, wild)));
+    assert!(wrong(&two("", one, "{hosts: [a.test.com], path_prefix: /b}")).contains("would also be sent"));
+    assert!(wrong(&two(", domain: test.com", one, other)).contains("would also be sent"));
+    let apart = ["{hosts: [a.test.com], path_prefix: /a}", "{hosts: [a.test.com], path_prefix: /b}"];
+    assert!(wrong(&two(", path: /a", apart[0], apart[1])).contains("would also be sent"), "b's cookie goes to /a too");
+    let narrow = two(", path: /a", apart[0], apart[1]).replace("{name: SID}", "{name: SID, path: /b}");
+    good(&narrow);
+}
+
+#[test]
+fn upstreams_of_one_scope_have_different_servers() {
+    let text = |second: &str| {
+        format!(
+            "listeners: [127.0.0.1:8080]\n\
+             upstreams:\n\
+             \x20 a: {{servers: [127.0.0.1:3001], sticky: cookie, sticky_scope: web}}\n\
+             \x20 b: {{servers: [{second}], sticky: cookie, sticky_scope: web}}\n\
+             routes:\n\
+             - {{upstream: a}}\n\
+             - {{match: {{path_prefix: /b}}, upstream: b}}\n"
+        )
+    };
+    good(&text("127.0.0.1:3002"));
+    assert_snapshot!(wrong(&text("127.0.0.1:3001")));
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let text = "listeners: [127.0.0.1:8080]\n\
+                upstreams:\n\
+                \x20 shop:\n\
+                \x20   servers: [{address: 127.0.0.1:3001, weight: 0}, {address: 127.0.0.1:3002, state: drain}]\n\
+                \x20   sticky: [{cookie: {idle_timeout: 2h, max_life: 1h, max_age: 30m}}]\n\
+                \x20 forgotten: {servers: [127.0.0.1:3003], sticky: [{cookie: {max_age: 401d}}]}\n\
+                routes: [{upstream: shop}]\n";
+    assert_snapshot!(warnings(text));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_answered(text in "\\PC{0,400}") {
+        let _ = Config::parse("f", &text);
+    }
+
+    #[test]
+    fn any_yaml_like_text_is_answered(text in "[a-z0-9:,\\[\\]{}&*!'\"#|>~\\- \n\t\r\\\\%@`?<.]{0,200}") {
+        let _ = Config::parse("f", &text);
+    }
+
+    #[test]
+    fn a_reference_with_anything_changed_is_answered(changes in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, "\\PC{0,8}|[ \n\\[\\]{}:,*&-]{1,3}"), 1..8)) {
+        let mut text: Vec<char> = std::fs::read_to_string(conf().join("burdock.yaml")).unwrap().chars().collect();
+        for (at, length, instead) in changes {
+            let at = at.index(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, instead.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(errors) = Config::parse("f", &text) {
+            prop_assert!(!errors.faults().is_empty());
+            let lines = text.lines().count() + 1;
+            prop_assert!(errors.faults().iter().all(|fault| (1..=lines).contains(&fault.at.line)), "{errors}");
+        }
+    }
+}

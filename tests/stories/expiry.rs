@@ -1,0 +1,57 @@
+//! Ties run out here, whatever the client keeps.
+
+use burdock::sticky::spec::Lifetime;
+
+use crate::language::{Client, Lb, lb};
+
+fn with(idle: Option<u32>, life: Option<u32>) -> (Lb, Client) {
+    let lb = lb(["a", "b"]).cookie(|cookie| cookie.lifetime = Lifetime { idle, life });
+    let mut client = lb.client();
+    client.visits(1).settled(["inserted"]);
+    (lb, client)
+}
+
+#[test]
+fn a_tie_is_renewed_by_the_first_response_after_a_tenth_of_its_idle_time() {
+    let (lb, mut client) = with(Some(1_800), None);
+    let lb = lb.after(179);
+    client.visits(1).settled(["kept"]);
+    let _lb = lb.after(1);
+    client.visits(2).settled(["renewed", "kept"]);
+}
+
+#[test]
+fn a_session_in_use_never_expires_by_idle_time() {
+    let (mut lb, mut client) = with(Some(1_800), None);
+    for _ in 0..50 {
+        lb = lb.after(1_700);
+        client.visits(1).because(["hit"]).settled(["renewed"]);
+    }
+}
+
+#[test]
+fn an_idle_session_is_a_new_one() {
+    let (lb, mut client) = with(Some(1_800), None);
+    let _lb = lb.after(1_981);
+    client.visits(2).because(["expired_idle", "hit"]).settled(["rewritten", "kept"]);
+}
+
+#[test]
+fn life_ends_through_renewals() {
+    let (mut lb, mut client) = with(Some(1_800), Some(3_600));
+    for _ in 0..3 {
+        lb = lb.after(1_000);
+        client.visits(1).because(["hit"]);
+    }
+    let _lb = lb.after(600);
+    client.visits(2).because(["expired_life", "hit"]);
+}
+
+#[test]
+fn life_ends_through_moves() {
+    let (lb, mut client) = with(None, Some(3_600));
+    let lb = lb.after(3_000).down("a").down("b").up("b");
+    client.visits(1).because(["down"]).settled(["rewritten"]);
+    let _lb = lb.after(600);
+    client.visits(1).because(["expired_life"]);
+}

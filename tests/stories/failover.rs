@@ -1,0 +1,125 @@
+//! What happens to a session whose server cannot serve it.
+
+use std::time::Duration;
+
+use burdock::upstream::failover::Action;
+use http::StatusCode;
+
+use crate::language::{Client, Lb, lb};
+
+/// A client tied to `a`, before servers a, b and c.
+fn tied() -> (Lb, Client) {
+    let lb = lb(["a", "b", "c"]);
+    let mut client = lb.client();
+    client.visits(1).was_served_by(["a"]);
+    (lb, client)
+}
+
+#[test]
+fn a_session_whose_server_is_down_moves_for_good() {
+    let (lb, mut client) = tied();
+    let lb = lb.down("a");
+    let servers = client.visits(2).because(["down", "hit"]).settled(["rewritten", "kept"]).servers();
+    let _lb = lb.up("a");
+    let later = client.visits(1).because(["hit"]).servers();
+    assert!(later[0] == servers[0] && servers[0] != "a", "{servers:?} {later:?}");
+}
+
+#[test]
+fn a_session_whose_server_refuses_the_connection_is_redispatched_and_moves() {
+    let (lb, mut client) = tied();
+    let _lb = lb.refuses("a");
+    let servers = client.visits(2).because(["redispatched", "hit"]).settled(["rewritten", "kept"]).servers();
+    assert_ne!(servers[0], "a");
+}
+
+#[test]
+fn a_temporary_stay_leaves_the_tie_alone_and_ends_when_the_server_is_back() {
+    let (lb, mut client) = tied();
+    let lb = lb.failover(|failover| failover.down = Action::Temporary(None)).down("a");
+    let token = client.token();
+    let servers = client.visits(3).because(["down", "down", "down"]).settled(["none", "none", "none"]).servers();
+    assert!(servers.iter().all(|server| server == &servers[0] && server != "a"), "one substitute for the whole stay: {servers:?}");
+    assert_eq!(client.token(), token);
+    let _lb = lb.up("a");
+    client.visits(1).was_served_by(["a"]).because(["hit"]);
+}
+
+#[test]
+fn a_temporary_stay_with_a_limit_becomes_permanent_after_it() {
+    let (lb, mut client) = tied();
+    let lb = lb.failover(|failover| failover.down = Action::Temporary(Some(Duration::from_secs(600)))).down("a").after(599);
+    client.visits(1).because(["down"]).settled(["none"]);
+    let lb = lb.after(1);
+    let servers = client.visits(1).because(["down"]).settled(["rewritten"]).servers();
+    let _lb = lb.up("a");
+    assert_eq!(client.visits(1).because(["hit"]).servers(), servers);
+}
+
+#[test]
+fn refuse_answers_with_its_status_instead_of_moving_the_session() {
+    let (lb, mut client) = tied();
+    let _lb = lb.failover(|failover| failover.maint = Action::Refuse(StatusCode::SERVICE_UNAVAILABLE)).maint("a");
+    client.visits(1).was_served_by(["503"]).because(["refused"]);
+}
+
+#[test]
+fn each_cause_has_its_own_action() {
+    let (lb, mut client) = tied();
+    let lb = lb.failover(|failover| failover.down = Action::Refuse(StatusCode::BAD_GATEWAY)).max_conns("a", 1);
+    let (_, held) = client.begins();
+    client.visits(1).because(["full"]).settled(["none"]);
+    drop(held);
+    let _lb = lb.down("a");
+    client.visits(1).was_served_by(["502"]).because(["refused"]);
+}
+
+#[test]
+fn a_session_of_a_removed_server_moves_and_says_so() {
+    let (lb, mut client) = tied();
+    let _lb = lb.without("a");
+    client.visits(2).because(["unknown_server", "hit"]).settled(["rewritten", "kept"]);
+}
+
+#[test]
+fn orphans_of_a_dead_server_spread_and_agree() {
+    let (lb, _) = tied();
+    let mut orphans: Vec<Client> = (0..60).map(|_| lb.client()).collect();
+    for client in &mut orphans {
+        client.visits(1);
+    }
+    let lb = lb.failover(|failover| failover.down = Action::Temporary(None)).down("a");
+    let moved: Vec<String> = orphans.iter_mut().flat_map(|client| {
+        let servers = client.visits(2).servers();
+        assert_eq!(servers[0], servers[1]);
+        servers
+    }).collect();
+    let at = |id: &str| moved.iter().filter(|server| *server == id).count();
+    assert!(at("b") > 30 && at("c") > 30 && at("a") == 0, "{moved:?}");
+    drop(lb);
+}
+
+#[test]
+fn a_server_that_failed_is_not_tried_again_for_the_same_request() {
+    let lb = lb(["a", "b", "c"]).refuses("a").refuses("b");
+    lb.client().visits(1).was_served_by(["c"]).because(["redispatched"]).settled(["inserted"]);
+}
+
+#[test]
+fn tries_are_counted_in_all() {
+    let lb = lb(["a", "b", "c", "d"]).refuses("a").refuses("b").refuses("c");
+    lb.client().visits(1).was_served_by(["502"]);
+}
+
+#[test]
+fn same_server_allows_more_tries_before_the_session_is_moved() {
+    let (lb, mut client) = tied();
+    let _lb = lb.with(|pool| pool.upstream.retry.same_server = 2).refuses("a");
+    client.visits(1).because(["redispatched"]);
+}
+
+#[test]
+fn a_token_of_a_server_that_never_was_is_as_one_of_a_server_that_is_gone() {
+    let lb = lb(["a", "b"]).cookie(|cookie| cookie.token = burdock::sticky::spec::TokenFormat::Plain);
+    lb.client().holding("nobody").visits(2).because(["unknown_server", "hit"]).settled(["rewritten", "kept"]);
+}

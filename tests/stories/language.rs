@@ -1,0 +1,406 @@
+//! The small language in which the stories are told.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use burdock::balancer::connection::Connection;
+use burdock::balancer::exchange::{Assignment, Exchange};
+use burdock::balancer::spec::{Plan, PoolSpec};
+use burdock::balancer::{Balancer, Settlement};
+use burdock::http::cookie::CookieName;
+use burdock::http::request::{Request, Response, Scheme};
+use burdock::http::set_cookie::Attributes;
+use burdock::route::{PathPrefix, RouteSpec};
+use burdock::sticky::spec::{CookieSpec, EntrySpec, Lifetime, NewTieOn, Scope, StickySpec, TokenFormat};
+use burdock::sticky::token::keys::{Key, KeyRing};
+use burdock::time::{Now, UnixSeconds, Uptime};
+use burdock::upstream::balance::Balance;
+use burdock::upstream::failover::Failover;
+use burdock::upstream::health::Health;
+use burdock::upstream::retry::{Again, Failure, Progress, Retry};
+use burdock::upstream::server::Slot;
+use burdock::upstream::spec::{Address, Admin, Limits, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight};
+use burdock::upstream::{ServerId, UpstreamName};
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// A balancer and the world around it.
+#[derive(Clone)]
+pub struct Lb(Rc<RefCell<World>>);
+
+struct World {
+    pool: PoolSpec,
+    keys: Vec<String>,
+    balancer: Balancer,
+    now: Now,
+    random: StdRng,
+    refusing: Vec<String>,
+    status: StatusCode,
+    method: Method,
+    response: HeaderMap,
+}
+
+/// A client that keeps its cookies.
+pub struct Client {
+    lb: Lb,
+    pub cookies: Vec<(String, String)>,
+    address: IpAddr,
+    connection: Option<Rc<Connection>>,
+}
+
+/// What came of some requests.
+pub struct Visits(Vec<Visit>);
+
+#[derive(Debug)]
+pub struct Visit {
+    pub server: String,
+    pub reason: &'static str,
+    pub settled: &'static str,
+    pub set_cookie: Vec<String>,
+    pub cache_control: Option<HeaderValue>,
+    pub server_cookies: Option<Vec<HeaderValue>>,
+}
+
+/// A balancer before servers of these names, sticky by a sealed cookie.
+pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
+    let keys = vec!["17".repeat(32)];
+    let pool = pool(&servers);
+    let now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
+    let balancer = build(&pool, &keys, None, now);
+    Lb(Rc::new(RefCell::new(World {
+        pool,
+        keys,
+        balancer,
+        now,
+        random: StdRng::seed_from_u64(7),
+        refusing: Vec::new(),
+        status: StatusCode::OK,
+        method: Method::GET,
+        response: HeaderMap::new(),
+    })))
+}
+
+impl Lb {
+    /// The same with another configuration; what servers have lived through stays.
+    pub fn with(self, change: impl FnOnce(&mut PoolSpec)) -> Self {
+        {
+            let world = &mut *self.0.borrow_mut();
+            change(&mut world.pool);
+            world.balancer = build(&world.pool, &world.keys, Some(&world.balancer), world.now);
+        }
+        self
+    }
+
+    pub fn server(self, id: &str, change: impl FnOnce(&mut ServerSpec)) -> Self {
+        self.with(|pool| {
+            let server = pool.upstream.servers.iter_mut().find(|server| server.id.as_str() == id).expect("a server of that name");
+            change(Arc::make_mut(server));
+        })
+    }
+
+    pub fn drain(self, id: &str) -> Self {
+        self.server(id, |server| server.admin = Admin::Drain)
+    }
+
+    pub fn maint(self, id: &str) -> Self {
+        self.server(id, |server| server.admin = Admin::Maint)
+    }
+
+    pub fn weight(self, id: &str, weight: u16) -> Self {
+        self.server(id, |server| server.weight = Weight::new(weight).unwrap())
+    }
+
+    pub fn backup(self, id: &str) -> Self {
+        self.server(id, |server| server.tier = Tier::Backup)
+    }
+
+    pub fn max_conns(self, id: &str, max: u32) -> Self {
+        self.server(id, |server| server.max_conns = std::num::NonZeroU32::new(max))
+    }
+
+    pub fn without(self, id: &str) -> Self {
+        self.with(|pool| pool.upstream.servers.retain(|server| server.id.as_str() != id))
+    }
+
+    pub fn balance(self, balance: Balance) -> Self {
+        self.with(|pool| pool.upstream.balance = balance)
+    }
+
+    pub fn failover(self, change: impl FnOnce(&mut Failover)) -> Self {
+        self.with(|pool| change(&mut pool.upstream.failover))
+    }
+
+    pub fn cookie(self, change: impl FnOnce(&mut CookieSpec)) -> Self {
+        self.with(|pool| match &mut pool.sticky.entries[0] {
+            EntrySpec::Cookie(cookie) => change(cookie),
+        })
+    }
+
+    /// Seals with the first of these keys, opens with all.
+    pub fn keys(self, keys: &[&str]) -> Self {
+        self.0.borrow_mut().keys = keys.iter().map(|key| key.repeat(32)).collect();
+        self.with(|_| {})
+    }
+
+    pub fn down(self, id: &str) -> Self {
+        self.health(id, Health::Down)
+    }
+
+    pub fn up(self, id: &str) -> Self {
+        self.health(id, Health::Up)
+    }
+
+    pub fn health(self, id: &str, health: Health) -> Self {
+        {
+            let world = self.0.borrow();
+            let pool = &world.balancer.pools()[0];
+            pool.upstream().find(&ServerId::parse(id).unwrap()).expect("a server of that name").live().set_health(health, world.now.uptime);
+        }
+        self
+    }
+
+    /// Connections to this server fail from now on.
+    pub fn refuses(self, id: &str) -> Self {
+        self.0.borrow_mut().refusing.push(id.to_owned());
+        self
+    }
+
+    /// Servers answer with this status from now on.
+    pub fn answers(self, status: u16) -> Self {
+        self.0.borrow_mut().status = StatusCode::from_u16(status).unwrap();
+        self
+    }
+
+    /// Servers answer with this header too.
+    pub fn answers_with(self, name: &'static str, value: &'static str) -> Self {
+        self.0.borrow_mut().response.append(name, HeaderValue::from_static(value));
+        self
+    }
+
+    /// Requests come with this method from now on.
+    pub fn asked_by(self, method: Method) -> Self {
+        self.0.borrow_mut().method = method;
+        self
+    }
+
+    pub fn after(self, seconds: u32) -> Self {
+        {
+            let now = &mut self.0.borrow_mut().now;
+            now.wall = UnixSeconds(now.wall.0 + seconds);
+            now.uptime = now.uptime.plus(Duration::from_secs(seconds.into()));
+        }
+        self
+    }
+
+    pub fn client(&self) -> Client {
+        self.client_at("192.0.2.1")
+    }
+
+    pub fn client_at(&self, address: &str) -> Client {
+        Client { lb: self.clone(), cookies: Vec::new(), address: address.parse().unwrap(), connection: None }
+    }
+
+    /// The servers that so many new clients start at.
+    pub fn new_clients(&self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.client().visits(1).servers().remove(0)).collect()
+    }
+}
+
+impl Client {
+    /// Brings a cookie of Burdock's name with this value.
+    pub fn holding(mut self, value: &str) -> Self {
+        self.cookies.push(("BURDOCK_shop".into(), value.into()));
+        self
+    }
+
+    /// All requests come on one connection.
+    pub fn on_one_connection(mut self) -> Self {
+        self.connection = Some(Rc::new(Connection::default()));
+        self
+    }
+
+    /// The value of Burdock's cookie that it holds.
+    pub fn token(&self) -> String {
+        self.cookies.iter().find(|(name, _)| name == "BURDOCK_shop").map(|(_, value)| value.clone()).expect("a token")
+    }
+
+    pub fn visits(&mut self, count: usize) -> Visits {
+        Visits((0..count).map(|_| self.visit()).collect())
+    }
+
+    /// Sends a request whose response does not come until the place that this returns is dropped.
+    pub fn begins(&mut self) -> (String, Slot) {
+        let exchange = &mut self.exchange();
+        match self.pick(exchange) {
+            Assignment::Send { server, slot } => (server.id().to_string(), slot),
+            Assignment::Refuse(refusal) => panic!("refused: {refusal:?}"),
+        }
+    }
+
+    fn visit(&mut self) -> Visit {
+        let mut exchange = self.exchange();
+        loop {
+            match self.pick(&mut exchange) {
+                Assignment::Refuse(refusal) => return Visit::refused(&format!("{}", refusal.status.as_u16()), refusal.reason.as_str()),
+                Assignment::Send { server, slot: _slot } => {
+                    let refusing = self.lb.0.borrow().refusing.iter().any(|id| id == server.id().as_str());
+                    if !refusing {
+                        return self.settle(&exchange, server.id().as_str());
+                    }
+                    let method = self.lb.0.borrow().method.clone();
+                    if exchange.failed(Failure::Connect, &method, Progress::Replayable) == Again::No {
+                        return Visit::refused("502", exchange.decision().unwrap().reason.as_str());
+                    }
+                }
+            }
+        }
+    }
+
+    fn exchange(&self) -> Exchange {
+        let world = self.lb.0.borrow();
+        let headers = self.headers();
+        let request = Request {
+            method: &world.method,
+            host: "shop.example.com",
+            path: "/",
+            query: None,
+            headers: &headers,
+            client: self.address,
+            scheme: Scheme::Http,
+        };
+        let route = world.balancer.route(request.host, request.path).unwrap();
+        world.balancer.pool_of(route).receive(&request, world.now)
+    }
+
+    fn pick(&self, exchange: &mut Exchange) -> Assignment {
+        let world = &mut *self.lb.0.borrow_mut();
+        exchange.pick(self.connection.as_deref(), world.now, &mut world.random)
+    }
+
+    fn settle(&mut self, exchange: &Exchange, server: &str) -> Visit {
+        let settlement = {
+            let world = &mut *self.lb.0.borrow_mut();
+            let response = Response { status: world.status, headers: &world.response };
+            exchange.settle(&response, world.now, &mut world.random)
+        };
+        self.take_cookies(&settlement);
+        Visit {
+            server: server.to_owned(),
+            reason: exchange.decision().unwrap().reason.as_str(),
+            settled: settlement.settled.as_str(),
+            set_cookie: settlement.cookies.iter().map(|value| value.to_str().unwrap().to_owned()).collect(),
+            cache_control: settlement.cache_control,
+            server_cookies: settlement.server_cookies,
+        }
+    }
+
+    fn take_cookies(&mut self, settlement: &Settlement) {
+        for line in &settlement.cookies {
+            let (name, rest) = line.to_str().unwrap().split_once('=').unwrap();
+            let value = rest.split(';').next().unwrap();
+            self.cookies.retain(|(held, _)| held != name);
+            self.cookies.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut headers = HeaderMap::new();
+        if !pairs.is_empty() {
+            headers.insert(COOKIE, pairs.join("; ").parse().unwrap());
+        }
+        if self.lb.0.borrow().method == Method::OPTIONS {
+            headers.insert("origin", HeaderValue::from_static("https://elsewhere.example"));
+            headers.insert("access-control-request-method", HeaderValue::from_static("PUT"));
+        }
+        headers
+    }
+}
+
+impl Visit {
+    fn refused(server: &str, reason: &'static str) -> Self {
+        Self { server: server.to_owned(), reason, settled: "none", set_cookie: Vec::new(), cache_control: None, server_cookies: None }
+    }
+}
+
+impl Visits {
+    pub fn servers(&self) -> Vec<String> {
+        self.0.iter().map(|visit| visit.server.clone()).collect()
+    }
+
+    pub fn only(mut self) -> Visit {
+        assert_eq!(self.0.len(), 1);
+        self.0.remove(0)
+    }
+
+    #[track_caller]
+    pub fn was_served_by<const N: usize>(self, servers: [&str; N]) -> Self {
+        assert_eq!(self.servers(), servers);
+        self
+    }
+
+    #[track_caller]
+    pub fn because<const N: usize>(self, reasons: [&str; N]) -> Self {
+        assert_eq!(self.0.iter().map(|visit| visit.reason).collect::<Vec<_>>(), reasons);
+        self
+    }
+
+    #[track_caller]
+    pub fn settled<const N: usize>(self, words: [&str; N]) -> Self {
+        assert_eq!(self.0.iter().map(|visit| visit.settled).collect::<Vec<_>>(), words);
+        self
+    }
+}
+
+fn build(pool: &PoolSpec, keys: &[String], earlier: Option<&Balancer>, now: Now) -> Balancer {
+    let route =
+        RouteSpec { name: "all".into(), hosts: Vec::new(), prefix: PathPrefix::parse("/").unwrap(), upstream: pool.upstream.name.clone() };
+    let keys = keys.iter().map(|key| Key::parse(key).unwrap()).collect();
+    let plan = Plan { pools: vec![pool.clone()], routes: vec![route] };
+    Balancer::new(plan, &Arc::new(KeyRing::new(keys).unwrap()), earlier, now)
+}
+
+fn pool(servers: &[&str]) -> PoolSpec {
+    let server = |(at, id): (usize, &&str)| {
+        Arc::new(ServerSpec {
+            id: ServerId::parse(id).unwrap(),
+            address: Address::Inet(([127, 0, 0, 1], 3000 + at as u16).into()),
+            weight: Weight::ONE,
+            tier: Tier::Primary,
+            max_conns: None,
+            admin: Admin::Ready,
+        })
+    };
+    let upstream = UpstreamSpec {
+        name: UpstreamName::parse("shop").unwrap(),
+        servers: servers.iter().enumerate().map(server).collect(),
+        balance: Balance::RoundRobin,
+        failover: Failover::default(),
+        health_check: None,
+        timeouts: Timeouts::default(),
+        retry: Retry::default(),
+        limits: Limits::default(),
+    };
+    let cookie = CookieSpec {
+        name: CookieName::parse("BURDOCK_shop").unwrap(),
+        attributes: Attributes::default(),
+        token: TokenFormat::Sealed,
+        lifetime: Lifetime::default(),
+        new_tie_on: NewTieOn::Below500,
+    };
+    let sticky = StickySpec { scope: Scope("shop".into()), entries: vec![EntrySpec::Cookie(cookie)] };
+    PoolSpec { upstream, sticky, hash_key: None }
+}
+
+/// The values of Set-Cookie lines that a server sent, less those that Burdock takes out.
+pub fn server_cookies(visit: &Visit) -> Vec<&str> {
+    visit.server_cookies.iter().flatten().map(|value| value.to_str().unwrap()).collect()
+}
+
+/// For headers of servers.
+pub const SETS_COOKIE: &str = "set-cookie";

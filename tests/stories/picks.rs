@@ -1,0 +1,116 @@
+//! Where sessions without a tie start.
+
+use std::collections::BTreeMap;
+
+use burdock::sticky::identity::Source;
+use burdock::upstream::balance::{Balance, LoadFactor};
+use proptest::prelude::*;
+
+use crate::language::{Lb, lb};
+
+fn counts(servers: &[String]) -> BTreeMap<&str, usize> {
+    servers.iter().fold(BTreeMap::new(), |mut counts, server| {
+        *counts.entry(server.as_str()).or_default() += 1;
+        counts
+    })
+}
+
+#[test]
+fn round_robin_interleaves_by_weight() {
+    let lb = lb(["a", "b", "c"]).weight("a", 5);
+    assert_eq!(lb.new_clients(7), ["a", "a", "b", "a", "c", "a", "a"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn round_robin_matches_weights_exactly(weights in proptest::array::uniform3(1u16..20)) {
+        let lb = lb(["a", "b", "c"]).weight("a", weights[0]).weight("b", weights[1]).weight("c", weights[2]);
+        let total: u16 = weights.iter().sum();
+        let served = lb.new_clients(usize::from(total) * 2);
+        let counts = counts(&served);
+        prop_assert_eq!([counts["a"], counts["b"], counts["c"]], weights.map(|weight| usize::from(weight) * 2));
+    }
+
+    #[test]
+    fn random_two_and_the_ring_lean_to_the_heavy(heavy in 4u16..12) {
+        for balance in [Balance::RandomTwo, Balance::Hash(None)] {
+            let lb = lb(["a", "b", "c"]).weight("a", heavy).balance(balance).with(|pool| pool.hash_key = Some(Source::ClientIp));
+            let served: Vec<String> = (0..300).map(|n| lb.client_at(&format!("198.51.{}.{}", n % 7, n % 251)).visits(1).servers().remove(0)).collect();
+            let counts = counts(&served);
+            prop_assert!(counts["a"] > 110, "{:?}", counts);
+        }
+    }
+}
+
+#[test]
+fn least_conn_goes_to_the_least_loaded_for_its_weight() {
+    let lb = lb(["a", "b"]).balance(Balance::LeastConn).weight("a", 2);
+    let held: Vec<_> = (0..6).map(|_| lb.client().begins()).collect();
+    let servers: Vec<String> = held.iter().map(|(server, _)| server.clone()).collect();
+    assert_eq!(counts(&servers), BTreeMap::from([("a", 4), ("b", 2)]));
+}
+
+#[test]
+fn idle_servers_take_turns_under_least_conn() {
+    let lb = lb(["a", "b", "c"]).balance(Balance::LeastConn);
+    assert_eq!(counts(&lb.new_clients(9)), BTreeMap::from([("a", 3), ("b", 3), ("c", 3)]));
+}
+
+#[test]
+fn random_two_avoids_the_busier_of_the_two() {
+    let lb = lb(["a", "b"]).balance(Balance::RandomTwo);
+    let (busy, _slot) = lb.client().begins();
+    assert!(lb.new_clients(20).iter().all(|server| *server != busy));
+}
+
+#[test]
+fn first_fills_servers_in_order() {
+    let lb = lb(["a", "b"]).balance(Balance::First).max_conns("a", 2);
+    let held: Vec<_> = (0..4).map(|_| lb.client().begins()).collect();
+    let servers: Vec<&str> = held.iter().map(|(server, _)| server.as_str()).collect();
+    assert_eq!(servers, ["a", "a", "b", "b"]);
+}
+
+fn by_address(lb: Lb) -> Lb {
+    lb.balance(Balance::Hash(None)).with(|pool| {
+        pool.hash_key = Some(Source::ClientIp);
+        pool.sticky.entries.clear();
+    })
+}
+
+#[test]
+fn a_hash_sends_one_address_to_one_server_without_writing_anything() {
+    let lb = by_address(lb(["a", "b", "c"]));
+    for n in 0..30 {
+        let mut client = lb.client_at(&format!("203.0.113.{n}"));
+        let servers = client.visits(3).settled(["none", "none", "none"]).servers();
+        assert!(servers.iter().all(|server| server == &servers[0]));
+    }
+}
+
+#[test]
+fn when_a_server_goes_only_its_own_keys_move_and_they_come_back() {
+    let lb = by_address(lb(["a", "b", "c"]));
+    let places = |lb: &Lb| (0..90).map(|n| lb.client_at(&format!("203.0.113.{n}")).visits(1).servers().remove(0)).collect::<Vec<_>>();
+    let before = places(&lb);
+    let lb = lb.down("b");
+    let during = places(&lb);
+    assert!(before.iter().zip(&during).all(|(was, is)| if was == "b" { is != "b" } else { is == was }));
+    assert_eq!(places(&lb.up("b")), before);
+}
+
+#[test]
+fn a_load_factor_bounds_what_one_key_can_do_to_one_server() {
+    let lb = by_address(lb(["a", "b", "c"])).balance(Balance::Hash(Some(LoadFactor::new(1.25).unwrap())));
+    let held: Vec<_> = (0..12).map(|_| lb.client_at("203.0.113.7").begins()).collect();
+    let servers: Vec<String> = held.iter().map(|(server, _)| server.clone()).collect();
+    assert!(counts(&servers).values().all(|&count| count <= 5), "{servers:?}");
+}
+
+#[test]
+fn a_request_without_the_hash_key_is_not_sent_where_all_such_requests_go() {
+    let lb = by_address(lb(["a", "b", "c"])).with(|pool| pool.hash_key = Some(Source::Query("user".into())));
+    assert_eq!(lb.new_clients(3), ["a", "b", "c"]);
+}

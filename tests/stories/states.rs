@@ -1,0 +1,97 @@
+//! Server states: who is still served, and who may start.
+
+use crate::language::lb;
+
+#[test]
+fn a_client_stays_on_its_server() {
+    let lb = lb(["a", "b"]);
+    lb.client().visits(3).was_served_by(["a", "a", "a"]).because(["new", "hit", "hit"]).settled(["inserted", "kept", "kept"]);
+    lb.client().visits(2).was_served_by(["b", "b"]);
+}
+
+#[test]
+fn a_draining_server_keeps_its_sessions_and_gets_no_new_ones() {
+    let lb = lb(["a", "b"]);
+    let mut client = lb.client();
+    client.visits(1).was_served_by(["a"]);
+    let lb = lb.drain("a");
+    client.visits(2).was_served_by(["a", "a"]).because(["hit", "hit"]);
+    assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
+}
+
+#[test]
+fn a_server_of_weight_0_keeps_its_sessions_and_gets_no_new_ones() {
+    let lb = lb(["a", "b"]);
+    let mut client = lb.client();
+    client.visits(1).was_served_by(["a"]);
+    let lb = lb.weight("a", 0);
+    client.visits(1).was_served_by(["a"]).because(["hit"]);
+    assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
+}
+
+#[test]
+fn a_server_in_maint_serves_nobody() {
+    let lb = lb(["a", "b"]);
+    let mut client = lb.client();
+    client.visits(1).was_served_by(["a"]);
+    let lb = lb.maint("a");
+    client.visits(2).was_served_by(["b", "b"]).because(["maint", "hit"]).settled(["rewritten", "kept"]);
+    assert_eq!(lb.new_clients(2), ["b", "b"]);
+}
+
+#[test]
+fn a_server_that_was_never_checked_is_not_used() {
+    let lb = lb(["a", "b"]).health("a", burdock::upstream::health::Health::Unchecked);
+    assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
+}
+
+#[test]
+fn backups_are_used_only_when_no_primary_may_take_new_sessions() {
+    let lb = lb(["a", "b", "spare"]).backup("spare");
+    assert_eq!(lb.new_clients(4), ["a", "b", "a", "b"]);
+    let lb = lb.down("a").drain("b");
+    assert_eq!(lb.new_clients(2), ["spare", "spare"]);
+}
+
+#[test]
+fn a_session_that_started_on_a_backup_stays_there() {
+    let lb = lb(["a", "spare"]).backup("spare").down("a");
+    let mut client = lb.client();
+    client.visits(1).was_served_by(["spare"]);
+    let _lb = lb.up("a");
+    client.visits(1).was_served_by(["spare"]).because(["hit"]);
+}
+
+#[test]
+fn with_no_server_a_request_is_refused_with_503() {
+    let lb = lb(["a", "b"]).down("a").maint("b");
+    lb.client().visits(1).was_served_by(["503"]).because(["no_server"]).settled(["none"]);
+}
+
+#[test]
+fn new_sessions_stop_at_nine_tenths_of_max_conns_and_tied_ones_at_all_of_it() {
+    let lb = lb(["a", "b"]).max_conns("a", 10);
+    let mut tied = lb.client();
+    tied.visits(1).was_served_by(["a"]);
+    let _held: Vec<_> = (0..9).map(|_| tied.begins()).collect();
+    assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
+    let (server, _tenth) = tied.begins();
+    assert_eq!(server, "a");
+    tied.visits(1).was_served_by(["b"]).because(["full"]);
+}
+
+#[test]
+fn a_place_is_given_back_when_its_request_ends() {
+    let lb = lb(["a"]).max_conns("a", 1);
+    let mut client = lb.client();
+    let (_, held) = client.begins();
+    client.visits(1).was_served_by(["503"]).because(["no_server"]);
+    drop(held);
+    client.visits(1).was_served_by(["a"]);
+}
+
+#[test]
+fn what_a_server_has_lived_through_survives_a_new_configuration() {
+    let lb = lb(["a", "b"]).down("a").weight("b", 5);
+    assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
+}
