@@ -128,8 +128,14 @@ fn a_chain_a_balance_and_a_failover_are_read_as_written() {
     ));
     let pool = &config.plan.pools[0];
     let EntrySpec::Cookie(cookie) = &pool.sticky.entries[0];
-    assert_eq!((cookie.name.as_str(), cookie.attributes.same_site, cookie.token), ("SID", SameSite::None, TokenFormat::Sealed));
-    assert_eq!((cookie.lifetime.idle, cookie.lifetime.life, cookie.attributes.max_age), (Some(1800), Some(28_800), Some(172_800)));
+    assert_eq!(
+        (cookie.name.as_str(), cookie.attributes.same_site, cookie.token),
+        ("SID", SameSite::None, TokenFormat::Sealed)
+    );
+    assert_eq!(
+        (cookie.lifetime.idle, cookie.lifetime.life, cookie.attributes.max_age),
+        (Some(1800), Some(28_800), Some(172_800))
+    );
     assert_eq!(&*pool.sticky.scope.0, "web");
     assert!(matches!(pool.upstream.balance, Balance::Hash(Some(_))) && pool.hash_key.is_some());
     let minutes = std::time::Duration::from_secs(600);
@@ -188,6 +194,12 @@ fn an_empty_file_lacks_everything_that_is_needed() {
 }
 
 #[test]
+fn a_value_for_a_list_is_told_and_the_rest_still_looked_at() {
+    let text = "listeners: 127.0.0.1:8080\nupstreams: {shop: {servers: {a: 127.0.0.1:3001}}}\nroutes: [{upstream: shops}]\n";
+    assert_snapshot!(wrong(text));
+}
+
+#[test]
 fn what_is_no_map_is_no_configuration() {
     assert_eq!(wrong("hello"), "burdock.yaml:1:1: found \"hello\", expected a map: the configuration");
 }
@@ -220,7 +232,8 @@ fn listeners_must_fit_into_a_handover() {
 #[test]
 fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
     let secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=";
-    let errors = wrong(&with("", &format!("keys:\n- {secret}\n- {{env: {secret}}}\n- {{file: {secret}}}\n- {{value: {secret}}}\n")));
+    let errors =
+        wrong(&with("", &format!("keys:\n- {secret}\n- {{env: {secret}}}\n- {{file: {secret}}}\n- {{value: {secret}}}\n")));
     assert!(!errors.contains(&secret[..8]), "{errors}");
     assert_snapshot!(errors);
 }

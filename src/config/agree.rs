@@ -34,7 +34,10 @@ fn check_tags(pools: &[PlacedPool], findings: &mut Findings) {
         for (server, &at) in pool.spec.upstream.servers.iter().zip(&pool.servers_at) {
             let (owner, earlier) = *first.entry((scope, ServerTag::of(scope, &server.id))).or_insert((nth, at));
             if owner != nth {
-                let message = format!("the server id {} is used twice in the sticky scope {scope}, first on line {}", server.id, earlier.line);
+                let message = format!(
+                    "the server id {} is used twice in the sticky scope {scope}, first on line {}",
+                    server.id, earlier.line
+                );
                 findings.fault_with_help(at, message, "upstreams that share a scope need different server ids");
             }
         }
@@ -55,8 +58,15 @@ fn check_cookies(pool: &PlacedPool, earlier: &PlacedPool, routes: &[Placed], fin
             });
             if met {
                 let name = cookie.name.as_str();
-                let message = format!("the cookie {name} would also be sent to upstream {} (line {})", earlier.spec.upstream.name, other_at.line);
-                findings.fault_with_help(at, message, "give the two cookies different names, or their upstreams one sticky_scope");
+                let message = format!(
+                    "the cookie {name} would also be sent to upstream {} (line {})",
+                    earlier.spec.upstream.name, other_at.line
+                );
+                findings.fault_with_help(
+                    at,
+                    message,
+                    "give the two cookies different names, or their upstreams one sticky_scope",
+                );
             }
         }
     }

@@ -81,7 +81,9 @@ impl<'n> Chosen<'n> {
     pub(super) fn of(node: &'n Node, what: &str, forms: &[(&str, Form)], findings: &mut Findings) -> Option<Self> {
         let chosen = match &node.value {
             Value::Scalar(name, _) => Self { node, name, content: None },
-            Value::Map(entries) if entries.len() == 1 => Self { node, name: &entries[0].key, content: Some(&entries[0].value) },
+            Value::Map(entries) if entries.len() == 1 => {
+                Self { node, name: &entries[0].key, content: Some(&entries[0].value) }
+            }
             Value::Map(_) | Value::List(_) | Value::Null => {
                 findings.fault(node.at, format!("found {}, expected {what}: {}", node.found(), listed(forms)));
                 return None;

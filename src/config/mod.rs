@@ -1,7 +1,7 @@
 //! Text → domain values, or every error with its line.
 //!
-//! Two steps. [`tree`] makes of the text a tree that knows where everything stood; then each part of the tree is read as what
-//! it should be ([`read`], with [`record`] for maps and [`choice`] for alternatives, declared in the files named after the
+//! Two steps. `yaml` makes of the text a `tree` that knows where everything stood; then each part of the tree is read as
+//! what it should be (`read`, with `record` for maps and `choice` for alternatives, declared in the files named after the
 //! parts) and checked against the others. Whatever is wrong is noted and the rest still read, so that all errors come at once.
 //! From the same declarations comes the JSON Schema.
 //!
@@ -26,12 +26,13 @@ mod sticky;
 mod tree;
 mod units;
 mod upstream;
+mod yaml;
 
 use serde_json::json;
 
 use agree::PlacedPool;
-pub use errors::{Errors, Fault, Position, Warning};
 use errors::Findings;
+pub use errors::{Errors, Fault, Position, Warning};
 use listener::ListenerText;
 use process::Key;
 use read::{At, ListOf, MapOf, Read, SomeOf};

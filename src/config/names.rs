@@ -93,7 +93,9 @@ fn listen_mend(text: &str) -> Mend {
         return port_mend(ip);
     }
     match text.rsplit_once(':') {
-        Some(("" | "*", port)) => Mend::by(format!("write 0.0.0.0:{port} for every IPv4 address, [::]:{port} for every address")),
+        Some(("" | "*", port)) => {
+            Mend::by(format!("write 0.0.0.0:{port} for every IPv4 address, [::]:{port} for every address"))
+        }
         Some((_, port)) if port.parse::<u16>().is_err() => Mend::by("a port from 1 to 65535"),
         Some(_) => Mend::by("an address, not a name: localhost is 127.0.0.1"),
         None if text.parse::<u16>().is_ok() => {
@@ -141,7 +143,9 @@ fn server_mend(text: &str) -> Mend {
     let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
     match name.parse::<IpAddr>() {
         Ok(_) => Mend::by("a port from 1 to 65535"),
-        Err(_) if name.contains(|c: char| c.is_ascii_alphabetic()) => Mend::by("names are not resolved yet: write an address"),
+        Err(_) if name.contains(|c: char| c.is_ascii_alphabetic()) => {
+            Mend::by("names are not resolved yet: write an address")
+        }
         Err(_) => Mend::unknown(),
     }
 }
@@ -171,9 +175,13 @@ fn source(text: &str) -> Result<Source, Mend> {
         Some(("cookie", name)) => Ok(Source::Cookie(CookieName::parse(name)?)),
         Some(("header", name)) => Ok(Source::Header(HeaderName::from_bytes(name.as_bytes())?)),
         Some(("query", name)) => query(name),
-        Some((kind, name)) => Err(nearest(kind, KINDS).map_or_else(Mend::unknown, |kind| Mend::by(format!("did you mean {kind}:{name}?")))),
+        Some((kind, name)) => {
+            Err(nearest(kind, KINDS).map_or_else(Mend::unknown, |kind| Mend::by(format!("did you mean {kind}:{name}?"))))
+        }
         None if KINDS.contains(&text) => Err(Mend::by(format!("write {text}:NAME"))),
-        None => Err(nearest(text, ["client_ip"]).map_or_else(Mend::unknown, |near| Mend::by(format!("did you mean {near}?")))),
+        None => {
+            Err(nearest(text, ["client_ip"]).map_or_else(Mend::unknown, |near| Mend::by(format!("did you mean {near}?"))))
+        }
     }
 }
 
@@ -194,7 +202,9 @@ mod tests {
         for right in ["10.0.0.10:8080", "[fd00::10]:8080", "unix:/run/app.sock"] {
             assert_eq!(server_address(right).unwrap().to_string(), right);
         }
-        for wrong in ["", "10.0.0.10", "fd00::10:8080", "app:8080", "http://10.0.0.10:8080", "10.0.0.10:0", "0.0.0.0:80", "unix:run"] {
+        for wrong in
+            ["", "10.0.0.10", "fd00::10:8080", "app:8080", "http://10.0.0.10:8080", "10.0.0.10:0", "0.0.0.0:80", "unix:run"]
+        {
             assert!(server_address(wrong).is_err(), "{wrong}");
         }
     }

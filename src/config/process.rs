@@ -96,7 +96,11 @@ impl Read for Key {
     fn read(node: &Node, findings: &mut Findings) -> Option<KeySource> {
         if matches!(node.value, Value::Scalar(..)) {
             let message = "found a text, expected a place where a key is found: {file: …} or {env: …}";
-            findings.fault_with_help(node.at, message, "secrets come from files or the environment, never from the configuration");
+            findings.fault_with_help(
+                node.at,
+                message,
+                "secrets come from files or the environment, never from the configuration",
+            );
             return None;
         }
         KeySource::read(node, findings)

@@ -72,7 +72,7 @@ pub(super) enum State {
     Flawed,
 }
 
-/// A list of what `R` reads. Those that cannot be read are left out, and are faults.
+/// A list of what `R` reads. What cannot be read is left out, and is a fault.
 pub(super) struct ListOf<R>(R);
 
 /// A list that holds something.
@@ -161,11 +161,13 @@ impl<R: Read> Read for ListOf<R> {
         let Value::List(items) = &node.value else {
             let message = format!("found {}, expected a list", node.found());
             match &node.value {
-                Value::Scalar(text, _) => findings.fault_with_help(node.at, message, format!("for a list of one write [{text}]")),
+                Value::Scalar(text, _) => {
+                    findings.fault_with_help(node.at, message, format!("for a list of one write [{text}]"))
+                }
                 Value::Map(_) => findings.fault_with_help(node.at, message, "begin each entry of a list with a dash"),
                 Value::Null | Value::List(_) => findings.fault(node.at, message),
             }
-            return None;
+            return Some(Vec::new());
         };
         Some(items.iter().filter_map(|item| R::read(item, findings)).collect())
     }

@@ -113,10 +113,17 @@ fn unknown_upstream(at: Position, name: &UpstreamName, known: &[At<UpstreamName>
     let message = format!("there is no upstream {}", quoted(name.as_str()));
     let near = nearest(name.as_str(), known.iter().map(|known| known.value.as_str()));
     let near = near.and_then(|near| known.iter().find(|known| known.value.as_str() == near));
-    findings.fault_with_help(at, message, match near {
-        Some(near) => format!("did you mean {} (line {})?", near.value, near.at.line),
-        None => format!("the upstreams are {}", any_of(known.iter().map(|known| known.value.as_str())).replace(" or ", " and ")),
-    });
+    findings.fault_with_help(
+        at,
+        message,
+        match near {
+            Some(near) => format!("did you mean {} (line {})?", near.value, near.at.line),
+            None => format!(
+                "the upstreams are {}",
+                any_of(known.iter().map(|known| known.value.as_str())).replace(" or ", " and ")
+            ),
+        },
+    );
 }
 
 /// `shop.example.com,www.example.com/app`, with `*` for any host.

@@ -90,7 +90,8 @@ fn check_ids(servers: &[(Position, Arc<ServerSpec>)], findings: &mut Findings) {
     let mut first: HashMap<&ServerId, Position> = HashMap::new();
     for (at, server) in servers {
         if let Some(first) = first.get(&server.id) {
-            let message = format!("two servers have the id {}, the first is on line {}", quoted(server.id.as_str()), first.line);
+            let message =
+                format!("two servers have the id {}, the first is on line {}", quoted(server.id.as_str()), first.line);
             findings.fault(*at, message);
         }
         first.entry(&server.id).or_insert(*at);

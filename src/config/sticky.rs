@@ -142,7 +142,10 @@ pub(super) fn build(
         let at = cookie.name.as_ref().map_or(at, |name| name.at);
         let Some(cookie) = self::cookie(&scope, cookie, at, findings) else { continue };
         if let Some(first) = first.get(&cookie.name) {
-            findings.fault(at, format!("two entries write the cookie {}, the first on line {}", cookie.name.as_str(), first.line));
+            findings.fault(
+                at,
+                format!("two entries write the cookie {}, the first on line {}", cookie.name.as_str(), first.line),
+            );
         }
         first.entry(cookie.name.clone()).or_insert(at);
         entries.push(EntrySpec::Cookie(cookie));
@@ -178,7 +181,11 @@ fn cookie(scope: &Scope, written: CookieText, at: Position, findings: &mut Findi
 fn default_name(scope: &Scope, at: Position, findings: &mut Findings) -> Option<CookieName> {
     let name = CookieName::parse(&format!("BURDOCK_{}", scope.0));
     if let Err(error) = &name {
-        findings.fault_with_help(at, format!("no cookie's name can be made of the scope {}: {error}", scope.0), "give the cookie a name");
+        findings.fault_with_help(
+            at,
+            format!("no cookie's name can be made of the scope {}: {error}", scope.0),
+            "give the cookie a name",
+        );
     }
     name.ok()
 }
@@ -199,14 +206,15 @@ fn check_times(cookie: &CookieText, findings: &mut Findings) {
         }
         TokenFormat::Sealed => {}
     }
-    if let (Some(idle), Some(life)) = (idle_timeout, max_life) {
-        if idle.value > life.value {
-            findings.warning(idle.at, "idle_timeout is longer than max_life, which therefore always ends first");
-        }
+    if let Some((idle, _)) = idle_timeout.as_ref().zip(max_life.as_ref()).filter(|(idle, life)| idle.value > life.value) {
+        findings.warning(idle.at, "idle_timeout is longer than max_life, which therefore always ends first");
     }
     let Some(age) = max_age else { return };
     if idle_timeout.is_some_and(|idle| idle.value > age.value) {
-        findings.warning(age.at, "max_age is shorter than idle_timeout: browsers drop the cookie before the session has idled out");
+        findings.warning(
+            age.at,
+            "max_age is shorter than idle_timeout: browsers drop the cookie before the session has idled out",
+        );
     }
     if age.value > BROWSERS_KEEP {
         findings.warning(age.at, "max_age is over 400d, after which browsers drop a cookie anyway");

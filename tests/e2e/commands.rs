@@ -73,7 +73,7 @@ fn a_taken_address_is_found_by_check_bind_only() {
 fn a_taken_address_refuses_the_start() {
     let site = Site::take();
     let _taken = std::net::TcpListener::bind(site.listen()).unwrap();
-    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"));
+    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
     assert!(!burdock.wait().success());
     assert!(burdock.stderr().contains(&site.listen().to_string()), "{}", burdock.stderr());
 }
@@ -93,7 +93,7 @@ fn run_t_tests_and_ends() {
 fn a_runtime_folder_that_others_can_enter_refuses_the_start() {
     let site = Site::take();
     std::fs::set_permissions(site.path("run"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"));
+    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
     assert!(!burdock.wait().success());
     assert!(burdock.stderr().contains("chmod 700"), "{}", burdock.stderr());
 }
@@ -131,4 +131,14 @@ fn wrong_usage_ends_with_2_and_help_shows_examples() {
     assert_eq!(burdock(["check", "--no-such-flag"]).code, Some(2));
     assert!(burdock(["--help"]).ok().stdout.contains("Examples:"));
     assert!(burdock(["--version"]).ok().stdout.contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised() {
+    let site = Site::take();
+    let burdock = site.shop(1, "sticky: cookie");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", burdock.process())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let values: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(values[0], values[1], "{line}");
 }

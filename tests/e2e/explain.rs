@@ -7,7 +7,7 @@ use crate::harness::{Finished, Mint, Site, burdock, complete, shop};
 const URL: &str = "http://shop.example.com/cart";
 
 fn explain(site: &Site, args: &[&str]) -> Finished {
-    let yaml = format!("keys: [{{file: $DIR/key}}]\n{}", shop(3, "sticky: cookie"));
+    let yaml = format!("keys: [{{file: $DIR/key}}]\n{}", shop(3, "sticky: [{cookie: {idle_timeout: 30m}}]"));
     let file = site.write("explained.yaml", &complete(&yaml));
     burdock([&["explain", "-c", file.to_str().unwrap()], args, &[URL]].concat()).ok()
 }

@@ -140,3 +140,40 @@ fn a_tcp_check_takes_a_server_out_and_back() {
     let _back = site.origin(1);
     wait_until("the server is up again", || up("web-1"));
 }
+
+#[test]
+fn a_temporary_stay_becomes_permanent_when_it_lasts_too_long() {
+    let site = Site::take();
+    let servers = site.origins::<2>();
+    let burdock = site.shop(2, &format!("{CHECKED}\nfailover: {{down: {{temporary: 1s}}}}"));
+    let mut client = burdock.client_at("web-1");
+    servers[0].ill();
+    wait_until("the ill server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
+    let away = client.get("/away");
+    assert_eq!((away.served_by(), away.set_cookies().len()), ("web-2", 0));
+    wait_until("the session moves for good", || client.get("/").set_cookies().len() == 1);
+    servers[0].behave(|_| crate::harness::Reply::status(200));
+    wait_until("the server is up", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 1.0);
+    assert_eq!(client.get("/stays").served_by(), "web-2");
+}
+
+#[test]
+fn the_orphans_of_a_server_spread_over_the_others() {
+    let site = Site::take();
+    let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
+    let burdock = site.shop(3, "sticky: cookie");
+    let mut clients: Vec<_> = (0..24).map(|_| burdock.client_at("web-1")).collect();
+    servers[0].kill();
+    let at_web_2 = clients.iter_mut().filter_map(|client| (client.get("/").served_by() == "web-2").then_some(())).count();
+    assert!((4..=20).contains(&at_web_2), "{at_web_2} of 24 went to web-2");
+}
+
+#[test]
+fn a_head_request_is_refused_without_a_body() {
+    let site = Site::take();
+    let burdock = site.shop(1, "sticky: cookie\nhealth_check: {tcp: {}, interval: 200ms, timeout: 200ms}");
+    let mut wire = burdock.wire();
+    let response = wire.ask(&crate::harness::Request::new("HEAD", "/"));
+    assert_eq!(response.status, 503);
+    assert!(wire.is_closed(), "nothing follows");
+}

@@ -85,3 +85,26 @@ fn trailers_tell_no_lies_either() {
     assert!(matches!(response.status, 200 | 400), "{response:?}");
     assert!(origin.received().iter().all(|request| !(request.head.clone() + &request.trailers).contains("6.6.6.6")));
 }
+
+#[test]
+fn each_listener_has_its_own_trust() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let listeners = "listeners: [{address: $IP:8081, trusted_proxies: [127.0.0.0/8]}, $IP:8080]";
+    let burdock = site.burdock(&format!("{listeners}\n{}", crate::harness::shop(1, "sticky: cookie")));
+    let told = |path: &str| Request::get(path).header("X-Forwarded-For", "203.0.113.9");
+    burdock.ask(&told("/8080"));
+    crate::harness::Wire::open(site.at(8081)).ask(&told("/8081"));
+    assert_eq!(burdock.line("/8080").text("client"), "127.0.0.1");
+    assert_eq!(burdock.line("/8081").text("client"), "203.0.113.9");
+}
+
+#[test]
+fn the_standard_header_says_the_same() {
+    let site = Site::take();
+    let (origin, burdock) = before(&site, "{address: $IP:8080, trusted_proxies: [127.0.0.0/8], forwarded: rfc7239}");
+    let told = Request::get("/").header("Forwarded", "for=203.0.113.9;proto=https").header("X-Forwarded-For", "6.6.6.6");
+    let seen = seen(&origin, &burdock, told);
+    let forwarded = seen.all("forwarded").join(", ").to_ascii_lowercase();
+    assert!(forwarded.starts_with("for=203.0.113.9;proto=https, ") && forwarded.contains("for=127.0.0.1"), "{forwarded}");
+}

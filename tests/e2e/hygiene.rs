@@ -167,3 +167,53 @@ fn hop_by_hop_headers_end_here_in_both_directions() {
         assert_eq!(origin.last().header(name), None, "{name}");
     }
 }
+
+#[test]
+fn a_broken_chunk_ends_the_request() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    for chunks in ["0x5\r\nhello\r\n0\r\n\r\n", "-1\r\nhello\r\n0\r\n\r\n", "5\r\nhello world\r\n0\r\n\r\n"] {
+        let mut wire = burdock.wire();
+        wire.send(head("POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked") + chunks);
+        let response = wire.response();
+        assert_eq!(response.status, 400, "{chunks:?}");
+        assert!(wire.is_closed(), "{chunks:?}");
+    }
+    assert!(origin.received().is_empty(), "no server saw a whole request");
+}
+
+#[test]
+fn chunks_in_http_1_0_or_in_disguise_are_refused() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    for lines in [
+        "POST / HTTP/1.0|Host: a|Transfer-Encoding: chunked",
+        "POST / HTTP/1.1|Host: a|Transfer-Encoding: xchunked",
+        "POST / HTTP/1.1|Host: a|Transfer-Encoding : chunked",
+        "POST / HTTP/1.1|Host: a|Content-Length: 5|Transfer-Encoding: identity",
+    ] {
+        let mut wire = burdock.wire();
+        wire.send(head(lines) + "0\r\n\r\n");
+        assert_eq!(wire.response().status, 400, "{lines}");
+        assert!(wire.is_closed(), "{lines}");
+    }
+    assert!(origin.received().is_empty());
+}
+
+#[test]
+fn a_client_cannot_have_our_headers_taken_out() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    for nominated in ["X-Forwarded-For", "X-Forwarded-Proto", "Host", "close, X-Forwarded-For"] {
+        let status = burdock.ask(&Request::get("/").header("Connection", nominated)).status;
+        assert!(matches!(status, 200 | 400), "{nominated}: {status}");
+    }
+    for request in origin.received() {
+        assert_eq!(request.header("x-forwarded-for"), Some("127.0.0.1"));
+        assert_eq!(request.header("x-forwarded-proto"), Some("http"));
+        assert!(request.header("host").is_some());
+    }
+}

@@ -65,8 +65,8 @@ fn with_nothing_to_finish_it_ends_long_before_its_grace_is_over() {
     let site = Site::take();
     let _origin = site.origin(1);
     let mut burdock = shop(&site, "{lame_duck: 0s, grace: 300s}");
-    assert_eq!(burdock.get("/").status, 200);
-    let _idle = burdock.wire().ask(&Request::get("/"));
+    let (mut used, _fresh) = (burdock.wire(), burdock.wire());
+    assert_eq!(used.ask(&Request::get("/")).status, 200);
     burdock.signal("TERM");
     assert_eq!(burdock.wait().code(), Some(0));
 }

@@ -96,3 +96,29 @@ fn what_was_refused_has_its_line_too() {
     assert_eq!(burdock.line("/failed").number("status"), 500.0);
     assert_eq!((burdock.line("/closed").number("status"), burdock.line("/closed").text("settled")), (502.0, "none".to_owned()));
 }
+
+#[test]
+fn the_log_goes_to_stdout_as_text_unless_told_otherwise() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.burdock(&format!("access_log: {{}}\n{}", crate::harness::shop(1, "sticky: cookie")));
+    burdock.get("/first");
+    wait_until("a line on stdout", || burdock.stdout().contains("path=/first"));
+    let line = burdock.stdout();
+    assert!(line.contains(" reason=new ") && line.contains(" server=web-1 "), "{line}");
+    burdock.signal("USR1");
+    burdock.get("/second");
+    wait_until("a line after SIGUSR1", || burdock.stdout().contains("path=/second"));
+}
+
+#[test]
+fn every_request_has_its_line_even_at_the_end() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let mut burdock = site.shop(1, "sticky: cookie");
+    let mut client = burdock.client();
+    (0..50).for_each(|n| drop(client.get(&format!("/{n}"))));
+    burdock.signal("TERM");
+    burdock.wait();
+    assert_eq!(burdock.log(0).len(), 50);
+}

@@ -22,3 +22,4 @@ mod redispatch;
 mod states;
 mod stickiness;
 mod token;
+mod upgrade;

@@ -96,3 +96,46 @@ fn alive_and_ready_are_answered_on_the_admin_address() {
     let status = |path: &str| crate::harness::Wire::open(burdock.admin).ask(&crate::harness::Request::get(path)).status;
     assert_eq!([status("/healthz"), status("/readyz"), status("/metrics"), status("/")], [200, 200, 200, 404]);
 }
+
+#[test]
+fn open_connections_are_counted() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = busy(&site);
+    let count = || burdock.metrics().sum("burdock_connections", &[]);
+    wait_until("those of before are gone", || count() == 0.0);
+    let open: Vec<_> = (0..5).map(|_| burdock.wire()).collect();
+    wait_until("they are counted", || count() == 5.0);
+    drop(open);
+    wait_until("they are gone", || count() == 0.0);
+}
+
+#[test]
+fn redispatches_failures_and_changes_of_health_are_counted() {
+    let site = Site::take();
+    let servers = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms, fall: 1, rise: 1}");
+    servers[0].behave(|_| crate::harness::Reply::Close);
+    (0..4).for_each(|_| assert_eq!(burdock.get("/").status, 200));
+    wait_until("redispatches", || burdock.metrics().sum("burdock_redispatches_total", &[("upstream", "shop")]) == 2.0);
+    assert_eq!(burdock.metrics().sum("burdock_server_failures_total", &[("server", "web-1")]), 2.0);
+    assert_eq!(burdock.metrics().sum("burdock_server_requests_total", &[("server", "web-2"), ("tie", "new")]), 4.0);
+    servers[1].ill();
+    wait_until("a fall", || burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "down")]) == 1.0);
+    servers[1].behave(|_| crate::harness::Reply::status(200));
+    wait_until("a rise", || burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "up")]) >= 1.0);
+}
+
+#[test]
+fn requests_are_counted_by_route_and_class() {
+    let site = Site::take();
+    let servers = site.origins::<1>();
+    let routes = "routes: [{name: front, match: {path_prefix: /shop}, upstream: shop}]";
+    let burdock = site.burdock(&format!("{}{routes}", crate::harness::shop(1, "sticky: cookie\n")));
+    servers[0].behave(|request| crate::harness::Reply::status(request.path()[6..].parse().unwrap()));
+    for status in [200, 204, 304, 404, 500] {
+        assert_eq!(burdock.get(&format!("/shop/{status}")).status, status);
+    }
+    let count = |class: &str| burdock.metrics().sum("burdock_requests_total", &[("route", "front"), ("status", class)]);
+    wait_until("all are counted", || ["2xx", "3xx", "4xx", "5xx"].map(count) == [2.0, 1.0, 1.0, 1.0]);
+}

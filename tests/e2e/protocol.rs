@@ -1,6 +1,6 @@
 //! HTTP/1.1 as it comes: early hints, pipelines, upgrades, bodies of all kinds.
 
-use crate::harness::{Manners, Origin, Page, Reply, Request, Response, Site, Wire, wait_until};
+use crate::harness::{Burdock, Manners, Origin, Page, Reply, Request, Response, Site, Wire, wait_until};
 
 #[test]
 fn early_hints_come_first_and_carry_no_cookie() {
@@ -219,4 +219,81 @@ fn connections_to_servers_are_kept_and_shared() {
     }
     let fresh = origin.received().iter().filter(|request| request.earlier == 0).count();
     assert!(fresh <= 2, "{fresh} connections for 10 requests");
+}
+
+#[test]
+fn a_pipeline_may_hold_bodies() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.behave(|request| Page::new(200).body(request.body.clone()).into());
+    let mut wire = burdock.wire();
+    let posts = ["one", "two"].map(|body| Request::new("POST", "/").body(body).bytes());
+    let chunked = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthree\r\n0\r\n\r\n".to_vec();
+    wire.send([posts.concat(), chunked, Request::get("/").bytes()].concat());
+    assert_eq!([(); 4].map(|()| wire.response().text()), ["one", "two", "three", ""]);
+}
+
+#[test]
+fn an_upgrade_goes_to_the_clients_server_and_counts_as_in_flight() {
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    let burdock = site.shop(3, "sticky: cookie");
+    let client = burdock.client_at("web-2");
+    for origin in &origins {
+        let switch = format!("HTTP/1.1 101 Switching Protocols\r\nX-Served-By: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", origin.name);
+        origin.behave(move |_| Reply::Echo(switch.clone().into_bytes()));
+    }
+    let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
+    let mut wire = burdock.wire();
+    let response = wire.ask(&request.header("Cookie", &format!("BURDOCK_shop={}", client.token())));
+    assert_eq!((response.status, response.served_by(), response.set_cookies().len()), (101, "web-2", 0));
+    let in_flight = || burdock.metrics().sum("burdock_server_in_flight_requests", &[("server", "web-2")]);
+    assert_eq!(in_flight(), 1.0);
+    drop(wire);
+    wait_until("its place is free", || in_flight() == 0.0);
+}
+
+fn impatient(site: &Site) -> Burdock {
+    site.burdock(&format!("listeners: [{{address: $IP:8080, keepalive_timeout: 1s}}]\n{}", crate::harness::shop(1, "sticky: cookie")))
+}
+
+#[test]
+fn a_client_connection_is_closed_when_its_next_request_stays_away() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = impatient(&site);
+    let mut wire = burdock.wire();
+    assert_eq!(wire.ask(&Request::get("/")).status, 200);
+    assert!(!wire.has_news(), "it is kept for a while");
+    assert!(wire.is_closed());
+}
+
+#[test]
+fn a_client_connection_on_which_nothing_comes_is_closed_too() {
+    let site = Site::take();
+    let burdock = impatient(&site);
+    assert!(burdock.wire().is_closed());
+}
+
+#[test]
+fn a_connection_to_a_server_is_closed_before_the_server_would() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie\ntimeouts: {keepalive: 1s}");
+    assert_eq!(burdock.get("/").status, 200);
+    assert_eq!(origin.connections(), 1, "it is kept for a while");
+    wait_until("it is closed", || origin.connections() == 0);
+}
+
+#[test]
+fn a_target_may_be_absolute_when_it_agrees_with_its_host() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    assert_eq!(burdock.get("http://shop.example.com/x?y=1").status, 200);
+    assert!(origin.last().target().ends_with("/x?y=1"), "{}", origin.last().target());
+    assert_eq!(burdock.get("http://other.example.com/x").status, 400);
+    assert_eq!(burdock.ask(&Request::new("CONNECT", "shop.example.com:443")).status, 405);
+    assert_eq!(origin.received().len(), 1);
 }

@@ -191,3 +191,59 @@ fn an_answer_that_is_no_http_is_a_502() {
     let response = burdock.get("/");
     assert_eq!((response.status, response.set_cookies().len()), (502, 0));
 }
+
+#[test]
+fn with_two_tries_for_one_server_a_tied_session_stays_through_a_hiccup() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\nretry: {same_server: 2}");
+    let mut client = burdock.client_at("web-1");
+    let hiccups = std::sync::atomic::AtomicUsize::new(0);
+    origins[0].behave(move |_| match hiccups.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        // The first attempt meets a kept connection, and the next a fresh one.
+        0 | 1 => Reply::Close,
+        _ => Reply::status(200),
+    });
+    let response = client.get("/x");
+    assert_eq!((response.served_by(), response.set_cookies().len()), ("web-1", 0));
+}
+
+#[test]
+fn a_chunked_post_survives_a_refused_connection_whole() {
+    let site = Site::take();
+    let origin = site.origin(2);
+    let burdock = site.shop(2, "sticky: cookie");
+    for _ in 0..2 {
+        let mut wire = burdock.wire();
+        wire.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        assert_eq!(wire.response().status, 200);
+        assert_eq!(origin.last().body, b"hello");
+    }
+}
+
+#[test]
+fn a_server_that_dies_after_early_hints_leaves_the_client_a_final_answer() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.behave(|_| Reply::Last(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n".to_vec()));
+    let mut wire = burdock.wire();
+    wire.send(Request::get("/").bytes());
+    assert_eq!(wire.response().status, 103);
+    let last = wire.response();
+    assert_eq!((last.status, last.set_cookies().len()), (502, 0));
+    assert_eq!(burdock.line("/").number("status"), 502.0);
+}
+
+#[test]
+fn a_server_that_dies_after_100_continue_leaves_the_client_a_final_answer() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.behave(close);
+    let mut wire = burdock.wire();
+    wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(wire.response().status, 100);
+    wire.send("body");
+    assert_eq!(wire.response().status, 502);
+}

@@ -146,3 +146,37 @@ fn balance_first_fills_the_first_server_before_the_next() {
     let burdock = site.shop(2, "balance: first");
     assert_eq!(newcomers(&burdock), ["web-1".to_owned()].into());
 }
+
+#[test]
+fn a_server_behind_a_unix_socket_serves_like_any_other() {
+    let site = Site::take();
+    let listener = std::os::unix::net::UnixListener::bind(site.path("app.sock")).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || answer_ok(stream));
+        }
+    });
+    let burdock = site.burdock(
+        "upstreams:
+  shop:
+    servers: ['unix:$DIR/app.sock']
+    sticky: cookie
+    health_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms}
+",
+    );
+    let mut client = burdock.client();
+    assert_eq!(client.get("/new").text(), "ok");
+    assert_eq!(client.get("/tied").text(), "ok");
+    assert_eq!(burdock.line("/tied").reason(), "hit");
+}
+
+/// Answers every request on a connection.
+fn answer_ok(stream: std::os::unix::net::UnixStream) {
+    use std::io::{BufRead, BufReader, Write};
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    while lines.by_ref().map_while(Result::ok).any(|line| line.is_empty()) {
+        if (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
+            return;
+        }
+    }
+}

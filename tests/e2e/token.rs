@@ -1,6 +1,6 @@
 //! The sealed cookie against those who would make, change or keep one. The reason says what was found; the client is served.
 
-use crate::harness::{Burdock, Mint, Request, Response, Site};
+use crate::harness::{Burdock, Mint, Reply, Request, Response, Site};
 
 const LIMITS: &str = "sticky: [{cookie: {idle_timeout: 30m, max_life: 8h}}]";
 
@@ -191,4 +191,70 @@ fn a_token_of_a_server_that_is_gone_is_placed_by_its_session() {
     for n in 1..6 {
         assert_eq!(ask(&burdock, &format!("/gone/{n}"), &gone).0.served_by(), first.served_by(), "parallel requests agree");
     }
+}
+
+#[test]
+fn only_the_first_four_cookies_of_our_name_are_tried_and_none_reaches_the_server() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let cookies = |bad: usize| format!("{}BURDOCK_shop={}", "BURDOCK_shop=forged; ".repeat(bad), mint.token("web-2", 10, 10));
+    let reason = |path: &str, bad: usize| {
+        assert_eq!(burdock.ask(&Request::get(path).header("Cookie", &cookies(bad))).status, 200);
+        burdock.line(path).reason()
+    };
+    assert_eq!(reason("/fourth", 3), "hit");
+    assert_eq!(reason("/fifth", 4), "bad_token");
+    assert!(origins.iter().flat_map(|origin| origin.received()).all(|request| request.header("cookie").is_none()));
+}
+
+#[test]
+fn a_failure_of_the_server_renews_and_moves_ties_all_the_same() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    origins.iter().for_each(|origin| origin.behave(|_| Reply::status(500)));
+    let due = ask(&burdock, "/due", &mint.token("web-2", 3600, 4 * 60)).0;
+    assert_eq!((due.status, due.set_cookies().len()), (500, 1));
+    let moved = ask(&burdock, "/moved", &mint.token("web-9", 10, 10)).0;
+    assert_eq!((moved.status, moved.set_cookies().len()), (500, 1));
+    assert_eq!(burdock.line("/moved").text("settled"), "rewritten");
+}
+
+#[test]
+fn a_preflight_renews_nothing() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
+    let preflight = Request::new("OPTIONS", "/")
+        .header("Origin", "https://app.example.com")
+        .header("Access-Control-Request-Method", "PUT")
+        .header("Cookie", &format!("BURDOCK_shop={}", mint.token("web-2", 3600, 4 * 60)));
+    let response = burdock.ask(&preflight);
+    assert_eq!((response.served_by(), response.set_cookies().len()), ("web-2", 0));
+}
+
+#[test]
+fn a_scope_keeps_ties_through_a_renaming() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let renamed = crate::harness::shop(2, "sticky: cookie\nsticky_scope: shop").replace("  shop:\n", "  store:\n");
+    let burdock = site.burdock(&format!("keys: [{{file: $DIR/key}}]\n{renamed}"));
+    let (response, reason) = ask(&burdock, "/renamed", &mint.token("web-2", 10, 10));
+    assert_eq!((response.served_by(), &*reason), ("web-2", "hit"));
+    assert_eq!(burdock.line("/renamed").text("upstream"), "store");
+}
+
+#[test]
+fn a_key_may_stand_in_the_environment() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mint = Mint::new(&site, "key", "shop");
+    let key = std::fs::read_to_string(site.path("key")).unwrap();
+    let burdock = Burdock::start_with(&site, &format!("keys: [{{env: BURDOCK_TEST_KEY}}]\n{}", crate::harness::shop(2, LIMITS)), ("BURDOCK_TEST_KEY", &key));
+    assert_eq!(ask(&burdock, "/", &mint.token("web-2", 10, 10)).1, "hit");
 }

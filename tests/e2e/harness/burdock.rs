@@ -1,11 +1,12 @@
 //! A running Burdock: the real binary with a configuration file, ended by its process id.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::{Client, Line, Metrics, Request, Response, Site, Wire, eventually, signal, wait_until};
 
@@ -22,34 +23,44 @@ pub struct Burdock {
     child: Child,
     pub listen: SocketAddr,
     pub admin: SocketAddr,
-    log: std::path::PathBuf,
-    stderr: Arc<Mutex<String>>,
+    log: PathBuf,
+    stdout: Output,
+    stderr: Output,
 }
 
 impl Burdock {
     /// Starts with this configuration (`$IP` and `$DIR` stand for the site's, what is common to all tests is added) and waits
     /// until it is ready.
     pub fn start(site: &Site, yaml: &str) -> Self {
-        let mut burdock = Self::launch(site, yaml);
-        wait_until("burdock is ready", || {
-            assert!(burdock.has_ended().is_none(), "burdock did not start");
-            burdock.readiness() == Some(200)
-        });
-        burdock
+        Self::launch(site, yaml, &[]).ready()
     }
 
-    /// As [`Self::start`], without waiting.
-    pub fn launch(site: &Site, yaml: &str) -> Self {
+    /// As [`Self::start`], with a variable in its environment.
+    pub fn start_with(site: &Site, yaml: &str, variable: (&str, &str)) -> Self {
+        Self::spawn(site, yaml, |command| command.env(variable.0, variable.1)).ready()
+    }
+
+    /// As [`Self::start`], with further arguments and without waiting.
+    pub fn launch(site: &Site, yaml: &str, args: &[&str]) -> Self {
+        Self::spawn(site, yaml, |command| command.args(args))
+    }
+
+    fn ready(mut self) -> Self {
+        wait_until("burdock is ready", || {
+            assert!(self.has_ended().is_none(), "burdock did not start");
+            self.readiness() == Some(200)
+        });
+        self
+    }
+
+    fn spawn(site: &Site, yaml: &str, adjust: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let file = site.write("burdock.yaml", &complete(yaml));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_burdock"))
-            .args(["run", "-c"])
-            .arg(file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = collect(child.stderr.take().unwrap());
-        Self { child, listen: site.listen(), admin: site.admin(), log: site.path("access.log"), stderr }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_burdock"));
+        command.args(["run", "-c"]).arg(file).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = adjust(&mut command).spawn().unwrap();
+        let stdout = Output::collect(child.stdout.take().unwrap());
+        let stderr = Output::collect(child.stderr.take().unwrap());
+        Self { child, listen: site.listen(), admin: site.admin(), log: site.path("access.log"), stdout, stderr }
     }
 
     /// A GET by a client that nobody knows, on a connection of its own.
@@ -105,8 +116,16 @@ impl Burdock {
         eventually(&format!("a log line of {path}"), || self.log(0).into_iter().find(|line| line.text("path") == path))
     }
 
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
     pub fn stderr(&self) -> String {
-        self.stderr.lock().unwrap().clone()
+        self.stderr.text()
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {
@@ -117,8 +136,11 @@ impl Burdock {
         self.child.try_wait().unwrap()
     }
 
+    /// Waits until it ends by itself, and all that it said has arrived.
     pub fn wait(&mut self) -> ExitStatus {
-        eventually("burdock ends", || self.has_ended())
+        let status = eventually("burdock ends", || self.has_ended());
+        wait_until("its last words", || self.stdout.is_whole() && self.stderr.is_whole());
+        status
     }
 
     pub fn kill(&mut self) {
@@ -137,6 +159,12 @@ impl Drop for Burdock {
     }
 }
 
+/// What a process says, as it comes.
+struct Output {
+    text: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
+}
+
 /// The text with what is common to all tests.
 pub fn complete(yaml: &str) -> String {
     let missing = COMMON.iter().filter(|line| {
@@ -147,15 +175,25 @@ pub fn complete(yaml: &str) -> String {
     common + yaml
 }
 
-fn collect(from: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
-    let text = Arc::new(Mutex::new(String::new()));
-    let writer = Arc::clone(&text);
-    thread::spawn(move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
-            let mut text = writer.lock().unwrap();
-            text.push_str(&line);
-            text.push('\n');
-        }
-    });
-    text
+impl Output {
+    fn collect(from: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let writer = Arc::clone(&text);
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(Result::ok) {
+                let mut text = writer.lock().unwrap();
+                text.push_str(&line);
+                text.push('\n');
+            }
+        });
+        Self { text, reader }
+    }
+
+    fn text(&self) -> String {
+        self.text.lock().unwrap().clone()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.reader.is_finished()
+    }
 }

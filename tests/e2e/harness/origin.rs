@@ -43,6 +43,8 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
     received: Mutex<Vec<Received>>,
     connections: Mutex<Vec<TcpStream>>,
+    /// Held once by each connection.
+    connected: Arc<()>,
 }
 
 impl Origin {
@@ -61,6 +63,7 @@ impl Origin {
             behaviour: Mutex::new(page),
             received: Mutex::default(),
             connections: Mutex::default(),
+            connected: Arc::default(),
         });
         let serving = Arc::clone(&shared);
         let acceptor = thread::spawn(move || serving.accept(&listener));
@@ -84,6 +87,11 @@ impl Origin {
     pub fn received(&self) -> Vec<Received> {
         let received = self.shared.received.lock().unwrap();
         received.iter().filter(|request| request.path() != "/healthz").cloned().collect()
+    }
+
+    /// Connections to it that are open.
+    pub fn connections(&self) -> usize {
+        Arc::strong_count(&self.shared.connected) - 1
     }
 
     pub fn last(&self) -> Received {
@@ -114,7 +122,9 @@ impl Shared {
             let _ = stream.set_nodelay(true);
             self.connections.lock().unwrap().push(stream.try_clone().unwrap());
             let shared = Arc::clone(&self);
+            let counted = Arc::clone(&self.connected);
             thread::spawn(move || {
+                let _counted = counted;
                 let _ = shared.serve(&stream);
                 let _ = stream.shutdown(Shutdown::Both);
             });

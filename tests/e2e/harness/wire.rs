@@ -97,9 +97,10 @@ impl Wire {
         Ok(self.ahead.drain(..count).collect())
     }
 
-    /// Whether the other end closes, having sent nothing more.
+    /// Whether the other end closes before patience ends, having sent nothing more.
     pub fn is_closed(&mut self) -> bool {
-        self.ahead.is_empty() && self.more().is_err()
+        let timed_out = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+        self.ahead.is_empty() && self.more().is_err_and(|error| !timed_out.contains(&error.kind()))
     }
 
     /// Whether something can be read or the end is reached, without waiting for it.

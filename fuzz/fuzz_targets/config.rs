@@ -1,0 +1,11 @@
+//! Reading a configuration is total, and so is telling what is wrong with it.
+#![no_main]
+
+use burdock::config::Config;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    if let Err(errors) = Config::parse("fuzz.yaml", text) {
+        assert!(!errors.to_string().is_empty());
+    }
+});
