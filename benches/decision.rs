@@ -81,7 +81,8 @@ fn browser() -> HeaderMap {
 }
 
 fn pool(servers: usize, token: &str) -> Arc<Pool> {
-    let servers: Vec<String> = (0..servers).map(|n| format!("{{id: s{n}, address: '10.0.{}.{}:80'}}", n / 250, n % 250)).collect();
+    let servers: Vec<String> =
+        (0..servers).map(|n| format!("{{id: s{n}, address: '10.0.{}.{}:80'}}", n / 250, n % 250)).collect();
     let text = format!(
         "listeners: ['127.0.0.1:8080']\nupstreams:\n  shop:\n    servers: [{}]\n    sticky: [{{cookie: {{token: {token}}}}}]\n",
         servers.join(", ")

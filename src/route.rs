@@ -86,7 +86,9 @@ impl Routes {
         }
         let host = bare(host);
         let exact = self.exact.get(&*host).and_then(|among| best(among));
-        exact.or_else(|| parents(&host).find_map(|name| self.under.get(name).and_then(|among| best(among)))).or_else(|| best(&self.any))
+        exact
+            .or_else(|| parents(&host).find_map(|name| self.under.get(name).and_then(|among| best(among))))
+            .or_else(|| best(&self.any))
     }
 }
 
@@ -139,8 +141,10 @@ impl HostPattern {
     /// [`InvalidMatch::Host`].
     pub fn parse(text: &str) -> Result<Self, InvalidMatch> {
         let (wildcard, name) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
-        let address = name.starts_with('[') && name.ends_with(']') && name[1..name.len() - 1].parse::<std::net::Ipv6Addr>().is_ok();
-        let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let address =
+            name.starts_with('[') && name.ends_with(']') && name[1..name.len() - 1].parse::<std::net::Ipv6Addr>().is_ok();
+        let label =
+            |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if !(address && !wildcard || name.split('.').all(label)) {
             return Err(InvalidMatch::Host);
         }

@@ -20,7 +20,11 @@ pub(super) struct Provisional {
 
 impl Connection {
     /// Lets `begin` see, and replace, the connection's provisional session at this upstream; one request at a time.
-    pub(super) fn with<T>(&self, upstream: &UpstreamName, begin: impl FnOnce(Option<Provisional>) -> (T, Option<Provisional>)) -> T {
+    pub(super) fn with<T>(
+        &self,
+        upstream: &UpstreamName,
+        begin: impl FnOnce(Option<Provisional>) -> (T, Option<Provisional>),
+    ) -> T {
         let mut held = self.0.lock();
         let (result, now) = begin(held.clone().filter(|session| session.upstream == *upstream));
         if now.is_some() {

@@ -69,7 +69,10 @@ pub struct Decision {
 #[derive(Debug)]
 pub enum Assignment {
     /// Send it there; the slot is the request's place and is given back when dropped.
-    Send { server: Server, slot: Slot },
+    Send {
+        server: Server,
+        slot: Slot,
+    },
     Refuse(Refusal),
 }
 
@@ -91,18 +94,33 @@ enum Verdict {
 
 impl Exchange {
     pub(super) fn new(pool: Arc<Pool>, request: &Request<'_>, now: Now) -> Self {
-        let standings = pool.chain.entries().iter().map(|entry| match entry.claim(request, now) {
-            Claim::Absent => Standing::Absent,
-            Claim::Bad(bad) => Standing::Bad(bad),
-            Claim::Names(named) => match pool.resolve(&named.server) {
-                Some(at) => Standing::Tied(at, named),
-                None => Standing::Unknown(named),
-            },
-        }).collect();
+        let standings = pool
+            .chain
+            .entries()
+            .iter()
+            .map(|entry| match entry.claim(request, now) {
+                Claim::Absent => Standing::Absent,
+                Claim::Bad(bad) => Standing::Bad(bad),
+                Claim::Names(named) => match pool.resolve(&named.server) {
+                    Some(at) => Standing::Tied(at, named),
+                    None => Standing::Unknown(named),
+                },
+            })
+            .collect();
         let hash_key = pool.hash_key.as_ref().and_then(|source| source.read(request)).map(|key| key.into_owned().into());
         let preflight = if is_cors_preflight(request.method, request.headers) { Preflight::Yes } else { Preflight::No };
         let scheme = request.scheme;
-        Self { pool, standings, scheme, preflight, hash_key, tried: Tried::default(), attempts: 0, session: None, decided: None }
+        Self {
+            pool,
+            standings,
+            scheme,
+            preflight,
+            hash_key,
+            tried: Tried::default(),
+            attempts: 0,
+            session: None,
+            decided: None,
+        }
     }
 
     /// Chooses a server: the first claim whose server may serve decides; if none does, the first cause's failover action;
@@ -229,14 +247,22 @@ impl Exchange {
     }
 
     /// The first nameless request of a connection is balanced; those after it follow it.
-    fn place_provisional(&mut self, before: Option<Provisional>, random: &mut impl CryptoRng) -> (Option<Pick>, Option<Provisional>) {
+    fn place_provisional(
+        &mut self,
+        before: Option<Provisional>,
+        random: &mut impl CryptoRng,
+    ) -> (Option<Pick>, Option<Provisional>) {
         let upstream = &self.pool.upstream;
         let Some(Provisional { session, server, .. }) = before else {
             let pick = self.place(random);
             let session = SessionNumber::random(random);
             self.session = Some(session);
             let upstream = &self.pool.upstream;
-            let begun = pick.as_ref().map(|pick| Provisional { upstream: upstream.name().clone(), session, server: upstream.servers()[pick.at].id().clone() });
+            let begun = pick.as_ref().map(|pick| Provisional {
+                upstream: upstream.name().clone(),
+                session,
+                server: upstream.servers()[pick.at].id().clone(),
+            });
             return (pick, begun);
         };
         self.session = Some(session);

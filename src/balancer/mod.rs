@@ -47,12 +47,20 @@ pub struct Pool {
 impl Balancer {
     /// Makes the balancer for a plan. What servers of the same upstream and id have lived through in `earlier` is kept.
     pub fn new(plan: Plan, keys: &Arc<KeyRing>, earlier: Option<&Self>, now: Now) -> Self {
-        let pools: Box<[Arc<Pool>]> = plan.pools.into_iter().map(|spec| {
-            let before = earlier.and_then(|balancer| balancer.pool(&spec.upstream.name));
-            Arc::new(Pool::new(spec, keys, before.map(|pool| &**pool), now))
-        }).collect();
+        let pools: Box<[Arc<Pool>]> = plan
+            .pools
+            .into_iter()
+            .map(|spec| {
+                let before = earlier.and_then(|balancer| balancer.pool(&spec.upstream.name));
+                Arc::new(Pool::new(spec, keys, before.map(|pool| &**pool), now))
+            })
+            .collect();
         let find = |name: &UpstreamName| pools.iter().find(|pool| pool.upstream.name() == name);
-        let (routes, by_route) = plan.routes.into_iter().filter_map(|route| find(&route.upstream).cloned().map(|pool| (route, pool))).unzip::<_, _, Vec<_>, Vec<_>>();
+        let (routes, by_route) = plan
+            .routes
+            .into_iter()
+            .filter_map(|route| find(&route.upstream).cloned().map(|pool| (route, pool)))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
         Self { routes: Routes::new(routes), by_route: by_route.into(), pools }
     }
 

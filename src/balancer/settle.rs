@@ -42,7 +42,8 @@ impl Exchange {
     /// Settles the tie with the server picked last, which has sent this final response (or 101).
     pub fn settle(&self, response: &Response<'_>, now: Now, random: &mut impl CryptoRng) -> Settlement {
         let server_cookies = self.without_ours(response.headers);
-        let mut settlement = Settlement { settled: Settled::None, server_cookies, cookies: SmallVec::new(), cache_control: None };
+        let mut settlement =
+            Settlement { settled: Settled::None, server_cookies, cookies: SmallVec::new(), cache_control: None };
         let Some(decision) = self.decided else {
             return settlement;
         };
@@ -135,7 +136,9 @@ impl Write {
 
 fn renewal(entry: &Entry, standing: &Standing, now: Now) -> Option<Write> {
     match standing {
-        Standing::Tied(_, named) if named.stamps.is_some_and(|stamps| entry.renewal(stamps, now) == Due::Now) => Some(Write::Renewal),
+        Standing::Tied(_, named) if named.stamps.is_some_and(|stamps| entry.renewal(stamps, now) == Due::Now) => {
+            Some(Write::Renewal)
+        }
         Standing::Absent | Standing::Tied(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
     }
 }

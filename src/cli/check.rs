@@ -33,6 +33,10 @@ pub fn check(args: &CheckArgs) -> Ended {
     }
     let pools = &config.plan.pools;
     let servers: usize = pools.iter().map(|pool| pool.upstream.servers.len()).sum();
-    eprintln!("{name}: the configuration is right (listeners: {}, upstreams: {}, servers: {servers})", config.listeners.len(), pools.len());
+    eprintln!(
+        "{name}: the configuration is right (listeners: {}, upstreams: {}, servers: {servers})",
+        config.listeners.len(),
+        pools.len()
+    );
     Ended::Well
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Exit codes: 0 for success, 2 for bad usage or configuration, 1 for the rest.
 
+mod background;
 mod check;
 mod demo;
 mod explain;
@@ -15,13 +16,18 @@ use clap::{Parser, Subcommand};
 
 /// Keeps each client on the server that holds its session.
 #[derive(Debug, Parser)]
-#[command(name = "burdock", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "burdock",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Examples:
   burdock check -c burdock.yaml         look for mistakes before anybody else does
   burdock run -c burdock.yaml           start
   burdock explain -c burdock.yaml https://shop.example.com/cart
                                         say where such a request would go, and why
-  burdock demo                          three small shops and a balancer, to try it out")]
+  burdock demo                          three small shops and a balancer, to try it out"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

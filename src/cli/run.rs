@@ -3,8 +3,8 @@
 use burdock::config::Config;
 use clap::Args;
 
-use super::{ConfigFile, Ended};
-use crate::proxy;
+use super::{ConfigFile, Ended, background};
+use crate::proxy::{self, Start};
 
 /// Starts the balancer
 #[derive(Debug, Args)]
@@ -31,9 +31,11 @@ pub fn run(args: &RunArgs) -> Ended {
         eprintln!("{}: the configuration is right", args.config.path().display());
         return Ended::Well;
     }
-    let start = if args.upgrade { proxy::Start::Successor } else { proxy::Start::Fresh };
-    let place = if args.daemon { proxy::Place::Background } else { proxy::Place::Foreground };
-    match proxy::run(config, start, place) {
+    let start = if args.upgrade { Start::Successor } else { Start::Fresh };
+    if args.daemon {
+        return background::run(&config, args.config.path(), start);
+    }
+    match proxy::run(config, start) {
         Ok(()) => Ended::Well,
         Err(error) => {
             eprintln!("burdock: {error}");

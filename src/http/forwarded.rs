@@ -6,7 +6,7 @@
 mod outgoing;
 mod trust;
 
-pub use outgoing::{Edits, Hop, Style, outgoing, trailers_to_drop};
+pub use outgoing::{Edits, Hop, Style, outgoing};
 pub use trust::{TrustedProxies, client_address, scheme};
 
 use std::fmt::Write;

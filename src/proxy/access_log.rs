@@ -103,7 +103,8 @@ impl AccessLog {
         let mut held = queue.held.lock();
         held.flush = true;
         queue.wake.notify_one();
-        let _ = queue.written.wait_while_for(&mut held, |held| held.writing || !held.lines.is_empty(), Duration::from_secs(1));
+        let _ =
+            queue.written.wait_while_for(&mut held, |held| held.writing || !held.lines.is_empty(), Duration::from_secs(1));
     }
 }
 
@@ -157,7 +158,9 @@ impl Sink {
         if let Self::File(path, file) = self {
             match open(path) {
                 Ok(anew) => *file = anew,
-                Err(error) => log::error!("access log: cannot open {} anew, going on with the old file: {error}", path.display()),
+                Err(error) => {
+                    log::error!("access log: cannot open {} anew, going on with the old file: {error}", path.display())
+                }
             }
         }
     }

@@ -33,8 +33,11 @@ pub fn note(session: &Session, context: &mut Context, state: &State) {
 /// Sets what holds for the connection.
 pub fn configure(session: &mut Session, state: &State) {
     let listener = client_stream(session).map_or(0, |stream| stream.about().listener);
-    let keepalive = state.listeners[listener].keepalive_timeout.as_secs().max(1);
-    session.set_keepalive((!state.readiness.is_leaving()).then_some(keepalive));
+    // Only where the client wants it: Pingora has read that from version and Connection header.
+    if session.get_keepalive().is_some() {
+        let keepalive = state.listeners[listener].keepalive_timeout.as_secs().max(1);
+        session.set_keepalive((!state.readiness.is_leaving()).then_some(keepalive));
+    }
     session.as_downstream_mut().set_pipelining_enabled(true);
 }
 
@@ -45,7 +48,8 @@ pub fn check_framing(session: &Session) -> Result<()> {
     if request.version == Version::HTTP_11 && !request.headers.contains_key(HOST) {
         return Err(reply::status(400, "HTTP/1.1 without Host"));
     }
-    if request.headers.contains_key(TRANSFER_ENCODING) && framing(&session.as_downstream().to_h1_raw()) == Framing::Conflict {
+    if request.headers.contains_key(TRANSFER_ENCODING) && framing(&session.as_downstream().to_h1_raw()) == Framing::Conflict
+    {
         return Err(reply::status(400, "Content-Length and Transfer-Encoding"));
     }
     Ok(())
@@ -60,7 +64,8 @@ pub fn receive(session: &Session, context: &mut Context, state: &Arc<State>) -> 
         return Err(reply::status(404, "no route"));
     };
     let lane = snapshot.lane(route);
-    context.record.route = Some((Arc::clone(&snapshot.balancer.routes()[route.0].name), Arc::clone(snapshot.route_meters(route))));
+    context.record.route =
+        Some((Arc::clone(&snapshot.balancer.routes()[route.0].name), Arc::clone(snapshot.route_meters(route))));
     context.record.upstream = Some((lane.pool.upstream().name().clone(), Arc::clone(&lane.meters)));
     check_limits(request, &lane.pool.upstream().spec().limits)?;
     let facts = Request {
@@ -86,7 +91,8 @@ fn check_limits(request: &RequestHeader, limits: &Limits) -> Result<()> {
     if header_bytes(&request.method, &request.uri, &request.headers) > limits.header_bytes {
         return Err(reply::status(431, "the header block is over the limit"));
     }
-    let length = request.headers.get(::http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        request.headers.get(::http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     match (limits.body, length) {
         (Some(limit), Some(length)) if length > limit => Err(reply::status(413, "the body is over the limit")),
         (Some(_) | None, _) => Ok(()),

@@ -14,7 +14,7 @@ use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::record::Record;
-use super::reply;
+use super::reply::{self, RetryAfter};
 use super::snapshot::Lane;
 use super::state::State;
 
@@ -24,6 +24,7 @@ pub struct Context {
     pub phase: Phase,
     sending: Option<Sending>,
     body: Body,
+    retry_after: RetryAfter,
 }
 
 /// How far the request is.
@@ -56,7 +57,13 @@ struct Body {
 
 impl Context {
     pub fn new(state: Arc<State>) -> Self {
-        Self { record: Record::new(state), phase: Phase::Arriving, sending: None, body: Body::default() }
+        Self {
+            record: Record::new(state),
+            phase: Phase::Arriving,
+            sending: None,
+            body: Body::default(),
+            retry_after: RetryAfter::Unsaid,
+        }
     }
 
     /// The request has a route and an exchange.
@@ -79,10 +86,16 @@ impl Context {
         self.record.fate = exchange.decision().map(|decision| decision.fate);
     }
 
+    /// The balancer has no server for the request, or may not send it to another.
     pub fn refused(&mut self, refusal: Refusal) {
+        self.retry_after = RetryAfter::Said;
         self.sending = None;
         self.record.server = None;
         self.record.reason = Some(refusal.reason);
+    }
+
+    pub fn retry_after(&self) -> RetryAfter {
+        self.retry_after
     }
 
     pub fn connected(&mut self, now: Uptime) {

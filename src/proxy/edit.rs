@@ -9,6 +9,7 @@ use burdock::http::forwarded::{Hop, outgoing};
 use burdock::http::hygiene;
 use burdock::http::request::{Response, Scheme};
 use burdock::sticky::Chain;
+use bytes::Bytes;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -50,6 +51,15 @@ pub fn hop_by_hop(response: &mut ResponseHeader) {
     }
 }
 
+/// An empty last piece, as HTTP/2 clients send it, would be written as a second end of a chunked body, and poison the kept
+/// connection to the server for the next request.
+pub fn last_piece(body: &mut Option<Bytes>, end: bool) {
+    if end && body.as_ref().is_some_and(Bytes::is_empty) {
+        *body = None;
+    }
+}
+
+/// Applies what settling decided.
 pub fn settle(response: &mut ResponseHeader, settlement: Settlement) -> Result<()> {
     if let Some(kept) = settlement.server_cookies {
         response.remove_header(&SET_COOKIE);
@@ -64,4 +74,25 @@ pub fn settle(response: &mut ResponseHeader, settlement: Settlement) -> Result<(
         response.insert_header(CACHE_CONTROL, value)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_last_piece_of_a_body_is_no_piece() {
+        let mut last = Some(Bytes::new());
+        last_piece(&mut last, true);
+        assert_eq!(last, None);
+    }
+
+    #[test]
+    fn pieces_with_octets_and_pauses_pass() {
+        for (piece, end) in [(Bytes::from_static(b"x"), true), (Bytes::from_static(b"x"), false), (Bytes::new(), false)] {
+            let mut body = Some(piece.clone());
+            last_piece(&mut body, end);
+            assert_eq!(body, Some(piece));
+        }
+    }
 }

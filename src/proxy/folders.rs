@@ -53,11 +53,15 @@ pub fn unbindable(config: &Config) -> Vec<Unbindable> {
     listeners.chain(config.admin.address).filter_map(bind).collect()
 }
 
-/// Writes our process id where `burdock upgrade` and service managers look for it.
+/// Where the process id is written, for whoever sends signals.
+pub fn pid_file(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join("burdock.pid")
+}
+
+/// Writes our process id.
 pub fn write_pid(runtime_dir: &Path) -> io::Result<()> {
     use io::Write;
-    let path = runtime_dir.join("burdock.pid");
-    let mut file = File::create(&path)?;
+    let mut file = File::create(pid_file(runtime_dir))?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     writeln!(file, "{}", std::process::id())
 }

@@ -59,7 +59,8 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
         let now = self.state.clock.now();
-        let shared = client_stream(session).map(ClientStream::about).filter(|about| arrival::is_one_client(about, &self.state));
+        let shared =
+            client_stream(session).map(ClientStream::about).filter(|about| arrival::is_one_client(about, &self.state));
         let Phase::Balancing(balancing) = &mut context.phase else {
             return Err(reply::status(500, "a request without an exchange"));
         };
@@ -93,7 +94,13 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    fn fail_to_connect(&self, session: &mut Session, _peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
         error.as_up();
         let again = context.failed(Failure::Connect, session, Progress::Replayable);
         error.set_retry(again == Again::Yes);
@@ -124,7 +131,12 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
         if let Phase::Balancing(balancing) = &context.phase {
             edit::cookies(request, balancing.lane.pool.chain())?;
         }
@@ -137,15 +149,23 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn request_body_filter(&self, _session: &mut Session, body: &mut Option<Bytes>, end: bool, context: &mut Context) -> Result<()> {
-        // An empty last piece would be written as a second end of a chunked body, and poison the kept connection.
-        if end && body.as_ref().is_some_and(Bytes::is_empty) {
-            *body = None;
-        }
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        edit::last_piece(body, end);
         context.body_piece(body.as_ref().map_or(0, Bytes::len))
     }
 
-    async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
         if response.status.is_informational() && response.status != ::http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
@@ -161,10 +181,10 @@ impl ProxyHttp for Gateway {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
         let code = reply::code(error);
         if let Some(code) = code
-            && session.response_written().is_none()
+            && reply::is_open(session)
         {
             // A client that is gone by now needs no answer.
-            let _ = reply::send(session, code).await;
+            let _ = reply::send(session, code, context.retry_after()).await;
         }
         context.ended_by(code);
         FailToProxy { error_code: code.unwrap_or(0), can_reuse_downstream: false }
@@ -175,7 +195,13 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _session: &Session, _context: &Context, _error: &Error, _why: pingora::proxy::ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _context: &Context,
+        _error: &Error,
+        _why: pingora::proxy::ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 

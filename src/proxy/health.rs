@@ -43,7 +43,8 @@ struct Checked {
 impl BackgroundService for HealthService {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let gate = Arc::new(Semaphore::new(AT_ONCE));
-        let servers: Vec<Checked> = self.0.snapshot.load().lanes().iter().flat_map(|lane| checked(&self.0, &lane.pool, &gate)).collect();
+        let servers: Vec<Checked> =
+            self.0.snapshot.load().lanes().iter().flat_map(|lane| checked(&self.0, &lane.pool, &gate)).collect();
         let mut first: JoinSet<(Checked, Streak)> = JoinSet::new();
         for server in servers {
             first.spawn(server.first());
@@ -159,7 +160,9 @@ fn http_check(probe: &HttpProbe, timeout: Duration, server: &Server) -> Option<H
     let expected = probe.clone();
     check.validator = Some(Box::new(move |response: &ResponseHeader| match response.status.as_u16() {
         status if expected.expects(status) => Ok(()),
-        status => Error::e_explain(ErrorType::CustomCode("unexpected status", status), format!("status {status} is not expected")),
+        status => {
+            Error::e_explain(ErrorType::CustomCode("unexpected status", status), format!("status {status} is not expected"))
+        }
     }));
     Some(check)
 }

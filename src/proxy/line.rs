@@ -108,7 +108,9 @@ impl Fields<'_> {
         }
         for octet in text.bytes() {
             match octet {
-                b'"' | b'\\' | b'=' | 0..=b' ' | 0x7f.. => self.line.extend_from_slice(&[b'%', hex(octet >> 4), hex(octet & 15)]),
+                b'"' | b'\\' | b'=' | 0..=b' ' | 0x7f.. => {
+                    self.line.extend_from_slice(&[b'%', hex(octet >> 4), hex(octet & 15)])
+                }
                 _ => self.line.push(octet),
             }
         }
@@ -185,5 +187,6 @@ fn hex(nibble: u8) -> u8 {
 
 /// `2026-11-21T09:30:00`, in UTC.
 fn date(seconds: u64) -> String {
-    jiff::Timestamp::from_second(seconds as i64).map_or_else(|_| String::new(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%S").to_string())
+    jiff::Timestamp::from_second(seconds as i64)
+        .map_or_else(|_| String::new(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%S").to_string())
 }

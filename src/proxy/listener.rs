@@ -42,7 +42,9 @@ impl Edge {
         let Some(local) = local else { return 0 };
         let same_port = |at: &usize| listeners[*at].address.port() == local.port();
         let exact = (0..listeners.len()).find(|&at| listeners[at].address == local);
-        exact.or_else(|| (0..listeners.len()).filter(same_port).find(|&at| listeners[at].address.ip().is_unspecified())).unwrap_or(0)
+        exact
+            .or_else(|| (0..listeners.len()).filter(same_port).find(|&at| listeners[at].address.ip().is_unspecified()))
+            .unwrap_or(0)
     }
 }
 
@@ -51,8 +53,7 @@ impl ServerApp for Edge {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let _counted = self.state.connections.enter();
         let about = self.about(&stream);
-        let timeout = self.state.listeners[about.listener].header_timeout;
-        let stream = ClientStream::new(stream, Arc::clone(&self.state), timeout, about);
+        let stream = ClientStream::new(stream, Arc::clone(&self.state), about);
         self.proxy.process_new(Box::new(stream), shutdown).await
     }
 

@@ -8,8 +8,8 @@ use burdock::balancer::words::{Fate, Method, Reason};
 use burdock::upstream::health::Health;
 use burdock::upstream::spec::UpstreamSpec;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use super::state::State;
@@ -69,8 +69,10 @@ pub struct ServerMeters {
 }
 
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
-const CONNECT_SECONDS: &[f64] = &[0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-const RESPONSE_SECONDS: &[f64] = &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const CONNECT_SECONDS: &[f64] =
+    &[0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const RESPONSE_SECONDS: &[f64] =
+    &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 impl Metrics {
     /// Makes and registers all families.
@@ -80,31 +82,83 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let on = |opts: Opts| opts.namespace("burdock");
-        let counter = |name: &str, help: &str, labels: &[&str]| registered(&registry, IntCounterVec::new(on(Opts::new(name, help)), labels)?);
-        let gauge = |name: &str, help: &str, labels: &[&str]| registered(&registry, IntGaugeVec::new(on(Opts::new(name, help)), labels)?);
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            registered(&registry, IntCounterVec::new(on(Opts::new(name, help)), labels)?)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            registered(&registry, IntGaugeVec::new(on(Opts::new(name, help)), labels)?)
+        };
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             let opts = HistogramOpts::new(name, help).namespace("burdock").buckets(buckets.to_vec());
             registered(&registry, HistogramVec::new(opts, &["upstream"])?)
         };
-        let malformed = counter("malformed_requests_total", "Requests that were answered or cut off before they were understood", &["kind"])?;
+        let malformed = counter(
+            "malformed_requests_total",
+            "Requests that were answered or cut off before they were understood",
+            &["kind"],
+        )?;
         let build = gauge("build_info", "Which Burdock this is; always 1", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
-            requests: counter("requests_total", "Requests by route and class of the status sent to the client", &["route", "status"])?,
-            decisions: counter("decisions_total", "Requests by why they went where they went and which kind of entry decided", &["upstream", "reason", "method"])?,
-            redispatches: counter("redispatches_total", "Requests sent to another server after an attempt failed", &["upstream"])?,
-            connect: histogram("upstream_connect_seconds", "Time to connect to a server, for new connections", CONNECT_SECONDS)?,
-            response: histogram("upstream_response_seconds", "Time from a request's dispatch to the head of its response", RESPONSE_SECONDS)?,
-            server_requests: counter("server_requests_total", "Requests answered by a server: of sessions tied to it, new to it, or moved to it (for good or for a while)", &["upstream", "server", "tie"])?,
+            requests: counter(
+                "requests_total",
+                "Requests by route and class of the status sent to the client",
+                &["route", "status"],
+            )?,
+            decisions: counter(
+                "decisions_total",
+                "Requests by why they went where they went and which kind of entry decided",
+                &["upstream", "reason", "method"],
+            )?,
+            redispatches: counter(
+                "redispatches_total",
+                "Requests sent to another server after an attempt failed",
+                &["upstream"],
+            )?,
+            connect: histogram(
+                "upstream_connect_seconds",
+                "Time to connect to a server, for new connections",
+                CONNECT_SECONDS,
+            )?,
+            response: histogram(
+                "upstream_response_seconds",
+                "Time from a request's dispatch to the head of its response",
+                RESPONSE_SECONDS,
+            )?,
+            server_requests: counter(
+                "server_requests_total",
+                "Requests answered by a server: of sessions tied to it, new to it, or moved to it (for good or for a while)",
+                &["upstream", "server", "tie"],
+            )?,
             server_failures: counter("server_failures_total", "Attempts at a server that failed", &["upstream", "server"])?,
-            health_changes: counter("server_health_changes_total", "Changes of a server's health", &["upstream", "server", "to"])?,
+            health_changes: counter(
+                "server_health_changes_total",
+                "Changes of a server's health",
+                &["upstream", "server", "to"],
+            )?,
             up: gauge("server_up", "Whether a server may be used as far as its health goes", &["upstream", "server"])?,
-            in_flight: gauge("server_in_flight_requests", "Requests and upgraded streams that a server is working on", &["upstream", "server"])?,
+            in_flight: gauge(
+                "server_in_flight_requests",
+                "Requests and upgraded streams that a server is working on",
+                &["upstream", "server"],
+            )?,
             weight: gauge("server_weight", "A server's weight", &["upstream", "server"])?,
-            connections: registered(&registry, IntGauge::with_opts(on(Opts::new("connections", "Client connections that are open")))?)?,
+            connections: registered(
+                &registry,
+                IntGauge::with_opts(on(Opts::new("connections", "Client connections that are open")))?,
+            )?,
             malformed: [malformed.with_label_values(&["syntax"]), malformed.with_label_values(&["timeout"])],
-            log_dropped: registered(&registry, IntCounter::with_opts(on(Opts::new("access_log_dropped_lines_total", "Access-log lines dropped because the log could not keep up")))?)?,
-            uptime: registered(&registry, Gauge::with_opts(on(Opts::new("uptime_seconds", "Time since the process started")))?)?,
+            log_dropped: registered(
+                &registry,
+                IntCounter::with_opts(on(Opts::new(
+                    "access_log_dropped_lines_total",
+                    "Access-log lines dropped because the log could not keep up",
+                )))?,
+            )?,
+            uptime: registered(
+                &registry,
+                Gauge::with_opts(on(Opts::new("uptime_seconds", "Time since the process started")))?,
+            )?,
             registry,
         })
     }
@@ -189,9 +243,8 @@ impl RouteMeters {
 
 impl UpstreamMeters {
     pub fn decided(&self, reason: Reason, method: Method) {
-        let counter = self.decisions[reason.index() * Method::ALL.len() + method.index()].get_or_init(|| {
-            self.family.with_label_values(&[&*self.name, reason.as_str(), method.as_str()])
-        });
+        let counter = self.decisions[reason.index() * Method::ALL.len() + method.index()]
+            .get_or_init(|| self.family.with_label_values(&[&*self.name, reason.as_str(), method.as_str()]));
         counter.inc();
     }
 }

@@ -24,4 +24,4 @@ mod start;
 mod state;
 mod stream;
 
-pub use start::{Place, Start, run};
+pub use start::{Start, run};

@@ -18,15 +18,15 @@ pub fn status(code: u16, why: &'static str) -> Box<Error> {
 
 /// The error for a request that the balancer refuses.
 pub fn refusal(refusal: Refusal) -> Box<Error> {
-    status(refusal.status.as_u16(), match refusal.reason {
-        Reason::NoServer => "no server may take it",
-        Reason::Refused
-        | Reason::Redispatched
-        | Reason::Lost(_)
-        | Reason::Bad(_)
-        | Reason::Hit
-        | Reason::New => "the session's server cannot serve it",
-    })
+    status(
+        refusal.status.as_u16(),
+        match refusal.reason {
+            Reason::NoServer => "no server may take it",
+            Reason::Refused | Reason::Redispatched | Reason::Lost(_) | Reason::Bad(_) | Reason::Hit | Reason::New => {
+                "the session's server cannot serve it"
+            }
+        },
+    )
 }
 
 /// The status for an error that ended a request; none where the client is gone.
@@ -43,14 +43,28 @@ pub fn code(error: &Error) -> Option<u16> {
     }
 }
 
+/// Whether an answer of ours should tell the client when to come again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RetryAfter {
+    Said,
+    Unsaid,
+}
+
+/// Whether the client has no final response yet, so that one of ours can still be sent.
+pub fn is_open(session: &Session) -> bool {
+    let interim =
+        |status: ::http::StatusCode| status.is_informational() && status != ::http::StatusCode::SWITCHING_PROTOCOLS;
+    session.response_written().is_none_or(|response| interim(response.status))
+}
+
 /// Sends a short answer of our own and closes the connection, since the request may not have been read to its end.
-pub async fn send(session: &mut Session, code: u16) -> pingora::Result<()> {
+pub async fn send(session: &mut Session, code: u16, retry_after: RetryAfter) -> pingora::Result<()> {
     let body = Bytes::from(format!("{code} {}\n", phrase(code)));
     let mut header = ResponseHeader::build(code, Some(5))?;
     header.insert_header("Content-Type", "text/plain; charset=utf-8")?;
     header.insert_header("Content-Length", body.len().to_string())?;
     header.insert_header("Cache-Control", "no-store")?;
-    if code == 503 {
+    if retry_after == RetryAfter::Said {
         header.insert_header("Retry-After", RETRY_AFTER)?;
     }
     session.set_keepalive(None);

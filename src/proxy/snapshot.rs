@@ -44,7 +44,8 @@ pub enum Use {
 
 impl Snapshot {
     pub fn new(balancer: Balancer, metrics: &Metrics) -> Result<Self, PeerError> {
-        let lanes = balancer.pools().iter().map(|pool| Lane::new(pool, metrics).map(Arc::new)).collect::<Result<Box<[_]>, _>>()?;
+        let lanes =
+            balancer.pools().iter().map(|pool| Lane::new(pool, metrics).map(Arc::new)).collect::<Result<Box<[_]>, _>>()?;
         let lane_of = |pool: &Arc<Pool>| lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
         let by_route = (0..balancer.routes().len()).filter_map(|at| lane_of(balancer.pool_of(RouteIndex(at)))).collect();
         let routes = balancer.routes().iter().map(|route| Arc::new(metrics.route(&route.name))).collect();
@@ -67,11 +68,15 @@ impl Snapshot {
 impl Lane {
     fn new(pool: &Arc<Pool>, metrics: &Metrics) -> Result<Self, PeerError> {
         let spec: &UpstreamSpec = pool.upstream().spec();
-        let peers = spec.servers.iter().map(|server| {
-            let requests = peer::make(server, spec.timeouts, spec.timeouts.read)?;
-            let upgrades = peer::make(server, spec.timeouts, spec.timeouts.upgraded)?;
-            Ok(Peers { requests, upgrades })
-        }).collect::<Result<_, PeerError>>()?;
+        let peers = spec
+            .servers
+            .iter()
+            .map(|server| {
+                let requests = peer::make(server, spec.timeouts, spec.timeouts.read)?;
+                let upgrades = peer::make(server, spec.timeouts, spec.timeouts.upgraded)?;
+                Ok(Peers { requests, upgrades })
+            })
+            .collect::<Result<_, PeerError>>()?;
         Ok(Self { pool: Arc::clone(pool), meters: Arc::new(metrics.upstream(spec)), peers })
     }
 

@@ -35,12 +35,6 @@ pub enum Start {
     Successor,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Place {
-    Foreground,
-    Background,
-}
-
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -66,20 +60,24 @@ pub enum StartError {
 ///
 /// # Errors
 /// Whatever keeps it from starting.
-pub fn run(config: Config, start: Start, place: Place) -> Result<(), StartError> {
+pub fn run(config: Config, start: Start) -> Result<(), StartError> {
     init_log();
     prepare(&config, start)?;
-    let threads = config.process.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get);
+    let threads =
+        config.process.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get);
     limits::raise(&config, threads);
     let process = config.process.clone();
     let admin = config.admin.address;
-    let mut server = server(&config, threads, start, place);
+    let mut server = server(&config, threads, start);
     server.bootstrap();
     let state = Arc::new(state(config)?);
     add_services(&mut server, &state, admin, process.connection_buffer);
     leaving::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
-    folders::write_pid(&process.runtime_dir).map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
-    server.run(RunArgs { shutdown_signal: Box::new(Signals { state: Arc::clone(&state), lame_duck: process.shutdown.lame_duck }) });
+    folders::write_pid(&process.runtime_dir)
+        .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
+    server.run(RunArgs {
+        shutdown_signal: Box::new(Signals { state: Arc::clone(&state), lame_duck: process.shutdown.lame_duck }),
+    });
     state.access_log.flush();
     Ok(())
 }
@@ -124,7 +122,7 @@ fn state(config: Config) -> Result<State, StartError> {
     Ok(State { clock, listeners: config.listeners, snapshot, metrics, access_log, connections, readiness })
 }
 
-fn server(config: &Config, threads: usize, start: Start, place: Place) -> Server {
+fn server(config: &Config, threads: usize, start: Start) -> Server {
     let process = &config.process;
     let conf = ServerConf {
         threads,
@@ -133,11 +131,9 @@ fn server(config: &Config, threads: usize, start: Start, place: Place) -> Server
         graceful_shutdown_timeout_seconds: Some(1),
         upstream_keepalive_pool_size: process.upstream_pool,
         upgrade_sock: process.runtime_dir.join("upgrade.sock").to_string_lossy().into_owned(),
-        pid_file: process.runtime_dir.join("pingora.pid").to_string_lossy().into_owned(),
-        daemon: place == Place::Background,
         ..ServerConf::default()
     };
-    let options = Opt { upgrade: start == Start::Successor, daemon: place == Place::Background, ..Opt::default() };
+    let options = Opt { upgrade: start == Start::Successor, ..Opt::default() };
     Server::new_with_opt_and_conf(options, conf)
 }
 

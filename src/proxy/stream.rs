@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use burdock::balancer::connection::Connection;
+use burdock::config::settings::Listener;
 use burdock::http::forwarded::Peer;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest, UniqueID,
-    UniqueIDType,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
@@ -46,6 +47,8 @@ pub struct ClientStream {
     header_timeout: Duration,
     /// [`IDLE`], [`IN_HOOKS`], or the uptime in milliseconds at which a header block under way is too late.
     deadline: AtomicU64,
+    /// Until the first octet of all: the uptime in milliseconds at which a connection on which nothing came is closed.
+    silence: Option<u64>,
     sleep: Option<Pin<Box<Sleep>>>,
     about: About,
 }
@@ -60,9 +63,11 @@ pub struct About {
 }
 
 impl ClientStream {
-    pub fn new(inner: Stream, state: Arc<State>, header_timeout: Duration, about: About) -> Self {
+    pub fn new(inner: Stream, state: Arc<State>, about: About) -> Self {
         let clock = state.clock;
-        Self { inner, state, clock, header_timeout, deadline: AtomicU64::new(IDLE), sleep: None, about }
+        let Listener { header_timeout, keepalive_timeout, .. } = state.listeners[about.listener];
+        let silence = Some((clock.uptime().0 + keepalive_timeout).as_millis() as u64);
+        Self { inner, state, clock, header_timeout, deadline: AtomicU64::new(IDLE), silence, sleep: None, about }
     }
 
     pub fn about(&self) -> &About {
@@ -84,20 +89,36 @@ impl ClientStream {
     }
 
     /// Starts the clock at a request's first octet.
-    fn first_octet(&self) {
+    fn first_octet(&mut self) {
+        self.silence = None;
         self.deadline.store((self.now() + self.header_timeout.as_millis() as u64).max(1), Relaxed);
     }
 
     /// Ready with an error once the deadline has passed; otherwise the task is woken when it does.
     fn poll_deadline(&mut self, deadline: u64, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let left = deadline.saturating_sub(self.now());
+        match self.poll_until(deadline, cx) {
+            Poll::Ready(()) => Poll::Ready(self.too_late(cx)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Before the first request Pingora would wait for a minute, whatever is configured.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.silence {
+            Some(until) => self.poll_until(until, cx).map(Ok),
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll_until(&mut self, moment: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let left = moment.saturating_sub(self.now());
         if left == 0 {
-            return Poll::Ready(self.too_late(cx));
+            return Poll::Ready(());
         }
         let mut sleep = Box::pin(tokio::time::sleep(Duration::from_millis(left)));
-        let fired = sleep.as_mut().poll(cx).is_ready();
+        let polled = sleep.as_mut().poll(cx);
         self.sleep = Some(sleep);
-        if fired { Poll::Ready(self.too_late(cx)) } else { Poll::Pending }
+        polled
     }
 
     /// Says 408, as far as the socket takes it at once, and ends the connection.
@@ -123,7 +144,9 @@ impl AsyncRead for ClientStream {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         match (self.deadline.load(Relaxed), &polled) {
-            (IN_HOOKS, _) | (IDLE, Poll::Pending) => polled,
+            (IN_HOOKS, _) => polled,
+            // Nothing read and no error: the connection is at its end.
+            (IDLE, Poll::Pending) => self.poll_silence(cx),
             (IDLE, Poll::Ready(_)) => {
                 if buf.filled().len() > before {
                     self.first_octet();
@@ -151,7 +174,11 @@ impl AsyncWrite for ClientStream {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.before_write();
         Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
     }

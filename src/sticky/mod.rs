@@ -56,9 +56,13 @@ pub enum Due {
 
 impl Chain {
     pub fn new(spec: StickySpec, keys: &Arc<KeyRing>) -> Self {
-        let entries: Box<[Entry]> = spec.entries.into_iter().map(|entry| match entry {
-            EntrySpec::Cookie(cookie) => Entry::Cookie(CookieEntry::new(cookie, &spec.scope, keys)),
-        }).collect();
+        let entries: Box<[Entry]> = spec
+            .entries
+            .into_iter()
+            .map(|entry| match entry {
+                EntrySpec::Cookie(cookie) => Entry::Cookie(CookieEntry::new(cookie, &spec.scope, keys)),
+            })
+            .collect();
         let hidden = entries.iter().map(|entry| entry.cookie().clone()).collect();
         Self { scope: spec.scope, entries, hidden }
     }

@@ -65,10 +65,14 @@ impl Upstream {
     /// Makes an upstream from its description. The live state of servers that `earlier` has too is carried over.
     pub fn new(spec: UpstreamSpec, earlier: Option<&Self>) -> Self {
         let unknown = if spec.health_check.is_some() { Health::Unchecked } else { Health::Up };
-        let servers: Box<[Server]> = spec.servers.iter().map(|server| {
-            let live = earlier.and_then(|upstream| upstream.find(&server.id)).map(|at| Arc::clone(at.live()));
-            Server::new(Arc::clone(server), live.unwrap_or_else(|| Arc::new(Live::new(unknown))))
-        }).collect();
+        let servers: Box<[Server]> = spec
+            .servers
+            .iter()
+            .map(|server| {
+                let live = earlier.and_then(|upstream| upstream.find(&server.id)).map(|at| Arc::clone(at.live()));
+                Server::new(Arc::clone(server), live.unwrap_or_else(|| Arc::new(Live::new(unknown))))
+            })
+            .collect();
         let by_id = servers.iter().enumerate().map(|(at, server)| (server.id().clone(), at)).collect();
         let rings = Rings { primary: Ring::build(&servers, Tier::Primary), backup: Ring::build(&servers, Tier::Backup) };
         let turn = Turn::new(servers.len());

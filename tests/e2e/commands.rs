@@ -35,7 +35,9 @@ routes:
         &[],
     );
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
-    for (line, found, help) in [(5, "wieght", "weight"), (6, "257", "256"), (6, "web-1", "line 5"), (7, "stikcy", "sticky"), (9, "shpo", "shop")] {
+    for (line, found, help) in
+        [(5, "wieght", "weight"), (6, "257", "256"), (6, "web-1", "line 5"), (7, "stikcy", "sticky"), (9, "shpo", "shop")]
+    {
         let named = wrong.stderr.lines().any(|said| said.contains(&format!("checked.yaml:{line}:")) && said.contains(found));
         assert!(named && wrong.stderr.contains(help), "line {line}, {found}, {help}: {}", wrong.stderr);
     }
@@ -141,4 +143,22 @@ fn the_limit_of_open_files_is_raised() {
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let values: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
     assert_eq!(values[0], values[1], "{line}");
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_refuses_the_start() {
+    let site = Site::take();
+    let yaml = format!("access_log: {{to: /nonexistent/access.log}}\n{}", shop(1, "sticky: cookie"));
+    let mut burdock = crate::harness::Burdock::launch(&site, &yaml, &[]);
+    assert_eq!(burdock.wait().code(), Some(1));
+    assert!(burdock.stderr().contains("access log"), "{}", burdock.stderr());
+}
+
+#[test]
+fn a_taken_admin_address_refuses_the_start() {
+    let site = Site::take();
+    let _taken = std::net::TcpListener::bind(site.admin()).unwrap();
+    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
+    assert!(!burdock.wait().success());
+    assert!(burdock.stderr().contains(&site.admin().to_string()), "{}", burdock.stderr());
 }

@@ -39,7 +39,10 @@ fn it_is_secure_when_the_client_came_by_tls() {
 fn it_is_as_configured() {
     let settings = "[{cookie: {name: tie, path: /shop, domain: example.com, http_only: false, secure: always, same_site: none, partitioned: true, max_age: 1h}}]";
     let given = attributes(settings, &Request::get("/"));
-    assert_eq!(sorted(&given), ["Domain=example.com", "Max-Age=3600", "Partitioned", "Path=/shop", "SameSite=None", "Secure"]);
+    assert_eq!(
+        sorted(&given),
+        ["Domain=example.com", "Max-Age=3600", "Partitioned", "Path=/shop", "SameSite=None", "Secure"]
+    );
 }
 
 #[test]
@@ -115,7 +118,8 @@ fn a_cookie_of_our_name_from_the_server_does_not_reach_the_client() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: [{cookie: {token: plain}}]");
-    origin.behave(|_| Page::new(200).header("Set-Cookie", "BURDOCK_shop=evil; Path=/").header("Set-Cookie", "other=1").into());
+    origin
+        .behave(|_| Page::new(200).header("Set-Cookie", "BURDOCK_shop=evil; Path=/").header("Set-Cookie", "other=1").into());
     let response = burdock.get("/");
     let mut names: Vec<_> = response.set_cookies().iter().map(|line| line.split(';').next().unwrap()).collect();
     names.sort_unstable();
@@ -138,7 +142,10 @@ fn an_answer_that_carries_our_cookie_is_for_this_client_only() {
     assert_eq!(cache_control(None), "private");
     for value in ["public, max-age=60", "max-age=60, s-maxage=600", "PUBLIC"] {
         let edited = cache_control(Some(value)).to_ascii_lowercase();
-        assert!(edited.contains("private") && !edited.contains("public") && !edited.contains("s-maxage"), "{value} -> {edited}");
+        assert!(
+            edited.contains("private") && !edited.contains("public") && !edited.contains("s-maxage"),
+            "{value} -> {edited}"
+        );
     }
     assert!(cache_control(Some("public, max-age=60")).contains("max-age=60"));
     assert_eq!(cache_control(Some("no-store")), "no-store", "what is stricter already stays");
@@ -153,4 +160,25 @@ fn an_answer_without_our_cookie_keeps_its_cache_control() {
     let mut client = burdock.client();
     client.get("/");
     assert_eq!(client.get("/").header("cache-control"), Some("public, s-maxage=60"));
+}
+
+#[test]
+fn cookies_that_are_no_text_pass_too() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    let mut client = burdock.client();
+    client.get("/");
+    let mut wire = burdock.wire();
+    wire.send(
+        [
+            b"GET / HTTP/1.1\r\nHost: a\r\nCookie: a=\xff\x80; BURDOCK_shop=",
+            client.token().as_bytes(),
+            b"; b=\xc3\x28\r\n\r\n",
+        ]
+        .concat(),
+    );
+    assert_eq!(wire.response().status, 200);
+    assert_eq!(origin.last().header("cookie"), Some("a=\u{ff}\u{80}; b=\u{c3}("));
+    assert_eq!(burdock.log(2)[1].reason(), "hit");
 }

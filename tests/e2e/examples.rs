@@ -100,10 +100,13 @@ fn login_application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + 
             let session = format!("{prefix}{}", sessions.len());
             let user = String::from_utf8_lossy(&request.body).replace("user=", "");
             sessions.insert(session.clone(), user);
-            return Page::new(302).header("Location", "/").header("Set-Cookie", &format!("connect.sid={session}; Path=/; HttpOnly")).into();
+            return Page::new(302)
+                .header("Location", "/")
+                .header("Set-Cookie", &format!("connect.sid={session}; Path=/; HttpOnly"))
+                .into();
         }
         let user = session.and_then(|session| sessions.get(&session).cloned());
-        Page::new(200).body(user.map_or("Please log in.".to_owned(), |user| format!("Welcome back, {user}!"))).into()
+        Page::new(200).body(user.map_or_else(|| "Please log in.".to_owned(), |user| format!("Welcome back, {user}!"))).into()
     }
 }
 
@@ -133,12 +136,14 @@ fn the_shortest_example_keeps_every_browser_on_its_server() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = run(&site, "cookie-insert.yaml");
-    let homes: BTreeSet<_> = (0..6).map(|_| {
-        let mut client = burdock.client();
-        let home = client.get("/").served_by().to_owned();
-        (0..5).for_each(|_| assert_eq!(client.get("/").served_by(), home));
-        home
-    }).collect();
+    let homes: BTreeSet<_> = (0..6)
+        .map(|_| {
+            let mut client = burdock.client();
+            let home = client.get("/").served_by().to_owned();
+            (0..5).for_each(|_| assert_eq!(client.get("/").served_by(), home));
+            home
+        })
+        .collect();
     assert_eq!(homes.len(), 3);
 }
 

@@ -17,7 +17,8 @@ fn a_server_killed_under_load_costs_no_request_and_moves_each_session_once() {
     for seen in storm.end() {
         let errors: Vec<_> = seen.iter().filter(|seen| seen.outcome != Ok(200)).collect();
         assert!(errors.is_empty(), "{} of {}: {:?}", errors.len(), seen.len(), errors.first());
-        let homes: Vec<_> = seen.chunk_by(|a, b| a.server == b.server).map(|stay| stay[0].server.as_deref().unwrap()).collect();
+        let homes: Vec<_> =
+            seen.chunk_by(|a, b| a.server == b.server).map(|stay| stay[0].server.as_deref().unwrap()).collect();
         assert!(homes.len() == 1 || homes.len() == 2 && homes[0] == "web-1", "{homes:?}");
         let cookies = seen.iter().filter(|seen| seen.new_cookie).count();
         assert_eq!(cookies, homes.len(), "one cookie per stay");
@@ -57,7 +58,10 @@ fn a_session_that_moved_for_good_stays_where_it_went() {
     let moved = client.get("/moved");
     assert_eq!((moved.served_by(), moved.set_cookies().len()), ("web-2", 1));
     let line = burdock.line("/moved");
-    assert_eq!((line.reason(), line.text("from"), line.text("server")), ("redispatched".into(), "web-1".into(), "web-2".into()));
+    assert_eq!(
+        (line.reason(), line.text("from"), line.text("server")),
+        ("redispatched".into(), "web-1".into(), "web-2".into())
+    );
     assert_eq!(line.text("settled"), "rewritten");
     let _back = site.origin(1);
     let stays = client.get("/stays");
@@ -106,7 +110,10 @@ fn sessions_of_a_server_found_ill_move_with_the_reason_down() {
     wait_until("the ill server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
     assert_eq!(client.get("/moved").served_by(), "web-2");
     let line = burdock.line("/moved");
-    assert_eq!((line.reason(), line.text("from"), line.text("settled")), ("down".into(), "web-1".into(), "rewritten".into()));
+    assert_eq!(
+        (line.reason(), line.text("from"), line.text("settled")),
+        ("down".into(), "web-1".into(), "rewritten".into())
+    );
 }
 
 #[test]

@@ -94,7 +94,10 @@ fn a_body_over_the_limit_is_413() {
 fn a_header_block_that_drips_is_cut_off() {
     let site = Site::take();
     let origin = site.origin(1);
-    let burdock = site.burdock(&format!("listeners: [{{address: $IP:8080, header_timeout: 1s}}]\n{}", crate::harness::shop(1, "sticky: cookie")));
+    let burdock = site.burdock(&format!(
+        "listeners: [{{address: $IP:8080, header_timeout: 1s}}]\n{}",
+        crate::harness::shop(1, "sticky: cookie")
+    ));
     let mut wire = burdock.wire();
     wire.send("GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ");
     let mut drops = 0;
@@ -112,7 +115,10 @@ fn a_header_block_that_drips_is_cut_off() {
 fn the_header_deadline_holds_for_later_requests_of_a_connection_too() {
     let site = Site::take();
     let _origin = site.origin(1);
-    let burdock = site.burdock(&format!("listeners: [{{address: $IP:8080, header_timeout: 1s}}]\n{}", crate::harness::shop(1, "sticky: cookie")));
+    let burdock = site.burdock(&format!(
+        "listeners: [{{address: $IP:8080, header_timeout: 1s}}]\n{}",
+        crate::harness::shop(1, "sticky: cookie")
+    ));
     let mut wire = burdock.wire();
     assert_eq!(wire.ask(&Request::get("/")).status, 200);
     wire.send("GET / HT");
@@ -124,7 +130,10 @@ fn the_header_deadline_holds_for_later_requests_of_a_connection_too() {
 fn a_slow_body_is_not_cut_by_the_header_deadline() {
     let site = Site::take();
     let origin = site.origin(1);
-    let burdock = site.burdock(&format!("listeners: [{{address: $IP:8080, header_timeout: 300ms}}]\n{}", crate::harness::shop(1, "sticky: cookie")));
+    let burdock = site.burdock(&format!(
+        "listeners: [{{address: $IP:8080, header_timeout: 300ms}}]\n{}",
+        crate::harness::shop(1, "sticky: cookie")
+    ));
     let mut wire = burdock.wire();
     wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 120\r\n\r\n");
     let mut sent = 0;

@@ -50,8 +50,12 @@ fn what_a_client_writes_cannot_break_a_line() {
     let _origin = site.origin(1);
     for format in ["json", "text"] {
         let log = site.path(&format!("{format}.log"));
-        let burdock = site.burdock(&format!("access_log: {{to: $DIR/{format}.log, format: {format}}}\n{}", crate::harness::shop(1, "sticky: cookie")));
-        let odd = Request::get("/%0a\"}{\\\u{1b}%00").header("User-Agent", "a\"\\ \u{7f}\u{9b} b").header("Referer", "x\t\"y");
+        let burdock = site.burdock(&format!(
+            "access_log: {{to: $DIR/{format}.log, format: {format}}}\n{}",
+            crate::harness::shop(1, "sticky: cookie")
+        ));
+        let odd =
+            Request::get("/%0a\"}{\\\u{1b}%00").header("User-Agent", "a\"\\ \u{7f}\u{9b} b").header("Referer", "x\t\"y");
         let mut wire = burdock.wire();
         wire.send(odd.bytes());
         let status = wire.response().status;
@@ -94,7 +98,10 @@ fn what_was_refused_has_its_line_too() {
     assert_eq!(burdock.get("/closed").status, 502);
     assert_eq!((burdock.line("/large").number("status"), burdock.line("/large").reason()), (413.0, "refused".to_owned()));
     assert_eq!(burdock.line("/failed").number("status"), 500.0);
-    assert_eq!((burdock.line("/closed").number("status"), burdock.line("/closed").text("settled")), (502.0, "none".to_owned()));
+    assert_eq!(
+        (burdock.line("/closed").number("status"), burdock.line("/closed").text("settled")),
+        (502.0, "none".to_owned())
+    );
 }
 
 #[test]
@@ -121,4 +128,14 @@ fn every_request_has_its_line_even_at_the_end() {
     burdock.signal("TERM");
     burdock.wait();
     assert_eq!(burdock.log(0).len(), 50);
+}
+
+#[test]
+fn a_session_id_in_a_path_or_query_is_never_written_down() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    burdock.get("/cart;jsessionid=SECRET/items;v=SECRET?sid=SECRET");
+    assert_eq!(burdock.line("/cart/items").reason(), "new");
+    assert!(!std::fs::read_to_string(site.path("access.log")).unwrap().contains("SECRET"));
 }

@@ -7,19 +7,23 @@
 mod harness;
 
 mod commands;
+mod connections;
 mod cookie;
 mod demo;
 mod examples;
 mod explain;
 mod failover;
 mod forwarded;
+mod health;
 mod hygiene;
 mod leaving;
 mod log;
 mod metrics;
 mod protocol;
 mod redispatch;
+mod sessions;
 mod states;
 mod stickiness;
 mod token;
 mod upgrade;
+mod websocket;

@@ -1,8 +1,8 @@
 //! What is counted.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 use std::io::Write;
+use std::process::{Command, Stdio};
 
 use crate::harness::{Burdock, Site, wait_until};
 
@@ -40,7 +40,11 @@ fn what_the_issue_promises_is_there() {
     for family in ["burdock_build_info", "burdock_server_up", "burdock_server_in_flight_requests", "burdock_server_weight"] {
         assert!(text.contains(&format!("\n{family}{{")), "{family}: {text}");
     }
-    let named: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).filter(|line| !line.starts_with("burdock_") && !line.starts_with("process_")).collect();
+    let named: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter(|line| !line.starts_with("burdock_") && !line.starts_with("process_"))
+        .collect();
     assert!(named.is_empty(), "{named:?}");
 }
 
@@ -65,7 +69,9 @@ fn no_label_comes_from_a_request() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
-    let odd = crate::harness::Request::new("BREW", "/unlikely-path").header("Host", "unlikely.example.com").header("User-Agent", "unlikely-agent");
+    let odd = crate::harness::Request::new("BREW", "/unlikely-path")
+        .header("Host", "unlikely.example.com")
+        .header("User-Agent", "unlikely-agent");
     burdock.ask(&odd);
     burdock.line("/unlikely-path");
     let text = burdock.exposition();
@@ -77,7 +83,12 @@ fn promtool_finds_nothing_to_say() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
-    let checking = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let checking = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
     let Ok(mut checking) = checking else {
         println!("SKIPPED: there is no promtool here; Debian has it in the package prometheus");
         return;
@@ -114,16 +125,23 @@ fn open_connections_are_counted() {
 fn redispatches_failures_and_changes_of_health_are_counted() {
     let site = Site::take();
     let servers = site.origins::<2>();
-    let burdock = site.shop(2, "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms, fall: 1, rise: 1}");
+    let burdock = site.shop(
+        2,
+        "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms, fall: 1, rise: 1}",
+    );
     servers[0].behave(|_| crate::harness::Reply::Close);
     (0..4).for_each(|_| assert_eq!(burdock.get("/").status, 200));
     wait_until("redispatches", || burdock.metrics().sum("burdock_redispatches_total", &[("upstream", "shop")]) == 2.0);
     assert_eq!(burdock.metrics().sum("burdock_server_failures_total", &[("server", "web-1")]), 2.0);
     assert_eq!(burdock.metrics().sum("burdock_server_requests_total", &[("server", "web-2"), ("tie", "new")]), 4.0);
     servers[1].ill();
-    wait_until("a fall", || burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "down")]) == 1.0);
+    wait_until("a fall", || {
+        burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "down")]) == 1.0
+    });
     servers[1].behave(|_| crate::harness::Reply::status(200));
-    wait_until("a rise", || burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "up")]) >= 1.0);
+    wait_until("a rise", || {
+        burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "up")]) >= 1.0
+    });
 }
 
 #[test]

@@ -1,13 +1,17 @@
-//! HTTP/1.1 as it comes: early hints, pipelines, upgrades, bodies of all kinds.
+//! HTTP/1.1 as it comes: early hints, pipelines, bodies of all kinds.
 
-use crate::harness::{Burdock, Manners, Origin, Page, Reply, Request, Response, Site, Wire, wait_until};
+use crate::harness::{Manners, Origin, Page, Reply, Request, Response, Site};
 
 #[test]
 fn early_hints_come_first_and_carry_no_cookie() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Reply::raw("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    origin.behave(|_| {
+        Reply::raw(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        )
+    });
     let mut wire = burdock.wire();
     wire.send(Request::get("/").bytes());
     let hints = wire.response();
@@ -33,48 +37,6 @@ fn pipelined_requests_are_answered_in_order_by_one_server() {
 }
 
 #[test]
-fn a_connection_is_upgraded_tied_and_stays_open() {
-    let site = Site::take();
-    let origin = site.origin(1);
-    let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec()));
-    // Pingora may tear an upgraded connection in its first moment, about twice in ten thousand.
-    let upgraded = (0..3).find_map(|_| upgrade(burdock.wire()));
-    let (mut wire, response) = upgraded.expect("an upgrade that holds");
-    assert_eq!((response.header("upgrade"), response.set_cookies().len()), (Some("websocket"), 1));
-    for n in 0..5 {
-        let message = format!("message {n}");
-        wire.send(&message);
-        assert_eq!(wire.take(message.len()).unwrap(), message.as_bytes());
-    }
-}
-
-/// An upgraded connection that has carried its first bytes both ways.
-fn upgrade(mut wire: Wire) -> Option<(Wire, Response)> {
-    let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
-    let response = wire.ask(&request);
-    assert_eq!(response.status, 101, "{response:?}");
-    wire.try_send(b"hello").ok()?;
-    (wire.take(5).ok()? == b"hello").then_some((wire, response))
-}
-
-#[test]
-fn an_upgraded_connection_may_be_silent_longer_than_a_request() {
-    let site = Site::take();
-    let origin = site.origin(1);
-    let burdock = site.shop(1, "sticky: cookie\ntimeouts: {read: 200ms, upgraded: 60s}");
-    origin.behave(|request| match request.path() {
-        "/silence" => Reply::Silence,
-        _ => Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec()),
-    });
-    let (mut wire, _) = (0..3).find_map(|_| upgrade(burdock.wire())).unwrap();
-    // Two requests that run into the read timeout, one after the other, are a clock.
-    assert_eq!([burdock.get("/silence").status, burdock.get("/silence").status], [504, 504]);
-    wire.send("still");
-    assert_eq!(wire.take(5).unwrap(), b"still");
-}
-
-#[test]
 fn large_bodies_arrive_whole_in_both_directions() {
     let site = Site::take();
     let origin = site.origin(1);
@@ -91,7 +53,9 @@ fn chunked_bodies_arrive_whole_in_both_directions() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n"));
+    origin.behave(|_| {
+        Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n")
+    });
     let mut wire = burdock.wire();
     wire.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
     let response = wire.response();
@@ -142,39 +106,6 @@ fn a_client_that_waits_for_100_continue_gets_it() {
 }
 
 #[test]
-fn a_client_that_leaves_in_the_middle_of_an_answer_leaves_nothing_behind() {
-    let site = Site::take();
-    let origin = site.origin(1);
-    let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Page::new(200).body(vec![b'x'; 5 * 1024 * 1024]).into());
-    for _ in 0..5 {
-        let mut wire = burdock.wire();
-        wire.send(Request::get("/large").bytes());
-        wire.head().unwrap();
-        wire.take(1000).unwrap();
-    }
-    wait_until("no request is in flight", || burdock.metrics().sum("burdock_server_in_flight_requests", &[]) == 0.0);
-    origin.behave(|_| Reply::status(200));
-    assert_eq!(burdock.get("/").status, 200);
-    assert_eq!(burdock.log(6).len(), 6, "each has its line");
-}
-
-#[test]
-fn a_client_that_leaves_while_the_server_thinks_leaves_nothing_behind() {
-    let site = Site::take();
-    let origin = site.origin(1);
-    let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|request| if request.path() == "/think" { Reply::Silence } else { Reply::status(200) });
-    let mut wire = burdock.wire();
-    wire.send(Request::get("/think").bytes());
-    wait_until("the server thinks", || origin.received().len() == 1);
-    assert_eq!(burdock.metrics().sum("burdock_server_in_flight_requests", &[]), 1.0);
-    drop(wire);
-    wait_until("no request is in flight", || burdock.metrics().sum("burdock_server_in_flight_requests", &[]) == 0.0);
-    assert_eq!(burdock.get("/").status, 200);
-}
-
-#[test]
 fn a_body_sent_in_pieces_arrives_whole() {
     let site = Site::take();
     let origin = site.origin(1);
@@ -199,29 +130,6 @@ fn an_answer_before_the_bodys_end_reaches_the_client() {
 }
 
 #[test]
-fn a_connection_that_is_to_be_closed_is_closed() {
-    let site = Site::take();
-    let _origin = site.origin(1);
-    let burdock = site.shop(1, "sticky: cookie");
-    let mut wire = burdock.wire();
-    wire.send("GET / HTTP/1.0\r\nConnection: close\r\n\r\n");
-    assert_eq!(wire.response().status, 200);
-    assert!(wire.is_closed());
-}
-
-#[test]
-fn connections_to_servers_are_kept_and_shared() {
-    let site = Site::take();
-    let origin = site.origin(1);
-    let burdock = site.shop(1, "sticky: cookie");
-    for _ in 0..10 {
-        assert_eq!(burdock.get("/").status, 200);
-    }
-    let fresh = origin.received().iter().filter(|request| request.earlier == 0).count();
-    assert!(fresh <= 2, "{fresh} connections for 10 requests");
-}
-
-#[test]
 fn a_pipeline_may_hold_bodies() {
     let site = Site::take();
     let origin = site.origin(1);
@@ -232,58 +140,6 @@ fn a_pipeline_may_hold_bodies() {
     let chunked = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthree\r\n0\r\n\r\n".to_vec();
     wire.send([posts.concat(), chunked, Request::get("/").bytes()].concat());
     assert_eq!([(); 4].map(|()| wire.response().text()), ["one", "two", "three", ""]);
-}
-
-#[test]
-fn an_upgrade_goes_to_the_clients_server_and_counts_as_in_flight() {
-    let site = Site::take();
-    let origins = site.origins::<3>();
-    let burdock = site.shop(3, "sticky: cookie");
-    let client = burdock.client_at("web-2");
-    for origin in &origins {
-        let switch = format!("HTTP/1.1 101 Switching Protocols\r\nX-Served-By: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", origin.name);
-        origin.behave(move |_| Reply::Echo(switch.clone().into_bytes()));
-    }
-    let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
-    let mut wire = burdock.wire();
-    let response = wire.ask(&request.header("Cookie", &format!("BURDOCK_shop={}", client.token())));
-    assert_eq!((response.status, response.served_by(), response.set_cookies().len()), (101, "web-2", 0));
-    let in_flight = || burdock.metrics().sum("burdock_server_in_flight_requests", &[("server", "web-2")]);
-    assert_eq!(in_flight(), 1.0);
-    drop(wire);
-    wait_until("its place is free", || in_flight() == 0.0);
-}
-
-fn impatient(site: &Site) -> Burdock {
-    site.burdock(&format!("listeners: [{{address: $IP:8080, keepalive_timeout: 1s}}]\n{}", crate::harness::shop(1, "sticky: cookie")))
-}
-
-#[test]
-fn a_client_connection_is_closed_when_its_next_request_stays_away() {
-    let site = Site::take();
-    let _origin = site.origin(1);
-    let burdock = impatient(&site);
-    let mut wire = burdock.wire();
-    assert_eq!(wire.ask(&Request::get("/")).status, 200);
-    assert!(!wire.has_news(), "it is kept for a while");
-    assert!(wire.is_closed());
-}
-
-#[test]
-fn a_client_connection_on_which_nothing_comes_is_closed_too() {
-    let site = Site::take();
-    let burdock = impatient(&site);
-    assert!(burdock.wire().is_closed());
-}
-
-#[test]
-fn a_connection_to_a_server_is_closed_before_the_server_would() {
-    let site = Site::take();
-    let origin = site.origin(1);
-    let burdock = site.shop(1, "sticky: cookie\ntimeouts: {keepalive: 1s}");
-    assert_eq!(burdock.get("/").status, 200);
-    assert_eq!(origin.connections(), 1, "it is kept for a while");
-    wait_until("it is closed", || origin.connections() == 0);
 }
 
 #[test]

@@ -172,7 +172,9 @@ fn an_answer_that_breaks_off_is_not_continued_by_another() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
-    origins.iter().for_each(|origin| origin.behave(|_| Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec())));
+    origins
+        .iter()
+        .for_each(|origin| origin.behave(|_| Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec())));
     let mut wire = burdock.wire();
     wire.send(Request::get("/half").bytes());
     let head = wire.head().unwrap();

@@ -180,3 +180,75 @@ fn answer_ok(stream: std::os::unix::net::UnixStream) {
         }
     }
 }
+
+#[test]
+fn the_last_tenth_of_a_servers_places_is_for_those_who_are_tied() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let servers = "[{id: web-1, address: $IP:9001, max_conns: 10}]";
+    let burdock =
+        site.burdock(&format!("upstreams: {{shop: {{servers: {servers}, sticky: [{{cookie: {{token: plain}}}}]}}}}"));
+    origin.behave(|request| if request.path() == "/long" { Reply::Silence } else { Reply::status(200) });
+    let _held: Vec<Wire> = (1..=9)
+        .map(|count| {
+            let mut wire = burdock.wire();
+            wire.send(Request::get("/long").bytes());
+            wait_until("it is in flight", || origin.received().len() == count);
+            wire
+        })
+        .collect();
+    assert_eq!(burdock.get("/new").status, 503);
+    assert_eq!(burdock.line("/new").reason(), "no_server");
+    assert_eq!(burdock.ask(&tied_to("web-1", "/tied")).status, 200);
+}
+
+#[test]
+fn a_hash_of_a_header_says_where_a_session_starts() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = site.shop(3, "balance: {hash: {key: 'header:X-Tenant'}}\nsticky: cookie");
+    let start = |tenant: u8| {
+        let response = burdock.ask(&Request::get("/").header("X-Tenant", &format!("tenant-{tenant}")));
+        assert_eq!(response.set_cookies().len(), 1, "the cookie is the tie");
+        response.served_by().to_owned()
+    };
+    let starts: Vec<_> = (0..20).map(start).collect();
+    assert_eq!(starts, (0..20).map(start).collect::<Vec<_>>());
+    assert_eq!(starts.iter().collect::<BTreeSet<_>>().len(), 3, "{starts:?}");
+    assert_eq!(newcomers(&burdock).len(), 3, "who has no tenant goes round");
+}
+
+#[test]
+fn every_place_is_given_back_whatever_happens() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\ntimeouts: {read: 300ms}\nlimits: {body: 10}");
+    origins[0].behave(|request| match request.path() {
+        "/silence" => Reply::Silence,
+        "/close" => Reply::Close,
+        "/garbage" => Reply::Last(b"garbage\r\n\r\n".to_vec()),
+        "/half" => Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec()),
+        _ => Reply::status(200),
+    });
+    for path in ["/silence", "/close", "/garbage", "/half", "/fine"] {
+        for method in ["GET", "POST"] {
+            let mut wire = burdock.wire();
+            wire.send(Request::new(method, path).body("").bytes());
+            wire.head().unwrap();
+        }
+    }
+    let mut wire = burdock.wire();
+    wire.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n12345678901234567890\r\n");
+    assert_eq!(wire.response().status, 413);
+    wait_until("no request is in flight", || burdock.metrics().sum("burdock_server_in_flight_requests", &[]) == 0.0);
+}
+
+#[test]
+fn a_server_is_its_id_wherever_it_stands() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let servers = "[{id: web-2, address: $IP:9001}, {id: web-1, address: $IP:9002}]";
+    let burdock =
+        site.burdock(&format!("upstreams: {{shop: {{servers: {servers}, sticky: [{{cookie: {{token: plain}}}}]}}}}"));
+    assert_eq!(burdock.ask(&tied_to("web-1", "/")).served_by(), "web-2", "it has moved there");
+}

@@ -22,7 +22,9 @@ fn a_curl_without_a_jar_is_a_new_client_each_time() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
-    let servers: BTreeSet<_> = (0..9).map(|n| field(&curl(&site.path(&n.to_string()), burdock.listen, "/", &[]).ok().stdout, "x-served-by")).collect();
+    let servers: BTreeSet<_> = (0..9)
+        .map(|n| field(&curl(&site.path(&n.to_string()), burdock.listen, "/", &[]).ok().stdout, "x-served-by"))
+        .collect();
     assert_eq!(servers.len(), 3, "{servers:?}");
 }
 
@@ -90,10 +92,13 @@ fn without_sticky_clients_go_round_and_get_no_cookie() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, "");
-    let servers: Vec<_> = (0..4).map(|_| burdock.get("/")).map(|response| {
-        assert!(response.set_cookies().is_empty(), "{response:?}");
-        response.served_by().to_owned()
-    }).collect();
+    let servers: Vec<_> = (0..4)
+        .map(|_| burdock.get("/"))
+        .map(|response| {
+            assert!(response.set_cookies().is_empty(), "{response:?}");
+            response.served_by().to_owned()
+        })
+        .collect();
     assert_eq!(servers[0], servers[2]);
     assert_ne!(servers[0], servers[1]);
 }

@@ -31,7 +31,8 @@ fn a_cookie_that_was_changed_is_no_cookie() {
     let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
     let token = mint.token("web-1", 10, 10);
     for at in [0, 8, 30, 50, 75] {
-        let changed: String = token.char_indices().map(|(n, c)| if n == at { if c == 'A' { 'B' } else { 'A' } } else { c }).collect();
+        let changed: String =
+            token.char_indices().map(|(n, c)| if n == at { if c == 'A' { 'B' } else { 'A' } } else { c }).collect();
         let reason = if (1..7).contains(&at) { "unknown_key" } else { "bad_token" };
         starts_anew(&burdock, &format!("/changed/{at}"), &changed, reason);
     }
@@ -199,7 +200,8 @@ fn only_the_first_four_cookies_of_our_name_are_tried_and_none_reaches_the_server
     let origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
     let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
-    let cookies = |bad: usize| format!("{}BURDOCK_shop={}", "BURDOCK_shop=forged; ".repeat(bad), mint.token("web-2", 10, 10));
+    let cookies =
+        |bad: usize| format!("{}BURDOCK_shop={}", "BURDOCK_shop=forged; ".repeat(bad), mint.token("web-2", 10, 10));
     let reason = |path: &str, bad: usize| {
         assert_eq!(burdock.ask(&Request::get(path).header("Cookie", &cookies(bad))).status, 200);
         burdock.line(path).reason()
@@ -255,6 +257,10 @@ fn a_key_may_stand_in_the_environment() {
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
     let key = std::fs::read_to_string(site.path("key")).unwrap();
-    let burdock = Burdock::start_with(&site, &format!("keys: [{{env: BURDOCK_TEST_KEY}}]\n{}", crate::harness::shop(2, LIMITS)), ("BURDOCK_TEST_KEY", &key));
+    let burdock = Burdock::start_with(
+        &site,
+        &format!("keys: [{{env: BURDOCK_TEST_KEY}}]\n{}", crate::harness::shop(2, LIMITS)),
+        ("BURDOCK_TEST_KEY", &key),
+    );
     assert_eq!(ask(&burdock, "/", &mint.token("web-2", 10, 10)).1, "hit");
 }

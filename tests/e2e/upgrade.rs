@@ -48,8 +48,11 @@ impl Daemon {
     /// The one process whose command line names the site's folder.
     fn of(site: &Site) -> Self {
         let folder = site.dir().display().to_string();
-        let mut numbers = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let named = |process: &u32| std::fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.contains(&folder));
+        let mut numbers =
+            std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let named = |process: &u32| {
+            std::fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.contains(&folder))
+        };
         Self(numbers.find(named).expect("a daemon"))
     }
 

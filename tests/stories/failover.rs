@@ -39,7 +39,10 @@ fn a_temporary_stay_leaves_the_tie_alone_and_ends_when_the_server_is_back() {
     let lb = lb.failover(|failover| failover.down = Action::Temporary(None)).down("a");
     let token = client.token();
     let servers = client.visits(3).because(["down", "down", "down"]).settled(["none", "none", "none"]).servers();
-    assert!(servers.iter().all(|server| server == &servers[0] && server != "a"), "one substitute for the whole stay: {servers:?}");
+    assert!(
+        servers.iter().all(|server| server == &servers[0] && server != "a"),
+        "one substitute for the whole stay: {servers:?}"
+    );
     assert_eq!(client.token(), token);
     let _lb = lb.up("a");
     client.visits(1).was_served_by(["a"]).because(["hit"]);
@@ -89,11 +92,14 @@ fn orphans_of_a_dead_server_spread_and_agree() {
         client.visits(1);
     }
     let lb = lb.failover(|failover| failover.down = Action::Temporary(None)).down("a");
-    let moved: Vec<String> = orphans.iter_mut().flat_map(|client| {
-        let servers = client.visits(2).servers();
-        assert_eq!(servers[0], servers[1]);
-        servers
-    }).collect();
+    let moved: Vec<String> = orphans
+        .iter_mut()
+        .flat_map(|client| {
+            let servers = client.visits(2).servers();
+            assert_eq!(servers[0], servers[1]);
+            servers
+        })
+        .collect();
     let at = |id: &str| moved.iter().filter(|server| *server == id).count();
     assert!(at("b") > 30 && at("c") > 30 && at("a") == 0, "{moved:?}");
     drop(lb);

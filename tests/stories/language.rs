@@ -98,7 +98,8 @@ impl Lb {
 
     pub fn server(self, id: &str, change: impl FnOnce(&mut ServerSpec)) -> Self {
         self.with(|pool| {
-            let server = pool.upstream.servers.iter_mut().find(|server| server.id.as_str() == id).expect("a server of that name");
+            let server =
+                pool.upstream.servers.iter_mut().find(|server| server.id.as_str() == id).expect("a server of that name");
             change(Arc::make_mut(server));
         })
     }
@@ -159,7 +160,11 @@ impl Lb {
         {
             let world = self.0.borrow();
             let pool = &world.balancer.pools()[0];
-            pool.upstream().find(&ServerId::parse(id).unwrap()).expect("a server of that name").live().set_health(health, world.now.uptime);
+            pool.upstream()
+                .find(&ServerId::parse(id).unwrap())
+                .expect("a server of that name")
+                .live()
+                .set_health(health, world.now.uptime);
         }
         self
     }
@@ -246,7 +251,9 @@ impl Client {
         let mut exchange = self.exchange();
         loop {
             match self.pick(&mut exchange) {
-                Assignment::Refuse(refusal) => return Visit::refused(&format!("{}", refusal.status.as_u16()), refusal.reason.as_str()),
+                Assignment::Refuse(refusal) => {
+                    return Visit::refused(&format!("{}", refusal.status.as_u16()), refusal.reason.as_str());
+                }
                 Assignment::Send { server, slot: _slot } => {
                     let refusing = self.lb.0.borrow().refusing.iter().any(|id| id == server.id().as_str());
                     if !refusing {
@@ -324,7 +331,14 @@ impl Client {
 
 impl Visit {
     fn refused(server: &str, reason: &'static str) -> Self {
-        Self { server: server.to_owned(), reason, settled: "none", set_cookie: Vec::new(), cache_control: None, server_cookies: None }
+        Self {
+            server: server.to_owned(),
+            reason,
+            settled: "none",
+            set_cookie: Vec::new(),
+            cache_control: None,
+            server_cookies: None,
+        }
     }
 }
 
@@ -358,8 +372,12 @@ impl Visits {
 }
 
 fn build(pool: &PoolSpec, keys: &[String], earlier: Option<&Balancer>, now: Now) -> Balancer {
-    let route =
-        RouteSpec { name: "all".into(), hosts: Vec::new(), prefix: PathPrefix::parse("/").unwrap(), upstream: pool.upstream.name.clone() };
+    let route = RouteSpec {
+        name: "all".into(),
+        hosts: Vec::new(),
+        prefix: PathPrefix::parse("/").unwrap(),
+        upstream: pool.upstream.name.clone(),
+    };
     let keys = keys.iter().map(|key| Key::parse(key).unwrap()).collect();
     let plan = Plan { pools: vec![pool.clone()], routes: vec![route] };
     Balancer::new(plan, &Arc::new(KeyRing::new(keys).unwrap()), earlier, now)

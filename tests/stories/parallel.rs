@@ -7,10 +7,12 @@ fn nameless_requests_of_one_connection_are_one_session() {
     let lb = lb(["a", "b", "c"]);
     for _ in 0..9 {
         let mut client = lb.client().on_one_connection();
-        let servers: Vec<String> = (0..8).map(|_| {
-            client.cookies.clear();
-            client.visits(1).because(["new"]).settled(["inserted"]).servers().remove(0)
-        }).collect();
+        let servers: Vec<String> = (0..8)
+            .map(|_| {
+                client.cookies.clear();
+                client.visits(1).because(["new"]).settled(["inserted"]).servers().remove(0)
+            })
+            .collect();
         assert!(servers.iter().all(|server| server == &servers[0]), "{servers:?}");
     }
 }
@@ -28,10 +30,12 @@ fn when_the_server_of_a_provisional_session_fails_all_its_requests_agree_on_anot
     let mut client = lb.client().on_one_connection();
     client.visits(1).was_served_by(["a"]);
     let _lb = lb.refuses("a");
-    let servers: Vec<String> = (0..8).map(|_| {
-        client.cookies.clear();
-        client.visits(1).servers().remove(0)
-    }).collect();
+    let servers: Vec<String> = (0..8)
+        .map(|_| {
+            client.cookies.clear();
+            client.visits(1).servers().remove(0)
+        })
+        .collect();
     assert!(servers.iter().all(|server| server == &servers[0] && server != "a"), "{servers:?}");
 }
 

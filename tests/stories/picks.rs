@@ -93,7 +93,8 @@ fn a_hash_sends_one_address_to_one_server_without_writing_anything() {
 #[test]
 fn when_a_server_goes_only_its_own_keys_move_and_they_come_back() {
     let lb = by_address(lb(["a", "b", "c"]));
-    let places = |lb: &Lb| (0..90).map(|n| lb.client_at(&format!("203.0.113.{n}")).visits(1).servers().remove(0)).collect::<Vec<_>>();
+    let places =
+        |lb: &Lb| (0..90).map(|n| lb.client_at(&format!("203.0.113.{n}")).visits(1).servers().remove(0)).collect::<Vec<_>>();
     let before = places(&lb);
     let lb = lb.down("b");
     let during = places(&lb);

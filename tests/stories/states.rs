@@ -5,7 +5,11 @@ use crate::language::lb;
 #[test]
 fn a_client_stays_on_its_server() {
     let lb = lb(["a", "b"]);
-    lb.client().visits(3).was_served_by(["a", "a", "a"]).because(["new", "hit", "hit"]).settled(["inserted", "kept", "kept"]);
+    lb.client()
+        .visits(3)
+        .was_served_by(["a", "a", "a"])
+        .because(["new", "hit", "hit"])
+        .settled(["inserted", "kept", "kept"]);
     lb.client().visits(2).was_served_by(["b", "b"]);
 }
 
@@ -88,6 +92,18 @@ fn a_place_is_given_back_when_its_request_ends() {
     client.visits(1).was_served_by(["503"]).because(["no_server"]);
     drop(held);
     client.visits(1).was_served_by(["a"]);
+}
+
+#[test]
+fn a_place_is_given_back_when_its_request_panics() {
+    let lb = lb(["a"]).max_conns("a", 1);
+    let (_, held) = lb.client().begins();
+    let panicked = std::panic::catch_unwind(move || {
+        let _held = held;
+        panic!("in a hook");
+    });
+    assert!(panicked.is_err());
+    lb.client().visits(1).was_served_by(["a"]);
 }
 
 #[test]

@@ -39,7 +39,14 @@ fn a_good_token_among_bad_ones_is_found_within_four() {
     let lb = lb(["a", "b"]);
     let mut first = lb.client();
     first.visits(1).was_served_by(["a"]);
-    lb.client().holding("x").holding("y").holding("z").holding(&first.token()).visits(1).was_served_by(["a"]).because(["hit"]);
+    lb.client()
+        .holding("x")
+        .holding("y")
+        .holding("z")
+        .holding(&first.token())
+        .visits(1)
+        .was_served_by(["a"])
+        .because(["hit"]);
     lb.client().holding("w").holding("x").holding("y").holding("z").holding(&first.token()).visits(1).because(["bad_token"]);
 }
 

@@ -64,12 +64,6 @@ pub fn outgoing(hop: &Hop<'_>, trusted: &TrustedProxies, style: Style) -> Edits 
     edits
 }
 
-/// Trailers that must not reach the server. Nothing that speaks of hops belongs into a trailer (RFC 9110 6.5.1), and proxies
-/// seldom look there, so it goes whoever the peer is.
-pub fn trailers_to_drop(trailers: &HeaderMap) -> Names {
-    trailers.keys().filter(|name| speaks_of_hops(name.as_str())).cloned().collect()
-}
-
 /// Looks at one or two bytes of nearly every name.
 fn speaks_of_hops(name: &str) -> bool {
     match name.as_bytes() {
@@ -276,12 +270,5 @@ mod tests {
         let hop = Hop { peer: &peer, client: peer.address(), scheme: Scheme::Http, host: "example.com", headers: &headers };
         let shared = host_value(&hop).unwrap();
         assert_eq!(shared.as_bytes().as_ptr(), headers[HOST].as_bytes().as_ptr());
-    }
-
-    #[test]
-    fn no_trailer_speaks_of_hops() {
-        let dropped = trailers_to_drop(&headers(SPOOFED));
-        assert_eq!(dropped.len(), 9);
-        assert!(trailers_to_drop(&headers(&[("grpc-status", "0"), ("x-checksum", "1")])).is_empty());
     }
 }

@@ -28,7 +28,7 @@ impl Client {
 
     /// Asks on the kept connection, or on a new one where the other end has closed it. A request is sent once.
     pub fn try_ask(&mut self, request: Request) -> io::Result<Response> {
-        let kept = self.wire.take().and_then(|mut wire| (!wire.has_news()).then_some(wire));
+        let kept = self.wire.take().filter(|wire| !wire.has_news());
         let mut wire = kept.map_or_else(|| Wire::try_open(self.to), Ok)?;
         let response = wire.try_ask(&self.with_cookies(request))?;
         self.remember(&response);

@@ -22,7 +22,13 @@ pub fn burdock<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Finished {
 /// Runs curl with a cookie jar kept in this file: what it fetched, byte for byte, with response headers first.
 pub fn curl(jar: &Path, to: SocketAddr, path: &str, args: &[&str]) -> Finished {
     let url = format!("http://{to}{path}");
-    run(Command::new("curl").args(["-s", "-S", "-i", "--max-time", "20", "-c"]).arg(jar).arg("-b").arg(jar).args(args).arg(url))
+    run(Command::new("curl")
+        .args(["-s", "-S", "-i", "--max-time", "20", "-c"])
+        .arg(jar)
+        .arg("-b")
+        .arg(jar)
+        .args(args)
+        .arg(url))
 }
 
 /// Sends a signal, by its short name.

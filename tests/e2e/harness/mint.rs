@@ -39,8 +39,17 @@ impl Mint {
 
     /// A token of a session that began and was last seen so many seconds ago.
     pub fn token(&self, server: &str, began: u32, seen: u32) -> String {
+        self.token_of(SessionNumber(0x00b0_0dda), server, began, seen)
+    }
+
+    /// A token of a session of its own, a moment old.
+    pub fn random_token(&self, server: &str) -> String {
+        self.token_of(SessionNumber::random(&mut rand::rng()), server, 10, 10)
+    }
+
+    fn token_of(&self, session: SessionNumber, server: &str, began: u32, seen: u32) -> String {
         let stamps = Stamps { issued: UnixSeconds(now().wrapping_sub(began)), seen: UnixSeconds(now().wrapping_sub(seen)) };
-        let payload = Payload { server: self.tag(server), session: SessionNumber(0x00b0_0dda), stamps };
+        let payload = Payload { server: self.tag(server), session, stamps };
         self.format.seal(&payload, &mut rand::rng()).to_string()
     }
 

@@ -21,7 +21,7 @@ pub struct Origin {
 /// A request as it arrived.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
-    /// With its closing empty line.
+    /// With its closing empty line; a character for each octet.
     pub head: String,
     pub body: Vec<u8>,
     pub trailers: String,
@@ -85,8 +85,16 @@ impl Origin {
 
     /// All it received but health checks.
     pub fn received(&self) -> Vec<Received> {
-        let received = self.shared.received.lock().unwrap();
-        received.iter().filter(|request| request.path() != "/healthz").cloned().collect()
+        self.all_received().into_iter().filter(|request| request.path() != "/healthz").collect()
+    }
+
+    /// The health checks that it received.
+    pub fn checks(&self) -> Vec<Received> {
+        self.all_received().into_iter().filter(|request| request.path() == "/healthz").collect()
+    }
+
+    fn all_received(&self) -> Vec<Received> {
+        self.shared.received.lock().unwrap().clone()
     }
 
     /// Connections to it that are open.
@@ -152,6 +160,11 @@ impl Shared {
     }
 }
 
+/// Octets as characters of the same numbers, so that none is lost or changed.
+fn octets(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
 fn echo(mut stream: &TcpStream, first: &[u8], ahead: &[u8]) -> io::Result<()> {
     stream.write_all(first)?;
     stream.write_all(ahead)?;
@@ -186,7 +199,7 @@ impl Received {
     fn read(mut stream: &TcpStream, ahead: &mut Vec<u8>, manners: Manners) -> io::Result<Self> {
         let end = fill(stream, ahead, |bytes| bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4))?;
         let head: Vec<u8> = ahead.drain(..end).collect();
-        let mut request = Self { head: String::from_utf8_lossy(&head).into_owned(), ..Self::default() };
+        let mut request = Self { head: octets(&head), ..Self::default() };
         if manners == Manners::Hasty {
             return Ok(request);
         }

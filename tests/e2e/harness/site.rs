@@ -28,7 +28,8 @@ pub struct Site {
 
 impl Site {
     pub fn take() -> Self {
-        let (ip, reservation) = std::iter::repeat_with(candidate).take(1000).find_map(reserve).expect("no free loopback address");
+        let (ip, reservation) =
+            std::iter::repeat_with(candidate).take(1000).find_map(reserve).expect("no free loopback address");
         let dir = TempDir::with_prefix("burdock-").unwrap();
         for private in ["state", "run"] {
             std::fs::DirBuilder::new().mode(0o700).create(dir.path().join(private)).unwrap();
@@ -101,7 +102,8 @@ impl Site {
 
 /// The configuration of [`Site::shop`].
 pub fn shop(count: u16, settings: &str) -> String {
-    let servers: String = (1..=count).map(|n| format!("      - {{id: {}, address: $IP:{}}}\n", name(n), SERVERS + n)).collect();
+    let servers: String =
+        (1..=count).map(|n| format!("      - {{id: {}, address: $IP:{}}}\n", name(n), SERVERS + n)).collect();
     let settings: String = settings.lines().map(|line| format!("    {}\n", line)).collect();
     format!("upstreams:\n  shop:\n    servers:\n{servers}{settings}")
 }
@@ -112,7 +114,9 @@ fn name(n: u16) -> String {
 
 /// Process ids spread over 127.1.0.0 to 127.254.255.255, further sites of one process far from its first.
 fn candidate() -> Ipv4Addr {
-    let mixed = std::process::id().wrapping_mul(0x9E37_79B1).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x85EB_CA6B));
+    let mixed = std::process::id()
+        .wrapping_mul(0x9E37_79B1)
+        .wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x85EB_CA6B));
     let [a, b, c, _] = mixed.to_be_bytes();
     Ipv4Addr::new(127, a % 254 + 1, b, c)
 }

@@ -104,7 +104,7 @@ impl Wire {
     }
 
     /// Whether something can be read or the end is reached, without waiting for it.
-    pub fn has_news(&mut self) -> bool {
+    pub fn has_news(&self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
         let peeked = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false).unwrap();
@@ -201,7 +201,8 @@ impl Response {
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no response: {head:?}")))?;
-        let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        let headers =
+            lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
         Ok(Self { status, headers: headers.collect(), body: Vec::new() })
     }
 

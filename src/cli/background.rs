@@ -1,0 +1,74 @@
+//! `run -d`: the same program again, detached from the terminal. A fork, as Pingora does it, would leave behind every thread
+//! that was started before.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use burdock::config::Config;
+
+use super::Ended;
+use crate::proxy::{Start, folders};
+
+/// Starts it and waits until it has written its process id; if it ends before that, says what it said.
+pub fn run(config: &Config, file: &Path, start: Start) -> Ended {
+    let runtime_dir = &config.process.runtime_dir;
+    if let Err(error) = folders::private(runtime_dir, "runtime_dir") {
+        eprintln!("burdock: {error}");
+        return Ended::Failed;
+    }
+    match attempt(runtime_dir, file, start) {
+        Ok(ended) => ended,
+        Err(error) => {
+            eprintln!("burdock: cannot go to the background: {error}");
+            Ended::Failed
+        }
+    }
+}
+
+fn attempt(runtime_dir: &Path, file: &Path, start: Start) -> io::Result<Ended> {
+    let mut log =
+        OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(runtime_dir.join("burdock.log"))?;
+    let from = log.seek(SeekFrom::End(0))?;
+    let mut child = command(file, start)?.stderr(log.try_clone()?).spawn()?;
+    if has_started(&mut child, runtime_dir)? {
+        return Ok(Ended::Well);
+    }
+    eprint!("{}", said_since(log, from)?);
+    Ok(Ended::Failed)
+}
+
+fn command(file: &Path, start: Start) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("run").arg("-c").arg(std::path::absolute(file)?);
+    if start == Start::Successor {
+        command.arg("-u");
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+    Ok(command)
+}
+
+/// Waits for the process id of `child` in its file; false if it ends first.
+fn has_started(child: &mut Child, runtime_dir: &Path) -> io::Result<bool> {
+    let id = child.id().to_string();
+    loop {
+        if std::fs::read_to_string(folders::pid_file(runtime_dir)).is_ok_and(|written| written.trim() == id) {
+            return Ok(true);
+        }
+        if child.try_wait()?.is_some() {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn said_since(mut log: File, from: u64) -> io::Result<String> {
+    let mut said = String::new();
+    log.seek(SeekFrom::Start(from))?;
+    log.read_to_string(&mut said)?;
+    Ok(said)
+}

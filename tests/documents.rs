@@ -1,0 +1,157 @@
+//! The documents against the sources: what they list is there, and what is there is listed. Whether it is well explained, only
+//! readers know.
+
+// The helpers below are tests too, which clippy does not see.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burdock::balancer::words::Reason;
+use burdock::config::Config;
+use serde_json::Value;
+
+const DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"];
+
+#[test]
+fn the_reference_names_every_field_and_word_of_the_schema() {
+    let mut words = BTreeSet::new();
+    collect_words(&Config::schema(), &mut words);
+    assert!(words.len() > 60, "{words:?}");
+    none_missing(&read("docs/reference.md"), words.iter().map(String::as_str));
+}
+
+#[test]
+fn every_reason_is_explained_in_the_readme_and_in_the_reference() {
+    for document in ["README.md", "docs/reference.md"] {
+        none_missing(&read(document), Reason::ALL.into_iter().map(Reason::as_str));
+    }
+}
+
+#[test]
+fn the_reference_names_every_metric() {
+    let source = read("src/proxy/metrics.rs");
+    let families = source.split("(\"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(name, _)| name);
+    let families: Vec<String> = families.filter(|name| name.contains('_')).map(|name| format!("burdock_{name}")).collect();
+    assert!(families.len() > 10, "{families:?}");
+    none_missing(&read("docs/reference.md"), families.iter().map(String::as_str));
+}
+
+#[test]
+fn every_whole_configuration_in_the_documents_is_right() {
+    for document in ["README.md", "docs/reference.md"] {
+        let text = read(document);
+        let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        for block in blocks.filter(|block| block.lines().any(|line| line.starts_with("upstreams:"))) {
+            let config = Config::parse(document, block).unwrap_or_else(|errors| panic!("{errors}\n{block}"));
+            assert_eq!(config.warnings, [], "{block}");
+        }
+    }
+}
+
+#[test]
+fn the_map_has_a_line_for_every_source() {
+    let architecture = read("ARCHITECTURE.md");
+    let map = architecture.split("```").nth(1).unwrap();
+    let mut folder = String::new();
+    let mut listed = BTreeSet::new();
+    for line in map.lines().skip_while(|line| *line != "src/").take_while(|line| !line.starts_with("conf/")) {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        match line.len() - line.trim_start().len() {
+            2 if name.ends_with('/') => folder = name.to_owned(),
+            2 => _ = listed.insert(format!("src/{name}")),
+            4 => _ = listed.insert(format!("src/{folder}{name}")),
+            _ => {}
+        }
+    }
+    let sources: BTreeSet<String> = files(&root().join("src")).iter().map(|path| relative(path)).collect();
+    let difference: Vec<_> = sources.symmetric_difference(&listed).collect();
+    assert!(difference.is_empty(), "in src/ or in the map of ARCHITECTURE.md, but not in both: {difference:?}");
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = read("Cargo.toml");
+    let lines = manifest.lines().skip_while(|line| *line != "[dependencies]").take_while(|line| !line.starts_with("[profile"));
+    let names = lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| format!("`{name}`"));
+    let names: Vec<String> = names.collect();
+    assert!(names.len() > 20, "{names:?}");
+    none_missing(&read("ARCHITECTURE.md"), names.iter().map(String::as_str));
+}
+
+#[test]
+fn every_test_that_holds_an_invariant_is_there() {
+    let sources = files(&root().join("src")).into_iter().chain(files(&root().join("tests")));
+    let code: String = sources.filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let architecture = read("ARCHITECTURE.md");
+    let (_, invariants) = architecture.split_once("## Invariants").unwrap();
+    let invariants = invariants.split("\n## ").next().unwrap();
+    // A test's name is a sentence: nothing else in that table has so many underscores.
+    let names = invariants.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 3);
+    let tests: Vec<String> = names.map(|name| format!("fn {name}(")).collect();
+    assert!(tests.len() > 20, "{tests:?}");
+    none_missing(&code, tests.iter().map(String::as_str));
+}
+
+#[test]
+fn every_link_within_the_project_leads_somewhere() {
+    for document in DOCUMENTS {
+        let folder = root().join(document).parent().unwrap().to_owned();
+        let text = read(document);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            if file.contains("://") {
+                continue;
+            }
+            let path = if file.is_empty() { root().join(document) } else { folder.join(file) };
+            assert!(path.exists(), "{document}: {target}");
+            assert!(heading.is_empty() || headings(&path).contains(heading), "{document}: {target}");
+        }
+    }
+}
+
+/// Field names and fixed words of a schema.
+fn collect_words(schema: &Value, words: &mut BTreeSet<String>) {
+    let Value::Object(map) = schema else {
+        schema.as_array().into_iter().flatten().for_each(|inner| collect_words(inner, words));
+        return;
+    };
+    if let Some(Value::Object(properties)) = map.get("properties") {
+        words.extend(properties.keys().cloned());
+    }
+    if let Some(Value::Array(fixed)) = map.get("enum") {
+        words.extend(fixed.iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+    map.values().for_each(|inner| collect_words(inner, words));
+}
+
+fn none_missing<'w>(text: &str, words: impl Iterator<Item = &'w str>) {
+    let missing: Vec<&str> = words.filter(|word| !text.contains(word)).collect();
+    assert!(missing.is_empty(), "missing: {missing:?}");
+}
+
+/// The anchors that a page's headings get: lower case, dashes for spaces, without the rest.
+fn headings(page: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(page).unwrap();
+    let titles = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    titles.map(|title| title.to_lowercase().replace(' ', "-").chars().filter(|&c| kept(c)).collect()).collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}

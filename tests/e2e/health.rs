@@ -1,0 +1,105 @@
+//! Active checks: what they ask, what they make of the answer, and what waits for them.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use crate::harness::{Burdock, Reply, Site, wait_until};
+
+fn up(burdock: &Burdock, server: &str) -> bool {
+    burdock.metrics().sum("burdock_server_up", &[("server", server)]) == 1.0
+}
+
+#[test]
+fn a_check_asks_what_it_was_told_to_ask() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let check =
+        "{http: {path: /healthz, host: shop.example.com, headers: {X-Check: burdock}}, interval: 200ms, timeout: 200ms}";
+    let _burdock = site.shop(1, &format!("health_check: {check}"));
+    let checks = origin.checks();
+    assert_eq!((checks[0].method(), checks[0].header("host")), ("GET", Some("shop.example.com")));
+    assert_eq!(checks[0].header("x-check"), Some("burdock"));
+}
+
+#[test]
+fn a_status_that_is_not_expected_is_a_failure() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let check = |expect: &str| {
+        format!("health_check: {{http: {{path: /healthz, expect: {expect}}}, interval: 200ms, timeout: 200ms}}")
+    };
+    let burdock = site.shop(2, &check("[204, 300-399]"));
+    assert!(!up(&burdock, "web-1") && !up(&burdock, "web-2"));
+    assert_eq!(burdock.get("/").status, 503);
+    drop(burdock);
+    let burdock = site.shop(2, &check("[204, 200]"));
+    assert_eq!(burdock.get("/").status, 200);
+}
+
+#[test]
+fn a_server_falls_only_after_its_failures_in_a_row() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "health_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms, fall: 3, rise: 2}");
+    let before = origins[0].checks().len();
+    origins[0].ill();
+    wait_until("it is down", || !up(&burdock, "web-1"));
+    assert!(origins[0].checks().len() >= before + 3);
+    let before = origins[0].checks().len();
+    origins[0].behave(|_| Reply::status(200));
+    wait_until("it is up", || up(&burdock, "web-1"));
+    assert!(origins[0].checks().len() >= before + 2);
+    assert!(up(&burdock, "web-2"));
+}
+
+#[test]
+fn a_server_in_maintenance_is_not_checked() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let servers = "[{id: web-1, address: $IP:9001, state: maint}, {id: web-2, address: $IP:9002}]";
+    let check = "{http: {path: /healthz}, interval: 200ms, timeout: 200ms}";
+    let _burdock = site.burdock(&format!("upstreams: {{shop: {{servers: {servers}, health_check: {check}}}}}"));
+    wait_until("some checks", || origins[1].checks().len() >= 3);
+    assert!(origins[0].checks().is_empty());
+}
+
+#[test]
+fn a_check_may_ask_at_another_port() {
+    let site = Site::take();
+    let (origin, doctor) = (site.origin(1), site.origin(50));
+    let _burdock = site.shop(1, "health_check: {http: {path: /healthz}, port: 9050, interval: 200ms, timeout: 200ms}");
+    assert!(origin.checks().is_empty() && !doctor.checks().is_empty());
+}
+
+#[test]
+fn nobody_is_ready_before_every_server_was_checked_once() {
+    let site = Site::take();
+    let _silent = TcpListener::bind(site.server(1)).unwrap();
+    let _origin = site.origin(2);
+    let check = "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 2s, timeout: 1s}";
+    let burdock = Burdock::launch(&site, &crate::harness::shop(2, check), &[]);
+    wait_until("it says that it is not ready", || burdock.readiness() == Some(503));
+    wait_until("it is ready", || burdock.readiness() == Some(200));
+    (0..4).for_each(|_| assert_eq!(burdock.get("/").served_by(), "web-2"));
+}
+
+#[test]
+fn an_answer_that_drips_is_a_failure_in_its_time() {
+    let site = Site::take();
+    let _origin = site.origin(2);
+    let dripping = TcpListener::bind(site.server(1)).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in dripping.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nX-Drip: ");
+                // A drop every tenth of the check's time: no single read takes too long.
+                while stream.write_all(b"x").is_ok() {
+                    std::thread::sleep(std::time::Duration::from_millis(30));
+                }
+            });
+        }
+    });
+    let burdock = site.shop(2, "health_check: {http: {path: /healthz}, interval: 300ms, timeout: 300ms}");
+    assert!(!up(&burdock, "web-1") && up(&burdock, "web-2"));
+}

@@ -1,0 +1,107 @@
+//! Connections that become something else: tied like requests, open for longer.
+
+use crate::harness::{Reply, Request, Response, Site, Wire, wait_until};
+
+#[test]
+fn a_connection_is_upgraded_tied_and_stays_open() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.behave(|_| {
+        Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
+    });
+    // Pingora may tear an upgraded connection in its first moment, about twice in ten thousand.
+    let upgraded = (0..3).find_map(|_| upgrade(burdock.wire()));
+    let (mut wire, response) = upgraded.expect("an upgrade that holds");
+    assert_eq!((response.header("upgrade"), response.set_cookies().len()), (Some("websocket"), 1));
+    for n in 0..5 {
+        let message = format!("message {n}");
+        wire.send(&message);
+        assert_eq!(wire.take(message.len()).unwrap(), message.as_bytes());
+    }
+}
+
+/// An upgraded connection that has carried its first bytes both ways.
+fn upgrade(mut wire: Wire) -> Option<(Wire, Response)> {
+    let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
+    let response = wire.ask(&request);
+    assert_eq!(response.status, 101, "{response:?}");
+    wire.try_send(b"hello").ok()?;
+    (wire.take(5).ok()? == b"hello").then_some((wire, response))
+}
+
+#[test]
+fn an_upgraded_connection_may_be_silent_longer_than_a_request() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie\ntimeouts: {read: 200ms, upgraded: 60s}");
+    origin.behave(|request| match request.path() {
+        "/silence" => Reply::Silence,
+        _ => Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec()),
+    });
+    let (mut wire, _) = (0..3).find_map(|_| upgrade(burdock.wire())).unwrap();
+    // Two requests that run into the read timeout, one after the other, are a clock.
+    assert_eq!([burdock.get("/silence").status, burdock.get("/silence").status], [504, 504]);
+    wire.send("still");
+    assert_eq!(wire.take(5).unwrap(), b"still");
+}
+
+#[test]
+fn an_upgrade_goes_to_the_clients_server_and_counts_as_in_flight() {
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    let burdock = site.shop(3, "sticky: cookie");
+    let client = burdock.client_at("web-2");
+    for origin in &origins {
+        let switch = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nX-Served-By: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            origin.name
+        );
+        origin.behave(move |_| Reply::Echo(switch.clone().into_bytes()));
+    }
+    let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
+    let mut wire = burdock.wire();
+    let response = wire.ask(&request.header("Cookie", &format!("BURDOCK_shop={}", client.token())));
+    assert_eq!((response.status, response.served_by(), response.set_cookies().len()), (101, "web-2", 0));
+    let in_flight = || burdock.metrics().sum("burdock_server_in_flight_requests", &[("server", "web-2")]);
+    assert_eq!(in_flight(), 1.0);
+    drop(wire);
+    wait_until("its place is free", || in_flight() == 0.0);
+}
+
+#[test]
+fn an_upgrade_to_anything_else_is_no_upgrade() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    let request = Request::get("/")
+        .header("Connection", "Upgrade, HTTP2-Settings")
+        .header("Upgrade", "h2c")
+        .header("HTTP2-Settings", "AAMAAABkAAQAAP__");
+    assert_eq!(burdock.ask(&request).status, 200);
+    assert_eq!((origin.last().header("upgrade"), origin.last().header("http2-settings")), (None, None));
+}
+
+#[test]
+fn an_upgrade_finds_its_way_around_a_dead_server() {
+    let site = Site::take();
+    let origin = site.origin(2);
+    let burdock = site.shop(2, "sticky: cookie");
+    origin.behave(|_| {
+        Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
+    });
+    for _ in 0..2 {
+        let (_, response) = (0..3).find_map(|_| upgrade(burdock.wire())).expect("an upgrade that holds");
+        assert_eq!(response.set_cookies().len(), 1);
+    }
+}
+
+#[test]
+fn a_server_may_refuse_to_upgrade() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    let mut wire = burdock.wire();
+    let response = wire.ask(&Request::get("/").header("Connection", "Upgrade").header("Upgrade", "websocket"));
+    assert_eq!((response.status, response.set_cookies().len()), (200, 1));
+}
