@@ -31,8 +31,8 @@ pub fn cookies(request: &mut RequestHeader, chain: &Chain) -> Result<()> {
 /// Who the client is, for the server.
 pub fn forwarded(request: &mut RequestHeader, about: &About, client: IpAddr, state: &State) -> Result<()> {
     let listener = &state.listeners[about.listener];
-    let host = request.headers.get(::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
-    let hop = Hop { peer: &about.peer, client, scheme: Scheme::Http, host: &host, headers: &request.headers };
+    let host = request.headers.get(::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let hop = Hop { peer: &about.peer, client, scheme: Scheme::Http, host, headers: &request.headers };
     let edits = outgoing(&hop, &listener.trusted_proxies, listener.forwarded);
     for name in &edits.remove {
         request.remove_header(name);

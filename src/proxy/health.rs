@@ -13,6 +13,7 @@ use burdock::upstream::spec::{Address, Admin};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::server::ShutdownWatch;
+use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 use pingora::{Error, ErrorType};
 use pingora_load_balancing::Backend;
@@ -25,6 +26,8 @@ use super::state::State;
 
 /// Checks under way at one time.
 const AT_ONCE: usize = 64;
+/// How long listeners wait for the first pass.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 pub struct HealthService(pub Arc<State>);
 
@@ -41,24 +44,42 @@ struct Checked {
 
 #[async_trait]
 impl BackgroundService for HealthService {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
-        let gate = Arc::new(Semaphore::new(AT_ONCE));
-        let servers: Vec<Checked> =
-            self.0.snapshot.load().lanes().iter().flat_map(|lane| checked(&self.0, &lane.pool, &gate)).collect();
-        let mut first: JoinSet<(Checked, Streak)> = JoinSet::new();
-        for server in servers {
-            first.spawn(server.first());
-        }
+    /// Ready once every server has been checked, so that listeners open to servers that are known; or after a while, since
+    /// a successor must not keep clients waiting for servers that do not answer.
+    async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
+        let mut first = self.first_pass();
         let mut forever = JoinSet::new();
-        while let Some(done) = first.join_next().await {
-            if let Ok((server, streak)) = done {
-                forever.spawn(server.keep_checking(streak));
+        let mut ready = Some(ready);
+        let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
+        loop {
+            tokio::select! {
+                done = first.join_next() => match done {
+                    Some(Ok((server, streak))) => { forever.spawn(server.keep_checking(streak)); }
+                    Some(Err(_)) => {}
+                    None => break,
+                },
+                () = &mut patience, if ready.is_some() => notify(&mut ready),
             }
         }
         self.0.readiness.set_checked();
+        notify(&mut ready);
         // Requests go on being placed until the last one is gone, so the checks end with the process.
         let _ = shutdown.wait_for(|ending| *ending).await;
         while forever.join_next().await.is_some() {}
+    }
+}
+
+impl HealthService {
+    fn first_pass(&self) -> JoinSet<(Checked, Streak)> {
+        let gate = Arc::new(Semaphore::new(AT_ONCE));
+        let snapshot = self.0.snapshot.load();
+        snapshot.lanes().iter().flat_map(|lane| checked(&self.0, &lane.pool, &gate)).map(Checked::first).collect()
+    }
+}
+
+fn notify(ready: &mut Option<ServiceReadyNotifier>) {
+    if let Some(ready) = ready.take() {
+        ready.notify_ready();
     }
 }
 

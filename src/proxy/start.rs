@@ -143,7 +143,8 @@ fn add_services(server: &mut Server, state: &Arc<State>, admin: Option<std::net:
     for listener in &state.listeners {
         edge.add_listener(ListenerConfig::tcp(listener.text.clone()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
     }
-    server.add_service(edge);
+    let edge = server.add_service(edge);
+    edge.add_dependency(server.add_service(background_service("health", HealthService(Arc::clone(state)))));
     if let Some(address) = admin {
         let mut service = Service::new("admin".to_owned(), Admin(Arc::clone(state)));
         service.threads = Some(1);
@@ -151,6 +152,5 @@ fn add_services(server: &mut Server, state: &Arc<State>, admin: Option<std::net:
         server.add_service(service);
     }
     server.add_service(background_service("listening", Listening(Arc::clone(state))));
-    server.add_service(background_service("health", HealthService(Arc::clone(state))));
     server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
 }

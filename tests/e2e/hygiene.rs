@@ -121,7 +121,23 @@ fn the_header_deadline_holds_for_later_requests_of_a_connection_too() {
     ));
     let mut wire = burdock.wire();
     assert_eq!(wire.ask(&Request::get("/")).status, 200);
+    burdock.line("/");
     wire.send("GET / HT");
+    assert_eq!(wire.response().status, 408);
+    assert!(wire.is_closed());
+}
+
+#[test]
+fn the_header_deadline_holds_for_what_comes_together_with_a_request() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.burdock(&format!(
+        "listeners: [{{address: $IP:8080, header_timeout: 1s}}]\n{}",
+        crate::harness::shop(1, "sticky: cookie")
+    ));
+    let mut wire = burdock.wire();
+    wire.send([&Request::get("/").bytes()[..], b"GET / HT"].concat());
+    assert_eq!(wire.response().status, 200);
     assert_eq!(wire.response().status, 408);
     assert!(wire.is_closed());
 }

@@ -239,7 +239,7 @@ impl Client {
     }
 
     /// Sends a request whose response does not come until the place that this returns is dropped.
-    pub fn begins(&mut self) -> (String, Slot) {
+    pub fn begins(&self) -> (String, Slot) {
         let exchange = &mut self.exchange();
         match self.pick(exchange) {
             Assignment::Send { server, slot } => (server.id().to_string(), slot),
