@@ -51,7 +51,10 @@ pub enum Settled {
 }
 
 impl Reason {
+    /// The most frequent first, as [`Self::index`] looks from there.
     pub const ALL: [Self; 14] = [
+        Self::Hit,
+        Self::New,
         Self::Refused,
         Self::NoServer,
         Self::Redispatched,
@@ -64,8 +67,6 @@ impl Reason {
         Self::Bad(BadClaim::ExpiredLife),
         Self::Bad(BadClaim::BadToken),
         Self::Bad(BadClaim::UnknownKey),
-        Self::Hit,
-        Self::New,
     ];
 
     pub const fn as_str(self) -> &'static str {

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use burdock::config::Config;
+use burdock::config::settings::LogTarget;
 
 use super::Ended;
 use crate::proxy::{Start, folders};
@@ -20,6 +21,9 @@ pub fn run(config: &Config, file: &Path, start: Start) -> Ended {
     if let Err(error) = folders::private(runtime_dir, "runtime_dir") {
         eprintln!("burdock: {error}");
         return Ended::Failed;
+    }
+    if config.access_log.to == LogTarget::Stdout {
+        eprintln!("burdock: in the background stdout goes nowhere: set access_log: {{to: FILE}} to have an access log");
     }
     match attempt(runtime_dir, file, start) {
         Ok(ended) => ended,

@@ -1,9 +1,13 @@
 //! `burdock check`: everything that can be known to be wrong before a start.
 
+use std::path::Path;
+
+use burdock::config::Config;
 use clap::Args;
 
 use super::{ConfigFile, Ended};
-use crate::proxy::{folders, keys};
+use crate::proxy::folders::{self, Unbindable};
+use crate::proxy::keys;
 
 /// Checks a configuration: all mistakes at once, each with its line
 #[derive(Debug, Args)]
@@ -20,15 +24,17 @@ pub fn check(args: &CheckArgs) -> Ended {
         Ok(config) => config,
         Err(ended) => return ended,
     };
-    let name = args.config.path().display();
-    let mut wrong: Vec<String> = keys::unreadable(&config.keys).iter().map(ToString::to_string).collect();
-    if args.bind {
-        wrong.extend(folders::unbindable(&config).iter().map(ToString::to_string));
-    }
-    if !wrong.is_empty() {
-        for error in wrong {
-            eprintln!("{name}: {error}");
-        }
+    let bound = if args.bind { folders::unbindable(&config) } else { Vec::new() };
+    verdict(args.config.path(), &config, &bound)
+}
+
+/// Says what can be known to be wrong beyond the text itself, or that all is right.
+pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Ended {
+    let name = file.display();
+    let unreadable = keys::unreadable(&config.keys);
+    unreadable.iter().for_each(|error| eprintln!("{name}: {error}"));
+    unbindable.iter().for_each(|error| eprintln!("{name}: {error}"));
+    if !unreadable.is_empty() || !unbindable.is_empty() {
         return Ended::Misused;
     }
     let pools = &config.plan.pools;

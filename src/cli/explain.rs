@@ -67,7 +67,7 @@ pub fn explain(args: &ExplainArgs) -> Ended {
         }
     };
     let trusted = config.listeners.first().map(|listener| listener.trusted_proxies.clone()).unwrap_or_default();
-    let now = Clock::start().now();
+    let now = Clock::start().moment().now();
     let balancer = Balancer::new(config.plan, &Arc::new(keys), None, now);
     if let Err(unknown) = take_down(&balancer, &args.down) {
         eprintln!("burdock: --down {unknown}: no upstream has a server of that name");

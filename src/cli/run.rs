@@ -3,7 +3,7 @@
 use burdock::config::Config;
 use clap::Args;
 
-use super::{ConfigFile, Ended, background};
+use super::{ConfigFile, Ended, background, check};
 use crate::proxy::{self, Start};
 
 /// Starts the balancer
@@ -28,8 +28,7 @@ pub fn run(args: &RunArgs) -> Ended {
         Err(ended) => return ended,
     };
     if args.test {
-        eprintln!("{}: the configuration is right", args.config.path().display());
-        return Ended::Well;
+        return check::verdict(args.config.path(), &config, &[]);
     }
     let start = if args.upgrade { Start::Successor } else { Start::Fresh };
     if args.daemon {

@@ -29,7 +29,8 @@ record! {
         sticky_scope: Option<UpstreamName>,
         /// What happens to a tied session whose server cannot serve it.
         failover: Failover = "{}",
-        /// How servers are found to be up. Without it they count as up until a connection to them fails.
+        /// How servers are found to be up. Without it they count as up; a request that cannot connect to one goes
+        /// to another.
         health_check: Option<At<OrShort<HealthCheckText>>>,
         /// How long each step of talking to a server may take.
         timeouts: Timeouts = "{}",

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::json;
 use tempfile::TempDir;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -114,7 +115,7 @@ impl Files {
         let folder = tempfile::Builder::new().prefix("burdock-demo-").permissions(private).tempdir()?;
         let files = Self { folder, program };
         let mut config = private_file(&files.config())?;
-        config.write_all(files.config_text(addresses).as_bytes())?;
+        config.write_all(files.config_text(addresses).map_err(io::Error::other)?.as_bytes())?;
         Ok(files)
     }
 
@@ -136,30 +137,25 @@ impl Files {
         self.folder.path().join("cookies")
     }
 
-    fn config_text(&self, addresses: &Addresses) -> String {
-        let folder = self.folder.path().display();
-        let [one, two, three] = addresses.shops;
-        format!(
-            "listeners: [\"{page}\"]
-admin: {{address: \"{admin}\"}}
-process:
-  threads: 1
-  state_dir: \"{folder}/state\"
-  runtime_dir: \"{folder}/run\"
-  shutdown: {{lame_duck: 0s, grace: 1s}}
-access_log: {{to: \"{folder}/access.log\", format: json}}
-upstreams:
-  shop:
-    servers:
-      - {{id: shop-1, address: \"{one}\"}}
-      - {{id: shop-2, address: \"{two}\"}}
-      - {{id: shop-3, address: \"{three}\"}}
-    sticky: cookie
-    health_check: {{http: {{path: /healthz}}, interval: 1s}}
-",
-            page = addresses.page,
-            admin = addresses.admin,
-        )
+    fn config_text(&self, addresses: &Addresses) -> Result<String, serde_yaml::Error> {
+        let folder = self.folder.path();
+        let server = |(at, address): (usize, &SocketAddr)| json!({"id": format!("shop-{}", at + 1), "address": address});
+        serde_yaml::to_string(&json!({
+            "listeners": [addresses.page],
+            "admin": {"address": addresses.admin},
+            "process": {
+                "threads": 1,
+                "state_dir": folder.join("state"),
+                "runtime_dir": folder.join("run"),
+                "shutdown": {"lame_duck": "0s", "grace": "1s"},
+            },
+            "access_log": {"to": self.access_log(), "format": "json"},
+            "upstreams": {"shop": {
+                "servers": addresses.shops.iter().enumerate().map(server).collect::<Vec<_>>(),
+                "sticky": "cookie",
+                "health_check": {"http": {"path": "/healthz"}, "interval": "1s"},
+            }},
+        }))
     }
 
     fn start_shop(&self, name: &str, address: SocketAddr, admin: SocketAddr) -> Result<Process, StageError> {

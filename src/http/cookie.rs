@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ::http::header::COOKIE;
 use ::http::{HeaderMap, HeaderValue};
+use memchr::memchr;
 
 /// The longest name taken, in characters. RFC 6265bis allows 4,096 for name and value together.
 const LONGEST_NAME: usize = 128;
@@ -128,12 +129,18 @@ fn lines(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 }
 
 fn segments(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&byte| byte == b';')
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let left = rest?;
+        let (segment, after) = memchr(b';', left).map_or((left, None), |at| (&left[..at], Some(&left[at + 1..])));
+        rest = after;
+        Some(segment)
+    })
 }
 
 /// Name and value of one pair. A segment without `=` is a value without a name, never one of ours.
 fn split_pair(segment: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = segment.iter().position(|&byte| byte == b'=')?;
+    let at = memchr(b'=', segment)?;
     let (name, value) = segment.split_at(at);
     Some((name.trim_ascii(), value[1..].trim_ascii()))
 }

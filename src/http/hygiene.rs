@@ -1,15 +1,10 @@
 //! What must not pass: headers of one hop only, requests whose length is told twice. And what a header block weighs.
 
-use ::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, ORIGIN, PROXY_AUTHENTICATE, TRANSFER_ENCODING, UPGRADE,
-};
+use ::http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING, UPGRADE};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use smallvec::SmallVec;
 
 use super::Response;
-
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Header names, on the stack while they are few.
 pub type Names = SmallVec<[HeaderName; 2]>;
@@ -18,14 +13,17 @@ pub type Names = SmallVec<[HeaderName; 2]>;
 /// Proxy-Authenticate and what Connection names. Never those that frame the message, which the framework minds: Connection,
 /// Transfer-Encoding, Content-Length, and the Upgrade of a 101. May name a header twice.
 pub fn hop_by_hop(response: &Response<'_>) -> Names {
-    let fixed = [&KEEP_ALIVE, &PROXY_CONNECTION, &PROXY_AUTHENTICATE];
-    let mut names: Names = fixed.into_iter().filter(|name| response.headers.contains_key(*name)).cloned().collect();
+    let fixed = |name: &&HeaderName| matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authenticate");
+    let mut names: Names = response.headers.keys().filter(fixed).cloned().collect();
     let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
     let lines = response.headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
     let nominated = lines.flat_map(|line| line.split(|&byte| byte == b','));
     for option in nominated {
-        // Asked as text first: most options ("close") name no header, and making a name of them would allocate.
+        // Asked as text first: most options name no header, and making a name of them would allocate.
         let text = std::str::from_utf8(option.trim_ascii()).unwrap_or_default();
+        if text.eq_ignore_ascii_case("keep-alive") || text.eq_ignore_ascii_case("close") {
+            continue;
+        }
         if !response.headers.contains_key(text) {
             continue;
         }
@@ -36,6 +34,44 @@ pub fn hop_by_hop(response: &Response<'_>) -> Names {
         }
     }
     names
+}
+
+/// What a request says that is for this hop only.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RequestHops {
+    Nothing,
+    /// A Connection header that is nothing but `keep-alive` or `close`, as every browser sends it.
+    Connection,
+    /// Something whose removal wants care: other options, Upgrade, TE, Transfer-Encoding and the like.
+    Something,
+}
+
+/// Looks for hop-by-hop headers in a request (RFC 9110 7.6.1), in one pass. Most requests have none worth the framework's
+/// thorough removal, which looks each of ten names up in two maps.
+pub fn request_hops(headers: &HeaderMap) -> RequestHops {
+    let mut found = RequestHops::Nothing;
+    for (name, value) in headers {
+        match name.as_str() {
+            "connection" if found == RequestHops::Nothing && is_plain(value) => found = RequestHops::Connection,
+            "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade" => return RequestHops::Something,
+            _ => {}
+        }
+    }
+    found
+}
+
+fn is_plain(connection: &HeaderValue) -> bool {
+    let option = connection.as_bytes();
+    option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
 }
 
 /// Whether a request says in two ways where it ends.
@@ -88,6 +124,25 @@ mod tests {
     fn removed(status: StatusCode, lines: &[(&'static str, &'static str)]) -> Vec<String> {
         let headers = headers(lines);
         hop_by_hop(&Response { status, headers: &headers }).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_request_of_a_browser_needs_no_thorough_removal() {
+        assert_eq!(request_hops(&headers(&[("host", "a"), ("accept", "*/*")])), RequestHops::Nothing);
+        assert_eq!(request_hops(&headers(&[("host", "a"), ("connection", "Keep-Alive")])), RequestHops::Connection);
+        assert_eq!(request_hops(&headers(&[("connection", "close")])), RequestHops::Connection);
+    }
+
+    #[test]
+    fn anything_else_that_is_for_one_hop_does() {
+        for line in
+            [("connection", "close, x-a"), ("connection", ""), ("te", "trailers"), ("upgrade", "h2c"), ("trailer", "a")]
+        {
+            assert_eq!(request_hops(&headers(&[("host", "a"), line])), RequestHops::Something, "{line:?}");
+        }
+        let twice = headers(&[("connection", "close"), ("connection", "close")]);
+        assert_eq!(request_hops(&twice), RequestHops::Something);
+        assert_eq!(request_hops(&headers(&[("connection", "close"), ("keep-alive", "1")])), RequestHops::Something);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::http::header::{HOST, TRANSFER_ENCODING};
 use ::http::{HeaderMap, Version};
 use burdock::http::forwarded::{client_address, scheme};
-use burdock::http::hygiene::{Framing, framing, header_bytes};
+use burdock::http::hygiene::{Framing, framing, header_bytes, request_hops};
 use burdock::http::request::{Request, Scheme};
 use burdock::upstream::spec::Limits;
 use pingora::Result;
@@ -22,21 +22,19 @@ use super::stream::About;
 /// Writes down what the log will say of the request, whatever becomes of it.
 pub fn note(session: &Session, context: &mut Context, state: &State) {
     let request = session.req_header();
-    let path = without_parameters(request.uri.path());
-    context.record.request = RequestLine { method: request.method.clone(), host: host(request).into(), path };
+    context.record.request = RequestLine::new(request.method.clone(), host(request), request.uri.path());
     context.record.client = client_stream(session).map(|stream| {
         let about = stream.about();
         client_address(about.peer.address(), &request.headers, &state.listeners[about.listener].trusted_proxies)
     });
 }
 
-/// Sets what holds for the connection.
+/// Sets what holds for the connection. How long it is kept is for [`ClientStream`](super::stream::ClientStream); Pingora is
+/// told "for ever", unless the client wants otherwise or we are leaving.
 pub fn configure(session: &mut Session, state: &State) {
-    let listener = client_stream(session).map_or(0, |stream| stream.about().listener);
-    // Only where the client wants it: Pingora has read that from version and Connection header.
+    const FOR_EVER: Option<u64> = Some(0);
     if session.get_keepalive().is_some() {
-        let keepalive = state.listeners[listener].keepalive_timeout.as_secs().max(1);
-        session.set_keepalive((!state.readiness.is_leaving()).then_some(keepalive));
+        session.set_keepalive(if state.readiness.is_leaving() { None } else { FOR_EVER });
     }
     session.as_downstream_mut().set_pipelining_enabled(true);
 }
@@ -61,12 +59,12 @@ pub fn receive(session: &Session, context: &mut Context, state: &Arc<State>) -> 
     let snapshot = state.snapshot.load();
     let (host, path) = (host(request), request.uri.path());
     let Some(route) = snapshot.balancer.route(host, path) else {
+        context.record.route = Some(Arc::clone(snapshot.unrouted()));
         return Err(reply::status(404, "no route"));
     };
     let lane = snapshot.lane(route);
-    context.record.route =
-        Some((Arc::clone(&snapshot.balancer.routes()[route.0].name), Arc::clone(snapshot.route_meters(route))));
-    context.record.upstream = Some((lane.pool.upstream().name().clone(), Arc::clone(&lane.meters)));
+    context.record.route = Some(Arc::clone(snapshot.route_meters(route)));
+    context.record.upstream = Some(Arc::clone(&lane.meters));
     check_limits(request, &lane.pool.upstream().spec().limits)?;
     let facts = Request {
         method: &request.method,
@@ -77,8 +75,8 @@ pub fn receive(session: &Session, context: &mut Context, state: &Arc<State>) -> 
         client: context.record.client.unwrap_or_else(|| std::net::Ipv4Addr::UNSPECIFIED.into()),
         scheme: client_scheme(session, &request.headers, state),
     };
-    let exchange = lane.pool.receive(&facts, state.clock.now());
-    context.balancing(Arc::clone(lane), exchange);
+    let exchange = lane.pool.receive(&facts, context.record.started.now());
+    context.balancing(Arc::clone(lane), exchange, request_hops(&request.headers));
     Ok(())
 }
 
@@ -110,13 +108,4 @@ fn client_scheme(session: &Session, headers: &HeaderMap, state: &State) -> Schem
 fn host(request: &RequestHeader) -> &str {
     let header = request.headers.get(HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| request.uri.authority().map(|authority| authority.as_str())).unwrap_or_default()
-}
-
-/// A path without its path parameters (`;jsessionid=…`).
-fn without_parameters(path: &str) -> Box<str> {
-    if !path.contains(';') {
-        return path.into();
-    }
-    let segments: Vec<&str> = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
-    segments.join("/").into()
 }

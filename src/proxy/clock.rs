@@ -8,24 +8,40 @@ use burdock::time::{Now, UnixSeconds, Uptime};
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(Instant);
 
+/// What both clocks showed.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub uptime: Uptime,
+    /// Time since 1970; zero if the machine's clock stands before that.
+    pub wall: Duration,
+}
+
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub fn now(&self) -> Now {
-        Now { wall: UnixSeconds(u32::try_from(self.wall().as_secs()).unwrap_or(u32::MAX)), uptime: self.uptime() }
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
+    pub fn moment(&self) -> Moment {
+        Moment { uptime: self.uptime(), wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() }
+    }
+
+    /// Now, after `earlier`. Only one clock is read: within a request nobody needs to see the other one being set.
+    pub fn moment_after(&self, earlier: Moment) -> Moment {
+        let uptime = self.uptime();
+        Moment { uptime, wall: earlier.wall + uptime.since(earlier.uptime) }
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn uptime(&self) -> Uptime {
         Uptime(Instant::now().saturating_duration_since(self.0))
     }
+}
 
-    /// Time since 1970, for log lines; zero if the machine's clock stands before that.
-    #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
-    pub fn wall(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+impl Moment {
+    /// As the core takes it.
+    pub fn now(self) -> Now {
+        Now { wall: UnixSeconds(u32::try_from(self.wall.as_secs()).unwrap_or(u32::MAX)), uptime: self.uptime }
     }
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use burdock::balancer::Settlement;
 use burdock::balancer::exchange::{Exchange, Refusal};
 use burdock::balancer::words::Reason;
+use burdock::http::hygiene::RequestHops;
 use burdock::http::request::Response;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::retry::{Again, Failure, Progress};
-use burdock::upstream::server::{Server, Slot};
+use burdock::upstream::server::Slot;
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::clock::{Clock, Moment};
 use super::record::Record;
 use super::reply::{self, RetryAfter};
 use super::snapshot::Lane;
@@ -40,6 +42,7 @@ pub enum Phase {
 pub struct Balancing {
     pub lane: Arc<Lane>,
     pub exchange: Exchange,
+    pub hops: RequestHops,
 }
 
 /// An attempt under way.
@@ -67,19 +70,25 @@ impl Context {
     }
 
     /// The request has a route and an exchange.
-    pub fn balancing(&mut self, lane: Arc<Lane>, exchange: Exchange) {
+    pub fn balancing(&mut self, lane: Arc<Lane>, exchange: Exchange, hops: RequestHops) {
         self.body.limit = lane.pool.upstream().spec().limits.body;
-        self.phase = Phase::Balancing(Box::new(Balancing { lane, exchange }));
+        self.phase = Phase::Balancing(Box::new(Balancing { lane, exchange, hops }));
+    }
+
+    /// The moment of a pick. The clock is read anew only for a redispatch: the first pick follows the request at once.
+    pub fn moment_of_pick(&self, clock: Clock) -> Now {
+        let started = self.record.started;
+        if self.record.tries == 0 { started.now() } else { clock.moment_after(started).now() }
     }
 
     /// A server was picked for the next attempt.
-    pub fn sent(&mut self, server: &Server, at: usize, slot: Slot, now: Now) {
+    pub fn sent(&mut self, at: usize, slot: Slot, now: Now) {
         self.body.read = 0;
         self.sending = Some(Sending { dispatched: now.uptime, _place: slot });
         let Phase::Balancing(balancing) = &self.phase else { return };
         let exchange = &balancing.exchange;
         self.record.tries = self.record.tries.saturating_add(1);
-        self.record.server = Some((server.id().clone(), at));
+        self.record.server = Some(at);
         self.record.from = exchange.from().map(|from| from.id().clone());
         self.record.method = exchange.method();
         self.record.reason = exchange.decision().map(|decision| decision.reason);
@@ -106,8 +115,8 @@ impl Context {
     pub fn failed(&mut self, failure: Failure, session: &Session, progress: Progress) -> Again {
         self.sending = None;
         let Phase::Balancing(balancing) = &mut self.phase else { return Again::No };
-        if let Some((_, at)) = self.record.server.as_ref().filter(|_| failure != Failure::Stale) {
-            balancing.lane.meters.servers[*at].failures.inc();
+        if let Some(at) = self.record.server.filter(|_| failure != Failure::Stale) {
+            balancing.lane.meters.servers[at].failures.inc();
         }
         balancing.exchange.failed(failure, &session.req_header().method, progress)
     }
@@ -140,7 +149,8 @@ impl Context {
     }
 
     /// Everything about the request is known.
-    pub fn finish(&mut self, session: &Session) {
+    pub fn finish(&mut self, session: &Session, ended: Moment) {
+        self.record.ended = Some(ended);
         if let Some(response) = session.response_written() {
             self.record.status = Some(response.status.as_u16());
         }

@@ -1,12 +1,10 @@
 //! Applies to Pingora's headers what the core says of them.
 
-use std::net::IpAddr;
-
-use ::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use ::http::header::{CACHE_CONTROL, CONNECTION, COOKIE, SET_COOKIE};
 use burdock::balancer::Settlement;
 use burdock::http::cookie::Forwarded;
 use burdock::http::forwarded::{Hop, outgoing};
-use burdock::http::hygiene;
+use burdock::http::hygiene::{self, RequestHops};
 use burdock::http::request::{Response, Scheme};
 use burdock::sticky::Chain;
 use bytes::Bytes;
@@ -28,11 +26,17 @@ pub fn cookies(request: &mut RequestHeader, chain: &Chain) -> Result<()> {
     Ok(())
 }
 
+/// The Connection header of a request that has nothing else for this hop; of others Pingora takes everything out.
+pub fn connection(request: &mut RequestHeader, hops: RequestHops) {
+    if hops == RequestHops::Connection {
+        request.remove_header(&CONNECTION);
+    }
+}
+
 /// Who the client is, for the server.
-pub fn forwarded(request: &mut RequestHeader, about: &About, client: IpAddr, state: &State) -> Result<()> {
+pub fn forwarded(request: &mut RequestHeader, about: &About, state: &State) -> Result<()> {
     let listener = &state.listeners[about.listener];
-    let host = request.headers.get(::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let hop = Hop { peer: &about.peer, client, scheme: Scheme::Http, host, headers: &request.headers };
+    let hop = Hop { peer: &about.peer, scheme: Scheme::Http, headers: &request.headers };
     let edits = outgoing(&hop, &listener.trusted_proxies, listener.forwarded);
     for name in &edits.remove {
         request.remove_header(name);

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use burdock::balancer::exchange::Assignment;
+use burdock::http::hygiene::RequestHops;
 use burdock::upstream::retry::{Again, Failure, Progress};
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorSource, Result, RetryType};
 
 use super::arrival;
@@ -58,19 +59,22 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
-        let now = self.state.clock.now();
         let shared =
             client_stream(session).map(ClientStream::about).filter(|about| arrival::is_one_client(about, &self.state));
+        let now = context.moment_of_pick(self.state.clock);
         let Phase::Balancing(balancing) = &mut context.phase else {
             return Err(reply::status(500, "a request without an exchange"));
         };
         let shared = shared.map(|about| &about.shared);
         match balancing.exchange.pick(shared, now, &mut rand::rng()) {
-            Assignment::Send { server, slot } => {
+            Assignment::Send { slot, .. } => {
                 let at = balancing.exchange.decision().map_or(0, |decision| decision.at);
-                let peer = balancing.lane.peer(at, purpose).clone();
-                context.sent(&server, at, slot, now);
-                Ok(Box::new(peer))
+                let mut peer = Box::new(balancing.lane.peer(at, purpose).clone());
+                if balancing.hops != RequestHops::Something {
+                    peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
+                }
+                context.sent(at, slot, now);
+                Ok(peer)
             }
             Assignment::Refuse(refusal) => {
                 context.refused(refusal);
@@ -138,12 +142,13 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         if let Phase::Balancing(balancing) = &context.phase {
+            edit::connection(request, balancing.hops);
             edit::cookies(request, balancing.lane.pool.chain())?;
         }
         match client_stream(session) {
             Some(stream) => {
                 let about = stream.about();
-                edit::forwarded(request, about, context.record.client.unwrap_or_else(|| about.peer.address()), &self.state)
+                edit::forwarded(request, about, &self.state)
             }
             None => Ok(()),
         }
@@ -173,7 +178,7 @@ impl ProxyHttp for Gateway {
         if self.state.readiness.is_leaving() {
             session.set_keepalive(None);
         }
-        let now = self.state.clock.now();
+        let now = self.state.clock.moment_after(context.record.started).now();
         let Some(settlement) = context.settle(response, now) else { return Ok(()) };
         edit::settle(response, settlement)
     }
@@ -206,9 +211,10 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
-        context.finish(session);
+        let now = self.state.clock.moment_after(context.record.started);
+        context.finish(session, now);
         if let Some(stream) = client_stream(session) {
-            stream.request_over();
+            stream.request_over(now.uptime);
         }
     }
 }

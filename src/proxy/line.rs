@@ -5,11 +5,25 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use burdock::config::settings::LogFormat;
+use burdock::upstream::ServerId;
 
+use super::clock::Moment;
 use super::record::Record;
 
-/// Makes the line for a record and hands it to `write`.
-pub fn with(record: &Record, format: LogFormat, wall: Duration, write: impl FnOnce(&[u8])) {
+/// A field's name with what stands around it, in both formats.
+struct Key {
+    text: &'static [u8],
+    json: &'static [u8],
+}
+
+macro_rules! key {
+    ($name:literal) => {
+        Key { text: concat!(" ", $name, "=").as_bytes(), json: concat!(",\"", $name, "\":").as_bytes() }
+    };
+}
+
+/// Makes the line for a record that ended at a moment, and hands it to `write`.
+pub fn with(record: &Record, format: LogFormat, ended: Moment, write: impl FnOnce(&[u8])) {
     thread_local! {
         static LINE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(512));
     }
@@ -17,8 +31,10 @@ pub fn with(record: &Record, format: LogFormat, wall: Duration, write: impl FnOn
         let Ok(mut line) = line.try_borrow_mut() else { return };
         line.clear();
         let mut fields = Fields { line: &mut line, format };
-        fields.open();
-        fields.all(record, wall);
+        fields.time(ended.wall);
+        fields.who(record);
+        fields.what(record);
+        fields.measures(record, ended.uptime.since(record.started.uptime));
         fields.close();
         write(&line);
     });
@@ -30,59 +46,48 @@ struct Fields<'l> {
 }
 
 impl Fields<'_> {
-    fn all(&mut self, record: &Record, wall: Duration) {
-        self.time(wall);
+    fn who(&mut self, record: &Record) {
         match record.client {
-            Some(client) => self.address("client", client),
-            None => self.word("client", ""),
+            Some(client) => self.address(key!("client"), client),
+            None => self.word(key!("client"), ""),
         }
-        self.word("http_method", record.request.method.as_str());
-        self.foreign("host", &record.request.host);
-        self.foreign("path", &record.request.path);
-        self.number("status", u64::from(record.status.unwrap_or(0)));
-        self.word("route", record.route.as_ref().map_or("", |(name, _)| name));
-        self.word("upstream", record.upstream.as_ref().map_or("", |(name, _)| name.as_str()));
-        self.word("server", record.server.as_ref().map_or("", |(id, _)| id.as_str()));
-        self.word("reason", record.reason().as_str());
-        self.word("method", record.method.as_str());
-        self.word("settled", record.settled.as_str());
-        self.word("from", record.from.as_ref().map_or("", |id| id.as_str()));
-        self.number("tries", u64::from(record.tries));
-        self.millis("connect_ms", record.connect);
-        self.millis("response_ms", record.response);
-        self.millis("total_ms", Some(record.total()));
-        self.number("bytes_in", record.bytes_in);
-        self.number("bytes_out", record.bytes_out);
+        self.word(key!("http_method"), record.request.method.as_str());
+        self.foreign(key!("host"), record.request.host());
+        self.foreign(key!("path"), record.request.path());
     }
 
-    fn open(&mut self) {
-        if self.format == LogFormat::Json {
-            self.line.push(b'{');
-        }
+    fn what(&mut self, record: &Record) {
+        self.number(key!("status"), u64::from(record.status.unwrap_or(0)));
+        self.word(key!("route"), record.route.as_ref().map_or("", |route| &route.name));
+        self.word(key!("upstream"), record.upstream.as_ref().map_or("", |upstream| upstream.name.as_str()));
+        self.word(key!("server"), record.server_id().map_or("", ServerId::as_str));
+        self.word(key!("reason"), record.reason().as_str());
+        self.word(key!("method"), record.method.as_str());
+        self.word(key!("settled"), record.settled.as_str());
+        self.word(key!("from"), record.from.as_ref().map_or("", ServerId::as_str));
+        self.number(key!("tries"), u64::from(record.tries));
+    }
+
+    fn measures(&mut self, record: &Record, total: Duration) {
+        self.millis(key!("connect_ms"), record.connect);
+        self.millis(key!("response_ms"), record.response);
+        self.millis(key!("total_ms"), Some(total));
+        self.number(key!("bytes_in"), record.bytes_in);
+        self.number(key!("bytes_out"), record.bytes_out);
     }
 
     fn close(&mut self) {
-        match self.format {
-            LogFormat::Text => self.line.push(b'\n'),
-            LogFormat::Json => self.line.extend_from_slice(b"}\n"),
-        }
+        self.line.extend_from_slice(match self.format {
+            LogFormat::Text => b"\n",
+            LogFormat::Json => b"}\n",
+        });
     }
 
-    fn key(&mut self, key: &str) {
-        match self.format {
-            LogFormat::Text => {
-                if !self.line.is_empty() {
-                    self.line.push(b' ');
-                }
-                self.line.extend_from_slice(key.as_bytes());
-                self.line.push(b'=');
-            }
-            LogFormat::Json => {
-                self.line.extend_from_slice(if self.line.len() > 1 { b",\"" } else { b"\"" });
-                self.line.extend_from_slice(key.as_bytes());
-                self.line.extend_from_slice(b"\":");
-            }
-        }
+    fn key(&mut self, key: Key) {
+        self.line.extend_from_slice(match self.format {
+            LogFormat::Text => key.text,
+            LogFormat::Json => key.json,
+        });
     }
 
     fn quote(&mut self) {
@@ -92,7 +97,7 @@ impl Fields<'_> {
     }
 
     /// A word from an enum or the configuration: names there hold nothing that would need escaping.
-    fn word(&mut self, key: &str, word: &str) {
+    fn word(&mut self, key: Key, word: &str) {
         self.key(key);
         self.quote();
         self.line.extend_from_slice(if word.is_empty() && self.format == LogFormat::Text { b"-" } else { word.as_bytes() });
@@ -100,24 +105,29 @@ impl Fields<'_> {
     }
 
     /// Something that the client wrote: what is not plain visible ASCII is shown as `%XX`.
-    fn foreign(&mut self, key: &str, text: &str) {
+    fn foreign(&mut self, key: Key, text: &str) {
         self.key(key);
         self.quote();
         if text.is_empty() && self.format == LogFormat::Text {
             self.line.push(b'-');
         }
-        for octet in text.bytes() {
-            match octet {
-                b'"' | b'\\' | b'=' | 0..=b' ' | 0x7f.. => {
-                    self.line.extend_from_slice(&[b'%', hex(octet >> 4), hex(octet & 15)])
-                }
-                _ => self.line.push(octet),
-            }
+        if text.bytes().all(is_plain) {
+            self.line.extend_from_slice(text.as_bytes());
+        } else {
+            text.bytes().for_each(|octet| self.escaped(octet));
         }
         self.quote();
     }
 
-    fn address(&mut self, key: &str, address: std::net::IpAddr) {
+    fn escaped(&mut self, octet: u8) {
+        if is_plain(octet) {
+            self.line.push(octet);
+        } else {
+            self.line.extend_from_slice(&[b'%', hex(octet >> 4), hex(octet & 15)]);
+        }
+    }
+
+    fn address(&mut self, key: Key, address: std::net::IpAddr) {
         self.key(key);
         self.quote();
         match address {
@@ -134,13 +144,13 @@ impl Fields<'_> {
         self.quote();
     }
 
-    fn number(&mut self, key: &str, number: u64) {
+    fn number(&mut self, key: Key, number: u64) {
         self.key(key);
         self.digits(number);
     }
 
     /// Milliseconds with three decimals.
-    fn millis(&mut self, key: &str, time: Option<Duration>) {
+    fn millis(&mut self, key: Key, time: Option<Duration>) {
         self.key(key);
         let Some(time) = time else {
             self.line.extend_from_slice(if self.format == LogFormat::Json { b"null" } else { b"-" });
@@ -156,8 +166,10 @@ impl Fields<'_> {
         thread_local! {
             static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
         }
-        self.key("time");
-        self.quote();
+        self.line.extend_from_slice(match self.format {
+            LogFormat::Text => b"time=",
+            LogFormat::Json => b"{\"time\":\"",
+        });
         SECOND.with_borrow_mut(|(second, text)| {
             if *second != wall.as_secs() {
                 *second = wall.as_secs();
@@ -179,6 +191,11 @@ impl Fields<'_> {
         let digit = |n: u64| b'0' + (n % 10) as u8;
         self.line.extend_from_slice(&[digit(below_thousand / 100), digit(below_thousand / 10), digit(below_thousand)]);
     }
+}
+
+/// Visible ASCII that has no meaning of its own in a line.
+fn is_plain(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\' | b'=')
 }
 
 fn hex(nibble: u8) -> u8 {

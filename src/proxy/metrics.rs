@@ -4,6 +4,8 @@
 mod families;
 mod meters;
 
+use std::sync::Arc;
+
 use burdock::upstream::Upstream;
 use burdock::upstream::health::Health;
 use burdock::upstream::spec::UpstreamSpec;
@@ -65,7 +67,7 @@ impl Metrics {
         self.servers.health_changes.with_label_values(&[upstream, server, to]).inc();
     }
 
-    pub fn route(&self, name: &str) -> RouteMeters {
+    pub fn route(&self, name: &Arc<str>) -> RouteMeters {
         RouteMeters::new(name, &self.requests)
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burdock::balancer::words::{Fate, Method, Reason, Settled};
-use burdock::time::Uptime;
-use burdock::upstream::{ServerId, UpstreamName};
+use burdock::upstream::ServerId;
 
+use super::clock::Moment;
 use super::line;
 use super::metrics::{RouteMeters, UpstreamMeters};
 use super::state::State;
@@ -17,13 +17,16 @@ use super::state::State;
 #[derive(Debug)]
 pub struct Record {
     state: Arc<State>,
-    pub started: Uptime,
+    pub started: Moment,
+    /// When it was over; None where it was cut off.
+    pub ended: Option<Moment>,
     pub client: Option<IpAddr>,
     pub request: RequestLine,
     pub status: Option<u16>,
-    pub route: Option<(Arc<str>, Arc<RouteMeters>)>,
-    pub upstream: Option<(UpstreamName, Arc<UpstreamMeters>)>,
-    pub server: Option<(ServerId, usize)>,
+    pub route: Option<Arc<RouteMeters>>,
+    pub upstream: Option<Arc<UpstreamMeters>>,
+    /// The server picked last, by its position in the upstream.
+    pub server: Option<usize>,
     pub from: Option<ServerId>,
     pub reason: Option<Reason>,
     pub method: Method,
@@ -40,16 +43,18 @@ pub struct Record {
 #[derive(Debug, Default)]
 pub struct RequestLine {
     pub method: ::http::Method,
-    pub host: Box<str>,
-    pub path: Box<str>,
+    /// Host and path, one after the other.
+    text: Box<str>,
+    host: usize,
 }
 
 impl Record {
     pub fn new(state: Arc<State>) -> Self {
-        let started = state.clock.uptime();
+        let started = state.clock.moment();
         Self {
             state,
             started,
+            ended: None,
             client: None,
             request: RequestLine::default(),
             status: None,
@@ -74,23 +79,24 @@ impl Record {
         self.reason.unwrap_or(Reason::Refused)
     }
 
-    pub fn total(&self) -> Duration {
-        self.state.clock.uptime().since(self.started)
+    /// The id of the server picked last.
+    pub fn server_id(&self) -> Option<&ServerId> {
+        self.server.and_then(|at| self.upstream.as_ref().map(|upstream| &upstream.servers[at].id))
     }
 
     fn count(&self) {
-        if let Some((_, route)) = &self.route {
+        if let Some(route) = &self.route {
             route.finished(self.status);
         }
-        let Some((_, upstream)) = &self.upstream else { return };
+        let Some(upstream) = &self.upstream else { return };
         upstream.decided(self.reason(), self.method);
         if self.reason == Some(Reason::Redispatched) {
             upstream.redispatches.inc();
         }
         self.connect.inspect(|connect| upstream.connect.observe(connect.as_secs_f64()));
-        if let (Some(response), Some((_, server)), Some(fate)) = (self.response, &self.server, self.fate) {
+        if let (Some(response), Some(server), Some(fate)) = (self.response, self.server, self.fate) {
             upstream.response.observe(response.as_secs_f64());
-            upstream.servers[*server].answered(fate);
+            upstream.servers[server].answered(fate);
         }
     }
 }
@@ -99,7 +105,46 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.count();
         if let Some(format) = self.state.access_log.format() {
-            line::with(self, format, self.state.clock.wall(), |line| self.state.access_log.push(line));
+            let ended = self.ended.unwrap_or_else(|| self.state.clock.moment_after(self.started));
+            line::with(self, format, ended, |line| self.state.access_log.push(line));
         }
+    }
+}
+
+impl RequestLine {
+    pub fn new(method: ::http::Method, host: &str, path: &str) -> Self {
+        let mut text = String::with_capacity(host.len() + path.len());
+        text.push_str(host);
+        if !path.contains(';') {
+            text.push_str(path);
+            return Self { method, text: text.into(), host: host.len() };
+        }
+        for (at, segment) in path.split('/').enumerate() {
+            if at > 0 {
+                text.push('/');
+            }
+            text.push_str(segment.split(';').next().unwrap_or_default());
+        }
+        Self { method, text: text.into(), host: host.len() }
+    }
+
+    pub fn host(&self) -> &str {
+        &self.text[..self.host]
+    }
+
+    pub fn path(&self) -> &str {
+        &self.text[self.host..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_parameters_are_not_logged() {
+        let line = RequestLine::new(::http::Method::GET, "a:80", "/shop;jsessionid=secret/cart;v=1");
+        assert_eq!((line.host(), line.path()), ("a:80", "/shop/cart"));
+        assert_eq!(RequestLine::new(::http::Method::GET, "", "/").path(), "/");
     }
 }

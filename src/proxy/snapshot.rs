@@ -16,6 +16,7 @@ pub struct Snapshot {
     pub balancer: Balancer,
     by_route: Box<[Arc<Lane>]>,
     routes: Box<[Arc<RouteMeters>]>,
+    unrouted: Arc<RouteMeters>,
     lanes: Box<[Arc<Lane>]>,
 }
 
@@ -49,7 +50,8 @@ impl Snapshot {
         let lane_of = |pool: &Arc<Pool>| lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
         let by_route = (0..balancer.routes().len()).filter_map(|at| lane_of(balancer.pool_of(RouteIndex(at)))).collect();
         let routes = balancer.routes().iter().map(|route| Arc::new(metrics.route(&route.name))).collect();
-        Ok(Self { balancer, by_route, routes, lanes })
+        let unrouted = Arc::new(metrics.route(&"none".into()));
+        Ok(Self { balancer, by_route, routes, unrouted, lanes })
     }
 
     pub fn lane(&self, route: RouteIndex) -> &Arc<Lane> {
@@ -58,6 +60,11 @@ impl Snapshot {
 
     pub fn route_meters(&self, route: RouteIndex) -> &Arc<RouteMeters> {
         &self.routes[route.0]
+    }
+
+    /// For requests that no route matches.
+    pub fn unrouted(&self) -> &Arc<RouteMeters> {
+        &self.unrouted
     }
 
     pub fn lanes(&self) -> &[Arc<Lane>] {

@@ -116,7 +116,7 @@ fn state(config: Config) -> Result<State, StartError> {
     let metrics = Metrics::new()?;
     let keys = Arc::new(keys::ring(&config.keys, &config.process.state_dir)?);
     let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).map_err(StartError::AccessLog)?;
-    let balancer = Balancer::new(config.plan, &keys, None, clock.now());
+    let balancer = Balancer::new(config.plan, &keys, None, clock.moment().now());
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
     Ok(State { clock, listeners: config.listeners, snapshot, metrics, access_log, connections, readiness })
@@ -127,9 +127,11 @@ fn server(config: &Config, threads: usize, start: Start) -> Server {
     let conf = ServerConf {
         threads,
         work_stealing: process.work_stealing,
-        grace_period_seconds: Some(process.shutdown.grace.as_secs()),
+        grace_period_seconds: Some(process.shutdown.grace.as_millis().div_ceil(1000) as u64),
         graceful_shutdown_timeout_seconds: Some(1),
         upstream_keepalive_pool_size: process.upstream_pool,
+        // Tokio's timers are cheaper to set and to drop than Pingora's shared ones, which stay until they are due.
+        fast_timeout_to_tokio_threshold_seconds: Some(0),
         upgrade_sock: process.runtime_dir.join("upgrade.sock").to_string_lossy().into_owned(),
         ..ServerConf::default()
     };

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use burdock::balancer::connection::Connection;
 use burdock::config::settings::Listener;
 use burdock::http::forwarded::Peer;
+use burdock::time::Uptime;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -33,6 +34,8 @@ use super::state::State;
 
 /// No request is under way: the next octet begins one.
 const IDLE: u64 = 0;
+/// The first octet has come; the deadline is set once more must be waited for.
+const BEGUN: u64 = 1;
 /// A request's header block is complete; hooks are at work.
 const IN_HOOKS: u64 = u64::MAX;
 
@@ -45,11 +48,14 @@ pub struct ClientStream {
     state: Arc<State>,
     clock: Clock,
     header_timeout: Duration,
-    /// [`IDLE`], [`IN_HOOKS`], or the uptime in milliseconds at which a header block under way is too late.
+    keepalive_timeout: Duration,
+    /// [`IDLE`], [`BEGUN`], [`IN_HOOKS`], or the uptime in milliseconds at which a header block under way is too late.
     deadline: AtomicU64,
-    /// Until the first octet of all: the uptime in milliseconds at which a connection on which nothing came is closed.
-    silence: Option<u64>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    /// The uptime in milliseconds since which no request is under way.
+    idle_since: AtomicU64,
+    deadline_sleep: Option<Pin<Box<Sleep>>>,
+    /// Set once and looked at when it fires, not set anew for every request.
+    idle_sleep: Option<Pin<Box<Sleep>>>,
     about: About,
 }
 
@@ -66,8 +72,21 @@ impl ClientStream {
     pub fn new(inner: Stream, state: Arc<State>, about: About) -> Self {
         let clock = state.clock;
         let Listener { header_timeout, keepalive_timeout, .. } = state.listeners[about.listener];
-        let silence = Some((clock.uptime().0 + keepalive_timeout).as_millis() as u64);
-        Self { inner, state, clock, header_timeout, deadline: AtomicU64::new(IDLE), silence, sleep: None, about }
+        let idle_since = AtomicU64::new(millis(clock.uptime()));
+        let deadline = AtomicU64::new(IDLE);
+        let (deadline_sleep, idle_sleep) = (None, None);
+        Self {
+            inner,
+            state,
+            clock,
+            header_timeout,
+            keepalive_timeout,
+            deadline,
+            idle_since,
+            deadline_sleep,
+            idle_sleep,
+            about,
+        }
     }
 
     pub fn about(&self) -> &About {
@@ -80,45 +99,46 @@ impl ClientStream {
     }
 
     /// A request is over: the next octet begins another.
-    pub fn request_over(&self) {
+    pub fn request_over(&self, now: Uptime) {
+        self.idle_since.store(millis(now), Relaxed);
         self.deadline.store(IDLE, Relaxed);
     }
 
     fn now(&self) -> u64 {
-        self.clock.uptime().0.as_millis() as u64
+        millis(self.clock.uptime())
     }
 
-    /// Starts the clock at a request's first octet.
-    fn first_octet(&mut self) {
-        self.silence = None;
-        self.deadline.store((self.now() + self.header_timeout.as_millis() as u64).max(1), Relaxed);
+    /// Most header blocks come in one piece, and the clock is not read for them.
+    fn set_deadline(&self) -> u64 {
+        let deadline = self.now() + self.header_timeout.as_millis() as u64;
+        self.deadline.store(deadline.max(BEGUN + 1), Relaxed);
+        deadline
     }
 
     /// Ready with an error once the deadline has passed; otherwise the task is woken when it does.
     fn poll_deadline(&mut self, deadline: u64, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.poll_until(deadline, cx) {
+        let left = deadline.saturating_sub(self.now());
+        if left == 0 {
+            return Poll::Ready(self.too_late(cx));
+        }
+        let sleep = self.deadline_sleep.insert(sleep(left));
+        match sleep.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(self.too_late(cx)),
             Poll::Pending => Poll::Pending,
         }
     }
 
-    /// Before the first request Pingora would wait for a minute, whatever is configured.
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.silence {
-            Some(until) => self.poll_until(until, cx).map(Ok),
-            None => Poll::Pending,
+    /// Ready, with nothing read, once no request has been under way for the keep-alive time.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let keepalive = self.keepalive_timeout.as_millis() as u64;
+        while self.idle_sleep.get_or_insert_with(|| sleep(keepalive)).as_mut().poll(cx).is_ready() {
+            let left = (self.idle_since.load(Relaxed) + keepalive).saturating_sub(self.now());
+            if left == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            self.idle_sleep = Some(sleep(left));
         }
-    }
-
-    fn poll_until(&mut self, moment: u64, cx: &mut Context<'_>) -> Poll<()> {
-        let left = moment.saturating_sub(self.now());
-        if left == 0 {
-            return Poll::Ready(());
-        }
-        let mut sleep = Box::pin(tokio::time::sleep(Duration::from_millis(left)));
-        let polled = sleep.as_mut().poll(cx);
-        self.sleep = Some(sleep);
-        polled
+        Poll::Pending
     }
 
     /// Says 408, as far as the socket takes it at once, and ends the connection.
@@ -139,18 +159,33 @@ impl ClientStream {
     }
 }
 
+fn millis(uptime: Uptime) -> u64 {
+    uptime.0.as_millis() as u64
+}
+
+fn sleep(millis: u64) -> Pin<Box<Sleep>> {
+    Box::pin(tokio::time::sleep(Duration::from_millis(millis)))
+}
+
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         match (self.deadline.load(Relaxed), &polled) {
             (IN_HOOKS, _) => polled,
-            // Nothing read and no error: the connection is at its end.
-            (IDLE, Poll::Pending) => self.poll_silence(cx),
+            (IDLE, Poll::Pending) => self.poll_idle(cx),
             (IDLE, Poll::Ready(_)) => {
                 if buf.filled().len() > before {
-                    self.first_octet();
+                    self.deadline.store(BEGUN, Relaxed);
                 }
+                polled
+            }
+            (BEGUN, Poll::Pending) => {
+                let deadline = self.set_deadline();
+                self.poll_deadline(deadline, cx)
+            }
+            (BEGUN, Poll::Ready(_)) => {
+                self.set_deadline();
                 polled
             }
             (deadline, Poll::Pending) => self.poll_deadline(deadline, cx),

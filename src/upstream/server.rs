@@ -77,7 +77,7 @@ impl Server {
     /// Whether a session without a tie may start here now. New sessions stop at nine tenths of `max_conns`, which leaves
     /// the rest to those who are tied.
     pub(super) fn takes_new(&self) -> bool {
-        let room = self.spec.max_conns.is_none_or(|max| self.in_flight() < (max.get() * 9).div_ceil(10));
+        let room = self.in_flight() < self.limit_for_new();
         self.spec.admin == Admin::Ready && self.weight() > 0 && self.health() == Health::Up && room
     }
 
@@ -96,7 +96,11 @@ impl Server {
 
     /// Takes a place for a session that starts here.
     pub(super) fn admit_new(&self) -> Option<Slot> {
-        self.take(self.spec.max_conns.map_or(u32::MAX, |max| (max.get() * 9).div_ceil(10)))
+        self.take(self.limit_for_new())
+    }
+
+    fn limit_for_new(&self) -> u32 {
+        self.spec.max_conns.map_or(u32::MAX, |max| max.get() - max.get() / 10)
     }
 
     /// How long health has been what it is.

@@ -19,7 +19,7 @@ pub struct UpstreamSpec {
     pub servers: Vec<Arc<ServerSpec>>,
     pub balance: Balance,
     pub failover: Failover,
-    /// None: servers count as up until a connection to them fails.
+    /// None: servers count as up, and each request finds out for itself.
     pub health_check: Option<CheckSpec>,
     pub timeouts: Timeouts,
     pub retry: Retry,

@@ -64,7 +64,6 @@ fn the_servers_see_the_host_that_the_client_asked_for() {
     let (origin, burdock) = before(&site, "$IP:8080");
     let seen = seen(&origin, &burdock, Request::get("/").header("Host", "shop.example.com:8080"));
     assert_eq!(seen.all("host"), ["shop.example.com:8080"]);
-    assert_eq!(seen.all("x-forwarded-host"), ["shop.example.com:8080"]);
 }
 
 #[test]
@@ -77,7 +76,7 @@ fn other_headers_pass_byte_for_byte() {
         &burdock,
         Request::get("/").header("X-Odd", odd).header("X-Odd", "2").header("Accept-Encoding", "gzip;q=0.5"),
     );
-    assert_eq!(seen.all("x-odd"), [&*"  a,  \"b;c\" \u{c3}\u{a9} \t=d".trim(), "2"]);
+    assert_eq!(seen.all("x-odd"), ["  a,  \"b;c\" \u{c3}\u{a9} \t=d".trim(), "2"]);
     assert_eq!(seen.all("accept-encoding"), ["gzip;q=0.5"]);
 }
 

@@ -1,0 +1,151 @@
+//! The metric families: names, help texts and labels, each in one place.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
+};
+
+const CONNECT_SECONDS: &[f64] =
+    &[0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const RESPONSE_SECONDS: &[f64] =
+    &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// What requests did.
+#[derive(Debug)]
+pub struct RequestFamilies {
+    pub requests: IntCounterVec,
+    pub decisions: IntCounterVec,
+    pub redispatches: IntCounterVec,
+    pub connect: HistogramVec,
+    pub response: HistogramVec,
+}
+
+/// What servers did: seven counters and three gauges for each.
+#[derive(Debug)]
+pub struct ServerFamilies {
+    pub requests: IntCounterVec,
+    pub failures: IntCounterVec,
+    pub health_changes: IntCounterVec,
+    pub up: IntGaugeVec,
+    pub in_flight: IntGaugeVec,
+    pub weight: IntGaugeVec,
+}
+
+/// The process itself.
+#[derive(Debug)]
+pub struct ProcessFamilies {
+    pub connections: IntGauge,
+    pub malformed: IntCounterVec,
+    pub log_dropped: IntCounter,
+    pub uptime: Gauge,
+}
+
+impl RequestFamilies {
+    pub fn register(registry: &Registry) -> Result<Self> {
+        Ok(Self {
+            requests: counter(
+                registry,
+                "requests_total",
+                "Requests by route and class of the status sent to the client",
+                &["route", "status"],
+            )?,
+            decisions: counter(
+                registry,
+                "decisions_total",
+                "Requests by why they went where they went and which kind of entry decided",
+                &["upstream", "reason", "method"],
+            )?,
+            redispatches: counter(
+                registry,
+                "redispatches_total",
+                "Requests sent to another server after an attempt failed",
+                &["upstream"],
+            )?,
+            connect: histogram(
+                registry,
+                "upstream_connect_seconds",
+                "Time to connect to a server, for new connections",
+                CONNECT_SECONDS,
+            )?,
+            response: histogram(
+                registry,
+                "upstream_response_seconds",
+                "Time from a request's dispatch to the head of its response",
+                RESPONSE_SECONDS,
+            )?,
+        })
+    }
+}
+
+impl ServerFamilies {
+    pub fn register(registry: &Registry) -> Result<Self> {
+        let labels = &["upstream", "server"];
+        Ok(Self {
+            requests: counter(
+                registry,
+                "server_requests_total",
+                "Requests answered by a server: of sessions tied to it, new to it, or moved to it (for good or for a while)",
+                &["upstream", "server", "tie"],
+            )?,
+            failures: counter(registry, "server_failures_total", "Attempts at a server that failed", labels)?,
+            health_changes: counter(
+                registry,
+                "server_health_changes_total",
+                "Changes of a server's health",
+                &["upstream", "server", "to"],
+            )?,
+            up: gauge(registry, "server_up", "Whether a server may be used as far as its health goes", labels)?,
+            in_flight: gauge(
+                registry,
+                "server_in_flight_requests",
+                "Requests and upgraded streams that a server is working on",
+                labels,
+            )?,
+            weight: gauge(registry, "server_weight", "A server's weight", labels)?,
+        })
+    }
+}
+
+impl ProcessFamilies {
+    pub fn register(registry: &Registry) -> Result<Self> {
+        let build = gauge(registry, "build_info", "Which Burdock this is; always 1", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let dropped = named("access_log_dropped_lines_total", "Access-log lines dropped because the log could not keep up");
+        Ok(Self {
+            connections: registered(
+                registry,
+                IntGauge::with_opts(named("connections", "Client connections that are open"))?,
+            )?,
+            malformed: counter(
+                registry,
+                "malformed_requests_total",
+                "Requests that were answered or cut off before they were understood",
+                &["kind"],
+            )?,
+            log_dropped: registered(registry, IntCounter::with_opts(dropped)?)?,
+            uptime: registered(registry, Gauge::with_opts(named("uptime_seconds", "Time since the process started"))?)?,
+        })
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
+    registered(registry, IntCounterVec::new(named(name, help), labels)?)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
+    registered(registry, IntGaugeVec::new(named(name, help), labels)?)
+}
+
+fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Result<HistogramVec> {
+    let opts = HistogramOpts::from(named(name, help)).buckets(buckets.to_vec());
+    registered(registry, HistogramVec::new(opts, &["upstream"])?)
+}
+
+fn named(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("burdock")
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}

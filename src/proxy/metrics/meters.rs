@@ -1,0 +1,100 @@
+//! Handles to single series, looked up once per configuration, so that a request only adds to counters.
+
+use std::sync::{Arc, OnceLock};
+
+use burdock::balancer::words::{Fate, Method, Reason};
+use burdock::upstream::spec::UpstreamSpec;
+use burdock::upstream::{ServerId, UpstreamName};
+use prometheus::{Histogram, IntCounter, IntCounterVec};
+
+use super::families::{RequestFamilies, ServerFamilies};
+
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// A route's counters, by status class (`none` first, for requests that got no response).
+#[derive(Debug)]
+pub struct RouteMeters {
+    pub name: Arc<str>,
+    classes: [IntCounter; 6],
+}
+
+/// An upstream's counters.
+#[derive(Debug)]
+pub struct UpstreamMeters {
+    /// Made when first needed: most pairs of reason and method never occur.
+    decisions: Box<[OnceLock<IntCounter>]>,
+    family: IntCounterVec,
+    pub name: UpstreamName,
+    pub redispatches: IntCounter,
+    pub connect: Histogram,
+    pub response: Histogram,
+    pub servers: Box<[Arc<ServerMeters>]>,
+}
+
+/// A server's counters.
+#[derive(Debug)]
+pub struct ServerMeters {
+    pub id: ServerId,
+    tied: IntCounter,
+    new: IntCounter,
+    moved: IntCounter,
+    pub failures: IntCounter,
+}
+
+impl RouteMeters {
+    pub(super) fn new(name: &Arc<str>, families: &RequestFamilies) -> Self {
+        let classes = CLASSES.map(|class| families.requests.with_label_values(&[&**name, class]));
+        Self { name: Arc::clone(name), classes }
+    }
+
+    /// Counts a request by its status; none where no response was sent.
+    pub fn finished(&self, status: Option<u16>) {
+        let class = status.map_or(0, |status| usize::from(status / 100).min(5));
+        self.classes[class].inc();
+    }
+}
+
+impl UpstreamMeters {
+    pub(super) fn new(spec: &UpstreamSpec, families: &RequestFamilies, of_servers: &ServerFamilies) -> Self {
+        let name = spec.name.as_str();
+        let server = |id: &ServerId| Arc::new(ServerMeters::new(name, id, of_servers));
+        Self {
+            decisions: (0..Reason::ALL.len() * Method::ALL.len()).map(|_| OnceLock::new()).collect(),
+            family: families.decisions.clone(),
+            name: spec.name.clone(),
+            redispatches: families.redispatches.with_label_values(&[name]),
+            connect: families.connect.with_label_values(&[name]),
+            response: families.response.with_label_values(&[name]),
+            servers: spec.servers.iter().map(|spec| server(&spec.id)).collect(),
+        }
+    }
+
+    pub fn decided(&self, reason: Reason, method: Method) {
+        let at = reason.index() * Method::ALL.len() + method.index();
+        let labels = [self.name.as_str(), reason.as_str(), method.as_str()];
+        self.decisions[at].get_or_init(|| self.family.with_label_values(&labels)).inc();
+    }
+}
+
+impl ServerMeters {
+    fn new(upstream: &str, server: &ServerId, families: &ServerFamilies) -> Self {
+        let requests = |tie| families.requests.with_label_values(&[upstream, server.as_str(), tie]);
+        Self {
+            id: server.clone(),
+            tied: requests("tied"),
+            new: requests("new"),
+            moved: requests("moved"),
+            failures: families.failures.with_label_values(&[upstream, server.as_str()]),
+        }
+    }
+
+    /// Counts a request that this server answered.
+    pub fn answered(&self, fate: Fate) {
+        match fate {
+            Fate::Kept => &self.tied,
+            Fate::New => &self.new,
+            Fate::Moved | Fate::Detour => &self.moved,
+        }
+        .inc();
+    }
+}
