@@ -169,3 +169,20 @@ impl Sink {
 fn open(path: &std::path::Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_for_which_there_is_no_room_are_dropped_and_counted() {
+        let dropped = IntCounter::new("dropped", "lines").unwrap();
+        let (held, wake, written) = (Mutex::default(), Condvar::new(), Condvar::new());
+        // Nobody writes, as when a disk hangs.
+        let log =
+            AccessLog(Some(Arc::new(Queue { format: LogFormat::Text, held, wake, written, dropped: dropped.clone() })));
+        let line = vec![b'x'; ROOM / 4];
+        (0..7).for_each(|_| log.push(&line));
+        assert_eq!(dropped.get(), 3);
+    }
+}

@@ -25,7 +25,10 @@ impl ServeHttp for Admin {
 
 impl Admin {
     fn metrics(&self) -> Response<Vec<u8>> {
-        match self.0.metrics.render(&self.0) {
+        let state = &self.0;
+        let snapshot = state.snapshot.load();
+        let upstreams = snapshot.lanes().iter().map(|lane| lane.pool.upstream());
+        match state.metrics.render(state.connections.count(), state.clock.uptime(), upstreams) {
             Ok(text) => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into_bytes()),
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
         }

@@ -13,23 +13,22 @@ use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::context::Context;
-use super::gateway::client_stream;
 use super::record::RequestLine;
 use super::reply;
 use super::state::State;
-use super::stream::About;
+use super::stream::{About, ClientStream};
 
 /// Writes down what the log will say of the request, whatever becomes of it.
 pub fn note(session: &Session, context: &mut Context, state: &State) {
     let request = session.req_header();
     context.record.request = RequestLine::new(request.method.clone(), host(request), request.uri.path());
-    context.record.client = client_stream(session).map(|stream| {
+    context.record.client = ClientStream::of(session).map(|stream| {
         let about = stream.about();
         client_address(about.peer.address(), &request.headers, &state.listeners[about.listener].trusted_proxies)
     });
 }
 
-/// Sets what holds for the connection. How long it is kept is for [`ClientStream`](super::stream::ClientStream); Pingora is
+/// Sets what holds for the connection. How long it is kept is for [`ClientStream`]; Pingora is
 /// told "for ever", unless the client wants otherwise or we are leaving.
 pub fn configure(session: &mut Session, state: &State) {
     const FOR_EVER: Option<u64> = Some(0);
@@ -98,7 +97,7 @@ fn check_limits(request: &RequestHeader, limits: &Limits) -> Result<()> {
 }
 
 fn client_scheme(session: &Session, headers: &HeaderMap, state: &State) -> Scheme {
-    client_stream(session).map_or(Scheme::Http, |stream| {
+    ClientStream::of(session).map_or(Scheme::Http, |stream| {
         let about = stream.about();
         scheme(about.peer.address(), Scheme::Http, headers, &state.listeners[about.listener].trusted_proxies)
     })

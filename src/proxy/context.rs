@@ -159,3 +159,84 @@ impl Context {
         self.sending = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burdock::balancer::Balancer;
+    use burdock::balancer::exchange::Assignment;
+    use burdock::config::Config;
+    use burdock::config::settings::LogTarget;
+    use burdock::http::request::{Request, Scheme};
+    use burdock::route::RouteIndex;
+    use burdock::sticky::token::keys::{Key, KeyRing};
+
+    use super::super::access_log::AccessLog;
+    use super::super::metrics::Metrics;
+    use super::super::snapshot::Snapshot;
+    use super::super::state::{Connections, Readiness};
+    use super::*;
+
+    fn state(folder: &std::path::Path) -> Arc<State> {
+        let text = "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2'], sticky: cookie}}";
+        let mut config = Config::parse("test", text).unwrap();
+        config.access_log.to = LogTarget::File(folder.join("access.log"));
+        let (clock, metrics) = (Clock::start(), Metrics::new().unwrap());
+        let keys = Arc::new(KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap());
+        let balancer = Balancer::new(config.plan, &keys, None, clock.moment().now());
+        let snapshot = arc_swap::ArcSwap::from_pointee(Snapshot::new(balancer, &metrics).unwrap());
+        let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).unwrap();
+        let (connections, readiness) = (Connections::default(), Readiness::default());
+        Arc::new(State { clock, listeners: config.listeners, snapshot, metrics, access_log, connections, readiness })
+    }
+
+    /// A request that was sent to its server and whose hooks go no further.
+    fn sent(state: &Arc<State>) -> Context {
+        let mut context = Context::new(Arc::clone(state));
+        let snapshot = state.snapshot.load();
+        let lane = snapshot.lane(RouteIndex(0));
+        context.record.upstream = Some(Arc::clone(&lane.meters));
+        let (method, headers) = (::http::Method::GET, ::http::HeaderMap::new());
+        let client = [192, 0, 2, 1].into();
+        let (path, query, scheme) = ("/", None, Scheme::Http);
+        let request = Request { method: &method, host: "a", path, query, headers: &headers, client, scheme };
+        let now = context.record.started.now();
+        let mut exchange = lane.pool.receive(&request, now);
+        let Assignment::Send { slot, .. } = exchange.pick(None, now, &mut rand::rng()) else { panic!("refused") };
+        context.balancing(Arc::clone(lane), exchange, RequestHops::Nothing);
+        context.sent(0, slot, now);
+        context
+    }
+
+    #[test]
+    fn a_settled_request_lets_its_snapshot_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(folder.path());
+        let mut context = sent(&state);
+        let lane = Arc::downgrade(&state.snapshot.load().lanes()[0]);
+        let now = context.record.started.now();
+        context.settle(&ResponseHeader::build(101, None).unwrap(), now).unwrap();
+        let next = self::state(folder.path());
+        state.snapshot.store(next.snapshot.load_full());
+        assert!(lane.upgrade().is_none(), "an upgraded stream may last for days");
+    }
+
+    #[test]
+    fn a_request_that_panics_in_a_hook_is_counted_and_logged_and_gives_its_place_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(folder.path());
+        let in_flight = || state.snapshot.load().lanes()[0].pool.upstream().servers()[0].in_flight();
+        let context = sent(&state);
+        assert_eq!(in_flight(), 1);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _context = context;
+            panic!("in a hook");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(in_flight(), 0);
+        state.access_log.flush();
+        let log = std::fs::read_to_string(folder.path().join("access.log")).unwrap();
+        assert!(log.contains(" upstream=shop server=127.0.0.1:2 reason=new "), "{log}");
+        let metrics = state.metrics.render(0, state.clock.uptime(), std::iter::empty()).unwrap();
+        assert!(metrics.contains(r#"burdock_decisions_total{method="none",reason="new",upstream="shop"} 1"#), "{metrics}");
+    }
+}

@@ -44,7 +44,7 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
-        if let Some(stream) = client_stream(session) {
+        if let Some(stream) = ClientStream::of(session) {
             stream.header_complete();
         }
         arrival::note(session, context, &self.state);
@@ -60,7 +60,7 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
         let shared =
-            client_stream(session).map(ClientStream::about).filter(|about| arrival::is_one_client(about, &self.state));
+            ClientStream::of(session).map(ClientStream::about).filter(|about| arrival::is_one_client(about, &self.state));
         let now = context.moment_of_pick(self.state.clock);
         let Phase::Balancing(balancing) = &mut context.phase else {
             return Err(reply::status(500, "a request without an exchange"));
@@ -145,7 +145,7 @@ impl ProxyHttp for Gateway {
             edit::connection(request, balancing.hops);
             edit::cookies(request, balancing.lane.pool.chain())?;
         }
-        match client_stream(session) {
+        match ClientStream::of(session) {
             Some(stream) => {
                 let about = stream.about();
                 edit::forwarded(request, about, &self.state)
@@ -213,13 +213,8 @@ impl ProxyHttp for Gateway {
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
         let now = self.state.clock.moment_after(context.record.started);
         context.finish(session, now);
-        if let Some(stream) = client_stream(session) {
+        if let Some(stream) = ClientStream::of(session) {
             stream.request_over(now.uptime);
         }
     }
-}
-
-/// The connection that a request came on.
-pub fn client_stream(session: &Session) -> Option<&ClientStream> {
-    session.downstream_session.stream()?.as_any().downcast_ref()
 }

@@ -6,12 +6,12 @@ mod meters;
 
 use std::sync::Arc;
 
+use burdock::time::Uptime;
 use burdock::upstream::Upstream;
 use burdock::upstream::health::Health;
 use burdock::upstream::spec::UpstreamSpec;
 use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
 
-use super::state::State;
 use families::{ProcessFamilies, RequestFamilies, ServerFamilies};
 pub use meters::{RouteMeters, UpstreamMeters};
 
@@ -79,10 +79,15 @@ impl Metrics {
     ///
     /// # Errors
     /// If the encoder fails.
-    pub fn render(&self, state: &State) -> prometheus::Result<String> {
-        self.process.connections.set(i64::try_from(state.connections.count()).unwrap_or(i64::MAX));
-        self.process.uptime.set(state.clock.uptime().0.as_secs_f64());
-        state.snapshot.load().lanes().iter().for_each(|lane| self.take_gauges(lane.pool.upstream()));
+    pub fn render<'u>(
+        &self,
+        connections: usize,
+        uptime: Uptime,
+        upstreams: impl Iterator<Item = &'u Upstream>,
+    ) -> prometheus::Result<String> {
+        self.process.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
+        self.process.uptime.set(uptime.0.as_secs_f64());
+        upstreams.for_each(|upstream| self.take_gauges(upstream));
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())

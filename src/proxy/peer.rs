@@ -34,3 +34,33 @@ fn set_timeouts(options: &mut PeerOptions, timeouts: Timeouts, read: Duration) {
     options.write_timeout = Some(timeouts.write);
     options.idle_timeout = Some(timeouts.keepalive);
 }
+
+#[cfg(test)]
+mod tests {
+    use burdock::upstream::ServerId;
+    use burdock::upstream::spec::{Admin, Tier, Weight};
+
+    use super::*;
+
+    fn server(address: Address) -> ServerSpec {
+        let (id, admin) = (ServerId::parse("a").unwrap(), Admin::Ready);
+        ServerSpec { id, address, weight: Weight::ONE, tier: Tier::Primary, max_conns: None, admin }
+    }
+
+    #[test]
+    fn no_timeout_is_left_to_the_default_of_for_ever() {
+        let server = server(Address::Inet(([127, 0, 0, 1], 80).into()));
+        let options = make(&server, Timeouts::default(), Duration::from_secs(7)).unwrap().options;
+        assert_eq!(options.connection_timeout, Some(Duration::from_secs(2)));
+        assert_eq!(options.total_connection_timeout, Some(Duration::from_secs(2)));
+        assert_eq!(options.read_timeout, Some(Duration::from_secs(7)));
+        assert_eq!(options.write_timeout, Some(Duration::from_secs(60)));
+        assert_eq!(options.idle_timeout, Some(Duration::from_secs(4)));
+    }
+
+    #[test]
+    fn a_socket_path_that_is_too_long_is_an_error_and_no_panic() {
+        let path = format!("/{}", "a".repeat(200));
+        assert!(make(&server(Address::Unix(path.into())), Timeouts::default(), Duration::from_secs(1)).is_err());
+    }
+}

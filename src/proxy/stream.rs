@@ -25,6 +25,7 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
 };
+use pingora_proxy::Session;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -87,6 +88,11 @@ impl ClientStream {
             idle_sleep,
             about,
         }
+    }
+
+    /// The connection that a request came on.
+    pub fn of(session: &Session) -> Option<&Self> {
+        session.downstream_session.stream()?.as_any().downcast_ref()
     }
 
     pub fn about(&self) -> &About {

@@ -107,6 +107,18 @@ fn a_place_is_given_back_when_its_request_panics() {
 }
 
 #[test]
+fn sessions_stay_through_a_new_order_of_servers_and_new_addresses() {
+    let lb = lb(["a", "b", "c"]);
+    let mut clients = [lb.client(), lb.client(), lb.client()];
+    let before: Vec<_> = clients.iter_mut().map(|client| client.visits(1).servers()).collect();
+    let lb = lb.with(|pool| pool.upstream.servers.reverse()).weight("a", 7);
+    let elsewhere = burdock::upstream::spec::Address::Unix("/run/b.sock".into());
+    let _lb = lb.server("b", |server| server.address = elsewhere);
+    let after: Vec<_> = clients.iter_mut().map(|client| client.visits(1).because(["hit"]).servers()).collect();
+    assert_eq!(after, before);
+}
+
+#[test]
 fn what_a_server_has_lived_through_survives_a_new_configuration() {
     let lb = lb(["a", "b"]).down("a").weight("b", 5);
     assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
