@@ -58,7 +58,6 @@ pub fn receive(session: &Session, context: &mut Context, state: &Arc<State>) -> 
     let snapshot = state.snapshot.load();
     let (host, path) = (host(request), request.uri.path());
     let Some(route) = snapshot.balancer.route(host, path) else {
-        context.record.route = Some(Arc::clone(snapshot.unrouted()));
         return Err(reply::status(404, "no route"));
     };
     let lane = snapshot.lane(route);

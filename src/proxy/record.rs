@@ -85,8 +85,9 @@ impl Record {
     }
 
     fn count(&self) {
-        if let Some(route) = &self.route {
-            route.finished(self.status);
+        match &self.route {
+            Some(route) => route.finished(self.status),
+            None => self.state.snapshot.load().unrouted().finished(self.status),
         }
         let Some(upstream) = &self.upstream else { return };
         upstream.decided(self.reason(), self.method);

@@ -62,7 +62,7 @@ impl Snapshot {
         &self.routes[route.0]
     }
 
-    /// For requests that no route matches.
+    /// For requests that no route matches, or that are refused before they are routed.
     pub fn unrouted(&self) -> &Arc<RouteMeters> {
         &self.unrouted
     }

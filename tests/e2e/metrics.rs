@@ -79,6 +79,18 @@ fn no_label_comes_from_a_request() {
 }
 
 #[test]
+fn requests_that_were_never_routed_are_counted_under_none() {
+    let site = Site::take();
+    let _origins = site.origins::<1>();
+    let burdock = site.shop(1, "sticky: cookie");
+    let mut wire = burdock.wire();
+    wire.send("GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(wire.response().status, 400);
+    let counted = || burdock.metrics().sum("burdock_requests_total", &[("route", "none"), ("status", "4xx")]);
+    wait_until("it is counted", || counted() == 1.0);
+}
+
+#[test]
 fn promtool_finds_nothing_to_say() {
     let site = Site::take();
     let _origins = site.origins::<3>();
