@@ -13,17 +13,23 @@ pub type Names = SmallVec<[HeaderName; 2]>;
 /// Proxy-Authenticate and what Connection names. Never those that frame the message, which the framework minds: Connection,
 /// Transfer-Encoding, Content-Length, and the Upgrade of a 101. May name a header twice.
 pub fn hop_by_hop(response: &Response<'_>) -> Names {
-    let fixed = |name: &&HeaderName| matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authenticate");
-    let mut names: Names = response.headers.keys().filter(fixed).cloned().collect();
+    let mut names = Names::new();
+    for (name, value) in response.headers {
+        match name.as_str() {
+            "keep-alive" | "proxy-connection" | "proxy-authenticate" => names.push(name.clone()),
+            "connection" if !is_plain(value) => add_nominated(&mut names, value, response),
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Adds the headers that a Connection header names and that are there.
+fn add_nominated(names: &mut Names, connection: &HeaderValue, response: &Response<'_>) {
     let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
-    let lines = response.headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
-    let nominated = lines.flat_map(|line| line.split(|&byte| byte == b','));
-    for option in nominated {
+    for option in connection.as_bytes().split(|&byte| byte == b',') {
         // Asked as text first: most options name no header, and making a name of them would allocate.
         let text = std::str::from_utf8(option.trim_ascii()).unwrap_or_default();
-        if text.eq_ignore_ascii_case("keep-alive") || text.eq_ignore_ascii_case("close") {
-            continue;
-        }
         if !response.headers.contains_key(text) {
             continue;
         }
@@ -33,7 +39,6 @@ pub fn hop_by_hop(response: &Response<'_>) -> Names {
             names.push(name);
         }
     }
-    names
 }
 
 /// What a request says that is for this hop only.

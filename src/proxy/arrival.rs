@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::http::header::{HOST, TRANSFER_ENCODING};
 use ::http::{HeaderMap, Version};
 use burdock::http::forwarded::{client_address, scheme};
-use burdock::http::hygiene::{Framing, framing, header_bytes, request_hops};
+use burdock::http::hygiene::{Framing, RequestHops, framing, header_bytes, request_hops};
 use burdock::http::request::{Request, Scheme};
 use burdock::upstream::spec::Limits;
 use pingora::Result;
@@ -21,6 +21,7 @@ use super::stream::{About, ClientStream};
 /// Writes down what the log will say of the request, whatever becomes of it.
 pub fn note(session: &Session, context: &mut Context, state: &State) {
     let request = session.req_header();
+    context.hops = request_hops(&request.headers);
     context.record.request = RequestLine::new(request.method.clone(), host(request), request.uri.path());
     context.record.client = ClientStream::of(session).map(|stream| {
         let about = stream.about();
@@ -40,13 +41,13 @@ pub fn configure(session: &mut Session, state: &State) {
 
 /// Refuses what servers and Burdock might read differently: HTTP/1.1 without Host, and Content-Length next to
 /// Transfer-Encoding, which Pingora has resolved by now and only the raw header block still shows.
-pub fn check_framing(session: &Session) -> Result<()> {
+pub fn check_framing(session: &Session, hops: RequestHops) -> Result<()> {
     let request = session.req_header();
     if request.version == Version::HTTP_11 && !request.headers.contains_key(HOST) {
         return Err(reply::status(400, "HTTP/1.1 without Host"));
     }
-    if request.headers.contains_key(TRANSFER_ENCODING) && framing(&session.as_downstream().to_h1_raw()) == Framing::Conflict
-    {
+    let coded = hops == RequestHops::Something && request.headers.contains_key(TRANSFER_ENCODING);
+    if coded && framing(&session.as_downstream().to_h1_raw()) == Framing::Conflict {
         return Err(reply::status(400, "Content-Length and Transfer-Encoding"));
     }
     Ok(())
@@ -74,7 +75,7 @@ pub fn receive(session: &Session, context: &mut Context, state: &Arc<State>) -> 
         scheme: client_scheme(session, &request.headers, state),
     };
     let exchange = lane.pool.receive(&facts, context.record.started.now());
-    context.balancing(Arc::clone(lane), exchange, request_hops(&request.headers));
+    context.balancing(Arc::clone(lane), exchange);
     Ok(())
 }
 

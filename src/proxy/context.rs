@@ -24,6 +24,8 @@ use super::state::State;
 pub struct Context {
     pub record: Record,
     pub phase: Phase,
+    /// What the request says that is for this hop only.
+    pub hops: RequestHops,
     sending: Option<Sending>,
     body: Body,
     retry_after: RetryAfter,
@@ -42,7 +44,6 @@ pub enum Phase {
 pub struct Balancing {
     pub lane: Arc<Lane>,
     pub exchange: Exchange,
-    pub hops: RequestHops,
 }
 
 /// An attempt under way.
@@ -63,6 +64,7 @@ impl Context {
         Self {
             record: Record::new(state),
             phase: Phase::Arriving,
+            hops: RequestHops::Something,
             sending: None,
             body: Body::default(),
             retry_after: RetryAfter::Unsaid,
@@ -70,9 +72,9 @@ impl Context {
     }
 
     /// The request has a route and an exchange.
-    pub fn balancing(&mut self, lane: Arc<Lane>, exchange: Exchange, hops: RequestHops) {
+    pub fn balancing(&mut self, lane: Arc<Lane>, exchange: Exchange) {
         self.body.limit = lane.pool.upstream().spec().limits.body;
-        self.phase = Phase::Balancing(Box::new(Balancing { lane, exchange, hops }));
+        self.phase = Phase::Balancing(Box::new(Balancing { lane, exchange }));
     }
 
     /// The moment of a pick. The clock is read anew only for a redispatch: the first pick follows the request at once.
@@ -202,7 +204,7 @@ mod tests {
         let now = context.record.started.now();
         let mut exchange = lane.pool.receive(&request, now);
         let Assignment::Send { slot, .. } = exchange.pick(None, now, &mut rand::rng()) else { panic!("refused") };
-        context.balancing(Arc::clone(lane), exchange, RequestHops::Nothing);
+        context.balancing(Arc::clone(lane), exchange);
         context.sent(0, slot, now);
         context
     }

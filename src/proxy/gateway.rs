@@ -49,7 +49,7 @@ impl ProxyHttp for Gateway {
         }
         arrival::note(session, context, &self.state);
         arrival::configure(session, &self.state);
-        arrival::check_framing(session)
+        arrival::check_framing(session, context.hops)
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
@@ -70,7 +70,7 @@ impl ProxyHttp for Gateway {
             Assignment::Send { slot, .. } => {
                 let at = balancing.exchange.decision().map_or(0, |decision| decision.at);
                 let mut peer = Box::new(balancing.lane.peer(at, purpose).clone());
-                if balancing.hops != RequestHops::Something {
+                if context.hops != RequestHops::Something {
                     peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
                 }
                 context.sent(at, slot, now);
@@ -141,8 +141,8 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
+        edit::connection(request, context.hops);
         if let Phase::Balancing(balancing) = &context.phase {
-            edit::connection(request, balancing.hops);
             edit::cookies(request, balancing.lane.pool.chain())?;
         }
         match ClientStream::of(session) {

@@ -12,8 +12,7 @@ use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, LessSafeKey, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64_simd::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use rand_core::CryptoRng;
 
 use super::{first, sha256};
@@ -72,7 +71,7 @@ impl Key {
 
     /// The secret itself, for its file: 43 characters of base64url. [`Key::parse`] reads it.
     pub fn to_text(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
+        URL_SAFE_NO_PAD.encode_to_string(self.0)
     }
 
     pub fn id(&self) -> KeyId {
@@ -100,7 +99,7 @@ fn from_base64(text: &[u8]) -> Result<Key, InvalidKey> {
             }
         })
         .collect();
-    let bytes = STANDARD_NO_PAD.decode(standard).map_err(|_| InvalidKey::NotBase64)?;
+    let bytes = STANDARD_NO_PAD.decode_to_vec(standard).map_err(|_| InvalidKey::NotBase64)?;
     bytes.try_into().map(Key).map_err(|_| InvalidKey::NotBase64)
 }
 
