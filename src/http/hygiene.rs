@@ -162,7 +162,7 @@ mod tests {
             ("proxy-authenticate", "Basic"),
             ("x-end", "1"),
         ];
-        let expected = ["keep-alive", "proxy-connection", "proxy-authenticate", "x-hop", "te"];
+        let expected = ["x-hop", "te", "keep-alive", "proxy-connection", "proxy-authenticate"];
         assert_eq!(removed(StatusCode::OK, &lines), expected);
     }
 
