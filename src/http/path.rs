@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// The path in its normal form (RFC 3986 6.2.2): unreserved characters decoded, other escapes in capitals, dot segments
-/// removed. `%2F` stays what it is, no boundary between segments. What does not start with `/` is left alone (`*`).
+/// The path in its normal form (RFC 3986 6.2.2): unreserved characters decoded, other escapes in capitals, a `%`
+/// that begins none escaped, dot segments removed. `%2F` stays what it is, no boundary between segments. What does not start with `/` is left alone (`*`).
 pub fn normalized(path: &str) -> Cow<'_, str> {
     let bytes = path.as_bytes();
     let in_order = !bytes.contains(&b'%') && !bytes.windows(2).any(|pair| pair == b"/.");
@@ -27,7 +27,8 @@ fn decoded(path: &str) -> String {
         decoded.push_str(before);
         rest = escape;
         let Some((digits, byte)) = escape.get(..2).and_then(|digits| Some((digits, byte_of(digits)?))) else {
-            decoded.push('%');
+            // Not the beginning of an escape, nor may it become one with what is decoded after it.
+            decoded.push_str("%25");
             continue;
         };
         rest = &escape[2..];
@@ -75,6 +76,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn a_percent_sign_that_begins_no_escape_does_not_become_one() {
+        assert_eq!(normalized("/%4%44E"), "/%254DE");
+        assert_eq!(normalized("/%4%44E"), normalized(&normalized("/%4%44E")));
+        assert_eq!(normalized("/100%"), "/100%25");
+    }
+
+    #[test]
     fn a_path_in_order_is_borrowed() {
         for path in ["/", "/a/b.c/", "/a//b", "/a..b/c...", "*", "", "a/../b"] {
             assert!(matches!(normalized(path), Cow::Borrowed(same) if same == path), "{path:?}");
@@ -95,9 +103,9 @@ mod tests {
             ("/.well-known/x", "/.well-known/x"),
             ("/...", "/..."),
             ("/a%2fb%3b%c3%A4", "/a%2Fb%3B%C3%A4"),
-            ("/%", "/%"),
-            ("/%4", "/%4"),
-            ("/%+1%zz%ä", "/%+1%zz%ä"),
+            ("/%", "/%25"),
+            ("/%4", "/%254"),
+            ("/%+1%zz%ä", "/%25+1%25zz%25ä"),
         ] {
             assert_eq!(normalized(path), normal, "{path:?}");
         }
