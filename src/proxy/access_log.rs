@@ -12,11 +12,11 @@ use parking_lot::{Condvar, Mutex};
 use prometheus::IntCounter;
 
 /// Lines wait here at most this long.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(100);
 /// Octets that may wait; then lines are dropped.
 const ROOM: usize = 4 * 1024 * 1024;
 /// So many are written without waiting any longer.
-const BATCH: usize = 64 * 1024;
+const BATCH: usize = 256 * 1024;
 
 /// The process's access log.
 #[derive(Clone, Debug)]
