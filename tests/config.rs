@@ -318,3 +318,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_upstream_has_no_more_servers_than_its_ring_can_number() {
+    let servers = |count: usize| {
+        let addresses: Vec<String> =
+            (0..count).map(|n| format!("'10.{}.{}.{}:80'", n / 65_536, n / 256 % 256, n % 256)).collect();
+        format!("listeners: ['127.0.0.1:8080']\nupstreams:\n  shop:\n    servers: [{}]\n", addresses.join(", "))
+    };
+    assert!(Config::parse("many.yaml", &servers(65_536)).is_ok());
+    let errors = Config::parse("many.yaml", &servers(65_537)).unwrap_err().to_string();
+    assert_eq!(errors.trim_end(), "many.yaml:3:3: upstream shop has 65537 servers, expected at most 65536");
+}

@@ -65,6 +65,9 @@ record! {
     }
 }
 
+/// The hash ring numbers servers in 16 bits, and would send keys to the wrong one beyond that.
+const MOST_SERVERS: usize = 65_536;
+
 /// An upstream whose parts fit each other, with the places of its servers.
 pub(super) struct Built {
     pub(super) spec: UpstreamSpec,
@@ -76,6 +79,10 @@ pub(super) struct Built {
 
 pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> Built {
     let servers = server::build(written.servers, findings);
+    if servers.len() > MOST_SERVERS {
+        let found = servers.len();
+        findings.fault(name.at, format!("upstream {} has {found} servers, expected at most {MOST_SERVERS}", name.value));
+    }
     let takes_new = |server: &ServerSpec| server.admin == Admin::Ready && server.weight.get() > 0;
     if !servers.is_empty() && !servers.iter().any(|(_, server)| takes_new(server)) {
         let message = format!("no server of upstream {} takes new sessions: each has weight 0, drain or maint", name.value);
