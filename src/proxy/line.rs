@@ -207,3 +207,49 @@ fn date(seconds: u64) -> String {
     jiff::Timestamp::from_second(seconds as i64)
         .map_or_else(|_| String::new(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%S").to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line(format: LogFormat, write: impl FnOnce(&mut Fields<'_>)) -> String {
+        let mut line = Vec::new();
+        write(&mut Fields { line: &mut line, format });
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn a_date_is_written_in_utc() {
+        let at = Duration::from_millis(1_795_222_205_007);
+        assert_eq!(line(LogFormat::Text, |fields| fields.time(at)), "time=2026-11-21T00:50:05.007Z");
+        assert_eq!(line(LogFormat::Json, |fields| fields.time(at)), "{\"time\":\"2026-11-21T00:50:05.007Z\"");
+    }
+
+    #[test]
+    fn times_are_milliseconds_with_three_decimals() {
+        let time = |time| line(LogFormat::Text, |fields| fields.millis(key!("t"), time));
+        assert_eq!(time(Some(Duration::from_micros(1_002_003))), " t=1002.003");
+        assert_eq!(time(None), " t=-");
+        assert_eq!(line(LogFormat::Json, |fields| fields.millis(key!("t"), None)), ",\"t\":null");
+    }
+
+    #[test]
+    fn nothing_is_a_dash_in_text_and_empty_in_json() {
+        assert_eq!(line(LogFormat::Text, |fields| fields.word(key!("w"), "")), " w=-");
+        assert_eq!(line(LogFormat::Json, |fields| fields.word(key!("w"), "")), ",\"w\":\"\"");
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_writes_cannot_leave_its_field(text in "\\PC*|[\\x00-\\x7f]*") {
+            let written = line(LogFormat::Text, |fields| fields.foreign(key!("path"), &text));
+            let value = written.strip_prefix(" path=").unwrap();
+            prop_assert!(value.bytes().all(|octet| octet.is_ascii_graphic() && !b"\"\\=".contains(&octet)));
+            let json = line(LogFormat::Json, |fields| fields.foreign(key!("path"), &text));
+            let object = format!("{{{}}}", &json[1..]);
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&object).is_ok(), "{object}");
+        }
+    }
+}

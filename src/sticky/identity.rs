@@ -42,3 +42,43 @@ fn address<'r>(client: IpAddr) -> Cow<'r, [u8]> {
 fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
 }
+
+#[cfg(test)]
+mod tests {
+    use ::http::header::{COOKIE, HeaderValue};
+    use ::http::{HeaderMap, Method};
+
+    use super::*;
+    use crate::http::request::Scheme;
+
+    fn read(source: &Source) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_static("a=1; user=ann; empty="));
+        headers.insert("x-user", HeaderValue::from_static("bob"));
+        let query = Some("q=1&user=cid&empty=");
+        let client = [192, 0, 2, 1].into();
+        let (host, path, scheme) = ("shop", "/", Scheme::Http);
+        let request = Request { method: &Method::GET, host, path, query, headers: &headers, client, scheme };
+        source.read(&request).map(|name| String::from_utf8_lossy(&name).into_owned())
+    }
+
+    fn cookie(name: &str) -> Source {
+        Source::Cookie(CookieName::parse(name).unwrap())
+    }
+
+    #[test]
+    fn a_name_is_read_where_its_source_says() {
+        assert_eq!(read(&cookie("user")).as_deref(), Some("ann"));
+        assert_eq!(read(&Source::Header(HeaderName::from_static("x-user"))).as_deref(), Some("bob"));
+        assert_eq!(read(&Source::Query("user".into())).as_deref(), Some("cid"));
+        assert_eq!(read(&Source::ClientIp).map(|address| address.len()), Some("\u{fffd}\u{0}\u{2}\u{1}".len()));
+    }
+
+    #[test]
+    fn what_is_absent_or_empty_is_no_name() {
+        for source in [cookie("empty"), cookie("none"), Source::Query("empty".into()), Source::Query("use".into())] {
+            assert_eq!(read(&source), None, "{source:?}");
+        }
+        assert_eq!(read(&Source::Header(HeaderName::from_static("x-none"))), None);
+    }
+}

@@ -6,6 +6,7 @@ mod failover;
 mod language;
 mod parallel;
 mod picks;
+mod routes;
 mod settling;
 mod states;
 mod tokens;

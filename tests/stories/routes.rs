@@ -1,0 +1,112 @@
+//! Which route a request takes.
+
+use burdock::http::path;
+use burdock::route::{HostPattern, PathPrefix, RouteSpec, Routes};
+use burdock::upstream::UpstreamName;
+use proptest::prelude::*;
+
+/// Routes written as `host/prefix`, with several hosts separated by `|` and none for every host.
+fn routes(written: &[&str]) -> Routes {
+    Routes::new(written.iter().map(|text| route(text)).collect())
+}
+
+fn route(text: &str) -> RouteSpec {
+    let (hosts, prefix) = text.split_at(text.find('/').unwrap());
+    RouteSpec {
+        name: text.into(),
+        hosts: hosts.split('|').filter(|host| !host.is_empty()).map(|host| HostPattern::parse(host).unwrap()).collect(),
+        prefix: PathPrefix::parse(prefix).unwrap(),
+        upstream: UpstreamName::parse("shop").unwrap(),
+    }
+}
+
+fn taken<'r>(routes: &'r Routes, host: &str, path: &str) -> Option<&'r str> {
+    routes.find(host, path).map(|found| &*routes.all()[found.0].name)
+}
+
+#[test]
+fn an_exact_host_wins_over_a_wildcard_and_that_over_none() {
+    let routes = routes(&["/", "*.example.com/", "*.shop.example.com/", "shop.example.com/"]);
+    for (host, wins) in [
+        ("shop.example.com", "shop.example.com/"),
+        ("eu.shop.example.com", "*.shop.example.com/"),
+        ("a.eu.shop.example.com", "*.shop.example.com/"),
+        ("blog.example.com", "*.example.com/"),
+        ("example.com", "/"),
+        ("notexample.com", "/"),
+    ] {
+        assert_eq!(taken(&routes, host, "/"), Some(wins), "{host}");
+    }
+}
+
+#[test]
+fn the_longest_prefix_wins_and_ends_at_a_segments_end() {
+    let routes = routes(&["/", "/app", "/app/admin"]);
+    for (path, wins) in [
+        ("/app", "/app"),
+        ("/app/", "/app"),
+        ("/app/admin/users", "/app/admin"),
+        ("/app/administrator", "/app"),
+        ("/apple", "/"),
+    ] {
+        assert_eq!(taken(&routes, "any", path), Some(wins), "{path}");
+    }
+}
+
+#[test]
+fn a_host_whose_routes_do_not_match_the_path_leaves_it_to_the_next() {
+    let routes = routes(&["shop.example.com/cart", "*.example.com/cart/old", "/"]);
+    assert_eq!(taken(&routes, "shop.example.com", "/other"), Some("/"));
+    assert_eq!(taken(&routes, "shop.example.com", "/cart/old"), Some("shop.example.com/cart"));
+}
+
+#[test]
+fn a_host_is_compared_without_case_port_and_closing_dot() {
+    let routes = routes(&["shop.example.com|[2001:db8::1]/"]);
+    for host in ["shop.example.com", "SHOP.Example.com", "shop.example.com:8080", "shop.example.com.", "[2001:db8::1]:80"] {
+        assert!(taken(&routes, host, "/").is_some(), "{host}");
+    }
+    for host in ["", "example.com", "shop.example.com.evil", "xshop.example.com"] {
+        assert_eq!(taken(&routes, host, "/"), None, "{host}");
+    }
+}
+
+#[test]
+fn a_path_is_taken_for_what_the_server_will_take_it_for() {
+    let routes = routes(&["/app", "/admin"]);
+    for path in ["/app/../admin", "/%61dmin", "/app/%2e%2e/admin/x"] {
+        assert_eq!(taken(&routes, "any", path), Some("/admin"), "{path}");
+    }
+}
+
+/// The plain way: look at every route, and take the best by what it matched with.
+fn model<'r>(routes: &'r Routes, host: &str, path: &str) -> Option<&'r str> {
+    let rank = |pattern: &HostPattern| match pattern {
+        HostPattern::Exact(name) => (&**name == host).then_some((2, name.len())),
+        HostPattern::Under(name) => {
+            host.strip_suffix(&**name).is_some_and(|rest| rest.ends_with('.')).then_some((1, name.len()))
+        }
+    };
+    let best = |route: &RouteSpec| {
+        let host = if route.hosts.is_empty() { Some((0, 0)) } else { route.hosts.iter().filter_map(rank).max() };
+        let prefix = route.prefix.as_str().trim_end_matches('/');
+        host.filter(|_| path::has_prefix(path, prefix)).map(|host| (host, prefix.len()))
+    };
+    let matching =
+        routes.all().iter().enumerate().filter_map(|(at, route)| best(route).map(|rank| (rank, std::cmp::Reverse(at))));
+    matching.max().map(|(_, std::cmp::Reverse(at))| &*routes.all()[at].name)
+}
+
+proptest! {
+    #[test]
+    fn finding_is_looking_at_every_route(
+        written in proptest::collection::vec("((\\*\\.)?[ab](\\.[ab]){0,2})?(/[xy]){0,2}/", 1..8),
+        host in "[ab](\\.[ab]){0,3}",
+        path in "(/[xy]){0,3}/?",
+    ) {
+        let path = if path.is_empty() { "/".to_owned() } else { path };
+        let written: Vec<&str> = written.iter().map(String::as_str).collect();
+        let routes = routes(&written);
+        prop_assert_eq!(taken(&routes, &host, &path), model(&routes, &host, &path));
+    }
+}
