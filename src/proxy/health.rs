@@ -77,6 +77,14 @@ impl HealthService {
     }
 }
 
+/// What went wrong, without Pingora's chain of contexts.
+fn said(error: &Error) -> String {
+    if let ErrorType::CustomCode(what, code) = error.etype() {
+        return format!("{what} {code}");
+    }
+    error.etype().as_str().to_owned()
+}
+
 fn notify(ready: &mut Option<ServiceReadyNotifier>) {
     if let Some(ready) = ready.take() {
         ready.notify_ready();
@@ -105,7 +113,7 @@ impl Checked {
         let result = tokio::time::timeout(self.spec.timeout, self.check.check(&self.backend)).await;
         let why = match &result {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
+            Ok(Err(error)) => Some(said(error)),
             Err(_) => Some(format!("no answer within {:?}", self.spec.timeout)),
         };
         let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
