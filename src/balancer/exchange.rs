@@ -68,9 +68,9 @@ pub struct Decision {
 /// What is to be done with a request.
 #[derive(Debug)]
 pub enum Assignment {
-    /// Send it there; the slot is the request's place and is given back when dropped.
+    /// Send it to the server at this position; the slot is its place there and is given back when dropped.
     Send {
-        server: Server,
+        at: usize,
         slot: Slot,
     },
     Refuse(Refusal),
@@ -139,7 +139,7 @@ impl Exchange {
         };
         let reason = if self.tried.is_empty() { reason } else { Reason::Redispatched };
         self.decided = Some(Decision { reason, entry, fate, at });
-        Assignment::Send { server: self.pool.upstream.servers()[at].clone(), slot }
+        Assignment::Send { at, slot }
     }
 
     /// Takes note that the last pick failed, and says whether another is to be made. A kept connection that was found closed

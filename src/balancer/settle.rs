@@ -65,7 +65,7 @@ impl Exchange {
         settlement
     }
 
-    /// The entries whose tie is written, by DESIGN's table.
+    /// The entries whose tie is written, by the table in docs/reference.md, "Settling".
     fn writes(&self, decision: &Decision, status: StatusCode, now: Now) -> SmallVec<[(&Entry, Write); 1]> {
         let entries = self.pool.chain.entries();
         let mut writes: SmallVec<[(&Entry, Write); 1]> = SmallVec::new();

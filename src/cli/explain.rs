@@ -107,7 +107,8 @@ fn decide(balancer: &Balancer, route: RouteIndex, request: &Request<'_>, status:
         ..Explanation::unrouted()
     };
     match exchange.pick(None, now, &mut rand::rng()) {
-        Assignment::Send { server, slot: _slot } => {
+        Assignment::Send { at, slot: _slot } => {
+            let server = &pool.upstream().servers()[at];
             told.server = Some(server.id().to_string());
             told.address = Some(server.spec().address.to_string());
             told.status = None;

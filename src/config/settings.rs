@@ -27,8 +27,8 @@ pub struct Config {
 /// An address that clients come to.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// As written, because a successor process finds the open socket under this text (PINGORA trap: `0.0.0.0:80` and `*:80`
-    /// are two sockets to it).
+    /// As written, because a successor process finds the open socket under this text (to Pingora `0.0.0.0:80` and `*:80`
+    /// are two sockets).
     pub text: String,
     pub address: SocketAddr,
     pub trusted_proxies: TrustedProxies,

@@ -203,9 +203,9 @@ mod tests {
         let request = Request { method: &method, host: "a", path, query, headers: &headers, client, scheme };
         let now = context.record.started.now();
         let mut exchange = lane.pool.receive(&request, now);
-        let Assignment::Send { slot, .. } = exchange.pick(None, now, &mut rand::rng()) else { panic!("refused") };
+        let Assignment::Send { at, slot } = exchange.pick(None, now, &mut rand::rng()) else { panic!("refused") };
         context.balancing(Arc::clone(lane), exchange);
-        context.sent(0, slot, now);
+        context.sent(at, slot, now);
         context
     }
 

@@ -67,8 +67,7 @@ impl ProxyHttp for Gateway {
         };
         let shared = shared.map(|about| &about.shared);
         match balancing.exchange.pick(shared, now, &mut rand::rng()) {
-            Assignment::Send { slot, .. } => {
-                let at = balancing.exchange.decision().map_or(0, |decision| decision.at);
+            Assignment::Send { at, slot } => {
                 let mut peer = Box::new(balancing.lane.peer(at, purpose).clone());
                 if context.hops != RequestHops::Something {
                     peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
@@ -146,10 +145,7 @@ impl ProxyHttp for Gateway {
             edit::cookies(request, balancing.lane.pool.chain())?;
         }
         match ClientStream::of(session) {
-            Some(stream) => {
-                let about = stream.about();
-                edit::forwarded(request, about, &self.state)
-            }
+            Some(stream) => edit::forwarded(request, stream.about(), &self.state),
             None => Ok(()),
         }
     }

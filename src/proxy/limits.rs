@@ -28,3 +28,17 @@ fn needed(config: &Config, threads: usize) -> u64 {
     let idle = threads as u64 * config.process.upstream_pool as u64;
     64 + config.listeners.len() as u64 + idle + 2 * in_flight
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_needed_is_two_descriptors_a_request_and_the_idle_connections() {
+        let text = "listeners: ['127.0.0.1:1', '127.0.0.1:2']
+process: {upstream_pool: 10}
+upstreams: {shop: {servers: [{address: '127.0.0.1:3', max_conns: 200}, '127.0.0.1:4']}}";
+        let config = Config::parse("test", text).unwrap();
+        assert_eq!(needed(&config, 4), 64 + 2 + 4 * 10 + 2 * (200 + 1_000));
+    }
+}

@@ -242,7 +242,7 @@ impl Client {
     pub fn begins(&self) -> (String, Slot) {
         let exchange = &mut self.exchange();
         match self.pick(exchange) {
-            Assignment::Send { server, slot } => (server.id().to_string(), slot),
+            Assignment::Send { at, slot } => (exchange.pool().upstream().servers()[at].id().to_string(), slot),
             Assignment::Refuse(refusal) => panic!("refused: {refusal:?}"),
         }
     }
@@ -254,7 +254,8 @@ impl Client {
                 Assignment::Refuse(refusal) => {
                     return Visit::refused(&format!("{}", refusal.status.as_u16()), refusal.reason.as_str());
                 }
-                Assignment::Send { server, slot: _slot } => {
+                Assignment::Send { at, slot: _slot } => {
+                    let server = exchange.pool().upstream().servers()[at].clone();
                     let refusing = self.lb.0.borrow().refusing.iter().any(|id| id == server.id().as_str());
                     if !refusing {
                         return self.settle(&exchange, server.id().as_str());
