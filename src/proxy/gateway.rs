@@ -68,7 +68,7 @@ impl ProxyHttp for Gateway {
         let shared = shared.map(|about| &about.shared);
         match balancing.exchange.pick(shared, now, &mut rand::rng()) {
             Assignment::Send { at, slot } => {
-                let mut peer = Box::new(balancing.lane.peer(at, purpose).clone());
+                let mut peer = Box::new(balancing.lane.peer(at, purpose));
                 if context.hops != RequestHops::Something {
                     peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
                 }

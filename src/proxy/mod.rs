@@ -23,5 +23,6 @@ mod snapshot;
 mod start;
 mod state;
 mod stream;
+mod upgrade;
 
 pub use start::{Start, run};

@@ -9,6 +9,7 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::metrics::{Metrics, RouteMeters, UpstreamMeters};
 use super::peer::{self, PeerError};
+use super::upgrade;
 
 /// Everything that one configuration says of requests, published whole.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Lane {
             .iter()
             .map(|server| {
                 let requests = peer::make(server, spec.timeouts, spec.timeouts.read)?;
-                let upgrades = peer::make(server, spec.timeouts, spec.timeouts.upgraded)?;
+                let upgrades = upgrade::peer(peer::make(server, spec.timeouts, spec.timeouts.upgraded)?);
                 Ok(Peers { requests, upgrades })
             })
             .collect::<Result<_, PeerError>>()?;
@@ -88,10 +89,11 @@ impl Lane {
     }
 
     /// The peer of the server at this position.
-    pub fn peer(&self, at: usize, purpose: Use) -> &HttpPeer {
+    pub fn peer(&self, at: usize, purpose: Use) -> HttpPeer {
         match purpose {
-            Use::Request => &self.peers[at].requests,
-            Use::Upgrade => &self.peers[at].upgrades,
+            Use::Request => self.peers[at].requests.clone(),
+            // A key of its own keeps it from the connections that others have left open.
+            Use::Upgrade => HttpPeer { group_key: rand::random(), ..self.peers[at].upgrades.clone() },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Connections that become something else: tied like requests, open for longer.
 
-use crate::harness::{Reply, Request, Response, Site, Wire, wait_until};
+use crate::harness::{Reply, Request, Response, Site, Wire, rounds, wait_until};
 
 #[test]
 fn a_connection_is_upgraded_tied_and_stays_open() {
@@ -10,9 +10,7 @@ fn a_connection_is_upgraded_tied_and_stays_open() {
     origin.behave(|_| {
         Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
     });
-    // Pingora may tear an upgraded connection in its first moment, about twice in ten thousand.
-    let upgraded = (0..3).find_map(|_| upgrade(burdock.wire()));
-    let (mut wire, response) = upgraded.expect("an upgrade that holds");
+    let (mut wire, response) = upgrade(burdock.wire());
     assert_eq!((response.header("upgrade"), response.set_cookies().len()), (Some("websocket"), 1));
     for n in 0..5 {
         let message = format!("message {n}");
@@ -22,12 +20,28 @@ fn a_connection_is_upgraded_tied_and_stays_open() {
 }
 
 /// An upgraded connection that has carried its first bytes both ways.
-fn upgrade(mut wire: Wire) -> Option<(Wire, Response)> {
+fn upgrade(mut wire: Wire) -> (Wire, Response) {
     let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
     let response = wire.ask(&request);
     assert_eq!(response.status, 101, "{response:?}");
-    wire.try_send(b"hello").ok()?;
-    (wire.take(5).ok()? == b"hello").then_some((wire, response))
+    wire.send("hello");
+    assert_eq!(wire.take(5).expect("an upgrade that holds"), b"hello");
+    (wire, response)
+}
+
+#[test]
+fn no_upgrade_is_torn_however_fast_the_server_answers() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.behave(|_| {
+        Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..rounds(2_000)).for_each(|_| drop(upgrade(burdock.wire()))));
+        }
+    });
 }
 
 #[test]
@@ -39,7 +53,7 @@ fn an_upgraded_connection_may_be_silent_longer_than_a_request() {
         "/silence" => Reply::Silence,
         _ => Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec()),
     });
-    let (mut wire, _) = (0..3).find_map(|_| upgrade(burdock.wire())).unwrap();
+    let (mut wire, _) = upgrade(burdock.wire());
     // Two requests that run into the read timeout, one after the other, are a clock.
     assert_eq!([burdock.get("/silence").status, burdock.get("/silence").status], [504, 504]);
     wire.send("still");
@@ -91,7 +105,7 @@ fn an_upgrade_finds_its_way_around_a_dead_server() {
         Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
     });
     for _ in 0..2 {
-        let (_, response) = (0..3).find_map(|_| upgrade(burdock.wire())).expect("an upgrade that holds");
+        let (_, response) = upgrade(burdock.wire());
         assert_eq!(response.set_cookies().len(), 1);
     }
 }

@@ -1,0 +1,115 @@
+//! Connections to servers for requests that ask to be upgraded, each with one of its own.
+//!
+//! Pingora 0.9.1 sends the end of an upgrade's empty request body beside reading the answer. If it reads the 101 first, it
+//! takes that end for the end of the upgraded stream and cuts it off. So after each write the first look for an answer
+//! finds nothing: Pingora turns to what it has to send, and only then looks again.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::Result;
+use pingora::connectors::TransportConnector;
+use pingora::connectors::l4::Connect;
+use pingora::protocols::Stream;
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
+use pingora::upstreams::peer::HttpPeer;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A peer like this one, whose connections send before they look for an answer.
+pub fn peer(plain: HttpPeer) -> HttpPeer {
+    let mut peer = plain.clone();
+    // What the server did not want to upgrade is not kept.
+    peer.options.idle_timeout = Some(Duration::ZERO);
+    peer.options.custom_l4 = Some(Arc::new(Connector { transport: TransportConnector::new(None), plain }));
+    peer
+}
+
+struct Connector {
+    transport: TransportConnector,
+    plain: HttpPeer,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").field("plain", &self.plain).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Connect for Connector {
+    async fn connect(&self, _address: &SocketAddr) -> Result<pingora::protocols::l4::stream::Stream> {
+        let inner = self.transport.new_stream(&self.plain).await?;
+        Ok(VirtualSocketStream::new(Box::new(SendsFirst { inner, written: false })).into())
+    }
+}
+
+/// A stream that is not read in the moment after a write.
+#[derive(Debug)]
+struct SendsFirst {
+    inner: Stream,
+    written: bool,
+}
+
+impl AsyncRead for SendsFirst {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.written) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.inner).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for SendsFirst {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.written = true;
+        Pin::new(&mut self.inner).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+impl VirtualSocket for SendsFirst {
+    /// The stream within has been set up already.
+    fn set_socket_option(&self, _option: VirtualSockOpt) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_to_be_sent_comes_before_the_answer_however_fast_that_is() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connector = peer(HttpPeer::new(listener.local_addr().unwrap(), false, String::new())).options.custom_l4.unwrap();
+        let mut stream = connector.connect(&"127.0.0.1:1".parse().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        server.write_all(b"at once").await.unwrap();
+        stream.write_all(b"question").await.unwrap();
+        stream.flush().await.unwrap();
+        server.readable().await.unwrap();
+        let mut answer = [0; 7];
+        let first = Pin::new(&mut stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut ReadBuf::new(&mut answer));
+        assert!(first.is_pending(), "the first look finds nothing");
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"at once");
+    }
+}
