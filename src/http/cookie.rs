@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ::http::header::COOKIE;
 use ::http::{HeaderMap, HeaderValue};
 use memchr::memchr;
+use smallvec::SmallVec;
 
 /// The longest name taken, in characters. RFC 6265bis allows 4,096 for name and value together.
 const LONGEST_NAME: usize = 128;
@@ -69,6 +70,42 @@ pub fn values<'a>(headers: &'a HeaderMap, name: &'a CookieName) -> impl Iterator
         let ours = found == name.as_str().as_bytes();
         ours.then(|| unquoted(value))
     })
+}
+
+/// The names that requests are searched for, numbered, so that a Cookie header is walked once for all of them.
+#[derive(Clone, Debug, Default)]
+pub struct CookieNames(Vec<CookieName>);
+
+/// The cookies of certain names that a request carries.
+#[derive(Clone, Debug, Default)]
+pub struct Cookies<'r> {
+    found: SmallVec<[(usize, &'r [u8]); 4]>,
+}
+
+impl CookieNames {
+    /// The number of a name, which is added if it is new.
+    pub fn number(&mut self, name: &CookieName) -> usize {
+        self.0.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.0.push(name.clone());
+            self.0.len() - 1
+        })
+    }
+
+    pub fn find<'r>(&self, headers: &'r HeaderMap) -> Cookies<'r> {
+        if self.0.is_empty() {
+            return Cookies::default();
+        }
+        let pairs = lines(headers).flat_map(segments).filter_map(split_pair);
+        let ours = |name: &[u8]| self.0.iter().position(|known| known.as_str().as_bytes() == name);
+        Cookies { found: pairs.filter_map(|(name, value)| Some((ours(name)?, unquoted(value)))).collect() }
+    }
+}
+
+impl<'r> Cookies<'r> {
+    /// Every value of the cookie of this number, in the order sent, without white space and double quotes around it.
+    pub fn values(&self, number: usize) -> impl Iterator<Item = &'r [u8]> + '_ {
+        self.found.iter().filter(move |(at, _)| *at == number).map(|&(_, value)| value)
+    }
 }
 
 /// What becomes of the Cookie header on its way to the server.

@@ -8,6 +8,7 @@ pub mod lifetime;
 pub mod spec;
 pub mod token;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderValue};
@@ -45,6 +46,16 @@ pub struct Tie<'s> {
     pub tag: ServerTag,
     pub session: SessionNumber,
     pub stamps: Stamps,
+}
+
+/// A server as its clients' tokens may name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'s> {
+    pub id: &'s ServerId,
+    /// Its name in plain tokens and routes: the id, unless the configuration gives it another.
+    pub route: &'s str,
+    /// None for a Unix socket.
+    pub address: Option<SocketAddr>,
 }
 
 /// Whether a stamp is old enough to be written anew.
