@@ -1,25 +1,48 @@
-//! Reading and editing Cookie headers is total, and what is forwarded holds nothing of ours.
+//! Reading and editing Cookie headers is total, what is forwarded holds nothing of ours, and all else goes on byte for byte.
 #![no_main]
 
-use burdock::http::cookie::{CookieName, Forwarded, forward, values};
+use burdock::http::cookie::{CookieName, CookieNames, Forwarded, Passage, values};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|lines: Vec<Vec<u8>>| {
-    let name = CookieName::parse("BURDOCK_shop").expect("a name");
+    let hidden = CookieName::parse("B").expect("a name");
+    let prefixed = CookieName::parse("P").expect("a name");
     let mut headers = HeaderMap::new();
     for line in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
         headers.append(COOKIE, line);
     }
-    let _ = values(&headers, &name).count();
-    match forward(&headers, std::slice::from_ref(&name)) {
-        Forwarded::AsIs => assert_eq!(values(&headers, &name).count(), 0),
-        Forwarded::Nothing => {}
-        Forwarded::Replaced(line) => {
-            let mut forwarded = HeaderMap::new();
-            forwarded.insert(COOKIE, line);
-            assert_eq!(values(&forwarded, &name).count(), 0);
-        }
-    }
+    let mut names = CookieNames::default();
+    let [b, p] = [&hidden, &prefixed].map(|name| names.number(name));
+    let cookies = names.find(&headers);
+    assert!(cookies.values(b).eq(values(&headers, &hidden)));
+    let passage = |number: usize, value: &[u8]| match number {
+        number if number == b => Passage::Hidden,
+        number if number == p => prefix(value).map_or(Passage::AsIs, Passage::Without),
+        _ => Passage::AsIs,
+    };
+    let forwarded = if cookies.pass(passage) { Forwarded::AsIs } else { names.edit(&headers, passage) };
+    let forwarded = match forwarded {
+        Forwarded::AsIs => headers.clone(),
+        Forwarded::Nothing => HeaderMap::new(),
+        Forwarded::Replaced(line) => HeaderMap::from_iter([(COOKIE, line)]),
+    };
+    assert!(forwarded.get_all(COOKIE).iter().count() <= 1);
+    assert_eq!(values(&forwarded, &hidden).count(), 0);
+    assert_eq!(values(&forwarded, &prefixed).count(), values(&headers, &prefixed).count());
+    assert_eq!(others(&forwarded), others(&headers));
 });
+
+/// The length of what stands before the value of the application.
+fn prefix(value: &[u8]) -> Option<usize> {
+    value.iter().position(|&byte| byte == b'~').map(|at| at + 1)
+}
+
+/// Every cookie that is neither hidden nor cut, trimmed.
+fn others(headers: &HeaderMap) -> Vec<Vec<u8>> {
+    let cookies = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+    let name = |cookie: &[u8]| cookie.iter().position(|&byte| byte == b'=').map(|at| cookie[..at].trim_ascii().to_vec());
+    let ours = |cookie: &[u8]| matches!(name(cookie).as_deref(), Some(b"B" | b"P"));
+    cookies.map(<[u8]>::trim_ascii).filter(|cookie| !cookie.is_empty() && !ours(cookie)).map(<[u8]>::to_vec).collect()
+}

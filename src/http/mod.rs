@@ -1,4 +1,5 @@
-//! Header text, no policy: Cookie and Set-Cookie, Cache-Control, forwarded headers, request hygiene, paths.
+//! Header text, no policy: Cookie and Set-Cookie, Cache-Control, Access-Control-Expose-Headers, forwarded headers, request
+//! hygiene, hosts and paths.
 //!
 //! Everything here works on borrowed header maps and says what should change; the shell applies it. Nothing knows of
 //! upstreams, servers, sessions or configuration. All of it runs for every request, so where nothing is to be changed
@@ -6,7 +7,9 @@
 
 pub mod cache_control;
 pub mod cookie;
+pub mod expose;
 pub mod forwarded;
+pub mod host;
 pub mod hygiene;
 pub mod path;
 pub mod request;

@@ -20,6 +20,16 @@ pub fn has_prefix(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(at_boundary)
 }
 
+/// The path as it stands, without what its segments have behind a `;` (their parameters, RFC 3986 3.3).
+pub fn without_parameters(path: &str) -> Cow<'_, str> {
+    if !path.contains(';') {
+        return Cow::Borrowed(path);
+    }
+    let segments: Vec<&str> =
+        path.split('/').map(|segment| segment.split_once(';').map_or(segment, |(bare, _)| bare)).collect();
+    Cow::Owned(segments.join("/"))
+}
+
 fn decoded(path: &str) -> String {
     let mut decoded = String::with_capacity(path.len());
     let mut rest = path;
@@ -122,6 +132,13 @@ mod tests {
         assert!(!has_prefix("/application", "/app") && !has_prefix("/ap", "/app"));
         assert!(has_prefix("/app/x", "/app/") && !has_prefix("/app", "/app/"));
         assert!(has_prefix("/anything", "/") && has_prefix("/", "/"));
+    }
+
+    #[test]
+    fn path_parameters_are_what_segments_have_behind_a_semicolon() {
+        assert_eq!(without_parameters("/a;x=1;y/b;/;z/c"), "/a/b//c");
+        assert_eq!(without_parameters(";x"), "");
+        assert!(matches!(without_parameters("/a/b%3Bc/"), Cow::Borrowed("/a/b%3Bc/")));
     }
 
     proptest! {

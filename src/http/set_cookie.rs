@@ -1,15 +1,20 @@
-//! The Set-Cookie header of responses: a template built once for each cookie, and the rules that its attributes must keep
-//! (RFC 6265bis) so that a browser takes it.
+//! The Set-Cookie header of responses: a template built once for each cookie, the rules that its attributes must keep (RFC
+//! 6265bis) so that a browser takes it, and headers of servers taken apart.
 //!
 //! Only Max-Age is ever written, never Expires: a browser that knows both takes Max-Age, and a wrong clock cannot spoil it.
 //! Which value goes out, and when, is decided elsewhere.
 
 mod attributes;
+mod cookie_date;
+mod domain;
+mod extra;
+mod line;
 mod rules;
 
-pub use attributes::{
-    Attributes, CookieDomain, CookiePath, HttpOnly, InvalidCookieDomain, InvalidCookiePath, Partitioned, SameSite, Secure,
-};
+pub use attributes::{Attributes, CookiePath, HttpOnly, InvalidCookiePath, Partitioned, SameSite, Secure};
+pub use domain::{CookieDomain, InvalidCookieDomain, narrowest};
+pub use extra::{ExtraAttribute, InvalidExtraAttribute};
+pub use line::SetCookieLine;
 pub use rules::{BrokenRule, broken_rules};
 
 use ::http::HeaderValue;
@@ -20,15 +25,37 @@ use super::{CookieName, Scheme};
 #[derive(Clone, Debug)]
 pub struct SetCookie {
     name: CookieName,
-    attributes_over_http: Box<str>,
-    attributes_over_https: Box<str>,
+    domains: Box<[CookieDomain]>,
+    host_only: Endings,
+    /// One for each domain.
+    on_domains: Box<[Endings]>,
+}
+
+/// Which hosts a cookie is for: those under one of its domains, or the one that sets it. [`SetCookie::site`] finds it; the
+/// default is the host alone.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Site(Option<usize>);
+
+/// What follows the value, for each scheme that a client may come by, and the header that deletes the cookie.
+#[derive(Clone, Debug)]
+struct Endings {
+    over_http: Ending,
+    over_https: Ending,
+}
+
+#[derive(Clone, Debug)]
+struct Ending {
+    attributes: Box<str>,
+    deletion: HeaderValue,
 }
 
 impl SetCookie {
     pub fn new(name: CookieName, attributes: &Attributes) -> Self {
+        let on_domain = |domain| Endings::new(&name, attributes, Some(domain));
         Self {
-            attributes_over_http: attributes.text(Scheme::Http).into(),
-            attributes_over_https: attributes.text(Scheme::Https).into(),
+            domains: attributes.domains.clone().into(),
+            host_only: Endings::new(&name, attributes, None),
+            on_domains: attributes.domains.iter().map(on_domain).collect(),
             name,
         }
     }
@@ -37,23 +64,62 @@ impl SetCookie {
         &self.name
     }
 
+    /// Whether [`site`](Self::site) depends on the host.
+    pub fn reads_host(&self) -> bool {
+        !self.domains.is_empty()
+    }
+
+    /// The longest domain that a request's host is or lies under; the host alone where there is none. `host` as sent, with or
+    /// without a port. Only one is ever written: of several Domain attributes browsers take the last, whether it fits or not
+    /// (HAProxy writes them all).
+    pub fn site(&self, host: &str) -> Site {
+        Site(narrowest(&self.domains, host))
+    }
+
     /// The header for a client that came by `scheme`. None where the value holds what a cookie's value cannot (RFC 6265bis
     /// `cookie-octet`); tokens and server ids never do.
-    pub fn render(&self, value: &str, scheme: Scheme) -> Option<HeaderValue> {
+    pub fn render(&self, value: &str, scheme: Scheme, site: Site) -> Option<HeaderValue> {
         if !value.bytes().all(is_cookie_octet) {
             return None;
         }
-        let attributes = match scheme {
-            Scheme::Http => &self.attributes_over_http,
-            Scheme::Https => &self.attributes_over_https,
-        };
-        let name = self.name.as_str();
+        let (name, attributes) = (self.name.as_str(), &self.ending(scheme, site).attributes);
         let mut header = Vec::with_capacity(name.len() + 1 + value.len() + attributes.len());
         header.extend_from_slice(name.as_bytes());
         header.push(b'=');
         header.extend_from_slice(value.as_bytes());
         header.extend_from_slice(attributes.as_bytes());
         HeaderValue::try_from(header).ok()
+    }
+
+    /// The header that makes a browser delete what [`render`](Self::render) set for the same site: no value, `Max-Age=0`, all
+    /// else the same.
+    pub fn deletion(&self, scheme: Scheme, site: Site) -> HeaderValue {
+        self.ending(scheme, site).deletion.clone()
+    }
+
+    fn ending(&self, scheme: Scheme, site: Site) -> &Ending {
+        let endings = site.0.and_then(|at| self.on_domains.get(at)).unwrap_or(&self.host_only);
+        match scheme {
+            Scheme::Http => &endings.over_http,
+            Scheme::Https => &endings.over_https,
+        }
+    }
+}
+
+impl Endings {
+    fn new(name: &CookieName, attributes: &Attributes, domain: Option<&CookieDomain>) -> Self {
+        let over = |scheme| Ending::new(name, attributes, domain, scheme);
+        Self { over_http: over(Scheme::Http), over_https: over(Scheme::Https) }
+    }
+}
+
+impl Ending {
+    fn new(name: &CookieName, attributes: &Attributes, domain: Option<&CookieDomain>, scheme: Scheme) -> Self {
+        let text = |attributes: &Attributes| attributes.text(scheme, domain);
+        let over = Attributes { max_age: Some(0), ..attributes.clone() };
+        // Name and attributes are visible ASCII by their types, so this always is a header.
+        let deletion = HeaderValue::try_from(format!("{name}={}", text(&over)));
+        Self { attributes: text(attributes).into(), deletion: deletion.unwrap_or(HeaderValue::from_static("")) }
     }
 }
 
@@ -63,10 +129,7 @@ fn is_cookie_octet(byte: u8) -> bool {
 
 /// The name of the cookie that a Set-Cookie header sets. None for one without a name.
 pub fn name_of(value: &HeaderValue) -> Option<&[u8]> {
-    let pair = value.as_bytes().split(|&byte| byte == b';').next()?;
-    let end = pair.iter().position(|&byte| byte == b'=')?;
-    let name = pair[..end].trim_ascii();
-    (!name.is_empty()).then_some(name)
+    SetCookieLine::parse(value).map(|line| line.name())
 }
 
 #[cfg(test)]
@@ -74,8 +137,22 @@ mod tests {
     use super::*;
 
     fn rendered(attributes: &Attributes, scheme: Scheme) -> String {
-        let header = SetCookie::new(CookieName::parse("B").unwrap(), attributes).render("v", scheme).unwrap();
+        rendered_on(attributes, scheme, "www.example.com")
+    }
+
+    fn rendered_on(attributes: &Attributes, scheme: Scheme, host: &str) -> String {
+        let cookie = cookie(attributes);
+        let header = cookie.render("v", scheme, cookie.site(host)).unwrap();
         header.to_str().unwrap().to_owned()
+    }
+
+    fn cookie(attributes: &Attributes) -> SetCookie {
+        SetCookie::new(CookieName::parse("B").unwrap(), attributes)
+    }
+
+    fn on(domains: &[&str]) -> Attributes {
+        let domains = domains.iter().map(|domain| CookieDomain::parse(domain).unwrap()).collect();
+        Attributes { domains, ..Attributes::default() }
     }
 
     #[test]
@@ -88,14 +165,16 @@ mod tests {
     fn every_attribute_is_written_as_set() {
         let all = Attributes {
             path: CookiePath::parse("/shop").unwrap(),
-            domain: Some(CookieDomain::parse(".example.com").unwrap()),
+            domains: vec![CookieDomain::parse(".example.com").unwrap()],
             http_only: HttpOnly::Off,
             secure: Secure::Always,
             same_site: SameSite::None,
             partitioned: Partitioned::On,
             max_age: Some(3600),
+            extra: ["Priority=High", "x"].map(|text| ExtraAttribute::parse(text).unwrap()).to_vec(),
         };
-        let expected = "B=v; Path=/shop; Domain=example.com; Max-Age=3600; Secure; SameSite=None; Partitioned";
+        let expected =
+            "B=v; Path=/shop; Domain=example.com; Max-Age=3600; Secure; SameSite=None; Partitioned; Priority=High; x";
         assert_eq!(rendered(&all, Scheme::Http), expected);
         assert_eq!(rendered(&all, Scheme::Https), expected);
         let plain = Attributes { secure: Secure::Never, same_site: SameSite::Strict, ..Attributes::default() };
@@ -104,9 +183,45 @@ mod tests {
 
     #[test]
     fn a_value_cannot_add_attributes() {
-        let cookie = SetCookie::new(CookieName::parse("B").unwrap(), &Attributes::default());
+        let cookie = cookie(&Attributes::default());
         for value in ["a; Domain=evil", "a b", "a,b", "\"a\"", "a\\", "a\r\nX: y", "ä"] {
-            assert_eq!(cookie.render(value, Scheme::Http), None, "{value:?}");
+            assert_eq!(cookie.render(value, Scheme::Http, Site::default()), None, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_domains_the_narrowest_that_fits_the_host_is_written() {
+        let attributes = on(&["example.com", "Shop.example.com", "example.org"]);
+        for (host, domain) in [
+            ("example.com", "; Domain=example.com"),
+            ("www.example.com:8080", "; Domain=example.com"),
+            ("a.SHOP.example.com.", "; Domain=Shop.example.com"),
+            ("shop.example.com", "; Domain=Shop.example.com"),
+            ("example.org", "; Domain=example.org"),
+        ] {
+            let expected = format!("B=v; Path=/{domain}; HttpOnly; SameSite=Lax");
+            assert_eq!(rendered_on(&attributes, Scheme::Http, host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_host_under_no_domain_has_the_cookie_for_itself() {
+        for host in ["example.net", "badexample.com", "com", "10.0.0.1", "[::1]:80", ""] {
+            let rendered = rendered_on(&on(&["example.com", "example.org"]), Scheme::Http, host);
+            assert_eq!(rendered, "B=v; Path=/; HttpOnly; SameSite=Lax", "{host}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_differs_in_value_and_max_age_alone() {
+        let attributes = Attributes { max_age: Some(60), same_site: SameSite::None, ..on(&["example.com"]) };
+        let cookie = cookie(&attributes);
+        for (scheme, host) in [(Scheme::Http, "a.example.com"), (Scheme::Https, "b.test")] {
+            let site = cookie.site(host);
+            let set = cookie.render("v", scheme, site).unwrap();
+            let expected = set.to_str().unwrap().replace("B=v;", "B=;").replace("Max-Age=60", "Max-Age=0");
+            assert_eq!(cookie.deletion(scheme, site), expected);
+            assert!(SetCookieLine::parse(&cookie.deletion(scheme, site)).unwrap().deletes(1));
         }
     }
 

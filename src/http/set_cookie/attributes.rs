@@ -1,46 +1,49 @@
 //! What a cookie's attributes may be, each parsed once, and their text.
 
 use std::fmt::Write;
-use std::net::IpAddr;
 
+use super::{CookieDomain, ExtraAttribute};
 use crate::http::Scheme;
 
 /// The longest attribute that a browser looks at, in octets (RFC 6265bis 5.6).
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 
 /// Everything that follows a cookie's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attributes {
     pub path: CookiePath,
-    /// None: the cookie goes to the host that set it, and to no other.
-    pub domain: Option<CookieDomain>,
+    /// A host gets the [`narrowest`](super::narrowest); where none fits, the cookie goes to the host that set it, and to no other.
+    pub domains: Vec<CookieDomain>,
     pub http_only: HttpOnly,
     pub secure: Secure,
     pub same_site: SameSite,
     pub partitioned: Partitioned,
     /// Seconds. None: until the browser closes.
     pub max_age: Option<u32>,
+    /// In the order written, behind all others.
+    pub extra: Vec<ExtraAttribute>,
 }
 
 impl Default for Attributes {
     fn default() -> Self {
         Self {
             path: CookiePath("/".into()),
-            domain: None,
+            domains: Vec::new(),
             http_only: HttpOnly::On,
             secure: Secure::Auto,
             same_site: SameSite::Lax,
             partitioned: Partitioned::Off,
             max_age: None,
+            extra: Vec::new(),
         }
     }
 }
 
 impl Attributes {
-    /// The attributes for a client that came by `scheme`, from the first `;` on.
-    pub(super) fn text(&self, scheme: Scheme) -> String {
+    /// The attributes for a client that came by `scheme`, with this one of the domains, from the first `;` on.
+    pub(super) fn text(&self, scheme: Scheme, domain: Option<&CookieDomain>) -> String {
         let mut text = format!("; Path={}", self.path.as_str());
-        if let Some(domain) = &self.domain {
+        if let Some(domain) = domain {
             text.extend(["; Domain=", domain.as_str()]);
         }
         if let Some(seconds) = self.max_age {
@@ -62,6 +65,7 @@ impl Attributes {
             Partitioned::On => "; Partitioned",
             Partitioned::Off => "",
         });
+        text.extend(self.extra.iter().flat_map(|extra| ["; ", extra.as_str()]));
         text
     }
 }
@@ -131,7 +135,7 @@ impl CookiePath {
         if !text.starts_with('/') {
             return Err(InvalidCookiePath::NoSlash);
         }
-        if let Some(bad) = text.chars().find(|&c| c == ';' || !(c == ' ' || c.is_ascii_graphic())) {
+        if let Some(bad) = text.chars().find(|&c| !is_attribute_character(c)) {
             return Err(InvalidCookiePath::Character(bad));
         }
         if text.len() > LONGEST {
@@ -145,49 +149,9 @@ impl CookiePath {
     }
 }
 
-/// A host name: the cookie goes to it and to every host below.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CookieDomain(Box<str>);
-
-/// Why a text is not a cookie's domain.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum InvalidCookieDomain {
-    #[error("a cookie's domain must not be empty: leave it out for a cookie of this host only")]
-    Empty,
-    #[error("a cookie's domain is a host name, not an address: leave it out for a cookie of this host only")]
-    Address,
-    #[error("{0:?} is not allowed in a cookie's domain (letters, digits, '-' and '.'; other scripts as xn--…)")]
-    Character(char),
-    #[error("the parts of a cookie's domain have 1 to 63 characters, and all of it at most 253")]
-    Length,
-}
-
-impl CookieDomain {
-    /// Takes a domain as the user wrote it. A dot in front says nothing (RFC 6265bis 5.6.3) and is dropped.
-    ///
-    /// # Errors
-    /// [`InvalidCookieDomain`] says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, InvalidCookieDomain> {
-        let name = text.strip_prefix('.').unwrap_or(text);
-        if name.is_empty() {
-            return Err(InvalidCookieDomain::Empty);
-        }
-        if name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
-            return Err(InvalidCookieDomain::Address);
-        }
-        if let Some(bad) = name.chars().find(|&c| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')) {
-            return Err(InvalidCookieDomain::Character(bad));
-        }
-        if name.len() > 253 || name.split('.').any(|label| label.is_empty() || label.len() > 63) {
-            return Err(InvalidCookieDomain::Length);
-        }
-        Ok(Self(name.into()))
-    }
-
-    /// Without a dot in front.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// `av-octet` of RFC 6265bis 4.1.1.
+pub(super) fn is_attribute_character(c: char) -> bool {
+    c != ';' && (c == ' ' || c.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -202,18 +166,5 @@ mod tests {
         assert_eq!(CookiePath::parse("/; Domain=x"), Err(InvalidCookiePath::Character(';')));
         assert_eq!(CookiePath::parse("/\n"), Err(InvalidCookiePath::Character('\n')));
         assert_eq!(CookiePath::parse(&"/".repeat(1025)), Err(InvalidCookiePath::TooLong));
-    }
-
-    #[test]
-    fn a_domain_is_a_host_name_and_a_dot_in_front_is_dropped() {
-        assert_eq!(CookieDomain::parse(".Example.com").unwrap().as_str(), "Example.com");
-        assert_eq!(CookieDomain::parse("."), Err(InvalidCookieDomain::Empty));
-        assert_eq!(CookieDomain::parse("a..b"), Err(InvalidCookieDomain::Length));
-        assert_eq!(CookieDomain::parse("a."), Err(InvalidCookieDomain::Length));
-        assert_eq!(CookieDomain::parse("exämple.com"), Err(InvalidCookieDomain::Character('ä')));
-        assert_eq!(CookieDomain::parse("example.com:80"), Err(InvalidCookieDomain::Character(':')));
-        for address in ["10.0.0.1", "::1", "[::1]"] {
-            assert_eq!(CookieDomain::parse(address), Err(InvalidCookieDomain::Address));
-        }
     }
 }

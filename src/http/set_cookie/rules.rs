@@ -35,7 +35,7 @@ pub fn broken_rules(name: &CookieName, attributes: &Attributes) -> Vec<BrokenRul
         (insecure && attributes.partitioned == Partitioned::On, BrokenRule::PartitionedNeedsSecure),
         (insecure && (host || http || prefixed("__Secure-")), BrokenRule::PrefixNeedsSecure),
         (host && attributes.path.as_str() != "/", BrokenRule::HostPrefixNeedsRootPath),
-        (host && attributes.domain.is_some(), BrokenRule::HostPrefixForbidsDomain),
+        (host && !attributes.domains.is_empty(), BrokenRule::HostPrefixForbidsDomain),
         (http && attributes.http_only == HttpOnly::Off, BrokenRule::HttpPrefixNeedsHttpOnly),
         (attributes.max_age == Some(0), BrokenRule::ZeroMaxAge),
     ];
@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn the_host_prefix_asks_for_the_root_path_and_no_domain() {
-        let domain = CookieDomain::parse("example.com").ok();
-        let wide = Attributes { domain, path: CookiePath::parse("/a").unwrap(), ..secure() };
+        let domains = vec![CookieDomain::parse("example.com").unwrap()];
+        let wide = Attributes { domains, path: CookiePath::parse("/a").unwrap(), ..secure() };
         let both = [BrokenRule::HostPrefixNeedsRootPath, BrokenRule::HostPrefixForbidsDomain];
         assert_eq!(broken("__Host-a", wide.clone()), both);
         assert_eq!(broken("__host-Http-a", wide.clone()), both);
