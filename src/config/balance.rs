@@ -2,6 +2,7 @@
 
 use super::choice::choice;
 use super::record::record;
+use super::source::Sources;
 use crate::sticky::identity::Source;
 use crate::upstream::balance::{Balance, LoadFactor};
 
@@ -9,28 +10,28 @@ use crate::upstream::balance::{Balance, LoadFactor};
 #[derive(Debug)]
 pub(super) struct BalanceText {
     pub(super) balance: Balance,
-    pub(super) key: Option<Source>,
+    pub(super) key: Vec<Source>,
 }
 
 choice! {
     "a way to balance" => BalanceText {
         /// In turn by weight, evenly interleaved.
-        round_robin => Self { balance: Balance::RoundRobin, key: None },
+        round_robin => Self { balance: Balance::RoundRobin, key: Vec::new() },
         /// To the server with the fewest requests in flight for its weight.
-        least_conn => Self { balance: Balance::LeastConn, key: None },
+        least_conn => Self { balance: Balance::LeastConn, key: Vec::new() },
         /// To the less busy of two drawn at random.
-        random_two => Self { balance: Balance::RandomTwo, key: None },
+        random_two => Self { balance: Balance::RandomTwo, key: Vec::new() },
         /// To the first in the order written that may take it.
-        first => Self { balance: Balance::First, key: None },
+        first => Self { balance: Balance::First, key: Vec::new() },
         /// By consistent hash of something that the request carries.
-        hash(HashText) => |hash: HashText| Self { balance: Balance::Hash(hash.load_factor), key: Some(hash.key) },
+        hash(HashText) => |hash: HashText| Self { balance: Balance::Hash(hash.load_factor), key: hash.key },
     }
 }
 
 record! {
     "hash" => struct HashText {
-        /// What is hashed: client_ip, cookie:NAME, header:NAME or query:NAME.
-        key: Source,
+        /// What is hashed: a source, or a list of which the first that the request carries counts.
+        key: Sources,
         /// How far above its fair share of what is in flight a server may be loaded.
         load_factor: Option<LoadFactor>,
     }

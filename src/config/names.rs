@@ -1,5 +1,5 @@
-//! Scalars of Burdock's own: names, addresses, hosts, headers and sources. Most of them are the domain's parsing with its
-//! error as the help.
+//! Scalars of Burdock's own: names, addresses, hosts and headers. Most of them are the domain's parsing with its error as the
+//! help.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,12 +7,10 @@ use ::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use serde_json::json;
 
-use super::errors::nearest;
 use super::read::{Leaf, Mend};
 use crate::http::cookie::CookieName;
-use crate::http::set_cookie::{CookieDomain, CookiePath};
+use crate::http::set_cookie::{CookieDomain, CookiePath, ExtraAttribute};
 use crate::route::{HostPattern, PathPrefix};
-use crate::sticky::identity::Source;
 use crate::upstream::balance::LoadFactor;
 use crate::upstream::spec::{Address, Weight};
 use crate::upstream::{ServerId, UpstreamName};
@@ -35,6 +33,7 @@ macro_rules! leaf {
         }
     )*};
 }
+pub(super) use leaf;
 
 leaf! {
     UpstreamName: "a name of at most 64 letters, digits, '_', '-' and '.'", Text,
@@ -59,12 +58,12 @@ leaf! {
         |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^/"};
     CookieDomain: "a cookie's domain such as example.com", Text,
         |text| Ok(Self::parse(text)?), {"type": "string"};
+    ExtraAttribute: "a cookie's attribute such as Priority=High", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[ -:<-~]*$", "examples": ["Priority=High"]};
     HeaderName: "a header's name", Text,
         |text: &str| Ok(Self::from_bytes(text.as_bytes())?), {"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"};
     HeaderValue: "a header's value", Text,
         |text: &str| Ok(Self::from_str(text)?), {"type": "string"};
-    Source: "a source: client_ip, cookie:NAME, header:NAME or query:NAME", Text,
-        source, {"type": "string", "pattern": "^(client_ip|(cookie|header|query):.+)$"};
 }
 
 /// A place to listen: an address and a port that can be bound as they are, and the text that names the open socket to a
@@ -168,31 +167,6 @@ fn load_factor(text: &str) -> Result<LoadFactor, Mend> {
     Ok(LoadFactor::new(number)?)
 }
 
-fn source(text: &str) -> Result<Source, Mend> {
-    const KINDS: [&str; 3] = ["cookie", "header", "query"];
-    match text.split_once(':') {
-        None if text == "client_ip" => Ok(Source::ClientIp),
-        Some(("cookie", name)) => Ok(Source::Cookie(CookieName::parse(name)?)),
-        Some(("header", name)) => Ok(Source::Header(HeaderName::from_bytes(name.as_bytes())?)),
-        Some(("query", name)) => query(name),
-        Some((kind, name)) => {
-            Err(nearest(kind, KINDS).map_or_else(Mend::unknown, |kind| Mend::by(format!("did you mean {kind}:{name}?"))))
-        }
-        None if KINDS.contains(&text) => Err(Mend::by(format!("write {text}:NAME"))),
-        None => {
-            Err(nearest(text, ["client_ip"]).map_or_else(Mend::unknown, |near| Mend::by(format!("did you mean {near}?"))))
-        }
-    }
-}
-
-fn query(name: &str) -> Result<Source, Mend> {
-    let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '&' | '=' | '#' | '?');
-    if name.is_empty() || name.contains(odd) {
-        return Err(Mend::by("a parameter's name as it stands in the query, without & = # ?"));
-    }
-    Ok(Source::Query(name.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,14 +189,5 @@ mod tests {
         assert_eq!(network("fd00::/8").unwrap().to_string(), "fd00::/8");
         assert!(network("10.0.0.1/8").is_err());
         assert!(network("proxies").is_err());
-    }
-
-    #[test]
-    fn a_source_has_a_kind_and_most_have_a_name() {
-        assert_eq!(source("client_ip").unwrap(), Source::ClientIp);
-        assert_eq!(source("query:sid").unwrap(), Source::Query("sid".to_owned()));
-        for wrong in ["clientip", "cookie", "cokie:a", "header:a b", "query:a&b", "query:", ""] {
-            assert!(source(wrong).is_err(), "{wrong}");
-        }
     }
 }

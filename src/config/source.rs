@@ -1,0 +1,364 @@
+//! Sources: where in a request a text is found, and what of it counts.
+
+use std::num::NonZeroUsize;
+
+use ::http::HeaderName;
+use serde_json::json;
+
+use super::errors::{Findings, Position, nearest};
+use super::leaf::Int;
+use super::names::leaf;
+use super::read::{At, Leaf, Mend, Read, SomeOf, State, defined};
+use super::record::record;
+use super::tree::{Node, Value};
+use crate::http::cookie::CookieName;
+use crate::sticky::identity::{Cut, Place, Prefixes, Separator, Source};
+
+/// One source, or a list of them in the order in which they are asked.
+pub(super) struct Sources;
+
+/// A source that is not made of others.
+pub(super) struct Single;
+
+/// A single source in one word.
+struct Word;
+
+/// What stands before the `:` of a word.
+const KINDS: [&str; 5] = ["cookie", "header", "query", "path_parameter", "bearer_claim"];
+
+record! {
+    "a source" => struct SingleText {
+        /// The value of this cookie.
+        cookie: Option<CookieName>,
+        /// The value of this header.
+        header: Option<HeaderName>,
+        /// The value of this parameter of the query, as it stands there: percent-encoding is not undone.
+        query: Option<QueryName>,
+        /// The value of this path parameter (as jsessionid in /cart;jsessionid=1a2b), as it stands there.
+        path_parameter: Option<ParameterName>,
+        /// This claim of the JSON Web Token in the Authorization header: a string or a whole number. It is read, not
+        /// verified, so anybody can write one.
+        bearer_claim: Option<ClaimName>,
+        /// The client's address, as far as a prefix.
+        client_ip: Option<PrefixesText>,
+        /// Only what stands behind the first of these; the source is absent where there is none.
+        after: Option<At<Separator>>,
+        /// Only what stands before the first of these; all of it where there is none.
+        before: Option<At<Separator>>,
+        /// At most so many octets.
+        length: Option<At<Int<NonZeroUsize, 1, 8_192>>>,
+    }
+}
+
+record! {
+    "client_ip" => struct PrefixesText {
+        /// How many bits of an IPv4 address count.
+        ipv4: Int<u8, 1, 32> = "32",
+        /// How many bits of an IPv6 address count.
+        ipv6: Int<u8, 1, 128> = "128",
+    }
+}
+
+record! {
+    "a source of several" => struct AllText {
+        /// All of these at once; the source is absent where one of them is.
+        all: SomeOf<Single>,
+    }
+}
+
+/// The name of a parameter of the query.
+#[derive(Debug)]
+pub(super) struct QueryName(String);
+
+/// The name of a path parameter.
+#[derive(Debug)]
+pub(super) struct ParameterName(String);
+
+/// The name of a claim.
+#[derive(Debug)]
+pub(super) struct ClaimName(String);
+
+leaf! {
+    QueryName: "a query parameter's name", Text,
+        |text| bare(text, "&=#?").map(Self), {"type": "string", "pattern": "^[^&=#?\\s]+$"};
+    ParameterName: "a path parameter's name", Text,
+        |text| bare(text, ";=/#?").map(Self), {"type": "string", "pattern": "^[^;=/#?\\s]+$"};
+    ClaimName: "a claim's name", Text,
+        |text: &str| if text.is_empty() { Err(Mend::unknown()) } else { Ok(Self(text.to_owned())) },
+        {"type": "string", "minLength": 1};
+    Separator: "a separator such as \".\", in quotes", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string", "minLength": 1};
+}
+
+/// A name as it stands in a URL, where `ends` would end it.
+fn bare(text: &str, ends: &str) -> Result<String, Mend> {
+    if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic() || ends.contains(c)) {
+        let ends: Vec<String> = ends.chars().map(String::from).collect();
+        return Err(Mend::by(format!("as it stands in the URL, without spaces and {}", ends.join(" "))));
+    }
+    Ok(text.to_owned())
+}
+
+/// The schemas of sources, by the names under which they stand in `$defs`.
+pub(super) fn definitions() -> [(&'static str, serde_json::Value); 3] {
+    [
+        ("sources", json!({"anyOf": [Source::schema(), SomeOf::<Source>::schema()]})),
+        ("source", json!({"anyOf": [Single::schema(), AllText::schema()]})),
+        ("single_source", json!({"anyOf": [<Word as Leaf>::schema(), SingleText::schema()]})),
+    ]
+}
+
+impl Read for Sources {
+    type Value = Vec<Source>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Vec<Source>> {
+        match &node.value {
+            Value::List(_) => SomeOf::<Source>::read(node, findings),
+            Value::Scalar(..) | Value::Map(_) | Value::Null => Source::read(node, findings).map(|one| vec![one]),
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        defined("sources")
+    }
+}
+
+impl Read for Source {
+    type Value = Self;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        match &node.value {
+            Value::Map(entries) if entries.iter().any(|entry| entry.key == "all") => {
+                AllText::read(node, findings).map(|text| Place::All(text.all).into())
+            }
+            Value::Map(_) | Value::Scalar(..) | Value::List(_) | Value::Null => Single::read(node, findings),
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        defined("source")
+    }
+}
+
+impl Read for Single {
+    type Value = Source;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Source> {
+        match &node.value {
+            Value::Map(_) => SingleText::build(At::<SingleText>::read(node, findings)?, findings),
+            Value::Scalar(..) | Value::List(_) | Value::Null => Word::read(node, findings),
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        defined("single_source")
+    }
+}
+
+impl Leaf for Word {
+    type Value = Source;
+    const EXPECTED: &'static str =
+        "a source: client_ip, path, cookie:NAME, header:NAME, query:NAME, path_parameter:NAME or bearer_claim:NAME";
+
+    fn parse(text: &str) -> Result<Source, Mend> {
+        let place = match text.split_once(':') {
+            Some((kind, name)) => named(kind, name),
+            None => nameless(text),
+        };
+        place.map(Source::from)
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "pattern": format!("^(client_ip|path|({}):.+)$", KINDS.join("|"))})
+    }
+}
+
+fn named(kind: &str, name: &str) -> Result<Place, Mend> {
+    match kind {
+        "cookie" => Ok(Place::Cookie(<CookieName as Leaf>::parse(name)?)),
+        "header" => Ok(Place::Header(HeaderName::parse(name)?)),
+        "query" => QueryName::parse(name).map(|QueryName(name)| Place::Query(name)),
+        "path_parameter" => ParameterName::parse(name).map(|ParameterName(name)| Place::PathParameter(name)),
+        "bearer_claim" => ClaimName::parse(name).map(|ClaimName(name)| Place::BearerClaim(name)),
+        "client_ip" => Err(Mend::by("for a part of the address write {client_ip: {ipv4: 24, ipv6: 56}}")),
+        "path" => Err(Mend::by("path stands alone")),
+        _ => Err(nearest(kind, KINDS).map_or_else(Mend::unknown, |kind| Mend::by(format!("did you mean {kind}:{name}?")))),
+    }
+}
+
+fn nameless(word: &str) -> Result<Place, Mend> {
+    match word {
+        "client_ip" => Ok(Place::ClientIp(Prefixes::default())),
+        "path" => Ok(Place::Path),
+        _ if KINDS.contains(&word) => Err(Mend::by(format!("write {word}:NAME"))),
+        _ => {
+            let near = nearest(word, ["client_ip", "path"]);
+            Err(near.map_or_else(Mend::unknown, |near| Mend::by(format!("did you mean {near}?"))))
+        }
+    }
+}
+
+impl SingleText {
+    fn build(written: At<Self>, findings: &mut Findings) -> Option<Source> {
+        let At { at, value: written, state } = written;
+        let cut_at = written.cut_at();
+        let (places, cut) = written.parts();
+        let mut places = places.into_iter().flatten();
+        match (places.next(), places.next()) {
+            (Some(place), None) => {
+                if let (Place::ClientIp(_), Some(at)) = (&place, cut_at) {
+                    let help = "its prefixes say how much of it counts";
+                    findings.fault_with_help(at, "an address is not cut like a text", help);
+                }
+                return Some(Source { place, cut });
+            }
+            (Some(_), Some(_)) => {
+                let help = "write a list for the first that is there, {all: […]} for all of them at once";
+                findings.fault_with_help(at, "found several places in one source", help);
+            }
+            (None, _) if state == State::Flawed => {}
+            (None, _) => findings.fault(at, format!("a source needs one of {}, client_ip or all", KINDS.join(", "))),
+        }
+        None
+    }
+
+    /// Where a cut is written, if one is.
+    fn cut_at(&self) -> Option<Position> {
+        let separators = [&self.after, &self.before].into_iter().flatten().map(|cut| cut.at);
+        separators.chain(self.length.map(|cut| cut.at)).next()
+    }
+
+    fn parts(self) -> ([Option<Place>; 6], Cut) {
+        let places = [
+            self.cookie.map(Place::Cookie),
+            self.header.map(Place::Header),
+            self.query.map(|QueryName(name)| Place::Query(name)),
+            self.path_parameter.map(|ParameterName(name)| Place::PathParameter(name)),
+            self.bearer_claim.map(|ClaimName(name)| Place::BearerClaim(name)),
+            self.client_ip.map(|PrefixesText { ipv4, ipv6 }| Place::ClientIp(Prefixes { v4: ipv4, v6: ipv6 })),
+        ];
+        let cut = Cut {
+            after: self.after.map(|after| after.value),
+            before: self.before.map(|before| before.value),
+            length: self.length.map(|length| length.value),
+        };
+        (places, cut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Source>, String> {
+        let mut findings = Findings::default();
+        let node = Node::parse(text, &mut findings).unwrap();
+        let sources = Sources::read(&node, &mut findings);
+        findings.into_result("f").map_err(|errors| errors.to_string())?;
+        Ok(sources.unwrap())
+    }
+
+    fn one(text: &str) -> Source {
+        let mut sources = read(text).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(sources.len(), 1, "{text}");
+        sources.remove(0)
+    }
+
+    fn cookie(name: &str) -> Place {
+        Place::Cookie(CookieName::parse(name).unwrap())
+    }
+
+    #[test]
+    fn a_source_may_be_one_word() {
+        for (word, place) in [
+            ("client_ip", Place::ClientIp(Prefixes { v4: 32, v6: 128 })),
+            ("path", Place::Path),
+            ("cookie:SID", cookie("SID")),
+            ("header:X-User", Place::Header(HeaderName::from_static("x-user"))),
+            ("query:sid", Place::Query("sid".to_owned())),
+            ("path_parameter:jsessionid", Place::PathParameter("jsessionid".to_owned())),
+            ("bearer_claim:https://example.com/tenant", Place::BearerClaim("https://example.com/tenant".to_owned())),
+        ] {
+            assert_eq!(one(word), place.into(), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_long_form_says_what_of_the_text_counts() {
+        let cut = |after: &str, before: &str, length: usize| {
+            let separator = |text: &str| Separator::parse(text).ok();
+            Cut { after: separator(after), before: separator(before), length: NonZeroUsize::new(length) }
+        };
+        for (text, place, cut) in [
+            ("{cookie: SID, after: '.'}", cookie("SID"), cut(".", "", 0)),
+            ("{header: X-Id, before: '~'}", Place::Header(HeaderName::from_static("x-id")), cut("", "~", 0)),
+            ("{query: sid, length: 52}", Place::Query("sid".to_owned()), cut("", "", 52)),
+            (
+                "{path_parameter: sid, after: ., before: '~', length: 8}",
+                Place::PathParameter("sid".to_owned()),
+                cut(".", "~", 8),
+            ),
+            ("{bearer_claim: sub, before: '@'}", Place::BearerClaim("sub".to_owned()), cut("", "@", 0)),
+            ("{client_ip: {ipv4: 24, ipv6: 56}}", Place::ClientIp(Prefixes { v4: 24, v6: 56 }), cut("", "", 0)),
+            ("{client_ip: {ipv6: 64}}", Place::ClientIp(Prefixes { v4: 32, v6: 64 }), cut("", "", 0)),
+        ] {
+            assert_eq!(one(text), Source { place, cut }, "{text}");
+        }
+    }
+
+    #[test]
+    fn several_sources_are_asked_in_order_or_make_one() {
+        let (sid, user): (Source, Source) = (cookie("SID").into(), Place::Query("user".to_owned()).into());
+        assert_eq!(read("[cookie:SID, {query: user}]").unwrap(), [sid.clone(), user.clone()]);
+        assert_eq!(one("{all: [{cookie: SID}, query:user]}"), Place::All(vec![sid, user]).into());
+    }
+
+    #[test]
+    fn a_wrong_source_is_answered_with_a_right_one() {
+        for (text, help) in [
+            ("clientip", "did you mean client_ip?"),
+            ("client_ip:24", "write {client_ip: {ipv4: 24, ipv6: 56}}"),
+            ("path:/a", "path stands alone"),
+            ("cookie", "write cookie:NAME"),
+            ("cokie:a", "did you mean cookie:a?"),
+            ("bearer:a", "expected a source: client_ip, path, cookie:NAME"),
+            ("cookie:a b", "' ' is not allowed in a cookie's name"),
+            ("query:a&b", "without spaces and & = # ?"),
+            ("'query:'", "without spaces and"),
+            ("path_parameter:a/b", "without spaces and ; = / # ?"),
+            ("{query: a=b}", "without spaces and"),
+            ("''", "expected a source"),
+            ("", "found nothing, expected a source"),
+            ("[]", "found an empty list"),
+            ("[[cookie:a]]", "found a list, expected a source"),
+            ("{}", "a source needs one of cookie, header"),
+            ("{after: '.'}", "a source needs one of"),
+            ("{cookie: a, header: b}", "write a list for the first"),
+            ("{cokie: a}", "did you mean cookie?"),
+            ("{cookie: a, after: ''}", "a separator must not be empty"),
+            ("{cookie: a, before: ~}", "found nothing, expected a separator such as \".\", in quotes"),
+            ("{cookie: a, length: 0}", "from 1 to 8192"),
+            ("{client_ip: {ipv4: 33}}", "from 1 to 32"),
+            ("{client_ip: {ipv6: 0}}", "from 1 to 128"),
+            ("{client_ip: {}, length: 2}", "an address is not cut"),
+            ("{all: []}", "found an empty list"),
+            ("{all: [{all: [path]}]}", "a source has no field \"all\""),
+            ("{all: [path], cookie: a}", "its fields are all"),
+        ] {
+            let errors = read(text).expect_err(text);
+            assert!(errors.contains(help), "{text}: {errors}");
+        }
+    }
+
+    #[test]
+    fn a_fault_stands_where_it_was_written_and_alone() {
+        for (text, at) in [("[path, {cokie: a}]", (1, 9)), ("{cookie: a,\n length: 0}", (2, 10)), ("{all: [{}]}", (1, 8))] {
+            let mut findings = Findings::default();
+            let node = Node::parse(text, &mut findings).unwrap();
+            let _ = Sources::read(&node, &mut findings);
+            let errors = findings.into_result("f").unwrap_err();
+            let places: Vec<Position> = errors.faults().iter().map(|fault| fault.at).collect();
+            assert_eq!(places, [Position { line: at.0, column: at.1 }], "{errors}");
+        }
+    }
+}
