@@ -10,9 +10,10 @@ use super::errors::Findings;
 use super::leaf::{AbsolutePath, Bool, Int, OrAuto};
 use super::read::{Leaf, Mend, Read};
 use super::record::record;
-use super::settings::{AccessLog, KeySource, LogFormat, LogTarget, Process, Shutdown};
+use super::settings::{AccessLog, LogFormat, LogTarget, Process, Shutdown};
 use super::tree::{Node, Value};
 use super::units::{Size, Span};
+use crate::sticky::token::secrets::SecretSource;
 
 record! {
     "process" => Process {
@@ -82,7 +83,7 @@ impl Leaf for LogTarget {
 pub(super) struct Key;
 
 choice! {
-    "a place where a key is found" => KeySource {
+    "a place where a key is found" => SecretSource {
         /// A file that holds the key, as `burdock keys new` writes it.
         file(KeyFile) => Self::File,
         /// An environment variable that holds the key.
@@ -91,9 +92,9 @@ choice! {
 }
 
 impl Read for Key {
-    type Value = KeySource;
+    type Value = SecretSource;
 
-    fn read(node: &Node, findings: &mut Findings) -> Option<KeySource> {
+    fn read(node: &Node, findings: &mut Findings) -> Option<SecretSource> {
         if matches!(node.value, Value::Scalar(..)) {
             let message = "found a text, expected a place where a key is found: {file: …} or {env: …}";
             findings.fault_with_help(
@@ -103,11 +104,11 @@ impl Read for Key {
             );
             return None;
         }
-        KeySource::read(node, findings)
+        SecretSource::read(node, findings)
     }
 
     fn schema() -> serde_json::Value {
-        <KeySource as Read>::schema()
+        <SecretSource as Read>::schema()
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::errors::Warning;
 use crate::balancer::spec::Plan;
 use crate::http::forwarded::{Style, TrustedProxies};
+use crate::sticky::token::secrets::SecretSource;
 
 /// A whole configuration: every value in it is valid, and everything that one value says of another holds.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub struct Config {
     pub process: Process,
     pub access_log: AccessLog,
     /// The first seals. Empty: one is made and kept in the state folder.
-    pub keys: Vec<KeySource>,
+    pub keys: Vec<SecretSource>,
     pub plan: Plan,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Warning>,
@@ -87,11 +88,4 @@ pub enum LogFormat {
     #[default]
     Text,
     Json,
-}
-
-/// Where a key's text is found. Keys never stand in the configuration itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum KeySource {
-    File(PathBuf),
-    Env(String),
 }

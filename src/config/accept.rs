@@ -1,0 +1,316 @@
+//! `accept` of an entry of `sticky`: the tokens of the proxy that was here before.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use serde_json::json;
+
+use super::choice::choice;
+use super::errors::Findings;
+use super::process::Key;
+use super::read::{At, Leaf, ListOf, Mend, Read, defined};
+use super::record::{OrShort, Shortened, record};
+use super::tree::Node;
+use crate::http::cookie::CookieName;
+use crate::sticky::token::foreign::{AcceptSpec, Carrier, FormatSpec, InvalidSeparator, Separator};
+use crate::time::UnixSeconds;
+
+/// The value of `accept`.
+pub(super) struct AcceptedTokens;
+
+type Tokens = ListOf<At<OrShort<AcceptText>>>;
+
+impl Read for AcceptedTokens {
+    type Value = Vec<At<AcceptText>>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
+        Tokens::read(node, findings)
+    }
+
+    fn schema() -> serde_json::Value {
+        defined(TOKENS)
+    }
+}
+
+const TOKENS: &str = "accepted_tokens";
+
+/// The schema of `accept`, which entries of several kinds have, and its name in `$defs`.
+pub(super) fn definition() -> (&'static str, serde_json::Value) {
+    (TOKENS, Tokens::schema())
+}
+
+record! {
+    "an accepted token" => struct AcceptText {
+        /// Whose tokens these are.
+        format: At<FormatSpec>,
+        /// The previous proxy's cookie, where it has another name than the entry's.
+        cookie: Option<At<CookieName>>,
+        /// The last day (UTC) or moment in which they are taken; for good, unless given.
+        until: Option<Until>,
+    }
+}
+
+choice! {
+    "a proxy whose tokens are accepted" => FormatSpec {
+        /// sticky cookie: MD5 of the server's address, or its route.
+        nginx => Self::Nginx,
+        /// session_sticky: MD5 of the server's address or plain, dated or not, also as a prefix.
+        tengine => Self::Tengine,
+        /// cookie: the server's route, dated or not, also as a prefix.
+        haproxy(HaproxyText = "{}") => |written: HaproxyText| Self::Haproxy { dynamic_cookie_key: written.dynamic_cookie_key },
+        /// stickysession: the application's session id with the server's route behind it.
+        apache(ApacheText = "{}") => |written: ApacheText| Self::Apache { separator: written.separator },
+        /// stateful_session: the server's address in base64, in a cookie, a header or an envelope.
+        envoy => Self::Envoy,
+        /// sticky.cookie: a hash of the server's URL.
+        traefik => Self::Traefik,
+        /// lb_policy cookie: HMAC of the server's address.
+        caddy(CaddyText = "{}") => |written: CaddyText| Self::Caddy { secret: written.secret },
+        /// affinity-mode persistent: MD5 of backend and endpoint.
+        ingress_nginx(IngressNginxText) => |written: IngressNginxText| Self::IngressNginx { backend: written.backend },
+    }
+}
+
+record! {
+    "haproxy" => struct HaproxyText {
+        /// Where the text of dynamic-cookie-key is found, where the cookie is dynamic.
+        dynamic_cookie_key: Option<Key>,
+    }
+}
+
+record! {
+    "apache" => struct ApacheText {
+        /// The character between session id and route (stickysessionsep).
+        separator: Separator = "\".\"",
+    }
+}
+
+record! {
+    "caddy" => struct CaddyText {
+        /// Where the secret of lb_policy cookie is found; there is none, unless given.
+        secret: Option<Key>,
+    }
+}
+
+record! {
+    "ingress_nginx" => struct IngressNginxText {
+        /// The controller's name for the backend: NAMESPACE-SERVICE-PORT.
+        backend: BackendName,
+    }
+}
+
+/// The short form: a format of which nothing more need be said.
+pub(super) enum FormatWord {
+    Nginx,
+    Tengine,
+    Haproxy,
+    Apache,
+    Envoy,
+    Traefik,
+    Caddy,
+}
+
+choice! {
+    "a proxy whose tokens are accepted" => FormatWord {
+        nginx => Self::Nginx,
+        tengine => Self::Tengine,
+        haproxy => Self::Haproxy,
+        apache => Self::Apache,
+        envoy => Self::Envoy,
+        traefik => Self::Traefik,
+        caddy => Self::Caddy,
+    }
+}
+
+impl Shortened for AcceptText {
+    type Short = FormatWord;
+
+    fn expand(short: &Node) -> Node {
+        Node::map("format", short.clone())
+    }
+}
+
+impl Leaf for Separator {
+    type Value = Self;
+    const EXPECTED: &'static str = "a separator such as \".\" or \"!\"";
+
+    fn parse(text: &str) -> Result<Self, Mend> {
+        Self::parse(text).map_err(|error: InvalidSeparator| Mend::by(error.to_string()))
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "pattern": "^[^A-Za-z0-9\\s\",;\\\\]$"})
+    }
+}
+
+/// A backend as the ingress controller names it.
+pub(super) struct BackendName;
+
+impl Leaf for BackendName {
+    type Value = String;
+    const EXPECTED: &'static str = "a backend's name such as default-http-svc-80";
+
+    fn parse(text: &str) -> Result<String, Mend> {
+        let name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        if name { Ok(text.to_owned()) } else { Err(Mend::by("NAMESPACE-SERVICE-PORT, as in the controller's own list")) }
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "pattern": "^[!-~]+$", "examples": ["default-http-svc-80"]})
+    }
+}
+
+/// A day to its end, or a moment; as the last second that is still within.
+pub(super) struct Until;
+
+impl Leaf for Until {
+    type Value = UnixSeconds;
+    const EXPECTED: &'static str = "a day such as 2027-01-31 or a moment such as 2027-01-31T18:00:00Z";
+
+    fn parse(text: &str) -> Result<UnixSeconds, Mend> {
+        // jiff takes a moment without its offset for a day, so the two are told apart here.
+        let second = if text.len() == "2027-01-31".len() {
+            end_of_day(text).map_err(|_| Mend::unknown())?
+        } else {
+            text.parse::<Timestamp>().map_err(|_| moment_mend(text))?.as_second()
+        };
+        u32::try_from(second).map(UnixSeconds).map_err(|_| Mend::by("from 1970 to 2105"))
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({
+            "type": "string",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+(Z|[+-][0-9:]+))?$",
+            "examples": ["2027-01-31", "2027-01-31T18:00:00Z"],
+        })
+    }
+}
+
+fn moment_mend(text: &str) -> Mend {
+    if text.contains('T') { Mend::by("with its offset from UTC, such as Z or +02:00") } else { Mend::unknown() }
+}
+
+fn end_of_day(text: &str) -> Result<i64, jiff::Error> {
+    let day: Date = text.parse()?;
+    Ok(day.checked_add(1.day())?.to_zoned(TimeZone::UTC)?.timestamp().as_second() - 1)
+}
+
+/// What an entry accepts that has its tokens in `carrier`.
+pub(super) fn build(written: Vec<At<AcceptText>>, carrier: Carrier, findings: &mut Findings) -> Vec<AcceptSpec> {
+    written.into_iter().map(|written| one(written.value, carrier, findings)).collect()
+}
+
+fn one(written: AcceptText, carrier: Carrier, findings: &mut Findings) -> AcceptSpec {
+    let AcceptText { format: At { at, value: format, .. }, cookie, until } = written;
+    if !format.suits(carrier) {
+        findings.fault(at, format!("{} puts no tokens into {}", format.format().as_str(), called(carrier)));
+    }
+    if let (Some(cookie), Carrier::Header | Carrier::Envelope) = (&cookie, carrier) {
+        findings.fault_with_help(cookie.at, "an entry for a header reads no cookie", "use an entry of the kind cookie");
+    }
+    AcceptSpec { format, name: cookie.map(|cookie| cookie.value), until }
+}
+
+fn called(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Cookie => "a cookie of its own",
+        Carrier::PrefixedCookie => "an application's cookie (mode: prefix)",
+        Carrier::Header => "a header of its own",
+        Carrier::Envelope => "an application's header (mode: envelope)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::errors::Position;
+    use super::super::read::{ListOf, Read};
+    use super::super::record::OrShort;
+    use super::*;
+    use crate::sticky::token::secrets::SecretSource;
+
+    fn read(text: &str, carrier: Carrier) -> Result<Vec<AcceptSpec>, String> {
+        let mut findings = Findings::default();
+        let node = Node::literal(text, Position { line: 1, column: 1 });
+        let written = ListOf::<At<OrShort<AcceptText>>>::read(&node, &mut findings).unwrap();
+        let specs = build(written, carrier, &mut findings);
+        findings.into_result("b.yaml").map(|_| specs).map_err(|errors| errors.to_string())
+    }
+
+    fn plain(format: FormatSpec) -> AcceptSpec {
+        AcceptSpec { format, name: None, until: None }
+    }
+
+    #[test]
+    fn a_format_of_which_nothing_need_be_said_is_a_word() {
+        let specs = read("[nginx, tengine, haproxy, apache, envoy, traefik, caddy]", Carrier::Cookie).unwrap();
+        assert_eq!(
+            specs,
+            [
+                FormatSpec::Nginx,
+                FormatSpec::Tengine,
+                FormatSpec::Haproxy { dynamic_cookie_key: None },
+                FormatSpec::Apache { separator: Separator::default() },
+                FormatSpec::Envoy,
+                FormatSpec::Traefik,
+                FormatSpec::Caddy { secret: None },
+            ]
+            .map(plain)
+        );
+    }
+
+    #[test]
+    fn a_format_may_need_a_secret_or_a_name() {
+        let text = "[{format: {haproxy: {dynamic_cookie_key: {file: /k}}}, cookie: SRV}, {format: {caddy: {secret: {env: K}}}}, \
+                    {format: {ingress_nginx: {backend: default-http-svc-80}}}, {format: {apache: {separator: \"!\"}}}]";
+        let key = SecretSource::File("/k".into());
+        let haproxy = AcceptSpec {
+            name: Some(CookieName::parse("SRV").unwrap()),
+            ..plain(FormatSpec::Haproxy { dynamic_cookie_key: Some(key) })
+        };
+        let caddy = FormatSpec::Caddy { secret: Some(SecretSource::Env("K".to_owned())) };
+        let ingress = FormatSpec::IngressNginx { backend: "default-http-svc-80".to_owned() };
+        let apache = FormatSpec::Apache { separator: Separator::parse("!").unwrap() };
+        assert_eq!(read(text, Carrier::Cookie).unwrap(), [haproxy, plain(caddy), plain(ingress), plain(apache)]);
+    }
+
+    #[test]
+    fn a_day_counts_to_its_last_second_and_a_moment_to_itself() {
+        assert_eq!(Until::parse("2027-01-31").unwrap(), UnixSeconds(1_801_439_999));
+        assert_eq!(Until::parse("2027-01-31T18:00:00Z").unwrap(), UnixSeconds(1_801_418_400));
+        assert_eq!(Until::parse("2027-01-31T18:00:00+02:00").unwrap(), UnixSeconds(1_801_411_200));
+        for wrong in
+            ["", "2027-02-30", "2027-1-31", "31.01.2027", "tomorrow", "2027-01-31T18:00:00", "1969-12-31", "9999-12-31"]
+        {
+            assert!(Until::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_format_that_is_never_found_there_is_refused() {
+        for (text, carrier, told) in [
+            ("[nginx]", Carrier::PrefixedCookie, "nginx puts no tokens into an application's cookie (mode: prefix)"),
+            ("[haproxy]", Carrier::Header, "haproxy puts no tokens into a header of its own"),
+            ("[caddy]", Carrier::Envelope, "caddy puts no tokens into an application's header (mode: envelope)"),
+            ("[{format: envoy, cookie: a}]", Carrier::Header, "an entry for a header reads no cookie"),
+        ] {
+            let errors = read(text, carrier).unwrap_err();
+            assert!(errors.contains(told), "{errors}");
+        }
+        assert_eq!(read("[envoy]", Carrier::Header).unwrap(), [plain(FormatSpec::Envoy)]);
+        assert_eq!(read("[haproxy]", Carrier::PrefixedCookie).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_secret_written_here_is_refused_and_not_repeated() {
+        let errors = read("[{format: {caddy: {secret: hunter2}}}]", Carrier::Cookie).unwrap_err();
+        assert!(errors.contains("never from the configuration") && !errors.contains("hunter2"), "{errors}");
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let errors = read("[ingress_nginx, {cookie: a}, {format: {ingress_nginx: {}}}]", Carrier::Cookie).unwrap_err();
+        for told in ["found \"ingress_nginx\"", "needs the field \"format\"", "needs the field \"backend\""] {
+            assert!(errors.contains(told), "{errors}");
+        }
+    }
+}
