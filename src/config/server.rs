@@ -18,6 +18,9 @@ record! {
         /// What it is called in tokens, logs and metrics; its address as written, unless given. It must stay the same for as
         /// long as the server holds the same sessions.
         id: Option<At<ServerId>>,
+        /// Its name in plain tokens and in routes (nginx's route, HAProxy's server cookie, Tomcat's jvmRoute); its id, unless
+        /// given. Servers may share one: then any of them serves such a session.
+        route: Option<ServerId>,
         /// IP address and port, or unix:/path.
         address: At<Address>,
         /// Its share of new sessions relative to its neighbours; with 0 it keeps its sessions and gets no new ones.
@@ -67,6 +70,7 @@ fn server(written: ServerText, findings: &mut Findings) -> Option<(Position, Arc
     let At { at, value: id, .. } = id;
     let server = ServerSpec {
         id,
+        route: written.route,
         address: address.value,
         weight: written.weight,
         tier,

@@ -46,12 +46,13 @@ impl LoadFactor {
         }
     }
 
-    /// Whether `server` may take one more when `total` requests are in flight at servers of `weights` in all: bounded-load
-    /// consistent hashing (Mirrokni, Thorup and Zadimoghaddam, 2016), each server's bound rounded up.
-    pub(super) fn admits(self, server: &Server, total: u64, weights: u64) -> bool {
-        let share = (total + 1) * u64::from(server.weight()) * u64::from(self.0);
+    /// Whether a server of this weight with so many requests in flight may take one more, when `total` are in flight at servers
+    /// of `weights` in all: bounded-load consistent hashing (Mirrokni, Thorup and Zadimoghaddam, 2016), each server's bound
+    /// rounded up.
+    pub(super) fn admits(self, in_flight: u32, weight: u32, total: u64, weights: u64) -> bool {
+        let share = (total + 1) * u64::from(weight) * u64::from(self.0);
         let bound = share.div_ceil(weights.max(1) * 100);
-        u64::from(server.in_flight()) < bound
+        u64::from(in_flight) < bound
     }
 }
 

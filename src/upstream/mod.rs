@@ -47,6 +47,8 @@ pub struct Pick {
 pub enum Placement<'n> {
     /// The session has a name: the first usable server that follows it on the ring.
     Ring(&'n [u8]),
+    /// As before, but the first that is not loaded above its share.
+    Bounded(&'n [u8], LoadFactor),
     /// It has none: by the upstream's [`Balance`], with the hash key that the request carries, if any.
     Balance(Option<&'n [u8]>),
 }
@@ -110,6 +112,27 @@ impl Upstream {
         self.servers[at].admit_tied().map(|slot| Pick { at, slot })
     }
 
+    /// The server whose place on the ring follows this name, whether or not it can serve now. None where no server is on it.
+    pub fn home(&self, name: &[u8]) -> Option<usize> {
+        let first = |ring: &Ring| ring.walk(name).next();
+        first(&self.rings.primary).or_else(|| first(&self.rings.backup))
+    }
+
+    /// Takes a place at the server that a hashed session belongs to, which counts as full where it is loaded above `bound`.
+    ///
+    /// # Errors
+    /// As for [`Self::admit_tied`].
+    pub fn admit_home(&self, at: usize, bound: Option<LoadFactor>, tried: &Tried) -> Result<Pick, Cause> {
+        let pick = self.admit_tied(at, tried)?;
+        let Some(bound) = bound else { return Ok(pick) };
+        let serving = || self.servers.iter().filter(|server| server.health() == Health::Up && server.weight() > 0);
+        // Its own place is taken already.
+        let total: u64 = serving().map(|server| u64::from(server.in_flight())).sum::<u64>().saturating_sub(1);
+        let weights: u64 = serving().map(|server| u64::from(server.weight())).sum();
+        let before = self.servers[at].in_flight().saturating_sub(1);
+        if bound.admits(before, self.servers[at].weight(), total, weights) { Ok(pick) } else { Err(Cause::Full) }
+    }
+
     /// Takes a place at a certain server for a session that starts, if that may take new ones.
     pub fn admit_new(&self, at: usize, tried: &Tried) -> Option<Pick> {
         let usable = self.servers[at].takes_new() && !self.given_up(at, tried);
@@ -130,6 +153,7 @@ impl Upstream {
         while !usable.is_empty() {
             let at = match placement {
                 Placement::Ring(name) => self.along_ring(tier, name, &usable, None),
+                Placement::Bounded(name, bound) => self.along_ring(tier, name, &usable, Some(bound)),
                 Placement::Balance(key) => self.balanced(tier, key, &usable, random),
             }?;
             if let Some(slot) = self.servers[at].admit_new() {
@@ -158,7 +182,12 @@ impl Upstream {
         };
         let total: u64 = usable.iter().map(|&at| u64::from(self.servers[at].in_flight())).sum();
         let weights: u64 = usable.iter().map(|&at| u64::from(self.servers[at].weight())).sum();
-        let within = |at: &usize| bound.is_none_or(|bound| bound.admits(&self.servers[*at], total, weights));
+        let within = |at: &usize| {
+            bound.is_none_or(|bound| {
+                let server = &self.servers[*at];
+                bound.admits(server.in_flight(), server.weight(), total, weights)
+            })
+        };
         ring.walk(name).find(|at| usable.binary_search(at).is_ok() && within(at)).or_else(|| usable.first().copied())
     }
 

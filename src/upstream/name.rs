@@ -49,9 +49,17 @@ impl ServerId {
     /// # Errors
     /// [`InvalidName`] says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | ',' | ';' | '\\');
-        check(text, 128, allowed).map_err(|bad| bad.unwrap_or_else(InvalidName::ServerCharacter))?;
+        Self::check(text)?;
         Ok(Self(text.into()))
+    }
+
+    /// Whether a text could be an id.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn check(text: &str) -> Result<(), InvalidName> {
+        let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | ',' | ';' | '\\');
+        check(text, 128, allowed).map_err(|bad| bad.unwrap_or_else(InvalidName::ServerCharacter))
     }
 
     pub fn as_str(&self) -> &str {

@@ -49,6 +49,11 @@ impl Server {
         &self.spec.id
     }
 
+    /// Its name in plain tokens and in routes.
+    pub fn route(&self) -> &str {
+        self.spec.route.as_ref().unwrap_or(&self.spec.id).as_str()
+    }
+
     pub fn spec(&self) -> &Arc<ServerSpec> {
         &self.spec
     }
@@ -76,7 +81,7 @@ impl Server {
 
     /// Whether a session without a tie may start here now. New sessions stop at nine tenths of `max_conns`, which leaves
     /// the rest to those who are tied.
-    pub(super) fn takes_new(&self) -> bool {
+    pub fn takes_new(&self) -> bool {
         let room = self.in_flight() < self.limit_for_new();
         self.spec.admin == Admin::Ready && self.weight() > 0 && self.health() == Health::Up && room
     }

@@ -30,6 +30,9 @@ pub struct UpstreamSpec {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerSpec {
     pub id: ServerId,
+    /// Its name in plain tokens and in routes, which servers may share (nginx's `route`, HAProxy's server `cookie`, jvmRoute);
+    /// None: its id.
+    pub route: Option<ServerId>,
     pub address: Address,
     pub weight: Weight,
     pub tier: Tier,
