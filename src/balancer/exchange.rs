@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use ::http::{Method as Verb, StatusCode};
+use ::http::{HeaderMap, HeaderValue, Method as Verb, StatusCode};
 use rand_core::CryptoRng;
 use smallvec::SmallVec;
 
-use crate::http::hygiene::is_cors_preflight;
-use crate::http::request::{Request, Scheme};
-use crate::sticky::claim::{BadClaim, Claim, Named};
+use crate::http::request::Request;
+use crate::sticky::affinity::{self, Arrival};
+use crate::sticky::claim::{BadClaim, Claim, Minted, Named, SessionName};
+use crate::sticky::spec::{Announce, Strict, WhenFull};
 use crate::sticky::token::SessionNumber;
+use crate::sticky::token::foreign::Format;
+use crate::sticky::{CookieHeader, Entry, EntryKind, RequestEdits, Writes};
 use crate::time::Now;
+use crate::upstream::balance::LoadFactor;
 use crate::upstream::failover::{Action, Cause};
 use crate::upstream::health::Health;
 use crate::upstream::retry::{Again, Failure, Progress};
@@ -19,6 +23,7 @@ use crate::upstream::{Pick, Placement, Tried};
 
 use super::Pool;
 use super::connection::{Connection, Provisional};
+use super::facts::Facts;
 use super::words::{Fate, Method, Reason};
 
 /// A request between its arrival and the settling of its response.
@@ -26,13 +31,13 @@ use super::words::{Fate, Method, Reason};
 pub struct Exchange {
     pub(super) pool: Arc<Pool>,
     pub(super) standings: SmallVec<[Standing; 2]>,
-    pub(super) scheme: Scheme,
-    pub(super) preflight: Preflight,
+    pub(super) facts: Facts,
     hash_key: Option<Box<[u8]>>,
+    cookie: CookieHeader,
     tried: Tried,
     attempts: u8,
     /// The session's name for the ring, once it has one.
-    pub(super) session: Option<SessionNumber>,
+    pub(super) session: Option<SessionName>,
     pub(super) decided: Option<Decision>,
 }
 
@@ -40,18 +45,13 @@ pub struct Exchange {
 #[derive(Clone, Debug)]
 pub enum Standing {
     Absent,
-    /// Tied to the server at this position.
-    Tied(usize, Named),
+    /// Tied to a server: the first of these positions that serves. Several are there where servers share a route.
+    Tied(SmallVec<[usize; 1]>, Named),
+    /// Its name belongs to the server at this position. None where no server is on the ring.
+    Keyed(Option<usize>, SessionName),
     /// Tied to a server that is not there.
     Unknown(Named),
     Bad(BadClaim),
-}
-
-/// Whether a request is a CORS preflight, whose answer browsers take no cookie from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Preflight {
-    Yes,
-    No,
 }
 
 /// What was decided for a request.
@@ -61,6 +61,8 @@ pub struct Decision {
     /// The entry that decided, by its position in the chain.
     pub entry: Option<usize>,
     pub fate: Fate,
+    /// Why the tie could not be kept.
+    pub cause: Option<Cause>,
     /// The server's position in the upstream.
     pub at: usize,
 }
@@ -88,58 +90,71 @@ enum Verdict {
     Hit(usize, Pick),
     /// The first tie that cannot be kept.
     Lost(usize, Cause),
+    /// A tie that cannot be kept and must not be moved.
+    Strict(StatusCode),
     /// No claim names a server.
     Untied,
 }
 
+/// What a verdict leads to.
+struct Outcome {
+    entry: Option<usize>,
+    fate: Fate,
+    cause: Option<Cause>,
+    reason: Reason,
+    pick: Option<Pick>,
+}
+
 impl Exchange {
     pub(super) fn new(pool: Arc<Pool>, request: &Request<'_>, now: Now) -> Self {
-        let standings = pool
-            .chain
-            .entries()
-            .iter()
-            .map(|entry| match entry.claim(request, now) {
-                Claim::Absent => Standing::Absent,
-                Claim::Bad(bad) => Standing::Bad(bad),
-                Claim::Names(named) => match pool.resolve(&named.server) {
-                    Some(at) => Standing::Tied(at, named),
-                    None => Standing::Unknown(named),
-                },
-            })
-            .collect();
-        let hash_key = pool.hash_key.as_ref().and_then(|source| source.read(request)).map(|key| key.into_owned().into());
-        let preflight = if is_cors_preflight(request.method, request.headers) { Preflight::Yes } else { Preflight::No };
-        let scheme = request.scheme;
-        Self {
-            pool,
-            standings,
-            scheme,
-            preflight,
-            hash_key,
-            tried: Tried::default(),
-            attempts: 0,
-            session: None,
-            decided: None,
-        }
+        let cookies = pool.cookies.find(request.headers);
+        let entries = pool.chain.entries().iter();
+        let standings = entries.map(|entry| pool.standing(entry.claim(request, &cookies, now))).collect();
+        let hash_key = pool.hash_key.read(request, &cookies).map(|found| found.text().into());
+        let cookie = pool.chain.cookie_header(&cookies, now);
+        let facts = Facts::of(request, &pool.chain);
+        let (tried, attempts) = (Tried::default(), 0);
+        Self { pool, standings, facts, hash_key, cookie, tried, attempts, session: None, decided: None }
     }
 
     /// Chooses a server: the first claim whose server may serve decides; if none does, the first cause's failover action;
     /// if there is no cause, the session is new. Asked again after [`Self::failed`].
     pub fn pick(&mut self, connection: Option<&Connection>, now: Now, random: &mut impl CryptoRng) -> Assignment {
-        let (entry, fate, reason, pick) = match self.judge() {
-            Verdict::Hit(entry, pick) => (Some(entry), Fate::Kept, Reason::Hit, Some(pick)),
-            Verdict::Lost(entry, cause) => match self.fate(entry, cause, now) {
-                Ok(fate) => (Some(entry), fate, Reason::Lost(cause), self.place_named(entry, random)),
-                Err(status) => return Assignment::Refuse(Refusal { status, reason: Reason::Refused }),
-            },
-            Verdict::Untied => (None, Fate::New, self.why_new(), self.place_new(connection, random)),
+        let Outcome { entry, fate, cause, reason, pick } = match self.outcome(connection, now, random) {
+            Ok(outcome) => outcome,
+            Err(status) => return Assignment::Refuse(Refusal { status, reason: Reason::Refused }),
         };
         let Some(Pick { at, slot }) = pick else {
             return Assignment::Refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::NoServer });
         };
         let reason = if self.tried.is_empty() { reason } else { Reason::Redispatched };
-        self.decided = Some(Decision { reason, entry, fate, at });
+        self.decided = Some(Decision { reason, entry, fate, cause, at });
         Assignment::Send { at, slot }
+    }
+
+    fn outcome(
+        &mut self,
+        connection: Option<&Connection>,
+        now: Now,
+        random: &mut impl CryptoRng,
+    ) -> Result<Outcome, StatusCode> {
+        Ok(match self.judge() {
+            Verdict::Hit(entry, pick) => {
+                Outcome { entry: Some(entry), fate: Fate::Kept, cause: None, reason: Reason::Hit, pick: Some(pick) }
+            }
+            Verdict::Lost(entry, cause) => Outcome {
+                entry: Some(entry),
+                fate: self.fate(entry, cause, now)?,
+                cause: Some(cause),
+                reason: Reason::Lost(cause),
+                pick: self.place_named(entry, random),
+            },
+            Verdict::Strict(status) => return Err(status),
+            Verdict::Untied => {
+                let (fate, reason, pick) = (Fate::New, self.why_new(), self.place_new(connection, random));
+                Outcome { entry: None, fate, cause: None, reason, pick }
+            }
+        })
     }
 
     /// Takes note that the last pick failed, and says whether another is to be made. A kept connection that was found closed
@@ -178,43 +193,113 @@ impl Exchange {
     /// The server that the session was tied to when it is served by another.
     pub fn from(&self) -> Option<&Server> {
         let decision = self.decided?;
-        match self.standings.get(decision.entry?)? {
-            Standing::Tied(at, _) if *at != decision.at => Some(&self.pool.upstream.servers()[*at]),
-            Standing::Absent | Standing::Tied(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
+        let at = match self.standings.get(decision.entry?)? {
+            Standing::Tied(tied, _) if !tied.contains(&decision.at) => *tied.first()?,
+            Standing::Keyed(Some(home), _) if *home != decision.at => *home,
+            Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) | Standing::Bad(_) => {
+                return None;
+            }
+        };
+        Some(&self.pool.upstream.servers()[at])
+    }
+
+    /// The proxy whose token decided, where it was not one of ours.
+    pub fn foreign(&self) -> Option<Format> {
+        match self.standings.get(self.decided?.entry?)? {
+            Standing::Tied(_, Named { minted: Minted::By(format), .. }) => Some(*format),
+            Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
         }
+    }
+
+    /// What is to be changed in the request for the server that was picked last.
+    pub fn request_edits(&self, headers: &HeaderMap, now: Now) -> RequestEdits {
+        let mut edits = self.pool.chain.request_edits(headers, &self.pool.cookies, self.cookie, now);
+        if headers.contains_key(&affinity::HEADER) {
+            edits.remove.push(affinity::HEADER.clone());
+        }
+        let announcement = self.announcement().map(|value| (affinity::HEADER.clone(), value));
+        edits.set.extend(announcement);
+        edits
+    }
+
+    fn announcement(&self) -> Option<HeaderValue> {
+        let decision = self.decided.filter(|_| self.pool.chain.affinity().announce == Announce::On)?;
+        let arrival = match decision.fate {
+            Fate::Kept | Fate::New => return None,
+            Fate::Moved => Arrival::Moved,
+            Fate::Detour => Arrival::Detour,
+        };
+        affinity::announcement(arrival, self.from().map(Server::id), decision.reason.as_str())
     }
 
     fn judge(&self) -> Verdict {
         let mut lost = None;
-        for (entry, standing) in self.standings.iter().enumerate() {
-            let cause = match standing {
-                Standing::Tied(at, _) => match self.pool.upstream.admit_tied(*at, &self.tried) {
-                    Ok(pick) => return Verdict::Hit(entry, pick),
-                    Err(cause) => cause,
-                },
-                Standing::Unknown(_) => Cause::Unknown,
-                Standing::Absent | Standing::Bad(_) => continue,
+        for (nth, (entry, standing)) in self.pool.chain.entries().iter().zip(&self.standings).enumerate() {
+            let admitted = match standing {
+                Standing::Tied(candidates, _) => self.admit_first(candidates),
+                Standing::Keyed(Some(home), _) => self.pool.upstream.admit_home(*home, bound_of(entry), &self.tried),
+                Standing::Unknown(_) => Err(Cause::Unknown),
+                Standing::Absent | Standing::Bad(_) | Standing::Keyed(None, _) => continue,
             };
-            lost = lost.or(Some((entry, cause)));
+            match (admitted, entry.strict) {
+                (Ok(pick), _) => return Verdict::Hit(nth, pick),
+                (Err(Cause::Full), Strict::Refuse(_)) => return Verdict::Strict(StatusCode::SERVICE_UNAVAILABLE),
+                (Err(_), Strict::Refuse(status)) => return Verdict::Strict(status),
+                (Err(cause), Strict::Off) => lost = lost.or(Some((nth, cause))),
+            }
         }
         lost.map_or(Verdict::Untied, |(entry, cause)| Verdict::Lost(entry, cause))
     }
 
+    /// A place at the first of these servers that can serve the session; otherwise why the first cannot.
+    fn admit_first(&self, candidates: &[usize]) -> Result<Pick, Cause> {
+        let mut first = None;
+        for &at in candidates {
+            match self.pool.upstream.admit_tied(at, &self.tried) {
+                Ok(pick) => return Ok(pick),
+                Err(cause) => first = first.or(Some(cause)),
+            }
+        }
+        Err(first.unwrap_or(Cause::Unknown))
+    }
+
     fn fate(&self, entry: usize, cause: Cause, now: Now) -> Result<Fate, StatusCode> {
-        match self.pool.upstream.spec().failover.action(cause) {
-            Action::Permanent => Ok(Fate::Moved),
+        let for_good = match self.pool.chain.entries()[entry].writes() {
+            Writes::Always | Writes::WhenSpoken => Fate::Moved,
+            // Where Burdock does not write the tie, it cannot move it.
+            Writes::Never => Fate::Detour,
+        };
+        match self.action(entry, cause) {
+            Action::Permanent => Ok(for_good),
             Action::Temporary(None) => Ok(Fate::Detour),
             Action::Temporary(Some(limit)) if self.lost_for(entry, cause, now) < limit => Ok(Fate::Detour),
-            Action::Temporary(Some(_)) => Ok(Fate::Moved),
+            Action::Temporary(Some(_)) => Ok(for_good),
             Action::Refuse(status) => Err(status),
+        }
+    }
+
+    fn action(&self, entry: usize, cause: Cause) -> Action {
+        let when_full = match &self.pool.chain.entries()[entry].kind {
+            EntryKind::Hash(hash) => hash.spec.when_full.filter(|_| cause == Cause::Full),
+            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) => None,
+        };
+        match when_full {
+            Some(WhenFull::Keep) => Action::Refuse(StatusCode::SERVICE_UNAVAILABLE),
+            Some(WhenFull::Spill) => Action::Temporary(None),
+            None => self.pool.upstream.spec().failover.action(cause),
         }
     }
 
     /// How long the tied server has been unable to serve, as far as that has a beginning.
     fn lost_for(&self, entry: usize, cause: Cause, now: Now) -> std::time::Duration {
-        match (&self.standings[entry], cause) {
-            (Standing::Tied(at, _), Cause::Down) => {
-                let server = &self.pool.upstream.servers()[*at];
+        let tied = match &self.standings[entry] {
+            Standing::Tied(candidates, _) => candidates.first().copied(),
+            Standing::Keyed(home, _) => *home,
+            Standing::Absent | Standing::Unknown(_) | Standing::Bad(_) => None,
+        };
+        match (tied, cause) {
+            (Some(at), Cause::Down) => {
+                let server = &self.pool.upstream.servers()[at];
                 if server.health() == Health::Up { std::time::Duration::ZERO } else { server.unchanged_for(now) }
             }
             (_, Cause::Full) => std::time::Duration::ZERO,
@@ -222,24 +307,28 @@ impl Exchange {
         }
     }
 
-    /// A session that has lost its server goes by the ring if it has a name.
+    /// A session that has lost its server goes by the ring, so that its parallel requests agree. A token without a name may
+    /// be many clients', whom their addresses tell apart.
     fn place_named(&mut self, entry: usize, random: &mut impl CryptoRng) -> Option<Pick> {
         if self.session.is_none() {
             self.session = match &self.standings[entry] {
-                Standing::Tied(_, named) | Standing::Unknown(named) => named.session,
+                Standing::Tied(_, named) | Standing::Unknown(named) => {
+                    Some(named.session.clone().unwrap_or_else(|| SessionName::of_client(self.facts.client)))
+                }
+                Standing::Keyed(_, name) => Some(name.clone()),
                 Standing::Absent | Standing::Bad(_) => None,
             };
         }
-        self.place(random)
+        self.place(bound_of(&self.pool.chain.entries()[entry]), random)
     }
 
     fn place_new(&mut self, connection: Option<&Connection>, random: &mut impl CryptoRng) -> Option<Pick> {
         if self.standings.is_empty() || self.session.is_some() {
-            return self.place(random);
+            return self.place(None, random);
         }
         let Some(connection) = connection else {
-            let pick = self.place(random);
-            self.session = Some(SessionNumber::random(random));
+            let pick = self.place(None, random);
+            self.session = Some(SessionName::Number(SessionNumber::random(random)));
             return pick;
         };
         let pool = Arc::clone(&self.pool);
@@ -254,9 +343,9 @@ impl Exchange {
     ) -> (Option<Pick>, Option<Provisional>) {
         let upstream = &self.pool.upstream;
         let Some(Provisional { session, server, .. }) = before else {
-            let pick = self.place(random);
+            let pick = self.place(None, random);
             let session = SessionNumber::random(random);
-            self.session = Some(session);
+            self.session = Some(SessionName::Number(session));
             let upstream = &self.pool.upstream;
             let begun = pick.as_ref().map(|pick| Provisional {
                 upstream: upstream.name().clone(),
@@ -265,16 +354,17 @@ impl Exchange {
             });
             return (pick, begun);
         };
-        self.session = Some(session);
+        self.session = Some(SessionName::Number(session));
         let followed = upstream.position(&server).and_then(|at| upstream.admit_new(at, &self.tried));
-        (followed.or_else(|| self.place(random)), None)
+        (followed.or_else(|| self.place(None, random)), None)
     }
 
-    fn place(&self, random: &mut impl CryptoRng) -> Option<Pick> {
-        let name = self.session.map(|SessionNumber(number)| number.to_be_bytes());
-        let placement = match &name {
-            Some(name) => Placement::Ring(name),
-            None => Placement::Balance(self.hash_key.as_deref()),
+    fn place(&self, bound: Option<LoadFactor>, random: &mut impl CryptoRng) -> Option<Pick> {
+        let name = self.session.as_ref().map(SessionName::octets);
+        let placement = match (&name, bound) {
+            (Some(name), Some(bound)) => Placement::Bounded(name, bound),
+            (Some(name), None) => Placement::Ring(name),
+            (None, _) => Placement::Balance(self.hash_key.as_deref()),
         };
         self.pool.upstream.place(placement, &self.tried, random)
     }
@@ -282,14 +372,39 @@ impl Exchange {
     fn why_new(&self) -> Reason {
         let bad = self.standings.iter().find_map(|standing| match standing {
             Standing::Bad(bad) => Some(*bad),
-            Standing::Absent | Standing::Tied(..) | Standing::Unknown(_) => None,
+            Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) => None,
         });
         bad.map_or(Reason::New, Reason::Bad)
     }
 }
 
-fn method_of(entry: &crate::sticky::Entry) -> Method {
-    match entry {
-        crate::sticky::Entry::Cookie(_) => Method::Cookie,
+impl Pool {
+    /// A claim with its server looked up.
+    fn standing(&self, claim: Claim<'_>) -> Standing {
+        match claim {
+            Claim::Absent => Standing::Absent,
+            Claim::Bad(bad) => Standing::Bad(bad),
+            Claim::Keyed(name) => Standing::Keyed(self.upstream.home(&name.octets()), name),
+            Claim::Names(server, named) => {
+                let candidates = self.resolve(&server);
+                if candidates.is_empty() { Standing::Unknown(named) } else { Standing::Tied(candidates, named) }
+            }
+        }
+    }
+}
+
+fn bound_of(entry: &Entry) -> Option<LoadFactor> {
+    match &entry.kind {
+        EntryKind::Hash(hash) => hash.spec.load_factor,
+        EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) => None,
+    }
+}
+
+fn method_of(entry: &Entry) -> Method {
+    match &entry.kind {
+        EntryKind::Cookie(_) => Method::Cookie,
+        EntryKind::Header(_) => Method::Header,
+        EntryKind::Route(_) => Method::Route,
+        EntryKind::Hash(_) => Method::Hash,
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod connection;
 pub mod exchange;
+mod facts;
 mod settle;
 pub mod spec;
 pub mod words;
@@ -10,14 +11,19 @@ pub mod words;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
+use crate::http::cookie::CookieNames;
 use crate::http::request::Request;
 use crate::route::{RouteIndex, RouteSpec, Routes};
-use crate::sticky::Chain;
 use crate::sticky::claim::ServerName;
-use crate::sticky::identity::Source;
+use crate::sticky::identity::Readers;
 use crate::sticky::token::ServerTag;
-use crate::sticky::token::keys::KeyRing;
+use crate::sticky::token::secrets::Secrets;
+use crate::sticky::{Chain, Member};
 use crate::time::{Now, Uptime};
+use crate::upstream::server::Server;
+use crate::upstream::spec::Address;
 use crate::upstream::{Upstream, UpstreamName};
 use exchange::Exchange;
 pub use settle::Settlement;
@@ -37,22 +43,27 @@ pub struct Balancer {
 pub struct Pool {
     upstream: Upstream,
     chain: Chain,
-    hash_key: Option<Source>,
+    /// What `balance: hash` hashes.
+    hash_key: Readers,
+    /// The cookies that are looked for in requests.
+    cookies: CookieNames,
     tags: Box<[ServerTag]>,
     by_tag: HashMap<ServerTag, usize, rustc_hash::FxBuildHasher>,
+    /// The servers of each route; nearly always one.
+    by_route: HashMap<Box<str>, SmallVec<[usize; 1]>, rustc_hash::FxBuildHasher>,
     /// When this configuration came into force: since then operators' states hold.
     since: Uptime,
 }
 
 impl Balancer {
     /// Makes the balancer for a plan. What servers of the same upstream and id have lived through in `earlier` is kept.
-    pub fn new(plan: Plan, keys: &Arc<KeyRing>, earlier: Option<&Self>, now: Now) -> Self {
+    pub fn new(plan: Plan, secrets: &Secrets, earlier: Option<&Self>, now: Now) -> Self {
         let pools: Box<[Arc<Pool>]> = plan
             .pools
             .into_iter()
             .map(|spec| {
                 let before = earlier.and_then(|balancer| balancer.pool(&spec.upstream.name));
-                Arc::new(Pool::new(spec, keys, before.map(|pool| &**pool), now))
+                Arc::new(Pool::new(spec, secrets, before.map(|pool| &**pool), now))
             })
             .collect();
         let find = |name: &UpstreamName| pools.iter().find(|pool| pool.upstream.name() == name);
@@ -88,13 +99,20 @@ impl Balancer {
 }
 
 impl Pool {
-    fn new(spec: PoolSpec, keys: &Arc<KeyRing>, earlier: Option<&Self>, now: Now) -> Self {
+    fn new(spec: PoolSpec, secrets: &Secrets, earlier: Option<&Self>, now: Now) -> Self {
         let upstream = Upstream::new(spec.upstream, earlier.map(|pool| &pool.upstream));
         let tags: Box<[ServerTag]> =
             upstream.servers().iter().map(|server| ServerTag::of(&spec.sticky.scope.0, server.id())).collect();
         let by_tag = tags.iter().enumerate().map(|(at, &tag)| (tag, at)).collect();
-        let chain = Chain::new(spec.sticky, keys);
-        Self { upstream, chain, hash_key: spec.hash_key, tags, by_tag, since: now.uptime }
+        let mut by_route = HashMap::<Box<str>, SmallVec<[usize; 1]>, _>::default();
+        for (at, server) in upstream.servers().iter().enumerate() {
+            by_route.entry(server.route().into()).or_default().push(at);
+        }
+        let mut cookies = CookieNames::default();
+        let members: Vec<Member<'_>> = upstream.servers().iter().map(member).collect();
+        let chain = Chain::new(spec.sticky, secrets, &members, &mut cookies);
+        let hash_key = Readers::bind(spec.hash_key, &mut cookies);
+        Self { upstream, chain, hash_key, cookies, tags, by_tag, by_route, since: now.uptime }
     }
 
     /// Takes up a request: what it claims, before any server is asked.
@@ -110,10 +128,22 @@ impl Pool {
         &self.chain
     }
 
-    fn resolve(&self, name: &ServerName) -> Option<usize> {
+    /// The servers that a claim may mean, the first that serves to be taken. Empty where there is none.
+    fn resolve(&self, name: &ServerName<'_>) -> SmallVec<[usize; 1]> {
+        let one = |at: Option<usize>| at.into_iter().collect();
         match name {
-            ServerName::Tag(tag) => self.by_tag.get(tag).copied(),
-            ServerName::Id(id) => self.upstream.position(id),
+            ServerName::Tag(tag) => one(self.by_tag.get(tag).copied()),
+            ServerName::Id(id) => one(self.upstream.position(id)),
+            ServerName::Route(route) => self.by_route.get(&**route).cloned().unwrap_or_default(),
+            ServerName::Stranger => SmallVec::new(),
         }
     }
+}
+
+fn member(server: &Server) -> Member<'_> {
+    let address = match server.spec().address {
+        Address::Inet(address) => Some(address),
+        Address::Unix(_) => None,
+    };
+    Member { id: server.id(), route: server.route(), address }
 }

@@ -1,30 +1,31 @@
 //! What the final response does to the session's tie. Decided once, for the server that answered.
 
-use ::http::header::SET_COOKIE;
 use ::http::{HeaderMap, HeaderValue, StatusCode};
 use rand_core::CryptoRng;
 use smallvec::SmallVec;
 
 use crate::http::cache_control::make_private;
 use crate::http::request::Response;
-use crate::http::set_cookie::name_of;
-use crate::sticky::spec::NewTieOn;
+use crate::sticky::affinity::{self, Wish};
+use crate::sticky::claim::{Minted, Named, SessionName};
+use crate::sticky::spec::{Caching, NewTieOn};
 use crate::sticky::token::{SessionNumber, Stamps};
-use crate::sticky::{Due, Entry, Tie};
+use crate::sticky::{Carried, Due, Entry, EntryKind, ResponseEdits, Spoken, Tie, Writes};
 use crate::time::Now;
 
-use super::exchange::{Decision, Exchange, Preflight, Standing};
-use super::words::{Fate, Settled};
+use super::exchange::{Decision, Exchange, Standing};
+use super::words::{Fate, Move, Settled};
 
-/// What is to be changed in the response, and the word for it.
+/// What is to be changed in the response, and the words for it.
 #[derive(Debug)]
 pub struct Settlement {
     pub settled: Settled,
-    /// What the server's own Set-Cookie lines become where one of them bears our cookie's name.
-    pub server_cookies: Option<Vec<HeaderValue>>,
-    /// Set-Cookie lines to add.
-    pub cookies: SmallVec<[HeaderValue; 1]>,
-    /// What Cache-Control becomes, so that no shared cache keeps a response with our cookie.
+    /// What became of the session; a detour may have become a move.
+    pub fate: Option<Fate>,
+    /// Why the tie is now another server's.
+    pub moved: Option<Move>,
+    pub edits: ResponseEdits,
+    /// What Cache-Control becomes, so that no shared cache keeps a response with our token.
     pub cache_control: Option<HeaderValue>,
 }
 
@@ -36,62 +37,156 @@ enum Write {
     New,
     /// A new tie in the place of one that was worth nothing.
     Replacement,
+    /// A token of ours in the place of another proxy's.
+    Adoption,
+    /// The client is to forget it.
+    End,
 }
+
+type Plan = SmallVec<[Option<Write>; 8]>;
 
 impl Exchange {
     /// Settles the tie with the server picked last, which has sent this final response (or 101).
     pub fn settle(&self, response: &Response<'_>, now: Now, random: &mut impl CryptoRng) -> Settlement {
-        let server_cookies = self.without_ours(response.headers);
-        let mut settlement =
-            Settlement { settled: Settled::None, server_cookies, cookies: SmallVec::new(), cache_control: None };
-        let Some(decision) = self.decided else {
-            return settlement;
+        // Of several the first counts.
+        let said = response.headers.get(&affinity::HEADER);
+        let wish = said.and_then(|said| affinity::wish(said, self.pool.chain.affinity()));
+        let served = self.decided.map(|decision| self.at_last(decision, response.headers, now));
+        let decision = served.map(|served| self.as_wished(served, wish.as_ref()));
+        let writes = match &decision {
+            Some(decision) if self.facts.ties() => self.plan(decision, wish.as_ref(), response, now),
+            Some(_) | None => SmallVec::from_elem(None, self.standings.len()),
         };
-        if decision.fate == Fate::Kept {
-            settlement.settled = Settled::Kept;
-        }
-        if self.preflight == Preflight::Yes {
-            return settlement;
-        }
-        let stamps = self.stamps(&decision, now);
-        for (entry, write) in self.writes(&decision, response.status, now) {
-            let cookie = entry.write(&self.tie(&decision, stamps, random), self.scheme, random);
-            settlement.cookies.extend(cookie);
-            settlement.settled = write.word();
-        }
-        if !settlement.cookies.is_empty() {
-            settlement.cache_control = make_private(response.headers);
-        }
-        settlement
+        let carried = self.carried(decision.as_ref(), &writes, now, random);
+        let edits = self.response_edits(response.headers, &carried, now);
+        let cache_control = self.is_private(&writes).then(|| make_private(response.headers)).flatten();
+        let fate = served.map(|served| served.fate);
+        let moved = decision.filter(|_| writes.contains(&Some(Write::Move))).and_then(|decision| moved(&decision, wish));
+        Settlement { settled: self.word(fate, &writes, response.headers, now), fate, moved, edits, cache_control }
     }
 
-    /// The entries whose tie is written, by the table in docs/reference.md, "Settling".
-    fn writes(&self, decision: &Decision, status: StatusCode, now: Now) -> SmallVec<[(&Entry, Write); 1]> {
-        let entries = self.pool.chain.entries();
-        let mut writes: SmallVec<[(&Entry, Write); 1]> = SmallVec::new();
-        for (at, (entry, standing)) in entries.iter().zip(&self.standings).enumerate() {
-            let write = match decision.fate {
+    /// What is to be changed in an informational response. It settles nothing, but what is said to Burdock, or would be taken
+    /// for Burdock's, is not for the client here either.
+    pub fn interim_edits(&self, headers: &HeaderMap, now: Now) -> ResponseEdits {
+        let nothing: SmallVec<[Option<Carried>; 2]> = SmallVec::from_elem(None, self.standings.len());
+        self.response_edits(headers, &nothing, now)
+    }
+
+    fn response_edits(&self, headers: &HeaderMap, carried: &[Option<Carried>], now: Now) -> ResponseEdits {
+        let mut edits = self.pool.chain.response_edits(headers, carried, &self.facts.reader(), now);
+        if headers.contains_key(&affinity::HEADER) {
+            edits.remove.push(affinity::HEADER.clone());
+        }
+        edits
+    }
+
+    /// An application that creates a session during a detour has moved it for good.
+    fn at_last(&self, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
+        let creates = || self.pool.chain.entries().iter().any(|entry| entry.spoken(headers, now) == Spoken::Creates);
+        match decision.fate {
+            Fate::Detour if creates() => Decision { fate: Fate::Moved, ..decision },
+            Fate::Detour | Fate::Kept | Fate::New | Fate::Moved => decision,
+        }
+    }
+
+    /// The server that the session is to be tied to: the one that answered, unless the application names another that may take
+    /// it.
+    fn as_wished(&self, served: Decision, wish: Option<&Wish>) -> Decision {
+        let Some(Wish::MoveTo(id)) = wish else { return served };
+        let other = self.pool.upstream.position(id).filter(|&at| at != served.at);
+        match other.filter(|&at| self.pool.upstream.servers()[at].takes_new()) {
+            Some(at) => Decision { fate: Fate::Moved, at, ..served },
+            None => served,
+        }
+    }
+
+    /// What each entry does, by the table in docs/reference.md, "Settling".
+    fn plan(&self, decision: &Decision, wish: Option<&Wish>, response: &Response<'_>, now: Now) -> Plan {
+        let entries = || self.pool.chain.entries().iter().zip(&self.standings);
+        if wish == Some(&Wish::Release) {
+            return entries().map(|(entry, standing)| release(entry, standing)).collect();
+        }
+        let mut plan: Plan = entries()
+            .enumerate()
+            .map(|(nth, (entry, standing))| self.write(nth, entry, standing, decision, wish, response, now))
+            .collect();
+        let untied = decision.fate == Fate::New || (decided_by_wish(wish, decision) && self.is_untied());
+        if untied && plan.iter().all(Option::is_none) {
+            // Nobody knows yet whether this client keeps cookies or headers, so it gets one of each kind.
+            for is_kind in [is_cookie, is_header] {
+                let first = entries().position(|(entry, _)| is_kind(entry) && self.may_insert(entry, response));
+                first.into_iter().for_each(|nth| plan[nth] = Some(Write::New));
+            }
+        }
+        for ((entry, _), write) in entries().zip(&mut plan) {
+            *write = write.filter(|write| !write.begins() || ties_new(entry.new_tie_on(), response.status));
+        }
+        plan
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that the table of settling depends on")]
+    fn write(
+        &self,
+        nth: usize,
+        entry: &Entry,
+        standing: &Standing,
+        decision: &Decision,
+        wish: Option<&Wish>,
+        response: &Response<'_>,
+        now: Now,
+    ) -> Option<Write> {
+        match entry.writes() {
+            Writes::Never => None,
+            Writes::WhenSpoken if entry.spoken(response.headers, now) != Spoken::Creates => None,
+            Writes::WhenSpoken => spoken(standing, decision),
+            Writes::Always if entry.is_preserved(response.headers) => None,
+            Writes::Always => match decision.fate {
                 Fate::Detour => None,
-                Fate::Kept if decision.entry == Some(at) => renewal(entry, standing, now),
+                Fate::Kept if decision.entry == Some(nth) => renewal(entry, standing, wish, now),
                 Fate::Kept | Fate::Moved => correction(standing, decision.at),
-                Fate::New => matches!(standing, Standing::Bad(_)).then_some(Write::Replacement),
-            };
-            writes.extend(write.map(|write| (entry, write)));
+                Fate::New => {
+                    let replaces = matches!(standing, Standing::Bad(_)) && self.facts.begins(entry.methods());
+                    replaces.then_some(Write::Replacement)
+                }
+            },
         }
-        if decision.fate == Fate::New && writes.is_empty() {
-            writes.extend(entries.first().map(|entry| (entry, Write::New)));
-        }
-        writes.retain(|(entry, write)| !write.begins() || ties_new(entry.new_tie_on(), status));
-        writes
     }
 
-    fn tie(&self, decision: &Decision, stamps: Stamps, random: &mut impl CryptoRng) -> Tie<'_> {
-        let session = self.named(decision).and_then(|named| named.session).or(self.session);
+    fn may_insert(&self, entry: &Entry, response: &Response<'_>) -> bool {
+        let always = entry.writes() == Writes::Always;
+        always && self.facts.begins(entry.methods()) && !entry.is_preserved(response.headers)
+    }
+
+    /// Whether the request carried no tie that could be moved.
+    fn is_untied(&self) -> bool {
+        self.standings.iter().all(|standing| matches!(standing, Standing::Absent))
+    }
+
+    fn carried(
+        &self,
+        decision: Option<&Decision>,
+        writes: &Plan,
+        now: Now,
+        random: &mut impl CryptoRng,
+    ) -> SmallVec<[Option<Carried>; 4]> {
+        let entries = self.pool.chain.entries().iter();
+        entries
+            .zip(writes)
+            .map(|(entry, write)| match (write, decision) {
+                (None, _) | (_, None) => None,
+                (Some(Write::End), _) => Some(Carried::Deletion),
+                (Some(_), Some(decision)) => entry.token(&self.tie(decision, now, random), random).map(Carried::Token),
+            })
+            .collect()
+    }
+
+    fn tie(&self, decision: &Decision, now: Now, random: &mut impl CryptoRng) -> Tie<'_> {
+        let named = self.named(decision).and_then(|named| named.session.as_ref()).or(self.session.as_ref());
         Tie {
-            server: self.pool.upstream.servers()[decision.at].id(),
             tag: self.pool.tags[decision.at],
-            session: session.unwrap_or_else(|| SessionNumber::random(random)),
-            stamps,
+            route: self.pool.upstream.servers()[decision.at].route(),
+            session: named.and_then(SessionName::number).unwrap_or_else(|| SessionNumber::random(random)),
+            stamps: self.stamps(decision, now),
         }
     }
 
@@ -101,18 +196,37 @@ impl Exchange {
         Stamps { issued: before.map_or(now.wall, |stamps| stamps.issued.min(now.wall)), seen: now.wall }
     }
 
-    fn named(&self, decision: &Decision) -> Option<&crate::sticky::claim::Named> {
+    fn named(&self, decision: &Decision) -> Option<&Named> {
         match self.standings.get(decision.entry?)? {
             Standing::Tied(_, named) | Standing::Unknown(named) => Some(named),
-            Standing::Absent | Standing::Bad(_) => None,
+            Standing::Absent | Standing::Keyed(..) | Standing::Bad(_) => None,
         }
     }
 
-    /// The server's Set-Cookie lines without those of our name; None when there is none of ours among them.
-    fn without_ours(&self, headers: &HeaderMap) -> Option<Vec<HeaderValue>> {
-        let ours = |value: &&HeaderValue| name_of(value).is_some_and(|name| self.pool.chain.owns(name));
-        let lines = headers.get_all(SET_COOKIE);
-        lines.iter().any(|value| ours(&value)).then(|| lines.iter().filter(|value| !ours(value)).cloned().collect())
+    fn is_private(&self, writes: &Plan) -> bool {
+        let mut entries = self.pool.chain.entries().iter().zip(writes);
+        entries.any(|(entry, write)| write.is_some() && entry.caching() == Caching::Private)
+    }
+
+    fn word(&self, fate: Option<Fate>, writes: &Plan, headers: &HeaderMap, now: Now) -> Settled {
+        if let Some(write) = writes.iter().flatten().next() {
+            return write.word();
+        }
+        let mut tied = self.pool.chain.entries().iter().zip(&self.standings).filter(|(_, standing)| standing.is_tie());
+        if self.facts.ties() && tied.any(|(entry, _)| entry.spoken(headers, now) == Spoken::Deletes) {
+            return Settled::Forgotten;
+        }
+        if fate == Some(Fate::Kept) { Settled::Kept } else { Settled::None }
+    }
+}
+
+impl Standing {
+    /// Whether the request carries something that this entry has tied, or could have.
+    fn is_tie(&self) -> bool {
+        match self {
+            Self::Tied(..) | Self::Unknown(_) | Self::Bad(_) => true,
+            Self::Absent | Self::Keyed(..) => false,
+        }
     }
 }
 
@@ -120,8 +234,9 @@ impl Write {
     fn word(self) -> Settled {
         match self {
             Self::Renewal => Settled::Renewed,
-            Self::Move | Self::Replacement => Settled::Rewritten,
+            Self::Move | Self::Replacement | Self::Adoption => Settled::Rewritten,
             Self::New => Settled::Inserted,
+            Self::End => Settled::Forgotten,
         }
     }
 
@@ -129,17 +244,56 @@ impl Write {
     fn begins(self) -> bool {
         match self {
             Self::New | Self::Replacement => true,
-            Self::Renewal | Self::Move => false,
+            Self::Renewal | Self::Move | Self::Adoption | Self::End => false,
         }
     }
 }
 
-fn renewal(entry: &Entry, standing: &Standing, now: Now) -> Option<Write> {
-    match standing {
-        Standing::Tied(_, named) if named.stamps.is_some_and(|stamps| entry.renewal(stamps, now) == Due::Now) => {
-            Some(Write::Renewal)
-        }
-        Standing::Absent | Standing::Tied(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
+fn is_cookie(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::Cookie(_))
+}
+
+fn is_header(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::Header(_))
+}
+
+fn moved(decision: &Decision, wish: Option<Wish>) -> Option<Move> {
+    match (decision.cause, wish) {
+        (_, Some(Wish::MoveTo(_))) if decision.fate == Fate::Moved => Some(Move::Application),
+        (Some(cause), _) if decision.fate == Fate::Moved => Some(Move::Lost(cause)),
+        _ => None,
+    }
+}
+
+fn decided_by_wish(wish: Option<&Wish>, decision: &Decision) -> bool {
+    matches!(wish, Some(Wish::MoveTo(_))) && decision.fate == Fate::Moved
+}
+
+fn release(entry: &Entry, standing: &Standing) -> Option<Write> {
+    (entry.writes() == Writes::Always && standing.is_tie()).then_some(Write::End)
+}
+
+/// What an entry writes into the application's own cookie or header, which it has just sent.
+fn spoken(standing: &Standing, decision: &Decision) -> Option<Write> {
+    Some(match (decision.fate, standing) {
+        (Fate::Detour, _) => return None,
+        (_, Standing::Bad(_)) => Write::Replacement,
+        (_, Standing::Absent | Standing::Keyed(..)) => Write::New,
+        (_, Standing::Tied(tied, named)) if tied.contains(&decision.at) => match named.minted {
+            Minted::Here => Write::Renewal,
+            Minted::By(_) => Write::Adoption,
+        },
+        (_, Standing::Tied(..) | Standing::Unknown(_)) => Write::Move,
+    })
+}
+
+fn renewal(entry: &Entry, standing: &Standing, wish: Option<&Wish>, now: Now) -> Option<Write> {
+    let Standing::Tied(_, named) = standing else { return None };
+    match (named.minted, named.stamps) {
+        (Minted::By(_), _) => Some(Write::Adoption),
+        (Minted::Here, Some(_)) if wish == Some(&Wish::Extend) => Some(Write::Renewal),
+        (Minted::Here, Some(stamps)) if entry.renewal(stamps, now) == Due::Now => Some(Write::Renewal),
+        (Minted::Here, Some(_) | None) => None,
     }
 }
 
@@ -147,9 +301,13 @@ fn renewal(entry: &Entry, standing: &Standing, now: Now) -> Option<Write> {
 /// left alone.
 fn correction(standing: &Standing, at: usize) -> Option<Write> {
     match standing {
-        Standing::Tied(tied, _) if *tied == at => None,
-        Standing::Tied(..) | Standing::Unknown(_) | Standing::Bad(_) => Some(Write::Move),
-        Standing::Absent => None,
+        Standing::Tied(tied, named) if tied.contains(&at) => match named.minted {
+            Minted::Here => None,
+            Minted::By(_) => Some(Write::Adoption),
+        },
+        Standing::Tied(..) | Standing::Unknown(_) => Some(Write::Move),
+        Standing::Bad(_) => Some(Write::Replacement),
+        Standing::Absent | Standing::Keyed(..) => None,
     }
 }
 
@@ -157,5 +315,6 @@ fn ties_new(on: NewTieOn, status: StatusCode) -> bool {
     match on {
         NewTieOn::Any => true,
         NewTieOn::Below500 => !status.is_server_error(),
+        NewTieOn::Below400 => status.is_informational() || status.is_success() || status.is_redirection(),
     }
 }

@@ -3,6 +3,7 @@
 use crate::route::RouteSpec;
 use crate::sticky::identity::Source;
 use crate::sticky::spec::StickySpec;
+use crate::sticky::token::secrets::SecretSource;
 use crate::upstream::spec::UpstreamSpec;
 
 /// Routes and the pools that they lead to. Every route's upstream is among the pools.
@@ -12,11 +13,18 @@ pub struct Plan {
     pub routes: Vec<RouteSpec>,
 }
 
+impl Plan {
+    /// Where the secrets are that it needs beside the keys; one that is used twice comes twice.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        self.pools.iter().flat_map(|pool| pool.sticky.secrets())
+    }
+}
+
 /// An upstream and what ties sessions to its servers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PoolSpec {
     pub upstream: UpstreamSpec,
     pub sticky: StickySpec,
-    /// What `balance: hash` hashes.
-    pub hash_key: Option<Source>,
+    /// What `balance: hash` hashes: the first that is there.
+    pub hash_key: Vec<Source>,
 }

@@ -27,6 +27,9 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Method {
     Cookie,
+    Header,
+    Route,
+    Hash,
     None,
 }
 
@@ -47,7 +50,17 @@ pub enum Settled {
     Renewed,
     Inserted,
     Rewritten,
+    Forgotten,
     None,
+}
+
+/// Why a session was moved for good.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Move {
+    /// Its server could not serve it.
+    Lost(Cause),
+    /// The application asked for it.
+    Application,
 }
 
 impl Reason {
@@ -74,11 +87,7 @@ impl Reason {
             Self::Refused => "refused",
             Self::NoServer => "no_server",
             Self::Redispatched => "redispatched",
-            Self::Lost(Cause::Down) => "down",
-            Self::Lost(Cause::Maint) => "maint",
-            Self::Lost(Cause::Full) => "full",
-            Self::Lost(Cause::Drained) => "drained",
-            Self::Lost(Cause::Unknown) => "unknown_server",
+            Self::Lost(cause) => word(cause),
             Self::Bad(BadClaim::ExpiredIdle) => "expired_idle",
             Self::Bad(BadClaim::ExpiredLife) => "expired_life",
             Self::Bad(BadClaim::BadToken) => "bad_token",
@@ -95,11 +104,14 @@ impl Reason {
 }
 
 impl Method {
-    pub const ALL: [Self; 2] = [Self::Cookie, Self::None];
+    pub const ALL: [Self; 5] = [Self::Cookie, Self::Header, Self::Route, Self::Hash, Self::None];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Cookie => "cookie",
+            Self::Header => "header",
+            Self::Route => "route",
+            Self::Hash => "hash",
             Self::None => "none",
         }
     }
@@ -108,8 +120,44 @@ impl Method {
     pub const fn index(self) -> usize {
         match self {
             Self::Cookie => 0,
-            Self::None => 1,
+            Self::Header => 1,
+            Self::Route => 2,
+            Self::Hash => 3,
+            Self::None => 4,
         }
+    }
+}
+
+impl Move {
+    pub const ALL: [Self; 6] = [
+        Self::Lost(Cause::Down),
+        Self::Lost(Cause::Maint),
+        Self::Lost(Cause::Full),
+        Self::Lost(Cause::Drained),
+        Self::Lost(Cause::Unknown),
+        Self::Application,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost(cause) => word(cause),
+            Self::Application => "application",
+        }
+    }
+
+    /// Its position in [`Self::ALL`].
+    pub fn index(self) -> usize {
+        Self::ALL.iter().position(|&cause| cause == self).unwrap_or_default()
+    }
+}
+
+const fn word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Down => "down",
+        Cause::Maint => "maint",
+        Cause::Full => "full",
+        Cause::Drained => "drained",
+        Cause::Unknown => "unknown_server",
     }
 }
 
@@ -120,6 +168,7 @@ impl Settled {
             Self::Renewed => "renewed",
             Self::Inserted => "inserted",
             Self::Rewritten => "rewritten",
+            Self::Forgotten => "forgotten",
             Self::None => "none",
         }
     }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::errors::{Findings, Position};
 use super::route::Placed;
 use crate::balancer::spec::PoolSpec;
-use crate::http::set_cookie::Attributes;
+use crate::http::set_cookie::{Attributes, CookieDomain, narrowest};
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
-use crate::sticky::spec::{CookieSpec, EntrySpec};
+use crate::sticky::spec::{CookieSpec, Way};
 use crate::sticky::token::ServerTag;
 
 /// A pool and where its parts were written.
@@ -73,7 +73,10 @@ fn check_cookies(pool: &PlacedPool, earlier: &PlacedPool, routes: &[Placed], fin
 }
 
 fn cookies(pool: &PlacedPool) -> impl Iterator<Item = (&CookieSpec, Position)> {
-    pool.spec.sticky.entries.iter().zip(&pool.entries_at).map(|(EntrySpec::Cookie(cookie), &at)| (cookie, at))
+    pool.spec.sticky.entries.iter().zip(&pool.entries_at).filter_map(|(entry, &at)| match &entry.way {
+        Way::Cookie(cookie) => Some((cookie, at)),
+        Way::Header(_) | Way::Route(_) | Way::Hash(_) => None,
+    })
 }
 
 fn routes_of<'r>(pool: &PlacedPool, routes: &'r [Placed]) -> impl Iterator<Item = &'r RouteSpec> {
@@ -83,14 +86,29 @@ fn routes_of<'r>(pool: &PlacedPool, routes: &'r [Placed]) -> impl Iterator<Item 
 
 /// Whether a cookie that was set on route `from` comes with requests on route `to` (RFC 6265bis, 5.8.3).
 fn reaches(cookie: &Attributes, from: &RouteSpec, to: &RouteSpec) -> bool {
-    let domain = cookie.domain.as_ref().map(|domain| HostPattern::parse(domain.as_str()));
-    let hosts = match domain {
-        Some(Ok(HostPattern::Exact(name))) => vec![HostPattern::Exact(name.clone()), HostPattern::Under(name)],
-        Some(Ok(HostPattern::Under(_)) | Err(_)) => Vec::new(),
-        None => from.hosts.clone(),
-    };
+    let hosts: Vec<HostPattern> = from.hosts.iter().flat_map(|host| receiving(host, &cookie.domains)).collect();
     let any = hosts.is_empty() || to.hosts.is_empty();
     let host = any || hosts.iter().any(|host| to.hosts.iter().any(|other| host.overlaps(other)));
     // A path that no route's prefix could be is taken to reach everywhere.
     host && PathPrefix::parse(cookie.path.as_str()).map_or(true, |path| path.overlaps(&to.prefix))
+}
+
+/// The hosts that a cookie goes to which was set on `host`.
+fn receiving(host: &HostPattern, domains: &[CookieDomain]) -> Vec<HostPattern> {
+    match host {
+        HostPattern::Exact(name) => match narrowest(domains, name) {
+            Some(at) => with_all_below(&domains[at]),
+            None => vec![host.clone()],
+        },
+        // Each host below may have another of the domains, or none.
+        HostPattern::Under(_) => {
+            let covered = |domain: &&CookieDomain| with_all_below(domain).iter().any(|covered| covered.overlaps(host));
+            domains.iter().filter(covered).flat_map(with_all_below).chain([host.clone()]).collect()
+        }
+    }
+}
+
+fn with_all_below(domain: &CookieDomain) -> Vec<HostPattern> {
+    let name: Box<str> = domain.as_str().to_ascii_lowercase().into();
+    vec![HostPattern::Exact(name.clone()), HostPattern::Under(name)]
 }

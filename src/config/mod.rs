@@ -7,6 +7,7 @@
 //!
 //! It knows all domain types; none of them knows it. It reads no file: the text is an argument.
 
+mod accept;
 mod agree;
 mod balance;
 mod check;
@@ -22,6 +23,7 @@ mod redirect;
 mod route;
 mod server;
 pub mod settings;
+mod source;
 mod sticky;
 mod tree;
 mod units;
@@ -87,6 +89,7 @@ impl Config {
         let mut schema = ConfigText::schema();
         schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
         schema["title"] = json!("Burdock configuration");
+        schema["$defs"] = source::definitions().into_iter().chain([sticky::definition(), accept::definition()]).collect();
         schema
     }
 }
@@ -122,7 +125,7 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
 
 fn pool(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> PlacedPool {
     let built = upstream::build(name, written, findings);
-    let (sticky, entries_at) = sticky::build(&name.value, built.scope, built.entries, findings);
+    let (sticky, entries_at) = sticky::build(&name.value, built.sticky, &built.spec.servers, findings);
     let spec = PoolSpec { upstream: built.spec, sticky, hash_key: built.hash_key };
     PlacedPool { spec, servers_at: built.servers_at, entries_at }
 }

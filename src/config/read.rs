@@ -21,6 +21,11 @@ pub(super) trait Read {
     fn schema() -> serde_json::Value;
 }
 
+/// The schema of something that is written in several places, and so is described once: under this name in `$defs`.
+pub(super) fn defined(name: &str) -> serde_json::Value {
+    json!({"$ref": format!("#/$defs/{name}")})
+}
+
 /// What is written as a single scalar.
 pub(super) trait Leaf {
     type Value;

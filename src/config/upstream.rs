@@ -8,7 +8,7 @@ use super::read::{At, SomeOf};
 use super::record::{OrShort, record};
 use super::redirect::RetryText;
 use super::server::{self, ServerText};
-use super::sticky::{Entries, EntryText};
+use super::sticky::{AffinityText, Entries, Written};
 use super::units::{Positive, Size};
 use crate::sticky::identity::Source;
 use crate::upstream::UpstreamName;
@@ -27,6 +27,8 @@ record! {
         /// Where tokens are good: the upstream's name, unless this names something that outlives a renaming or is shared by
         /// several upstreams.
         sticky_scope: Option<UpstreamName>,
+        /// What servers are told, and may say, of their sessions.
+        affinity: AffinityText = "{}",
         /// What happens to a tied session whose server cannot serve it.
         failover: Failover = "{}",
         /// How servers are found to be up. Without it they count as up; a request that cannot connect to one goes
@@ -72,9 +74,8 @@ const MOST_SERVERS: usize = 65_536;
 pub(super) struct Built {
     pub(super) spec: UpstreamSpec,
     pub(super) servers_at: Vec<Position>,
-    pub(super) hash_key: Option<Source>,
-    pub(super) entries: Vec<At<EntryText>>,
-    pub(super) scope: Option<UpstreamName>,
+    pub(super) hash_key: Vec<Source>,
+    pub(super) sticky: Written,
 }
 
 pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> Built {
@@ -99,7 +100,8 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         retry: written.retry.into(),
         limits: written.limits,
     };
-    Built { spec, servers_at, hash_key: written.balance.key, entries: written.sticky, scope: written.sticky_scope }
+    let sticky = Written { scope: written.sticky_scope, entries: written.sticky, affinity: written.affinity };
+    Built { spec, servers_at, hash_key: written.balance.key, sticky }
 }
 
 #[cfg(test)]

@@ -1,35 +1,65 @@
 //! What a request says of its session, before anybody has looked whether it can be so.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
+
 use crate::upstream::ServerId;
 
+use super::token::foreign::Format;
 use super::token::{ServerTag, SessionNumber, Stamps};
 
 /// An entry's answer to a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Claim {
+pub enum Claim<'r> {
     /// The request carries nothing for this entry.
     Absent,
     /// A session that is tied to a server.
-    Names(Named),
+    Names(ServerName<'r>, Named),
+    /// A session whose name says where it belongs: its place on the ring is the tie.
+    Keyed(SessionName),
     /// Something that cannot be taken for a session. Never an error: the request is placed as if it were not there.
     Bad(BadClaim),
 }
 
-/// A session and the server that it says it is tied to.
+/// What is said of a session besides its server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Named {
-    pub server: ServerName,
-    /// None where the token has no room for it; such a session is placed as one without a name.
-    pub session: Option<SessionNumber>,
+    /// None where the token has no room for it.
+    pub session: Option<SessionName>,
     /// None where the token carries no dates.
     pub stamps: Option<Stamps>,
+    pub minted: Minted,
 }
 
 /// How a token names its server.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum ServerName {
+pub enum ServerName<'r> {
     Tag(ServerTag),
     Id(ServerId),
+    /// The name in plain tokens and routes, which several servers may share.
+    Route(Cow<'r, str>),
+    /// It was made for a server that is not there, by somebody who names servers otherwise.
+    Stranger,
+}
+
+/// Who made a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Minted {
+    Here,
+    /// The proxy that was here before. Such a token is replaced at the next opportunity.
+    By(Format),
+}
+
+/// What a session is called, which gives it its place on the ring. It does not show itself.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub enum SessionName {
+    /// Made by Burdock.
+    Number(SessionNumber),
+    /// Found in the request.
+    Key(SmallVec<[u8; 24]>),
 }
 
 /// Why a claim is worth nothing.
@@ -39,4 +69,39 @@ pub enum BadClaim {
     ExpiredLife,
     BadToken,
     UnknownKey,
+}
+
+impl SessionName {
+    pub fn key(octets: &[u8]) -> Self {
+        Self::Key(SmallVec::from_slice(octets))
+    }
+
+    /// The client's address, which stands in where nothing else tells sessions apart.
+    pub fn of_client(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::key(&address.octets()),
+            IpAddr::V6(address) => Self::key(&address.octets()),
+        }
+    }
+
+    /// What is hashed for the ring.
+    pub fn octets(&self) -> SmallVec<[u8; 24]> {
+        match self {
+            Self::Number(SessionNumber(number)) => SmallVec::from_slice(&number.to_be_bytes()),
+            Self::Key(key) => key.clone(),
+        }
+    }
+
+    pub fn number(&self) -> Option<SessionNumber> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Key(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for SessionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionName(hidden)")
+    }
 }

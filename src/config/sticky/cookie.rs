@@ -1,0 +1,204 @@
+//! `cookie` entries of `sticky`.
+
+use crate::config::accept::{self, AcceptedTokens};
+use crate::config::choice::choice;
+use crate::config::errors::{Findings, Position};
+use crate::config::leaf::{Bool, OrAuto, OrNone};
+use crate::config::read::{At, ListOf};
+use crate::config::record::{OneOrMore, record};
+use crate::config::units::Seconds;
+use crate::http::cookie::CookieName;
+use crate::http::set_cookie::{
+    Attributes, CookieDomain, CookiePath, ExtraAttribute, HttpOnly, Partitioned, SameSite, Secure, broken_rules,
+};
+use crate::sticky::spec::{
+    Caching, CookieMode, CookieSpec, EntrySpec, Forwarding, Methods, NewTieOn, Preserve, Scope, Strict, TokenFormat, Way,
+};
+use crate::sticky::token::foreign::Carrier;
+
+use super::lifetime::{self, Times};
+
+record! {
+    "a sticky cookie" => struct CookieText {
+        /// The cookie's name; BURDOCK_ and the scope, unless given. Modes other than insert need the application's.
+        name: Option<At<CookieName>>,
+        /// Who makes the cookie.
+        mode: CookieMode = "insert",
+        /// Path attribute.
+        path: CookiePath = "/",
+        /// Domain attribute: one, or several of which a host gets the longest that it lies under. Where none fits, the cookie
+        /// goes back to the host that set it and to no other.
+        domain: OneOrMore<CookieDomain> = "[]",
+        /// HttpOnly: scripts of the page cannot read it.
+        http_only: Bool = "true",
+        /// When the Secure attribute is set.
+        secure: Secure = "auto",
+        /// SameSite attribute.
+        same_site: SameSite = "lax",
+        /// Partitioned attribute (CHIPS): one cookie for each site that embeds this one.
+        partitioned: Bool = "false",
+        /// Further attributes, written as they are behind the others.
+        attributes: ListOf<ExtraAttribute> = "[]",
+        /// How long a browser keeps it; none is until it is closed.
+        max_age: OrNone<At<Seconds>> = "none",
+        /// Longest time between two requests of a session. Enforced here, whatever the browser keeps.
+        idle_timeout: OrNone<At<Seconds>> = "none",
+        /// Longest time since a session was first tied. Enforced here, whatever the browser keeps.
+        max_life: OrNone<At<Seconds>> = "none",
+        /// What the cookie's value is.
+        token: TokenFormat = "sealed",
+        /// Which responses of a server may tie a new session.
+        new_tie_on: NewTieOn = "below_500",
+        /// Whether only responses to POST may tie a new session.
+        post_only: Bool = "false",
+        /// Whether a cookie of this name that the server sets passes untouched, and none is inserted then.
+        preserve: Bool = "false",
+        /// Whether the server does not see the cookie; auto is true for mode insert, else false.
+        hide: OrAuto<Bool> = "auto",
+        /// What shared caches are told of a response that sets the cookie.
+        cache_control: Caching = "private",
+        /// What happens to a session whose server cannot serve it, whatever failover says.
+        strict: Strict = "false",
+        /// Tokens of the proxy that was here before.
+        accept: AcceptedTokens = "[]",
+    }
+}
+
+choice! {
+    "a cookie's mode" => CookieMode {
+        /// Burdock adds a cookie of its own to responses.
+        insert => Self::Insert,
+        /// The application sets the cookie; its value becomes the token.
+        rewrite => Self::Rewrite,
+        /// The application sets the cookie; the token goes before its value and is taken off again in requests.
+        prefix => Self::Prefix,
+        /// The cookie is read and never written.
+        passive => Self::Passive,
+    }
+}
+
+choice! {
+    "a Secure setting" => Secure {
+        /// When the client came by TLS.
+        auto => Self::Auto,
+        /// On every cookie.
+        always => Self::Always,
+        /// On none.
+        never => Self::Never,
+    }
+}
+
+choice! {
+    "a SameSite value" => SameSite {
+        /// Only on requests from the same site.
+        strict => Self::Strict,
+        /// Also when another site links here.
+        lax => Self::Lax,
+        /// Always; needs Secure.
+        none => Self::None,
+    }
+}
+
+/// A cookie entry whose parts fit each other, and where it was written.
+pub(super) fn build(
+    scope: &Scope,
+    written: CookieText,
+    at: Position,
+    findings: &mut Findings,
+) -> Option<(EntrySpec, Position)> {
+    let at = written.name.as_ref().map_or(at, |name| name.at);
+    let name = name(scope, &written, at, findings)?;
+    let times = Times { idle: written.idle_timeout, life: written.max_life, age: written.max_age };
+    let mode = written.mode;
+    lifetime::check(&times, written.token, renewal_of(mode), findings);
+    let carrier = if mode == CookieMode::Prefix { Carrier::PrefixedCookie } else { Carrier::Cookie };
+    let spec = CookieSpec {
+        name,
+        mode,
+        attributes: Attributes {
+            path: written.path,
+            domains: written.domain,
+            http_only: if written.http_only { HttpOnly::On } else { HttpOnly::Off },
+            secure: written.secure,
+            same_site: written.same_site,
+            partitioned: if written.partitioned { Partitioned::On } else { Partitioned::Off },
+            extra: written.attributes,
+            max_age: times.age.map(|time| time.value),
+        },
+        token: written.token,
+        lifetime: times.lifetime(),
+        new_tie_on: written.new_tie_on,
+        forwarding: match written.hide {
+            Some(true) => Forwarding::Hide,
+            None if mode == CookieMode::Insert => Forwarding::Hide,
+            Some(false) | None => Forwarding::Show,
+        },
+        preserve: if written.preserve { Preserve::On } else { Preserve::Off },
+        methods: if written.post_only { Methods::Post } else { Methods::All },
+        caching: written.cache_control,
+        accept: accept::build(written.accept, carrier, findings),
+    };
+    check(&spec, written.hide, at, findings);
+    Some((EntrySpec { way: Way::Cookie(spec), strict: written.strict }, at))
+}
+
+fn name(scope: &Scope, written: &CookieText, at: Position, findings: &mut Findings) -> Option<CookieName> {
+    match (&written.name, written.mode) {
+        (Some(name), _) => Some(name.value.clone()),
+        (None, CookieMode::Insert) => default_name(scope, at, findings),
+        (None, CookieMode::Rewrite | CookieMode::Prefix | CookieMode::Passive) => {
+            findings.fault_with_help(
+                at,
+                "a cookie that Burdock does not make needs a name",
+                "the application's, such as name: JSESSIONID",
+            );
+            None
+        }
+    }
+}
+
+fn default_name(scope: &Scope, at: Position, findings: &mut Findings) -> Option<CookieName> {
+    let name = CookieName::parse(&format!("BURDOCK_{}", scope.0));
+    if let Err(error) = &name {
+        findings.fault_with_help(
+            at,
+            format!("no cookie's name can be made of the scope {}: {error}", scope.0),
+            "give the cookie a name",
+        );
+    }
+    name.ok()
+}
+
+/// In which responses a tie of this mode can be renewed.
+fn renewal_of(mode: CookieMode) -> lifetime::Renewal {
+    match mode {
+        CookieMode::Insert | CookieMode::Passive => lifetime::Renewal::Any,
+        CookieMode::Rewrite | CookieMode::Prefix => lifetime::Renewal::WhenSpoken,
+    }
+}
+
+fn check(cookie: &CookieSpec, hide: Option<bool>, at: Position, findings: &mut Findings) {
+    let name = cookie.name.as_str();
+    if cookie.mode == CookieMode::Insert {
+        for broken in broken_rules(&cookie.name, &cookie.attributes) {
+            findings.fault(at, format!("the cookie {name}: {broken}"));
+        }
+        return;
+    }
+    let of_insert = [
+        ("attributes", cookie.attributes != Attributes::default()),
+        ("preserve", cookie.preserve == Preserve::On),
+        ("post_only", cookie.methods == Methods::Post),
+    ];
+    let idle: Vec<&str> = of_insert.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect();
+    if !idle.is_empty() {
+        let message = format!("the cookie {name} is not made by Burdock: {} would change nothing", idle.join(", "));
+        let help = "leave out path, domain, http_only, secure, same_site, partitioned, attributes, max_age, preserve and \
+                    post_only: they are for mode insert";
+        findings.fault_with_help(at, message, help);
+    }
+    if cookie.mode == CookieMode::Prefix && hide.is_some() {
+        let message = format!("hide says nothing in mode prefix: the server sees its own value of {name}");
+        findings.fault_with_help(at, message, "leave it out");
+    }
+}

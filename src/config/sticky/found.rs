@@ -1,0 +1,55 @@
+//! `route` and `hash` entries of `sticky`: ties that are found, not written.
+
+use crate::config::choice::choice;
+use crate::config::errors::{Findings, Position};
+use crate::config::record::record;
+use crate::config::source::Sources;
+use crate::sticky::spec::{EntrySpec, HashSpec, RouteIdSpec, Strict, Way, WhenFull};
+use crate::upstream::balance::LoadFactor;
+
+record! {
+    "a route" => struct RouteIdText {
+        /// Where the server's route stands: a source, or a list of which the first that the request carries counts.
+        from: Sources,
+        /// What happens to a session whose server cannot serve it, whatever failover says.
+        strict: Strict = "false",
+    }
+}
+
+record! {
+    "a sticky hash" => struct HashText {
+        /// What names the session: a source, or a list of which the first that the request carries counts.
+        key: Sources,
+        /// How far above its fair share of what is in flight a server may be loaded before its sessions spill to the next.
+        load_factor: Option<LoadFactor>,
+        /// What becomes of a session whose server is full; unless given, what failover says of full.
+        when_full: Option<WhenFull>,
+        /// What happens to a session whose server cannot serve it, whatever failover says.
+        strict: Strict = "false",
+    }
+}
+
+choice! {
+    "what a full server does" => WhenFull {
+        /// The session stays and is refused with 503.
+        keep => Self::Keep,
+        /// The next server on the ring serves it meanwhile.
+        spill => Self::Spill,
+    }
+}
+
+pub(super) fn route(written: RouteIdText) -> EntrySpec {
+    EntrySpec { way: Way::Route(RouteIdSpec { from: written.from }), strict: written.strict }
+}
+
+pub(super) fn hash(written: HashText, at: Position, findings: &mut Findings) -> EntrySpec {
+    let HashText { key, load_factor, when_full, strict } = written;
+    if matches!(strict, Strict::Refuse(_)) && (load_factor.is_some() || when_full == Some(WhenFull::Spill)) {
+        findings.fault_with_help(
+            at,
+            "strict keeps a session from other servers, load_factor and when_full: spill send it there",
+            "leave out the one or the other",
+        );
+    }
+    EntrySpec { way: Way::Hash(HashSpec { key, load_factor, when_full }), strict }
+}

@@ -1,0 +1,60 @@
+//! The times of a tie, as they fit each other and what carries it.
+
+use crate::config::errors::Findings;
+use crate::config::read::At;
+use crate::sticky::spec::{Lifetime, TokenFormat};
+
+/// The times of an entry, in seconds, and where they were written.
+pub(super) struct Times {
+    pub(super) idle: Option<At<u32>>,
+    pub(super) life: Option<At<u32>>,
+    /// How long a browser keeps the cookie.
+    pub(super) age: Option<At<u32>>,
+}
+
+/// In which responses a tie can be renewed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Renewal {
+    Any,
+    /// In those alone in which the application names the session.
+    WhenSpoken,
+}
+
+/// Browsers keep no cookie for longer (RFC 6265bis, 5.6.2).
+const BROWSERS_KEEP: u32 = 400 * 86_400;
+
+impl Times {
+    pub(super) fn lifetime(&self) -> Lifetime {
+        let seconds = |time: &Option<At<u32>>| time.as_ref().map(|time| time.value);
+        Lifetime { idle: seconds(&self.idle), life: seconds(&self.life) }
+    }
+}
+
+pub(super) fn check(times: &Times, token: TokenFormat, renewal: Renewal, findings: &mut Findings) {
+    let Times { idle, life, age } = times;
+    let dated = [("idle_timeout", idle), ("max_life", life)];
+    for (name, time) in dated.into_iter().filter_map(|(name, time)| Some((name, time.as_ref()?))) {
+        if token == TokenFormat::Plain {
+            let message = format!("a plain token carries no dates, so {name} cannot be enforced");
+            findings.fault_with_help(time.at, message, "use token: sealed");
+        }
+    }
+    if let Some(idle) = idle.as_ref().filter(|_| renewal == Renewal::WhenSpoken) {
+        let message = "a token in the application's own value can be renewed only when the application sends that anew, so \
+                       idle_timeout would end sessions that are in use";
+        findings.fault_with_help(idle.at, message, "use max_life, or leave the end of a session to the application");
+    }
+    if let Some((idle, _)) = idle.as_ref().zip(life.as_ref()).filter(|(idle, life)| idle.value > life.value) {
+        findings.warning(idle.at, "idle_timeout is longer than max_life, which therefore always ends first");
+    }
+    let Some(age) = age else { return };
+    if idle.as_ref().is_some_and(|idle| idle.value > age.value) {
+        findings.warning(
+            age.at,
+            "max_age is shorter than idle_timeout: browsers drop the cookie before the session has idled out",
+        );
+    }
+    if age.value > BROWSERS_KEEP {
+        findings.warning(age.at, "max_age is over 400d, after which browsers drop a cookie anyway");
+    }
+}
