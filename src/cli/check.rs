@@ -31,7 +31,7 @@ pub fn check(args: &CheckArgs) -> Ended {
 /// Says what can be known to be wrong beyond the text itself, or that all is right.
 pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Ended {
     let name = file.display();
-    let unreadable = keys::unreadable(&config.keys);
+    let unreadable = keys::unreadable(config);
     unreadable.iter().for_each(|error| eprintln!("{name}: {error}"));
     unbindable.iter().for_each(|error| eprintln!("{name}: {error}"));
     if !unreadable.is_empty() || !unbindable.is_empty() {

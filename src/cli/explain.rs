@@ -1,17 +1,17 @@
 //! `burdock explain`: where a request would go, and why, without sending it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use burdock::balancer::Balancer;
 use burdock::balancer::exchange::{Assignment, Exchange};
-use burdock::balancer::words::Settled;
 use burdock::config::Config;
 use burdock::http::forwarded::{TrustedProxies, client_address, scheme};
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::route::RouteIndex;
 use burdock::sticky::token::keys::{Key, KeyRing};
+use burdock::sticky::token::secrets::Secrets;
 use burdock::time::Now;
 use burdock::upstream::health::Health;
 use clap::Args;
@@ -49,6 +49,9 @@ pub struct ExplainArgs {
     /// The status of the response, which decides what may be set
     #[arg(long, default_value = "200")]
     status: StatusCode,
+    /// A header of the response, as in 'Set-Cookie: JSESSIONID=1'; may be repeated
+    #[arg(long = "response-header", value_name = "HEADER", value_parser = parse_header)]
+    response_headers: Vec<(HeaderName, HeaderValue)>,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -59,8 +62,8 @@ pub fn explain(args: &ExplainArgs) -> Ended {
         Ok(config) => config,
         Err(ended) => return ended,
     };
-    let keys = match keys(&config) {
-        Ok(keys) => keys,
+    let secrets = match secrets(&config) {
+        Ok(secrets) => secrets,
         Err(error) => {
             eprintln!("burdock: {error}");
             return Ended::Failed;
@@ -68,7 +71,7 @@ pub fn explain(args: &ExplainArgs) -> Ended {
     };
     let trusted = config.listeners.first().map(|listener| listener.trusted_proxies.clone()).unwrap_or_default();
     let now = Clock::start().moment().now();
-    let balancer = Balancer::new(config.plan, &Arc::new(keys), None, now);
+    let balancer = Balancer::new(config.plan, &secrets, None, now);
     if let Err(unknown) = take_down(&balancer, &args.down) {
         eprintln!("burdock: --down {unknown}: no upstream has a server of that name");
         return Ended::Misused;
@@ -92,11 +95,11 @@ fn tell(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now: 
     };
     match balancer.route(request.host, request.path) {
         None => Explanation::unrouted(),
-        Some(route) => decide(balancer, route, &request, args.status, now),
+        Some(route) => decide(balancer, route, &request, args, now),
     }
 }
 
-fn decide(balancer: &Balancer, route: RouteIndex, request: &Request<'_>, status: StatusCode, now: Now) -> Explanation {
+fn decide(balancer: &Balancer, route: RouteIndex, request: &Request<'_>, args: &ExplainArgs, now: Now) -> Explanation {
     let pool = balancer.pool_of(route);
     let mut exchange = pool.receive(request, now);
     let claims = ClaimTold::all(&exchange, now);
@@ -112,7 +115,8 @@ fn decide(balancer: &Balancer, route: RouteIndex, request: &Request<'_>, status:
             told.server = Some(server.id().to_string());
             told.address = Some(server.spec().address.to_string());
             told.status = None;
-            settle(&mut told, &exchange, status, now);
+            told.to_server = headers_told(&exchange.request_edits(request.headers, now).set);
+            settle(&mut told, &exchange, args, now);
         }
         Assignment::Refuse(refusal) => {
             told.reason = refusal.reason.as_str();
@@ -122,24 +126,34 @@ fn decide(balancer: &Balancer, route: RouteIndex, request: &Request<'_>, status:
     told
 }
 
-fn settle(told: &mut Explanation, exchange: &Exchange, status: StatusCode, now: Now) {
-    let response = Response { status, headers: &HeaderMap::new() };
+fn settle(told: &mut Explanation, exchange: &Exchange, args: &ExplainArgs, now: Now) {
+    let headers: HeaderMap = args.response_headers.iter().cloned().collect();
+    let response = Response { status: args.status, headers: &headers };
     let settlement = exchange.settle(&response, now, &mut rand::rng());
     told.reason = exchange.decision().map_or("", |decision| decision.reason.as_str());
     told.method = exchange.method().as_str();
     told.from = exchange.from().map(|server| server.id().to_string());
     told.settled = settlement.settled.as_str();
-    told.set_cookie = settlement.cookies.iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
-    debug_assert!(settlement.settled != Settled::Inserted || !told.set_cookie.is_empty());
+    let edits = settlement.edits;
+    told.set_cookie = edits.server_cookies.iter().flatten().chain(&edits.cookies).map(text).collect();
+    told.headers = headers_told(&edits.set);
 }
 
-/// The keys that a running process would use; one of no use to anybody where that would make its own first.
-fn keys(config: &Config) -> Result<KeyRing, keys::KeyError> {
+fn headers_told(headers: &[(HeaderName, HeaderValue)]) -> BTreeMap<String, String> {
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// The secrets that a running process would use; a key of no use to anybody where that would make its own first.
+fn secrets(config: &Config) -> Result<Secrets, keys::KeyError> {
     if config.keys.is_empty() && !keys::kept_path(&config.process.state_dir).exists() {
         eprintln!("burdock: no keys are configured and none has been made yet, so every token counts as of an unknown key");
-        return Ok(KeyRing::new(vec![Key::generate(&mut rand::rng())])?);
+        return keys::with_ring(KeyRing::new(vec![Key::generate(&mut rand::rng())])?, config);
     }
-    keys::ring(&config.keys, &config.process.state_dir)
+    keys::secrets(config)
 }
 
 /// Servers count as up, except those that are said to be down.

@@ -7,6 +7,7 @@ use burdock::balancer::exchange::{Exchange, Refusal};
 use burdock::balancer::words::Reason;
 use burdock::http::hygiene::RequestHops;
 use burdock::http::request::Response;
+use burdock::sticky::ResponseEdits;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::retry::{Again, Failure, Progress};
 use burdock::upstream::server::Slot;
@@ -95,6 +96,7 @@ impl Context {
         self.record.method = exchange.method();
         self.record.reason = exchange.decision().map(|decision| decision.reason);
         self.record.fate = exchange.decision().map(|decision| decision.fate);
+        self.record.foreign = exchange.foreign();
     }
 
     /// The balancer has no server for the request, or may not send it to another.
@@ -139,7 +141,17 @@ impl Context {
         let facts = Response { status: response.status, headers: &response.headers };
         let settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
         self.record.settled = settlement.settled;
+        self.record.fate = settlement.fate;
+        self.record.moved = settlement.moved;
         Some(settlement)
+    }
+
+    /// What is to be changed in an informational response.
+    pub fn interim_edits(&self, response: &ResponseHeader, now: Now) -> Option<ResponseEdits> {
+        match &self.phase {
+            Phase::Balancing(balancing) => Some(balancing.exchange.interim_edits(&response.headers, now)),
+            Phase::Arriving | Phase::Settled => None,
+        }
     }
 
     /// The request ends with an error; this is the status that the client was to see.
@@ -171,6 +183,7 @@ mod tests {
     use burdock::http::request::{Request, Scheme};
     use burdock::route::RouteIndex;
     use burdock::sticky::token::keys::{Key, KeyRing};
+    use burdock::sticky::token::secrets::Secrets;
 
     use super::super::access_log::AccessLog;
     use super::super::metrics::Metrics;
@@ -183,8 +196,8 @@ mod tests {
         let mut config = Config::parse("test", text).unwrap();
         config.access_log.to = LogTarget::File(folder.join("access.log"));
         let (clock, metrics) = (Clock::start(), Metrics::new().unwrap());
-        let keys = Arc::new(KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap());
-        let balancer = Balancer::new(config.plan, &keys, None, clock.moment().now());
+        let keys = KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap();
+        let balancer = Balancer::new(config.plan, &Secrets::of(keys), None, clock.moment().now());
         let snapshot = arc_swap::ArcSwap::from_pointee(Snapshot::new(balancer, &metrics).unwrap());
         let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).unwrap();
         let (connections, readiness) = (Connections::default(), Readiness::default());

@@ -6,7 +6,7 @@ use burdock::http::cookie::Forwarded;
 use burdock::http::forwarded::{Hop, outgoing};
 use burdock::http::hygiene::{self, RequestHops};
 use burdock::http::request::{Response, Scheme};
-use burdock::sticky::Chain;
+use burdock::sticky::{RequestEdits, ResponseEdits};
 use bytes::Bytes;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -14,16 +14,19 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use super::state::State;
 use super::stream::About;
 
-/// What the server sees of the request's cookies.
-pub fn cookies(request: &mut RequestHeader, chain: &Chain) -> Result<()> {
-    match chain.forwarded_cookies(&request.headers) {
+/// What the server sees of what carries the tie, and what it is told of it.
+pub fn request(request: &mut RequestHeader, edits: RequestEdits) -> Result<()> {
+    match edits.cookie {
         Forwarded::AsIs => {}
         Forwarded::Nothing => {
             request.remove_header(&COOKIE);
         }
         Forwarded::Replaced(value) => request.insert_header(COOKIE, value)?,
     }
-    Ok(())
+    for name in &edits.remove {
+        request.remove_header(name);
+    }
+    edits.set.into_iter().try_for_each(|(name, value)| request.insert_header(name, value))
 }
 
 /// The Connection header of a request that has nothing else for this hop; of others Pingora takes everything out.
@@ -65,17 +68,29 @@ pub fn last_piece(body: &mut Option<Bytes>, end: bool) {
 
 /// Applies what settling decided.
 pub fn settle(response: &mut ResponseHeader, settlement: Settlement) -> Result<()> {
-    if let Some(kept) = settlement.server_cookies {
+    self::response(response, settlement.edits)?;
+    if let Some(value) = settlement.cache_control {
+        response.insert_header(CACHE_CONTROL, value)?;
+    }
+    Ok(())
+}
+
+/// What the client sees of what carries the tie.
+pub fn response(response: &mut ResponseHeader, edits: ResponseEdits) -> Result<()> {
+    if let Some(kept) = edits.server_cookies {
         response.remove_header(&SET_COOKIE);
         for value in kept {
             response.append_header(SET_COOKIE, value)?;
         }
     }
-    for cookie in settlement.cookies {
+    for cookie in edits.cookies {
         response.append_header(SET_COOKIE, cookie)?;
     }
-    if let Some(value) = settlement.cache_control {
-        response.insert_header(CACHE_CONTROL, value)?;
+    for name in &edits.remove {
+        response.remove_header(name);
+    }
+    for (name, value) in edits.set {
+        response.insert_header(name, value)?;
     }
     Ok(())
 }

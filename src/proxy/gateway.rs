@@ -141,12 +141,15 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         edit::connection(request, context.hops);
-        if let Phase::Balancing(balancing) = &context.phase {
-            edit::cookies(request, balancing.lane.pool.chain())?;
+        if let Some(stream) = ClientStream::of(session) {
+            edit::forwarded(request, stream.about(), &self.state)?;
         }
-        match ClientStream::of(session) {
-            Some(stream) => edit::forwarded(request, stream.about(), &self.state),
-            None => Ok(()),
+        match &context.phase {
+            Phase::Balancing(balancing) => {
+                let edits = balancing.exchange.request_edits(&request.headers, context.record.started.now());
+                edit::request(request, edits)
+            }
+            Phase::Arriving | Phase::Settled => Ok(()),
         }
     }
 
@@ -168,7 +171,9 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         if response.status.is_informational() && response.status != ::http::StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(());
+            let now = self.state.clock.moment_after(context.record.started).now();
+            let edits = context.interim_edits(response, now);
+            return edits.map_or(Ok(()), |edits| edit::response(response, edits));
         }
         edit::hop_by_hop(response);
         if self.state.readiness.is_leaving() {

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use burdock::balancer::words::{Fate, Method, Reason, Settled};
+use burdock::balancer::words::{Fate, Method, Move, Reason, Settled};
+use burdock::http::path::without_parameters;
+use burdock::sticky::token::foreign::Format;
 use burdock::upstream::ServerId;
 
 use super::clock::Moment;
@@ -32,6 +34,10 @@ pub struct Record {
     pub method: Method,
     pub fate: Option<Fate>,
     pub settled: Settled,
+    /// Why the tie is now another server's, where it is.
+    pub moved: Option<Move>,
+    /// Whose token decided, where it was not one of ours.
+    pub foreign: Option<Format>,
     pub tries: u8,
     pub connect: Option<Duration>,
     pub response: Option<Duration>,
@@ -66,6 +72,8 @@ impl Record {
             method: Method::None,
             fate: None,
             settled: Settled::None,
+            moved: None,
+            foreign: None,
             tries: 0,
             connect: None,
             response: None,
@@ -94,6 +102,8 @@ impl Record {
         if self.reason == Some(Reason::Redispatched) {
             upstream.redispatches.inc();
         }
+        self.moved.inspect(|&cause| upstream.moved(cause));
+        self.foreign.inspect(|&format| upstream.foreign(format));
         self.connect.inspect(|connect| upstream.connect.observe(connect.as_secs_f64()));
         if let (Some(response), Some(server), Some(fate)) = (self.response, self.server, self.fate) {
             upstream.response.observe(response.as_secs_f64());
@@ -116,16 +126,7 @@ impl RequestLine {
     pub fn new(method: ::http::Method, host: &str, path: &str) -> Self {
         let mut text = String::with_capacity(host.len() + path.len());
         text.push_str(host);
-        if !path.contains(';') {
-            text.push_str(path);
-            return Self { method, text: text.into(), host: host.len() };
-        }
-        for (at, segment) in path.split('/').enumerate() {
-            if at > 0 {
-                text.push('/');
-            }
-            text.push_str(segment.split(';').next().unwrap_or_default());
-        }
+        text.push_str(&without_parameters(path));
         Self { method, text: text.into(), host: host.len() }
     }
 

@@ -114,9 +114,9 @@ fn prepare(config: &Config, start: Start) -> Result<(), StartError> {
 fn state(config: Config) -> Result<State, StartError> {
     let clock = Clock::start();
     let metrics = Metrics::new()?;
-    let keys = Arc::new(keys::ring(&config.keys, &config.process.state_dir)?);
+    let secrets = keys::secrets(&config)?;
     let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).map_err(StartError::AccessLog)?;
-    let balancer = Balancer::new(config.plan, &keys, None, clock.moment().now());
+    let balancer = Balancer::new(config.plan, &secrets, None, clock.moment().now());
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
     Ok(State { clock, listeners: config.listeners, snapshot, metrics, access_log, connections, readiness })

@@ -10,12 +10,17 @@ const CONNECT_SECONDS: &[f64] =
 const RESPONSE_SECONDS: &[f64] =
     &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+const REQUESTS: &str = "Requests by route and class of the status sent to the client";
+const REDISPATCHES: &str = "Requests sent to another server after an attempt failed";
+
 /// What requests did.
 #[derive(Debug)]
 pub struct RequestFamilies {
     pub requests: IntCounterVec,
     pub decisions: IntCounterVec,
     pub redispatches: IntCounterVec,
+    pub moved: IntCounterVec,
+    pub foreign: IntCounterVec,
     pub connect: HistogramVec,
     pub response: HistogramVec,
 }
@@ -43,23 +48,25 @@ pub struct ProcessFamilies {
 impl RequestFamilies {
     pub fn register(registry: &Registry) -> Result<Self> {
         Ok(Self {
-            requests: counter(
-                registry,
-                "requests_total",
-                "Requests by route and class of the status sent to the client",
-                &["route", "status"],
-            )?,
+            requests: counter(registry, "requests_total", REQUESTS, &["route", "status"])?,
             decisions: counter(
                 registry,
                 "decisions_total",
                 "Requests by why they went where they went and which kind of entry decided",
                 &["upstream", "reason", "method"],
             )?,
-            redispatches: counter(
+            redispatches: counter(registry, "redispatches_total", REDISPATCHES, &["upstream"])?,
+            moved: counter(
                 registry,
-                "redispatches_total",
-                "Requests sent to another server after an attempt failed",
-                &["upstream"],
+                "sessions_moved_total",
+                "Sessions whose tie was given to another server for good, by why",
+                &["upstream", "cause"],
+            )?,
+            foreign: counter(
+                registry,
+                "foreign_tokens_total",
+                "Requests decided by a token of another proxy's making",
+                &["upstream", "format"],
             )?,
             connect: histogram(
                 registry,

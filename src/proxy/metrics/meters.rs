@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use burdock::balancer::words::{Fate, Method, Reason};
+use burdock::balancer::words::{Fate, Method, Move, Reason};
+use burdock::sticky::token::foreign::Format;
 use burdock::upstream::spec::UpstreamSpec;
 use burdock::upstream::{ServerId, UpstreamName};
 use prometheus::{Histogram, IntCounter, IntCounterVec};
@@ -21,14 +22,21 @@ pub struct RouteMeters {
 /// An upstream's counters.
 #[derive(Debug)]
 pub struct UpstreamMeters {
-    /// Made when first needed: most pairs of reason and method never occur.
-    decisions: Box<[OnceLock<IntCounter>]>,
-    family: IntCounterVec,
+    decisions: Rare,
+    moved: Rare,
+    foreign: Rare,
     pub name: UpstreamName,
     pub redispatches: IntCounter,
     pub connect: Histogram,
     pub response: Histogram,
     pub servers: Box<[Arc<ServerMeters>]>,
+}
+
+/// Counters of one family, each made when first needed: most of them never are.
+#[derive(Debug)]
+struct Rare {
+    family: IntCounterVec,
+    series: Box<[OnceLock<IntCounter>]>,
 }
 
 /// A server's counters.
@@ -59,8 +67,9 @@ impl UpstreamMeters {
         let name = spec.name.as_str();
         let server = |id: &ServerId| Arc::new(ServerMeters::new(name, id, of_servers));
         Self {
-            decisions: (0..Reason::ALL.len() * Method::ALL.len()).map(|_| OnceLock::new()).collect(),
-            family: families.decisions.clone(),
+            decisions: Rare::new(&families.decisions, Reason::ALL.len() * Method::ALL.len()),
+            moved: Rare::new(&families.moved, Move::ALL.len()),
+            foreign: Rare::new(&families.foreign, Format::ALL.len()),
             name: spec.name.clone(),
             redispatches: families.redispatches.with_label_values(&[name]),
             connect: families.connect.with_label_values(&[name]),
@@ -71,8 +80,27 @@ impl UpstreamMeters {
 
     pub fn decided(&self, reason: Reason, method: Method) {
         let at = reason.index() * Method::ALL.len() + method.index();
-        let labels = [self.name.as_str(), reason.as_str(), method.as_str()];
-        self.decisions[at].get_or_init(|| self.family.with_label_values(&labels)).inc();
+        self.decisions.inc(at, &[self.name.as_str(), reason.as_str(), method.as_str()]);
+    }
+
+    /// Counts a session whose tie was given to another server.
+    pub fn moved(&self, cause: Move) {
+        self.moved.inc(cause.index(), &[self.name.as_str(), cause.as_str()]);
+    }
+
+    /// Counts a request that another proxy's token has decided.
+    pub fn foreign(&self, format: Format) {
+        self.foreign.inc(format.index(), &[self.name.as_str(), format.as_str()]);
+    }
+}
+
+impl Rare {
+    fn new(family: &IntCounterVec, series: usize) -> Self {
+        Self { family: family.clone(), series: (0..series).map(|_| OnceLock::new()).collect() }
+    }
+
+    fn inc(&self, at: usize, labels: &[&str]) {
+        self.series[at].get_or_init(|| self.family.with_label_values(labels)).inc();
     }
 }
 
