@@ -11,8 +11,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("http", &[]),
     ("upstream", &["time"]),
-    ("sticky", &["http", "time", "upstream::name", "upstream::ServerId", "upstream::UpstreamName"]),
-    ("route", &["http::path", "upstream::name", "upstream::UpstreamName"]),
+    (
+        "sticky",
+        &["http", "time", "upstream::name", "upstream::ServerId", "upstream::UpstreamName", "upstream::balance::LoadFactor"],
+    ),
+    ("route", &["http::host", "http::path", "upstream::name", "upstream::UpstreamName"]),
     ("balancer", &["route", "sticky", "upstream", "http", "time"]),
     ("config", &["balancer", "route", "sticky", "upstream", "http", "time"]),
 ];

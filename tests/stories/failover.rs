@@ -113,7 +113,7 @@ fn a_server_that_failed_is_not_tried_again_for_the_same_request() {
 
 #[test]
 fn tries_are_counted_in_all() {
-    let lb = lb(["a", "b", "c", "d"]).refuses("a").refuses("b").refuses("c");
+    let lb = lb(["a", "b", "c", "d"]).backup("d").refuses("a").refuses("b").refuses("c");
     lb.client().visits(1).was_served_by(["502"]);
 }
 

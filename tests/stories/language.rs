@@ -10,12 +10,14 @@ use burdock::balancer::connection::Connection;
 use burdock::balancer::exchange::{Assignment, Exchange};
 use burdock::balancer::spec::{Plan, PoolSpec};
 use burdock::balancer::{Balancer, Settlement};
-use burdock::http::cookie::CookieName;
+use burdock::config::Config;
+use burdock::http::cookie::Forwarded;
 use burdock::http::request::{Request, Response, Scheme};
-use burdock::http::set_cookie::Attributes;
 use burdock::route::{PathPrefix, RouteSpec};
-use burdock::sticky::spec::{CookieSpec, EntrySpec, Lifetime, NewTieOn, Scope, StickySpec, TokenFormat};
+use burdock::sticky::RequestEdits;
+use burdock::sticky::spec::{CookieSpec, Way};
 use burdock::sticky::token::keys::{Key, KeyRing};
+use burdock::sticky::token::secrets::Secrets;
 use burdock::time::{Now, UnixSeconds, Uptime};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::failover::Failover;
@@ -24,8 +26,8 @@ use burdock::upstream::retry::{Again, Failure, Progress, Retry};
 use burdock::upstream::server::Slot;
 use burdock::upstream::spec::{Address, Admin, Limits, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight};
 use burdock::upstream::{ServerId, UpstreamName};
-use http::header::COOKIE;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -43,12 +45,18 @@ struct World {
     status: StatusCode,
     method: Method,
     response: HeaderMap,
+    target: (String, Option<String>),
+    host: String,
 }
 
 /// A client that keeps its cookies.
 pub struct Client {
     lb: Lb,
     pub cookies: Vec<(String, String)>,
+    /// Request headers; those of the names that it keeps are what the last response said.
+    pub headers: HeaderMap,
+    keeps: Vec<HeaderName>,
+    keeps_cookies: bool,
     address: IpAddr,
     connection: Option<Rc<Connection>>,
 }
@@ -61,9 +69,17 @@ pub struct Visit {
     pub server: String,
     pub reason: &'static str,
     pub settled: &'static str,
+    pub method: &'static str,
+    pub moved: Option<&'static str>,
+    pub foreign: Option<&'static str>,
+    /// What Burdock added.
     pub set_cookie: Vec<String>,
     pub cache_control: Option<HeaderValue>,
     pub server_cookies: Option<Vec<HeaderValue>>,
+    /// The request's headers as the server saw them.
+    pub seen: HeaderMap,
+    /// The response's headers as the client saw them.
+    pub received: HeaderMap,
 }
 
 /// A balancer before servers of these names, sticky by a sealed cookie.
@@ -82,6 +98,8 @@ pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
         status: StatusCode::OK,
         method: Method::GET,
         response: HeaderMap::new(),
+        target: ("/".to_owned(), None),
+        host: "shop.example.com".to_owned(),
     })))
 }
 
@@ -137,9 +155,31 @@ impl Lb {
     }
 
     pub fn cookie(self, change: impl FnOnce(&mut CookieSpec)) -> Self {
-        self.with(|pool| match &mut pool.sticky.entries[0] {
-            EntrySpec::Cookie(cookie) => change(cookie),
+        self.with(|pool| match &mut pool.sticky.entries[0].way {
+            Way::Cookie(cookie) => change(cookie),
+            Way::Header(_) | Way::Route(_) | Way::Hash(_) => panic!("the first entry is no cookie"),
         })
+    }
+
+    /// The chain, as it is written in a configuration.
+    pub fn sticky(self, text: &str) -> Self {
+        let sticky = parsed(text).sticky;
+        self.with(|pool| pool.sticky = sticky)
+    }
+
+    /// A server's name in plain tokens and routes.
+    pub fn route(self, id: &str, route: &str) -> Self {
+        self.server(id, |server| server.route = Some(ServerId::parse(route).unwrap()))
+    }
+
+    pub fn address(self, id: &str, address: &str) -> Self {
+        self.server(id, |server| server.address = Address::Inet(address.parse().unwrap()))
+    }
+
+    /// What may be done by the header Burdock-Affinity, as it is written in a configuration.
+    pub fn affinity(self, text: &str) -> Self {
+        let affinity = parsed(&format!("[]\n    affinity: {text}")).sticky.affinity;
+        self.with(|pool| pool.sticky.affinity = affinity)
     }
 
     /// Seals with the first of these keys, opens with all.
@@ -187,6 +227,38 @@ impl Lb {
         self
     }
 
+    /// Servers answer with this header, and no other, from now on.
+    pub fn answers_only_with(self, name: &'static str, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).unwrap();
+        self.0.borrow_mut().response = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
+        self
+    }
+
+    /// Servers answer with these headers from now on.
+    pub fn answers_with_all(self, headers: &HeaderMap) -> Self {
+        self.0.borrow_mut().response = headers.clone();
+        self
+    }
+
+    /// Servers add no header from now on.
+    pub fn answers_plainly(self) -> Self {
+        self.0.borrow_mut().response.clear();
+        self
+    }
+
+    /// Requests are for this path, and query, from now on.
+    pub fn asked_for(self, target: &str) -> Self {
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query.to_owned())));
+        self.0.borrow_mut().target = (path.to_owned(), query);
+        self
+    }
+
+    /// Requests are for this host from now on.
+    pub fn asked_at(self, host: &str) -> Self {
+        self.0.borrow_mut().host = host.to_owned();
+        self
+    }
+
     /// Requests come with this method from now on.
     pub fn asked_by(self, method: Method) -> Self {
         self.0.borrow_mut().method = method;
@@ -207,7 +279,23 @@ impl Lb {
     }
 
     pub fn client_at(&self, address: &str) -> Client {
-        Client { lb: self.clone(), cookies: Vec::new(), address: address.parse().unwrap(), connection: None }
+        let (headers, keeps, keeps_cookies) = (HeaderMap::new(), Vec::new(), true);
+        Client {
+            lb: self.clone(),
+            cookies: Vec::new(),
+            headers,
+            keeps,
+            keeps_cookies,
+            address: address.parse().unwrap(),
+            connection: None,
+        }
+    }
+
+    /// The server that a name belongs to on the ring.
+    pub fn home(&self, name: &str) -> String {
+        let world = self.0.borrow();
+        let upstream = world.balancer.pools()[0].upstream();
+        upstream.servers()[upstream.home(name.as_bytes()).expect("a server on the ring")].id().to_string()
     }
 
     /// The servers that so many new clients start at.
@@ -221,6 +309,34 @@ impl Client {
     pub fn holding(mut self, value: &str) -> Self {
         self.cookies.push(("BURDOCK_shop".into(), value.into()));
         self
+    }
+
+    pub fn with_cookie(mut self, name: &str, value: &str) -> Self {
+        self.cookies.retain(|(held, _)| held != name);
+        self.cookies.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
+    /// It takes no cookies, as most applications that are no browsers.
+    pub fn without_cookies(mut self) -> Self {
+        self.keeps_cookies = false;
+        self
+    }
+
+    /// It sends the newest value of this response header with each request, as a mobile application does.
+    pub fn keeps_header(mut self, name: &'static str) -> Self {
+        self.keeps.push(HeaderName::from_static(name));
+        self
+    }
+
+    /// The value of a cookie that it holds.
+    pub fn held(&self, name: &str) -> Option<&str> {
+        self.cookies.iter().find(|(held, _)| held == name).map(|(_, value)| &**value)
     }
 
     /// All requests come on one connection.
@@ -274,9 +390,9 @@ impl Client {
         let headers = self.headers();
         let request = Request {
             method: &world.method,
-            host: "shop.example.com",
-            path: "/",
-            query: None,
+            host: &world.host,
+            path: &world.target.0,
+            query: world.target.1.as_deref(),
             headers: &headers,
             client: self.address,
             scheme: Scheme::Http,
@@ -291,34 +407,56 @@ impl Client {
     }
 
     fn settle(&mut self, exchange: &Exchange, server: &str) -> Visit {
-        let settlement = {
+        let headers = self.headers();
+        let (settlement, seen, mut received) = {
             let world = &mut *self.lb.0.borrow_mut();
+            let seen = seen(&headers, exchange.request_edits(&headers, world.now));
             let response = Response { status: world.status, headers: &world.response };
-            exchange.settle(&response, world.now, &mut world.random)
+            (exchange.settle(&response, world.now, &mut world.random), seen, world.response.clone())
         };
-        self.take_cookies(&settlement);
+        receive(&mut received, &settlement);
+        self.keep(&received);
         Visit {
             server: server.to_owned(),
             reason: exchange.decision().unwrap().reason.as_str(),
             settled: settlement.settled.as_str(),
-            set_cookie: settlement.cookies.iter().map(|value| value.to_str().unwrap().to_owned()).collect(),
+            method: exchange.method().as_str(),
+            moved: settlement.moved.map(|cause| cause.as_str()),
+            foreign: exchange.foreign().map(|format| format.as_str()),
+            set_cookie: settlement.edits.cookies.iter().map(|value| value.to_str().unwrap().to_owned()).collect(),
             cache_control: settlement.cache_control,
-            server_cookies: settlement.server_cookies,
+            server_cookies: settlement.edits.server_cookies,
+            seen,
+            received,
         }
     }
 
-    fn take_cookies(&mut self, settlement: &Settlement) {
-        for line in &settlement.cookies {
-            let (name, rest) = line.to_str().unwrap().split_once('=').unwrap();
+    /// What a browser, or a mobile application, takes from a response.
+    fn keep(&mut self, received: &HeaderMap) {
+        for line in received.get_all(SET_COOKIE).iter().filter(|_| self.keeps_cookies) {
+            let Some((name, rest)) = line.to_str().unwrap().split_once('=') else { continue };
             let value = rest.split(';').next().unwrap();
             self.cookies.retain(|(held, _)| held != name);
-            self.cookies.push((name.to_owned(), value.to_owned()));
+            if !rest.contains("Max-Age=0") {
+                self.cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        for name in self.keeps.clone() {
+            match received.get(&name) {
+                Some(value) if value.is_empty() => {
+                    self.headers.remove(&name);
+                }
+                Some(value) => {
+                    self.headers.insert(name, value.clone());
+                }
+                None => {}
+            }
         }
     }
 
     fn headers(&self) -> HeaderMap {
         let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut headers = HeaderMap::new();
+        let mut headers = self.headers.clone();
         if !pairs.is_empty() {
             headers.insert(COOKIE, pairs.join("; ").parse().unwrap());
         }
@@ -336,9 +474,14 @@ impl Visit {
             server: server.to_owned(),
             reason,
             settled: "none",
+            method: "none",
+            moved: None,
+            foreign: None,
             set_cookie: Vec::new(),
             cache_control: None,
             server_cookies: None,
+            seen: HeaderMap::new(),
+            received: HeaderMap::new(),
         }
     }
 }
@@ -346,6 +489,10 @@ impl Visit {
 impl Visits {
     pub fn servers(&self) -> Vec<String> {
         self.0.iter().map(|visit| visit.server.clone()).collect()
+    }
+
+    pub fn last(mut self) -> Visit {
+        self.0.pop().expect("a visit")
     }
 
     pub fn only(mut self) -> Visit {
@@ -372,6 +519,54 @@ impl Visits {
     }
 }
 
+/// The request's headers after Burdock's edits.
+fn seen(headers: &HeaderMap, edits: RequestEdits) -> HeaderMap {
+    let mut seen = headers.clone();
+    match edits.cookie {
+        Forwarded::AsIs => {}
+        Forwarded::Nothing => {
+            seen.remove(COOKIE);
+        }
+        Forwarded::Replaced(value) => {
+            seen.insert(COOKIE, value);
+        }
+    }
+    for name in &edits.remove {
+        seen.remove(name);
+    }
+    for (name, value) in edits.set {
+        seen.insert(name, value);
+    }
+    seen
+}
+
+/// The response's headers after Burdock's edits.
+fn receive(headers: &mut HeaderMap, settlement: &Settlement) {
+    let edits = &settlement.edits;
+    if let Some(kept) = &edits.server_cookies {
+        headers.remove(SET_COOKIE);
+        for value in kept {
+            headers.append(SET_COOKIE, value.clone());
+        }
+    }
+    for cookie in &edits.cookies {
+        headers.append(SET_COOKIE, cookie.clone());
+    }
+    for name in &edits.remove {
+        headers.remove(name);
+    }
+    for (name, value) in &edits.set {
+        headers.insert(name, value.clone());
+    }
+}
+
+/// The pool that a configuration with this `sticky` describes.
+fn parsed(sticky: &str) -> PoolSpec {
+    let text =
+        format!("listeners: ['127.0.0.1:80']\nupstreams:\n  shop:\n    servers: ['127.0.0.1:3000']\n    sticky: {sticky}\n");
+    Config::parse("story", &text).unwrap_or_else(|errors| panic!("{errors}")).plan.pools.remove(0)
+}
+
 fn build(pool: &PoolSpec, keys: &[String], earlier: Option<&Balancer>, now: Now) -> Balancer {
     let route = RouteSpec {
         name: "all".into(),
@@ -381,13 +576,14 @@ fn build(pool: &PoolSpec, keys: &[String], earlier: Option<&Balancer>, now: Now)
     };
     let keys = keys.iter().map(|key| Key::parse(key).unwrap()).collect();
     let plan = Plan { pools: vec![pool.clone()], routes: vec![route] };
-    Balancer::new(plan, &Arc::new(KeyRing::new(keys).unwrap()), earlier, now)
+    Balancer::new(plan, &Secrets::of(KeyRing::new(keys).unwrap()), earlier, now)
 }
 
 fn pool(servers: &[&str]) -> PoolSpec {
     let server = |(at, id): (usize, &&str)| {
         Arc::new(ServerSpec {
             id: ServerId::parse(id).unwrap(),
+            route: None,
             address: Address::Inet(([127, 0, 0, 1], 3000 + at as u16).into()),
             weight: Weight::ONE,
             tier: Tier::Primary,
@@ -405,15 +601,7 @@ fn pool(servers: &[&str]) -> PoolSpec {
         retry: Retry::default(),
         limits: Limits::default(),
     };
-    let cookie = CookieSpec {
-        name: CookieName::parse("BURDOCK_shop").unwrap(),
-        attributes: Attributes::default(),
-        token: TokenFormat::Sealed,
-        lifetime: Lifetime::default(),
-        new_tie_on: NewTieOn::Below500,
-    };
-    let sticky = StickySpec { scope: Scope("shop".into()), entries: vec![EntrySpec::Cookie(cookie)] };
-    PoolSpec { upstream, sticky, hash_key: None }
+    PoolSpec { upstream, sticky: parsed("cookie").sticky, hash_key: Vec::new() }
 }
 
 /// The values of Set-Cookie lines that a server sent, less those that Burdock takes out.

@@ -1,12 +1,20 @@
 //! The core's rules as stories: a balancer, clients with cookies, and a clock that moves when told to.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it fails")]
 
+mod accept;
+mod affinity;
+mod edits;
 mod expiry;
 mod failover;
+mod found;
+mod headers;
 mod language;
+mod modes;
 mod parallel;
 mod picks;
+mod ring;
 mod routes;
 mod settling;
 mod states;
+mod strict;
 mod tokens;

@@ -40,6 +40,23 @@ fn when_the_server_of_a_provisional_session_fails_all_its_requests_agree_on_anot
 }
 
 #[test]
+fn sessions_whose_token_has_no_name_for_them_are_told_apart_by_the_clients_address() {
+    for mode in ["insert", "passive"] {
+        let sticky = format!("[{{cookie: {{name: S, mode: {mode}, token: plain}}}}]");
+        let lb = lb(["a", "b", "c", "d"]).sticky(&sticky).down("a");
+        for lost in ["a", "gone"] {
+            let place = |n: u8| {
+                let request = |_| lb.client_at(&format!("192.0.2.{n}")).with_cookie("S", lost).visits(1).servers().remove(0);
+                (0..4).map(request).collect::<Vec<_>>()
+            };
+            let places: Vec<_> = (0..60).map(place).collect();
+            assert!(places.iter().all(|servers| servers.iter().all(|server| *server == servers[0])), "{places:?}");
+            assert!(["b", "c", "d"].iter().all(|server| places.iter().any(|servers| servers[0] == *server)), "{places:?}");
+        }
+    }
+}
+
+#[test]
 fn a_named_session_without_its_server_goes_to_one_other_from_every_balancer() {
     let here = lb(["a", "b", "c", "d"]);
     let there = lb(["d", "c", "b", "a"]);

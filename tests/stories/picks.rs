@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burdock::sticky::identity::Source;
+use burdock::sticky::identity::{Place, Prefixes, Source};
 use burdock::upstream::balance::{Balance, LoadFactor};
 use proptest::prelude::*;
 
@@ -13,6 +13,10 @@ fn counts(servers: &[String]) -> BTreeMap<&str, usize> {
         *counts.entry(server.as_str()).or_default() += 1;
         counts
     })
+}
+
+fn client_ip() -> Source {
+    Place::ClientIp(Prefixes::default()).into()
 }
 
 #[test]
@@ -36,7 +40,7 @@ proptest! {
     #[test]
     fn random_two_and_the_ring_lean_to_the_heavy(heavy in 4u16..12) {
         for balance in [Balance::RandomTwo, Balance::Hash(None)] {
-            let lb = lb(["a", "b", "c"]).weight("a", heavy).balance(balance).with(|pool| pool.hash_key = Some(Source::ClientIp));
+            let lb = lb(["a", "b", "c"]).weight("a", heavy).balance(balance).with(|pool| pool.hash_key = vec![client_ip()]);
             let served: Vec<String> = (0..300).map(|n| lb.client_at(&format!("198.51.{}.{}", n % 7, n % 251)).visits(1).servers().remove(0)).collect();
             let counts = counts(&served);
             prop_assert!(counts["a"] > 110, "{:?}", counts);
@@ -75,7 +79,7 @@ fn first_fills_servers_in_order() {
 
 fn by_address(lb: Lb) -> Lb {
     lb.balance(Balance::Hash(None)).with(|pool| {
-        pool.hash_key = Some(Source::ClientIp);
+        pool.hash_key = vec![client_ip()];
         pool.sticky.entries.clear();
     })
 }
@@ -111,7 +115,17 @@ fn a_load_factor_bounds_what_one_key_can_do_to_one_server() {
 }
 
 #[test]
+fn a_list_of_hash_keys_goes_by_the_first_that_the_request_carries() {
+    let listed = |first: Place| by_address(lb(["a", "b", "c"])).with(|pool| pool.hash_key = vec![first.into(), client_ip()]);
+    let served = |lb: Lb| -> Vec<String> {
+        (0..12).map(|n| lb.client_at(&format!("203.0.113.{n}")).visits(1).servers().remove(0)).collect()
+    };
+    assert_eq!(served(listed(Place::Query("user".into()))), served(by_address(lb(["a", "b", "c"]))));
+    assert_eq!(counts(&served(listed(Place::Path))).len(), 1, "every client asks for one path");
+}
+
+#[test]
 fn a_request_without_the_hash_key_is_not_sent_where_all_such_requests_go() {
-    let lb = by_address(lb(["a", "b", "c"])).with(|pool| pool.hash_key = Some(Source::Query("user".into())));
+    let lb = by_address(lb(["a", "b", "c"])).with(|pool| pool.hash_key = vec![Place::Query("user".into()).into()]);
     assert_eq!(lb.new_clients(3), ["a", "b", "c"]);
 }
