@@ -48,3 +48,20 @@ fn it_says_in_text_where_why_and_which_cookie_would_be_set() {
     assert!(tied.contains("hit") && tied.contains("web-2"), "{tied}");
     assert!(!tied.to_ascii_lowercase().contains("set-cookie: burdock_shop="), "nothing would change: {tied}");
 }
+
+#[test]
+fn what_the_application_would_answer_can_be_said_too() {
+    let site = Site::take();
+    let sticky = "sticky: [{cookie: {name: S, mode: prefix, token: plain}}]";
+    let file = site.write("explained.yaml", &complete(&shop(2, sticky)));
+    let request = ["-H", "Cookie: S=web-1~1", "--down", "web-1", "--response-header", "Set-Cookie: S=2; Path=/", URL];
+    let told = burdock([&["explain", "-c", file.to_str().unwrap()][..], &request].concat()).ok().stdout;
+    for line in [
+        "claim     cookie S: tied to web-1\n",
+        "to server burdock-affinity: moved; from=web-1; reason=down\n",
+        "settled   rewritten\n",
+        "Set-Cookie: S=web-2~2; Path=/\n",
+    ] {
+        assert!(told.contains(line), "{line} in {told}");
+    }
+}

@@ -6,6 +6,8 @@
 
 mod harness;
 
+mod affinity;
+mod agree;
 mod commands;
 mod connections;
 mod cookie;
@@ -14,11 +16,15 @@ mod examples;
 mod explain;
 mod failover;
 mod forwarded;
+mod found;
+mod headers;
 mod health;
 mod hygiene;
 mod leaving;
 mod log;
 mod metrics;
+mod modes;
+mod peers;
 mod protocol;
 mod redispatch;
 mod sessions;

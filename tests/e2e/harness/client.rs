@@ -59,6 +59,7 @@ impl Client {
         for line in response.set_cookies() {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             let (name, value) = pair.split_once('=').expect("a cookie has a name");
+            let (name, value) = (name.trim(), value.trim());
             if attributes.to_ascii_lowercase().contains("max-age=0") {
                 self.jar.remove(name);
             } else {

@@ -12,7 +12,7 @@ use burdock::upstream::ServerId;
 
 use super::Site;
 
-/// The tokens of the cookie `BURDOCK_<scope>`, sealed with one key.
+/// The tokens of one cookie, `BURDOCK_<scope>` unless it is given another name, sealed with one key.
 pub struct Mint {
     format: SealedFormat,
     scope: String,
@@ -31,9 +31,17 @@ impl Mint {
         Self::with(Key::parse(text).unwrap(), scope)
     }
 
+    /// For a cookie of this name, with the key in this text.
+    pub fn of_cookie(text: &str, scope: &str, name: &str) -> Self {
+        Self::of(Key::parse(text).unwrap(), scope, name)
+    }
+
     fn with(key: Key, scope: &str) -> Self {
-        let entry = format!("BURDOCK_{scope}");
-        let context = Context { kind: Kind::Cookie, scope, entry: &entry };
+        Self::of(key, scope, &format!("BURDOCK_{scope}"))
+    }
+
+    fn of(key: Key, scope: &str, entry: &str) -> Self {
+        let context = Context { kind: Kind::Cookie, scope, entry };
         Self { format: SealedFormat::new(Arc::new(KeyRing::new(vec![key]).unwrap()), context), scope: scope.to_owned() }
     }
 

@@ -1,0 +1,131 @@
+//! Requests of one session that come at once agree on one server, though none of them knows of another: while one server is
+//! slow, and another refuses connections.
+
+use std::collections::BTreeSet;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::{Burdock, Origin, Reply, Request, Site, rounds};
+
+const AT_ONCE: usize = 16;
+/// `web-3` refuses: nobody listens there.
+const REFUSING: &str = "web-3";
+
+/// Three servers that answer, the first of them slowly. `web-3` is none of them.
+fn living(site: &Site) -> [Origin; 3] {
+    let origins = [1, 2, 4].map(|n| site.origin(n));
+    origins[0].behave(|_| {
+        thread::sleep(Duration::from_millis(30));
+        Reply::status(200)
+    });
+    origins
+}
+
+/// The servers that answer requests that are sent at one moment, each on a connection of its own.
+fn at_once(burdock: &Burdock, requests: &[Request]) -> BTreeSet<String> {
+    let ready = Barrier::new(requests.len());
+    thread::scope(|scope| {
+        let ask = |request| {
+            let mut wire = burdock.wire();
+            ready.wait();
+            wire.ask(request).served_by().to_owned()
+        };
+        let asking: Vec<_> = requests.iter().map(|request| scope.spawn(move || ask(request))).collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    })
+}
+
+/// In each round, all requests are answered by one server; over all rounds, by all that live.
+fn all_agree(burdock: &Burdock, requests: impl Fn(usize) -> Vec<Request>) {
+    let mut used = BTreeSet::new();
+    for round in 0..rounds(200) {
+        let servers = at_once(burdock, &requests(round));
+        assert_eq!(servers.len(), 1, "round {round}: {servers:?}");
+        used.extend(servers);
+    }
+    assert_eq!(used.into_iter().collect::<Vec<_>>(), ["web-1", "web-2", "web-4"]);
+}
+
+fn same(request: Request) -> Vec<Request> {
+    vec![request; AT_ONCE]
+}
+
+#[test]
+fn requests_with_one_fresh_name_agree_wherever_they_say_it() {
+    let site = Site::take();
+    let _living = living(&site);
+    let burdock = site.shop(4, "sticky: [{hash: {key: [cookie:JSESSIONID, header:X-Session-Id]}}]");
+    all_agree(&burdock, |round| {
+        let web = Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-{round}"));
+        let mobile = Request::get("/").header("X-Session-Id", &format!("fresh-{round}"));
+        [vec![web; AT_ONCE / 2], vec![mobile; AT_ONCE / 2]].concat()
+    });
+}
+
+#[test]
+fn requests_with_a_route_of_nobody_agree() {
+    let site = Site::take();
+    let _living = living(&site);
+    let burdock = site.shop(4, "sticky: [{route: {from: {cookie: JSESSIONID, after: '.'}}}]");
+    all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-{round}.nobody"))));
+}
+
+#[test]
+fn requests_of_a_route_that_refuses_agree() {
+    let site = Site::take();
+    let _living = living(&site);
+    let burdock = site.shop(4, "sticky: [{route: {from: {cookie: JSESSIONID, after: '.'}}}]");
+    all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-{round}.{REFUSING}"))));
+}
+
+#[test]
+fn requests_with_one_token_of_a_server_that_refuses_agree() {
+    let site = Site::take();
+    let _living = living(&site);
+    let mint = crate::harness::Mint::new(&site, "key", "shop");
+    let shop = crate::harness::shop(4, "sticky: cookie");
+    let burdock = site.burdock(&format!("keys: [{{file: $DIR/key}}]\n{shop}"));
+    let tokens: Vec<String> = (0..rounds(200)).map(|_| mint.random_token(REFUSING)).collect();
+    all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("BURDOCK_shop={}", tokens[round]))));
+}
+
+#[test]
+fn requests_with_one_plain_token_of_a_server_that_refuses_agree() {
+    let site = Site::take();
+    let _living = living(&site);
+    let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";
+    let shop = crate::harness::shop(4, "sticky: [{cookie: {name: S, token: plain}}]");
+    let burdock = site.burdock(&format!("{listeners}\n{shop}"));
+    all_agree(&burdock, |round| {
+        let from = format!("198.51.100.{round}");
+        same(Request::get("/").header("Cookie", &format!("S={REFUSING}")).header("X-Forwarded-For", &from))
+    });
+}
+
+#[test]
+fn pipelined_requests_without_a_name_agree() {
+    for sticky in ["cookie", "[{header: {name: X-Session}}]", "[{hash: {key: 'header:X-User'}}, cookie]"] {
+        let site = Site::take();
+        let _living = living(&site);
+        let burdock = site.shop(4, &format!("sticky: {sticky}"));
+        let side_by_side = 10;
+        let mut used = BTreeSet::new();
+        for round in 0..rounds(200) / side_by_side {
+            let answered = thread::scope(|scope| {
+                let connections: Vec<_> = (0..side_by_side).map(|_| scope.spawn(|| pipelined(&burdock))).collect();
+                connections.into_iter().map(|connection| connection.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert!(answered.iter().all(|servers| servers.len() == 1), "round {round}: {answered:?}");
+            used.extend(answered.into_iter().flatten());
+        }
+        assert_eq!(used.into_iter().collect::<Vec<_>>(), ["web-1", "web-2", "web-4"]);
+    }
+}
+
+/// The servers that answer the requests of one connection.
+fn pipelined(burdock: &Burdock) -> BTreeSet<String> {
+    let mut wire = burdock.wire();
+    wire.send(Request::get("/").bytes().repeat(AT_ONCE));
+    (0..AT_ONCE).map(|_| wire.response().served_by().to_owned()).collect()
+}

@@ -1,0 +1,197 @@
+//! Clients without cookies, and with several ways of naming themselves.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Mutex;
+
+use super::{last, run};
+use crate::found::bearer;
+use crate::harness::{Burdock, Page, Received, Reply, Request, Response, Site};
+
+#[test]
+fn a_server_id_in_a_header_is_obeyed_and_never_written() {
+    let site = Site::take();
+    let mut origins: Vec<_> = site.origins::<3>().into();
+    let burdock = run(&site, "server-id-header.yaml");
+    let named = |id: &str| burdock.ask(&Request::get("/").header("X-Server-ID", id));
+    for _ in 0..2 {
+        for (id, server) in [("server_123", "web-1"), ("server_124", "web-2"), ("server_125", "web-3")] {
+            let response = named(id);
+            assert_eq!((response.served_by(), response.header("x-server-id")), (server, None));
+            assert_eq!(last(&origins, server).header("x-server-id"), Some(id));
+        }
+    }
+    assert_eq!(named("server_999").status, 200);
+    drop(origins.remove(0));
+    let away: BTreeSet<_> = (0..4).map(|_| named("server_123").served_by().to_owned()).collect();
+    assert!(away.len() == 1 && !away.contains("web-1"), "{away:?}");
+    let _back = site.origin(1);
+    assert_eq!(named("server_123").served_by(), "web-1");
+}
+
+#[test]
+fn a_client_session_in_a_header_has_one_server() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = run(&site, "server-id-header.yaml");
+    let home =
+        |n: usize| burdock.ask(&Request::get("/").header("X-Client-Session", &format!("abcdef{n}"))).served_by().to_owned();
+    let homes: Vec<_> = (0..20).map(home).collect();
+    assert_eq!((0..20).map(home).collect::<Vec<_>>(), homes);
+    assert_eq!(homes.iter().collect::<BTreeSet<_>>().len(), 3, "{homes:?}");
+    let both = Request::get("/").header("X-Client-Session", "abcdef0").header("X-Server-ID", "server_124");
+    assert_eq!(burdock.ask(&both).served_by(), "web-2", "the server's id comes first");
+}
+
+/// An agent server: it knows the sessions that it has begun, and no other's.
+fn agent_server(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
+    let session = format!("session-of-{name}");
+    move |request| match (request.header("mcp-session-id"), &*request.body) {
+        (None, b"initialize") => Reply::with("Mcp-Session-Id", &session),
+        (Some(known), _) if known == session => Page::new(200).body("result").into(),
+        _ => Reply::status(400),
+    }
+}
+
+#[test]
+fn an_agent_keeps_its_server_and_begins_anew_when_that_is_gone() {
+    let site = Site::take();
+    let mut origins: Vec<_> = site.origins::<3>().into();
+    let burdock = run(&site, "mcp-agents.yaml");
+    origins.iter().for_each(|origin| origin.behave(agent_server(&origin.name)));
+    let post = |session: &str, body: &str| {
+        let request = Request::new("POST", "/mcp").header("Origin", "https://inspector.example.com").body(body);
+        burdock.ask(&if session.is_empty() { request } else { request.header("Mcp-Session-Id", session) })
+    };
+    let begun = post("", "initialize");
+    let session = begun.header("mcp-session-id").unwrap();
+    assert!(session.len() > 76 && session.ends_with(&format!("~session-of-{}", begun.served_by())), "{session}");
+    assert_eq!(begun.header("access-control-expose-headers").map(str::to_ascii_lowercase), Some("mcp-session-id".into()));
+    for _ in 0..5 {
+        let called = post(session, "tools/call");
+        assert_eq!((called.status, called.served_by(), called.text()), (200, begun.served_by(), "result".into()));
+    }
+    origins.retain(|origin| origin.name != begun.served_by());
+    let gone = post(session, "tools/call");
+    assert_eq!((gone.status, gone.header("x-served-by")), (404, None));
+    let anew = post("", "initialize");
+    assert_eq!(post(anew.header("mcp-session-id").unwrap(), "tools/call").status, 200);
+}
+
+/// An application that keeps its users in memory, and takes their session's id from the cookie or from the header.
+fn shop(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
+    let users: Mutex<HashMap<String, String>> = Mutex::default();
+    let prefix = format!("of-{name}-");
+    move |request| {
+        let mut users = users.lock().unwrap();
+        if request.path() == "/login" {
+            let session = format!("{prefix}{}", users.len());
+            users.insert(session.clone(), String::from_utf8_lossy(&request.body).into_owned());
+            let page = Page::new(200);
+            return match request.header("x-app") {
+                Some(_) => page.header("X-Session-Id", &session).into(),
+                None => page.header("Set-Cookie", &format!("JSESSIONID={session}; Path=/; HttpOnly")).into(),
+            };
+        }
+        let cookie = request.header("cookie").and_then(|cookies| cookies.strip_prefix("JSESSIONID="));
+        let user = cookie.or_else(|| request.header("x-session-id")).and_then(|session| users.get(session));
+        user.map_or_else(|| Page::new(401), |user| Page::new(200).body(user.clone())).into()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum From {
+    Browser,
+    Mobile,
+}
+
+/// Logs in, and says how the next requests are to be made.
+fn login(burdock: &Burdock, user: &str, from: From) -> (Request, Response) {
+    let request = Request::new("POST", "/login").body(user);
+    let response = burdock.ask(&match from {
+        From::Browser => request,
+        From::Mobile => request.header("X-App", "1"),
+    });
+    let next = match response.cookie("JSESSIONID") {
+        Some((name, value)) => Request::get("/").header("Cookie", &format!("{name}={value}")),
+        None => Request::get("/").header("X-Session-Id", response.header("x-session-id").expect("a session")),
+    };
+    (next, response)
+}
+
+#[test]
+fn web_and_mobile_clients_stay_where_they_have_logged_in() {
+    let site = Site::take();
+    let mut origins: Vec<_> = site.origins::<3>().into();
+    let burdock = run(&site, "web-and-mobile.yaml");
+    origins.iter().for_each(|origin| origin.behave(shop(&origin.name)));
+    let logins: Vec<_> = (0..8)
+        .map(|n| {
+            let user = format!("user-{n}");
+            let (next, response) = login(&burdock, &user, if n % 2 == 0 { From::Mobile } else { From::Browser });
+            (user, next, response.served_by().to_owned())
+        })
+        .collect();
+    for _ in 0..3 {
+        for (user, next, home) in &logins {
+            let page = burdock.ask(next);
+            assert_eq!((page.served_by(), page.text()), (&**home, user.clone()));
+        }
+    }
+    assert_eq!(logins.iter().map(|(_, _, home)| home).collect::<BTreeSet<_>>().len(), 3);
+    drop(origins.remove(0));
+    for (user, next, home) in &logins {
+        let page = burdock.ask(next);
+        assert_eq!(page.status, if home == "web-1" { 401 } else { 200 }, "{user}");
+    }
+    let (again, _) = login(&burdock, "ann", From::Mobile);
+    assert_eq!(burdock.ask(&again).text(), "ann");
+}
+
+/// All ways in which a client can say that it is this session.
+fn ways(id: &str) -> [Request; 5] {
+    [
+        Request::get("/").header("Cookie", &format!("theme=dark; JSESSIONID={id}")),
+        Request::get("/").header("X-Session-Id", id),
+        Request::get(&format!("/?sid={id}")),
+        Request::get(&format!("/cart;jsessionid={id}")),
+        Request::get("/").header("Authorization", &bearer("sid", id)),
+    ]
+}
+
+#[test]
+fn one_identity_has_one_server_however_it_is_told() {
+    let site = Site::take();
+    let mut origins: Vec<_> = site.origins::<3>().into();
+    let burdock = run(&site, "one-identity.yaml");
+    let homes = || -> Vec<String> {
+        let home = |n| {
+            let served: BTreeSet<_> =
+                ways(&format!("5e55-{n}")).iter().map(|request| burdock.ask(request).served_by().to_owned()).collect();
+            assert_eq!(served.len(), 1, "{served:?}");
+            served.into_iter().next().unwrap()
+        };
+        (0..12).map(home).collect()
+    };
+    let before = homes();
+    assert_eq!(before.iter().collect::<BTreeSet<_>>().len(), 3);
+    drop(origins.remove(0));
+    assert!(before.iter().zip(homes()).all(|(before, now)| before == "web-1" || *before == now));
+    let _back = site.origin(1);
+    assert_eq!(homes(), before);
+}
+
+#[test]
+fn a_visitor_without_a_name_is_tied_by_a_cookie_that_follows_the_name() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = run(&site, "one-identity.yaml");
+    let mut client = burdock.client();
+    let first = client.get("/");
+    assert_eq!(first.set_cookies().len(), 1);
+    (0..3).for_each(|_| assert_eq!(client.get("/").served_by(), first.served_by()));
+    for n in 0..6 {
+        let named = client.ask(Request::get(&format!("/?sid=5e55-{n}")));
+        let after = client.get("/");
+        assert_eq!((after.served_by(), after.set_cookies().len()), (named.served_by(), 0));
+    }
+}

@@ -1,0 +1,112 @@
+//! What nginx does by ip_hash, sticky cookie and sticky route.
+
+use std::collections::BTreeSet;
+
+use super::{from, last, run};
+use crate::harness::{Mint, Request, Site};
+
+#[test]
+fn ip_hash_keeps_each_network_on_its_server() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = run(&site, "ip-hash.yaml");
+    let home = |address: &str| {
+        let response = burdock.ask(&from(address));
+        assert_eq!(response.set_cookies(), [""; 0]);
+        response.served_by().to_owned()
+    };
+    let homes: Vec<_> = (0..20).map(|network| home(&format!("198.51.{network}.7"))).collect();
+    assert_eq!(homes, (0..20).map(|network| home(&format!("198.51.{network}.99"))).collect::<Vec<_>>());
+    assert_eq!(homes.iter().collect::<BTreeSet<_>>().len(), 3, "{homes:?}");
+    let hosts: BTreeSet<_> = (0..20).map(|host| home(&format!("2001:db8::{host:x}"))).collect();
+    assert_eq!(hosts.len(), 3, "all of an IPv6 address counts");
+}
+
+#[test]
+fn ip_hash_moves_the_clients_of_a_lost_server_alone_and_only_while_it_is_gone() {
+    let site = Site::take();
+    let mut origins: Vec<_> = site.origins::<3>().into();
+    let burdock = run(&site, "ip-hash.yaml");
+    let homes = || -> Vec<_> {
+        let home = |network| burdock.ask(&from(&format!("198.51.{network}.7"))).served_by().to_owned();
+        (0..20).map(home).collect()
+    };
+    let before = homes();
+    drop(origins.remove(0));
+    let meanwhile = homes();
+    for (before, meanwhile) in before.iter().zip(&meanwhile) {
+        assert!(if before == "web-1" { meanwhile != "web-1" } else { meanwhile == before }, "{before} {meanwhile}");
+    }
+    let _back = site.origin(1);
+    assert_eq!(homes(), before);
+}
+
+#[test]
+fn sticky_cookie_keeps_a_browser_for_an_hour_after_its_last_visit() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = run(&site, "nginx-sticky-cookie.yaml");
+    let mut client = burdock.client();
+    let first = client.get("/");
+    let line = first.set_cookies()[0].to_owned();
+    assert!(line.starts_with("srv_id="), "{line}");
+    assert!(line.ends_with("; Path=/; Domain=example.com; Max-Age=3600; HttpOnly; SameSite=Lax"), "{line}");
+    for _ in 0..3 {
+        let next = client.get("/");
+        assert_eq!((next.served_by(), next.set_cookies().len()), (first.served_by(), 0));
+    }
+    assert_eq!(last(&origins, first.served_by()).header("cookie"), None);
+    let key = std::fs::read_to_string(site.path("state/key")).unwrap();
+    let mint = Mint::of_cookie(&key, "backend", "srv_id");
+    for (minutes, reason, cookies) in [(5, "hit", 0), (7, "hit", 1), (59, "hit", 1), (70, "expired_idle", 1)] {
+        let token = mint.token("backend2", 86_400, minutes * 60);
+        let path = format!("/after/{minutes}");
+        let response = burdock.ask(&Request::get(&path).header("Cookie", &format!("srv_id={token}")));
+        assert_eq!((response.set_cookies().len(), burdock.line(&path).reason()), (cookies, reason.to_owned()), "{minutes}");
+    }
+}
+
+#[test]
+fn sticky_cookie_takes_over_nginxs_own_cookies() {
+    let site = Site::take();
+    let mut origins: Vec<_> = site.origins::<2>().into();
+    let burdock = run(&site, "nginx-sticky-cookie.yaml");
+    let of_nginx = format!("srv_id={:x}", md5::compute(site.server(2).to_string()));
+    for _ in 0..3 {
+        let taken_over = burdock.ask(&Request::get("/").header("Cookie", &of_nginx));
+        assert_eq!((taken_over.served_by(), taken_over.set_cookies().len()), ("web-2", 1));
+    }
+    drop(origins.remove(1));
+    let moved = burdock.ask(&Request::get("/").header("Cookie", &of_nginx));
+    let (name, token) = moved.cookie("srv_id").unwrap();
+    assert_eq!(moved.served_by(), "web-1");
+    let _back = site.origin(2);
+    let next = burdock.ask(&Request::get("/").header("Cookie", &format!("{name}={token}")));
+    assert_eq!((next.served_by(), next.set_cookies().len()), ("web-1", 0), "a move is for good");
+}
+
+#[test]
+fn sticky_route_goes_where_the_application_says() {
+    let site = Site::take();
+    let mut origins: Vec<_> = site.origins::<3>().into();
+    let burdock = run(&site, "nginx-sticky-route.yaml");
+    for (request, server) in [
+        (Request::get("/").header("Cookie", "route=B"), "web-2"),
+        (Request::get("/").header("Cookie", "route=A; JSESSIONID=1A2B.C"), "web-1"),
+        (Request::get("/").header("Cookie", "JSESSIONID=1A2B.C"), "web-3"),
+        (Request::get("/?route=C"), "web-3"),
+        (Request::get("/?route=A").header("Cookie", "route=; JSESSIONID=1A2B"), "web-1"),
+    ] {
+        let response = burdock.ask(&request);
+        assert_eq!((response.served_by(), response.set_cookies().len()), (server, 0), "{request:?}");
+    }
+    assert_eq!(last(&origins, "web-2").header("cookie"), Some("route=B"), "the application sees its cookie");
+    let nobody: BTreeSet<_> = (0..6).map(|_| burdock.get("/").served_by().to_owned()).collect();
+    assert_eq!(nobody.len(), 3, "those without a route go round");
+    drop(origins.remove(1));
+    let lost = |_| burdock.ask(&Request::get("/").header("Cookie", "JSESSIONID=1A2B.B")).served_by().to_owned();
+    let away: BTreeSet<_> = (0..4).map(lost).collect();
+    assert!(away.len() == 1 && !away.contains("web-2"), "{away:?}");
+    let _back = site.origin(2);
+    assert_eq!(lost(0), "web-2");
+}

@@ -1,0 +1,260 @@
+//! Cookies that the application sets, on the wire: what the client gets and what the server sees, to the byte.
+
+use crate::harness::{Page, Received, Reply, Request, Site, eventually};
+
+/// The settings of a shop with one sticky cookie.
+fn cookie(fields: &str) -> String {
+    format!("sticky: [{{cookie: {{{fields}}}}}]")
+}
+
+fn sets(line: &'static str) -> impl Fn(&Received) -> Reply + Send + Sync {
+    move |_| Reply::with("Set-Cookie", line)
+}
+
+/// An application that sets this cookie for those who come without one, and else leaves it alone.
+fn sets_once(line: &'static str) -> impl Fn(&Received) -> Reply + Send + Sync {
+    move |request| match request.header("cookie") {
+        None => Reply::with("Set-Cookie", line),
+        Some(_) => Reply::status(200),
+    }
+}
+
+#[test]
+fn a_prefix_is_all_that_is_added_to_what_the_application_sets() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, &cookie("name: S, mode: prefix, token: plain"));
+    let sent = [
+        "S=abc~1=2; path=/shop;HttpOnly ;  Foo=\"a b\"; Expires=Wed, 09 Jun 2038 10:18:14 GMT",
+        "s=other; Path=/",
+        "S=\"in quotes\"; Path=/q",
+        "S=; Path=/empty",
+        "SS=S=abc; S=1",
+        "S =spaced; Path=/s",
+    ];
+    origin.behave(move |_| sent.iter().fold(Page::new(200), |page, line| page.header("Set-Cookie", line)).into());
+    let received = [
+        "S=web-1~abc~1=2; path=/shop;HttpOnly ;  Foo=\"a b\"; Expires=Wed, 09 Jun 2038 10:18:14 GMT",
+        "s=other; Path=/",
+        "S=web-1~\"in quotes\"; Path=/q",
+        "S=web-1~; Path=/empty",
+        "SS=S=abc; S=1",
+        "S =web-1~spaced; Path=/s",
+    ];
+    assert_eq!(burdock.get("/").set_cookies(), received);
+}
+
+#[test]
+fn a_prefix_is_all_that_is_taken_from_what_the_client_sends() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, &cookie("name: S, mode: prefix, token: plain"));
+    for (sent, seen) in [
+        ("S=web-1~abc", "S=abc"),
+        ("a=\"x y\"; S=web-1~a~b=c;b=;  c; S=plain", "a=\"x y\"; S=a~b=c;b=;  c; S=plain"),
+        ("S=\"web-1~abc\"", "S=\"abc\""),
+        ("S=web-1~\"abc\"", "S=\"abc\""),
+        ("S=web-1~", "S="),
+        ("s=web-1~abc; SS=web-1~abc", "s=web-1~abc; SS=web-1~abc"),
+        ("S=gone~abc", "S=abc"),
+    ] {
+        assert_eq!(burdock.ask(&Request::get("/").header("Cookie", sent)).status, 200);
+        assert_eq!(origin.last().all("cookie"), [seen]);
+    }
+}
+
+#[test]
+fn a_prefixed_session_goes_where_its_prefix_says() {
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    let burdock = site.shop(3, &cookie("name: JSESSIONID, mode: prefix"));
+    origins.iter().for_each(|origin| origin.behave(sets_once("JSESSIONID=A1B2; Path=/; Secure")));
+    let mut client = burdock.client_at("web-2");
+    assert_eq!(client.jar["JSESSIONID"].len(), 76 + "~A1B2".len());
+    for _ in 0..4 {
+        let response = client.get("/stays");
+        assert_eq!((response.served_by(), response.set_cookies().len()), ("web-2", 0));
+    }
+    assert_eq!(origins[1].last().all("cookie"), ["JSESSIONID=A1B2"]);
+    let line = burdock.line("/stays");
+    assert_eq!(["reason", "method", "settled"].map(|field| line.text(field)), ["hit", "cookie", "kept"]);
+}
+
+#[test]
+fn a_rewritten_cookie_is_the_applications_but_for_its_value() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, &cookie("name: SRV, mode: rewrite, token: plain"));
+    let set = |request: &Received| match request.header("cookie") {
+        None => Page::new(200)
+            .header("Set-Cookie", "SRV=\"x\" ;Path=/; Max-Age=60 ; SameSite=None;secure")
+            .header("Set-Cookie", "cart=SRV=1")
+            .into(),
+        Some(_) => Reply::status(200),
+    };
+    origins.iter().for_each(|origin| origin.behave(set));
+    let mut client = burdock.client();
+    let first = client.get("/first");
+    let home = first.served_by().to_owned();
+    let rewritten = format!("SRV={home} ;Path=/; Max-Age=60 ; SameSite=None;secure");
+    assert_eq!(first.set_cookies(), [&*rewritten, "cart=SRV=1"]);
+    assert_eq!(first.header("cache-control"), Some("private"));
+    for _ in 0..4 {
+        assert_eq!(client.get("/").served_by(), home);
+    }
+    let served = origins.iter().find(|origin| origin.name == home).unwrap();
+    assert_eq!(served.last().all("cookie"), [format!("SRV={home}; cart=SRV=1")]);
+    assert_eq!(burdock.line("/first").text("settled"), "inserted");
+}
+
+#[test]
+fn an_upgraded_connection_ties_like_any_response() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, &cookie("name: S, mode: prefix, token: plain"));
+    origin.behave(|_| {
+        let head =
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSet-Cookie: S=abc\r\n\r\n";
+        Reply::Echo(head.into())
+    });
+    let upgrade =
+        Request::get("/").header("Connection", "Upgrade").header("Upgrade", "websocket").header("Cookie", "S=web-1~abc");
+    let mut wire = burdock.wire();
+    let response = wire.ask(&upgrade);
+    assert_eq!((response.status, response.set_cookies()), (101, vec!["S=web-1~abc"]));
+    wire.send("hello");
+    assert_eq!(wire.take(5).unwrap(), b"hello");
+    assert_eq!(origin.last().all("cookie"), ["S=abc"]);
+}
+
+#[test]
+fn where_the_application_sets_no_cookie_nobody_is_tied() {
+    for mode in ["rewrite", "prefix"] {
+        let site = Site::take();
+        let origins = site.origins::<2>();
+        let burdock = site.shop(2, &cookie(&format!("name: S, mode: {mode}")));
+        (0..4).for_each(|_| assert_eq!(burdock.get("/").set_cookies(), [""; 0]));
+        assert_eq!(origins.each_ref().map(|origin| origin.received().len()), [2, 2]);
+    }
+}
+
+#[test]
+fn a_deletion_reaches_the_client_as_the_application_wrote_it() {
+    for mode in ["rewrite", "prefix"] {
+        let site = Site::take();
+        let origin = site.origin(1);
+        let burdock = site.shop(1, &cookie(&format!("name: S, mode: {mode}, token: plain")));
+        for (nth, deletion) in
+            ["S=; Max-Age=0; Path=/", "S=x; path=/; expires=Thu, 01-Jan-1970 00:00:01 GMT"].into_iter().enumerate()
+        {
+            origin.behave(sets("S=1"));
+            let mut client = burdock.client();
+            client.get("/login");
+            assert!(client.jar["S"].starts_with("web-1"));
+            origin.behave(sets(deletion));
+            let path = format!("/logout/{nth}");
+            assert_eq!(client.get(&path).set_cookies(), [deletion]);
+            assert_eq!(burdock.line(&path).text("settled"), "forgotten");
+        }
+    }
+}
+
+#[test]
+fn a_passive_cookie_is_obeyed_shown_and_never_set() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, &cookie("name: SRV, mode: passive, token: plain"));
+    for _ in 0..3 {
+        let response = burdock.ask(&Request::get("/passive").header("Cookie", "SRV=web-2"));
+        assert_eq!((response.served_by(), response.set_cookies().len()), ("web-2", 0));
+    }
+    assert_eq!(origins[1].last().all("cookie"), ["SRV=web-2"]);
+    assert_eq!(burdock.get("/").set_cookies(), [""; 0]);
+    let line = burdock.line("/passive");
+    assert_eq!(["reason", "method", "settled"].map(|field| line.text(field)), ["hit", "cookie", "kept"]);
+}
+
+#[test]
+fn with_preserve_the_application_moves_and_ends_a_session() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, &cookie("name: SRV, token: plain, preserve: true"));
+    let mut client = eventually("a client at web-1", || {
+        let mut client = burdock.client();
+        (client.get("/").served_by() == "web-1").then_some(client)
+    });
+    assert_eq!(client.jar["SRV"], "web-1", "Burdock's own, where the application sets none");
+    origins[0].behave(sets("SRV=web-2; Path=/"));
+    assert_eq!(client.get("/").set_cookies(), ["SRV=web-2; Path=/"]);
+    origins[1].behave(sets("SRV=; Max-Age=0"));
+    let last = client.get("/");
+    assert_eq!((last.served_by(), last.set_cookies()), ("web-2", vec!["SRV=; Max-Age=0"]));
+    assert!(client.jar.is_empty());
+}
+
+#[test]
+fn without_preserve_a_servers_cookie_of_our_name_does_not_pass() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let burdock = site.shop(1, &cookie("name: SRV, token: plain"));
+    origin.behave(sets("SRV=elsewhere; Path=/"));
+    assert_eq!(burdock.get("/").set_cookies(), ["SRV=web-1; Path=/; HttpOnly; SameSite=Lax"]);
+    assert_eq!(burdock.ask(&Request::get("/").header("Cookie", "SRV=web-1")).set_cookies(), [""; 0]);
+}
+
+#[test]
+fn with_post_only_a_session_begins_with_a_post() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let burdock = site.shop(2, &cookie("post_only: true"));
+    let mut client = burdock.client();
+    assert!(client.get("/").set_cookies().is_empty());
+    let login = client.ask(Request::new("POST", "/login").body("user=ann"));
+    assert_eq!(login.set_cookies().len(), 1);
+    (0..4).for_each(|_| assert_eq!(client.get("/").served_by(), login.served_by()));
+}
+
+#[test]
+fn of_several_domains_each_host_gets_its_own() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.shop(1, &cookie("name: S, token: plain, domain: [example.com, shop.example.com, example.org]"));
+    for (host, domain) in [
+        ("www.example.com", "; Domain=example.com"),
+        ("de.shop.example.com:8080", "; Domain=shop.example.com"),
+        ("example.org", "; Domain=example.org"),
+        ("example.net", ""),
+        ("badexample.com", ""),
+    ] {
+        let response = burdock.ask(&Request::get("/").header("Host", host));
+        assert_eq!(response.set_cookies(), [format!("S=web-1; Path=/{domain}; HttpOnly; SameSite=Lax")], "{host}");
+    }
+}
+
+#[test]
+fn attributes_without_a_field_are_written_as_they_are() {
+    let site = Site::take();
+    let _origin = site.origin(1);
+    let burdock = site.shop(1, &cookie("name: S, token: plain, attributes: [Priority=High, 'X-Odd']"));
+    assert_eq!(burdock.get("/").set_cookies(), ["S=web-1; Path=/; HttpOnly; SameSite=Lax; Priority=High; X-Odd"]);
+}
+
+#[test]
+fn whether_the_server_sees_the_cookie_is_a_choice() {
+    for (fields, seen) in [
+        ("name: S, token: plain", vec!["a=1; b=2"]),
+        ("name: S, token: plain, hide: false", vec!["a=1; S=web-1; b=2"]),
+        ("name: S, token: plain, mode: passive, hide: true", vec!["a=1; b=2"]),
+        ("name: S, token: plain, mode: rewrite", vec!["a=1; S=web-1; b=2"]),
+        ("name: S, token: plain, mode: rewrite, hide: true", vec!["a=1; b=2"]),
+    ] {
+        let site = Site::take();
+        let origin = site.origin(1);
+        let burdock = site.shop(1, &cookie(fields));
+        assert_eq!(burdock.ask(&Request::get("/").header("Cookie", "a=1; S=web-1; b=2")).status, 200);
+        assert_eq!(origin.last().all("cookie"), seen, "{fields}");
+        burdock.ask(&Request::get("/").header("Cookie", "S=web-1"));
+        let alone: &[&str] = if seen[0].contains('S') { &["S=web-1"] } else { &[] };
+        assert_eq!(origin.last().all("cookie"), alone, "no empty line is left: {fields}");
+    }
+}
