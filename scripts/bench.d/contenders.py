@@ -7,14 +7,18 @@ from pathlib import Path
 from load import Client, LoadFailed
 
 ORIGINS = ("127.9.0.11:8080", "127.9.0.12:8080")
+# The same servers, with a session cookie of their own in every response.
+COOKIE_ORIGINS = ("127.9.0.11:8081", "127.9.0.12:8081")
 BODY = "." * 91
+ORIGINS_COOKIE = "JSESSIONID=1A2B3C4D5E6F7A8B9C0D1E2F3A4B5C6D"
 _HERE = Path(__file__).parent
 _ADMIN = "127.9.0.{}:9180"
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One column. `cookie` is the tie's name; `sends_it` tells a browser that comes back from a new one."""
+    """One column. `cookie` is the tie's name; `sends_it` tells a browser that comes back from a new one; `rewrites` is for a tie
+    that rides on a cookie of the application, and goes out again and again with it."""
 
     name: str
     what: str
@@ -23,6 +27,8 @@ class Contender:
     sticky: str = ""
     cookie: str | None = None
     sends_it: bool = False
+    rewrites: bool = False
+    origins: tuple = ORIGINS
     logs: bool = True
     only_with_all: bool = False
 
@@ -33,15 +39,15 @@ class Contender:
     def command(self, folder, target):
         """Writes the configuration into `folder`; gives the arguments to start with."""
         if self.template is None:
-            return [str(target / "release/bare_proxy"), self.address, *ORIGINS]
+            return [str(target / "release/bare_proxy"), self.address, *self.origins]
         config = folder / self.template
-        config.write_text(fill(self.template, folder, self.address, self.number, self.sticky))
+        config.write_text(fill(self.template, folder, self.address, self.number, self.sticky, self.origins))
         return {
             "burdock.yaml": [str(target / "release/burdock"), "run", "-c", str(config)],
             "haproxy.cfg": ["haproxy", "-db", "-f", str(config)],
             "nginx.conf": ["nginx", "-p", str(folder), "-c", str(config)],
             "envoy.yaml": [
-                *(str(target / "bench/envoy/envoy/_bin/envoy"), "-c", str(config)),
+                *(str(target / "envoy/envoy/_bin/envoy"), "-c", str(config)),
                 *("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"),
             ],
         }[self.template]
@@ -64,10 +70,14 @@ class Contender:
         written = self.cookie is not None and [r for r in seen if r.set_cookie(self.cookie)]
         if not all(response.body.startswith(b"origin ") for response in seen):
             raise LoadFailed(f"{self.name}: not the origins' answer: {seen[0].body!r}")
-        if self.sends_it and (len(servers) != 1 or written):
-            raise LoadFailed(f"{self.name}: a returning client is not kept: {len(servers)} servers, {len(written)} new cookies")
-        if self.cookie and not self.sends_it and len(written) != len(seen):
-            raise LoadFailed(f"{self.name}: {len(written)} of {len(seen)} new clients got a cookie")
+        if self.sends_it and len(servers) != 1:
+            raise LoadFailed(f"{self.name}: a returning client is not kept: {len(servers)} servers")
+        if self.sends_it and not self.rewrites and written:
+            raise LoadFailed(f"{self.name}: a returning client gets {len(written)} new cookies")
+        if self.cookie and (self.rewrites or not self.sends_it) and len(written) != len(seen):
+            raise LoadFailed(f"{self.name}: {len(written)} of {len(seen)} responses carry a cookie")
+        if self.rewrites and any(ORIGINS_COOKIE in response.set_cookie(self.cookie) for response in seen):
+            raise LoadFailed(f"{self.name}: the servers' own cookie goes out")
         if self.cookie is None and len(servers) != 2:
             raise LoadFailed(f"{self.name}: requests reach {len(servers)} of 2 servers")
 
@@ -77,6 +87,11 @@ CONTENDERS = (
     Contender("burdock-hit", "Burdock's defaults, a sealed cookie that holds", 2, "burdock.yaml", "sticky: cookie", "BURDOCK_shop", True),
     Contender("burdock-new", "Burdock's defaults, no cookie: a pick and a Set-Cookie each", 3, "burdock.yaml", "sticky: cookie", "BURDOCK_shop"),
     Contender("burdock-off", "Burdock's defaults, `sticky` removed", 4, "burdock.yaml"),
+    Contender(
+        *("burdock-rewrite", "`mode: rewrite`, a tie that holds and a cookie of the servers in each response", 8, "burdock.yaml"),
+        *("sticky: [{cookie: {name: JSESSIONID, mode: rewrite}}]", "JSESSIONID", True, True, COOKIE_ORIGINS),
+    ),
+    Contender("burdock-off-cookie", "`sticky` removed, a cookie of the servers in each response", 9, "burdock.yaml", origins=COOKIE_ORIGINS),
     Contender("haproxy", "cookie SRV insert indirect nocache, a cookie that holds", 5, "haproxy.cfg", "", "SRV", True),
     Contender("nginx", "plain proxy: Debian's nginx has no sticky", 6, "nginx.conf"),
     Contender("envoy", "cookie stateful_session, a cookie that holds", 7, "envoy.yaml", "", "SESSION", True, only_with_all=True),
@@ -84,20 +99,20 @@ CONTENDERS = (
 
 
 def chosen(only, with_all):
-    """The contenders to run; `burdock` stands for its three. Raises ValueError for an unknown name."""
+    """The contenders to run; `burdock` stands for all of its own. Raises ValueError for an unknown name."""
     wanted = [name for name in only.split(",") if name] if only else []
     for name in wanted:
         if not any(_matches(contender, name) for contender in CONTENDERS):
-            raise ValueError(f"no contender {name!r}; there are {', '.join(c.name for c in CONTENDERS)}, and burdock for its three")
+            raise ValueError(f"no contender {name!r}; there are {', '.join(c.name for c in CONTENDERS)}, and burdock for all of its own")
     if wanted:
         return [c for c in CONTENDERS if any(_matches(c, name) for name in wanted)]
     return [c for c in CONTENDERS if with_all or not c.only_with_all]
 
 
-def fill(template, folder, listen, number=0, sticky=""):
+def fill(template, folder, listen, number=0, sticky="", origins=ORIGINS):
     """A template of this folder with addresses and paths in place."""
-    values = {"dir": folder, "listen": listen, "admin": _ADMIN.format(20 + number), "sticky": sticky, "body": BODY}
-    for name, address in (("listen", listen), ("origin1", ORIGINS[0]), ("origin2", ORIGINS[1])):
+    values = {"dir": folder, "listen": listen, "admin": _ADMIN.format(20 + number), "sticky": sticky, "body": BODY, "origins_cookie": ORIGINS_COOKIE}
+    for name, address in (("listen", listen), *zip(("origin1", "origin2", "cookie_origin1", "cookie_origin2"), (*origins, *COOKIE_ORIGINS))):
         host, port = address.rsplit(":", 1)
         values |= {name: address, f"{name}_host": host, f"{name}_port": port}
     return string.Template((_HERE / template).read_text()).substitute(values)

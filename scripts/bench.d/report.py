@@ -44,9 +44,12 @@ def ratios(all_figures):
     """One line each. A goal whose figures are missing says so; a line without a goal is left out then."""
     by_name = {figures.name: figures for figures in all_figures}
     hit, off, bare, new = (by_name.get(name) for name in ("burdock-hit", "burdock-off", "bare", "burdock-new"))
+    rewrite, off_cookie = (by_name.get(name) for name in ("burdock-rewrite", "burdock-off-cookie"))
     lines = [
         _ratio("sealed hit / no sticky, instructions", _instructions(hit), _instructions(off), 1.06),
         _ratio("  the same, both sent the cookie", _instructions(hit), _with_cookie(off)),
+        _ratio("rewritten response / no sticky, instructions", _instructions(rewrite), _instructions(off_cookie), 1.12),
+        _ratio("  the same, both sent the cookie", _instructions(rewrite), _with_cookie(off_cookie)),
         _ratio("Burdock default (sealed hit) / bare, instructions", _instructions(hit), _instructions(bare), 1.25),
         _ratio("  the same, both sent the cookie", _instructions(hit), _with_cookie(bare)),
         _ratio("Burdock, new client / bare, instructions", _instructions(new), _instructions(bare)),

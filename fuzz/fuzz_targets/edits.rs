@@ -1,0 +1,84 @@
+//! A request and its response through a whole chain: total on any octets, and of what carries the tie the server sees only the
+//! application's own.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use burdock::balancer::exchange::Assignment;
+use burdock::balancer::{Balancer, Pool};
+use burdock::config::Config;
+use burdock::http::request::{Request, Response, Scheme};
+use burdock::sticky::token::keys::{Key, KeyRing};
+use burdock::sticky::token::secrets::Secrets;
+use burdock::time::{Now, UnixSeconds, Uptime};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use libfuzzer_sys::fuzz_target;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
+const ENVELOPE: HeaderName = HeaderName::from_static("x-e");
+const AFFINITY: HeaderName = HeaderName::from_static("burdock-affinity");
+const CONFIG: &str = "
+listeners: ['127.0.0.1:8080']
+upstreams:
+  shop:
+    servers: [{id: a, address: '127.0.0.1:1'}, {id: b, address: '127.0.0.1:2'}]
+    affinity: {obey: [release, extend, move_to]}
+    sticky:
+      - {cookie: {name: P, mode: prefix, token: plain}}
+      - {cookie: {name: Q, mode: prefix}}
+      - {header: {name: X-E, mode: envelope, token: plain}}
+      - {header: {name: X-S}}
+      - {cookie: {}}
+";
+
+static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| {
+    let config = Config::parse("fuzz.yaml", CONFIG).unwrap_or_else(|errors| panic!("{errors}"));
+    let keys = KeyRing::new(vec![Key::parse(&"17".repeat(32)).expect("a key")]).expect("a ring");
+    Arc::clone(&Balancer::new(config.plan, &Secrets::of(keys), None, NOW).pools()[0])
+});
+
+/// Cookie lines or Set-Cookie lines, and the values of `X-E`, `X-S` and `Burdock-Affinity`.
+type Said = (Vec<Vec<u8>>, Vec<u8>, Vec<u8>, Vec<u8>);
+
+fuzz_target!(|input: (Said, Said)| {
+    let (asked, answered) = (headers(&input.0, &COOKIE), headers(&input.1, &SET_COOKIE));
+    let mut random = StdRng::seed_from_u64(1);
+    let request = Request {
+        method: &Method::GET,
+        host: "shop.example.com",
+        path: "/",
+        query: None,
+        headers: &asked,
+        client: [192, 0, 2, 1].into(),
+        scheme: Scheme::Http,
+    };
+    let mut exchange = POOL.receive(&request, NOW);
+    let Assignment::Send { slot: _slot, .. } = exchange.pick(None, NOW, &mut random) else { panic!("refused") };
+    let edits = exchange.request_edits(&asked, NOW);
+    for (name, value) in edits.set.iter().filter(|(name, _)| *name != AFFINITY) {
+        let inside = |whole: &HeaderValue| whole.as_bytes().ends_with(value.as_bytes());
+        assert!(*name == ENVELOPE && asked.get(name).is_some_and(inside));
+    }
+    assert_eq!(edits.remove.contains(&AFFINITY), asked.contains_key(&AFFINITY));
+    let settlement = exchange.settle(&Response { status: StatusCode::OK, headers: &answered }, NOW, &mut random);
+    assert_eq!(settlement.edits.remove.contains(&AFFINITY), answered.contains_key(&AFFINITY));
+    let lines = answered.get_all(SET_COOKIE).iter().count();
+    assert!(settlement.edits.server_cookies.is_none_or(|kept| kept.len() <= lines));
+});
+
+fn headers((lines, envelope, own, affinity): &Said, cookie: &HeaderName) -> HeaderMap {
+    let own = (&HeaderName::from_static("x-s"), own);
+    let others = [(&ENVELOPE, envelope), own, (&AFFINITY, affinity)];
+    let all = lines.iter().map(|line| (cookie, line)).chain(others);
+    let mut headers = HeaderMap::new();
+    for (name, value) in all.filter(|(_, value)| !value.is_empty()) {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
