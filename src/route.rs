@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::http::path;
+use crate::http::{host, path};
 use crate::upstream::UpstreamName;
 
 /// Which requests go to an upstream.
@@ -94,11 +94,7 @@ impl Routes {
 
 /// A Host header's name: lower case, without port and closing dot.
 fn bare(host: &str) -> std::borrow::Cow<'_, str> {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
-        Some(_) | None => host,
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
+    let name = host::name(host);
     if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 

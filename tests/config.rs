@@ -6,8 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use burdock::config::{Config, Errors};
+use burdock::http::cookie::CookieName;
 use burdock::http::set_cookie::SameSite;
-use burdock::sticky::spec::{EntrySpec, TokenFormat};
+use burdock::sticky::identity::Place;
+use burdock::sticky::spec::{TokenFormat, Way};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::failover::Action;
 use burdock::upstream::spec::{Admin, Tier};
@@ -127,7 +129,7 @@ fn a_chain_a_balance_and_a_failover_are_read_as_written() {
         "",
     ));
     let pool = &config.plan.pools[0];
-    let EntrySpec::Cookie(cookie) = &pool.sticky.entries[0];
+    let Way::Cookie(cookie) = &pool.sticky.entries[0].way else { panic!("no cookie") };
     assert_eq!(
         (cookie.name.as_str(), cookie.attributes.same_site, cookie.token),
         ("SID", SameSite::None, TokenFormat::Sealed)
@@ -137,7 +139,10 @@ fn a_chain_a_balance_and_a_failover_are_read_as_written() {
         (Some(1800), Some(28_800), Some(172_800))
     );
     assert_eq!(&*pool.sticky.scope.0, "web");
-    assert!(matches!(pool.upstream.balance, Balance::Hash(Some(_))) && pool.hash_key.is_some());
+    assert!(
+        matches!(pool.upstream.balance, Balance::Hash(Some(_)))
+            && pool.hash_key == [Place::Cookie(CookieName::parse("USER").unwrap()).into()]
+    );
     let minutes = std::time::Duration::from_secs(600);
     assert_eq!(pool.upstream.failover.down, Action::Temporary(Some(minutes)));
     assert_eq!(pool.upstream.failover.maint, Action::Temporary(None));
@@ -260,6 +265,43 @@ fn cookies_that_one_browser_would_send_to_two_upstreams_are_refused() {
     assert!(wrong(&two(", path: /a", apart[0], apart[1])).contains("would also be sent"), "b's cookie goes to /a too");
     let narrow = two(", path: /a", apart[0], apart[1]).replace("{name: SID}", "{name: SID, path: /b}");
     good(&narrow);
+}
+
+#[test]
+fn a_cookie_of_several_domains_goes_no_further_than_the_one_that_fits() {
+    let two = |domains: &str, first: &str, second: &str| {
+        format!(
+            "listeners: [127.0.0.1:8080]\n\
+             upstreams:\n\
+             \x20 a: {{servers: [127.0.0.1:3001], sticky: [{{cookie: {{name: SID, domain: {domains}}}}}]}}\n\
+             \x20 b: {{servers: [127.0.0.1:3002], sticky: [{{cookie: {{name: SID}}}}]}}\n\
+             routes:\n\
+             - {{match: {{hosts: [{first}]}}, upstream: a}}\n\
+             - {{match: {{hosts: [{second}]}}, upstream: b}}\n"
+        )
+    };
+    let both = "[test.com, Shop.test.com]";
+    good(&two(both, "shop.test.com", "blog.test.com"));
+    good(&two(both, "shop.test.com", "other.com"));
+    good(&two(both, "other.com", "blog.test.com"));
+    for (first, second) in
+        [("www.test.com", "blog.test.com"), ("shop.test.com", "a.shop.test.com"), ("'*.com'", "other.com")]
+    {
+        assert!(wrong(&two(both, first, second)).contains("would also be sent"), "{first} {second}");
+    }
+}
+
+#[test]
+fn an_attribute_with_a_field_of_its_own_is_told_the_field() {
+    let text = "sticky: [{cookie: {domain: [a.com, b.com], attributes: [Priority=High, x]}}]";
+    let plan = good(&with(text, "")).plan;
+    let Way::Cookie(cookie) = &plan.pools[0].sticky.entries[0].way else { panic!("no cookie") };
+    let domains: Vec<_> = cookie.attributes.domains.iter().map(|domain| domain.as_str()).collect();
+    let extra: Vec<_> = cookie.attributes.extra.iter().map(|extra| extra.as_str()).collect();
+    assert_eq!((domains, extra), (vec!["a.com", "b.com"], vec!["Priority=High", "x"]));
+    let wrong = wrong(&with("sticky: [{cookie: {attributes: [Max-Age=3, 'x; Domain=y']}}]", ""));
+    assert!(wrong.contains("Max-Age has a field of its own: write `max_age`"), "{wrong}");
+    assert!(wrong.contains("';' is not allowed in an attribute"), "{wrong}");
 }
 
 #[test]
