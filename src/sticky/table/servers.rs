@@ -1,0 +1,133 @@
+//! The servers that a table's entries name, by number. A number is given to another server only when nobody holds it and no
+//! entry has it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::upstream::ServerId;
+
+use super::entry::ServerIndex;
+
+/// A server that sessions of a table may be tied to. While it is held, its number stays its own.
+#[derive(Clone, Debug)]
+pub struct Enlisted {
+    index: ServerIndex,
+    _held: Arc<()>,
+}
+
+/// A table names at most 65,536 servers at one time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a session table names at most 65536 servers at one time, and this would be one more")]
+pub struct TooManyServers;
+
+#[derive(Debug, Default)]
+pub(super) struct Servers {
+    by_id: HashMap<ServerId, ServerIndex, rustc_hash::FxBuildHasher>,
+    by_index: Vec<Option<(ServerId, Arc<()>)>>,
+    free: Vec<ServerIndex>,
+}
+
+impl Enlisted {
+    pub fn index(&self) -> ServerIndex {
+        self.index
+    }
+}
+
+impl Servers {
+    pub(super) fn enlist(&mut self, id: &ServerId) -> Result<Enlisted, TooManyServers> {
+        if let Some((index, (_, held))) = self.find(id).and_then(|index| Some((index, self.at(index)?))) {
+            return Ok(Enlisted { index, _held: Arc::clone(held) });
+        }
+        let index = self.next()?;
+        let held = Arc::new(());
+        self.by_id.insert(id.clone(), index);
+        self.by_index[index.get()] = Some((id.clone(), Arc::clone(&held)));
+        Ok(Enlisted { index, _held: held })
+    }
+
+    pub(super) fn find(&self, id: &ServerId) -> Option<ServerIndex> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn id(&self, index: ServerIndex) -> Option<&ServerId> {
+        self.at(index).map(|(id, _)| id)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (ServerIndex, &ServerId)> {
+        (0..=u16::MAX).zip(&self.by_index).filter_map(|(index, server)| Some((ServerIndex(index), &server.as_ref()?.0)))
+    }
+
+    /// Frees the numbers that nobody holds and no entry has, and tells how many.
+    pub(super) fn tidy(&mut self, entries: impl Fn(ServerIndex) -> u64) -> usize {
+        let mut freed = 0;
+        for (index, server) in (0..=u16::MAX).map(ServerIndex).zip(&mut self.by_index) {
+            // The last holder's entries are counted before it lets go, and `get_mut` sees what came before that.
+            let unheld = server.as_mut().is_some_and(|(_, held)| Arc::get_mut(held).is_some());
+            if unheld && entries(index) == 0 {
+                if let Some((id, _)) = server.take() {
+                    self.by_id.remove(&id);
+                }
+                self.free.push(index);
+                freed += 1;
+            }
+        }
+        freed
+    }
+
+    fn at(&self, index: ServerIndex) -> Option<&(ServerId, Arc<()>)> {
+        self.by_index.get(index.get())?.as_ref()
+    }
+
+    fn next(&mut self) -> Result<ServerIndex, TooManyServers> {
+        if let Some(index) = self.free.pop() {
+            return Ok(index);
+        }
+        let index = u16::try_from(self.by_index.len()).map_err(|_| TooManyServers)?;
+        self.by_index.push(None);
+        Ok(ServerIndex(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> ServerId {
+        ServerId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_server_has_one_number_however_often_it_is_enlisted() {
+        let mut servers = Servers::default();
+        let first = servers.enlist(&id("a")).unwrap();
+        assert_ne!(servers.enlist(&id("b")).unwrap().index(), first.index());
+        assert_eq!(servers.enlist(&id("a")).unwrap().index(), first.index());
+        assert_eq!(servers.id(first.index()), Some(&id("a")));
+        assert_eq!(servers.all().count(), 2);
+    }
+
+    #[test]
+    fn a_number_that_is_held_or_used_is_not_given_away() {
+        let mut servers = Servers::default();
+        let held = servers.enlist(&id("held")).unwrap();
+        let used = servers.enlist(&id("used")).unwrap().index();
+        let gone = servers.enlist(&id("gone")).unwrap().index();
+        assert_eq!(servers.tidy(|index| u64::from(index == used)), 1);
+        assert_eq!(servers.find(&id("gone")), None);
+        assert_eq!(servers.enlist(&id("new")).unwrap().index(), gone);
+        assert_eq!(servers.find(&id("held")), Some(held.index()));
+        assert_eq!(servers.id(used), Some(&id("used")));
+    }
+
+    #[test]
+    fn there_are_65536_numbers() {
+        let mut servers = Servers::default();
+        for n in 0..65_536 {
+            servers.enlist(&id(&n.to_string())).unwrap();
+        }
+        assert_eq!(servers.enlist(&id("more")).unwrap_err(), TooManyServers);
+        assert!(servers.enlist(&id("0")).is_ok());
+        assert_eq!(servers.tidy(|_| 0), 65_536);
+        assert!(servers.enlist(&id("more")).is_ok());
+    }
+}

@@ -1,0 +1,70 @@
+//! A session table as configured: values only.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::sticky::spec::Lifetime;
+
+/// What a table is made from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TableSpec {
+    pub name: TableName,
+    /// So many live sessions fit, with fewer than 1 in 10,000 pushed out early. It holds some more than that.
+    pub capacity: NonZeroU32,
+    pub lifetime: Lifetime,
+    pub persist: Persist,
+}
+
+/// Whether what happens in a table is recorded for a journal.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Persist {
+    #[default]
+    On,
+    Off,
+}
+
+/// What a table is called: letters, digits, `_`, `-` and `.`, at most 64 of them, so that it can be part of a file's name and
+/// a metric's label as it is. It does not begin with a dot.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TableName(Arc<str>);
+
+/// Why a text is not the name of a table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a table's name is 1 to 64 letters, digits, '_', '-' and '.', and does not begin with a '.'")]
+pub struct InvalidTableName;
+
+impl TableName {
+    /// Takes a name as the user wrote it.
+    ///
+    /// # Errors
+    /// It has another length or other characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidTableName> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.');
+        let right = (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('.');
+        if right { Ok(Self(text.into())) } else { Err(InvalidTableName) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tables_name_can_be_part_of_a_files_name() {
+        assert_eq!(TableName::parse("shop.sessions-1").unwrap().as_str(), "shop.sessions-1");
+        for text in ["", "..", ".hidden", "a/b", "a b", "é", &"a".repeat(65)] {
+            assert_eq!(TableName::parse(text), Err(InvalidTableName), "{text}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The session table's rules, with a clock that moves when told to: against a naive model, at its capacity, in a flood.
+//! A tenth of the steps, or all of them with `BURDOCK_FULL=1`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it fails")]
+
+mod capacity;
+mod flood;
+mod model;
+mod pieces;
+mod reload;
+mod together;
+
+use std::num::NonZeroU32;
+
+use burdock::sticky::spec::Lifetime;
+use burdock::sticky::table::{Enlisted, Fingerprint, Persist, Table, TableName, TableSpec};
+use burdock::upstream::ServerId;
+
+const START: u32 = 1_800_000_000;
+
+fn spec(capacity: u32, idle: Option<u32>, life: Option<u32>) -> TableSpec {
+    let capacity = NonZeroU32::new(capacity).unwrap();
+    let name = TableName::parse("sessions").unwrap();
+    TableSpec { name, capacity, lifetime: Lifetime { idle, life }, persist: Persist::On }
+}
+
+fn enlist(table: &Table, id: &str) -> Enlisted {
+    table.enlist(&ServerId::parse(id).unwrap()).unwrap()
+}
+
+/// A tenth of the steps, or all of them.
+fn steps(full: u64) -> u64 {
+    if std::env::var("BURDOCK_FULL").is_ok_and(|set| set == "1") { full } else { full / 10 }
+}
+
+/// The fingerprint of the session with this number: as evenly spread as a keyed hash's.
+fn fingerprint(session: u64) -> Fingerprint {
+    let (high, low) = (mix(session), mix(session ^ 0x5555_5555_5555_5555));
+    Fingerprint::from_octets((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+}
+
+/// A bijection that leaves nothing of its input's order (the finish of splitmix64).
+fn mix(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// Chance that is the same in every run with one seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(1);
+        ((u128::from(mix(self.0)) * u128::from(bound)) >> 64) as u64
+    }
+}

@@ -1,0 +1,260 @@
+//! The table against a map that does the same without being dense, bounded or shared.
+
+use std::collections::BTreeMap;
+
+use burdock::sticky::claim::BadClaim;
+use burdock::sticky::spec::Lifetime;
+use burdock::sticky::table::{
+    Budget, Change, ChangeKind, Class, Cursor, Enlisted, Entry, Filter, Fingerprint, Known, ServerIndex, Session, Table,
+    Tied,
+};
+use burdock::sticky::token::Stamps;
+use burdock::time::UnixSeconds;
+
+use super::{Chance, START, enlist, fingerprint, spec, steps};
+
+const NAMES: u64 = 3_000;
+const SERVERS: usize = 5;
+
+#[derive(Default)]
+struct Model {
+    lifetime: Lifetime,
+    sessions: BTreeMap<Fingerprint, Session>,
+}
+
+impl Model {
+    fn known(&self, name: Fingerprint, now: u32) -> Known {
+        let Some(session) = self.sessions.get(&name) else { return Known::Unknown };
+        self.check(session, now).map_or(Known::Session(*session), Known::Expired)
+    }
+
+    fn check(&self, session: &Session, now: u32) -> Option<BadClaim> {
+        let since = |stamp: UnixSeconds| u64::from(now.saturating_sub(stamp.0));
+        let Stamps { issued, seen } = session.stamps;
+        if self.lifetime.life.is_some_and(|life| since(issued) >= u64::from(life)) {
+            return Some(BadClaim::ExpiredLife);
+        }
+        let idle = self.lifetime.idle.is_some_and(|idle| since(seen) * 10 > u64::from(idle) * 11);
+        idle.then_some(BadClaim::ExpiredIdle)
+    }
+
+    fn refresh(&mut self, name: Fingerprint, now: u32) {
+        let Some(session) = self.sessions.get_mut(&name) else { return };
+        let since = now.saturating_sub(session.stamps.seen.0);
+        if self.lifetime.idle.is_some_and(|idle| since > 0 && u64::from(since) * 10 >= u64::from(idle)) {
+            session.stamps.seen = UnixSeconds(now);
+        }
+    }
+
+    fn look(&mut self, name: Fingerprint, now: u32) -> Known {
+        if let Known::Session(_) = self.known(name, now) {
+            self.refresh(name, now);
+            self.sessions.entry(name).and_modify(|session| session.class = Class::Established);
+        }
+        self.known(name, now)
+    }
+
+    fn tie(&mut self, name: Fingerprint, server: ServerIndex, budget: Budget, now: u32) -> Tied {
+        let Known::Session(old) = self.known(name, now) else {
+            let stamps = Stamps { issued: UnixSeconds(now), seen: UnixSeconds(now) };
+            let class = if budget == Budget::Over { Class::OverBudget } else { Class::New };
+            self.sessions.insert(name, Session { server, stamps, class });
+            return Tied::Created;
+        };
+        if old.server == server {
+            self.refresh(name, now);
+            return Tied::Kept;
+        }
+        let stamps = Stamps { seen: UnixSeconds(now), ..old.stamps };
+        self.sessions.insert(name, Session { server, stamps, ..old });
+        Tied::Moved { from: old.server }
+    }
+
+    fn forget(&mut self, name: Fingerprint, now: u32) -> Option<Session> {
+        let known = self.known(name, now);
+        self.sessions.remove(&name);
+        if let Known::Session(session) = known { Some(session) } else { None }
+    }
+
+    fn live(&self, now: u32) -> BTreeMap<Fingerprint, Session> {
+        let live = self.sessions.iter().filter(|(_, session)| self.check(session, now).is_none());
+        live.map(|(name, session)| (*name, *session)).collect()
+    }
+}
+
+/// What the clock does beside going on.
+#[derive(Clone, Copy, PartialEq)]
+enum Clock {
+    Steady,
+    /// It is set forth and back.
+    Steps,
+}
+
+/// Both, and what a journal would have of the table.
+struct Pair {
+    table: Table,
+    model: Model,
+    servers: Vec<Enlisted>,
+    journal: BTreeMap<Fingerprint, Session>,
+    chance: Chance,
+    clock: Clock,
+    now: u32,
+}
+
+impl Pair {
+    fn new(idle: Option<u32>, life: Option<u32>, clock: Clock) -> Self {
+        // Large enough for nobody to go, even if all expired sessions stay.
+        let table = Table::new(spec(25_600, idle, life));
+        let servers = (0..SERVERS).map(|server| enlist(&table, &format!("web-{server}"))).collect();
+        let model = Model { lifetime: Lifetime { idle, life }, ..Model::default() };
+        Self { table, model, servers, journal: BTreeMap::new(), chance: Chance(1), clock, now: START }
+    }
+
+    fn step(&mut self) {
+        let name = fingerprint(self.chance.below(NAMES));
+        let (now, moment) = (self.now, UnixSeconds(self.now));
+        match self.chance.below(1_000) {
+            0..500 => assert_eq!(self.table.look(name, moment), self.model.look(name, now)),
+            500..600 => assert_eq!(self.table.find(name, moment), self.model.known(name, now)),
+            600..900 => {
+                let server = &self.servers[self.chance.below(SERVERS as u64) as usize];
+                let budget = if self.chance.below(3) == 0 { Budget::Over } else { Budget::Within };
+                let tied = self.table.tie(name, server, budget, moment);
+                assert_eq!(tied, self.model.tie(name, server.index(), budget, now));
+            }
+            900..950 => assert_eq!(self.table.forget(name, moment), self.model.forget(name, now)),
+            950..990 => self.now += self.chance.below(20) as u32,
+            990..993 => self.now += self.chance.below(2_000) as u32,
+            993..996 if self.clock == Clock::Steps => self.now -= self.chance.below(2_000) as u32,
+            996 => self.forget_server(),
+            997 => self.compare_lists(),
+            998 if self.clock == Clock::Steady => self.compare_counts(),
+            _ => self.compare_journal(),
+        }
+    }
+
+    fn forget_server(&mut self) {
+        let server = self.servers[self.chance.below(SERVERS as u64) as usize].index();
+        let live = self.model.live(self.now).values().filter(|session| session.server == server).count();
+        self.model.sessions.retain(|_, session| session.server != server);
+        assert_eq!(self.table.forget_server(server, UnixSeconds(self.now)), live as u64);
+    }
+
+    fn compare_lists(&mut self) {
+        let filter = Filter {
+            server: (self.chance.below(2) == 0).then(|| self.servers[0].index()),
+            older_than: (self.chance.below(2) == 0).then(|| self.chance.below(1_000) as u32),
+            younger_than: (self.chance.below(2) == 0).then(|| self.chance.below(1_000) as u32),
+            prefix: (self.chance.below(2) == 0).then(|| format!("{:x}", self.chance.below(300)).parse().unwrap()),
+        };
+        let limit = 1 + self.chance.below(700) as usize;
+        let expected = self.model.live(self.now).into_iter().filter(|(name, session)| {
+            let age = self.now.saturating_sub(session.stamps.issued.0);
+            filter.server.is_none_or(|server| server == session.server)
+                && filter.older_than.is_none_or(|least| age >= least)
+                && filter.younger_than.is_none_or(|bound| age < bound)
+                && filter.prefix.is_none_or(|prefix| name.starts_with(prefix))
+        });
+        let listed = list(&self.table, &filter, limit, self.now);
+        assert_eq!(listed, expected.collect());
+    }
+
+    /// Exact to a tenth: between those that live now and those that would if they had been seen a tenth later.
+    fn compare_counts(&self) {
+        let Some(unit) = self.model.lifetime.idle.or(self.model.lifetime.life).map(|time| (time / 10).max(1)) else {
+            return;
+        };
+        for server in &self.servers {
+            let of = |now| {
+                let idle_only = Model {
+                    lifetime: if self.model.lifetime.idle.is_some() {
+                        Lifetime { life: None, ..self.model.lifetime }
+                    } else {
+                        self.model.lifetime
+                    },
+                    sessions: self.model.sessions.clone(),
+                };
+                idle_only.live(now).values().filter(|session| session.server == server.index()).count() as u64
+            };
+            let counted = self.table.count(server.index(), UnixSeconds(self.now));
+            let (least, most) = (of(self.now), of(self.now - unit));
+            assert!((least..=most).contains(&counted), "{least} <= {counted} <= {most} at {}", self.now);
+        }
+    }
+
+    /// Whoever applies all changes has all that lives.
+    fn compare_journal(&mut self) {
+        let mut changes = Vec::new();
+        for shard in 0..self.table.shards() {
+            let lost = self.table.drain_changes(shard, &mut changes);
+            assert_eq!((lost.refreshed, lost.others), (0, 0));
+        }
+        for Change { kind, entry } in changes {
+            match kind {
+                ChangeKind::Created | ChangeKind::Moved | ChangeKind::Refreshed => {
+                    self.journal.insert(entry.fingerprint, entry.session);
+                }
+                ChangeKind::Forgotten => _ = self.journal.remove(&entry.fingerprint),
+            }
+        }
+        let known = Model { lifetime: self.model.lifetime, sessions: self.journal.clone() };
+        assert_eq!(known.live(self.now), self.model.live(self.now));
+    }
+}
+
+fn list(table: &Table, filter: &Filter, limit: usize, now: u32) -> BTreeMap<Fingerprint, Session> {
+    let mut found = BTreeMap::new();
+    let mut next = Some(Cursor::default());
+    while let Some(cursor) = next {
+        let page = table.list(filter, cursor, limit, UnixSeconds(now));
+        assert!(page.entries.len() <= limit);
+        for Entry { fingerprint, session } in page.entries {
+            assert_eq!(found.insert(fingerprint, session), None, "met twice");
+        }
+        next = page.next;
+    }
+    found
+}
+
+fn run(idle: Option<u32>, life: Option<u32>, clock: Clock) {
+    let mut pair = Pair::new(idle, life, clock);
+    for step in 0..steps(2_000_000) {
+        pair.step();
+        // Journals hold a bounded number of changes.
+        if step % 2_000 == 0 {
+            pair.compare_journal();
+        }
+    }
+    assert_eq!(pair.table.tally().evicted, [0; 3]);
+    assert!(pair.table.tally().moved > 100 && pair.table.tally().forgotten > 100);
+}
+
+fn both_clocks(idle: Option<u32>, life: Option<u32>) {
+    run(idle, life, Clock::Steady);
+    run(idle, life, Clock::Steps);
+}
+
+#[test]
+fn a_table_is_its_model_with_idle_time_and_life() {
+    both_clocks(Some(600), Some(3_000));
+}
+
+#[test]
+fn a_table_is_its_model_with_idle_time() {
+    both_clocks(Some(1_800), None);
+}
+
+#[test]
+fn a_table_is_its_model_with_times_of_seconds() {
+    both_clocks(Some(7), Some(60));
+}
+
+#[test]
+fn a_table_is_its_model_with_life() {
+    both_clocks(None, Some(900));
+}
+
+#[test]
+fn a_table_is_its_model_without_limits() {
+    both_clocks(None, None);
+}

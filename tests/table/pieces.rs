@@ -1,0 +1,175 @@
+//! Reading a table in pieces, and putting it together again.
+
+use std::collections::BTreeMap;
+
+use burdock::sticky::table::{
+    Budget, Change, ChangeKind, Cursor, Entry, Fingerprint, Known, Persist, Session, Table, TableSpec,
+};
+use burdock::time::UnixSeconds;
+
+use super::{Chance, START, enlist, fingerprint, spec, steps};
+
+const NOW: UnixSeconds = UnixSeconds(START);
+
+fn export(table: &Table, mut between: impl FnMut()) -> Vec<Entry> {
+    let (mut entries, mut next) = (Vec::new(), Some(Cursor::default()));
+    while let Some(cursor) = next {
+        let before = entries.len();
+        next = table.export(cursor, NOW, &mut entries);
+        assert!(entries.len() - before <= Table::PIECE);
+        between();
+    }
+    entries
+}
+
+#[test]
+fn what_is_exported_is_imported_as_it_was() {
+    let table = Table::new(spec(100_000, Some(1_800), Some(86_400)));
+    let servers = ["a", "b", "c"].map(|id| enlist(&table, id));
+    for session in 0..100_000_u64 {
+        let at = UnixSeconds(START - (session % 3_000) as u32);
+        table.tie(fingerprint(session), &servers[session as usize % 3], Budget::Within, at);
+        if session % 2 == 0 {
+            table.look(fingerprint(session), at);
+        }
+    }
+    let entries = export(&table, || ());
+    let other = Table::new(spec(100_000, Some(1_800), Some(86_400)));
+    let kept = ["a", "b", "c"].map(|id| enlist(&other, id));
+    entries.iter().for_each(|entry| other.import(entry, NOW));
+    for session in 0..100_000_u64 {
+        let was = table.find(fingerprint(session), NOW);
+        let is = other.find(fingerprint(session), NOW);
+        assert_eq!(is, if let Known::Expired(_) = was { Known::Unknown } else { was });
+    }
+    assert_eq!(
+        other.count(kept[0].index(), NOW),
+        entries.iter().filter(|e| e.session.server == kept[0].index()).count() as u64
+    );
+    let mut changes = Vec::new();
+    let _ = (0..other.shards()).map(|shard| other.drain_changes(shard, &mut changes)).count();
+    assert_eq!(changes, [], "nothing is recorded");
+}
+
+#[test]
+fn an_import_replaces_and_an_expired_one_removes() {
+    let table = Table::new(spec(100, Some(100), None));
+    let server = enlist(&table, "a");
+    table.tie(fingerprint(1), &server, Budget::Within, NOW);
+    let Known::Session(session) = table.find(fingerprint(1), NOW) else { panic!() };
+    let mut older = session;
+    older.stamps.seen = UnixSeconds(START - 50);
+    table.import(&Entry { fingerprint: fingerprint(1), session: older }, NOW);
+    assert_eq!(table.find(fingerprint(1), NOW), Known::Session(older));
+    older.stamps.seen = UnixSeconds(START - 200);
+    table.import(&Entry { fingerprint: fingerprint(1), session: older }, NOW);
+    assert_eq!(table.find(fingerprint(1), NOW), Known::Unknown);
+    assert_eq!(table.count(server.index(), NOW), 0);
+}
+
+/// The table is so full that sessions move about in it while it is read.
+#[test]
+fn a_snapshot_and_the_changes_since_it_began_are_all_that_lives() {
+    let table = Table::new(spec(256_000, Some(1_800), None));
+    let servers = ["a", "b"].map(|id| enlist(&table, id));
+    let mut chance = Chance(3);
+    for session in 0..250_000 {
+        table.tie(fingerprint(session), &servers[0], Budget::Within, NOW);
+    }
+    drain(&table, &mut BTreeMap::new());
+    let mut newcomer = 250_000;
+    let mut later = BTreeMap::new();
+    let entries = export(&table, || {
+        for _ in 0..steps(2_000) {
+            let session = chance.below(newcomer);
+            match chance.below(4) {
+                0 => _ = table.forget(fingerprint(session), NOW),
+                1 => _ = table.tie(fingerprint(session), &servers[1], Budget::Within, NOW),
+                2 => _ = table.look(fingerprint(session), NOW),
+                _ => {
+                    table.tie(fingerprint(newcomer), &servers[1], Budget::Within, NOW);
+                    newcomer += 1;
+                }
+            }
+        }
+        drain(&table, &mut later);
+    });
+    assert!(table.tally().displaced > 20, "{:?}", table.tally());
+    let mut stored: BTreeMap<Fingerprint, Session> = entries.iter().map(|e| (e.fingerprint, e.session)).collect();
+    for (name, session) in later {
+        match session {
+            Some(session) => _ = stored.insert(name, session),
+            None => _ = stored.remove(&name),
+        }
+    }
+    for session in 0..newcomer {
+        let name = fingerprint(session);
+        if let Known::Session(known) = table.find(name, NOW) {
+            assert_eq!(stored.get(&name), Some(&known));
+        }
+    }
+}
+
+/// Adds the changes, as what became of each session in the end.
+fn drain(table: &Table, into: &mut BTreeMap<Fingerprint, Option<Session>>) {
+    let mut changes = Vec::new();
+    for shard in 0..table.shards() {
+        let _ = table.drain_changes(shard, &mut changes);
+        for Change { kind, entry } in changes.drain(..) {
+            into.insert(entry.fingerprint, (kind != ChangeKind::Forgotten).then_some(entry.session));
+        }
+    }
+}
+
+#[test]
+fn what_comes_too_fast_for_the_journal_is_counted() {
+    let table = Table::new(spec(1_000, None, None));
+    let server = enlist(&table, "a");
+    for session in 0..100_000 {
+        table.tie(fingerprint(session), &server, Budget::Within, NOW);
+    }
+    let mut changes = Vec::new();
+    let lost: u64 = (0..table.shards()).map(|shard| table.drain_changes(shard, &mut changes).others).sum();
+    assert!(lost > 0 && !changes.is_empty());
+    assert_eq!(lost + changes.len() as u64, 100_000);
+}
+
+#[test]
+fn a_table_that_is_not_written_down_records_nothing() {
+    let table = Table::new(TableSpec { persist: Persist::Off, ..spec(1_000, None, None) });
+    let server = enlist(&table, "a");
+    table.tie(fingerprint(1), &server, Budget::Within, NOW);
+    let mut changes = Vec::new();
+    for shard in 0..table.shards() {
+        let lost = table.drain_changes(shard, &mut changes);
+        assert_eq!((lost.refreshed, lost.others), (0, 0));
+    }
+    assert_eq!(changes, []);
+}
+
+#[test]
+fn a_number_of_a_server_is_given_away_when_its_last_entry_is_gone() {
+    let table = Table::new(spec(1_000, Some(100), None));
+    let old = enlist(&table, "old");
+    table.tie(fingerprint(1), &old, Budget::Within, NOW);
+    let number = old.index();
+    drop(old);
+    assert_eq!(table.tidy(), 0, "an entry has it");
+    table.forget(fingerprint(1), NOW);
+    assert_eq!(table.tidy(), 1);
+    assert_eq!(table.server(number), None);
+    let new = enlist(&table, "new");
+    assert_eq!(new.index(), number);
+    assert_eq!(table.servers().len(), 1);
+    assert_eq!(table.tidy(), 0, "it is held");
+}
+
+#[test]
+fn any_cursor_is_answered() {
+    let table = Table::new(spec(1_000, None, None));
+    let mut chance = Chance(5);
+    for _ in 0..10_000 {
+        let cursor = Cursor::from_number(chance.below(u64::MAX) >> chance.below(64));
+        table.export(cursor, NOW, &mut Vec::new());
+    }
+}

@@ -1,0 +1,56 @@
+//! Several threads at one table. All that they share is behind locks, so this looks for what locks do not give: that numbers
+//! which are kept in several places agree afterwards, and that nothing waits for ever.
+
+use std::thread;
+
+use burdock::sticky::table::{Budget, Cursor, Filter, Table};
+use burdock::time::UnixSeconds;
+
+use super::{Chance, START, enlist, fingerprint, spec, steps};
+
+#[test]
+fn counts_agree_after_threads_have_created_moved_forgotten_read_and_reloaded_together() {
+    let table = Table::new(spec(2_000, Some(600), None));
+    let servers = ["a", "b", "c"].map(|id| enlist(&table, id));
+    thread::scope(|scope| {
+        for seed in 0..4 {
+            let (table, servers) = (&table, &servers);
+            scope.spawn(move || work(table, servers, seed));
+        }
+        let table = &table;
+        scope.spawn(move || {
+            for round in 0..steps(500) as u32 {
+                let idle = if round % 2 == 0 { 600 } else { 60 };
+                table.succeed(spec(2_000 + round % 3 * 40_000, Some(idle), None), UnixSeconds(START));
+                table.tidy();
+                drop(enlist(table, &format!("passing-{}", round % 10)));
+                (0..table.shards()).for_each(|shard| _ = table.drain_changes(shard, &mut Vec::new()));
+            }
+        });
+    });
+    let entries = table.list(&Filter::default(), Cursor::default(), usize::MAX, UnixSeconds(START)).entries;
+    for server in &servers {
+        let listed = entries.iter().filter(|entry| entry.session.server == server.index()).count();
+        assert_eq!(table.count(server.index(), UnixSeconds(START)), listed as u64);
+    }
+}
+
+fn work(table: &Table, servers: &[burdock::sticky::table::Enlisted; 3], seed: u64) {
+    let mut chance = Chance(seed << 32);
+    for _ in 0..steps(2_000_000) {
+        let name = fingerprint(chance.below(60_000));
+        // All seen within one tenth, so that counts are exact.
+        let now = UnixSeconds(START);
+        match chance.below(10) {
+            0..5 => _ = table.look(name, now),
+            5..9 => _ = table.tie(name, &servers[chance.below(3) as usize], Budget::Within, now),
+            _ => _ = table.forget(name, now),
+        }
+        if chance.below(20_000) == 0 {
+            table.forget_server(servers[0].index(), now);
+        }
+        if chance.below(1_000) == 0 {
+            table.count(servers[1].index(), now);
+        }
+    }
+}
