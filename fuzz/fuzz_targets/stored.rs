@@ -1,0 +1,65 @@
+//! Reading a session table's files is total, whatever is in them, and what was written is read again as it was.
+#![no_main]
+
+use std::num::NonZeroU32;
+
+use burdock::sticky::spec::Lifetime;
+use burdock::sticky::stored::{Batch, Header, Loader, Next, Precedence, next, records};
+use burdock::sticky::table::{Cursor, Persist, Table, TableName, TableSpec};
+use burdock::time::UnixSeconds;
+use libfuzzer_sys::fuzz_target;
+
+const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+
+fuzz_target!(|input: (&[u8], &[u8])| {
+    let (octets, payload) = input;
+    let _ = Header::decode(octets);
+    let table = table();
+    let mut loader = Loader::new(&table, Precedence::Stored);
+    let mut rest = octets;
+    while let Next::Block { payload, octets } = next(rest) {
+        loader.apply(payload, NOW);
+        rest = &rest[octets..];
+    }
+    assert!(records(payload).count() <= payload.len() / 2);
+    loader.apply(payload, NOW);
+    loader.finish();
+    again(&table);
+});
+
+/// Writes a table down and loads another one from that.
+fn again(first: &Table) {
+    let sessions = sessions(first);
+    let mut batch = Batch::default();
+    sessions.iter().for_each(|entry| batch.tie(&entry.1, first));
+    let second = table();
+    let mut loader = Loader::new(&second, Precedence::Stored);
+    let mut rest = batch.finish();
+    while let Next::Block { payload, octets } = next(rest) {
+        loader.apply(payload, NOW);
+        rest = &rest[octets..];
+    }
+    assert!(rest.is_empty());
+    assert_eq!(loader.finish().skipped, 0);
+    let known = |sessions: &[Named]| sessions.iter().map(|(server, entry)| (server.clone(), entry.fingerprint)).collect::<Vec<_>>();
+    let (mut before, mut after) = (known(&sessions), known(&self::sessions(&second)));
+    before.sort_unstable();
+    after.sort_unstable();
+    assert_eq!(before, after);
+}
+
+type Named = (Option<burdock::upstream::ServerId>, burdock::sticky::table::Entry);
+
+fn sessions(table: &Table) -> Vec<Named> {
+    let (mut entries, mut cursor) = (Vec::new(), Some(Cursor::default()));
+    while let Some(at) = cursor {
+        cursor = table.export(at, NOW, &mut entries);
+    }
+    entries.into_iter().map(|entry| (table.server(entry.session.server), entry)).collect()
+}
+
+fn table() -> Table {
+    let name = TableName::parse("fuzz").expect("a name");
+    let capacity = NonZeroU32::new(1_000).expect("not 0");
+    Table::new(TableSpec { name, capacity, lifetime: Lifetime::default(), persist: Persist::On })
+}
