@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use crate::http::request::Request;
 use crate::sticky::affinity::{self, Arrival};
 use crate::sticky::claim::{BadClaim, Claim, Minted, Named, SessionName};
+use crate::sticky::learn::Carrying;
 use crate::sticky::spec::{Announce, Strict, WhenFull};
 use crate::sticky::token::SessionNumber;
 use crate::sticky::token::foreign::Format;
@@ -32,6 +33,8 @@ pub struct Exchange {
     pub(super) pool: Arc<Pool>,
     pub(super) standings: SmallVec<[Standing; 2]>,
     pub(super) facts: Facts,
+    /// What the request carries for each entry that learns, by the entry's position.
+    pub(super) carrying: SmallVec<[(usize, Carrying); 1]>,
     hash_key: Option<Box<[u8]>>,
     cookie: CookieHeader,
     tried: Tried,
@@ -47,6 +50,8 @@ pub enum Standing {
     Absent,
     /// Tied to a server: the first of these positions that serves. Several are there where servers share a route.
     Tied(SmallVec<[usize; 1]>, Named),
+    /// A session with a name and nothing that ties it.
+    Fresh(SessionName, Option<BadClaim>),
     /// Its name belongs to the server at this position. None where no server is on the ring.
     Keyed(Option<usize>, SessionName),
     /// Tied to a server that is not there.
@@ -108,13 +113,26 @@ struct Outcome {
 impl Exchange {
     pub(super) fn new(pool: Arc<Pool>, request: &Request<'_>, now: Now) -> Self {
         let cookies = pool.cookies.find(request.headers);
-        let entries = pool.chain.entries().iter();
-        let standings = entries.map(|entry| pool.standing(entry.claim(request, &cookies, now))).collect();
+        let mut carrying: SmallVec<[(usize, Carrying); 1]> = SmallVec::new();
+        let entries = pool.chain.entries().iter().enumerate();
+        let standings = entries
+            .map(|(nth, entry)| match &entry.kind {
+                EntryKind::Learn(learn) => {
+                    let carried = learn.carrying(request, &cookies);
+                    let standing = pool.standing(learn.claim(&carried.names, now));
+                    carrying.push((nth, carried));
+                    standing
+                }
+                EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => {
+                    pool.standing(entry.claim(request, &cookies, now))
+                }
+            })
+            .collect();
         let hash_key = pool.hash_key.read(request, &cookies).map(|found| found.text().into());
         let cookie = pool.chain.cookie_header(&cookies, now);
         let facts = Facts::of(request, &pool.chain);
         let (tried, attempts) = (Tried::default(), 0);
-        Self { pool, standings, facts, hash_key, cookie, tried, attempts, session: None, decided: None }
+        Self { pool, standings, facts, carrying, hash_key, cookie, tried, attempts, session: None, decided: None }
     }
 
     /// Chooses a server: the first claim whose server may serve decides; if none does, the first cause's failover action;
@@ -196,7 +214,12 @@ impl Exchange {
         let at = match self.standings.get(decision.entry?)? {
             Standing::Tied(tied, _) if !tied.contains(&decision.at) => *tied.first()?,
             Standing::Keyed(Some(home), _) if *home != decision.at => *home,
-            Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) | Standing::Bad(_) => {
+            Standing::Absent
+            | Standing::Fresh(..)
+            | Standing::Tied(..)
+            | Standing::Keyed(..)
+            | Standing::Unknown(_)
+            | Standing::Bad(_) => {
                 return None;
             }
         };
@@ -207,7 +230,12 @@ impl Exchange {
     pub fn foreign(&self) -> Option<Format> {
         match self.standings.get(self.decided?.entry?)? {
             Standing::Tied(_, Named { minted: Minted::By(format), .. }) => Some(*format),
-            Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
+            Standing::Absent
+            | Standing::Fresh(..)
+            | Standing::Tied(..)
+            | Standing::Keyed(..)
+            | Standing::Unknown(_)
+            | Standing::Bad(_) => None,
         }
     }
 
@@ -239,7 +267,7 @@ impl Exchange {
                 Standing::Tied(candidates, _) => self.admit_first(candidates),
                 Standing::Keyed(Some(home), _) => self.pool.upstream.admit_home(*home, bound_of(entry), &self.tried),
                 Standing::Unknown(_) => Err(Cause::Unknown),
-                Standing::Absent | Standing::Bad(_) | Standing::Keyed(None, _) => continue,
+                Standing::Absent | Standing::Fresh(..) | Standing::Bad(_) | Standing::Keyed(None, _) => continue,
             };
             match (admitted, entry.strict) {
                 (Ok(pick), _) => return Verdict::Hit(nth, pick),
@@ -265,7 +293,7 @@ impl Exchange {
 
     fn fate(&self, entry: usize, cause: Cause, now: Now) -> Result<Fate, StatusCode> {
         let for_good = match self.pool.chain.entries()[entry].writes() {
-            Writes::Always | Writes::WhenSpoken => Fate::Moved,
+            Writes::Always | Writes::WhenSpoken | Writes::InTable => Fate::Moved,
             // Where Burdock does not write the tie, it cannot move it.
             Writes::Never => Fate::Detour,
         };
@@ -281,7 +309,7 @@ impl Exchange {
     fn action(&self, entry: usize, cause: Cause) -> Action {
         let when_full = match &self.pool.chain.entries()[entry].kind {
             EntryKind::Hash(hash) => hash.spec.when_full.filter(|_| cause == Cause::Full),
-            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) => None,
+            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Learn(_) => None,
         };
         match when_full {
             Some(WhenFull::Keep) => Action::Refuse(StatusCode::SERVICE_UNAVAILABLE),
@@ -295,7 +323,7 @@ impl Exchange {
         let tied = match &self.standings[entry] {
             Standing::Tied(candidates, _) => candidates.first().copied(),
             Standing::Keyed(home, _) => *home,
-            Standing::Absent | Standing::Unknown(_) | Standing::Bad(_) => None,
+            Standing::Absent | Standing::Fresh(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
         };
         match (tied, cause) {
             (Some(at), Cause::Down) => {
@@ -316,6 +344,7 @@ impl Exchange {
                     Some(named.session.clone().unwrap_or_else(|| SessionName::of_client(self.facts.client)))
                 }
                 Standing::Keyed(_, name) => Some(name.clone()),
+                Standing::Fresh(name, _) => Some(name.clone()),
                 Standing::Absent | Standing::Bad(_) => None,
             };
         }
@@ -323,6 +352,7 @@ impl Exchange {
     }
 
     fn place_new(&mut self, connection: Option<&Connection>, random: &mut impl CryptoRng) -> Option<Pick> {
+        self.session = self.session.take().or_else(|| self.fresh_name());
         if self.standings.is_empty() || self.session.is_some() {
             return self.place(None, random);
         }
@@ -333,6 +363,14 @@ impl Exchange {
         };
         let pool = Arc::clone(&self.pool);
         connection.with(pool.upstream.name(), |provisional| self.place_provisional(provisional, random))
+    }
+
+    /// The name of a session that nothing ties yet.
+    fn fresh_name(&self) -> Option<SessionName> {
+        self.standings.iter().find_map(|standing| match standing {
+            Standing::Fresh(name, _) => Some(name.clone()),
+            Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
+        })
     }
 
     /// The first nameless request of a connection is balanced; those after it follow it.
@@ -372,6 +410,7 @@ impl Exchange {
     fn why_new(&self) -> Reason {
         let bad = self.standings.iter().find_map(|standing| match standing {
             Standing::Bad(bad) => Some(*bad),
+            Standing::Fresh(_, bad) => *bad,
             Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) => None,
         });
         bad.map_or(Reason::New, Reason::Bad)
@@ -384,6 +423,7 @@ impl Pool {
         match claim {
             Claim::Absent => Standing::Absent,
             Claim::Bad(bad) => Standing::Bad(bad),
+            Claim::Fresh(name, bad) => Standing::Fresh(name, bad),
             Claim::Keyed(name) => Standing::Keyed(self.upstream.home(&name.octets()), name),
             Claim::Names(server, named) => {
                 let candidates = self.resolve(&server);
@@ -396,7 +436,7 @@ impl Pool {
 fn bound_of(entry: &Entry) -> Option<LoadFactor> {
     match &entry.kind {
         EntryKind::Hash(hash) => hash.spec.load_factor,
-        EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) => None,
+        EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Learn(_) => None,
     }
 }
 
@@ -406,5 +446,6 @@ fn method_of(entry: &Entry) -> Method {
         EntryKind::Header(_) => Method::Header,
         EntryKind::Route(_) => Method::Route,
         EntryKind::Hash(_) => Method::Hash,
+        EntryKind::Learn(_) => Method::Learn,
     }
 }

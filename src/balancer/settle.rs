@@ -13,7 +13,10 @@ use crate::sticky::token::{SessionNumber, Stamps};
 use crate::sticky::{Carried, Due, Entry, EntryKind, ResponseEdits, Spoken, Tie, Writes};
 use crate::time::Now;
 
+use crate::sticky::learn::Pending;
+
 use super::exchange::{Decision, Exchange, Standing};
+use super::learning::Learning;
 use super::words::{Fate, Move, Settled};
 
 /// What is to be changed in the response, and the words for it.
@@ -27,6 +30,8 @@ pub struct Settlement {
     pub edits: ResponseEdits,
     /// What Cache-Control becomes, so that no shared cache keeps a response with our token.
     pub cache_control: Option<HeaderValue>,
+    /// Sessions to learn when the response is complete.
+    pub pending: Vec<Pending>,
 }
 
 /// What becomes of one entry's tie.
@@ -57,12 +62,18 @@ impl Exchange {
             Some(decision) if self.facts.ties() => self.plan(decision, wish.as_ref(), response, now),
             Some(_) | None => SmallVec::from_elem(None, self.standings.len()),
         };
+        let learned = match &decision {
+            Some(decision) if self.facts.ties() => self.learn(decision, wish.as_ref(), response, now),
+            Some(_) | None => Learning::default(),
+        };
         let carried = self.carried(decision.as_ref(), &writes, now, random);
         let edits = self.response_edits(response.headers, &carried, now);
         let cache_control = self.is_private(&writes).then(|| make_private(response.headers)).flatten();
         let fate = served.map(|served| served.fate);
-        let moved = decision.filter(|_| writes.contains(&Some(Write::Move))).and_then(|decision| moved(&decision, wish));
-        Settlement { settled: self.word(fate, &writes, response.headers, now), fate, moved, edits, cache_control }
+        let is_moved = writes.contains(&Some(Write::Move)) || learned.word == Some(Settled::Rewritten);
+        let moved = decision.filter(|_| is_moved).and_then(|decision| moved(&decision, wish));
+        let settled = self.word(fate, &writes, &learned, response.headers, now);
+        Settlement { settled, fate, moved, edits, cache_control, pending: learned.pending }
     }
 
     /// What is to be changed in an informational response. It settles nothing, but what is said to Burdock, or would be taken
@@ -136,7 +147,7 @@ impl Exchange {
         now: Now,
     ) -> Option<Write> {
         match entry.writes() {
-            Writes::Never => None,
+            Writes::Never | Writes::InTable => None,
             Writes::WhenSpoken if entry.spoken(response.headers, now) != Spoken::Creates => None,
             Writes::WhenSpoken => spoken(standing, decision),
             Writes::Always if entry.is_preserved(response.headers) => None,
@@ -159,7 +170,7 @@ impl Exchange {
 
     /// Whether the request carried no tie that could be moved.
     fn is_untied(&self) -> bool {
-        self.standings.iter().all(|standing| matches!(standing, Standing::Absent))
+        self.standings.iter().all(|standing| matches!(standing, Standing::Absent | Standing::Fresh(..)))
     }
 
     fn carried(
@@ -175,7 +186,11 @@ impl Exchange {
             .map(|(entry, write)| match (write, decision) {
                 (None, _) | (_, None) => None,
                 (Some(Write::End), _) => Some(Carried::Deletion),
-                (Some(_), Some(decision)) => entry.token(&self.tie(decision, now, random), random).map(Carried::Token),
+                (Some(_), Some(decision)) => {
+                    let tie = self.tie(decision, now, random);
+                    self.pool.token_made(decision.at, tie.session, now);
+                    entry.token(&tie, random).map(Carried::Token)
+                }
             })
             .collect()
     }
@@ -199,7 +214,7 @@ impl Exchange {
     fn named(&self, decision: &Decision) -> Option<&Named> {
         match self.standings.get(decision.entry?)? {
             Standing::Tied(_, named) | Standing::Unknown(named) => Some(named),
-            Standing::Absent | Standing::Keyed(..) | Standing::Bad(_) => None,
+            Standing::Absent | Standing::Fresh(..) | Standing::Keyed(..) | Standing::Bad(_) => None,
         }
     }
 
@@ -208,9 +223,10 @@ impl Exchange {
         entries.any(|(entry, write)| write.is_some() && entry.caching() == Caching::Private)
     }
 
-    fn word(&self, fate: Option<Fate>, writes: &Plan, headers: &HeaderMap, now: Now) -> Settled {
-        if let Some(write) = writes.iter().flatten().next() {
-            return write.word();
+    fn word(&self, fate: Option<Fate>, writes: &Plan, learned: &Learning, headers: &HeaderMap, now: Now) -> Settled {
+        let written = writes.iter().flatten().next().map(|write| write.word());
+        if let Some(word) = written.or(learned.word) {
+            return word;
         }
         let mut tied = self.pool.chain.entries().iter().zip(&self.standings).filter(|(_, standing)| standing.is_tie());
         if self.facts.ties() && tied.any(|(entry, _)| entry.spoken(headers, now) == Spoken::Deletes) {
@@ -225,7 +241,7 @@ impl Standing {
     fn is_tie(&self) -> bool {
         match self {
             Self::Tied(..) | Self::Unknown(_) | Self::Bad(_) => true,
-            Self::Absent | Self::Keyed(..) => false,
+            Self::Absent | Self::Fresh(..) | Self::Keyed(..) => false,
         }
     }
 }
@@ -278,7 +294,7 @@ fn spoken(standing: &Standing, decision: &Decision) -> Option<Write> {
     Some(match (decision.fate, standing) {
         (Fate::Detour, _) => return None,
         (_, Standing::Bad(_)) => Write::Replacement,
-        (_, Standing::Absent | Standing::Keyed(..)) => Write::New,
+        (_, Standing::Absent | Standing::Fresh(..) | Standing::Keyed(..)) => Write::New,
         (_, Standing::Tied(tied, named)) if tied.contains(&decision.at) => match named.minted {
             Minted::Here => Write::Renewal,
             Minted::By(_) => Write::Adoption,
@@ -307,11 +323,11 @@ fn correction(standing: &Standing, at: usize) -> Option<Write> {
         },
         Standing::Tied(..) | Standing::Unknown(_) => Some(Write::Move),
         Standing::Bad(_) => Some(Write::Replacement),
-        Standing::Absent | Standing::Keyed(..) => None,
+        Standing::Absent | Standing::Fresh(..) | Standing::Keyed(..) => None,
     }
 }
 
-fn ties_new(on: NewTieOn, status: StatusCode) -> bool {
+pub(super) fn ties_new(on: NewTieOn, status: StatusCode) -> bool {
     match on {
         NewTieOn::Any => true,
         NewTieOn::Below500 => !status.is_server_error(),

@@ -3,6 +3,7 @@
 use crate::route::RouteSpec;
 use crate::sticky::identity::Source;
 use crate::sticky::spec::StickySpec;
+use crate::sticky::table::{BudgetSpec, TableSpec};
 use crate::sticky::token::secrets::SecretSource;
 use crate::upstream::spec::UpstreamSpec;
 
@@ -11,6 +12,8 @@ use crate::upstream::spec::UpstreamSpec;
 pub struct Plan {
     pub pools: Vec<PoolSpec>,
     pub routes: Vec<RouteSpec>,
+    /// The session tables that entries name, each with what a client's network may create in it.
+    pub tables: Vec<(TableSpec, BudgetSpec)>,
 }
 
 impl Plan {

@@ -30,6 +30,7 @@ pub enum Method {
     Header,
     Route,
     Hash,
+    Learn,
     None,
 }
 
@@ -50,6 +51,7 @@ pub enum Settled {
     Renewed,
     Inserted,
     Rewritten,
+    Learned,
     Forgotten,
     None,
 }
@@ -104,7 +106,7 @@ impl Reason {
 }
 
 impl Method {
-    pub const ALL: [Self; 5] = [Self::Cookie, Self::Header, Self::Route, Self::Hash, Self::None];
+    pub const ALL: [Self; 6] = [Self::Cookie, Self::Header, Self::Route, Self::Hash, Self::Learn, Self::None];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -112,6 +114,7 @@ impl Method {
             Self::Header => "header",
             Self::Route => "route",
             Self::Hash => "hash",
+            Self::Learn => "learn",
             Self::None => "none",
         }
     }
@@ -123,7 +126,8 @@ impl Method {
             Self::Header => 1,
             Self::Route => 2,
             Self::Hash => 3,
-            Self::None => 4,
+            Self::Learn => 4,
+            Self::None => 5,
         }
     }
 }
@@ -168,6 +172,7 @@ impl Settled {
             Self::Renewed => "renewed",
             Self::Inserted => "inserted",
             Self::Rewritten => "rewritten",
+            Self::Learned => "learned",
             Self::Forgotten => "forgotten",
             Self::None => "none",
         }

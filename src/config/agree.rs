@@ -75,7 +75,7 @@ fn check_cookies(pool: &PlacedPool, earlier: &PlacedPool, routes: &[Placed], fin
 fn cookies(pool: &PlacedPool) -> impl Iterator<Item = (&CookieSpec, Position)> {
     pool.spec.sticky.entries.iter().zip(&pool.entries_at).filter_map(|(entry, &at)| match &entry.way {
         Way::Cookie(cookie) => Some((cookie, at)),
-        Way::Header(_) | Way::Route(_) | Way::Hash(_) => None,
+        Way::Header(_) | Way::Route(_) | Way::Hash(_) | Way::Learn(_) => None,
     })
 }
 

@@ -20,11 +20,13 @@ mod process;
 mod read;
 mod record;
 mod redirect;
+mod response_source;
 mod route;
 mod server;
 pub mod settings;
 mod source;
 mod sticky;
+mod tables;
 mod tree;
 mod units;
 mod upstream;
@@ -42,10 +44,12 @@ use record::{OrShort, record};
 use route::RouteText;
 pub use settings::Config;
 use settings::{AccessLog, Admin, Process};
+use tables::TableText;
 use tree::{Node, Value};
 use upstream::UpstreamText;
 
 use crate::balancer::spec::{Plan, PoolSpec};
+use crate::sticky::table::TableName;
 use crate::upstream::UpstreamName;
 
 record! {
@@ -61,8 +65,13 @@ record! {
         /// Where the keys are that seal tokens: the first seals, all open. None: one is made and kept in the state folder, and
         /// other balancers will not open its tokens.
         keys: ListOf<Key> = "[]",
+        /// Where the key is that the names of learned sessions are fingerprinted with, for balancers that are to place them
+        /// alike. None: one is made and kept in the state folder. Another key forgets every learned session.
+        fingerprint_key: Option<Key>,
         /// Groups of servers by name.
         upstreams: At<MapOf<UpstreamName, UpstreamText>>,
+        /// Where learned sessions are kept, by name. A table that only its own upstream uses need not stand here.
+        tables: MapOf<TableName, TableText> = "{}",
         /// Which requests go to which upstream. May be left out where there is one upstream.
         routes: Option<At<ListOf<RouteText>>>,
     }
@@ -89,7 +98,8 @@ impl Config {
         let mut schema = ConfigText::schema();
         schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
         schema["title"] = json!("Burdock configuration");
-        schema["$defs"] = source::definitions().into_iter().chain([sticky::definition(), accept::definition()]).collect();
+        let sources = source::definitions().into_iter().chain(response_source::definitions());
+        schema["$defs"] = sources.chain([sticky::definition(), accept::definition()]).collect();
         schema
     }
 }
@@ -109,15 +119,18 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
     let pools: Vec<PlacedPool> =
         upstreams.value.into_iter().filter_map(|(name, upstream)| Some(pool(&name, upstream?, findings))).collect();
     agree::check(&pools, &routes, findings);
+    let tables = tables::build(written.tables, &pools, findings);
     Config {
         listeners: listener::build(written.listeners, &written.admin, findings),
         admin: written.admin,
         process: written.process,
         access_log: written.access_log,
         keys: written.keys,
+        fingerprint_key: written.fingerprint_key,
         plan: Plan {
             pools: pools.into_iter().map(|pool| pool.spec).collect(),
             routes: routes.into_iter().map(|route| route.spec).collect(),
+            tables,
         },
         warnings: Vec::new(),
     }

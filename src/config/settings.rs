@@ -20,6 +20,8 @@ pub struct Config {
     pub access_log: AccessLog,
     /// The first seals. Empty: one is made and kept in the state folder.
     pub keys: Vec<SecretSource>,
+    /// What the names of learned sessions are fingerprinted with. None: one is made and kept in the state folder.
+    pub fingerprint_key: Option<SecretSource>,
     pub plan: Plan,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Warning>,

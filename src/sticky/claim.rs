@@ -20,6 +20,9 @@ pub enum Claim<'r> {
     Names(ServerName<'r>, Named),
     /// A session whose name says where it belongs: its place on the ring is the tie.
     Keyed(SessionName),
+    /// A session with a name and nothing that ties it: new, or one whose tie has run out. Its parallel requests go where it
+    /// goes.
+    Fresh(SessionName, Option<BadClaim>),
     /// Something that cannot be taken for a session. Never an error: the request is placed as if it were not there.
     Bad(BadClaim),
 }

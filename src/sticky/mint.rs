@@ -105,6 +105,10 @@ impl Mint {
         own.or_else(|| self.unwrap_foreign(value, now).map(|wrapped| wrapped.value))
     }
 
+    pub(super) fn idle(&self) -> Option<u32> {
+        self.lifetime.idle
+    }
+
     /// Whether a tie with these stamps is to be written anew.
     pub(super) fn renewal(&self, stamps: Stamps, now: Now) -> Due {
         self.lifetime.renewal(stamps, now.wall)

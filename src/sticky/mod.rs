@@ -4,12 +4,17 @@
 pub mod affinity;
 pub mod claim;
 pub mod cookie;
+pub mod estimate;
 pub mod found;
 pub mod header;
 pub mod identity;
+pub mod learn;
 pub mod lifetime;
 mod mint;
+mod secret;
 pub mod spec;
+pub mod stored;
+pub mod table;
 pub mod token;
 
 use std::net::SocketAddr;
@@ -27,6 +32,7 @@ use claim::Claim;
 use cookie::{CookieEntry, ServerLine};
 use found::{HashEntry, RouteEntry};
 use header::HeaderEntry;
+use learn::{LearnEntry, Tables};
 use spec::{AffinitySpec, Caching, EntrySpec, Expose, Methods, NewTieOn, Scope, StickySpec, Strict, Way};
 use token::secrets::Secrets;
 use token::{ServerTag, SessionNumber, Stamps};
@@ -52,6 +58,7 @@ pub enum EntryKind {
     Header(Box<HeaderEntry>),
     Route(RouteEntry),
     Hash(HashEntry),
+    Learn(Box<LearnEntry>),
 }
 
 /// A tie as it is to be written: which server, which session, since when.
@@ -88,6 +95,8 @@ pub enum Writes {
     Always,
     /// In a response in which the application names the session.
     WhenSpoken,
+    /// In the session table, whatever the response.
+    InTable,
     Never,
 }
 
@@ -152,7 +161,16 @@ pub enum Origin {
 
 impl Chain {
     /// Makes the chain of an upstream whose servers are `members`. The cookies that it reads are entered in `names`.
-    pub fn new(spec: StickySpec, secrets: &Secrets, members: &[Member<'_>], names: &mut CookieNames) -> Self {
+    ///
+    /// An entry that learns into a table that is not there, or is full of servers, is left out: the configuration refuses the
+    /// first, and the second takes 65,536 servers.
+    pub fn new(
+        spec: StickySpec,
+        secrets: &Secrets,
+        tables: &Tables,
+        members: &[Member<'_>],
+        names: &mut CookieNames,
+    ) -> Self {
         let scope = spec.scope;
         let entry = |EntrySpec { way, strict }| {
             let kind = match way {
@@ -162,10 +180,11 @@ impl Chain {
                 Way::Header(header) => EntryKind::Header(Box::new(HeaderEntry::new(header, &scope, secrets, members))),
                 Way::Route(route) => EntryKind::Route(RouteEntry::new(route, names)),
                 Way::Hash(hash) => EntryKind::Hash(HashEntry::new(hash, names)),
+                Way::Learn(learn) => EntryKind::Learn(Box::new(LearnEntry::new(learn, tables, members, names)?)),
             };
-            Entry { kind, strict }
+            Some(Entry { kind, strict })
         };
-        let entries = spec.entries.into_iter().map(entry).collect();
+        let entries = spec.entries.into_iter().filter_map(entry).collect();
         Self { scope, entries, affinity: spec.affinity }
     }
 
@@ -194,7 +213,7 @@ impl Chain {
     fn cookies(&self) -> impl Iterator<Item = &CookieEntry> {
         self.entries.iter().filter_map(|entry| match &entry.kind {
             EntryKind::Cookie(cookie) => Some(&**cookie),
-            EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => None,
+            EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => None,
         })
     }
 
@@ -243,7 +262,7 @@ impl Chain {
                     }));
                 }
                 EntryKind::Header(header) => header_edits(header, headers, carried.as_ref(), reader.origin, &mut edits),
-                EntryKind::Cookie(_) | EntryKind::Route(_) | EntryKind::Hash(_) => {}
+                EntryKind::Cookie(_) | EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => {}
             }
         }
         edits
@@ -272,7 +291,9 @@ impl Chain {
         let Some(line) = SetCookieLine::parse(value) else { return ServerLine::AsIs };
         let owner = self.entries.iter().zip(carried).find_map(|(entry, carried)| match &entry.kind {
             EntryKind::Cookie(cookie) if cookie.name().as_str().as_bytes() == line.name() => Some((cookie, carried)),
-            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => None,
+            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => {
+                None
+            }
         });
         match owner {
             Some((cookie, Some(Carried::Token(token)))) => cookie.rewrite(&line, Some(token), now),
@@ -315,6 +336,7 @@ impl Entry {
             EntryKind::Header(entry) => entry.claim(request, now),
             EntryKind::Route(entry) => entry.claim(request, cookies),
             EntryKind::Hash(entry) => entry.claim(request, cookies),
+            EntryKind::Learn(entry) => entry.claim(&entry.carrying(request, cookies).names, now),
         }
     }
 
@@ -323,7 +345,7 @@ impl Entry {
         match &self.kind {
             EntryKind::Cookie(entry) => Some(entry.mint.make(tie, random)),
             EntryKind::Header(entry) => Some(entry.mint.make(tie, random)),
-            EntryKind::Route(_) | EntryKind::Hash(_) => None,
+            EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => None,
         }
     }
 
@@ -332,6 +354,7 @@ impl Entry {
             EntryKind::Cookie(entry) => entry.writes(),
             EntryKind::Header(entry) => entry.writes(),
             EntryKind::Route(_) | EntryKind::Hash(_) => Writes::Never,
+            EntryKind::Learn(_) => Writes::InTable,
         }
     }
 
@@ -340,6 +363,7 @@ impl Entry {
         match &self.kind {
             EntryKind::Cookie(entry) => entry.spoken(headers, now),
             EntryKind::Header(entry) => entry.spoken(headers),
+            EntryKind::Learn(entry) => entry.spoken(headers, now),
             EntryKind::Route(_) | EntryKind::Hash(_) => Spoken::Silent,
         }
     }
@@ -348,7 +372,16 @@ impl Entry {
     pub fn is_preserved(&self, headers: &HeaderMap) -> bool {
         match &self.kind {
             EntryKind::Cookie(entry) => entry.is_preserved(headers),
-            EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => false,
+            EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => false,
+        }
+    }
+
+    /// The idle time of the tokens that this entry makes, in seconds. None where they have none, or it makes none.
+    pub fn idle(&self) -> Option<u32> {
+        match &self.kind {
+            EntryKind::Cookie(entry) => entry.mint.idle(),
+            EntryKind::Header(entry) => entry.mint.idle(),
+            EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => None,
         }
     }
 
@@ -357,7 +390,7 @@ impl Entry {
         match &self.kind {
             EntryKind::Cookie(entry) => entry.renewal(stamps, now),
             EntryKind::Header(entry) => entry.renewal(stamps, now),
-            EntryKind::Route(_) | EntryKind::Hash(_) => Due::Later,
+            EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => Due::Later,
         }
     }
 
@@ -365,6 +398,7 @@ impl Entry {
         match &self.kind {
             EntryKind::Cookie(entry) => entry.new_tie_on(),
             EntryKind::Header(entry) => entry.new_tie_on(),
+            EntryKind::Learn(entry) => entry.new_tie_on(),
             EntryKind::Route(_) | EntryKind::Hash(_) => NewTieOn::default(),
         }
     }
@@ -372,7 +406,7 @@ impl Entry {
     pub fn methods(&self) -> Methods {
         match &self.kind {
             EntryKind::Cookie(entry) => entry.methods(),
-            EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => Methods::All,
+            EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => Methods::All,
         }
     }
 
@@ -380,7 +414,7 @@ impl Entry {
         match &self.kind {
             EntryKind::Cookie(entry) => entry.caching(),
             EntryKind::Header(entry) => entry.caching(),
-            EntryKind::Route(_) | EntryKind::Hash(_) => Caching::Leave,
+            EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => Caching::Leave,
         }
     }
 }

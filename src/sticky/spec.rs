@@ -8,7 +8,8 @@ use crate::http::cookie::CookieName;
 use crate::http::set_cookie::Attributes;
 use crate::upstream::balance::LoadFactor;
 
-use super::identity::Source;
+use super::identity::{ResponseSource, Source};
+use super::table::TableName;
 use super::token::foreign::AcceptSpec;
 use super::token::secrets::SecretSource;
 
@@ -27,7 +28,7 @@ impl StickySpec {
         let accepted = self.entries.iter().flat_map(|entry| match &entry.way {
             Way::Cookie(cookie) => &*cookie.accept,
             Way::Header(header) => &*header.accept,
-            Way::Route(_) | Way::Hash(_) => &[],
+            Way::Route(_) | Way::Hash(_) | Way::Learn(_) => &[],
         });
         accepted.filter_map(|accept| accept.format.secret())
     }
@@ -50,6 +51,7 @@ pub enum Way {
     Header(HeaderSpec),
     Route(RouteIdSpec),
     Hash(HashSpec),
+    Learn(LearnSpec),
 }
 
 /// What happens to a session of this entry whose server cannot serve it.
@@ -134,6 +136,32 @@ pub struct HashSpec {
     pub load_factor: Option<LoadFactor>,
     /// None: as the upstream's failover says for `full`.
     pub when_full: Option<WhenFull>,
+}
+
+/// A session whose name the application makes: seen in its responses, kept in a table.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LearnSpec {
+    pub table: TableName,
+    /// Where a response names a session.
+    pub create: Vec<ResponseSource>,
+    /// Where a request names one that is learned without the application's confirmation: anybody can then fill the table.
+    pub create_from_requests: Vec<Source>,
+    /// Where a request names its session. Every name that it carries counts.
+    pub lookup: Vec<Source>,
+    pub at: LearnAt,
+    /// Names of fewer octets are none.
+    pub min_length: usize,
+    pub new_tie_on: NewTieOn,
+}
+
+/// When a session is learned.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum LearnAt {
+    /// At the response's head, so that the client's next request finds it whatever the body takes.
+    #[default]
+    Headers,
+    /// When the response is complete (nginx without `header`).
+    End,
 }
 
 /// What becomes of a hashed session whose server is full (HAProxy's `hash-preserve-affinity`).

@@ -3,6 +3,7 @@
 mod cookie;
 mod found;
 mod header;
+mod learn;
 mod lifetime;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use crate::upstream::spec::ServerSpec;
 use cookie::CookieText;
 use found::{HashText, RouteIdText};
 use header::HeaderText;
+use learn::LearnText;
 
 /// The entries of a chain: a word, or a list.
 pub(super) struct Entries;
@@ -60,6 +62,7 @@ pub(super) enum EntryText {
     Header(Box<HeaderText>),
     Route(RouteIdText),
     Hash(HashText),
+    Learn(LearnText),
     Mcp,
 }
 
@@ -73,6 +76,8 @@ choice! {
         route(RouteIdText) => Self::Route,
         /// By consistent hash: a name's place on the ring is the tie, and nothing is written.
         hash(HashText) => Self::Hash,
+        /// Sessions that the application makes: their names are seen in its responses and kept in a table.
+        learn(LearnText) => Self::Learn,
         /// Sessions of the Model Context Protocol: {header: {name: Mcp-Session-Id, mode: envelope, strict: 404}}.
         mcp => Self::Mcp,
     }
@@ -180,6 +185,7 @@ fn entry(scope: &Scope, written: At<EntryText>, findings: &mut Findings) -> Opti
         EntryText::Mcp => Some(header::build(header::mcp(at, findings)?, findings)),
         EntryText::Route(route) => Some((found::route(route), at)),
         EntryText::Hash(hash) => Some((found::hash(hash, at, findings), at)),
+        EntryText::Learn(learn) => Some((learn::build(scope, learn, at, findings)?, at)),
     }
 }
 
@@ -190,7 +196,7 @@ fn check_carriers(entries: &[EntrySpec], places: &[Position], findings: &mut Fin
         let carrier = match &entry.way {
             Way::Cookie(cookie) => format!("cookie {}", cookie.name.as_str()),
             Way::Header(header) => format!("header {}", header.name),
-            Way::Route(_) | Way::Hash(_) => continue,
+            Way::Route(_) | Way::Hash(_) | Way::Learn(_) => continue,
         };
         if let Some(first) = first.get(&carrier) {
             findings.fault(at, format!("two entries use the {carrier}, the first on line {}", first.line));
@@ -203,7 +209,7 @@ fn check_carriers(entries: &[EntrySpec], places: &[Position], findings: &mut Fin
 fn check_order(entries: &[EntrySpec], places: &[Position], findings: &mut Findings) {
     let always = |entry: &EntrySpec| match &entry.way {
         Way::Hash(hash) => hash.key.iter().any(|source| source.is_always_there()),
-        Way::Cookie(_) | Way::Header(_) | Way::Route(_) => false,
+        Way::Cookie(_) | Way::Header(_) | Way::Route(_) | Way::Learn(_) => false,
     };
     if let Some(last) = entries.iter().position(always)
         && let Some(&at) = places.get(last + 1)
@@ -221,7 +227,7 @@ fn check_routes(entries: &[EntrySpec], places: &[Position], servers: &[Arc<Serve
     let is_prefix = |entry: &EntrySpec| match &entry.way {
         Way::Cookie(cookie) => cookie.mode == CookieMode::Prefix && cookie.token == TokenFormat::Plain,
         Way::Header(header) => header.mode == HeaderMode::Envelope && header.token == TokenFormat::Plain,
-        Way::Route(_) | Way::Hash(_) => false,
+        Way::Route(_) | Way::Hash(_) | Way::Learn(_) => false,
     };
     for (_, &at) in entries.iter().zip(places).filter(|(entry, _)| is_prefix(entry)) {
         let message = format!("a plain token ends at the first ~, so the server {odd} could not be told from its value");

@@ -7,6 +7,7 @@ pub mod bearer;
 mod cut;
 mod parameter;
 mod reader;
+mod response;
 
 use std::net::IpAddr;
 
@@ -17,6 +18,7 @@ use crate::http::cookie::CookieName;
 
 pub use cut::{Cut, EmptySeparator, Separator};
 pub use reader::{Found, Reader, Readers};
+pub use response::{ResponsePlace, ResponseSource, Said};
 
 /// A place in a request that names the client or its session, and what of its text counts.
 #[derive(Clone, Debug, Eq, PartialEq)]

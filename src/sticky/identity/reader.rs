@@ -69,6 +69,15 @@ impl Readers {
         Self(sources.into_iter().map(|source| source.bind(names)).collect())
     }
 
+    /// What stands in each source that has something, in order.
+    pub fn all<'a, 'r>(
+        &'a self,
+        request: &'a Request<'r>,
+        cookies: &'a Cookies<'r>,
+    ) -> impl Iterator<Item = Found<'r>> + 'a {
+        self.0.iter().filter_map(|reader| reader.read(request, cookies))
+    }
+
     /// What stands in the first source that has something.
     pub fn read<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<Found<'r>> {
         self.0.iter().find_map(|reader| reader.read(request, cookies))
@@ -113,6 +122,14 @@ impl Found<'_> {
 }
 
 impl<'r> Found<'r> {
+    /// The same, without the rest.
+    pub fn into_octets(self) -> Cow<'r, [u8]> {
+        match self.whole {
+            Cow::Borrowed(whole) => Cow::Borrowed(&whole[self.cut]),
+            Cow::Owned(whole) => Cow::Owned(whole[self.cut].to_vec()),
+        }
+    }
+
     /// The same as characters. None for octets that are none.
     pub fn into_text(self) -> Option<Cow<'r, str>> {
         match self.whole {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::keys::KeyRing;
+use crate::sticky::table::FingerprintKey;
 
 /// Where a secret is found. Secrets never stand in the configuration itself.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Secret(Box<[u8]>);
 pub struct Secrets {
     /// For the tokens of Burdock's own.
     pub ring: Arc<KeyRing>,
+    /// For the names in session tables.
+    pub fingerprints: Arc<FingerprintKey>,
     others: HashMap<SecretSource, Secret>,
 }
 
@@ -44,13 +47,12 @@ impl Secret {
 }
 
 impl Secrets {
-    /// The keys alone.
-    pub fn of(ring: KeyRing) -> Self {
-        Self::new(Arc::new(ring), [])
-    }
-
-    pub fn new(ring: Arc<KeyRing>, others: impl IntoIterator<Item = (SecretSource, Secret)>) -> Self {
-        Self { ring, others: others.into_iter().collect() }
+    pub fn new(
+        ring: KeyRing,
+        fingerprints: FingerprintKey,
+        others: impl IntoIterator<Item = (SecretSource, Secret)>,
+    ) -> Self {
+        Self { ring: Arc::new(ring), fingerprints: Arc::new(fingerprints), others: others.into_iter().collect() }
     }
 
     /// None where nobody has read it.

@@ -159,6 +159,7 @@ impl Reader {
 #[cfg(test)]
 mod testing {
     use super::*;
+    use crate::sticky::table::FingerprintKey;
     use crate::sticky::token::keys::{Key, KeyRing};
     use crate::sticky::token::secrets::{Secret, SecretSource};
 
@@ -196,7 +197,7 @@ mod testing {
 
     fn with<const N: usize>(others: [(SecretSource, Secret); N]) -> Secrets {
         let ring = KeyRing::new(vec![Key::parse(&"17".repeat(32)).unwrap()]).unwrap();
-        Secrets::new(ring.into(), others)
+        Secrets::new(ring, FingerprintKey::parse(&"5e".repeat(32)).unwrap(), others)
     }
 
     pub(super) fn reader_of(spec: &FormatSpec, carrier: Carrier, secrets: &Secrets) -> Reader {

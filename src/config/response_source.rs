@@ -1,0 +1,121 @@
+//! Where a response names a session, and what of the text counts.
+
+use ::http::HeaderName;
+use serde_json::json;
+
+use super::errors::{Findings, nearest};
+use super::leaf::Int;
+use super::names::leaf;
+use super::read::{At, Leaf, Mend, Read, SomeOf, defined};
+use super::record::record;
+use super::tree::{Node, Value};
+use crate::http::cookie::CookieName;
+use crate::sticky::identity::{Cut, ResponsePlace, ResponseSource, Separator};
+use crate::sticky::table::TableName;
+use std::num::NonZeroUsize;
+
+/// One source of responses, or a list of them.
+pub(super) struct ResponseSources;
+
+/// A source in one word.
+struct Word;
+
+record! {
+    "a source of responses" => struct SourceText {
+        /// The value of this cookie in Set-Cookie.
+        set_cookie: Option<CookieName>,
+        /// The value of this header of the response.
+        response_header: Option<HeaderName>,
+        /// Only what stands behind the first of these; the source is absent where there is none.
+        after: Option<Separator>,
+        /// Only what stands before the first of these; all of it where there is none.
+        before: Option<Separator>,
+        /// At most so many octets.
+        length: Option<Int<NonZeroUsize, 1, 8_192>>,
+    }
+}
+
+leaf! {
+    TableName: "a table's name", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$"};
+}
+
+/// The schemas of sources of responses, by the names under which they stand in `$defs`.
+pub(super) fn definitions() -> [(&'static str, serde_json::Value); 2] {
+    [
+        ("response_sources", json!({"anyOf": [ResponseSource::schema(), SomeOf::<ResponseSource>::schema()]})),
+        ("response_source", json!({"anyOf": [<Word as Leaf>::schema(), SourceText::schema()]})),
+    ]
+}
+
+impl Read for ResponseSources {
+    type Value = Vec<ResponseSource>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
+        match &node.value {
+            Value::List(_) => SomeOf::<ResponseSource>::read(node, findings),
+            Value::Scalar(..) | Value::Map(_) | Value::Null => {
+                <ResponseSource as Read>::read(node, findings).map(|one| vec![one])
+            }
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        defined("response_sources")
+    }
+}
+
+impl Read for ResponseSource {
+    type Value = Self;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        match &node.value {
+            Value::Map(_) => build(At::<SourceText>::read(node, findings)?, findings),
+            Value::Scalar(..) | Value::List(_) | Value::Null => Word::read(node, findings),
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        defined("response_source")
+    }
+}
+
+fn build(written: At<SourceText>, findings: &mut Findings) -> Option<ResponseSource> {
+    let At { at, value, .. } = written;
+    let place = match (value.set_cookie, value.response_header) {
+        (Some(name), None) => ResponsePlace::SetCookie(name),
+        (None, Some(name)) => ResponsePlace::Header(name),
+        (None, None) | (Some(_), Some(_)) => {
+            findings.fault(at, "a source of responses names one place: set_cookie or response_header");
+            return None;
+        }
+    };
+    Some(ResponseSource { place, cut: Cut { after: value.after, before: value.before, length: value.length } })
+}
+
+impl Leaf for Word {
+    type Value = ResponseSource;
+    const EXPECTED: &'static str = "a source of responses: set_cookie:NAME or response_header:NAME";
+
+    fn parse(text: &str) -> Result<ResponseSource, Mend> {
+        const KINDS: [&str; 2] = ["set_cookie", "response_header"];
+        let place = match text.split_once(':') {
+            Some(("set_cookie", name)) => ResponsePlace::SetCookie(CookieName::parse(name)?),
+            Some(("response_header", name)) => ResponsePlace::Header(HeaderName::from_bytes(name.as_bytes())?),
+            Some(("cookie", name)) => return Err(Mend::by(format!("a response sets cookies: write set_cookie:{name}"))),
+            Some(("header", name)) => return Err(Mend::by(format!("write response_header:{name}"))),
+            Some((kind, name)) => {
+                return Err(
+                    nearest(kind, KINDS).map_or_else(Mend::unknown, |kind| Mend::by(format!("did you mean {kind}:{name}?")))
+                );
+            }
+            None if KINDS.contains(&text) => return Err(Mend::by(format!("write {text}:NAME"))),
+            None => return Err(Mend::unknown()),
+        };
+        Ok(ResponseSource { place, cut: Cut::default() })
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "pattern": "^(set_cookie|response_header):.+$"})
+    }
+}

@@ -1,0 +1,76 @@
+//! `learn` entries of `sticky`.
+
+use crate::config::choice::choice;
+use crate::config::errors::{Findings, Position};
+use crate::config::leaf::Int;
+use crate::config::record::record;
+use crate::config::response_source::ResponseSources;
+use crate::config::source::Sources;
+use crate::sticky::identity::{Place, Source};
+use crate::sticky::spec::{EntrySpec, LearnAt, LearnSpec, NewTieOn, Scope, Strict, Way};
+use crate::sticky::table::TableName;
+
+record! {
+    "a learned session" => struct LearnText {
+        /// Where the application names a session in its responses: set_cookie:NAME or response_header:NAME, or a list of them.
+        create: Option<ResponseSources>,
+        /// Where a request names a session that is learned without the application's confirmation. Anybody can then fill the
+        /// table.
+        create_from_requests: Option<Sources>,
+        /// Where a request names its session: a source, or a list of which every one counts.
+        lookup: Sources,
+        /// The table that keeps the sessions; one of this upstream's scope, unless given. Upstreams may share one.
+        table: Option<TableName>,
+        /// When a session is learned.
+        learn_at: LearnAt = "headers",
+        /// Names of fewer octets are none.
+        min_length: Int<usize, 1, 1_024> = "8",
+        /// Which responses of a server may tie a new session.
+        new_tie_on: NewTieOn = "below_500",
+        /// What happens to a session whose server cannot serve it, whatever failover says.
+        strict: Strict = "false",
+    }
+}
+
+choice! {
+    "a moment of the response" => LearnAt {
+        /// At its head: the client's next request finds the session, whatever the body takes.
+        headers => Self::Headers,
+        /// When it is complete.
+        end => Self::End,
+    }
+}
+
+pub(super) fn build(scope: &Scope, written: LearnText, at: Position, findings: &mut Findings) -> Option<EntrySpec> {
+    if written.create.is_none() && written.create_from_requests.is_none() {
+        // HAProxy's `stick match`: another entry fills the table.
+        findings.warning(at, "without create this entry only looks sessions up that another entry learns");
+    }
+    let is_address = |source: &Source| matches!(source.place, Place::ClientIp(_));
+    if written.min_length > 4 && written.lookup.iter().any(is_address) {
+        findings
+            .warning(at, "an IPv4 address has 4 octets, fewer than min_length, so it names no session: set min_length: 4");
+    }
+    let table = match written.table {
+        Some(table) => table,
+        None => table_of(scope, at, findings)?,
+    };
+    let spec = LearnSpec {
+        table,
+        create: written.create.unwrap_or_default(),
+        create_from_requests: written.create_from_requests.unwrap_or_default(),
+        lookup: written.lookup,
+        at: written.learn_at,
+        min_length: written.min_length,
+        new_tie_on: written.new_tie_on,
+    };
+    Some(EntrySpec { way: Way::Learn(spec), strict: written.strict })
+}
+
+fn table_of(scope: &Scope, at: Position, findings: &mut Findings) -> Option<TableName> {
+    let name = TableName::parse(&scope.0);
+    if let Err(error) = &name {
+        findings.fault_with_help(at, format!("no table can be called like the scope {}: {error}", scope.0), "give a table");
+    }
+    name.ok()
+}

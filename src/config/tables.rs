@@ -1,0 +1,93 @@
+//! `tables`: what keeps learned sessions, and the tables that entries of upstreams ask for.
+
+use std::num::NonZeroU32;
+
+use super::errors::{Findings, Position, any_of, nearest};
+use super::leaf::{Bool, Int, OrNone};
+use super::read::{At, MapOf};
+use super::record::record;
+use super::units::Seconds;
+use crate::sticky::spec::{Lifetime, Way};
+use crate::sticky::table::{BudgetSpec, Persist, TableName, TableSpec};
+
+use super::agree::PlacedPool;
+
+record! {
+    "a session table" => struct TableText {
+        /// So many live sessions fit. When more come, those that matter least go.
+        capacity: Int<NonZeroU32, 1, 1_000_000_000> = "100000",
+        /// Longest time between two requests of a session.
+        idle_timeout: OrNone<At<Seconds>> = "1h",
+        /// Longest time since a session was learned.
+        max_life: OrNone<At<Seconds>> = "none",
+        /// Whether sessions outlive the process, in the state folder.
+        persist: Bool = "true",
+        /// Sessions that the clients of one network (/24 of IPv4, /48 of IPv6) may create in a minute before further ones are
+        /// the first to go.
+        creations_per_minute: Int<NonZeroU32, 1, 1_000_000_000> = "600",
+    }
+}
+
+/// The tables, those that are only named by their entries included.
+pub(super) fn build(
+    written: <MapOf<TableName, TableText> as super::read::Read>::Value,
+    pools: &[PlacedPool],
+    findings: &mut Findings,
+) -> Vec<(TableSpec, BudgetSpec)> {
+    let mut tables: Vec<(TableSpec, BudgetSpec)> =
+        written.into_iter().filter_map(|(name, table)| Some(spec(name.value, table?, findings))).collect();
+    for (name, at, scope) in asked(pools) {
+        if tables.iter().any(|(table, _)| table.name == *name) {
+            continue;
+        }
+        if name.as_str() == scope {
+            tables.push(unwritten(name.clone()));
+        } else {
+            unknown(name, at, &tables, findings);
+        }
+    }
+    tables
+}
+
+/// Every table that an entry names, with the scope of its upstream.
+fn asked(pools: &[PlacedPool]) -> impl Iterator<Item = (&TableName, Position, &str)> {
+    pools.iter().flat_map(|pool| {
+        let sticky = &pool.spec.sticky;
+        sticky.entries.iter().zip(&pool.entries_at).filter_map(|(entry, &at)| match &entry.way {
+            Way::Learn(learn) => Some((&learn.table, at, &*sticky.scope.0)),
+            Way::Cookie(_) | Way::Header(_) | Way::Route(_) | Way::Hash(_) => None,
+        })
+    })
+}
+
+fn unknown(name: &TableName, at: Position, tables: &[(TableSpec, BudgetSpec)], findings: &mut Findings) {
+    let names = || tables.iter().map(|(table, _)| table.name.as_str());
+    let help = match nearest(name.as_str(), names()) {
+        Some(near) => format!("did you mean {near}?"),
+        None if tables.is_empty() => format!("write it under tables: {{{name}: {{}}}}"),
+        None => format!("there are {}", any_of(names()).replace(" or ", " and ")),
+    };
+    findings.fault_with_help(at, format!("there is no table {name}"), help);
+}
+
+fn spec(name: TableName, written: TableText, findings: &mut Findings) -> (TableSpec, BudgetSpec) {
+    let TableText { capacity, idle_timeout, max_life, persist, creations_per_minute } = written;
+    if let Some((idle, _)) = idle_timeout.as_ref().zip(max_life.as_ref()).filter(|(idle, life)| idle.value > life.value) {
+        findings.warning(idle.at, "idle_timeout is longer than max_life, which therefore always ends first");
+    }
+    let seconds = |time: Option<At<u32>>| time.map(|time| time.value);
+    let lifetime = Lifetime { idle: seconds(idle_timeout), life: seconds(max_life) };
+    let persist = if persist { Persist::On } else { Persist::Off };
+    (TableSpec { name, capacity, lifetime, persist }, budget(creations_per_minute))
+}
+
+/// A table of which nothing is written.
+fn unwritten(name: TableName) -> (TableSpec, BudgetSpec) {
+    let lifetime = Lifetime { idle: Some(3_600), life: None };
+    let capacity = NonZeroU32::new(100_000).unwrap_or(NonZeroU32::MIN);
+    (TableSpec { name, capacity, lifetime, persist: Persist::On }, budget(NonZeroU32::new(600).unwrap_or(NonZeroU32::MIN)))
+}
+
+fn budget(creations: NonZeroU32) -> BudgetSpec {
+    BudgetSpec { creations, window: NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN) }
+}

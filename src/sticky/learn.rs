@@ -1,0 +1,277 @@
+//! Sessions that the application makes: their names are seen in its responses, and a table keeps where each belongs.
+//!
+//! Nothing is stored until a response confirms a name; a request alone creates nothing, unless the configuration asks for it.
+//! Names themselves are kept nowhere: the table has their fingerprints.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ::http::HeaderMap;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use crate::http::cookie::{CookieNames, Cookies};
+use crate::http::request::Request;
+use crate::time::{Now, UnixSeconds};
+use crate::upstream::ServerId;
+
+use super::claim::{BadClaim, Claim, Minted, Named, ServerName, SessionName};
+use super::identity::{Readers, ResponseSource, Said};
+use super::spec::{LearnAt, LearnSpec, NewTieOn};
+use super::table::{
+    BudgetSpec, CreationBudget, Enlisted, Fingerprint, FingerprintKey, Known, ServerIndex, Session, Table, TableName,
+    TableSpec, Tied,
+};
+use super::{Member, Spoken};
+
+/// What an application writes into a session's cookie to end it, in some frameworks.
+const NO_NAME: &[u8] = b"deleted";
+
+/// The tables of a configuration, by name.
+#[derive(Debug)]
+pub struct Tables {
+    key: Arc<FingerprintKey>,
+    by_name: HashMap<TableName, Arc<Learned>>,
+}
+
+/// A table, and what its clients may create in it.
+#[derive(Debug)]
+pub struct Learned {
+    table: Arc<Table>,
+    key: Arc<FingerprintKey>,
+    budget: Mutex<CreationBudget>,
+}
+
+/// An entry that learns.
+#[derive(Debug)]
+pub struct LearnEntry {
+    learned: Arc<Learned>,
+    create: Box<[ResponseSource]>,
+    create_from_requests: Readers,
+    lookup: Readers,
+    at: LearnAt,
+    min_length: usize,
+    new_tie_on: NewTieOn,
+    /// The upstream's servers, in their order.
+    servers: Box<[Enlisted]>,
+    by_index: HashMap<ServerIndex, ServerId, rustc_hash::FxBuildHasher>,
+}
+
+/// Names of sessions, each once.
+pub type Names = SmallVec<[Fingerprint; 2]>;
+
+/// The names that a request carries for one entry.
+#[derive(Debug, Default)]
+pub struct Carrying {
+    pub names: Names,
+    /// Names that the request alone may create.
+    pub offered: Names,
+}
+
+/// What a response says to an entry that learns.
+#[derive(Debug, Default)]
+pub struct Heard {
+    pub created: Names,
+    /// The application has ended the session that the request named.
+    pub ended: bool,
+}
+
+/// A session to be learned when the response is complete.
+#[derive(Debug)]
+pub struct Pending {
+    learned: Arc<Learned>,
+    name: Fingerprint,
+    server: Enlisted,
+    client: IpAddr,
+}
+
+impl Tables {
+    /// Makes the tables of a configuration. Those that `earlier` has too keep their sessions.
+    pub fn new(
+        specs: Vec<(TableSpec, BudgetSpec)>,
+        key: &Arc<FingerprintKey>,
+        earlier: Option<&Self>,
+        now: UnixSeconds,
+    ) -> Self {
+        let same_key = earlier.filter(|earlier| earlier.key.id() == key.id());
+        let learned = |(spec, budget): (TableSpec, BudgetSpec)| {
+            let name = spec.name.clone();
+            let table = match same_key.and_then(|tables| tables.by_name.get(&name)) {
+                Some(learned) => {
+                    learned.table.succeed(spec, now);
+                    Arc::clone(&learned.table)
+                }
+                None => Arc::new(Table::new(spec)),
+            };
+            (name, Arc::new(Learned { table, key: Arc::clone(key), budget: Mutex::new(CreationBudget::new(budget)) }))
+        };
+        Self { key: Arc::clone(key), by_name: specs.into_iter().map(learned).collect() }
+    }
+
+    /// All tables, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.by_name.values().map(|learned| &learned.table)
+    }
+
+    pub fn get(&self, name: &TableName) -> Option<&Arc<Learned>> {
+        self.by_name.get(name)
+    }
+
+    /// What the names in them are fingerprinted with.
+    pub fn key(&self) -> &Arc<FingerprintKey> {
+        &self.key
+    }
+}
+
+impl Learned {
+    /// Ties a name to a server, in the class that its client's budget allows.
+    fn tie(&self, name: Fingerprint, server: &Enlisted, client: IpAddr, now: UnixSeconds) -> Tied {
+        let known = matches!(self.table.find(name, now), Known::Session(_));
+        let budget = if known { super::table::Budget::Within } else { self.budget.lock().spend(&self.key, client, now) };
+        self.table.tie(name, server, budget, now)
+    }
+}
+
+impl Pending {
+    /// The response is complete: the session is learned.
+    pub fn apply(&self, now: UnixSeconds) -> Tied {
+        self.learned.tie(self.name, &self.server, self.client, now)
+    }
+}
+
+impl LearnEntry {
+    /// None where there is no such table, or it can take no more servers.
+    pub(super) fn new(spec: LearnSpec, tables: &Tables, members: &[Member<'_>], names: &mut CookieNames) -> Option<Self> {
+        let learned = Arc::clone(tables.get(&spec.table)?);
+        let servers: Box<[Enlisted]> =
+            members.iter().map(|member| learned.table.enlist(member.id)).collect::<Result<_, _>>().ok()?;
+        let by_index = servers.iter().zip(members).map(|(server, member)| (server.index(), member.id.clone())).collect();
+        Some(Self {
+            learned,
+            create: spec.create.into(),
+            create_from_requests: Readers::bind(spec.create_from_requests, names),
+            lookup: Readers::bind(spec.lookup, names),
+            at: spec.at,
+            min_length: spec.min_length,
+            new_tie_on: spec.new_tie_on,
+            servers,
+            by_index,
+        })
+    }
+
+    pub fn table(&self) -> &Arc<Table> {
+        &self.learned.table
+    }
+
+    /// Sessions in the table that live on the server at this position: exact to a tenth of the idle time.
+    pub fn live(&self, at: usize, now: Now) -> u64 {
+        self.learned.table.count(self.servers[at].index(), now.wall)
+    }
+
+    pub fn new_tie_on(&self) -> NewTieOn {
+        self.new_tie_on
+    }
+
+    /// What a request carries.
+    pub fn carrying<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Carrying {
+        Carrying {
+            names: self.names(self.lookup.all(request, cookies).map(|found| found.into_octets())),
+            offered: self.names(self.create_from_requests.all(request, cookies).map(|found| found.into_octets())),
+        }
+    }
+
+    /// The first name that the table knows ties the session; the others are in use, too. One that it does not know is a
+    /// session all the same: it goes where its parallel requests go.
+    pub fn claim(&self, names: &Names, now: Now) -> Claim<'static> {
+        let mut bad: Option<BadClaim> = None;
+        let mut tie: Option<(Fingerprint, Session)> = None;
+        for &name in names {
+            match self.learned.table.look(name, now.wall) {
+                Known::Session(known) => tie = tie.or(Some((name, known))),
+                Known::Expired(why) => bad = bad.or(Some(why)),
+                Known::Unknown => {}
+            }
+        }
+        let Some((name, known)) = tie else {
+            return names.first().map_or(Claim::Absent, |&name| Claim::Fresh(session(name), bad));
+        };
+        let server = self.by_index.get(&known.server).cloned().map_or(ServerName::Stranger, ServerName::Id);
+        Claim::Names(server, Named { session: Some(session(name)), stamps: Some(known.stamps), minted: Minted::Here })
+    }
+
+    /// What a response with these headers says.
+    pub fn hear(&self, headers: &HeaderMap, now: Now) -> Heard {
+        let mut heard = Heard::default();
+        for said in self.create.iter().flat_map(|source| source.read(headers, now.wall.0)) {
+            match said {
+                Said::Named(name) => self.add(&mut heard.created, name),
+                Said::Ended => heard.ended = true,
+            }
+        }
+        heard
+    }
+
+    pub(super) fn spoken(&self, headers: &HeaderMap, now: Now) -> Spoken {
+        let Heard { created, ended } = self.hear(headers, now);
+        match (created.is_empty(), ended) {
+            (false, _) => Spoken::Creates,
+            (true, true) => Spoken::Deletes,
+            (true, false) => Spoken::Silent,
+        }
+    }
+
+    /// Ties a session that the application has confirmed to the server at this position; at once, or when the response is
+    /// complete.
+    pub fn learn(&self, name: Fingerprint, at: usize, client: IpAddr, now: Now) -> Result<Tied, Pending> {
+        let server = &self.servers[at];
+        match self.at {
+            LearnAt::Headers => Ok(self.learned.tie(name, server, client, now.wall)),
+            LearnAt::End => Err(Pending { learned: Arc::clone(&self.learned), name, server: server.clone(), client }),
+        }
+    }
+
+    /// Ties what is known of these names to the server at this position; whether any was another's.
+    pub fn move_to(&self, names: &Names, at: usize, now: Now) -> Moved {
+        let server = &self.servers[at];
+        let elsewhere = |known: Known| matches!(known, Known::Session(known) if known.server != server.index());
+        let mut moved = Moved::None;
+        for &name in names.iter().filter(|&&name| elsewhere(self.learned.table.find(name, now.wall))) {
+            self.learned.table.tie(name, server, super::table::Budget::Within, now.wall);
+            moved = Moved::Some;
+        }
+        moved
+    }
+
+    pub fn forget(&self, names: &Names, now: Now) -> Moved {
+        let forgotten = names.iter().filter_map(|&name| self.learned.table.forget(name, now.wall)).count();
+        if forgotten == 0 { Moved::None } else { Moved::Some }
+    }
+
+    fn names<'t>(&self, texts: impl Iterator<Item = std::borrow::Cow<'t, [u8]>>) -> Names {
+        let mut names = Names::new();
+        texts.for_each(|text| self.add(&mut names, &text));
+        names
+    }
+
+    fn add(&self, names: &mut Names, name: &[u8]) {
+        if name.len() < self.min_length || name.eq_ignore_ascii_case(NO_NAME) {
+            return;
+        }
+        let fingerprint = self.learned.key.fingerprint(name);
+        if !names.contains(&fingerprint) {
+            names.push(fingerprint);
+        }
+    }
+}
+
+/// Whether anything in the table changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Moved {
+    Some,
+    None,
+}
+
+fn session(name: Fingerprint) -> SessionName {
+    SessionName::key(&name.octets())
+}
