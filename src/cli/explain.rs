@@ -10,6 +10,7 @@ use burdock::config::Config;
 use burdock::http::forwarded::{TrustedProxies, client_address, scheme};
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::route::RouteIndex;
+use burdock::sticky::table::FingerprintKey;
 use burdock::sticky::token::keys::{Key, KeyRing};
 use burdock::sticky::token::secrets::Secrets;
 use burdock::time::Now;
@@ -151,7 +152,8 @@ fn text(value: &HeaderValue) -> String {
 fn secrets(config: &Config) -> Result<Secrets, keys::KeyError> {
     if config.keys.is_empty() && !keys::kept_path(&config.process.state_dir).exists() {
         eprintln!("burdock: no keys are configured and none has been made yet, so every token counts as of an unknown key");
-        return keys::with_ring(KeyRing::new(vec![Key::generate(&mut rand::rng())])?, config);
+        let random = &mut rand::rng();
+        return keys::with_keys(KeyRing::new(vec![Key::generate(random)])?, FingerprintKey::generate(random), config);
     }
     keys::secrets(config)
 }

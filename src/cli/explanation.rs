@@ -81,6 +81,7 @@ impl ClaimTold {
         let servers = exchange.pool().upstream().servers();
         let (claim, server, named): (_, _, Option<&Named>) = match standing {
             Standing::Absent => ("absent", None, None),
+            Standing::Fresh(_, bad) => (bad.map_or("unknown_session", |bad| Reason::Bad(bad).as_str()), None, None),
             Standing::Tied(tied, named) => ("tied", Some(ids(servers, tied)), Some(named)),
             Standing::Keyed(Some(home), _) => ("tied", Some(servers[*home].id().to_string()), None),
             Standing::Keyed(None, _) => ("tied", None, None),
@@ -114,6 +115,7 @@ fn called(entry: &Entry) -> String {
         EntryKind::Header(header) => format!("header {}", header.name()),
         EntryKind::Route(_) => "route".to_owned(),
         EntryKind::Hash(_) => "hash".to_owned(),
+        EntryKind::Learn(learn) => format!("learn {}", learn.table().spec().name),
     }
 }
 

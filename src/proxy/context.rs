@@ -8,6 +8,7 @@ use burdock::balancer::words::Reason;
 use burdock::http::hygiene::RequestHops;
 use burdock::http::request::Response;
 use burdock::sticky::ResponseEdits;
+use burdock::sticky::learn::Pending;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::retry::{Again, Failure, Progress};
 use burdock::upstream::server::Slot;
@@ -29,6 +30,8 @@ pub struct Context {
     pub hops: RequestHops,
     sending: Option<Sending>,
     body: Body,
+    /// Sessions to learn when the response is complete.
+    pending: Vec<Pending>,
     retry_after: RetryAfter,
 }
 
@@ -68,6 +71,7 @@ impl Context {
             hops: RequestHops::Something,
             sending: None,
             body: Body::default(),
+            pending: Vec::new(),
             retry_after: RetryAfter::Unsaid,
         }
     }
@@ -139,10 +143,11 @@ impl Context {
         let Phase::Balancing(balancing) = std::mem::replace(&mut self.phase, Phase::Settled) else { return None };
         self.record.response = self.sending.as_ref().map(|sending| now.uptime.since(sending.dispatched));
         let facts = Response { status: response.status, headers: &response.headers };
-        let settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
+        let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
         self.record.settled = settlement.settled;
         self.record.fate = settlement.fate;
         self.record.moved = settlement.moved;
+        self.pending.append(&mut settlement.pending);
         Some(settlement)
     }
 
@@ -159,6 +164,13 @@ impl Context {
         self.record.status = code;
         if matches!(self.phase, Phase::Arriving) {
             self.record.reason = Some(Reason::Refused);
+        }
+    }
+
+    /// The response has reached the client to its end: what was to wait for that is learned.
+    pub fn completed(&mut self, now: Now) {
+        for pending in self.pending.drain(..) {
+            self.record.settled = self.record.settled.at_end(pending.apply(now.wall));
         }
     }
 
@@ -182,11 +194,13 @@ mod tests {
     use burdock::config::settings::LogTarget;
     use burdock::http::request::{Request, Scheme};
     use burdock::route::RouteIndex;
+    use burdock::sticky::table::FingerprintKey;
     use burdock::sticky::token::keys::{Key, KeyRing};
     use burdock::sticky::token::secrets::Secrets;
 
     use super::super::access_log::AccessLog;
     use super::super::metrics::Metrics;
+    use super::super::sessions::Sessions;
     use super::super::snapshot::Snapshot;
     use super::super::state::{Connections, Readiness};
     use super::*;
@@ -197,11 +211,26 @@ mod tests {
         config.access_log.to = LogTarget::File(folder.join("access.log"));
         let (clock, metrics) = (Clock::start(), Metrics::new().unwrap());
         let keys = KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap();
-        let balancer = Balancer::new(config.plan, &Secrets::of(keys), None, clock.moment().now());
+        let balancer = Balancer::new(
+            config.plan,
+            &Secrets::new(keys, FingerprintKey::generate(&mut rand::rng()), []),
+            None,
+            clock.moment().now(),
+        );
         let snapshot = arc_swap::ArcSwap::from_pointee(Snapshot::new(balancer, &metrics).unwrap());
         let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).unwrap();
         let (connections, readiness) = (Connections::default(), Readiness::default());
-        Arc::new(State { clock, listeners: config.listeners, snapshot, metrics, access_log, connections, readiness })
+        let sessions = Sessions::open(folder, Vec::new(), FingerprintKey::generate(&mut rand::rng()).id(), clock);
+        Arc::new(State {
+            clock,
+            listeners: config.listeners,
+            snapshot,
+            metrics,
+            access_log,
+            connections,
+            readiness,
+            sessions,
+        })
     }
 
     /// A request that was sent to its server and whose hooks go no further.
@@ -251,7 +280,7 @@ mod tests {
         state.access_log.flush();
         let log = std::fs::read_to_string(folder.path().join("access.log")).unwrap();
         assert!(log.contains(" upstream=shop server=127.0.0.1:2 reason=new "), "{log}");
-        let metrics = state.metrics.render(0, state.clock.uptime(), std::iter::empty()).unwrap();
+        let metrics = state.metrics.render(0, state.clock.moment().now(), std::iter::empty()).unwrap();
         assert!(metrics.contains(r#"burdock_decisions_total{method="none",reason="new",upstream="shop"} 1"#), "{metrics}");
     }
 }

@@ -211,8 +211,11 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         let now = self.state.clock.moment_after(context.record.started);
+        if error.is_none() {
+            context.completed(now.now());
+        }
         context.finish(session, now);
         if let Some(stream) = ClientStream::of(session) {
             stream.request_over(now.uptime);

@@ -1,13 +1,13 @@
 //! Where keys and other secrets come from: files, the environment, or a key that is made at the first start and kept in the
 //! state folder.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use burdock::config::Config;
+use burdock::sticky::table::FingerprintKey;
 use burdock::sticky::token::keys::{InvalidKey, InvalidKeyRing, Key, KeyRing};
 use burdock::sticky::token::secrets::{Secret, SecretSource, Secrets};
 
@@ -35,13 +35,22 @@ pub fn secrets(config: &Config) -> Result<Secrets, KeyError> {
         [] => vec![kept(&kept_path(&config.process.state_dir))?],
         sources => sources.iter().map(key).collect::<Result<_, _>>()?,
     };
-    with_ring(KeyRing::new(keys)?, config)
+    with_keys(KeyRing::new(keys)?, fingerprint_key(config)?, config)
 }
 
-/// The same with a ring that is at hand.
-pub fn with_ring(ring: KeyRing, config: &Config) -> Result<Secrets, KeyError> {
+/// The same with keys that are at hand.
+pub fn with_keys(ring: KeyRing, fingerprints: FingerprintKey, config: &Config) -> Result<Secrets, KeyError> {
     let others = config.plan.secrets().map(|source| Ok((source.clone(), secret(source)?)));
-    Ok(Secrets::new(ring.into(), others.collect::<Result<Vec<_>, KeyError>>()?))
+    Ok(Secrets::new(ring, fingerprints, others.collect::<Result<Vec<_>, KeyError>>()?))
+}
+
+/// What the names of learned sessions are fingerprinted with; where nothing is learned, one that is forgotten with the
+/// process.
+fn fingerprint_key(config: &Config) -> Result<FingerprintKey, KeyError> {
+    if config.plan.tables.is_empty() && config.fingerprint_key.is_none() {
+        return Ok(FingerprintKey::generate(&mut rand::rng()));
+    }
+    fingerprint(config.fingerprint_key.as_ref(), &config.process.state_dir)
 }
 
 /// Where a key is kept that was made here.
@@ -49,10 +58,30 @@ pub fn kept_path(state_dir: &Path) -> PathBuf {
     state_dir.join("key")
 }
 
+/// The key that session tables fingerprint names with: the configured one, or one that is made at the first start and kept in
+/// the state folder.
+fn fingerprint(source: Option<&SecretSource>, state_dir: &Path) -> Result<FingerprintKey, KeyError> {
+    let kept = SecretSource::File(state_dir.join("fingerprint-key"));
+    if let (None, SecretSource::File(path)) = (source, &kept)
+        && !path.exists()
+    {
+        keep(path, &FingerprintKey::generate(&mut rand::rng()).to_text())?;
+        log::info!(
+            "made a key in {} to keep the names of sessions by. Other balancers place names otherwise; \
+             to share it, make one with `burdock keys new FILE` and set fingerprint_key",
+            path.display()
+        );
+    }
+    let source = source.unwrap_or(&kept);
+    let text = read(source)?;
+    FingerprintKey::parse(&String::from_utf8_lossy(&text)).map_err(|error| KeyError::Invalid { place: place(source), error })
+}
+
 /// What is wrong with the configured keys and other secrets: for `check`.
 pub fn unreadable(config: &Config) -> Vec<KeyError> {
     let keys: Vec<Result<Key, KeyError>> = config.keys.iter().map(key).collect();
-    let others = config.plan.secrets().filter_map(|source| secret(source).err());
+    let fingerprints = config.fingerprint_key.iter().filter_map(|source| fingerprint(Some(source), Path::new("")).err());
+    let others = config.plan.secrets().filter_map(|source| secret(source).err()).chain(fingerprints);
     let errors = if !keys.is_empty() && keys.iter().all(Result::is_ok) {
         KeyRing::new(keys.into_iter().flatten().collect()).err().map(KeyError::Ring).into_iter().collect()
     } else {
@@ -63,9 +92,21 @@ pub fn unreadable(config: &Config) -> Vec<KeyError> {
 
 /// Writes a key to a file that must not be there yet and that only its owner can read.
 pub fn write_new(path: &Path, key: &Key) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{}", key.to_text())?;
-    file.sync_all()
+    write_text(path, &key.to_text())
+}
+
+/// It gets its name when it is whole: a process that is killed in the middle leaves no key that is none.
+fn write_text(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    writeln!(file, "{text}")?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn keep(path: &Path, text: &str) -> Result<(), KeyError> {
+    write_text(path, text).map_err(|error| KeyError::Keep { path: path.to_owned(), error })
 }
 
 fn key(source: &SecretSource) -> Result<Key, KeyError> {
@@ -98,7 +139,7 @@ fn place(source: &SecretSource) -> String {
 fn kept(path: &Path) -> Result<Key, KeyError> {
     if !path.exists() {
         let key = Key::generate(&mut rand::rng());
-        write_new(path, &key).map_err(|error| KeyError::Keep { path: path.to_owned(), error })?;
+        keep(path, &key.to_text())?;
         log::warn!(
             "no keys are configured: made one in {}. Other balancers cannot open the tokens that it seals; \
              to share one, make it with `burdock keys new FILE` and set keys: [{{file: FILE}}]",
@@ -134,7 +175,24 @@ mod tests {
         assert!(told[0].contains("/empty is empty") && told[1].contains("/absent: "), "{told:?}");
 
         let ring = || KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap();
-        assert!(with_ring(ring(), &config(&[&good])).is_ok());
-        assert!(with_ring(ring(), &config(&[&good, &absent])).is_err());
+        assert!(with_keys(ring(), FingerprintKey::generate(&mut rand::rng()), &config(&[&good])).is_ok());
+        assert!(with_keys(ring(), FingerprintKey::generate(&mut rand::rng()), &config(&[&good, &absent])).is_err());
+    }
+
+    #[test]
+    fn the_fingerprint_key_is_made_once_and_readable_by_nobody_else() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let first = fingerprint(None, folder.path()).unwrap();
+        assert_eq!(fingerprint(None, folder.path()).unwrap().id(), first.id());
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+        let other = folder.path().join("other");
+        write_new(&other, &Key::generate(&mut rand::rng())).unwrap();
+        assert_eq!(write_new(&other, &Key::generate(&mut rand::rng())).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let configured = fingerprint(Some(&SecretSource::File(other)), folder.path()).unwrap();
+        assert_ne!(configured.id(), first.id());
     }
 }

@@ -3,16 +3,17 @@
 
 mod families;
 mod meters;
+mod tables;
 
 use std::sync::Arc;
 
-use burdock::time::Uptime;
-use burdock::upstream::Upstream;
+use burdock::balancer::Pool;
+use burdock::time::Now;
 use burdock::upstream::health::Health;
 use burdock::upstream::spec::UpstreamSpec;
 use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
 
-use families::{ProcessFamilies, RequestFamilies, ServerFamilies};
+use families::{ProcessFamilies, RequestFamilies, ServerFamilies, TableFamilies};
 pub use meters::{RouteMeters, UpstreamMeters};
 
 /// Every family, registered.
@@ -22,6 +23,7 @@ pub struct Metrics {
     requests: RequestFamilies,
     servers: ServerFamilies,
     process: ProcessFamilies,
+    tables: TableFamilies,
     malformed: [IntCounter; 2],
 }
 
@@ -43,7 +45,8 @@ impl Metrics {
         let process = ProcessFamilies::register(&registry)?;
         let malformed = ["syntax", "timeout"].map(|kind| process.malformed.with_label_values(&[kind]));
         let (requests, servers) = (RequestFamilies::register(&registry)?, ServerFamilies::register(&registry)?);
-        Ok(Self { registry, requests, servers, process, malformed })
+        let tables = TableFamilies::register(&registry)?;
+        Ok(Self { registry, requests, servers, process, tables, malformed })
     }
 
     pub fn malformed(&self, kind: Malformed) {
@@ -79,22 +82,29 @@ impl Metrics {
     ///
     /// # Errors
     /// If the encoder fails.
-    pub fn render<'u>(
+    pub fn render<'p>(
         &self,
         connections: usize,
-        uptime: Uptime,
-        upstreams: impl Iterator<Item = &'u Upstream>,
+        now: Now,
+        pools: impl Iterator<Item = &'p Pool>,
     ) -> prometheus::Result<String> {
         self.process.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
-        self.process.uptime.set(uptime.0.as_secs_f64());
-        upstreams.for_each(|upstream| self.take_gauges(upstream));
+        self.process.uptime.set(now.uptime.0.as_secs_f64());
+        pools.for_each(|pool| self.take_gauges(pool, now));
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    fn take_gauges(&self, upstream: &Upstream) {
-        for server in upstream.servers() {
+    fn take_gauges(&self, pool: &Pool, now: Now) {
+        let upstream = pool.upstream();
+        for (at, server) in upstream.servers().iter().enumerate() {
+            let sessions = pool.sessions(at, now);
+            let counted = [("table", sessions.learned), ("token", sessions.by_token)];
+            for (kept, count) in counted.into_iter().filter_map(|(kept, count)| Some((kept, count?))) {
+                let labels = [upstream.name().as_str(), server.id().as_str(), kept];
+                self.servers.sessions.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
             let labels = [upstream.name().as_str(), server.id().as_str()];
             self.servers.up.with_label_values(&labels).set(i64::from(server.health() == Health::Up));
             self.servers.in_flight.with_label_values(&labels).set(i64::from(server.in_flight()));

@@ -19,6 +19,8 @@ mod metrics;
 mod peer;
 mod record;
 mod reply;
+#[allow(dead_code, reason = "called when tables are configured")]
+mod sessions;
 mod snapshot;
 mod start;
 mod state;

@@ -25,6 +25,7 @@ use super::listener::Edge;
 use super::listening::Listening;
 use super::metrics::Metrics;
 use super::peer::PeerError;
+use super::sessions::Sessions;
 use super::snapshot::Snapshot;
 use super::state::{Connections, Readiness, State};
 
@@ -78,6 +79,7 @@ pub fn run(config: Config, start: Start) -> Result<(), StartError> {
     server.run(RunArgs {
         shutdown_signal: Box::new(Signals { state: Arc::clone(&state), lame_duck: process.shutdown.lame_duck }),
     });
+    state.sessions.close();
     state.access_log.flush();
     Ok(())
 }
@@ -117,9 +119,12 @@ fn state(config: Config) -> Result<State, StartError> {
     let secrets = keys::secrets(&config)?;
     let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).map_err(StartError::AccessLog)?;
     let balancer = Balancer::new(config.plan, &secrets, None, clock.moment().now());
+    let tables = balancer.tables().all().cloned().collect();
+    let sessions = Sessions::open(&config.process.state_dir, tables, secrets.fingerprints.id(), clock);
+    sessions.run().map_err(StartError::Thread)?;
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
-    Ok(State { clock, listeners: config.listeners, snapshot, metrics, access_log, connections, readiness })
+    Ok(State { clock, listeners: config.listeners, snapshot, metrics, access_log, connections, readiness, sessions })
 }
 
 fn server(config: &Config, threads: usize, start: Start) -> Server {

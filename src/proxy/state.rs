@@ -10,6 +10,7 @@ use burdock::config::settings::Listener;
 use super::access_log::AccessLog;
 use super::clock::Clock;
 use super::metrics::Metrics;
+use super::sessions::Sessions;
 use super::snapshot::Snapshot;
 
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct State {
     pub access_log: AccessLog,
     pub connections: Connections,
     pub readiness: Readiness,
+    pub sessions: Sessions,
 }
 
 /// How many client connections there are.

@@ -25,7 +25,7 @@ pub struct RequestFamilies {
     pub response: HistogramVec,
 }
 
-/// What servers did: seven counters and three gauges for each.
+/// What servers did: seven counters and at most five gauges for each.
 #[derive(Debug)]
 pub struct ServerFamilies {
     pub requests: IntCounterVec,
@@ -34,6 +34,19 @@ pub struct ServerFamilies {
     pub up: IntGaugeVec,
     pub in_flight: IntGaugeVec,
     pub weight: IntGaugeVec,
+    pub sessions: IntGaugeVec,
+}
+
+/// Session tables.
+#[derive(Debug)]
+pub struct TableFamilies {
+    pub sessions: IntGaugeVec,
+    pub capacity: IntGaugeVec,
+    pub bytes: IntGaugeVec,
+    pub evictions: IntCounterVec,
+    pub persisted: IntGaugeVec,
+    pub errors: IntCounterVec,
+    pub lost: IntCounterVec,
 }
 
 /// The process itself.
@@ -109,6 +122,42 @@ impl ServerFamilies {
                 labels,
             )?,
             weight: gauge(registry, "server_weight", "A server's weight", labels)?,
+            sessions: gauge(
+                registry,
+                "server_sessions",
+                "Sessions that live on a server: exact for those in tables, an estimate for those that clients carry in tokens",
+                &["upstream", "server", "kept"],
+            )?,
+        })
+    }
+}
+
+impl TableFamilies {
+    pub fn register(registry: &Registry) -> Result<Self> {
+        let labels = &["table"];
+        Ok(Self {
+            sessions: gauge(registry, "table_sessions", "Sessions that live in a table", labels)?,
+            capacity: gauge(registry, "table_capacity", "Sessions that a table has room for", labels)?,
+            bytes: gauge(registry, "table_bytes", "Memory that a table takes at most", labels)?,
+            evictions: counter(
+                registry,
+                "table_evictions_total",
+                "Sessions that were pushed out of a full table before their time, by how well they were known",
+                &["table", "class"],
+            )?,
+            persisted: gauge(
+                registry,
+                "table_persisted",
+                "Whether a table's sessions are written to disk at present",
+                labels,
+            )?,
+            errors: counter(registry, "table_storage_errors_total", "Failures to read or write a table's files", labels)?,
+            lost: counter(
+                registry,
+                "table_unjournaled_changes_total",
+                "Changes that came too fast for the journal and wait for the next snapshot",
+                labels,
+            )?,
         })
     }
 }
