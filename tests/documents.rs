@@ -55,14 +55,14 @@ fn every_whole_configuration_in_the_documents_is_right() {
 /// Entries of `sticky` that stand in a line of text or a table, where A and B are any sources.
 #[test]
 fn every_sticky_entry_in_the_documents_is_right() {
-    const BEGINNINGS: [&str; 5] = ["cookie: {", "header: {", "route: {", "hash: {", "sticky: ["];
+    const BEGINNINGS: [&str; 6] = ["cookie: {", "header: {", "route: {", "hash: {", "learn: {", "sticky: ["];
     for document in ["README.md", "docs/reference.md"] {
         let text = read(document);
         let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|span| span.contains('{'));
         let entries: Vec<&str> = spans.filter(|span| BEGINNINGS.iter().any(|begin| span.starts_with(begin))).collect();
         assert!(entries.len() >= 5, "{document}: {entries:?}");
         for entry in entries {
-            let entry = entry.replace("[A, B]", "['header:A', 'header:B']");
+            let entry = entry.replace("[A, B]", "['header:A', 'header:B']").replace(": E", ": 'header:E'");
             let sticky = if entry.starts_with("sticky") { entry } else { format!("sticky: [{{{entry}}}]") };
             let text =
                 format!("listeners: ['127.0.0.1:8080']\nupstreams:\n  a:\n    servers: ['127.0.0.1:3001']\n    {sticky}\n");

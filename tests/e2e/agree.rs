@@ -11,6 +11,8 @@ use crate::harness::{Burdock, Origin, Reply, Request, Site, rounds};
 const AT_ONCE: usize = 16;
 /// `web-3` refuses: nobody listens there.
 const REFUSING: &str = "web-3";
+const LEARNING: &str =
+    "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: [cookie:JSESSIONID, path_parameter:jsessionid]}}]";
 
 /// Three servers that answer, the first of them slowly. `web-3` is none of them.
 fn living(site: &Site) -> [Origin; 3] {
@@ -60,6 +62,36 @@ fn requests_with_one_fresh_name_agree_wherever_they_say_it() {
         let web = Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-{round}"));
         let mobile = Request::get("/").header("X-Session-Id", &format!("fresh-{round}"));
         [vec![web; AT_ONCE / 2], vec![mobile; AT_ONCE / 2]].concat()
+    });
+}
+
+#[test]
+fn requests_with_one_name_that_no_table_knows_agree() {
+    let site = Site::take();
+    let _living = living(&site);
+    let closing = site.origin(5);
+    closing.behave(|_| Reply::Close);
+    let burdock = site.shop(5, LEARNING);
+    all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-name-{round}"))));
+}
+
+#[test]
+fn requests_with_one_name_agree_while_it_is_learned() {
+    let site = Site::take();
+    let living = living(&site);
+    let closing = site.origin(5);
+    closing.behave(|_| Reply::Close);
+    for (nth, origin) in living.iter().enumerate() {
+        origin.behave(move |request| {
+            thread::sleep(Duration::from_millis(if nth == 0 { 30 } else { 0 }));
+            Reply::with("Set-Cookie", request.header("cookie").unwrap_or("none=1"))
+        });
+    }
+    let burdock = site.shop(5, LEARNING);
+    all_agree(&burdock, |round| {
+        let web = Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-name-{round}"));
+        let linked = Request::get(&format!("/;jsessionid=fresh-name-{round}"));
+        [vec![web; AT_ONCE / 2], vec![linked; AT_ONCE / 2]].concat()
     });
 }
 

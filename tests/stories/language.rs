@@ -16,6 +16,7 @@ use burdock::http::request::{Request, Response, Scheme};
 use burdock::route::{PathPrefix, RouteSpec};
 use burdock::sticky::RequestEdits;
 use burdock::sticky::spec::{CookieSpec, Way};
+use burdock::sticky::table::{BudgetSpec, Cursor, Filter, FingerprintKey, TableSpec};
 use burdock::sticky::token::keys::{Key, KeyRing};
 use burdock::sticky::token::secrets::Secrets;
 use burdock::time::{Now, UnixSeconds, Uptime};
@@ -37,6 +38,7 @@ pub struct Lb(Rc<RefCell<World>>);
 
 struct World {
     pool: PoolSpec,
+    tables: Vec<(TableSpec, BudgetSpec)>,
     keys: Vec<String>,
     balancer: Balancer,
     now: Now,
@@ -57,6 +59,7 @@ pub struct Client {
     pub headers: HeaderMap,
     keeps: Vec<HeaderName>,
     keeps_cookies: bool,
+    completes: bool,
     address: IpAddr,
     connection: Option<Rc<Connection>>,
 }
@@ -87,9 +90,10 @@ pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
     let keys = vec!["17".repeat(32)];
     let pool = pool(&servers);
     let now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
-    let balancer = build(&pool, &keys, None, now);
+    let balancer = build(&pool, &[], &keys, None, now);
     Lb(Rc::new(RefCell::new(World {
         pool,
+        tables: Vec::new(),
         keys,
         balancer,
         now,
@@ -109,7 +113,7 @@ impl Lb {
         {
             let world = &mut *self.0.borrow_mut();
             change(&mut world.pool);
-            world.balancer = build(&world.pool, &world.keys, Some(&world.balancer), world.now);
+            world.balancer = build(&world.pool, &world.tables, &world.keys, Some(&world.balancer), world.now);
         }
         self
     }
@@ -157,14 +161,42 @@ impl Lb {
     pub fn cookie(self, change: impl FnOnce(&mut CookieSpec)) -> Self {
         self.with(|pool| match &mut pool.sticky.entries[0].way {
             Way::Cookie(cookie) => change(cookie),
-            Way::Header(_) | Way::Route(_) | Way::Hash(_) => panic!("the first entry is no cookie"),
+            Way::Header(_) | Way::Route(_) | Way::Hash(_) | Way::Learn(_) => panic!("the first entry is no cookie"),
         })
     }
 
     /// The chain, as it is written in a configuration.
     pub fn sticky(self, text: &str) -> Self {
-        let sticky = parsed(text).sticky;
+        self.sticky_with_tables(text, "{}")
+    }
+
+    /// The chain and the tables, as they are written in a configuration.
+    pub fn sticky_with_tables(self, sticky: &str, tables: &str) -> Self {
+        let mut plan = plan(sticky, tables);
+        self.0.borrow_mut().tables = plan.tables;
+        let sticky = plan.pools.remove(0).sticky;
         self.with(|pool| pool.sticky = sticky)
+    }
+
+    /// Sessions that live on a server: learned ones, and those by token.
+    pub fn sessions(&self, id: &str) -> (Option<u64>, Option<u64>) {
+        let world = self.0.borrow();
+        let pool = &world.balancer.pools()[0];
+        let at = pool.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name");
+        let sessions = pool.sessions(at, world.now);
+        (sessions.learned, sessions.by_token)
+    }
+
+    /// Sessions in the tables.
+    pub fn learned(&self) -> usize {
+        let world = self.0.borrow();
+        let now = world.now.wall;
+        world
+            .balancer
+            .tables()
+            .all()
+            .map(|table| table.list(&Filter::default(), Cursor::default(), usize::MAX, now).entries.len())
+            .sum()
     }
 
     /// A server's name in plain tokens and routes.
@@ -286,6 +318,7 @@ impl Lb {
             headers,
             keeps,
             keeps_cookies,
+            completes: true,
             address: address.parse().unwrap(),
             connection: None,
         }
@@ -325,6 +358,12 @@ impl Client {
     /// It takes no cookies, as most applications that are no browsers.
     pub fn without_cookies(mut self) -> Self {
         self.keeps_cookies = false;
+        self
+    }
+
+    /// It goes away before a response is complete.
+    pub fn leaving_early(mut self) -> Self {
+        self.completes = false;
         self
     }
 
@@ -415,11 +454,14 @@ impl Client {
             (exchange.settle(&response, world.now, &mut world.random), seen, world.response.clone())
         };
         receive(&mut received, &settlement);
+        let now = self.lb.0.borrow().now.wall;
+        let pending = settlement.pending.iter().filter(|_| self.completes);
+        let settled = pending.fold(settlement.settled, |settled, pending| settled.at_end(pending.apply(now)));
         self.keep(&received);
         Visit {
             server: server.to_owned(),
             reason: exchange.decision().unwrap().reason.as_str(),
-            settled: settlement.settled.as_str(),
+            settled: settled.as_str(),
             method: exchange.method().as_str(),
             moved: settlement.moved.map(|cause| cause.as_str()),
             foreign: exchange.foreign().map(|format| format.as_str()),
@@ -519,6 +561,11 @@ impl Visits {
     }
 }
 
+fn secrets(keys: &[String]) -> Secrets {
+    let keys = keys.iter().map(|key| Key::parse(key).unwrap()).collect();
+    Secrets::new(KeyRing::new(keys).unwrap(), FingerprintKey::parse(&"5e".repeat(32)).unwrap(), [])
+}
+
 /// The request's headers after Burdock's edits.
 fn seen(headers: &HeaderMap, edits: RequestEdits) -> HeaderMap {
     let mut seen = headers.clone();
@@ -562,21 +609,31 @@ fn receive(headers: &mut HeaderMap, settlement: &Settlement) {
 
 /// The pool that a configuration with this `sticky` describes.
 fn parsed(sticky: &str) -> PoolSpec {
-    let text =
-        format!("listeners: ['127.0.0.1:80']\nupstreams:\n  shop:\n    servers: ['127.0.0.1:3000']\n    sticky: {sticky}\n");
-    Config::parse("story", &text).unwrap_or_else(|errors| panic!("{errors}")).plan.pools.remove(0)
+    plan(sticky, "{}").pools.remove(0)
 }
 
-fn build(pool: &PoolSpec, keys: &[String], earlier: Option<&Balancer>, now: Now) -> Balancer {
+fn plan(sticky: &str, tables: &str) -> Plan {
+    let text = format!(
+        "listeners: ['127.0.0.1:80']\nupstreams:\n  shop:\n    servers: ['127.0.0.1:3000']\n    sticky: {sticky}\ntables: {tables}\n"
+    );
+    Config::parse("story", &text).unwrap_or_else(|errors| panic!("{errors}")).plan
+}
+
+fn build(
+    pool: &PoolSpec,
+    tables: &[(TableSpec, BudgetSpec)],
+    keys: &[String],
+    earlier: Option<&Balancer>,
+    now: Now,
+) -> Balancer {
     let route = RouteSpec {
         name: "all".into(),
         hosts: Vec::new(),
         prefix: PathPrefix::parse("/").unwrap(),
         upstream: pool.upstream.name.clone(),
     };
-    let keys = keys.iter().map(|key| Key::parse(key).unwrap()).collect();
-    let plan = Plan { pools: vec![pool.clone()], routes: vec![route] };
-    Balancer::new(plan, &Secrets::of(KeyRing::new(keys).unwrap()), earlier, now)
+    let plan = Plan { pools: vec![pool.clone()], routes: vec![route], tables: tables.to_vec() };
+    Balancer::new(plan, &secrets(keys), earlier, now)
 }
 
 fn pool(servers: &[&str]) -> PoolSpec {

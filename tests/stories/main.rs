@@ -9,6 +9,7 @@ mod failover;
 mod found;
 mod headers;
 mod language;
+mod learn;
 mod modes;
 mod parallel;
 mod picks;

@@ -120,9 +120,15 @@ fn login(burdock: &Burdock, user: &str, from: From) -> (Request, Response) {
 
 #[test]
 fn web_and_mobile_clients_stay_where_they_have_logged_in() {
+    for file in ["web-and-mobile.yaml", "learned-web-and-mobile.yaml"] {
+        clients_stay_where_they_have_logged_in(file);
+    }
+}
+
+fn clients_stay_where_they_have_logged_in(file: &str) {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<3>().into();
-    let burdock = run(&site, "web-and-mobile.yaml");
+    let burdock = run(&site, file);
     origins.iter().for_each(|origin| origin.behave(shop(&origin.name)));
     let logins: Vec<_> = (0..8)
         .map(|n| {
@@ -145,6 +151,34 @@ fn web_and_mobile_clients_stay_where_they_have_logged_in() {
     }
     let (again, _) = login(&burdock, "ann", From::Mobile);
     assert_eq!(burdock.ask(&again).text(), "ann");
+}
+
+#[test]
+fn a_learned_session_is_one_for_a_users_browser_and_phone() {
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    let burdock = run(&site, "learned-web-and-mobile.yaml");
+    origins.iter().for_each(|origin| origin.behave(shop(&origin.name)));
+    for n in 0..6 {
+        let user = format!("user-{n}");
+        let (_, begun) = login(&burdock, &user, if n % 2 == 0 { From::Mobile } else { From::Browser });
+        let id = match begun.cookie("JSESSIONID") {
+            Some((_, id)) => id,
+            None => begun.header("x-session-id").unwrap(),
+        };
+        for request in [
+            Request::get("/").header("Cookie", &format!("JSESSIONID={id}")),
+            Request::get("/").header("X-Session-Id", id),
+            Request::get(&format!("/;jsessionid={id}?x=1")).header("X-Session-Id", id),
+            Request::get(&format!("/?sid={id}")).header("X-Session-Id", id),
+        ] {
+            let page = burdock.ask(&request);
+            assert_eq!((page.served_by(), page.text()), (begun.served_by(), user.clone()), "{request:?}");
+        }
+        for unread in [Request::get(&format!("/;jsessionid={id}")), Request::get(&format!("/?sid={id}"))] {
+            assert_eq!(burdock.ask(&unread).served_by(), begun.served_by());
+        }
+    }
 }
 
 /// All ways in which a client can say that it is this session.

@@ -1,4 +1,4 @@
-//! What HAProxy does by balance source, and by cookies in insert and prefix mode.
+//! What HAProxy does by balance source, by cookies in insert and prefix mode, and did by appsession.
 
 use std::collections::BTreeSet;
 
@@ -95,4 +95,50 @@ fn a_prefix_of_haproxys_holds() {
             assert_eq!((response.served_by(), response.set_cookies().len()), (server, 0), "{value}");
         }
     }
+}
+
+/// An application that begins sessions of this length, and sends `theme` with everything.
+fn with_long_names(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
+    let server = name.to_owned();
+    move |request| match request.path() {
+        "/login" => {
+            let (shared, rest) = (format!("{server:-<52}"), request.target().replace("/login?", ""));
+            Reply::with("Set-Cookie", &format!("JSESSIONID={shared}{rest}; Path=/; HttpOnly"))
+        }
+        _ => Reply::with("Set-Cookie", "theme=dark"),
+    }
+}
+
+#[test]
+fn appsession_keeps_the_applications_sessions_by_their_first_52_octets() {
+    let site = Site::take();
+    let mut origins: Vec<_> = site.origins::<3>().into();
+    let burdock = run(&site, "haproxy-appsession.yaml");
+    origins.iter().for_each(|origin| origin.behave(with_long_names(&origin.name)));
+    let mut homes = BTreeSet::new();
+    for n in 0..6 {
+        let mut client = burdock.client();
+        let begun = client.get(&format!("/login?tail-{n}"));
+        let name = client.jar["JSESSIONID"].clone();
+        assert_eq!(begun.set_cookies(), [format!("JSESSIONID={name}; Path=/; HttpOnly")]);
+        (0..4).for_each(|_| assert_eq!(client.get("/").served_by(), begun.served_by()));
+        let other_tail = format!("{}.{n}", &name[..52]);
+        for request in [
+            Request::get("/").header("Cookie", &format!("JSESSIONID={other_tail}")),
+            Request::get(&format!("/cart;jsessionid={other_tail}/items?a=1")),
+        ] {
+            assert_eq!(burdock.ask(&request).served_by(), begun.served_by(), "len 52");
+        }
+        homes.insert(begun.served_by().to_owned());
+    }
+    assert_eq!(homes.len(), 3, "roundrobin");
+    assert_eq!(last(&origins, "web-1").header("burdock-affinity"), None);
+    drop(origins.remove(0));
+    let lost = || {
+        let request = Request::get("/lost").header("Cookie", &format!("JSESSIONID={:-<52}", "web-1"));
+        burdock.ask(&request).served_by().to_owned()
+    };
+    let moved = lost();
+    let _back = site.origin(1);
+    (0..4).for_each(|_| assert_eq!(lost(), moved, "a move is for good"));
 }

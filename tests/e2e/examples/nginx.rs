@@ -1,9 +1,9 @@
-//! What nginx does by ip_hash, sticky cookie and sticky route.
+//! What nginx does by ip_hash, sticky cookie, sticky route and sticky learn.
 
 use std::collections::BTreeSet;
 
 use super::{from, last, run};
-use crate::harness::{Mint, Request, Site};
+use crate::harness::{Mint, Reply, Request, Site};
 
 #[test]
 fn ip_hash_keeps_each_network_on_its_server() {
@@ -109,4 +109,39 @@ fn sticky_route_goes_where_the_application_says() {
     assert!(away.len() == 1 && !away.contains("web-2"), "{away:?}");
     let _back = site.origin(2);
     assert_eq!(lost(0), "web-2");
+}
+
+#[test]
+fn sticky_learn_keeps_the_applications_sessions() {
+    let site = Site::take();
+    let mut origins: Vec<_> = site.origins::<3>().into();
+    let burdock = run(&site, "nginx-sticky-learn.yaml");
+    for origin in &origins {
+        let session = format!("JSESSIONID=session-of-{}; Path=/; HttpOnly", origin.name);
+        origin.behave(move |request| match request.path() {
+            "/login" => Reply::with("Set-Cookie", &session),
+            _ => Reply::status(200),
+        });
+    }
+    let at = |path: &str, name: &str| {
+        let request = Request::get(path).header("Cookie", &format!("JSESSIONID={name}"));
+        burdock.ask(&request).served_by().to_owned()
+    };
+    for n in 0..3 {
+        let begun = burdock.get("/login");
+        burdock.log(n + 1);
+        let name = format!("session-of-{}", begun.served_by());
+        assert_eq!(begun.set_cookies(), [format!("JSESSIONID={name}; Path=/; HttpOnly")]);
+    }
+    for server in ["web-1", "web-2", "web-3"].repeat(3) {
+        assert_eq!(at("/", &format!("session-of-{server}")), server);
+    }
+    let strangers: BTreeSet<_> = (0..20).map(|n| at("/stranger", &format!("unknown-{n}"))).collect();
+    assert_eq!(strangers.len(), 3, "names that the application has not made");
+    assert!(burdock.log(32).iter().filter(|line| line.text("path") == "/stranger").all(|line| line.reason() == "new"));
+    drop(origins.remove(0));
+    let moved = at("/lost", "session-of-web-1");
+    assert_eq!(burdock.line("/lost").text("settled"), "rewritten");
+    let _back = site.origin(1);
+    (0..4).for_each(|_| assert_eq!(at("/after", "session-of-web-1"), moved));
 }

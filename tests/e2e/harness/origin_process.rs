@@ -5,13 +5,13 @@ use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use super::{Origin, signal, wait_until};
+use super::{Origin, Reply, signal, wait_until};
 
 const SERVE: &str = "harness::origin_process::serve";
 const NAME: &str = "BURDOCK_TEST_ORIGIN_NAME";
 const ADDRESS: &str = "BURDOCK_TEST_ORIGIN_ADDRESS";
 
-/// Answers everything with its name. Killed when dropped.
+/// Answers everything with its name, and `/set?LINE` with that Set-Cookie too. Killed when dropped.
 pub struct OriginProcess {
     child: Child,
 }
@@ -61,6 +61,10 @@ fn serve() {
     let (Ok(name), Ok(address)) = (std::env::var(NAME), std::env::var(ADDRESS)) else {
         return;
     };
-    let _origin = Origin::start(&name, address.parse().unwrap());
+    let origin = Origin::start(&name, address.parse().unwrap());
+    origin.behave(|request| match request.target().strip_prefix("/set?") {
+        Some(line) => Reply::with("Set-Cookie", line),
+        None => Reply::status(200),
+    });
     let _ = std::io::stdin().read(&mut [0]);
 }

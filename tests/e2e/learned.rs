@@ -1,0 +1,264 @@
+//! Sessions that the application makes, on the wire: learned from its responses, found in requests, forgotten when it ends
+//! them.
+
+mod moves;
+mod unconfirmed;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::found::bearer;
+use crate::harness::{Burdock, Line, Origin, Page, Received, Reply, Request, Site};
+
+const TOMCAT: &str = "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID}}]";
+const EVERYWHERE: &str = "sticky: [{learn: {create: [set_cookie:JSESSIONID, response_header:X-Session-Id], \
+                          lookup: [cookie:JSESSIONID, header:X-Session-Id, query:sid, path_parameter:jsessionid, bearer_claim:sid]}}]";
+const AT_END: &str = "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID, learn_at: end}}]";
+
+/// An application that begins a session where it is asked to: `/login?LINE` sets this cookie, `/app?NAME` sends this
+/// X-Session-Id, `/logout?LINE` sets a cookie too. It does nothing else.
+fn application(request: &Received) -> Reply {
+    let said = request.target().split_once('?').map_or("", |(_, said)| said).replace("%20", " ").replace("%22", "\"");
+    match request.path() {
+        "/login" | "/logout" => Reply::with("Set-Cookie", &said),
+        "/app" => Reply::with("X-Session-Id", &said),
+        _ => Reply::status(200),
+    }
+}
+
+fn applications<const COUNT: usize>(site: &Site) -> [Origin; COUNT] {
+    let origins = site.origins();
+    origins.iter().for_each(|origin: &Origin| origin.behave(application));
+    origins
+}
+
+/// Begins a session of this name, wherever that is to be; returns its server.
+fn login(burdock: &Burdock, name: &str) -> String {
+    burdock.get(&format!("/login?JSESSIONID={name}")).served_by().to_owned()
+}
+
+fn with_cookie(path: &str, name: &str) -> Request {
+    Request::get(path).header("Cookie", &format!("theme=dark; JSESSIONID={name}"))
+}
+
+fn served(burdock: &Burdock, request: &Request) -> String {
+    burdock.ask(request).served_by().to_owned()
+}
+
+/// What is in all files under a folder.
+fn files(folder: &Path) -> Vec<Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![std::fs::read(path).unwrap()] }).collect()
+}
+
+fn words(line: &Line) -> [String; 3] {
+    ["reason", "method", "settled"].map(|field| line.text(field))
+}
+
+/// What the log says of a request with this name; the path must be new.
+fn words_of(burdock: &Burdock, path: &str, name: &str) -> [String; 3] {
+    burdock.ask(&with_cookie(path, name));
+    words(&burdock.line(path))
+}
+
+#[test]
+fn a_session_is_learned_and_its_cookie_passes_as_it_came() {
+    let site = Site::take();
+    let _origins = applications::<3>(&site);
+    let burdock = site.shop(3, TOMCAT);
+    let mut homes = BTreeSet::new();
+    for n in 0..6 {
+        let mut client = burdock.client();
+        let line = format!("JSESSIONID=\"A1B2C3D4-{n}\" ;path=/;  HTTPONLY;Comment=a,b");
+        let begun = client.get(&format!("/login?{}", line.replace(' ', "%20").replace('"', "%22")));
+        assert_eq!((begun.set_cookies(), begun.header("cache-control")), (vec![&*line], None), "nothing of it is touched");
+        for _ in 0..5 {
+            let next = client.get("/next");
+            assert_eq!((next.served_by(), next.set_cookies().len()), (begun.served_by(), 0));
+        }
+        homes.insert(begun.served_by().to_owned());
+    }
+    assert_eq!(homes.len(), 3, "sessions are balanced: {homes:?}");
+    assert_eq!(words(&burdock.line("/login")), ["new", "none", "learned"]);
+    assert_eq!(words(&burdock.line("/next")), ["hit", "learn", "kept"]);
+}
+
+#[test]
+fn the_server_sees_the_session_as_the_client_says_it() {
+    let site = Site::take();
+    let [origin] = applications::<1>(&site);
+    let burdock = site.shop(1, EVERYWHERE);
+    login(&burdock, "A1B2C3D4");
+    burdock.ask(
+        &with_cookie("/cart;jsessionid=A1B2C3D4/items?sid=A1B2C3D4&x=1", "A1B2C3D4").header("X-Session-Id", "A1B2C3D4"),
+    );
+    let seen = origin.last();
+    assert_eq!(seen.target(), "/cart;jsessionid=A1B2C3D4/items?sid=A1B2C3D4&x=1");
+    assert_eq!((seen.all("cookie"), seen.all("x-session-id")), (vec!["theme=dark; JSESSIONID=A1B2C3D4"], vec!["A1B2C3D4"]));
+}
+
+#[test]
+fn web_and_mobile_clients_share_a_session_wherever_it_began_and_however_they_say_it() {
+    let site = Site::take();
+    let _origins = applications::<4>(&site);
+    let burdock = site.shop(4, EVERYWHERE);
+    let mut homes = BTreeSet::new();
+    for n in 0..8 {
+        let id = format!("5E55-10-{n}");
+        let begun = if n % 2 == 0 { login(&burdock, &id) } else { served(&burdock, &Request::get(&format!("/app?{id}"))) };
+        for (nth, request) in [
+            with_cookie("/cookie", &id),
+            Request::get("/header").header("X-Session-Id", &id),
+            Request::get(&format!("/query?a=1&sid={id}")),
+            Request::get(&format!("/path;v=1;jsessionid={id}/cart?sid=")),
+            Request::get("/claim").header("Authorization", &bearer("sid", &id)),
+        ]
+        .iter()
+        .enumerate()
+        {
+            assert_eq!(served(&burdock, request), begun, "{nth}");
+        }
+        homes.insert(begun);
+    }
+    assert_eq!(homes.len(), 4);
+    for path in ["/cookie", "/header", "/query", "/path/cart", "/claim"] {
+        assert_eq!(words(&burdock.line(path)), ["hit", "learn", "kept"], "{path}");
+    }
+}
+
+#[test]
+fn a_session_that_the_application_ends_is_forgotten() {
+    let site = Site::take();
+    let _origins = applications::<3>(&site);
+    let burdock = site.shop(3, TOMCAT);
+    for (n, deletion) in
+        ["JSESSIONID=;%20Path=/;%20Max-Age=0", "JSESSIONID=x;%20expires=Thu,%2001-Jan-1970%2000:00:01%20GMT"]
+            .into_iter()
+            .enumerate()
+    {
+        let name = format!("A1B2C3D4-{n}");
+        let home = login(&burdock, &name);
+        let ended = burdock.ask(&with_cookie(&format!("/logout?{deletion}"), &name));
+        assert_eq!((ended.served_by(), ended.set_cookies()), (&*home, vec![&*deletion.replace("%20", " ")]));
+        assert_eq!(words_of(&burdock, &format!("/after/{n}"), &name), ["new", "none", "none"]);
+    }
+    let ends = burdock.log(6).into_iter().filter(|line| line.text("path") == "/logout");
+    assert_eq!(ends.map(|line| words(&line)).collect::<Vec<_>>(), vec![["hit", "learn", "forgotten"]; 2]);
+}
+
+#[test]
+fn what_is_learned_at_the_end_is_learned_of_responses_that_end() {
+    let site = Site::take();
+    let [origin] = applications::<1>(&site);
+    let burdock = site.shop(1, AT_END);
+    let begins = "HTTP/1.1 200 OK\r\nX-Served-By: web-1\r\nSet-Cookie: JSESSIONID=";
+    for (nth, (rest, whole)) in [
+        ("Content-Length: 9\r\n\r\ncut", false),
+        ("Transfer-Encoding: chunked\r\n\r\n9\r\ncut", false),
+        ("Transfer-Encoding: chunked\r\n\r\n3\r\nall\r\n", false),
+        ("Content-Length: 3\r\n\r\nall", true),
+        ("Transfer-Encoding: chunked\r\n\r\n3\r\nall\r\n0\r\n\r\n", true),
+        ("Connection: close\r\n\r\nall", true),
+        ("Content-Length: 0\r\n\r\n", true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("A1B2C3D4-{nth}");
+        let bytes = format!("{begins}{name}\r\n{rest}").into_bytes();
+        origin.behave(move |_| Reply::Last(bytes.clone()));
+        let path = format!("/begins/{nth}");
+        let begun = burdock.wire().try_ask(&Request::get(&path));
+        assert_eq!(begun.is_ok(), whole, "{rest:?}");
+        let line = burdock.line(&path);
+        assert_eq!(words(&line), ["new", "none", if whole { "learned" } else { "none" }], "{rest:?}");
+        origin.behave(application);
+        let after = words_of(&burdock, &format!("/after/{nth}"), &name);
+        assert_eq!(after, if whole { ["hit", "learn", "kept"] } else { ["new", "none", "none"] }, "{rest:?}");
+    }
+}
+
+#[test]
+fn a_session_of_which_the_head_suffices_is_learned_before_the_response_ends() {
+    let site = Site::take();
+    let origins = applications::<3>(&site);
+    let head = "HTTP/1.1 200 OK\r\nX-Served-By: NAME\r\nTransfer-Encoding: chunked\r\nSet-Cookie: JSESSIONID=A1B2C3D4\r\n\r\n9\r\nhal";
+    for origin in &origins {
+        let bytes = head.replace("NAME", &origin.name).into_bytes();
+        origin
+            .behave(move |request| if request.path() == "/slow" { Reply::Raw(bytes.clone()) } else { application(request) });
+    }
+    let burdock = site.shop(3, TOMCAT);
+    let mut slow = burdock.wire();
+    slow.send(Request::get("/slow").bytes());
+    let begun = slow.head().unwrap();
+    let home =
+        begun.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("x-served-by: ").map(str::to_owned)).unwrap();
+    (0..4).for_each(|_| assert_eq!(served(&burdock, &with_cookie("/", "A1B2C3D4")), home));
+}
+
+#[test]
+fn two_upstreams_that_share_a_table_share_its_sessions() {
+    let site = Site::take();
+    let origins: Vec<_> = [1, 2, 3, 11, 12, 13, 21, 22, 23].map(|n| site.origin(n)).into();
+    origins.iter().for_each(|origin| origin.behave(application));
+    let upstream = |name: &str, tens: u16, table: &str| {
+        let servers: String = (1..4).map(|n| format!("{{id: s{n}, address: '$IP:{}'}}, ", 9_000 + tens + n)).collect();
+        let learn = format!("{{create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID, table: {table}}}");
+        format!("  {name}: {{servers: [{servers}], sticky: [{{learn: {learn}}}]}}\n")
+    };
+    let upstreams = upstream("shop", 0, "sessions") + &upstream("cart", 10, "sessions") + &upstream("blog", 20, "others");
+    let routes = "routes:
+  - {match: {path_prefix: /cart}, upstream: cart}
+  - {match: {path_prefix: /blog}, upstream: blog}
+  - {match: {path_prefix: /}, upstream: shop}
+";
+    let burdock = site.burdock(&format!("tables: {{sessions: {{}}, others: {{}}}}\nupstreams:\n{upstreams}{routes}"));
+    for n in 0..6 {
+        let name = format!("A1B2C3D4-{n}");
+        let home = login(&burdock, &name);
+        assert_eq!(served(&burdock, &with_cookie("/cart", &name)), home.replace("web-", "web-1"));
+        assert_eq!(words_of(&burdock, &format!("/blog/{n}"), &name), ["new", "none", "none"]);
+    }
+    assert_eq!(words(&burdock.line("/cart")), ["hit", "learn", "kept"]);
+}
+
+#[test]
+fn what_names_a_learned_session_is_never_written_down() {
+    let site = Site::take();
+    let _origins = applications::<2>(&site);
+    let asked = "sticky: [{learn: {create: [set_cookie:JSESSIONID, response_header:X-Session-Id], \
+                 create_from_requests: [query:user, path_parameter:u], \
+                 lookup: [cookie:JSESSIONID, header:X-Session-Id, query:sid, path_parameter:jsessionid, bearer_claim:sid]}}]";
+    let mut burdock = site.shop(2, asked);
+    let begin = |name: &str, value: &str| Reply::from(Page::new(200).header(name, value));
+    for origin in &_origins {
+        origin.behave(move |request| match request.path() {
+            "/web" => begin("Set-Cookie", "JSESSIONID=SECRET-SESSION; Path=/"),
+            "/mobile" => begin("X-Session-Id", "SECRET-SESSION"),
+            _ => Reply::status(200),
+        });
+    }
+    for request in [
+        Request::get("/web"),
+        Request::get("/mobile"),
+        with_cookie("/cookie", "SECRET-SESSION"),
+        Request::get("/header").header("X-Session-Id", "SECRET-SESSION"),
+        Request::get("/cart;jsessionid=SECRET-SESSION?sid=SECRET-SESSION"),
+        Request::get("/user;u=SECRET-USER/x?user=SECRET-USER"),
+        Request::get("/claim").header("Authorization", &bearer("sid", "SECRET-SESSION")),
+    ] {
+        assert_eq!(burdock.ask(&request).status, 200);
+    }
+    burdock.log(7);
+    let log = std::fs::read_to_string(site.path("access.log")).unwrap();
+    assert!(log.contains("/user/x") && log.contains("/cart"), "{log}");
+    for text in [log, burdock.stderr(), burdock.stdout(), burdock.exposition()] {
+        assert!(!text.contains("SECRET") && !text.contains("eyJ"), "{text}");
+    }
+    burdock.signal("TERM");
+    burdock.wait();
+    let kept = files(&site.path("state"));
+    assert!(kept.iter().map(Vec::len).sum::<usize>() > 100, "sessions are kept on disk");
+    assert!(!kept.iter().any(|kept| kept.windows(6).any(|six| six == b"SECRET")));
+}

@@ -1,0 +1,113 @@
+//! Learned sessions whose servers go.
+
+use super::{AT_END, TOMCAT, application, applications, login, served, with_cookie, words, words_of};
+use crate::harness::{Burdock, Reply, Request, Site, eventually};
+
+/// The name of a session at this server.
+fn begun_at(burdock: &Burdock, server: &str) -> String {
+    let mut tries = 0;
+    eventually("a session at the server", || {
+        let name = format!("A1B2C3D4-{tries}");
+        tries += 1;
+        (login(burdock, &name) == server).then_some(name)
+    })
+}
+
+#[test]
+fn a_session_whose_server_is_killed_moves_to_one_other_and_stays_there() {
+    let site = Site::take();
+    let mut doomed = site.origin_process(1);
+    let _others = [site.origin(2), site.origin(3)];
+    let burdock = site.shop(3, TOMCAT);
+    let name = eventually("a session at the server", || {
+        let begun = burdock.get("/set?JSESSIONID=A1B2C3D4");
+        (begun.served_by() == "web-1").then_some("A1B2C3D4")
+    });
+    assert_eq!(words_of(&burdock, "/before", name), ["hit", "learn", "kept"]);
+    doomed.kill();
+    let moved = served(&burdock, &with_cookie("/moved", name));
+    let line = burdock.line("/moved");
+    assert_eq!(
+        (words(&line), line.text("from")),
+        (["redispatched", "learn", "rewritten"].map(str::to_owned), "web-1".into())
+    );
+    let _back = site.origin_process(1);
+    (0..4).for_each(|_| assert_eq!(served(&burdock, &with_cookie("/after", name)), moved));
+    assert_eq!(words(&burdock.line("/after")), ["hit", "learn", "kept"]);
+}
+
+#[test]
+fn a_session_on_a_detour_returns_to_its_server() {
+    let site = Site::take();
+    let mut origins: Vec<_> = applications::<3>(&site).into();
+    let burdock = site.shop(3, &format!("{TOMCAT}\nfailover: {{down: temporary}}"));
+    let name = begun_at(&burdock, "web-1");
+    drop(origins.remove(0));
+    let away = served(&burdock, &with_cookie("/away", &name));
+    (0..4).for_each(|_| assert_eq!(served(&burdock, &with_cookie("/still-away", &name)), away, "a detour has one server"));
+    let line = burdock.line("/away");
+    assert_eq!((words(&line)[2].as_str(), line.text("from")), ("none", "web-1".to_owned()));
+    let _back = site.origin(1);
+    assert_eq!(served(&burdock, &with_cookie("/back", &name)), "web-1");
+    assert_eq!(words(&burdock.line("/back")), ["hit", "learn", "kept"]);
+}
+
+#[test]
+fn a_detour_ends_where_the_substitute_begins_a_session() {
+    for sticky in [TOMCAT, AT_END] {
+        let site = Site::take();
+        let mut origins: Vec<_> = applications::<3>(&site).into();
+        let burdock = site.shop(3, &format!("{sticky}\nfailover: {{down: temporary}}"));
+        let name = begun_at(&burdock, "web-1");
+        drop(origins.remove(0));
+        let anew = burdock.ask(&with_cookie("/login?JSESSIONID=B2C3D4E5", &name));
+        let _back = site.origin(1);
+        for name in [&name, "B2C3D4E5"] {
+            let path = format!("/after/{name}");
+            eventually("what waits for the response's end", || {
+                (served(&burdock, &with_cookie("/", name)) == anew.served_by()).then_some(())
+            });
+            assert_eq!(words_of(&burdock, &path, name), ["hit", "learn", "kept"]);
+        }
+    }
+}
+
+#[test]
+fn a_session_that_begins_anew_on_another_server_is_found_there() {
+    let site = Site::take();
+    let origins = applications::<2>(&site);
+    let burdock = site.shop(2, TOMCAT);
+    let begun: Vec<_> = (0..2).map(|_| login(&burdock, "A1B2C3D4")).collect();
+    assert_ne!(begun[0], begun[1]);
+    assert_eq!(served(&burdock, &with_cookie("/", "A1B2C3D4")), begun[1]);
+    assert_eq!(origins.iter().map(|origin| origin.received().len()).sum::<usize>(), 3);
+}
+
+#[test]
+fn a_session_is_not_learned_from_a_server_that_fails() {
+    let site = Site::take();
+    let [origin] = applications::<1>(&site);
+    let burdock = site.shop(1, TOMCAT);
+    origin.behave(|_| crate::harness::Page::new(500).header("Set-Cookie", "JSESSIONID=A1B2C3D4").into());
+    assert_eq!(burdock.get("/fails").status, 500);
+    assert_eq!(words(&burdock.line("/fails")), ["new", "none", "none"]);
+    origin.behave(application);
+    assert_eq!(words_of(&burdock, "/after", "A1B2C3D4"), ["new", "none", "none"]);
+}
+
+#[test]
+fn a_session_that_begins_after_a_failed_try_is_at_the_server_that_answered() {
+    let site = Site::take();
+    let origins = applications::<3>(&site);
+    origins[0].behave(|_| Reply::Close);
+    let burdock = site.shop(3, TOMCAT);
+    for n in 0..6 {
+        let name = format!("A1B2C3D4-{n}");
+        let home = login(&burdock, &name);
+        assert_ne!(home, "web-1");
+        assert_eq!(served(&burdock, &with_cookie("/", &name)), home);
+    }
+    let tried = burdock.log(12).into_iter().filter(|line| line.text("reason") == "redispatched");
+    assert!(tried.clone().count() > 0 && tried.clone().all(|line| line.text("settled") == "learned"), "{tried:?}");
+    assert_eq!(burdock.ask(&Request::get("/")).status, 200);
+}
