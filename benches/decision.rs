@@ -15,6 +15,7 @@ use burdock::balancer::{Balancer, Pool, Settlement};
 use burdock::config::Config;
 use burdock::http::cookie::{CookieName, CookieNames};
 use burdock::http::request::{Request, Response, Scheme};
+use burdock::sticky::table::FingerprintKey;
 use burdock::sticky::token::keys::{Key, KeyRing};
 use burdock::sticky::token::secrets::Secrets;
 use burdock::time::{Now, UnixSeconds, Uptime};
@@ -255,7 +256,9 @@ fn pool(servers: usize, chain: &str) -> Arc<Pool> {
     );
     let config = Config::parse("bench", &text).unwrap_or_else(|errors| panic!("{errors}"));
     let keys = KeyRing::new(vec![Key::parse(&"17".repeat(32)).unwrap()]).unwrap();
-    let balancer = Balancer::new(config.plan, &Secrets::of(keys), None, NOW);
+    let fingerprints = FingerprintKey::parse(&"5e".repeat(32)).unwrap();
+    let secrets = Secrets::new(keys, fingerprints, []);
+    let balancer = Balancer::new(config.plan, &secrets, None, NOW);
     Arc::clone(&balancer.pools()[0])
 }
 

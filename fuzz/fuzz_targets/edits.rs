@@ -10,6 +10,7 @@ use burdock::balancer::{Balancer, Pool};
 use burdock::config::Config;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::sticky::token::keys::{Key, KeyRing};
+use burdock::sticky::table::FingerprintKey;
 use burdock::sticky::token::secrets::Secrets;
 use burdock::time::{Now, UnixSeconds, Uptime};
 use http::header::{COOKIE, SET_COOKIE};
@@ -38,7 +39,7 @@ upstreams:
 static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| {
     let config = Config::parse("fuzz.yaml", CONFIG).unwrap_or_else(|errors| panic!("{errors}"));
     let keys = KeyRing::new(vec![Key::parse(&"17".repeat(32)).expect("a key")]).expect("a ring");
-    Arc::clone(&Balancer::new(config.plan, &Secrets::of(keys), None, NOW).pools()[0])
+    Arc::clone(&Balancer::new(config.plan, &Secrets::new(keys, FingerprintKey::parse(&"5e".repeat(32)).expect("a key"), []), None, NOW).pools()[0])
 });
 
 /// Cookie lines or Set-Cookie lines, and the values of `X-E`, `X-S` and `Burdock-Affinity`.

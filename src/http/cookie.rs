@@ -229,7 +229,8 @@ fn split_pair(segment: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name.trim_ascii(), value[1..].trim_ascii()))
 }
 
-fn unquoted(value: &[u8]) -> &[u8] {
+/// A cookie's value without the double quotes around it.
+pub(crate) fn unquoted(value: &[u8]) -> &[u8] {
     match value {
         [b'"', inside @ .., b'"'] => inside,
         _ => value,
