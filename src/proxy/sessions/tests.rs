@@ -5,6 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -529,11 +530,29 @@ fn the_cost_of_loading_and_writing() {
     assert!(process.live() > count - count / 1_000);
 }
 
-/// With a small file system, by hand: `SMALL_DISK=FOLDER cargo test --bin burdock -- --ignored small_disk`.
+/// A file system of four megabytes, until dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let folder = TempDir::new().unwrap();
+        let mount = ["-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs"];
+        assert!(Command::new("mount").args(mount).arg(folder.path()).status().unwrap().success(), "mounting needs root");
+        Self(folder)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
 #[test]
-#[ignore = "needs a file system of some megabytes"]
+#[ignore = "needs root, to mount a small file system: scripts/test --full"]
 fn a_small_disk_that_fills_up_and_gets_room_again() {
-    let folder = TempDir::new_in(std::env::var_os("SMALL_DISK").unwrap()).unwrap();
+    let disk = SmallDisk::mount();
+    let folder = TempDir::new_in(disk.0.path()).unwrap();
     let mut process = Process::at(&folder, 0);
     process.tie(0..1_000, "a");
     process.pass(1);
