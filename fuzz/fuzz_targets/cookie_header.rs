@@ -1,7 +1,7 @@
 //! Reading and editing Cookie headers is total, what is forwarded holds nothing of ours, and all else goes on byte for byte.
 #![no_main]
 
-use burdock::http::cookie::{CookieName, CookieNames, Forwarded, Passage, values};
+use burdock::http::cookie::{CookieName, CookieNames, Forwarded, Passage};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
@@ -16,7 +16,7 @@ fuzz_target!(|lines: Vec<Vec<u8>>| {
     let mut names = CookieNames::default();
     let [b, p] = [&hidden, &prefixed].map(|name| names.number(name));
     let cookies = names.find(&headers);
-    assert!(cookies.values(b).eq(values(&headers, &hidden)));
+    assert!(cookies.values(b).eq(values(&headers, "B")));
     let passage = |number: usize, value: &[u8]| match number {
         number if number == b => Passage::Hidden,
         number if number == p => prefix(value).map_or(Passage::AsIs, Passage::Without),
@@ -29,10 +29,23 @@ fuzz_target!(|lines: Vec<Vec<u8>>| {
         Forwarded::Replaced(line) => HeaderMap::from_iter([(COOKIE, line)]),
     };
     assert!(forwarded.get_all(COOKIE).iter().count() <= 1);
-    assert_eq!(values(&forwarded, &hidden).count(), 0);
-    assert_eq!(values(&forwarded, &prefixed).count(), values(&headers, &prefixed).count());
+    assert_eq!(values(&forwarded, "B").count(), 0);
+    assert_eq!(values(&forwarded, "P").count(), values(&headers, "P").count());
     assert_eq!(others(&forwarded), others(&headers));
 });
+
+/// The values of a name, looked for the plain way.
+fn values<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = &'h [u8]> {
+    let segments = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+    let pairs = segments.filter_map(|segment| {
+        let at = segment.iter().position(|&byte| byte == b'=')?;
+        Some((segment[..at].trim_ascii(), segment[at + 1..].trim_ascii()))
+    });
+    pairs.filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| match value {
+        [b'"', inside @ .., b'"'] => inside,
+        _ => value,
+    })
+}
 
 /// The length of what stands before the value of the application.
 fn prefix(value: &[u8]) -> Option<usize> {

@@ -2,7 +2,7 @@
 //! it was wrapped in.
 #![no_main]
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use burdock::sticky::Member;
 use burdock::sticky::token::foreign::{Carrier, FormatSpec, Opened, Reader, Separator};

@@ -116,16 +116,11 @@ impl Exchange {
         let mut carrying: SmallVec<[(usize, Carrying); 1]> = SmallVec::new();
         let entries = pool.chain.entries().iter().enumerate();
         let standings = entries
-            .map(|(nth, entry)| match &entry.kind {
-                EntryKind::Learn(learn) => {
-                    let carried = learn.carrying(request, &cookies);
-                    let standing = pool.standing(learn.claim(&carried.names, now));
-                    carrying.push((nth, carried));
-                    standing
-                }
-                EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => {
-                    pool.standing(entry.claim(request, &cookies, now))
-                }
+            .map(|(nth, entry)| {
+                let carried = entry.carrying(request, &cookies);
+                let standing = pool.standing(entry.claim(request, &cookies, carried.as_ref(), now));
+                carrying.extend(carried.map(|carried| (nth, carried)));
+                standing
             })
             .collect();
         let hash_key = pool.hash_key.read(request, &cookies).map(|found| found.text().into());

@@ -8,12 +8,11 @@ use crate::http::cache_control::make_private;
 use crate::http::request::Response;
 use crate::sticky::affinity::{self, Wish};
 use crate::sticky::claim::{Minted, Named, SessionName};
+use crate::sticky::learn::Pending;
 use crate::sticky::spec::{Caching, NewTieOn};
 use crate::sticky::token::{SessionNumber, Stamps};
 use crate::sticky::{Carried, Due, Entry, EntryKind, ResponseEdits, Spoken, Tie, Writes};
 use crate::time::Now;
-
-use crate::sticky::learn::Pending;
 
 use super::exchange::{Decision, Exchange, Standing};
 use super::learning::Learning;
@@ -58,13 +57,11 @@ impl Exchange {
         let wish = said.and_then(|said| affinity::wish(said, self.pool.chain.affinity()));
         let served = self.decided.map(|decision| self.at_last(decision, response.headers, now));
         let decision = served.map(|served| self.as_wished(served, wish.as_ref()));
-        let writes = match &decision {
-            Some(decision) if self.facts.ties() => self.plan(decision, wish.as_ref(), response, now),
-            Some(_) | None => SmallVec::from_elem(None, self.standings.len()),
-        };
-        let learned = match &decision {
-            Some(decision) if self.facts.ties() => self.learn(decision, wish.as_ref(), response, now),
-            Some(_) | None => Learning::default(),
+        let (writes, learned) = match &decision {
+            Some(decision) if self.facts.ties() => {
+                (self.plan(decision, wish.as_ref(), response, now), self.learn(decision, wish.as_ref(), response, now))
+            }
+            Some(_) | None => (SmallVec::from_elem(None, self.standings.len()), Learning::default()),
         };
         let carried = self.carried(decision.as_ref(), &writes, now, random);
         let edits = self.response_edits(response.headers, &carried, now);

@@ -127,11 +127,6 @@ fn is_cookie_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
 }
 
-/// The name of the cookie that a Set-Cookie header sets. None for one without a name.
-pub fn name_of(value: &HeaderValue) -> Option<&[u8]> {
-    SetCookieLine::parse(value).map(|line| line.name())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +222,8 @@ mod tests {
 
     #[test]
     fn the_name_is_what_stands_before_the_equals_sign_of_the_first_part() {
-        let name = |text: &'static str| name_of(&HeaderValue::from_static(text)).map(<[u8]>::to_vec);
+        let name =
+            |text: &'static str| SetCookieLine::parse(&HeaderValue::from_static(text)).map(|line| line.name().to_vec());
         assert_eq!(name("B=v; Path=/"), Some(b"B".to_vec()));
         assert_eq!(name(" B =v"), Some(b"B".to_vec()));
         assert_eq!(name("B; Path=/"), None);

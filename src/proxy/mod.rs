@@ -19,7 +19,6 @@ mod metrics;
 mod peer;
 mod record;
 mod reply;
-#[allow(dead_code, reason = "called when tables are configured")]
 mod sessions;
 mod snapshot;
 mod start;

@@ -4,10 +4,9 @@
 //! takes that end for the end of the upgraded stream and cuts it off. So after each write the first look for an answer
 //! finds nothing: Pingora turns to what it has to send, and only then looks again.
 
-use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,25 +25,21 @@ pub fn peer(plain: HttpPeer) -> HttpPeer {
     let mut peer = plain.clone();
     // What the server did not want to upgrade is not kept.
     peer.options.idle_timeout = Some(Duration::ZERO);
-    peer.options.custom_l4 = Some(Arc::new(Connector { transport: TransportConnector::new(None), plain }));
+    peer.options.custom_l4 = Some(Arc::new(Connector(plain)));
     peer
 }
 
-struct Connector {
-    transport: TransportConnector,
-    plain: HttpPeer,
-}
+/// One for all servers: it keeps no connections for them here.
+static TRANSPORT: LazyLock<TransportConnector> = LazyLock::new(|| TransportConnector::new(None));
 
-impl fmt::Debug for Connector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("plain", &self.plain).finish_non_exhaustive()
-    }
-}
+/// Connects to this server.
+#[derive(Debug)]
+struct Connector(HttpPeer);
 
 #[async_trait]
 impl Connect for Connector {
     async fn connect(&self, _address: &SocketAddr) -> Result<pingora::protocols::l4::stream::Stream> {
-        let inner = self.transport.new_stream(&self.plain).await?;
+        let inner = TRANSPORT.new_stream(&self.0).await?;
         Ok(VirtualSocketStream::new(Box::new(SendsFirst { inner, written: false })).into())
     }
 }

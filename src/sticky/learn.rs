@@ -117,11 +117,6 @@ impl Tables {
     pub fn get(&self, name: &TableName) -> Option<&Arc<Learned>> {
         self.by_name.get(name)
     }
-
-    /// What the names in them are fingerprinted with.
-    pub fn key(&self) -> &Arc<FingerprintKey> {
-        &self.key
-    }
 }
 
 impl Learned {

@@ -32,15 +32,14 @@ use claim::Claim;
 use cookie::{CookieEntry, ServerLine};
 use found::{HashEntry, RouteEntry};
 use header::HeaderEntry;
-use learn::{LearnEntry, Tables};
-use spec::{AffinitySpec, Caching, EntrySpec, Expose, Methods, NewTieOn, Scope, StickySpec, Strict, Way};
+use learn::{Carrying, LearnEntry, Tables};
+use spec::{AffinitySpec, Caching, EntrySpec, Expose, Methods, NewTieOn, StickySpec, Strict, Way};
 use token::secrets::Secrets;
 use token::{ServerTag, SessionNumber, Stamps};
 
 /// The entries of one upstream, in the order in which they are asked.
 #[derive(Debug)]
 pub struct Chain {
-    scope: Scope,
     entries: Box<[Entry]>,
     affinity: AffinitySpec,
 }
@@ -185,11 +184,7 @@ impl Chain {
             Some(Entry { kind, strict })
         };
         let entries = spec.entries.into_iter().filter_map(entry).collect();
-        Self { scope, entries, affinity: spec.affinity }
-    }
-
-    pub fn scope(&self) -> &Scope {
-        &self.scope
+        Self { entries, affinity: spec.affinity }
     }
 
     pub fn entries(&self) -> &[Entry] {
@@ -329,14 +324,28 @@ fn header_edits(
 }
 
 impl Entry {
-    /// What the request says of its session to this entry.
-    pub fn claim<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>, now: Now) -> Claim<'r> {
+    /// What the request says of its session to this entry; `carrying` is what [`Self::carrying`] gave.
+    pub fn claim<'r>(
+        &self,
+        request: &Request<'r>,
+        cookies: &Cookies<'r>,
+        carrying: Option<&Carrying>,
+        now: Now,
+    ) -> Claim<'r> {
         match &self.kind {
             EntryKind::Cookie(entry) => entry.claim(cookies, now),
             EntryKind::Header(entry) => entry.claim(request, now),
             EntryKind::Route(entry) => entry.claim(request, cookies),
             EntryKind::Hash(entry) => entry.claim(request, cookies),
-            EntryKind::Learn(entry) => entry.claim(&entry.carrying(request, cookies).names, now),
+            EntryKind::Learn(entry) => carrying.map_or(Claim::Absent, |carrying| entry.claim(&carrying.names, now)),
+        }
+    }
+
+    /// The names that the request carries for this entry. None for an entry that learns none.
+    pub fn carrying<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<Carrying> {
+        match &self.kind {
+            EntryKind::Learn(entry) => Some(entry.carrying(request, cookies)),
+            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => None,
         }
     }
 
