@@ -141,7 +141,7 @@ impl Balancer {
 
 impl Pool {
     fn new(spec: PoolSpec, secrets: &Secrets, tables: &Tables, earlier: Option<&Self>, now: Now) -> Self {
-        let upstream = Upstream::new(spec.upstream, earlier.map(|pool| &pool.upstream));
+        let upstream = Upstream::new(spec.upstream, earlier.map(|pool| &pool.upstream), now);
         let tags: Box<[ServerTag]> =
             upstream.servers().iter().map(|server| ServerTag::of(&spec.sticky.scope.0, server.id())).collect();
         let by_tag = tags.iter().enumerate().map(|(at, &tag)| (tag, at)).collect();

@@ -188,49 +188,15 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
-    use burdock::balancer::Balancer;
     use burdock::balancer::exchange::Assignment;
-    use burdock::config::Config;
-    use burdock::config::settings::LogTarget;
     use burdock::http::request::{Request, Scheme};
     use burdock::route::RouteIndex;
-    use burdock::sticky::table::FingerprintKey;
-    use burdock::sticky::token::keys::{Key, KeyRing};
-    use burdock::sticky::token::secrets::Secrets;
 
-    use super::super::access_log::AccessLog;
-    use super::super::metrics::Metrics;
-    use super::super::sessions::Sessions;
-    use super::super::snapshot::Snapshot;
-    use super::super::state::{Connections, Readiness};
+    use super::super::state::fixture;
     use super::*;
 
     fn state(folder: &std::path::Path) -> Arc<State> {
-        let text = "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2'], sticky: cookie}}";
-        let mut config = Config::parse("test", text).unwrap();
-        config.access_log.to = LogTarget::File(folder.join("access.log"));
-        let (clock, metrics) = (Clock::start(), Metrics::new().unwrap());
-        let keys = KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap();
-        let balancer = Balancer::new(
-            config.plan,
-            &Secrets::new(keys, FingerprintKey::generate(&mut rand::rng()), []),
-            None,
-            clock.moment().now(),
-        );
-        let snapshot = arc_swap::ArcSwap::from_pointee(Snapshot::new(balancer, &metrics).unwrap());
-        let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).unwrap();
-        let (connections, readiness) = (Connections::default(), Readiness::default());
-        let sessions = Sessions::open(folder, Vec::new(), FingerprintKey::generate(&mut rand::rng()).id(), clock);
-        Arc::new(State {
-            clock,
-            listeners: config.listeners,
-            snapshot,
-            metrics,
-            access_log,
-            connections,
-            readiness,
-            sessions,
-        })
+        fixture::state(folder, "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2'], sticky: cookie}}")
     }
 
     /// A request that was sent to its server and whose hooks go no further.
@@ -260,7 +226,7 @@ mod tests {
         let now = context.record.started.now();
         context.settle(&ResponseHeader::build(101, None).unwrap(), now).unwrap();
         let next = self::state(folder.path());
-        state.snapshot.store(next.snapshot.load_full());
+        state.publish(next.snapshot.load_full());
         assert!(lane.upgrade().is_none(), "an upgraded stream may last for days");
     }
 

@@ -1,26 +1,26 @@
 //! Runs the active checks: one service for all upstreams, a task per server, so many at once. The checks themselves are
-//! Pingora's; what an outcome means is the core's.
+//! Pingora's; what an outcome means is the core's. Whenever a configuration is published, the tasks become those it asks for; one
+//! that it asks for as before goes on where it was.
 
+mod check;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::HOST;
 use async_trait::async_trait;
-use burdock::balancer::Pool;
-use burdock::upstream::health::{CheckSpec, Health, HttpProbe, Outcome, Probe, Streak};
+use burdock::upstream::health::{CheckSpec, Health, Outcome, Streak};
 use burdock::upstream::server::Server;
-use burdock::upstream::spec::{Address, Admin};
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::l4::socket::SocketAddr;
+use burdock::upstream::spec::{Admin, UpstreamSpec};
+use burdock::upstream::{ServerId, UpstreamName};
 use pingora::server::ShutdownWatch;
 use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
-use pingora::{Error, ErrorType};
-use pingora_load_balancing::Backend;
-use pingora_load_balancing::health_check::{HealthCheck, HttpHealthCheck, TcpHealthCheck};
 use rand::RngExt;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+
+use check::Check;
 
 use super::state::State;
 
@@ -31,58 +31,64 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 pub struct HealthService(pub Arc<State>);
 
-/// One server and how it is checked.
+/// The tasks that run.
+struct Rounds {
+    state: Arc<State>,
+    gate: Arc<Semaphore>,
+    tasks: HashMap<(UpstreamName, ServerId), Round>,
+}
+
+/// A task that checks one server until this is dropped.
+struct Round {
+    server: Server,
+    spec: CheckSpec,
+    task: AbortHandle,
+}
+
+/// What the task needs.
 struct Checked {
     state: Arc<State>,
-    upstream: Arc<str>,
+    upstream: UpstreamName,
     server: Server,
-    backend: Backend,
-    check: Arc<dyn HealthCheck + Send + Sync>,
+    check: Check,
     spec: CheckSpec,
     gate: Arc<Semaphore>,
 }
+
+/// How far the first pass is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pass {
+    UnderWay,
+    Done,
+}
+
+/// Held by each task until it has checked once.
+type FirstPass = mpsc::Sender<()>;
 
 #[async_trait]
 impl BackgroundService for HealthService {
     /// Ready once every server has been checked, so that listeners open to servers that are known; or after a while, since
     /// a successor must not keep clients waiting for servers that do not answer.
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
-        let mut first = self.first_pass();
-        let mut forever = JoinSet::new();
-        let mut ready = Some(ready);
+        let mut published = self.0.published.subscribe();
+        let mut rounds = Rounds::new(Arc::clone(&self.0));
+        let mut first_pass = rounds.begin();
         let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
+        let (mut ready, mut pass) = (Some(ready), Pass::UnderWay);
+        // Requests go on being placed until the last one is gone, so the checks end with the process.
         loop {
             tokio::select! {
-                done = first.join_next() => match done {
-                    Some(Ok((server, streak))) => { forever.spawn(server.keep_checking(streak)); }
-                    Some(Err(_)) => {}
-                    None => break,
-                },
+                _ = first_pass.recv(), if pass == Pass::UnderWay => {
+                    pass = Pass::Done;
+                    self.0.readiness.set_checked();
+                    notify(&mut ready);
+                }
                 () = &mut patience, if ready.is_some() => notify(&mut ready),
+                Ok(()) = published.changed() => rounds.follow(None),
+                _ = shutdown.wait_for(|ending| *ending), if rounds.tasks.is_empty() => return,
             }
         }
-        self.0.readiness.set_checked();
-        notify(&mut ready);
-        // Requests go on being placed until the last one is gone, so the checks end with the process.
-        let _ = shutdown.wait_for(|ending| *ending).await;
-        while forever.join_next().await.is_some() {}
     }
-}
-
-impl HealthService {
-    fn first_pass(&self) -> JoinSet<(Checked, Streak)> {
-        let gate = Arc::new(Semaphore::new(AT_ONCE));
-        let snapshot = self.0.snapshot.load();
-        snapshot.lanes().iter().flat_map(|lane| checked(&self.0, &lane.pool, &gate)).map(Checked::first).collect()
-    }
-}
-
-/// What went wrong, without Pingora's chain of contexts.
-fn said(error: &Error) -> String {
-    if let ErrorType::CustomCode(what, code) = error.etype() {
-        return format!("{what} {code}");
-    }
-    error.etype().as_str().to_owned()
 }
 
 fn notify(ready: &mut Option<ServiceReadyNotifier>) {
@@ -91,14 +97,74 @@ fn notify(ready: &mut Option<ServiceReadyNotifier>) {
     }
 }
 
-impl Checked {
-    async fn first(self) -> (Self, Streak) {
-        let mut streak = Streak::default();
-        self.once(&mut streak).await;
-        (self, streak)
+impl Rounds {
+    fn new(state: Arc<State>) -> Self {
+        Self { state, gate: Arc::new(Semaphore::new(AT_ONCE)), tasks: HashMap::new() }
     }
 
-    async fn keep_checking(self, mut streak: Streak) {
+    /// Begins the first pass; what this returns ends when every server has been checked.
+    fn begin(&mut self) -> mpsc::Receiver<()> {
+        let (first_pass, ended) = mpsc::channel(1);
+        self.follow(Some(&first_pass));
+        ended
+    }
+
+    /// Makes the tasks those that the present configuration asks for.
+    fn follow(&mut self, first_pass: Option<&FirstPass>) {
+        let mut before = std::mem::take(&mut self.tasks);
+        let state = Arc::clone(&self.state);
+        let snapshot = state.snapshot.load();
+        for upstream in snapshot.lanes().iter().map(|lane| lane.pool.upstream()) {
+            let Some(check) = &upstream.spec().health_check else { continue };
+            for server in upstream.servers().iter().filter(|server| server.spec().admin != Admin::Maint) {
+                let key = (upstream.name().clone(), server.id().clone());
+                let same = before.remove(&key).filter(|round| round.is_for(server, check));
+                if let Some(round) = same.or_else(|| self.round(upstream.spec(), server, check, first_pass)) {
+                    self.tasks.insert(key, round);
+                }
+            }
+        }
+    }
+
+    fn round(
+        &self,
+        upstream: &UpstreamSpec,
+        server: &Server,
+        spec: &CheckSpec,
+        first_pass: Option<&FirstPass>,
+    ) -> Option<Round> {
+        let checked = Checked {
+            state: Arc::clone(&self.state),
+            upstream: upstream.name.clone(),
+            server: server.clone(),
+            check: Check::new(spec, server)?,
+            spec: spec.clone(),
+            gate: Arc::clone(&self.gate),
+        };
+        let task = tokio::spawn(checked.keep_checking(first_pass.cloned())).abort_handle();
+        Some(Round { server: server.clone(), spec: spec.clone(), task })
+    }
+}
+
+impl Round {
+    /// Whether its task is what this server, checked so, needs.
+    fn is_for(&self, server: &Server, spec: &CheckSpec) -> bool {
+        let same_server = Arc::ptr_eq(self.server.vitals(), server.vitals());
+        same_server && self.server.spec().address == server.spec().address && self.spec == *spec
+    }
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Checked {
+    async fn keep_checking(self, first_pass: Option<FirstPass>) {
+        let mut streak = Streak::default();
+        self.once(&mut streak).await;
+        drop(first_pass);
         loop {
             // Give or take a tenth, so that checks do not march in step.
             let jitter = rand::rng().random_range(0.9..1.1);
@@ -109,24 +175,17 @@ impl Checked {
 
     async fn once(&self, streak: &mut Streak) {
         let Ok(_permit) = self.gate.acquire().await else { return };
-        let before = self.server.health();
-        let result = tokio::time::timeout(self.spec.timeout, self.check.check(&self.backend)).await;
-        let why = match &result {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(said(error)),
-            Err(_) => Some(format!("no answer within {:?}", self.spec.timeout)),
-        };
+        let why = self.check.run().await.err();
         let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
-        let after = streak.observe(before, outcome, self.spec.thresholds);
-        if after != before {
-            self.server.live().set_health(after, self.state.clock.uptime());
-            self.report(after, why.as_deref());
+        let changed = self.server.vitals().checked(outcome, streak, self.spec.thresholds, self.state.clock.uptime());
+        if let Some(health) = changed {
+            self.report(health, why.as_deref());
         }
     }
 
     fn report(&self, health: Health, why: Option<&str>) {
         let id = self.server.id();
-        self.state.metrics.health_changed(&self.upstream, id.as_str(), health);
+        self.state.metrics.health_changed(self.upstream.as_str(), id.as_str(), health);
         match why {
             None => log::info!("{}/{id} is up", self.upstream),
             Some(why) => log::warn!("{}/{id} is down: {why}", self.upstream),
@@ -134,74 +193,77 @@ impl Checked {
     }
 }
 
-fn checked(state: &Arc<State>, pool: &Arc<Pool>, gate: &Arc<Semaphore>) -> Vec<Checked> {
-    let upstream = pool.upstream();
-    let Some(spec) = &upstream.spec().health_check else { return Vec::new() };
-    let in_use = upstream.servers().iter().filter(|server| server.spec().admin != Admin::Maint);
-    let one = |server: &Server| {
-        let check = check(spec, server)?;
-        Some(Checked {
-            state: Arc::clone(state),
-            upstream: upstream.name().as_str().into(),
-            server: server.clone(),
-            backend: backend(server, spec.port)?,
-            check,
-            spec: spec.clone(),
-            gate: Arc::clone(gate),
-        })
-    };
-    in_use.filter_map(one).collect()
-}
+#[cfg(test)]
+mod tests {
+    use burdock::balancer::Balancer;
+    use burdock::config::Config;
 
-fn backend(server: &Server, port: Option<u16>) -> Option<Backend> {
-    let mut backend = Backend::new("127.0.0.1:1").ok()?;
-    backend.addr = match &server.spec().address {
-        Address::Inet(address) => {
-            let mut address = *address;
-            address.set_port(port.unwrap_or_else(|| address.port()));
-            SocketAddr::Inet(address)
-        }
-        Address::Unix(path) => SocketAddr::Unix(std::os::unix::net::SocketAddr::from_pathname(path).ok()?),
-    };
-    Some(backend)
-}
+    use super::super::snapshot::Snapshot;
+    use super::super::state::fixture;
+    use super::*;
 
-fn check(spec: &CheckSpec, server: &Server) -> Option<Arc<dyn HealthCheck + Send + Sync>> {
-    Some(match &spec.probe {
-        Probe::Tcp => {
-            let mut check = *TcpHealthCheck::new();
-            check.peer_template.options.connection_timeout = Some(spec.timeout);
-            Arc::new(check)
-        }
-        Probe::Http(probe) => Arc::new(http_check(probe, spec.timeout, server)?),
-    })
-}
-
-fn http_check(probe: &HttpProbe, timeout: Duration, server: &Server) -> Option<HttpHealthCheck> {
-    let host = probe.host.clone().unwrap_or_else(|| match &server.spec().address {
-        Address::Inet(address) => address.to_string(),
-        Address::Unix(_) => "localhost".to_owned(),
-    });
-    let mut check: HttpHealthCheck = HttpHealthCheck::new(&host, false);
-    check.peer_template.options.connection_timeout = Some(timeout);
-    check.peer_template.options.read_timeout = Some(timeout);
-    check.req = request(probe, &host)?;
-    let expected = probe.clone();
-    check.validator = Some(Box::new(move |response: &ResponseHeader| match response.status.as_u16() {
-        status if expected.expects(status) => Ok(()),
-        status => {
-            Error::e_explain(ErrorType::CustomCode("unexpected status", status), format!("status {status} is not expected"))
-        }
-    }));
-    Some(check)
-}
-
-fn request(probe: &HttpProbe, host: &str) -> Option<RequestHeader> {
-    let mut request = RequestHeader::build("GET", probe.path.as_bytes(), Some(probe.headers.len() + 2)).ok()?;
-    request.insert_header(HOST, host).ok()?;
-    request.insert_header("User-Agent", "burdock-health-check").ok()?;
-    for (name, value) in &probe.headers {
-        request.insert_header(name.clone(), value.clone()).ok()?;
+    fn text(servers: &str, settings: &str) -> String {
+        format!("listeners: ['127.0.0.1:1']\nupstreams: {{shop: {{servers: [{servers}], {settings}}}}}")
     }
-    Some(request)
+
+    fn publish(state: &State, text: &str) {
+        let plan = Config::parse("test", text).unwrap().plan;
+        let before = state.snapshot.load_full();
+        let balancer = Balancer::new(plan, &fixture::secrets(), Some(&before.balancer), state.clock.moment().now());
+        state.publish(Arc::new(Snapshot::new(balancer, &state.metrics).unwrap()));
+    }
+
+    fn tasks(rounds: &Rounds) -> Vec<(String, tokio::task::Id)> {
+        let named = |((_, id), round): (&(UpstreamName, ServerId), &Round)| (id.to_string(), round.task.id());
+        let mut tasks: Vec<_> = rounds.tasks.iter().map(named).collect();
+        tasks.sort_by(|(one, _), (other, _)| one.cmp(other));
+        tasks
+    }
+
+    #[tokio::test]
+    async fn a_check_goes_on_as_long_as_nothing_about_it_changes() {
+        const A: &str = "{id: a, address: '127.0.0.1:2'";
+        let folder = tempfile::tempdir().unwrap();
+        let state =
+            fixture::state(folder.path(), &text(&format!("{A}}}, {{id: b, address: '127.0.0.1:3'}}"), "health_check: tcp"));
+        let mut rounds = Rounds::new(Arc::clone(&state));
+        rounds.begin().recv().await;
+        let first = tasks(&rounds);
+        let mut follow = |servers: &str, settings: &str| {
+            publish(&state, &text(servers, settings));
+            rounds.follow(None);
+            tasks(&rounds)
+        };
+        let second =
+            follow(&format!("{{id: c, address: '127.0.0.1:4'}}, {A}, weight: 7, state: drain}}"), "health_check: tcp");
+        assert_eq!(second.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(second[0], first[0]);
+        let other_check = follow(&format!("{A}}}"), "health_check: {tcp: {}, fall: 7}");
+        assert_ne!(other_check[0], first[0]);
+        assert!(follow(&format!("{A}, state: maint}}"), "health_check: {tcp: {}, fall: 7}").is_empty());
+        let back = follow(&format!("{A}}}"), "health_check: {tcp: {}, fall: 7}");
+        assert_ne!(follow("{id: a, address: '127.0.0.1:5'}", "health_check: {tcp: {}, fall: 7}"), back);
+        assert!(follow(&format!("{A}}}"), "balance: first").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_is_published_is_followed() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = server.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let state = fixture::state(folder.path(), &text("'127.0.0.1:2'", "health_check: tcp"));
+        let (_shutdown, watch) = tokio::sync::watch::channel(false);
+        let (ready, _) = tokio::sync::watch::channel(false);
+        let service = HealthService(Arc::clone(&state));
+        tokio::spawn(async move { service.start_with_ready_notifier(watch, ServiceReadyNotifier::new(ready)).await });
+        while state.published.receiver_count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        publish(&state, &text(&format!("'{at}'"), "health_check: tcp"));
+        server.accept().await.unwrap();
+        let health = || state.snapshot.load().lanes()[0].pool.upstream().servers()[0].health();
+        while health() != Health::Up {
+            tokio::task::yield_now().await;
+        }
+    }
 }

@@ -124,7 +124,9 @@ fn state(config: Config) -> Result<State, StartError> {
     sessions.run().map_err(StartError::Thread)?;
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
-    Ok(State { clock, listeners: config.listeners, snapshot, metrics, access_log, connections, readiness, sessions })
+    let published = tokio::sync::watch::Sender::new(0);
+    let listeners = config.listeners;
+    Ok(State { clock, listeners, snapshot, published, metrics, access_log, connections, readiness, sessions })
 }
 
 fn server(config: &Config, threads: usize, start: Start) -> Server {

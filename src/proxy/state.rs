@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use arc_swap::ArcSwap;
 use burdock::config::settings::Listener;
+use tokio::sync::watch;
 
 use super::access_log::AccessLog;
 use super::clock::Clock;
@@ -18,11 +19,22 @@ pub struct State {
     pub clock: Clock,
     pub listeners: Vec<Listener>,
     pub snapshot: ArcSwap<Snapshot>,
+    /// Tells those who follow the configuration that `snapshot` is another one; the value counts them.
+    pub published: watch::Sender<u64>,
     pub metrics: Metrics,
     pub access_log: AccessLog,
     pub connections: Connections,
     pub readiness: Readiness,
     pub sessions: Sessions,
+}
+
+impl State {
+    /// Lets another configuration come into force.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nothing changes the configuration of a running process yet"))]
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.snapshot.store(snapshot);
+        self.published.send_modify(|published| *published += 1);
+    }
 }
 
 /// How many client connections there are.
@@ -98,5 +110,40 @@ impl Readiness {
         } else {
             Ready::Yes
         }
+    }
+}
+
+#[cfg(test)]
+pub mod fixture {
+    //! A state without a process around it.
+
+    use std::path::Path;
+
+    use burdock::balancer::Balancer;
+    use burdock::config::Config;
+    use burdock::config::settings::LogTarget;
+    use burdock::sticky::table::FingerprintKey;
+    use burdock::sticky::token::keys::{Key, KeyRing};
+    use burdock::sticky::token::secrets::Secrets;
+
+    use super::*;
+
+    pub fn secrets() -> Secrets {
+        let keys = KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap();
+        Secrets::new(keys, FingerprintKey::generate(&mut rand::rng()), [])
+    }
+
+    /// The state that this configuration begins with; its access log and its tables are in `folder`.
+    pub fn state(folder: &Path, text: &str) -> Arc<State> {
+        let mut config = Config::parse("test", text).unwrap();
+        config.access_log.to = LogTarget::File(folder.join("access.log"));
+        let (clock, metrics, secrets) = (Clock::start(), Metrics::new().unwrap(), secrets());
+        let balancer = Balancer::new(config.plan, &secrets, None, clock.moment().now());
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics).unwrap());
+        let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).unwrap();
+        let (connections, readiness) = (Connections::default(), Readiness::default());
+        let sessions = Sessions::open(folder, Vec::new(), secrets.fingerprints.id(), clock);
+        let (listeners, published) = (config.listeners, watch::Sender::new(0));
+        Arc::new(State { clock, listeners, snapshot, published, metrics, access_log, connections, readiness, sessions })
     }
 }

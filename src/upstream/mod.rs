@@ -8,6 +8,7 @@ pub mod retry;
 mod ring;
 pub mod server;
 pub mod spec;
+pub mod vitals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,13 +16,15 @@ use std::sync::Arc;
 use rand_core::Rng;
 use smallvec::SmallVec;
 
+use crate::time::Now;
 use balance::{Balance, LoadFactor, Turn};
 use failover::Cause;
 use health::Health;
 pub use name::{InvalidName, ServerId, UpstreamName};
 use ring::Ring;
 use server::{Live, Server, Slot};
-use spec::{Tier, UpstreamSpec};
+use spec::{ServerSpec, Tier, UpstreamSpec};
+use vitals::Vitals;
 
 /// An upstream as it is now. Its servers' positions are stable for as long as it lives; across configurations servers are
 /// known by id.
@@ -65,16 +68,8 @@ struct Rings {
 
 impl Upstream {
     /// Makes an upstream from its description. The live state of servers that `earlier` has too is carried over.
-    pub fn new(spec: UpstreamSpec, earlier: Option<&Self>) -> Self {
-        let unknown = if spec.health_check.is_some() { Health::Unchecked } else { Health::Up };
-        let servers: Box<[Server]> = spec
-            .servers
-            .iter()
-            .map(|server| {
-                let live = earlier.and_then(|upstream| upstream.find(&server.id)).map(|at| Arc::clone(at.live()));
-                Server::new(Arc::clone(server), live.unwrap_or_else(|| Arc::new(Live::new(unknown))))
-            })
-            .collect();
+    pub fn new(spec: UpstreamSpec, earlier: Option<&Self>, now: Now) -> Self {
+        let servers: Box<[Server]> = spec.servers.iter().map(|server| joined(server, &spec, earlier, now)).collect();
         let by_id = servers.iter().enumerate().map(|(at, server)| (server.id().clone(), at)).collect();
         let rings = Rings { primary: Ring::build(&servers, Tier::Primary), backup: Ring::build(&servers, Tier::Backup) };
         let turn = Turn::new(servers.len());
@@ -194,6 +189,19 @@ impl Upstream {
     fn given_up(&self, at: usize, tried: &Tried) -> bool {
         tried.0.iter().any(|&(server, tries)| server == at && tries >= self.spec.retry.same_server)
     }
+}
+
+/// A server as the configuration describes it now, with what it lived through under an earlier one.
+fn joined(server: &Arc<ServerSpec>, spec: &UpstreamSpec, earlier: Option<&Upstream>, now: Now) -> Server {
+    let check = spec.health_check.as_ref();
+    let (live, vitals) = match earlier.and_then(|upstream| Some((upstream, upstream.find(&server.id)?))) {
+        Some((upstream, before)) => {
+            let had = upstream.spec.health_check.as_ref();
+            (Arc::clone(before.live()), Vitals::after(before, had, server, check, now))
+        }
+        None => (Arc::new(Live::default()), Arc::new(Vitals::new(check))),
+    };
+    Server::new(Arc::clone(server), live, vitals)
 }
 
 impl Tried {

@@ -2,30 +2,29 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::time::Duration;
 
-use crate::time::{Now, Uptime};
+use crate::time::Now;
 
 use super::failover::Cause;
 use super::health::Health;
 use super::name::ServerId;
 use super::spec::{Admin, ServerSpec, Tier};
+use super::vitals::Vitals;
 
 /// A member of an upstream.
 #[derive(Clone, Debug)]
 pub struct Server {
     spec: Arc<ServerSpec>,
     live: Arc<Live>,
+    vitals: Arc<Vitals>,
 }
 
 /// What changes between two configurations. It is kept by server id, so a reload carries it over.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Live {
-    health: AtomicU8,
-    /// When health last changed, in milliseconds of uptime.
-    changed: AtomicU64,
     in_flight: AtomicU32,
 }
 
@@ -41,8 +40,8 @@ pub(super) struct Load {
 }
 
 impl Server {
-    pub(super) fn new(spec: Arc<ServerSpec>, live: Arc<Live>) -> Self {
-        Self { spec, live }
+    pub(super) fn new(spec: Arc<ServerSpec>, live: Arc<Live>, vitals: Arc<Vitals>) -> Self {
+        Self { spec, live, vitals }
     }
 
     pub fn id(&self) -> &ServerId {
@@ -62,8 +61,13 @@ impl Server {
         &self.live
     }
 
+    /// What is believed of it.
+    pub fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
+    }
+
     pub fn health(&self) -> Health {
-        self.live.health()
+        self.vitals.health()
     }
 
     pub fn in_flight(&self) -> u32 {
@@ -110,7 +114,7 @@ impl Server {
 
     /// How long health has been what it is.
     pub fn unchanged_for(&self, now: Now) -> Duration {
-        now.uptime.since(self.live.changed_at())
+        now.uptime.since(self.vitals.changed())
     }
 
     pub(super) fn load(&self) -> Load {
@@ -120,27 +124,6 @@ impl Server {
     fn take(&self, limit: u32) -> Option<Slot> {
         let room = |in_flight: u32| (in_flight < limit).then_some(in_flight + 1);
         self.live.in_flight.fetch_update(Relaxed, Relaxed, room).ok().map(|_| Slot(Arc::clone(&self.live)))
-    }
-}
-
-impl Live {
-    pub fn new(health: Health) -> Self {
-        Self { health: AtomicU8::new(encode(health)), changed: AtomicU64::new(0), in_flight: AtomicU32::new(0) }
-    }
-
-    pub fn health(&self) -> Health {
-        decode(self.health.load(Relaxed))
-    }
-
-    /// Records what is now believed of the server; the moment counts only if that is something else than before.
-    pub fn set_health(&self, health: Health, at: Uptime) {
-        if self.health.swap(encode(health), Relaxed) != encode(health) {
-            self.changed.store(at.0.as_millis() as u64, Relaxed);
-        }
-    }
-
-    fn changed_at(&self) -> Uptime {
-        Uptime(Duration::from_millis(self.changed.load(Relaxed)))
     }
 }
 
@@ -170,19 +153,3 @@ impl PartialEq for Load {
 }
 
 impl Eq for Load {}
-
-fn encode(health: Health) -> u8 {
-    match health {
-        Health::Unchecked => 0,
-        Health::Up => 1,
-        Health::Down => 2,
-    }
-}
-
-fn decode(stored: u8) -> Health {
-    match stored {
-        0 => Health::Unchecked,
-        1 => Health::Up,
-        _ => Health::Down,
-    }
-}

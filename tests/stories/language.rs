@@ -24,7 +24,7 @@ use burdock::upstream::balance::Balance;
 use burdock::upstream::failover::Failover;
 use burdock::upstream::health::Health;
 use burdock::upstream::retry::{Again, Failure, Progress, Retry};
-use burdock::upstream::server::Slot;
+use burdock::upstream::server::{Server, Slot};
 use burdock::upstream::spec::{Address, Admin, Limits, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight};
 use burdock::upstream::{ServerId, UpstreamName};
 use http::header::{COOKIE, SET_COOKIE};
@@ -134,6 +134,17 @@ impl Lb {
         self.server(id, |server| server.admin = Admin::Maint)
     }
 
+    pub fn ready(self, id: &str) -> Self {
+        self.server(id, |server| server.admin = Admin::Ready)
+    }
+
+    /// Looks at a server as it is now.
+    pub fn at<T>(&self, id: &str, look: impl FnOnce(&Server, Now) -> T) -> T {
+        let world = self.0.borrow();
+        let upstream = world.balancer.pools()[0].upstream();
+        look(upstream.find(&ServerId::parse(id).unwrap()).expect("a server of that name"), world.now)
+    }
+
     pub fn weight(self, id: &str, weight: u16) -> Self {
         self.server(id, |server| server.weight = Weight::new(weight).unwrap())
     }
@@ -229,15 +240,7 @@ impl Lb {
     }
 
     pub fn health(self, id: &str, health: Health) -> Self {
-        {
-            let world = self.0.borrow();
-            let pool = &world.balancer.pools()[0];
-            pool.upstream()
-                .find(&ServerId::parse(id).unwrap())
-                .expect("a server of that name")
-                .live()
-                .set_health(health, world.now.uptime);
-        }
+        self.at(id, |server, now| server.vitals().set(health, now.uptime));
         self
     }
 

@@ -8,6 +8,7 @@ mod expiry;
 mod failover;
 mod found;
 mod headers;
+mod health;
 mod language;
 mod learn;
 mod modes;
