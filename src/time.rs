@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Both clocks at one moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Now {
@@ -12,7 +14,8 @@ pub struct Now {
 }
 
 /// A date: whole seconds since 1970-01-01 UTC. Tokens carry it in four bytes, which last until 2106.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
 pub struct UnixSeconds(pub u32);
 
 impl UnixSeconds {

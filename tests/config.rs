@@ -115,7 +115,7 @@ fn a_server_says_what_it_may_be_used_for() {
     );
     let [one, two, spare] = &config.plan.pools[0].upstream.servers[..] else { panic!("three servers") };
     assert_eq!((one.id.as_str(), one.weight.get(), one.admin, one.tier), ("127.0.0.1:3001", 1, Admin::Ready, Tier::Primary));
-    assert_eq!((two.weight.get(), two.max_conns.unwrap().get(), two.admin), (2, 200, Admin::Drain));
+    assert_eq!((two.weight.get(), two.max_conns.unwrap().get(), two.admin), (2, 200, Admin::DRAIN));
     assert_eq!((spare.address.to_string().as_str(), spare.tier), ("unix:/run/spare.sock", Tier::Backup));
 }
 

@@ -151,7 +151,7 @@ impl Exchange {
         now: Now,
         random: &mut impl CryptoRng,
     ) -> Result<Outcome, StatusCode> {
-        Ok(match self.judge() {
+        Ok(match self.judge(now) {
             Verdict::Hit(entry, pick) => {
                 Outcome { entry: Some(entry), fate: Fate::Kept, cause: None, reason: Reason::Hit, pick: Some(pick) }
             }
@@ -255,12 +255,12 @@ impl Exchange {
         affinity::announcement(arrival, self.from().map(Server::id), decision.reason.as_str())
     }
 
-    fn judge(&self) -> Verdict {
+    fn judge(&self, now: Now) -> Verdict {
         let mut lost = None;
         for (nth, (entry, standing)) in self.pool.chain.entries().iter().zip(&self.standings).enumerate() {
             let admitted = match standing {
-                Standing::Tied(candidates, _) => self.admit_first(candidates),
-                Standing::Keyed(Some(home), _) => self.pool.upstream.admit_home(*home, bound_of(entry), &self.tried),
+                Standing::Tied(candidates, _) => self.admit_first(candidates, now),
+                Standing::Keyed(Some(home), _) => self.pool.upstream.admit_home(*home, bound_of(entry), &self.tried, now),
                 Standing::Unknown(_) => Err(Cause::Unknown),
                 Standing::Absent | Standing::Fresh(..) | Standing::Bad(_) | Standing::Keyed(None, _) => continue,
             };
@@ -275,10 +275,11 @@ impl Exchange {
     }
 
     /// A place at the first of these servers that can serve the session; otherwise why the first cannot.
-    fn admit_first(&self, candidates: &[usize]) -> Result<Pick, Cause> {
+    fn admit_first(&self, candidates: &[usize], now: Now) -> Result<Pick, Cause> {
         let mut first = None;
         for &at in candidates {
-            match self.pool.upstream.admit_tied(at, &self.tried) {
+            self.pool.upstream.servers()[at].live().claimed(now.uptime);
+            match self.pool.upstream.admit_tied(at, &self.tried, now) {
                 Ok(pick) => return Ok(pick),
                 Err(cause) => first = first.or(Some(cause)),
             }
@@ -326,6 +327,8 @@ impl Exchange {
                 if server.health() == Health::Up { std::time::Duration::ZERO } else { server.unchanged_for(now) }
             }
             (_, Cause::Full) => std::time::Duration::ZERO,
+            (Some(at), Cause::Maint) => self.pool.upstream.servers()[at].wished_for(now),
+            (Some(at), Cause::Drained) => self.pool.upstream.servers()[at].over_for(now),
             (_, Cause::Down | Cause::Maint | Cause::Drained | Cause::Unknown) => now.uptime.since(self.pool.since),
         }
     }

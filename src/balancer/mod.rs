@@ -1,7 +1,10 @@
 //! From what a request claims to the server that gets it, and from the response to what becomes of the tie:
 //! claims → assignment → redispatch* → settle.
 
+pub mod changes;
 pub mod connection;
+pub mod difference;
+pub mod draining;
 pub mod exchange;
 mod facts;
 mod learning;
@@ -41,11 +44,13 @@ pub struct Balancer {
     by_route: Box<[Arc<Pool>]>,
     pools: Box<[Arc<Pool>]>,
     tables: Tables,
+    secrets: Secrets,
 }
 
 /// An upstream and the chain that ties sessions to its servers.
 #[derive(Debug)]
 pub struct Pool {
+    spec: PoolSpec,
     upstream: Upstream,
     chain: Chain,
     /// What `balance: hash` hashes.
@@ -58,7 +63,7 @@ pub struct Pool {
     by_route: HashMap<Box<str>, SmallVec<[usize; 1]>, rustc_hash::FxBuildHasher>,
     /// About how many sessions live on each server by tokens, where their entries have an idle time.
     estimates: Option<Estimates>,
-    /// When this configuration came into force: since then operators' states hold.
+    /// Since when it has these servers and no others.
     since: Uptime,
 }
 
@@ -91,15 +96,20 @@ impl Estimates {
 }
 
 impl Balancer {
-    /// Makes the balancer for a plan. What servers of the same upstream and id have lived through in `earlier` is kept.
+    /// Makes the balancer for a plan. What servers of the same upstream and id have lived through in `earlier` is kept; a pool
+    /// of which nothing is said that was not said before is that of `earlier`.
     pub fn new(plan: Plan, secrets: &Secrets, earlier: Option<&Self>, now: Now) -> Self {
         let tables = Tables::new(plan.tables, &secrets.fingerprints, earlier.map(|balancer| &balancer.tables), now.wall);
+        let agree = earlier.is_some_and(|earlier| earlier.secrets.agree_with(secrets));
         let pools: Box<[Arc<Pool>]> = plan
             .pools
             .into_iter()
             .map(|spec| {
                 let before = earlier.and_then(|balancer| balancer.pool(&spec.upstream.name));
-                Arc::new(Pool::new(spec, secrets, &tables, before.map(|pool| &**pool), now))
+                match before.filter(|pool| agree && pool.is_made_of(&spec, &tables)) {
+                    Some(same) => Arc::clone(same),
+                    None => Arc::new(Pool::new(spec, secrets, &tables, before.map(|pool| &**pool), now)),
+                }
             })
             .collect();
         let find = |name: &UpstreamName| pools.iter().find(|pool| pool.upstream.name() == name);
@@ -108,7 +118,7 @@ impl Balancer {
             .into_iter()
             .filter_map(|route| find(&route.upstream).cloned().map(|pool| (route, pool)))
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { routes: Routes::new(routes), by_route: by_route.into(), pools, tables }
+        Self { routes: Routes::new(routes), by_route: by_route.into(), pools, tables, secrets: secrets.clone() }
     }
 
     /// The route for a request, by Host and path as they came.
@@ -141,7 +151,11 @@ impl Balancer {
 
 impl Pool {
     fn new(spec: PoolSpec, secrets: &Secrets, tables: &Tables, earlier: Option<&Self>, now: Now) -> Self {
-        let upstream = Upstream::new(spec.upstream, earlier.map(|pool| &pool.upstream), now);
+        let before = earlier.map(|pool| &pool.upstream);
+        let upstream = Upstream::new(spec.upstream.clone(), before, now);
+        let same =
+            |before: &&Self| before.upstream.servers().iter().map(Server::id).eq(upstream.servers().iter().map(Server::id));
+        let since = earlier.filter(same).map_or(now.uptime, |before| before.since);
         let tags: Box<[ServerTag]> =
             upstream.servers().iter().map(|server| ServerTag::of(&spec.sticky.scope.0, server.id())).collect();
         let by_tag = tags.iter().enumerate().map(|(at, &tag)| (tag, at)).collect();
@@ -151,15 +165,29 @@ impl Pool {
         }
         let mut cookies = CookieNames::default();
         let members: Vec<Member<'_>> = upstream.servers().iter().map(member).collect();
-        let chain = Chain::new(spec.sticky, secrets, tables, &members, &mut cookies);
-        let hash_key = Readers::bind(spec.hash_key, &mut cookies);
+        let chain = Chain::new(spec.sticky.clone(), secrets, tables, &members, &mut cookies);
+        let hash_key = Readers::bind(spec.hash_key.clone(), &mut cookies);
         let estimates = Estimates::new(&chain, &upstream, earlier);
-        Self { upstream, chain, hash_key, cookies, tags, by_tag, by_route, estimates, since: now.uptime }
+        Self { spec, upstream, chain, hash_key, cookies, tags, by_tag, by_route, estimates, since }
+    }
+
+    /// Whether it would be made anew just as it is.
+    fn is_made_of(&self, spec: &PoolSpec, tables: &Tables) -> bool {
+        let into_these = |entry: &Entry| match &entry.kind {
+            EntryKind::Learn(learn) => tables.get(&learn.table().spec().name).is_some_and(|now| learn.learns_into(now)),
+            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => true,
+        };
+        self.spec == *spec && self.chain.entries().iter().all(into_these)
     }
 
     /// Takes up a request: what it claims, before any server is asked.
     pub fn receive(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
         Exchange::new(Arc::clone(self), request, now)
+    }
+
+    /// What it was made from.
+    pub fn spec(&self) -> &PoolSpec {
+        &self.spec
     }
 
     pub fn upstream(&self) -> &Upstream {

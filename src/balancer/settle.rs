@@ -56,6 +56,8 @@ impl Exchange {
         let said = response.headers.get(&affinity::HEADER);
         let wish = said.and_then(|said| affinity::wish(said, self.pool.chain.affinity()));
         let served = self.decided.map(|decision| self.at_last(decision, response.headers, now));
+        // What is written now is good from now on.
+        served.inspect(|served| self.pool.upstream.servers()[served.at].live().claimed(now.uptime));
         let decision = served.map(|served| self.as_wished(served, wish.as_ref()));
         let (writes, learned) = match &decision {
             Some(decision) if self.facts.ties() => {

@@ -12,7 +12,7 @@ use crate::http::cookie::CookieName;
 use crate::http::set_cookie::{CookieDomain, CookiePath, ExtraAttribute};
 use crate::route::{HostPattern, PathPrefix};
 use crate::upstream::balance::LoadFactor;
-use crate::upstream::spec::{Address, Weight};
+use crate::upstream::spec::{Address, InvalidAddress, Weight};
 use crate::upstream::{ServerId, UpstreamName};
 
 /// Gives a domain type its place in the configuration: how it is called, how it is parsed, its JSON Schema.
@@ -112,24 +112,14 @@ fn port_mend(ip: IpAddr) -> Mend {
     }
 }
 
-/// Longest path of a Unix socket (`sun_path` with its closing zero).
-const LONGEST_SOCKET_PATH: usize = 107;
-
 fn server_address(text: &str) -> Result<Address, Mend> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return match path {
-            _ if !path.starts_with('/') => Err(Mend::by("a socket's path is absolute: unix:/run/app.sock")),
-            _ if path.len() > LONGEST_SOCKET_PATH => Err(Mend::by("a socket's path has at most 107 octets")),
-            _ if path.contains('\0') => Err(Mend::unknown()),
-            _ => Ok(Address::Unix(path.into())),
-        };
-    }
-    match text.parse::<SocketAddr>() {
-        Ok(address) if address.port() == 0 => Err(Mend::by("a port from 1 to 65535")),
-        Ok(address) if address.ip().is_unspecified() => Err(Mend::by("an address to connect to: this one only listens")),
-        Ok(address) => Ok(Address::Inet(address)),
-        Err(_) => Err(server_mend(text)),
-    }
+    Address::parse(text).map_err(|error| match error {
+        InvalidAddress::NoAddress if text.starts_with("unix:") => Mend::unknown(),
+        InvalidAddress::NoAddress => server_mend(text),
+        InvalidAddress::RelativePath | InvalidAddress::LongPath | InvalidAddress::Port | InvalidAddress::Unspecified => {
+            error.into()
+        }
+    })
 }
 
 fn server_mend(text: &str) -> Mend {

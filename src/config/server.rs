@@ -39,7 +39,7 @@ choice! {
         /// It serves.
         ready => Self::Ready,
         /// It keeps its sessions and gets no new ones.
-        drain => Self::Drain,
+        drain => Self::DRAIN,
         /// It gets nothing and is not checked.
         maint => Self::Maint,
     }

@@ -2,6 +2,7 @@
 
 use super::balance::BalanceText;
 use super::check::HealthCheckText;
+use super::choice::choice;
 use super::errors::{Findings, Position};
 use super::leaf::OrNone;
 use super::read::{At, SomeOf};
@@ -13,7 +14,7 @@ use super::units::{Positive, Size};
 use crate::sticky::identity::Source;
 use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
-use crate::upstream::spec::{Admin, Limits, ServerSpec, Timeouts, UpstreamSpec};
+use crate::upstream::spec::{Admin, Limits, Removal, ServerSpec, Timeouts, UpstreamSpec};
 
 record! {
     "an upstream" => struct UpstreamText {
@@ -40,6 +41,19 @@ record! {
         retry: RetryText = "{}",
         /// What a request may measure.
         limits: Limits = "{}",
+        /// What becomes of a server that is no longer written here, and of its sessions.
+        removed_servers: Removal = "drain",
+    }
+}
+
+choice! {
+    "what becomes of removed servers" => Removal {
+        /// It keeps its sessions until they are gone and gets no new ones, as a server in drain.
+        drain => Self::Drain,
+        /// The same, for so long at most.
+        drain(Positive) => Self::DrainFor,
+        /// It is gone at once, and its sessions have an unknown server.
+        forget => Self::Forget,
     }
 }
 
@@ -99,6 +113,7 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         timeouts: written.timeouts,
         retry: written.retry.into(),
         limits: written.limits,
+        removal: written.removed_servers,
     };
     let sticky = Written { scope: written.sticky_scope, entries: written.sticky, affinity: written.affinity };
     Built { spec, servers_at, hash_key: written.balance.key, sticky }
@@ -120,6 +135,10 @@ mod tests {
         assert_eq!(unwritten::<Timeouts>(), Timeouts::default());
         assert_eq!(unwritten::<Failover>(), Failover::default());
         assert_eq!(unwritten::<Limits>(), Limits::default());
+        assert_eq!(
+            Removal::read(&Node::literal("drain", Position::default()), &mut Findings::default()),
+            Some(Removal::default())
+        );
         assert_eq!(Retry::from(unwritten::<RetryText>()), Retry::default());
     }
 }

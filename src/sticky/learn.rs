@@ -41,6 +41,7 @@ pub struct Learned {
     table: Arc<Table>,
     key: Arc<FingerprintKey>,
     budget: Mutex<CreationBudget>,
+    spec: BudgetSpec,
 }
 
 /// An entry that learns.
@@ -97,14 +98,8 @@ impl Tables {
         let same_key = earlier.filter(|earlier| earlier.key.id() == key.id());
         let learned = |(spec, budget): (TableSpec, BudgetSpec)| {
             let name = spec.name.clone();
-            let table = match same_key.and_then(|tables| tables.by_name.get(&name)) {
-                Some(learned) => {
-                    learned.table.succeed(spec, now);
-                    Arc::clone(&learned.table)
-                }
-                None => Arc::new(Table::new(spec)),
-            };
-            (name, Arc::new(Learned { table, key: Arc::clone(key), budget: Mutex::new(CreationBudget::new(budget)) }))
+            let before = same_key.and_then(|tables| tables.by_name.get(&name));
+            (name, Learned::succeeding(before, spec, budget, key, now))
         };
         Self { key: Arc::clone(key), by_name: specs.into_iter().map(learned).collect() }
     }
@@ -120,6 +115,25 @@ impl Tables {
 }
 
 impl Learned {
+    /// The table goes on with its sessions; all of it as it is, where nothing is said of it that was not said before.
+    fn succeeding(
+        before: Option<&Arc<Self>>,
+        spec: TableSpec,
+        budget: BudgetSpec,
+        key: &Arc<FingerprintKey>,
+        now: UnixSeconds,
+    ) -> Arc<Self> {
+        let table = match before {
+            Some(before) if *before.table.spec() == spec && before.spec == budget => return Arc::clone(before),
+            Some(before) => {
+                before.table.succeed(spec, now);
+                Arc::clone(&before.table)
+            }
+            None => Arc::new(Table::new(spec)),
+        };
+        Arc::new(Self { table, key: Arc::clone(key), budget: Mutex::new(CreationBudget::new(budget)), spec: budget })
+    }
+
     /// Ties a name to a server, in the class that its client's budget allows.
     fn tie(&self, name: Fingerprint, server: &Enlisted, client: IpAddr, now: UnixSeconds) -> Tied {
         let known = matches!(self.table.find(name, now), Known::Session(_));
@@ -157,6 +171,11 @@ impl LearnEntry {
 
     pub fn table(&self) -> &Arc<Table> {
         &self.learned.table
+    }
+
+    /// Whether it learns into this very table, with the same budget.
+    pub(crate) fn learns_into(&self, learned: &Arc<Learned>) -> bool {
+        Arc::ptr_eq(&self.learned, learned)
     }
 
     /// Sessions in the table that live on the server at this position: exact to a tenth of the idle time.

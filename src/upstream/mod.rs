@@ -1,5 +1,6 @@
 //! A named group of servers and how one is picked. It knows servers, loads and states; of cookies it knows nothing.
 
+mod address;
 pub mod balance;
 pub mod failover;
 pub mod health;
@@ -100,11 +101,11 @@ impl Upstream {
     ///
     /// # Errors
     /// The cause for which it cannot be served there now; a server given up for this request counts as down.
-    pub fn admit_tied(&self, at: usize, tried: &Tried) -> Result<Pick, Cause> {
+    pub fn admit_tied(&self, at: usize, tried: &Tried, now: Now) -> Result<Pick, Cause> {
         if self.given_up(at, tried) {
             return Err(Cause::Down);
         }
-        self.servers[at].admit_tied().map(|slot| Pick { at, slot })
+        self.servers[at].admit_tied(now).map(|slot| Pick { at, slot })
     }
 
     /// The server whose place on the ring follows this name, whether or not it can serve now. None where no server is on it.
@@ -117,8 +118,8 @@ impl Upstream {
     ///
     /// # Errors
     /// As for [`Self::admit_tied`].
-    pub fn admit_home(&self, at: usize, bound: Option<LoadFactor>, tried: &Tried) -> Result<Pick, Cause> {
-        let pick = self.admit_tied(at, tried)?;
+    pub fn admit_home(&self, at: usize, bound: Option<LoadFactor>, tried: &Tried, now: Now) -> Result<Pick, Cause> {
+        let pick = self.admit_tied(at, tried, now)?;
         let Some(bound) = bound else { return Ok(pick) };
         let serving = || self.servers.iter().filter(|server| server.health() == Health::Up && server.weight() > 0);
         // Its own place is taken already.
@@ -194,13 +195,18 @@ impl Upstream {
 /// A server as the configuration describes it now, with what it lived through under an earlier one.
 fn joined(server: &Arc<ServerSpec>, spec: &UpstreamSpec, earlier: Option<&Upstream>, now: Now) -> Server {
     let check = spec.health_check.as_ref();
-    let (live, vitals) = match earlier.and_then(|upstream| Some((upstream, upstream.find(&server.id)?))) {
+    let before = earlier.and_then(|upstream| Some((upstream, upstream.find(&server.id)?)));
+    let wished = before.map(|(_, before)| before.spec().admin);
+    let (live, vitals) = match before {
         Some((upstream, before)) => {
             let had = upstream.spec.health_check.as_ref();
             (Arc::clone(before.live()), Vitals::after(before, had, server, check, now))
         }
         None => (Arc::new(Live::default()), Arc::new(Vitals::new(check))),
     };
+    if wished != Some(server.admin) {
+        live.wish_changed(now.uptime);
+    }
     Server::new(Arc::clone(server), live, vitals)
 }
 

@@ -4,14 +4,18 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// The name of a group of servers: letters, digits, `_`, `-` and `.`, at most 64 of them, so that it can stand in a cookie's
 /// name, a log line and a metric label as it is.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct UpstreamName(Arc<str>);
 
 /// The name of a server within its upstream. The short form of a server has its address for a name, so every octet that a
 /// cookie's value may hold (RFC 6265 `cookie-octet`) is allowed; at most 128 of them.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ServerId(Arc<str>);
 
 /// Why a text is not a name.
@@ -26,6 +30,27 @@ pub enum InvalidName {
     #[error("{0:?} is not allowed in a server's id (no spaces, quotes, commas, semicolons or backslashes, ASCII only)")]
     ServerCharacter(char),
 }
+
+/// In JSON a name is its text, and only a text that is a name.
+macro_rules! in_text {
+    ($($name:ident),*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+    )*};
+}
+
+in_text!(UpstreamName, ServerId);
 
 impl UpstreamName {
     /// Takes a name as the user wrote it.

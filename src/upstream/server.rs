@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crate::time::Now;
+use crate::time::{Now, Uptime};
 
 use super::failover::Cause;
 use super::health::Health;
@@ -26,6 +26,10 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Live {
     in_flight: AtomicU32,
+    /// When a request last named it as its session's server or was answered by it, in seconds of uptime and one; 0: never.
+    claimed: AtomicU32,
+    /// When the operator's wish for it last changed, in milliseconds of uptime.
+    wished: AtomicU64,
 }
 
 /// A request's place at a server: counted in flight until dropped.
@@ -94,11 +98,12 @@ impl Server {
     ///
     /// # Errors
     /// The cause for which it cannot be served here now.
-    pub(super) fn admit_tied(&self) -> Result<Slot, Cause> {
+    pub(super) fn admit_tied(&self, now: Now) -> Result<Slot, Cause> {
         match (self.spec.admin, self.health()) {
             (Admin::Maint, _) => return Err(Cause::Maint),
-            (Admin::Ready | Admin::Drain, Health::Unchecked | Health::Down) => return Err(Cause::Down),
-            (Admin::Ready | Admin::Drain, Health::Up) => {}
+            (admin, _) if admin.is_over(now.wall) => return Err(Cause::Drained),
+            (_, Health::Unchecked | Health::Down) => return Err(Cause::Down),
+            (Admin::Ready | Admin::Drain { .. } | Admin::Leaving { .. }, Health::Up) => {}
         }
         self.take(self.spec.max_conns.map_or(u32::MAX, std::num::NonZeroU32::get)).ok_or(Cause::Full)
     }
@@ -117,6 +122,27 @@ impl Server {
         now.uptime.since(self.vitals.changed())
     }
 
+    /// How long the operator's wish for it has been what it is.
+    pub fn wished_for(&self, now: Now) -> Duration {
+        now.uptime.since(Uptime(Duration::from_millis(self.live.wished.load(Relaxed))))
+    }
+
+    /// How long it is since its drain was over; zero while it is not.
+    pub fn over_for(&self, now: Now) -> Duration {
+        match self.spec.admin {
+            Admin::Drain { until: Some(until) } | Admin::Leaving { until: Some(until) } => {
+                Duration::from_secs(now.wall.since(until).into())
+            }
+            Admin::Ready | Admin::Maint | Admin::Drain { until: None } | Admin::Leaving { until: None } => Duration::ZERO,
+        }
+    }
+
+    /// How long no session has shown itself that is tied to it; since the start where none ever has. To the second, and never
+    /// too long.
+    pub fn quiet_for(&self, now: Now) -> Duration {
+        now.uptime.since(Uptime(Duration::from_secs(self.live.claimed.load(Relaxed).into())))
+    }
+
     pub(super) fn load(&self) -> Load {
         Load { in_flight: u64::from(self.in_flight()), weight: u64::from(self.weight()) }
     }
@@ -124,6 +150,21 @@ impl Server {
     fn take(&self, limit: u32) -> Option<Slot> {
         let room = |in_flight: u32| (in_flight < limit).then_some(in_flight + 1);
         self.live.in_flight.fetch_update(Relaxed, Relaxed, room).ok().map(|_| Slot(Arc::clone(&self.live)))
+    }
+}
+
+impl Live {
+    /// A session that is tied here has shown itself. It is written only once a second, since all requests share the place.
+    pub fn claimed(&self, at: Uptime) {
+        let second = u32::try_from(at.0.as_secs() + 1).unwrap_or(u32::MAX);
+        if self.claimed.load(Relaxed) < second {
+            self.claimed.store(second, Relaxed);
+        }
+    }
+
+    /// The operator wants something else of it than before.
+    pub(super) fn wish_changed(&self, at: Uptime) {
+        self.wished.store(at.0.as_millis() as u64, Relaxed);
     }
 }
 

@@ -1,16 +1,18 @@
 //! An upstream as the configuration describes it: values only, all of them valid. The live side is in [`super::Upstream`].
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+pub use super::address::{Address, InvalidAddress};
 use super::balance::Balance;
 use super::failover::Failover;
 use super::health::CheckSpec;
 use super::name::{ServerId, UpstreamName};
 use super::retry::Retry;
+use crate::time::UnixSeconds;
 
 /// A named group of servers and how it is used.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,6 +26,19 @@ pub struct UpstreamSpec {
     pub timeouts: Timeouts,
     pub retry: Retry,
     pub limits: Limits,
+    pub removal: Removal,
+}
+
+/// What becomes of a server, and of the sessions that are tied to it, when it is taken out of the configuration.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Removal {
+    /// It leaves: it keeps its sessions until they are gone, and is then forgotten.
+    #[default]
+    Drain,
+    /// The same, but for so long at most.
+    DrainFor(Duration),
+    /// It is gone at once; its sessions are those of an unknown server.
+    Forget,
 }
 
 /// One server.
@@ -41,15 +56,9 @@ pub struct ServerSpec {
     pub admin: Admin,
 }
 
-/// Where a server listens. Names are not resolved here.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Address {
-    Inet(SocketAddr),
-    Unix(PathBuf),
-}
-
 /// A server's share of new sessions relative to its neighbours: 0 to 256. With 0 it keeps its sessions and gets no new ones.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct Weight(u16);
 
 /// A weight above [`Weight::MAX`].
@@ -58,7 +67,8 @@ pub struct Weight(u16);
 pub struct InvalidWeight;
 
 /// When a server is used: primaries first, backups only when no primary may take new sessions.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Tier {
     #[default]
     Primary,
@@ -70,10 +80,35 @@ pub enum Tier {
 pub enum Admin {
     #[default]
     Ready,
-    /// Keeps its sessions, gets no new ones.
-    Drain,
+    /// Keeps its sessions, gets no new ones; until this date, if one was set, and from then on nothing.
+    Drain { until: Option<UnixSeconds> },
     /// Gets nothing, its health is not checked.
     Maint,
+    /// It is no longer wanted and goes when its sessions are gone, or on this date; until then as when draining.
+    Leaving { until: Option<UnixSeconds> },
+}
+
+impl Admin {
+    /// A drain without an end.
+    pub const DRAIN: Self = Self::Drain { until: None };
+
+    /// Whether its sessions have been served for as long as they were to be.
+    pub fn is_over(self, now: UnixSeconds) -> bool {
+        match self {
+            Self::Ready | Self::Maint => false,
+            Self::Drain { until } | Self::Leaving { until } => until.is_some_and(|until| until <= now),
+        }
+    }
+
+    /// The word for it, in the configuration, in logs and for operators.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Drain { .. } => "drain",
+            Self::Maint => "maint",
+            Self::Leaving { .. } => "leaving",
+        }
+    }
 }
 
 /// How long each step of talking to a server may take.
@@ -116,6 +151,20 @@ impl Weight {
     }
 }
 
+impl TryFrom<u16> for Weight {
+    type Error = InvalidWeight;
+
+    fn try_from(weight: u16) -> Result<Self, InvalidWeight> {
+        Self::new(weight)
+    }
+}
+
+impl From<Weight> for u16 {
+    fn from(weight: Weight) -> Self {
+        weight.0
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
@@ -131,14 +180,5 @@ impl Default for Timeouts {
 impl Default for Limits {
     fn default() -> Self {
         Self { header_bytes: 32 * 1024, body: None }
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Inet(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
     }
 }

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use burdock::balancer::changes::Leaving;
 use burdock::balancer::connection::Connection;
+use burdock::balancer::draining::Draining;
 use burdock::balancer::exchange::{Assignment, Exchange};
 use burdock::balancer::spec::{Plan, PoolSpec};
 use burdock::balancer::{Balancer, Settlement};
@@ -25,7 +27,7 @@ use burdock::upstream::failover::Failover;
 use burdock::upstream::health::Health;
 use burdock::upstream::retry::{Again, Failure, Progress, Retry};
 use burdock::upstream::server::{Server, Slot};
-use burdock::upstream::spec::{Address, Admin, Limits, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight};
+use burdock::upstream::spec::{Address, Admin, Limits, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight};
 use burdock::upstream::{ServerId, UpstreamName};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -127,7 +129,7 @@ impl Lb {
     }
 
     pub fn drain(self, id: &str) -> Self {
-        self.server(id, |server| server.admin = Admin::Drain)
+        self.server(id, |server| server.admin = Admin::DRAIN)
     }
 
     pub fn maint(self, id: &str) -> Self {
@@ -158,7 +160,47 @@ impl Lb {
     }
 
     pub fn without(self, id: &str) -> Self {
-        self.with(|pool| pool.upstream.servers.retain(|server| server.id.as_str() != id))
+        self.with(|pool| {
+            pool.upstream.removal = Removal::Forget;
+            pool.upstream.servers.retain(|server| server.id.as_str() != id);
+        })
+    }
+
+    /// A server is no longer configured; its sessions are to be treated so.
+    pub fn takes_out(self, id: &str, removal: Removal) -> Self {
+        self.with(|pool| {
+            pool.upstream.removal = removal;
+            pool.upstream.servers.retain(|server| server.id.as_str() != id);
+        })
+    }
+
+    /// Servers that are there, in their order; those on their way out are in brackets.
+    pub fn servers(&self) -> Vec<String> {
+        let world = self.0.borrow();
+        let servers = world.balancer.pools()[0].upstream().servers();
+        let shown = |server: &Server| match server.spec().admin {
+            Admin::Leaving { .. } => format!("({})", server.id().as_str()),
+            Admin::Ready | Admin::Drain { .. } | Admin::Maint => server.id().as_str().to_owned(),
+        };
+        servers.iter().map(shown).collect()
+    }
+
+    /// Asks the balancer itself.
+    pub fn now_serving<T>(&self, ask: impl FnOnce(&Balancer, Now) -> T) -> T {
+        let world = self.0.borrow();
+        ask(&world.balancer, world.now)
+    }
+
+    /// How far a server has drained.
+    pub fn draining(&self, id: &str) -> Draining {
+        let world = self.0.borrow();
+        let pool = &world.balancer.pools()[0];
+        pool.draining(pool.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name"), world.now)
+    }
+
+    /// The balancer of now takes the place of that of before, of which nothing is new.
+    pub fn reload(self) -> Self {
+        self.with(|_| {})
     }
 
     pub fn balance(self, balance: Balance) -> Self {
@@ -615,7 +657,7 @@ fn parsed(sticky: &str) -> PoolSpec {
     plan(sticky, "{}").pools.remove(0)
 }
 
-fn plan(sticky: &str, tables: &str) -> Plan {
+pub fn plan(sticky: &str, tables: &str) -> Plan {
     let text = format!(
         "listeners: ['127.0.0.1:80']\nupstreams:\n  shop:\n    servers: ['127.0.0.1:3000']\n    sticky: {sticky}\ntables: {tables}\n"
     );
@@ -635,7 +677,9 @@ fn build(
         prefix: PathPrefix::parse("/").unwrap(),
         upstream: pool.upstream.name.clone(),
     };
-    let plan = Plan { pools: vec![pool.clone()], routes: vec![route], tables: tables.to_vec() };
+    let mut plan = Plan { pools: vec![pool.clone()], routes: vec![route], tables: tables.to_vec() };
+    let leaving = earlier.map(|earlier| earlier.leaving(&plan, now)).unwrap_or_default();
+    Leaving::keep(&leaving, &mut plan);
     Balancer::new(plan, &secrets(keys), earlier, now)
 }
 
@@ -660,6 +704,7 @@ fn pool(servers: &[&str]) -> PoolSpec {
         timeouts: Timeouts::default(),
         retry: Retry::default(),
         limits: Limits::default(),
+        removal: Removal::default(),
     };
     PoolSpec { upstream, sticky: parsed("cookie").sticky, hash_key: Vec::new() }
 }

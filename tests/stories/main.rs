@@ -3,6 +3,7 @@
 
 mod accept;
 mod affinity;
+mod changes;
 mod edits;
 mod expiry;
 mod failover;
@@ -11,6 +12,7 @@ mod headers;
 mod health;
 mod language;
 mod learn;
+mod leaving;
 mod modes;
 mod parallel;
 mod picks;

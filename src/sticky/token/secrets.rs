@@ -55,6 +55,12 @@ impl Secrets {
         Self { ring: Arc::new(ring), fingerprints: Arc::new(fingerprints), others: others.into_iter().collect() }
     }
 
+    /// Whether tokens and names are made and read as by `other`.
+    pub fn agree_with(&self, other: &Self) -> bool {
+        let same_keys = self.ring.ids().eq(other.ring.ids()) && self.fingerprints.id() == other.fingerprints.id();
+        same_keys && self.others == other.others
+    }
+
     /// None where nobody has read it.
     pub(super) fn get(&self, source: &SecretSource) -> Option<&Secret> {
         self.others.get(source)

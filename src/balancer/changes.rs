@@ -1,0 +1,307 @@
+//! What operators change while the program runs: wishes for single servers, laid over the configuration. They outlive reloads
+//! and restarts, so they have a form for files; that and a server's wish itself are values, and where they are kept is the
+//! shell's business.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::UnixSeconds;
+use crate::upstream::spec::{Address, Admin, ServerSpec, Tier, Weight};
+use crate::upstream::{ServerId, UpstreamName};
+
+use super::spec::{Plan, PoolSpec};
+
+/// All changes, by server.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Changes(BTreeMap<UpstreamName, BTreeMap<ServerId, ServerChange>>);
+
+/// What is wanted of one server instead of what the configuration says. What is absent is as configured.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct ServerChange {
+    #[serde(skip_serializing_if = "Presence::is_configured")]
+    pub presence: Presence,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<Wanted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_conns: Option<MaxConns>,
+}
+
+/// Whether there is such a server.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// As the configuration has it.
+    #[default]
+    Configured,
+    /// It is there though the configuration does not have it. Where that has it meanwhile, that counts.
+    Added(Added),
+    /// It is not there though the configuration has it.
+    Removed,
+}
+
+/// A server that was added.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Added {
+    pub address: Address,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<ServerId>,
+    #[serde(default)]
+    pub tier: Tier,
+}
+
+/// What an operator can want of a server.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    Ready,
+    /// Keeps its sessions, until this date if there is one.
+    Drain {
+        until: Option<UnixSeconds>,
+    },
+    Maint,
+}
+
+/// A limit of requests in flight, or that there is none.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxConns {
+    Unlimited,
+    Limit(NonZeroU32),
+}
+
+/// What is to become of one wish.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Patch<T> {
+    #[default]
+    Keep,
+    /// As configured again.
+    Reset,
+    Set(T),
+}
+
+/// Wishes to be changed; the others stay.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ServerPatch {
+    pub state: Patch<Wanted>,
+    pub weight: Patch<Weight>,
+    pub max_conns: Patch<MaxConns>,
+}
+
+/// A server that is no longer wanted and stays until its sessions are gone.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Leaving {
+    pub upstream: UpstreamName,
+    pub id: ServerId,
+    #[serde(flatten)]
+    pub server: Added,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_conns: Option<NonZeroU32>,
+    pub until: Option<UnixSeconds>,
+}
+
+impl Changes {
+    pub fn of(&self, upstream: &UpstreamName, id: &ServerId) -> Option<&ServerChange> {
+        self.0.get(upstream)?.get(id)
+    }
+
+    /// Puts a change in the place of what was wanted of the server; one that wants nothing is taken out.
+    pub fn set(&mut self, upstream: &UpstreamName, id: &ServerId, change: ServerChange) {
+        if change == ServerChange::default() {
+            self.forget(upstream, id);
+        } else {
+            self.0.entry(upstream.clone()).or_default().insert(id.clone(), change);
+        }
+    }
+
+    /// The server is as configured again. Tells what was wanted of it.
+    pub fn forget(&mut self, upstream: &UpstreamName, id: &ServerId) -> Option<ServerChange> {
+        let servers = self.0.get_mut(upstream)?;
+        let forgotten = servers.remove(id);
+        if servers.is_empty() {
+            self.0.remove(upstream);
+        }
+        forgotten
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&UpstreamName, &ServerId, &ServerChange)> {
+        self.0.iter().flat_map(|(upstream, servers)| servers.iter().map(move |(id, change)| (upstream, id, change)))
+    }
+
+    /// Lays the changes over a plan. Those of upstreams and servers that it does not have wait for them.
+    pub fn apply(&self, plan: &mut Plan) {
+        for pool in &mut plan.pools {
+            let Some(changes) = self.0.get(&pool.upstream.name) else { continue };
+            apply_to(pool, changes);
+        }
+    }
+}
+
+fn apply_to(pool: &mut PoolSpec, changes: &BTreeMap<ServerId, ServerChange>) {
+    let servers = &mut pool.upstream.servers;
+    servers.retain(|server| changes.get(&server.id).is_none_or(|change| change.presence != Presence::Removed));
+    for server in servers.iter_mut() {
+        if let Some(change) = changes.get(&server.id) {
+            *server = Arc::new(change.over(server));
+        }
+    }
+    for (id, change) in changes {
+        if let Presence::Added(added) = &change.presence
+            && !servers.iter().any(|server| server.id == *id)
+        {
+            servers.push(Arc::new(change.over(&added.spec(id))));
+        }
+    }
+}
+
+impl ServerChange {
+    /// The change after a patch.
+    #[must_use]
+    pub fn patched(self, patch: ServerPatch) -> Self {
+        Self {
+            presence: self.presence,
+            state: patch.state.over(self.state),
+            weight: patch.weight.over(self.weight),
+            max_conns: patch.max_conns.over(self.max_conns),
+        }
+    }
+
+    /// The server as it is wanted.
+    fn over(&self, server: &ServerSpec) -> ServerSpec {
+        ServerSpec {
+            admin: self.state.map_or(server.admin, Admin::from),
+            weight: self.weight.unwrap_or(server.weight),
+            max_conns: self.max_conns.map_or(server.max_conns, MaxConns::limit),
+            ..server.clone()
+        }
+    }
+}
+
+impl Presence {
+    fn is_configured(&self) -> bool {
+        *self == Self::Configured
+    }
+}
+
+impl Added {
+    fn spec(&self, id: &ServerId) -> ServerSpec {
+        ServerSpec {
+            id: id.clone(),
+            route: self.route.clone(),
+            address: self.address.clone(),
+            weight: Weight::ONE,
+            tier: self.tier,
+            max_conns: None,
+            admin: Admin::Ready,
+        }
+    }
+}
+
+impl MaxConns {
+    pub fn limit(self) -> Option<NonZeroU32> {
+        match self {
+            Self::Unlimited => None,
+            Self::Limit(limit) => Some(limit),
+        }
+    }
+}
+
+impl<T> Patch<T> {
+    fn over(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => before,
+            Self::Reset => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
+impl From<Wanted> for Admin {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Ready => Self::Ready,
+            Wanted::Drain { until } => Self::Drain { until },
+            Wanted::Maint => Self::Maint,
+        }
+    }
+}
+
+impl Leaving {
+    /// A server on its way out.
+    pub fn new(upstream: &UpstreamName, server: &ServerSpec, until: Option<UnixSeconds>) -> Self {
+        Self {
+            upstream: upstream.clone(),
+            id: server.id.clone(),
+            server: Added { address: server.address.clone(), route: server.route.clone(), tier: server.tier },
+            max_conns: server.max_conns,
+            until,
+        }
+    }
+
+    /// Keeps these servers in the plan, unless it has them anyway.
+    pub fn keep(leaving: &[Self], plan: &mut Plan) {
+        for gone in leaving {
+            let Some(pool) = plan.pools.iter_mut().find(|pool| pool.upstream.name == gone.upstream) else { continue };
+            let servers = &mut pool.upstream.servers;
+            if !servers.iter().any(|server| server.id == gone.id) {
+                let spec = gone.server.spec(&gone.id);
+                let admin = Admin::Leaving { until: gone.until };
+                servers.push(Arc::new(ServerSpec { max_conns: gone.max_conns, admin, ..spec }));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(json: &str) -> ServerChange {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_form_in_files_does_not_drift() {
+        let mut changes = Changes::default();
+        let (shop, a, b) =
+            (UpstreamName::parse("shop").unwrap(), ServerId::parse("a").unwrap(), ServerId::parse("b").unwrap());
+        let state = Some(Wanted::Drain { until: Some(UnixSeconds(7)) });
+        let max_conns = Some(MaxConns::Unlimited);
+        changes.set(&shop, &a, ServerChange { state, max_conns, weight: Some(Weight::ONE), ..ServerChange::default() });
+        let address = Address::parse("10.0.0.1:80").unwrap();
+        let presence = Presence::Added(Added { address, route: None, tier: Tier::Backup });
+        changes.set(&shop, &b, ServerChange { presence, ..ServerChange::default() });
+        let text = r#"{"shop":{"a":{"state":{"drain":{"until":7}},"weight":1,"max_conns":"unlimited"},"b":{"presence":{"added":{"address":"10.0.0.1:80","tier":"backup"}}}}}"#;
+        assert_eq!(serde_json::to_string(&changes).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Changes>(text).unwrap(), changes);
+    }
+
+    #[test]
+    fn what_is_no_name_weight_or_address_is_an_error() {
+        for wrong in [
+            r#"{"weight":257}"#,
+            r#"{"state":"asleep"}"#,
+            r#"{"presence":{"added":{"address":"nowhere"}}}"#,
+            r#"{"max_conns":{"limit":0}}"#,
+        ] {
+            assert!(serde_json::from_str::<ServerChange>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_patch_sets_and_resets_what_it_names_and_keeps_the_rest() {
+        let before = change(r#"{"state":"maint","weight":3}"#);
+        let patch = ServerPatch { state: Patch::Reset, weight: Patch::Keep, max_conns: Patch::Set(MaxConns::Unlimited) };
+        assert_eq!(before.patched(patch), change(r#"{"weight":3,"max_conns":"unlimited"}"#));
+    }
+}

@@ -1,0 +1,84 @@
+//! The fields in which two descriptions differ.
+
+use std::fmt;
+
+use crate::route::RouteSpec;
+use crate::sticky::table::{BudgetSpec, TableSpec};
+use crate::upstream::spec::{Admin, ServerSpec, UpstreamSpec};
+
+use super::super::spec::PoolSpec;
+use super::Field;
+
+pub(super) fn table(before: &(TableSpec, BudgetSpec), after: &(TableSpec, BudgetSpec)) -> Vec<Field> {
+    let mut fields = Fields::default();
+    fields.told("capacity", &before.0.capacity, &after.0.capacity);
+    fields.quiet("idle_timeout or max_life", &before.0.lifetime, &after.0.lifetime);
+    fields.quiet("persist", &before.0.persist, &after.0.persist);
+    fields.quiet("creations_per_minute", &before.1, &after.1);
+    fields.0
+}
+
+pub(super) fn route(before: &RouteSpec, after: &RouteSpec) -> Vec<Field> {
+    let mut fields = Fields::default();
+    fields.told("upstream", &before.upstream.as_str(), &after.upstream.as_str());
+    fields.quiet("match", &(&before.hosts, &before.prefix), &(&after.hosts, &after.prefix));
+    fields.0
+}
+
+pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
+    let (old, new): (&UpstreamSpec, &UpstreamSpec) = (&before.upstream, &after.upstream);
+    let mut fields = Fields::default();
+    fields.quiet("balance", &(old.balance, &before.hash_key), &(new.balance, &after.hash_key));
+    fields.quiet("sticky", &before.sticky.entries, &after.sticky.entries);
+    fields.told("sticky_scope", &before.sticky.scope.0, &after.sticky.scope.0);
+    fields.quiet("affinity", &before.sticky.affinity, &after.sticky.affinity);
+    fields.quiet("failover", &old.failover, &new.failover);
+    fields.quiet("health_check", &old.health_check, &new.health_check);
+    fields.quiet("timeouts", &old.timeouts, &new.timeouts);
+    fields.quiet("retry", &old.retry, &new.retry);
+    fields.quiet("limits", &old.limits, &new.limits);
+    fields.quiet("removed_servers", &old.removal, &new.removal);
+    fields.0
+}
+
+/// The fields of a server that are otherwise.
+pub fn server(before: &ServerSpec, after: &ServerSpec) -> Vec<Field> {
+    let mut fields = Fields::default();
+    let max_conns = |server: &ServerSpec| server.max_conns.map_or_else(|| "none".to_owned(), |max| max.to_string());
+    let route = |server: &ServerSpec| server.route.as_ref().unwrap_or(&server.id).as_str().to_owned();
+    fields.told("state", &state(before.admin), &state(after.admin));
+    fields.told("weight", &before.weight.get(), &after.weight.get());
+    fields.told("max_conns", &max_conns(before), &max_conns(after));
+    fields.told("address", &before.address, &after.address);
+    fields.told("route", &route(before), &route(after));
+    fields.quiet("backup", &before.tier, &after.tier);
+    fields.0
+}
+
+fn state(admin: Admin) -> String {
+    match admin {
+        Admin::Drain { until: Some(until) } | Admin::Leaving { until: Some(until) } => {
+            format!("{} until {}", admin.as_str(), until.0)
+        }
+        Admin::Ready | Admin::Maint | Admin::Drain { until: None } | Admin::Leaving { until: None } => {
+            admin.as_str().to_owned()
+        }
+    }
+}
+
+#[derive(Default)]
+struct Fields(Vec<Field>);
+
+impl Fields {
+    fn told<T: PartialEq + fmt::Display + ?Sized>(&mut self, name: &'static str, before: &T, after: &T) {
+        if before != after {
+            self.0.push(Field { name, before: Some(before.to_string()), after: Some(after.to_string()) });
+        }
+    }
+
+    fn quiet<T: PartialEq>(&mut self, name: &'static str, before: &T, after: &T) {
+        if before != after {
+            self.0.push(Field { name, before: None, after: None });
+        }
+    }
+}

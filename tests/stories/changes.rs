@@ -1,0 +1,141 @@
+//! What operators change at run time, laid over the configuration; and what a new configuration would do to sessions.
+
+use burdock::balancer::changes::{Changes, MaxConns, Patch, Presence, ServerChange, ServerPatch, Wanted};
+use burdock::balancer::difference;
+use burdock::balancer::spec::Plan;
+use burdock::upstream::spec::{Admin, Weight};
+use burdock::upstream::{ServerId, UpstreamName};
+
+use crate::language::{lb, plan};
+
+const TWO: &str = "[{id: a, address: 127.0.0.1:3001, weight: 2}, {id: b, address: 127.0.0.1:3002}]";
+
+fn two(servers: &str) -> Plan {
+    let mut plan = plan("cookie", "{}");
+    let text = format!("listeners: [\"127.0.0.1:80\"]\nupstreams: {{shop: {{servers: {servers}, sticky: cookie}}}}");
+    plan.pools = burdock::config::Config::parse("test", &text).unwrap().plan.pools;
+    plan
+}
+
+fn shop() -> UpstreamName {
+    UpstreamName::parse("shop").unwrap()
+}
+
+fn id(text: &str) -> ServerId {
+    ServerId::parse(text).unwrap()
+}
+
+fn servers(plan: &Plan) -> Vec<(String, Admin, u32)> {
+    let shown = |server: &std::sync::Arc<burdock::upstream::spec::ServerSpec>| {
+        (server.id.as_str().to_owned(), server.admin, server.weight.get())
+    };
+    plan.pools[0].upstream.servers.iter().map(shown).collect()
+}
+
+fn changed(server: &str, change: &str) -> Changes {
+    let mut changes = Changes::default();
+    changes.set(&shop(), &id(server), serde_json::from_str(change).unwrap());
+    changes
+}
+
+#[test]
+fn a_change_counts_instead_of_what_is_configured_and_the_rest_stays() {
+    let mut plan = two(TWO);
+    changed("a", r#"{"state": "maint"}"#).apply(&mut plan);
+    assert_eq!(servers(&plan), [("a".to_owned(), Admin::Maint, 2), ("b".to_owned(), Admin::Ready, 1)]);
+}
+
+#[test]
+fn a_server_that_was_added_is_there_until_the_configuration_has_it_itself() {
+    let added = changed("c", r#"{"presence": {"added": {"address": "127.0.0.1:3003"}}, "weight": 5}"#);
+    let mut plan = two(TWO);
+    added.apply(&mut plan);
+    assert_eq!(servers(&plan)[2], ("c".to_owned(), Admin::Ready, 5));
+    let mut plan = two("[{id: c, address: 127.0.0.1:4000}]");
+    added.apply(&mut plan);
+    assert_eq!(servers(&plan).len(), 1);
+    assert_eq!(plan.pools[0].upstream.servers[0].address.to_string(), "127.0.0.1:4000");
+}
+
+#[test]
+fn a_server_that_was_removed_is_not_there() {
+    let mut plan = two(TWO);
+    changed("a", r#"{"presence": "removed"}"#).apply(&mut plan);
+    assert_eq!(servers(&plan), [("b".to_owned(), Admin::Ready, 1)]);
+}
+
+#[test]
+fn a_change_of_what_the_configuration_does_not_have_waits_for_it() {
+    let mut plan = two(TWO);
+    let before = plan.clone();
+    changed("x", r#"{"weight": 7}"#).apply(&mut plan);
+    assert_eq!(plan, before);
+}
+
+#[test]
+fn a_change_that_wants_nothing_is_forgotten() {
+    let mut changes = changed("a", r#"{"weight": 7}"#);
+    let patch = ServerPatch { weight: Patch::Reset, ..ServerPatch::default() };
+    let change = changes.of(&shop(), &id("a")).unwrap().clone().patched(patch);
+    changes.set(&shop(), &id("a"), change);
+    assert!(changes.is_empty());
+}
+
+#[test]
+fn a_patch_over_a_patch_keeps_what_it_does_not_name() {
+    let drain = ServerPatch { state: Patch::Set(Wanted::Drain { until: None }), ..ServerPatch::default() };
+    let limit = ServerPatch { max_conns: Patch::Set(MaxConns::Unlimited), ..ServerPatch::default() };
+    let change = ServerChange::default().patched(drain).patched(limit);
+    assert_eq!(change.state, Some(Wanted::Drain { until: None }));
+    assert_eq!((change.presence, change.weight), (Presence::Configured, None::<Weight>));
+}
+
+fn told(before: &Plan, after: &Plan) -> Vec<String> {
+    let lb = lb(["a", "b"]);
+    for _ in 0..3 {
+        lb.client().visits(1);
+    }
+    lb.now_serving(|balancer, now| difference::between(before, after, balancer, now))
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn nothing_new_is_no_difference() {
+    assert_eq!(told(&two(TWO), &two(TWO)), Vec::<String>::new());
+}
+
+#[test]
+fn every_difference_is_told() {
+    let after = two("[{id: a, address: 127.0.0.1:3009, weight: 3, state: drain}, {id: c, address: 127.0.0.1:3003}]");
+    assert_eq!(
+        told(&two(TWO), &after),
+        [
+            "server shop/b is taken out: it keeps its sessions until they are gone",
+            "server shop/a has another state (ready → drain), weight (2 → 3), address (127.0.0.1:3001 → 127.0.0.1:3009)",
+            "server shop/c is new",
+        ]
+    );
+}
+
+#[test]
+fn it_is_told_how_many_sessions_a_change_moves() {
+    let idle = |plan: &mut Plan| plan.pools[0].upstream.removal = burdock::upstream::spec::Removal::Forget;
+    let (mut before, mut after) = (two(TWO), two("[{id: a, address: 127.0.0.1:3001, weight: 2, state: maint}]"));
+    idle(&mut before);
+    idle(&mut after);
+    let lb = lb(["a", "b"]).cookie(|cookie| cookie.lifetime.idle = Some(600));
+    for _ in 0..3 {
+        lb.client().visits(1);
+    }
+    let found = lb.now_serving(|balancer, now| difference::between(&before, &after, balancer, now));
+    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "server shop/b is gone; sessions by token that move: about 1",
+            "server shop/a has another state (ready → maint); sessions by token that move: about 2",
+        ]
+    );
+}

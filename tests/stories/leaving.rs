@@ -1,0 +1,141 @@
+//! Servers on their way out: drains with an end, servers that are no longer configured, and when nobody needs them any more.
+
+use std::time::Duration;
+
+use burdock::balancer::draining::Stage;
+use burdock::time::UnixSeconds;
+use burdock::upstream::spec::{Admin, Removal};
+
+use crate::language::{Client, Lb, lb};
+
+/// Two servers and a client of the first, whose sessions end after ten minutes.
+fn with_a_client_of_a() -> (Lb, Client) {
+    let lb = lb(["a", "b"]).cookie(|cookie| cookie.lifetime.idle = Some(600));
+    let mut client = lb.client();
+    client.visits(1).was_served_by(["a"]);
+    (lb, client)
+}
+
+fn drain_until(lb: Lb, seconds: u32) -> Lb {
+    let until = Some(UnixSeconds(1_800_000_000 + seconds));
+    lb.server("a", |server| server.admin = Admin::Drain { until })
+}
+
+#[test]
+fn a_drain_with_a_deadline_serves_its_sessions_until_then_and_moves_them_afterwards() {
+    let (lb, mut client) = with_a_client_of_a();
+    let lb = drain_until(lb, 60);
+    let lb = lb.after(59);
+    client.visits(1).was_served_by(["a"]).because(["hit"]);
+    lb.after(1);
+    client.visits(2).was_served_by(["b", "b"]).because(["drained", "hit"]).settled(["rewritten", "kept"]);
+}
+
+#[test]
+fn a_drain_that_is_called_off_leaves_its_sessions_where_they_were() {
+    let (lb, mut client) = with_a_client_of_a();
+    let lb = drain_until(lb, 60).after(30).server("a", |server| server.admin = Admin::Ready).after(60);
+    client.visits(1).was_served_by(["a"]).because(["hit"]);
+    assert_eq!(lb.new_clients(4), ["a", "b", "a", "b"]);
+}
+
+#[test]
+fn a_drain_is_complete_when_no_session_has_come_for_its_idle_time_and_the_tenth_beyond_it() {
+    let (lb, mut client) = with_a_client_of_a();
+    let lb = lb.drain("a").after(300);
+    client.visits(1).was_served_by(["a"]);
+    assert_eq!(lb.draining("a").needed, Duration::from_secs(660));
+    let lb = lb.after(659);
+    assert_eq!(lb.draining("a").stage, Stage::Draining);
+    let lb = lb.after(2);
+    assert_eq!(lb.draining("a").stage, Stage::Complete);
+    client.visits(1).was_served_by(["b"]).because(["expired_idle"]);
+}
+
+#[test]
+fn a_session_that_comes_before_the_drain_is_complete_prolongs_it() {
+    let (lb, mut client) = with_a_client_of_a();
+    let lb = lb.drain("a").after(600);
+    client.visits(1).was_served_by(["a"]);
+    let lb = lb.after(600);
+    assert_eq!(lb.draining("a").stage, Stage::Draining);
+    client.visits(1).was_served_by(["a"]).because(["hit"]);
+}
+
+#[test]
+fn a_server_that_serves_is_not_draining() {
+    let (lb, _) = with_a_client_of_a();
+    assert_eq!(lb.after(10_000).draining("a").stage, Stage::Serving);
+}
+
+#[test]
+fn without_an_idle_time_half_an_hour_of_silence_is_the_end() {
+    let lb = lb(["a", "b"]).drain("a");
+    assert_eq!(lb.draining("a").needed, Duration::from_secs(33 * 60));
+}
+
+#[test]
+fn a_server_in_maint_is_complete_as_soon_as_nothing_is_in_flight() {
+    let (lb, _) = with_a_client_of_a();
+    assert_eq!(lb.maint("a").draining("a").stage, Stage::Complete);
+}
+
+#[test]
+fn a_server_that_is_taken_out_keeps_its_sessions_and_gets_no_new_ones() {
+    let (lb, mut client) = with_a_client_of_a();
+    let lb = lb.takes_out("a", Removal::Drain);
+    assert_eq!(lb.servers(), ["b", "(a)"]);
+    client.visits(2).was_served_by(["a", "a"]).because(["hit", "hit"]);
+    assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
+}
+
+#[test]
+fn a_server_that_was_taken_out_goes_when_its_sessions_are_gone() {
+    let (lb, mut client) = with_a_client_of_a();
+    let lb = lb.takes_out("a", Removal::Drain).after(300);
+    client.visits(1).was_served_by(["a"]);
+    let lb = lb.after(400).reload();
+    assert_eq!(lb.servers(), ["b", "(a)"]);
+    let lb = lb.after(300).reload();
+    assert_eq!(lb.servers(), ["b"]);
+    client.visits(1).because(["expired_idle"]).was_served_by(["b"]);
+}
+
+#[test]
+fn a_server_that_was_taken_out_serves_for_so_long_at_most_as_is_configured() {
+    let (lb, mut client) = with_a_client_of_a();
+    let lb = lb.takes_out("a", Removal::DrainFor(Duration::from_secs(120))).after(119);
+    client.visits(1).was_served_by(["a"]).because(["hit"]);
+    let lb = lb.after(1);
+    client.visits(2).was_served_by(["b", "b"]).because(["drained", "hit"]);
+    assert_eq!(lb.reload().servers(), ["b"]);
+}
+
+#[test]
+fn a_server_that_is_to_be_forgotten_is_gone_at_once() {
+    let (lb, mut client) = with_a_client_of_a();
+    let lb = lb.takes_out("a", Removal::Forget);
+    assert_eq!(lb.servers(), ["b"]);
+    client.visits(1).because(["unknown_server"]);
+}
+
+#[test]
+fn a_server_that_was_taken_out_and_comes_back_has_its_sessions_and_takes_new_ones() {
+    let (lb, mut client) = with_a_client_of_a();
+    let mut before = None;
+    let lb = lb.with(|pool| {
+        before = Some(pool.upstream.servers[0].clone());
+        pool.upstream.servers.remove(0);
+    });
+    assert_eq!(lb.servers(), ["b", "(a)"]);
+    let lb = lb.with(|pool| pool.upstream.servers.insert(0, before.take().unwrap()));
+    assert_eq!(lb.servers(), ["a", "b"]);
+    client.visits(1).was_served_by(["a"]).because(["hit"]);
+    assert_eq!(lb.new_clients(2), ["a", "b"]);
+}
+
+#[test]
+fn a_server_in_maint_that_is_taken_out_leaves_nobody_behind() {
+    let (lb, _) = with_a_client_of_a();
+    assert_eq!(lb.maint("a").takes_out("a", Removal::Drain).servers(), ["b"]);
+}
