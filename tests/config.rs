@@ -150,6 +150,16 @@ fn a_chain_a_balance_and_a_failover_are_read_as_written() {
 }
 
 #[test]
+fn passive_health_is_off_unless_written_and_its_times_fit() {
+    let upstream = |settings: &str| good(&with(settings, "")).plan.pools.remove(0).upstream;
+    assert_eq!(upstream("sticky: []").passive_health, None);
+    assert_eq!(upstream("passive_health: {}").passive_health, Some(Default::default()));
+    assert_eq!(upstream("panic_threshold: none\nslow_start: none").panic_threshold, None);
+    let told = wrong(&with("passive_health: {hold: 10m, on: [], max_share: 120%}\npanic_threshold: 50\nslow_start: 0s", ""));
+    assert_snapshot!(told);
+}
+
+#[test]
 fn with_one_upstream_everything_goes_there() {
     let routes = good(&with("", "")).plan.routes;
     assert_eq!((routes.len(), &*routes[0].name, routes[0].upstream.as_str()), (1, "shop", "shop"));

@@ -20,7 +20,7 @@ use crate::upstream::failover::{Action, Cause};
 use crate::upstream::health::Health;
 use crate::upstream::retry::{Again, Failure, Progress};
 use crate::upstream::server::{Server, Slot};
-use crate::upstream::{Pick, Placement, Tried};
+use crate::upstream::{Among, Pick, Placement, Tried};
 
 use super::Pool;
 use super::connection::{Connection, Provisional};
@@ -137,7 +137,7 @@ impl Exchange {
             Ok(outcome) => outcome,
             Err(status) => return Assignment::Refuse(Refusal { status, reason: Reason::Refused }),
         };
-        let Some(Pick { at, slot }) = pick else {
+        let Some(Pick { at, slot, .. }) = pick else {
             return Assignment::Refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::NoServer });
         };
         let reason = if self.tried.is_empty() { reason } else { Reason::Redispatched };
@@ -155,17 +155,17 @@ impl Exchange {
             Verdict::Hit(entry, pick) => {
                 Outcome { entry: Some(entry), fate: Fate::Kept, cause: None, reason: Reason::Hit, pick: Some(pick) }
             }
-            Verdict::Lost(entry, cause) => Outcome {
-                entry: Some(entry),
-                fate: self.fate(entry, cause, now)?,
-                cause: Some(cause),
-                reason: Reason::Lost(cause),
-                pick: self.place_named(entry, random),
-            },
+            Verdict::Lost(entry, cause) => {
+                let (fate, pick) = (self.fate(entry, cause, now)?, self.place_named(entry, now, random));
+                // Where too few servers are up, the place may be where the session is tied after all.
+                let fate = if pick.as_ref().is_some_and(|pick| self.is_tied_to(entry, pick.at)) { Fate::Kept } else { fate };
+                Outcome { entry: Some(entry), fate, cause: Some(cause), reason: Reason::Lost(cause), pick }
+            }
             Verdict::Strict(status) => return Err(status),
             Verdict::Untied => {
-                let (fate, reason, pick) = (Fate::New, self.why_new(), self.place_new(connection, random));
-                Outcome { entry: None, fate, cause: None, reason, pick }
+                let pick = self.place_new(connection, now, random);
+                let among = pick.as_ref().map_or(Among::Up, |pick| pick.among);
+                Outcome { entry: None, fate: Fate::New, cause: None, reason: self.why_new(among), pick }
             }
         })
     }
@@ -335,7 +335,7 @@ impl Exchange {
 
     /// A session that has lost its server goes by the ring, so that its parallel requests agree. A token without a name may
     /// be many clients', whom their addresses tell apart.
-    fn place_named(&mut self, entry: usize, random: &mut impl CryptoRng) -> Option<Pick> {
+    fn place_named(&mut self, entry: usize, now: Now, random: &mut impl CryptoRng) -> Option<Pick> {
         if self.session.is_none() {
             self.session = match &self.standings[entry] {
                 Standing::Tied(_, named) | Standing::Unknown(named) => {
@@ -346,21 +346,21 @@ impl Exchange {
                 Standing::Absent | Standing::Bad(_) => None,
             };
         }
-        self.place(bound_of(&self.pool.chain.entries()[entry]), random)
+        self.place(bound_of(&self.pool.chain.entries()[entry]), now, random)
     }
 
-    fn place_new(&mut self, connection: Option<&Connection>, random: &mut impl CryptoRng) -> Option<Pick> {
+    fn place_new(&mut self, connection: Option<&Connection>, now: Now, random: &mut impl CryptoRng) -> Option<Pick> {
         self.session = self.session.take().or_else(|| self.fresh_name());
         if self.standings.is_empty() || self.session.is_some() {
-            return self.place(None, random);
+            return self.place(None, now, random);
         }
         let Some(connection) = connection else {
-            let pick = self.place(None, random);
+            let pick = self.place(None, now, random);
             self.session = Some(SessionName::Number(SessionNumber::random(random)));
             return pick;
         };
         let pool = Arc::clone(&self.pool);
-        connection.with(pool.upstream.name(), |provisional| self.place_provisional(provisional, random))
+        connection.with(pool.upstream.name(), |provisional| self.place_provisional(provisional, now, random))
     }
 
     /// The name of a session that nothing ties yet.
@@ -375,11 +375,12 @@ impl Exchange {
     fn place_provisional(
         &mut self,
         before: Option<Provisional>,
+        now: Now,
         random: &mut impl CryptoRng,
     ) -> (Option<Pick>, Option<Provisional>) {
         let upstream = &self.pool.upstream;
         let Some(Provisional { session, server, .. }) = before else {
-            let pick = self.place(None, random);
+            let pick = self.place(None, now, random);
             let session = SessionNumber::random(random);
             self.session = Some(SessionName::Number(session));
             let upstream = &self.pool.upstream;
@@ -392,26 +393,38 @@ impl Exchange {
         };
         self.session = Some(SessionName::Number(session));
         let followed = upstream.position(&server).and_then(|at| upstream.admit_new(at, &self.tried));
-        (followed.or_else(|| self.place(None, random)), None)
+        (followed.or_else(|| self.place(None, now, random)), None)
     }
 
-    fn place(&self, bound: Option<LoadFactor>, random: &mut impl CryptoRng) -> Option<Pick> {
+    fn place(&self, bound: Option<LoadFactor>, now: Now, random: &mut impl CryptoRng) -> Option<Pick> {
         let name = self.session.as_ref().map(SessionName::octets);
         let placement = match (&name, bound) {
             (Some(name), Some(bound)) => Placement::Bounded(name, bound),
             (Some(name), None) => Placement::Ring(name),
             (None, _) => Placement::Balance(self.hash_key.as_deref()),
         };
-        self.pool.upstream.place(placement, &self.tried, random)
+        self.pool.upstream.place(placement, &self.tried, now, random)
     }
 
-    fn why_new(&self) -> Reason {
+    fn is_tied_to(&self, entry: usize, at: usize) -> bool {
+        match &self.standings[entry] {
+            Standing::Tied(tied, _) => tied.contains(&at),
+            Standing::Keyed(home, _) => *home == Some(at),
+            Standing::Absent | Standing::Fresh(..) | Standing::Unknown(_) | Standing::Bad(_) => false,
+        }
+    }
+
+    fn why_new(&self, among: Among) -> Reason {
         let bad = self.standings.iter().find_map(|standing| match standing {
             Standing::Bad(bad) => Some(*bad),
             Standing::Fresh(_, bad) => *bad,
             Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) => None,
         });
-        bad.map_or(Reason::New, Reason::Bad)
+        let good = match among {
+            Among::Up => Reason::New,
+            Among::Ready => Reason::Panic,
+        };
+        bad.map_or(good, Reason::Bad)
     }
 }
 

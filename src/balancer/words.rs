@@ -17,6 +17,8 @@ pub enum Reason {
     Lost(Cause),
     /// The session's token was not good; it counts as a new one.
     Bad(BadClaim),
+    /// A session without a tie, placed whatever health says since too few servers are up.
+    Panic,
     /// The tie was kept.
     Hit,
     /// A session without a tie.
@@ -67,7 +69,7 @@ pub enum Move {
 
 impl Reason {
     /// The most frequent first, as [`Self::index`] looks from there.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Hit,
         Self::New,
         Self::Refused,
@@ -82,6 +84,7 @@ impl Reason {
         Self::Bad(BadClaim::ExpiredLife),
         Self::Bad(BadClaim::BadToken),
         Self::Bad(BadClaim::UnknownKey),
+        Self::Panic,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -94,6 +97,7 @@ impl Reason {
             Self::Bad(BadClaim::ExpiredLife) => "expired_life",
             Self::Bad(BadClaim::BadToken) => "bad_token",
             Self::Bad(BadClaim::UnknownKey) => "unknown_key",
+            Self::Panic => "panic",
             Self::Hit => "hit",
             Self::New => "new",
         }

@@ -16,6 +16,7 @@ mod errors;
 mod leaf;
 mod listener;
 mod names;
+mod passive;
 mod process;
 mod read;
 mod record;

@@ -5,6 +5,7 @@ use super::check::HealthCheckText;
 use super::choice::choice;
 use super::errors::{Findings, Position};
 use super::leaf::OrNone;
+use super::passive::PassiveText;
 use super::read::{At, SomeOf};
 use super::record::{OrShort, record};
 use super::redirect::RetryText;
@@ -14,6 +15,7 @@ use super::units::{Positive, Size};
 use crate::sticky::identity::Source;
 use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
+use crate::upstream::share::Share;
 use crate::upstream::spec::{Admin, Limits, Removal, ServerSpec, Timeouts, UpstreamSpec};
 
 record! {
@@ -35,6 +37,14 @@ record! {
         /// How servers are found to be up. Without it they count as up; a request that cannot connect to one goes
         /// to another.
         health_check: Option<At<OrShort<HealthCheckText>>>,
+        /// When servers at which requests fail are ejected for a while. Without it what becomes of requests says nothing of
+        /// a server's health.
+        passive_health: Option<PassiveText>,
+        /// The share of ready servers below which, when no more are up, new sessions are placed on all of them whatever
+        /// their health.
+        panic_threshold: OrNone<Share> = "none",
+        /// How long the share of new sessions of a server that has come up, or was added, grows to what its weight says.
+        slow_start: OrNone<Positive> = "none",
         /// How long each step of talking to a server may take.
         timeouts: Timeouts = "{}",
         /// When a request that failed is sent again.
@@ -110,6 +120,9 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         balance: written.balance.balance,
         failover: written.failover,
         health_check: written.health_check.and_then(|check| HealthCheckText::build(check, findings)),
+        passive_health: written.passive_health.map(|passive| passive.build(findings)),
+        panic_threshold: written.panic_threshold,
+        slow_start: written.slow_start,
         timeouts: written.timeouts,
         retry: written.retry.into(),
         limits: written.limits,
@@ -124,6 +137,7 @@ mod tests {
     use super::*;
     use crate::config::read::Read;
     use crate::config::tree::Node;
+    use crate::upstream::outlier::OutlierSpec;
     use crate::upstream::retry::Retry;
 
     fn unwritten<R: Read>() -> R::Value {
@@ -139,6 +153,7 @@ mod tests {
             Removal::read(&Node::literal("drain", Position::default()), &mut Findings::default()),
             Some(Removal::default())
         );
+        assert_eq!(unwritten::<PassiveText>().build(&mut Findings::default()), OutlierSpec::default());
         assert_eq!(Retry::from(unwritten::<RetryText>()), Retry::default());
     }
 }

@@ -10,6 +10,7 @@ use burdock::http::request::Response;
 use burdock::sticky::ResponseEdits;
 use burdock::sticky::learn::Pending;
 use burdock::time::{Now, Uptime};
+use burdock::upstream::outlier::Attempt;
 use burdock::upstream::retry::{Again, Failure, Progress};
 use burdock::upstream::server::Slot;
 use pingora::Result;
@@ -17,6 +18,7 @@ use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::clock::{Clock, Moment};
+use super::health::probe;
 use super::record::Record;
 use super::reply::{self, RetryAfter};
 use super::snapshot::Lane;
@@ -125,6 +127,8 @@ impl Context {
         let Phase::Balancing(balancing) = &mut self.phase else { return Again::No };
         if let Some(at) = self.record.server.filter(|_| failure != Failure::Stale) {
             balancing.lane.meters.servers[at].failures.inc();
+            let now = self.record.state().clock.uptime();
+            attempted(&balancing.lane, at, Attempt::Failed(failure), now, self.record.state());
         }
         balancing.exchange.failed(failure, &session.req_header().method, progress)
     }
@@ -142,6 +146,10 @@ impl Context {
     pub fn settle(&mut self, response: &ResponseHeader, now: Now) -> Option<Settlement> {
         let Phase::Balancing(balancing) = std::mem::replace(&mut self.phase, Phase::Settled) else { return None };
         self.record.response = self.sending.as_ref().map(|sending| now.uptime.since(sending.dispatched));
+        if let Some(at) = self.record.server {
+            let attempt = Attempt::Answered(response.status);
+            attempted(&balancing.lane, at, attempt, now.uptime, self.record.state());
+        }
         let facts = Response { status: response.status, headers: &response.headers };
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
         self.record.settled = settlement.settled;
@@ -183,6 +191,14 @@ impl Context {
         self.record.bytes_in = session.as_ref().body_bytes_read() as u64;
         self.record.bytes_out = session.as_ref().body_bytes_sent() as u64;
         self.sending = None;
+    }
+}
+
+/// What an attempt says of its server's health.
+fn attempted(lane: &Lane, at: usize, attempt: Attempt, now: Uptime, state: &Arc<State>) {
+    let upstream = lane.pool.upstream();
+    if let Some(ejection) = upstream.attempted(at, attempt, now) {
+        probe::ejected(state, upstream, at, ejection);
     }
 }
 

@@ -11,7 +11,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
-use pingora::{Error, ErrorSource, Result, RetryType};
+use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 
 use super::arrival;
 use super::context::{Context, Phase};
@@ -125,6 +125,7 @@ impl ProxyHttp for Gateway {
         let failure = match (error.retry, reused) {
             (RetryType::ReusedOnly, true) => Failure::Stale,
             (RetryType::ReusedOnly, false) => Failure::Closed,
+            (RetryType::Decided(_), _) if is_silence(&error, session) => Failure::Timeout,
             (RetryType::Decided(_), _) => Failure::Other,
         };
         let committed = session.response_written().is_some() || session.as_ref().retry_buffer_truncated();
@@ -221,4 +222,10 @@ impl ProxyHttp for Gateway {
             stream.request_over(now.uptime);
         }
     }
+}
+
+/// Whether a server had all of a request and said nothing, or took nothing more of it.
+fn is_silence(error: &Error, session: &mut Session) -> bool {
+    let kind = error.etype();
+    *kind == ErrorType::WriteTimedout || *kind == ErrorType::ReadTimedout && session.as_downstream_mut().is_body_done()
 }

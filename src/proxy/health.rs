@@ -3,13 +3,14 @@
 //! that it asks for as before goes on where it was.
 
 mod check;
+pub mod probe;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use burdock::upstream::health::{CheckSpec, Health, Outcome, Streak};
+use burdock::upstream::health::{CheckSpec, Condition, Outcome, Streak};
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::{Admin, UpstreamSpec};
 use burdock::upstream::{ServerId, UpstreamName};
@@ -178,17 +179,20 @@ impl Checked {
         let why = self.check.run().await.err();
         let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
         let changed = self.server.vitals().checked(outcome, streak, self.spec.thresholds, self.state.clock.uptime());
-        if let Some(health) = changed {
-            self.report(health, why.as_deref());
+        if let Some(condition) = changed {
+            self.report(condition, why.as_deref());
         }
     }
 
-    fn report(&self, health: Health, why: Option<&str>) {
+    fn report(&self, condition: Condition, why: Option<&str>) {
         let id = self.server.id();
-        self.state.metrics.health_changed(self.upstream.as_str(), id.as_str(), health);
-        match why {
-            None => log::info!("{}/{id} is up", self.upstream),
-            Some(why) => log::warn!("{}/{id} is down: {why}", self.upstream),
+        self.state.metrics.health_changed(&self.upstream, id, condition);
+        match (condition, why) {
+            (Condition::Ejected, _) => log::info!("{}/{id} passes its checks, but is still ejected", self.upstream),
+            (Condition::Up | Condition::Down | Condition::Unchecked, None) => log::info!("{}/{id} is up", self.upstream),
+            (Condition::Up | Condition::Down | Condition::Unchecked, Some(why)) => {
+                log::warn!("{}/{id} is down: {why}", self.upstream);
+            }
         }
     }
 }
@@ -197,6 +201,7 @@ impl Checked {
 mod tests {
     use burdock::balancer::Balancer;
     use burdock::config::Config;
+    use burdock::upstream::health::Health;
 
     use super::super::snapshot::Snapshot;
     use super::super::state::fixture;

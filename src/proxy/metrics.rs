@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use burdock::balancer::Pool;
 use burdock::time::Now;
-use burdock::upstream::health::Health;
+use burdock::upstream::health::{Condition, Health};
 use burdock::upstream::spec::UpstreamSpec;
+use burdock::upstream::{ServerId, UpstreamName};
 use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
 
 use families::{ProcessFamilies, RequestFamilies, ServerFamilies, TableFamilies};
@@ -62,12 +63,9 @@ impl Metrics {
     }
 
     /// Counts a change of a server's health.
-    pub fn health_changed(&self, upstream: &str, server: &str, to: Health) {
-        let to = match to {
-            Health::Up => "up",
-            Health::Down | Health::Unchecked => "down",
-        };
-        self.servers.health_changes.with_label_values(&[upstream, server, to]).inc();
+    pub fn health_changed(&self, upstream: &UpstreamName, server: &ServerId, to: Condition) {
+        let labels = [upstream.as_str(), server.as_str(), to.as_str()];
+        self.servers.health_changes.with_label_values(&labels).inc();
     }
 
     pub fn route(&self, name: &Arc<str>) -> RouteMeters {

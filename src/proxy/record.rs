@@ -82,6 +82,10 @@ impl Record {
         }
     }
 
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
     /// The reason as it is reported: a request that never came to a decision was refused.
     pub fn reason(&self) -> Reason {
         self.reason.unwrap_or(Reason::Refused)

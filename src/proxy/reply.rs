@@ -22,9 +22,13 @@ pub fn refusal(refusal: Refusal) -> Box<Error> {
         refusal.status.as_u16(),
         match refusal.reason {
             Reason::NoServer => "no server may take it",
-            Reason::Refused | Reason::Redispatched | Reason::Lost(_) | Reason::Bad(_) | Reason::Hit | Reason::New => {
-                "the session's server cannot serve it"
-            }
+            Reason::Refused
+            | Reason::Redispatched
+            | Reason::Lost(_)
+            | Reason::Bad(_)
+            | Reason::Panic
+            | Reason::Hit
+            | Reason::New => "the session's server cannot serve it",
         },
     )
 }

@@ -1,10 +1,12 @@
 //! Which of several servers gets a session that nothing ties: the algorithms. They see loads and weights, not why a server
 //! may be used; [`super::Upstream`] says which may.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use rand_core::Rng;
 
-use super::server::Server;
+use super::server::Load;
 
 /// Where a session without a tie starts.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -66,12 +68,12 @@ impl Turn {
     }
 
     /// The next of `among` (positions in the upstream): each gains its weight, the richest is taken and pays for all.
-    pub(super) fn next(&self, servers: &[Server], among: &[usize]) -> Option<usize> {
+    pub(super) fn next(&self, among: &[usize], weigh: impl Fn(usize) -> u64) -> Option<usize> {
         let mut current = self.0.lock();
         let mut total = 0;
         let mut richest: Option<usize> = None;
         for &at in among {
-            let weight = i64::from(servers[at].weight());
+            let weight = weigh(at) as i64;
             total += weight;
             current[at] += weight;
             if richest.is_none_or(|best| current[at] > current[best]) {
@@ -85,11 +87,31 @@ impl Turn {
     }
 }
 
+/// Hundredths of a unit of weight: a server that comes up grows by less than one at a time.
+const UNIT: u64 = 100;
+/// What a server has at the least while it grows: a tenth of one unit, so that it gets something.
+const LEAST: u64 = 10;
+
+/// What counts, in hundredths, of a weight `since` a server came up, where it grows for so long.
+pub(super) fn ramped(weight: u32, since: Duration, over: Duration) -> u64 {
+    let full = u64::from(weight) * UNIT;
+    if since >= over {
+        return full;
+    }
+    let grown = u128::from(full) * since.as_micros() / over.as_micros().max(1);
+    (grown as u64).max(LEAST.min(full))
+}
+
+/// All of a weight, in hundredths.
+pub(super) fn grown(weight: u32) -> u64 {
+    u64::from(weight) * UNIT
+}
+
 /// Those of `among` with the fewest requests in flight for their weight.
-pub(super) fn least_loaded(servers: &[Server], among: &[usize]) -> Vec<usize> {
+pub(super) fn least_loaded(among: &[usize], load: impl Fn(usize) -> Load) -> Vec<usize> {
     let mut least: Vec<usize> = Vec::new();
     for &at in among {
-        match least.first().map(|&best| servers[at].load().cmp(&servers[best].load())) {
+        match least.first().map(|&best| load(at).cmp(&load(best))) {
             Some(std::cmp::Ordering::Greater) => {}
             Some(std::cmp::Ordering::Equal) => least.push(at),
             Some(std::cmp::Ordering::Less) | None => least = vec![at],
@@ -99,26 +121,45 @@ pub(super) fn least_loaded(servers: &[Server], among: &[usize]) -> Vec<usize> {
 }
 
 /// The less busy of two different ones of `among`, both drawn by weight.
-pub(super) fn random_two(servers: &[Server], among: &[usize], random: &mut impl Rng) -> Option<usize> {
-    let first = draw(servers, among, None, random)?;
-    let Some(second) = draw(servers, among, Some(first), random) else {
+pub(super) fn random_two(
+    among: &[usize],
+    weigh: impl Fn(usize) -> u64,
+    load: impl Fn(usize) -> Load,
+    random: &mut impl Rng,
+) -> Option<usize> {
+    let first = draw(among, &weigh, None, random)?;
+    let Some(second) = draw(among, &weigh, Some(first), random) else {
         return Some(first);
     };
-    Some(if servers[second].load() < servers[first].load() { second } else { first })
+    Some(if load(second) < load(first) { second } else { first })
 }
 
-fn draw(servers: &[Server], among: &[usize], except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
+fn draw(among: &[usize], weigh: impl Fn(usize) -> u64, except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
     let eligible = || among.iter().copied().filter(|&at| Some(at) != except);
-    let total: u64 = eligible().map(|at| u64::from(servers[at].weight())).sum();
+    let total: u64 = eligible().map(&weigh).sum();
     if total == 0 {
         return None;
     }
     // The high half of a product is uniform to 1 part in 2^64 / total: Lemire's method without its rejection step.
     let mut left = ((u128::from(random.next_u64()) * u128::from(total)) >> 64) as u64;
     eligible().find(|&at| {
-        let weight = u64::from(servers[at].weight());
+        let weight = weigh(at);
         let here = left < weight;
         left = left.saturating_sub(weight);
         here
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_grows_in_a_straight_line_from_a_tenth_of_one_unit() {
+        let over = Duration::from_secs(30);
+        let after = |seconds| ramped(2, Duration::from_secs(seconds), over);
+        assert_eq!([0, 1, 15, 29, 30, 31].map(after), [10, 10, 100, 193, 200, 200]);
+        assert_eq!(ramped(0, Duration::ZERO, over), 0, "what gets nothing gets nothing");
+        assert_eq!(ramped(256, Duration::from_micros(1), over), 10);
+    }
 }

@@ -55,6 +55,17 @@ pub enum Health {
     Down,
 }
 
+/// The same to the last detail, as it is logged and counted.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Condition {
+    Unchecked,
+    Up,
+    /// Its checks say so.
+    Down,
+    /// Requests have failed there; as far as its checks go it is up.
+    Ejected,
+}
+
 /// How one check ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
@@ -65,6 +76,28 @@ pub enum Outcome {
 /// Outcomes in a row that speak against the present belief.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Streak(u32);
+
+impl Condition {
+    pub const ALL: [Self; 4] = [Self::Unchecked, Self::Up, Self::Down, Self::Ejected];
+
+    /// Whether the server may be used.
+    pub fn health(self) -> Health {
+        match self {
+            Self::Unchecked => Health::Unchecked,
+            Self::Up => Health::Up,
+            Self::Down | Self::Ejected => Health::Down,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unchecked => "unchecked",
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Ejected => "ejected",
+        }
+    }
+}
 
 impl HttpProbe {
     pub fn expects(&self, status: u16) -> bool {

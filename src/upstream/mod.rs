@@ -5,27 +5,32 @@ pub mod balance;
 pub mod failover;
 pub mod health;
 pub mod name;
+pub mod outlier;
 pub mod retry;
 mod ring;
 pub mod server;
+pub mod share;
 pub mod spec;
 pub mod vitals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rand_core::Rng;
 use smallvec::SmallVec;
 
-use crate::time::Now;
+use crate::time::{Now, Uptime};
 use balance::{Balance, LoadFactor, Turn};
 use failover::Cause;
-use health::Health;
+use health::{Condition, Health};
 pub use name::{InvalidName, ServerId, UpstreamName};
+use outlier::{Attempt, Ejection};
 use ring::Ring;
 use server::{Live, Server, Slot};
-use spec::{ServerSpec, Tier, UpstreamSpec};
-use vitals::Vitals;
+use share::Share;
+use spec::{Admin, ServerSpec, Tier, UpstreamSpec};
+use vitals::{Origin, Vitals};
 
 /// An upstream as it is now. Its servers' positions are stable for as long as it lives; across configurations servers are
 /// known by id.
@@ -36,6 +41,8 @@ pub struct Upstream {
     by_id: HashMap<ServerId, usize, rustc_hash::FxBuildHasher>,
     rings: Rings,
     turn: Turn,
+    /// Held while it is decided whether one more server may be ejected.
+    ejecting: Arc<Mutex<()>>,
 }
 
 /// A server chosen for a request, and the request's place there.
@@ -44,6 +51,16 @@ pub struct Pick {
     /// Position in [`Upstream::servers`].
     pub at: usize,
     pub slot: Slot,
+    pub among: Among,
+}
+
+/// Which servers it was chosen from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Among {
+    /// Those that are up.
+    Up,
+    /// All that are ready, since too few are up.
+    Ready,
 }
 
 /// How a server is chosen for a request that no tie decides.
@@ -55,6 +72,13 @@ pub enum Placement<'n> {
     Bounded(&'n [u8], LoadFactor),
     /// It has none: by the upstream's [`Balance`], with the hash key that the request carries, if any.
     Balance(Option<&'n [u8]>),
+}
+
+/// A request that is to be placed.
+struct Asked<'a> {
+    placement: Placement<'a>,
+    tried: &'a Tried,
+    now: Uptime,
 }
 
 /// Tries made for one request, by server.
@@ -74,7 +98,8 @@ impl Upstream {
         let by_id = servers.iter().enumerate().map(|(at, server)| (server.id().clone(), at)).collect();
         let rings = Rings { primary: Ring::build(&servers, Tier::Primary), backup: Ring::build(&servers, Tier::Backup) };
         let turn = Turn::new(servers.len());
-        Self { spec, servers, by_id, rings, turn }
+        let ejecting = earlier.map_or_else(Arc::default, |upstream| Arc::clone(&upstream.ejecting));
+        Self { spec, servers, by_id, rings, turn, ejecting }
     }
 
     pub fn name(&self) -> &UpstreamName {
@@ -105,7 +130,7 @@ impl Upstream {
         if self.given_up(at, tried) {
             return Err(Cause::Down);
         }
-        self.servers[at].admit_tied(now).map(|slot| Pick { at, slot })
+        self.servers[at].admit_tied(now).map(|slot| Pick { at, slot, among: Among::Up })
     }
 
     /// The server whose place on the ring follows this name, whether or not it can serve now. None where no server is on it.
@@ -131,43 +156,102 @@ impl Upstream {
 
     /// Takes a place at a certain server for a session that starts, if that may take new ones.
     pub fn admit_new(&self, at: usize, tried: &Tried) -> Option<Pick> {
-        let usable = self.servers[at].takes_new() && !self.given_up(at, tried);
-        usable.then(|| self.servers[at].admit_new()).flatten().map(|slot| Pick { at, slot })
+        let server = &self.servers[at];
+        let among = if self.panics(server.spec().tier) { Among::Ready } else { Among::Up };
+        let usable = self.is_among(server, among) && !self.given_up(at, tried);
+        usable.then(|| server.admit_new()).flatten().map(|slot| Pick { at, slot, among })
     }
 
     /// Chooses a server for a request that no tie decides, and takes a place there: a primary, or a backup when no primary
     /// may take new sessions. None when no server may.
-    pub fn place(&self, placement: Placement<'_>, tried: &Tried, random: &mut impl Rng) -> Option<Pick> {
-        [Tier::Primary, Tier::Backup].into_iter().find_map(|tier| self.place_in(tier, placement, tried, random))
+    pub fn place(&self, placement: Placement<'_>, tried: &Tried, now: Now, random: &mut impl Rng) -> Option<Pick> {
+        let asked = Asked { placement, tried, now: now.uptime };
+        let tiers = [Tier::Primary, Tier::Backup];
+        let in_use = |tier: &Tier| self.servers.iter().any(|server| server.spec().tier == *tier && server.takes_new());
+        let among = |tier| if self.panics(tier) { Among::Ready } else { Among::Up };
+        let placed = tiers.into_iter().filter(in_use).find_map(|tier| self.place_in(tier, among(tier), &asked, random));
+        placed.or_else(|| {
+            self.spec.panic_threshold?;
+            tiers.into_iter().find_map(|tier| self.place_in(tier, Among::Ready, &asked, random))
+        })
     }
 
-    fn place_in(&self, tier: Tier, placement: Placement<'_>, tried: &Tried, random: &mut impl Rng) -> Option<Pick> {
-        let mut usable: SmallVec<[usize; 16]> = (0..self.servers.len())
-            .filter(|&at| self.servers[at].spec().tier == tier && self.servers[at].takes_new() && !self.given_up(at, tried))
-            .collect();
+    /// Whether so few of a tier's servers are up that their health no longer counts for new sessions.
+    fn panics(&self, tier: Tier) -> bool {
+        let Some(threshold) = self.spec.panic_threshold else { return false };
+        let ready = || self.servers.iter().filter(|server| server.is_for_new() && server.spec().tier == tier);
+        let up = ready().filter(|server| server.health() == Health::Up).count();
+        threshold.exceeds(up, ready().count())
+    }
+
+    fn is_among(&self, server: &Server, among: Among) -> bool {
+        match among {
+            Among::Up => server.takes_new(),
+            Among::Ready => server.takes_new_whatever_its_health(),
+        }
+    }
+
+    fn place_in(&self, tier: Tier, among: Among, asked: &Asked<'_>, random: &mut impl Rng) -> Option<Pick> {
+        let usable = |at: &usize| {
+            let server = &self.servers[*at];
+            server.spec().tier == tier && self.is_among(server, among) && !self.given_up(*at, asked.tried)
+        };
+        let mut usable: SmallVec<[usize; 16]> = (0..self.servers.len()).filter(usable).collect();
         // A place may be lost to another request between looking and taking; then the next best is asked.
         while !usable.is_empty() {
-            let at = match placement {
+            let at = match asked.placement {
                 Placement::Ring(name) => self.along_ring(tier, name, &usable, None),
                 Placement::Bounded(name, bound) => self.along_ring(tier, name, &usable, Some(bound)),
-                Placement::Balance(key) => self.balanced(tier, key, &usable, random),
+                Placement::Balance(key) => self.balanced(tier, key, &usable, asked.now, random),
             }?;
             if let Some(slot) = self.servers[at].admit_new() {
-                return Some(Pick { at, slot });
+                return Some(Pick { at, slot, among });
             }
             usable.retain(|&mut other| other != at);
         }
         None
     }
 
-    fn balanced(&self, tier: Tier, key: Option<&[u8]>, usable: &[usize], random: &mut impl Rng) -> Option<usize> {
+    fn balanced(
+        &self,
+        tier: Tier,
+        key: Option<&[u8]>,
+        usable: &[usize],
+        now: Uptime,
+        random: &mut impl Rng,
+    ) -> Option<usize> {
+        let weigh = |at: usize| self.servers[at].weight_at(self.spec.slow_start, now);
+        let load = |at: usize| self.servers[at].load(weigh(at));
         match (self.spec.balance, key) {
             (Balance::Hash(bound), Some(key)) => self.along_ring(tier, key, usable, bound),
-            (Balance::RoundRobin, _) | (Balance::Hash(_), None) => self.turn.next(&self.servers, usable),
-            (Balance::LeastConn, _) => self.turn.next(&self.servers, &balance::least_loaded(&self.servers, usable)),
-            (Balance::RandomTwo, _) => balance::random_two(&self.servers, usable, random),
+            (Balance::RoundRobin, _) | (Balance::Hash(_), None) => self.turn.next(usable, weigh),
+            (Balance::LeastConn, _) => self.turn.next(&balance::least_loaded(usable, load), weigh),
+            (Balance::RandomTwo, _) => balance::random_two(usable, weigh, load, random),
             (Balance::First, _) => usable.first().copied(),
         }
+    }
+
+    /// Takes note of how an attempt at the server at this position ended. Some where that has ejected it.
+    pub fn attempted(&self, at: usize, attempt: Attempt, now: Uptime) -> Option<Ejection> {
+        let spec = self.spec.passive_health.as_ref()?;
+        let vitals = self.servers[at].vitals();
+        let sign = vitals.attempted(attempt, spec, now)?;
+        let _one_at_a_time = self.ejecting.lock();
+        if self.may_eject_one(spec.max_share) { vitals.eject(sign, spec, now) } else { None }
+    }
+
+    /// Whether one more server may be ejected, of those that are in use as far as operators and checks go.
+    fn may_eject_one(&self, most: Share) -> bool {
+        let in_use = self.servers.iter().filter(|server| server.spec().admin != Admin::Maint);
+        let (mut ejected, mut all) = (0, 0);
+        for condition in in_use.map(|server| server.vitals().condition()) {
+            match condition {
+                Condition::Unchecked | Condition::Down => {}
+                Condition::Up => all += 1,
+                Condition::Ejected => (ejected, all) = (ejected + 1, all + 1),
+            }
+        }
+        ejected < most.of(all)
     }
 
     /// The first usable server after `name`; with a bound, the first that is not above it.
@@ -194,15 +278,14 @@ impl Upstream {
 
 /// A server as the configuration describes it now, with what it lived through under an earlier one.
 fn joined(server: &Arc<ServerSpec>, spec: &UpstreamSpec, earlier: Option<&Upstream>, now: Now) -> Server {
-    let check = spec.health_check.as_ref();
     let before = earlier.and_then(|upstream| Some((upstream, upstream.find(&server.id)?)));
     let wished = before.map(|(_, before)| before.spec().admin);
     let (live, vitals) = match before {
-        Some((upstream, before)) => {
-            let had = upstream.spec.health_check.as_ref();
-            (Arc::clone(before.live()), Vitals::after(before, had, server, check, now))
+        Some((upstream, before)) => (Arc::clone(before.live()), Vitals::after(before, &upstream.spec, server, spec, now)),
+        None => {
+            let origin = if earlier.is_some() { Origin::Later } else { Origin::Start };
+            (Arc::new(Live::default()), Arc::new(Vitals::new(spec, origin, now)))
         }
-        None => (Arc::new(Live::default()), Arc::new(Vitals::new(check))),
     };
     if wished != Some(server.admin) {
         live.wish_changed(now.uptime);

@@ -29,7 +29,9 @@ pub enum Failure {
     Closed,
     /// A kept connection turned out to be closed: the server's idle close crossed the request on the way.
     Stale,
-    /// Anything else: a timeout, a broken response, a client that went away.
+    /// It was silent for too long, having all of the request.
+    Timeout,
+    /// Anything else: a broken response, a silence that the client had a part in.
     Other,
 }
 
@@ -55,7 +57,7 @@ impl Retry {
             Failure::Connect => self.on_connect,
             Failure::Closed if method.is_idempotent() => self.on_closed,
             Failure::Stale if method.is_idempotent() => Again::Yes,
-            Failure::Closed | Failure::Stale | Failure::Other => Again::No,
+            Failure::Closed | Failure::Stale | Failure::Timeout | Failure::Other => Again::No,
         }
     }
 }
@@ -96,6 +98,6 @@ mod tests {
 
     #[test]
     fn a_timeout_is_not_tried_again() {
-        assert!(!after(Failure::Other, Method::GET, Progress::Replayable, 1));
+        assert!(!after(Failure::Timeout, Method::GET, Progress::Replayable, 1));
     }
 }

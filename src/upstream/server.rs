@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use crate::time::{Now, Uptime};
 
+use super::balance;
 use super::failover::Cause;
 use super::health::Health;
 use super::name::ServerId;
@@ -84,14 +85,23 @@ impl Server {
 
     /// Whether its points are on the hash ring: they stay through outages, so that its keys come back.
     pub(super) fn on_ring(&self, tier: Tier) -> bool {
-        self.spec.admin == Admin::Ready && self.weight() > 0 && self.spec.tier == tier
+        self.is_for_new() && self.spec.tier == tier
     }
 
     /// Whether a session without a tie may start here now. New sessions stop at nine tenths of `max_conns`, which leaves
     /// the rest to those who are tied.
     pub fn takes_new(&self) -> bool {
-        let room = self.in_flight() < self.limit_for_new();
-        self.spec.admin == Admin::Ready && self.weight() > 0 && self.health() == Health::Up && room
+        self.health() == Health::Up && self.takes_new_whatever_its_health()
+    }
+
+    /// The same, but for its health.
+    pub(super) fn takes_new_whatever_its_health(&self) -> bool {
+        self.is_for_new() && self.in_flight() < self.limit_for_new()
+    }
+
+    /// Whether the operator wants new sessions here.
+    pub(super) fn is_for_new(&self) -> bool {
+        self.spec.admin == Admin::Ready && self.weight() > 0
     }
 
     /// Takes a place for a session that is tied here.
@@ -143,8 +153,19 @@ impl Server {
         now.uptime.since(Uptime(Duration::from_secs(self.live.claimed.load(Relaxed).into())))
     }
 
-    pub(super) fn load(&self) -> Load {
-        Load { in_flight: u64::from(self.in_flight()), weight: u64::from(self.weight()) }
+    /// What counts of its weight now, in hundredths, where servers grow for so long after they have come up.
+    pub(super) fn weight_at(&self, slow_start: Option<Duration>, now: Uptime) -> u64 {
+        match (slow_start, self.vitals.risen()) {
+            (Some(over), Some(risen)) => balance::ramped(self.weight(), now.since(risen), over),
+            (Some(_) | None, _) => balance::grown(self.weight()),
+        }
+    }
+
+    /// Its load for this much of its weight. An idle server has all of it: among idle ones the turn says how much each gets.
+    pub(super) fn load(&self, weight: u64) -> Load {
+        let in_flight = self.in_flight();
+        let weight = if in_flight == 0 { balance::grown(self.weight()) } else { weight };
+        Load { in_flight: u64::from(in_flight), weight }
     }
 
     fn take(&self, limit: u32) -> Option<Slot> {

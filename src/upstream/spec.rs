@@ -11,7 +11,9 @@ use super::balance::Balance;
 use super::failover::Failover;
 use super::health::CheckSpec;
 use super::name::{ServerId, UpstreamName};
+use super::outlier::OutlierSpec;
 use super::retry::Retry;
+use super::share::Share;
 use crate::time::UnixSeconds;
 
 /// A named group of servers and how it is used.
@@ -23,6 +25,13 @@ pub struct UpstreamSpec {
     pub failover: Failover,
     /// None: servers count as up, and each request finds out for itself.
     pub health_check: Option<CheckSpec>,
+    /// None: what becomes of requests says nothing of a server's health.
+    pub passive_health: Option<OutlierSpec>,
+    /// When fewer of a tier's servers than this share are up, new sessions are placed whatever health says. None: never.
+    pub panic_threshold: Option<Share>,
+    /// How long the share of new sessions of a server that has come up, or was added, grows to what its weight says. None:
+    /// it has all of it at once.
+    pub slow_start: Option<Duration>,
     pub timeouts: Timeouts,
     pub retry: Retry,
     pub limits: Limits,

@@ -3,32 +3,49 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::time::{Now, Uptime};
 
-use super::health::{CheckSpec, Health, Outcome, Streak, Thresholds};
+use super::health::{Condition, Health, Outcome, Streak, Thresholds};
+use super::outlier::{Attempt, Ejection, Outlier, OutlierSpec, Sign, Word};
 use super::server::Server;
-use super::spec::{Admin, ServerSpec};
+use super::spec::{Admin, ServerSpec, UpstreamSpec};
 
 /// A server's health. Requests read it without a lock; whoever changes it takes one.
 #[derive(Debug)]
 pub struct Vitals {
     held: Mutex<Held>,
-    /// What follows from `held`.
-    health: AtomicU8,
-    /// When that last changed, in milliseconds of uptime.
+    /// The [`Condition`] that follows from `held`.
+    condition: AtomicU8,
+    /// When health last changed, in milliseconds of uptime.
     changed: AtomicU64,
+    /// When it last began to be in use, in milliseconds of uptime; [`NEVER`] where it was so from the start.
+    risen: AtomicU64,
+    /// Whether requests have failed here since one was answered.
+    has_row: AtomicBool,
 }
 
 /// All from which health follows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     belief: Belief,
+    outlier: Outlier,
+    origin: Origin,
 }
+
+/// When a server was first heard of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Origin {
+    /// With its upstream: nobody has been here for longer.
+    Start,
+    Later,
+}
+
+const NEVER: u64 = u64::MAX;
 
 /// What active checks say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,45 +58,70 @@ enum Belief {
     Down,
 }
 
+/// What came of the probe of an ejected server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Probed {
+    /// It is no longer ejected.
+    Back(Condition),
+    /// It is held for so long again.
+    Held(Duration),
+}
+
 impl Vitals {
     /// Those of a server that nobody knew before.
-    pub(super) fn new(check: Option<&CheckSpec>) -> Self {
-        Self::of(if check.is_some() { Belief::Unchecked } else { Belief::Assumed }, Uptime::default())
+    pub(super) fn new(upstream: &UpstreamSpec, origin: Origin, now: Now) -> Self {
+        let belief = if upstream.health_check.is_some() { Belief::Unchecked } else { Belief::Assumed };
+        let risen = Some(now.uptime).filter(|_| origin == Origin::Later);
+        Self::of(Held { belief, outlier: Outlier::default(), origin }, Uptime::default(), risen)
     }
 
-    /// Those of a server that `before` was under an earlier configuration: the same, unless its address, or whether it is
-    /// checked at all, has changed. What was in use then stays in use until a check says otherwise, and a server that
-    /// comes out of maintenance, where it was not checked, waits for its check.
+    /// Those of a server that `before` was under an earlier configuration: the same, unless its address, whether it is looked
+    /// at, or maintenance has changed. What was in use then stays in use until a check says otherwise, and a server that comes
+    /// out of maintenance, where it was not checked, waits for its check.
     pub(super) fn after(
         before: &Server,
-        had: Option<&CheckSpec>,
+        of: &UpstreamSpec,
         spec: &ServerSpec,
-        has: Option<&CheckSpec>,
+        upstream: &UpstreamSpec,
         now: Now,
     ) -> Arc<Self> {
         let earlier = before.vitals();
+        let Held { belief, outlier, .. } = earlier.held.lock().clone();
         let (was, is) = (before.spec().admin == Admin::Maint, spec.admin == Admin::Maint);
-        let same_machine = before.spec().address == spec.address;
-        let same_look = had.is_some() == has.is_some() && (has.is_none() || was == is);
-        if same_machine && same_look {
-            return Arc::clone(earlier);
-        }
-        let in_use = earlier.health() == Health::Up && !was && !is;
-        let belief = if has.is_none() || in_use { Belief::Assumed } else { Belief::Unchecked };
-        let changed = if belief.health() == earlier.health() { earlier.changed() } else { now.uptime };
-        Arc::new(Self::of(belief, changed))
+        let (had, has) = (of.health_check.is_some(), upstream.health_check.is_some());
+        let same = before.spec().address == spec.address && had == has && was == is;
+        let forgiven = outlier.is_ejected() && upstream.passive_health.is_none();
+        let belief = match belief.health() {
+            _ if same && !forgiven => return Arc::clone(earlier),
+            _ if same => belief,
+            Health::Up if !was && !is => Belief::Assumed,
+            Health::Up | Health::Down | Health::Unchecked if has => Belief::Unchecked,
+            Health::Up | Health::Down | Health::Unchecked => Belief::Assumed,
+        };
+        let held = Held { belief, outlier: Outlier::default(), origin: Origin::Later };
+        let unchanged = held.condition().health() == earlier.health();
+        let changed = if unchanged { earlier.changed() } else { now.uptime };
+        let the_same = unchanged && !was && before.spec().address == spec.address;
+        let risen = if the_same { earlier.risen() } else { Some(now.uptime) };
+        Arc::new(Self::of(held, changed, risen))
     }
 
-    fn of(belief: Belief, changed: Uptime) -> Self {
+    fn of(held: Held, changed: Uptime, risen: Option<Uptime>) -> Self {
         Self {
-            held: Mutex::new(Held { belief }),
-            health: AtomicU8::new(encode(belief.health())),
+            condition: AtomicU8::new(encode(held.condition())),
             changed: AtomicU64::new(millis(changed)),
+            risen: AtomicU64::new(risen.map_or(NEVER, millis)),
+            has_row: AtomicBool::new(held.outlier.has_row()),
+            held: Mutex::new(held),
         }
     }
 
     pub fn health(&self) -> Health {
-        decode(self.health.load(Relaxed))
+        self.condition().health()
+    }
+
+    pub fn condition(&self) -> Condition {
+        decode(self.condition.load(Relaxed))
     }
 
     /// When health became what it is.
@@ -87,9 +129,53 @@ impl Vitals {
         Uptime(Duration::from_millis(self.changed.load(Relaxed)))
     }
 
-    /// Takes one more outcome of an active check, and tells what health is now if that is something else than before.
-    pub fn checked(&self, outcome: Outcome, streak: &mut Streak, thresholds: Thresholds, at: Uptime) -> Option<Health> {
+    /// When it began to be in use, if that was after others.
+    pub(super) fn risen(&self) -> Option<Uptime> {
+        match self.risen.load(Relaxed) {
+            NEVER => None,
+            risen => Some(Uptime(Duration::from_millis(risen))),
+        }
+    }
+
+    /// Takes one more outcome of an active check, and tells what its condition is now if that is another than before.
+    pub fn checked(&self, outcome: Outcome, streak: &mut Streak, thresholds: Thresholds, at: Uptime) -> Option<Condition> {
         self.change(at, |held| held.belief = held.belief.after(outcome, streak, thresholds))
+    }
+
+    /// Takes one more outcome of an attempt. Some where the server ought to be ejected.
+    pub(super) fn attempted(&self, attempt: Attempt, spec: &OutlierSpec, at: Uptime) -> Option<Sign> {
+        match spec.word(attempt) {
+            Word::Nothing => None,
+            Word::Good if !self.has_row.load(Relaxed) => None,
+            Word::Good => {
+                let mut held = self.held.lock();
+                held.outlier.good();
+                self.has_row.store(false, Relaxed);
+                None
+            }
+            Word::Bad(sign) => {
+                let mut held = self.held.lock();
+                self.has_row.store(true, Relaxed);
+                held.outlier.bad(spec, at).then_some(sign)
+            }
+        }
+    }
+
+    /// Ejects the server; None where somebody else was faster.
+    pub(super) fn eject(&self, sign: Sign, spec: &OutlierSpec, at: Uptime) -> Option<Ejection> {
+        let mut hold = None;
+        self.change(at, |held| hold = held.outlier.eject(spec, at));
+        hold.map(|hold| Ejection { sign, hold })
+    }
+
+    /// Takes the outcome of the probe that follows when an ejected server has been held for its time.
+    pub fn probed(&self, outcome: Outcome, spec: &OutlierSpec, at: Uptime) -> Probed {
+        let mut held = None;
+        self.change(at, |this| match outcome {
+            Outcome::Passed => this.outlier.back(at),
+            Outcome::Failed => held = Some(this.outlier.next_hold(spec)),
+        });
+        held.map_or_else(|| Probed::Back(self.condition()), Probed::Held)
     }
 
     /// Records what is believed of the server from now on, whatever its checks say.
@@ -103,23 +189,36 @@ impl Vitals {
         });
     }
 
-    fn change(&self, at: Uptime, change: impl FnOnce(&mut Held)) -> Option<Health> {
+    fn change(&self, at: Uptime, change: impl FnOnce(&mut Held)) -> Option<Condition> {
         let mut held = self.held.lock();
-        let before = held.health();
+        let before = held.condition();
         change(&mut held);
-        let after = held.health();
+        let after = held.condition();
+        self.has_row.store(held.outlier.has_row(), Relaxed);
         if after == before {
             return None;
         }
-        self.health.store(encode(after), Relaxed);
-        self.changed.store(millis(at), Relaxed);
+        self.condition.store(encode(after), Relaxed);
+        if after.health() != before.health() {
+            self.changed.store(millis(at), Relaxed);
+        }
+        // At the start all come up together, and none has anything to catch up with.
+        if after == Condition::Up && (before, held.origin) != (Condition::Unchecked, Origin::Start) {
+            self.risen.store(millis(at), Relaxed);
+        }
+        held.origin = Origin::Later;
         Some(after)
     }
 }
 
 impl Held {
-    fn health(self) -> Health {
-        self.belief.health()
+    fn condition(&self) -> Condition {
+        match self.belief.health() {
+            Health::Unchecked => Condition::Unchecked,
+            Health::Down => Condition::Down,
+            Health::Up if self.outlier.is_ejected() => Condition::Ejected,
+            Health::Up => Condition::Up,
+        }
     }
 }
 
@@ -150,18 +249,20 @@ fn millis(uptime: Uptime) -> u64 {
     uptime.0.as_millis() as u64
 }
 
-fn encode(health: Health) -> u8 {
-    match health {
-        Health::Unchecked => 0,
-        Health::Up => 1,
-        Health::Down => 2,
+fn encode(condition: Condition) -> u8 {
+    match condition {
+        Condition::Unchecked => 0,
+        Condition::Up => 1,
+        Condition::Down => 2,
+        Condition::Ejected => 3,
     }
 }
 
-fn decode(stored: u8) -> Health {
+fn decode(stored: u8) -> Condition {
     match stored {
-        0 => Health::Unchecked,
-        1 => Health::Up,
-        _ => Health::Down,
+        0 => Condition::Unchecked,
+        1 => Condition::Up,
+        2 => Condition::Down,
+        _ => Condition::Ejected,
     }
 }

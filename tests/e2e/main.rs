@@ -26,6 +26,7 @@ mod leaving;
 mod log;
 mod metrics;
 mod modes;
+mod passive;
 mod peers;
 mod protocol;
 mod redispatch;

@@ -86,10 +86,6 @@ fn a_server_at_another_address_keeps_its_sessions_and_is_judged_anew() {
 #[test]
 fn a_server_that_is_added_waits_for_its_check() {
     let lb = lb(["a", "b"]).checked().without("b");
-    let other = lb.with(|pool| {
-        let mut added = pool.upstream.servers[0].clone();
-        std::sync::Arc::make_mut(&mut added).id = burdock::upstream::ServerId::parse("c").unwrap();
-        pool.upstream.servers.push(added);
-    });
+    let other = lb.with_server("c");
     assert_eq!(other.new_clients(2), ["a", "a"]);
 }

@@ -24,10 +24,12 @@ use burdock::sticky::token::secrets::Secrets;
 use burdock::time::{Now, UnixSeconds, Uptime};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::failover::Failover;
-use burdock::upstream::health::Health;
+use burdock::upstream::health::{Health, Outcome};
+use burdock::upstream::outlier::Attempt;
 use burdock::upstream::retry::{Again, Failure, Progress, Retry};
 use burdock::upstream::server::{Server, Slot};
 use burdock::upstream::spec::{Address, Admin, Limits, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight};
+use burdock::upstream::vitals::Probed;
 use burdock::upstream::{ServerId, UpstreamName};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -159,6 +161,15 @@ impl Lb {
         self.server(id, |server| server.max_conns = std::num::NonZeroU32::new(max))
     }
 
+    /// With one more server, at the address of the first.
+    pub fn with_server(self, id: &str) -> Self {
+        self.with(|pool| {
+            let mut added = Arc::clone(&pool.upstream.servers[0]);
+            Arc::make_mut(&mut added).id = ServerId::parse(id).unwrap();
+            pool.upstream.servers.push(added);
+        })
+    }
+
     pub fn without(self, id: &str) -> Self {
         self.with(|pool| {
             pool.upstream.removal = Removal::Forget;
@@ -205,6 +216,16 @@ impl Lb {
 
     pub fn balance(self, balance: Balance) -> Self {
         self.with(|pool| pool.upstream.balance = balance)
+    }
+
+    /// Fields of the upstream, as they are written in a configuration.
+    pub fn settings(self, text: &str) -> Self {
+        let spec = parsed(&format!("[]\n    {text}")).upstream;
+        self.with(|pool| {
+            pool.upstream.passive_health = spec.passive_health;
+            pool.upstream.panic_threshold = spec.panic_threshold;
+            pool.upstream.slow_start = spec.slow_start;
+        })
     }
 
     pub fn failover(self, change: impl FnOnce(&mut Failover)) -> Self {
@@ -286,9 +307,21 @@ impl Lb {
         self
     }
 
+    /// The probe of an ejected server ends so.
+    pub fn probed(&self, id: &str, outcome: Outcome) -> Probed {
+        let spec = self.0.borrow().pool.upstream.passive_health.clone().expect("passive health");
+        self.at(id, |server, now| server.vitals().probed(outcome, &spec, now.uptime))
+    }
+
     /// Connections to this server fail from now on.
     pub fn refuses(self, id: &str) -> Self {
         self.0.borrow_mut().refusing.push(id.to_owned());
+        self
+    }
+
+    /// They succeed again.
+    pub fn accepts(self, id: &str) -> Self {
+        self.0.borrow_mut().refusing.retain(|refusing| refusing != id);
         self
     }
 
@@ -460,7 +493,8 @@ impl Client {
                     if !refusing {
                         return self.settle(&exchange, server.id().as_str());
                     }
-                    let method = self.lb.0.borrow().method.clone();
+                    let (method, now) = (self.lb.0.borrow().method.clone(), self.lb.0.borrow().now.uptime);
+                    exchange.pool().upstream().attempted(at, Attempt::Failed(Failure::Connect), now);
                     if exchange.failed(Failure::Connect, &method, Progress::Replayable) == Again::No {
                         return Visit::refused("502", exchange.decision().unwrap().reason.as_str());
                     }
@@ -494,6 +528,8 @@ impl Client {
         let headers = self.headers();
         let (settlement, seen, mut received) = {
             let world = &mut *self.lb.0.borrow_mut();
+            let at = exchange.decision().unwrap().at;
+            exchange.pool().upstream().attempted(at, Attempt::Answered(world.status), world.now.uptime);
             let seen = seen(&headers, exchange.request_edits(&headers, world.now));
             let response = Response { status: world.status, headers: &world.response };
             (exchange.settle(&response, world.now, &mut world.random), seen, world.response.clone())
@@ -701,6 +737,9 @@ fn pool(servers: &[&str]) -> PoolSpec {
         balance: Balance::RoundRobin,
         failover: Failover::default(),
         health_check: None,
+        passive_health: None,
+        panic_threshold: None,
+        slow_start: None,
         timeouts: Timeouts::default(),
         retry: Retry::default(),
         limits: Limits::default(),

@@ -29,6 +29,11 @@ impl Check {
         Some(Self { backend: backend(server, spec.port)?, kind, timeout: spec.timeout })
     }
 
+    /// Whether a connection is accepted within this time.
+    pub fn tcp(timeout: Duration, server: &Server) -> Option<Self> {
+        Some(Self { backend: backend(server, None)?, kind: Box::new(tcp_check(timeout)), timeout })
+    }
+
     /// Checks once.
     ///
     /// # Errors
