@@ -34,7 +34,7 @@ pub fn run(args: &RunArgs) -> Ended {
     if args.daemon {
         return background::run(&config, args.config.path(), start);
     }
-    match proxy::run(config, start) {
+    match proxy::run(config, args.config.path(), start) {
         Ok(()) => Ended::Well,
         Err(error) => {
             eprintln!("burdock: {error}");

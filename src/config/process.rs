@@ -7,12 +7,12 @@ use serde_json::json;
 
 use super::choice::choice;
 use super::errors::Findings;
-use super::leaf::{AbsolutePath, Bool, Int, OrAuto};
+use super::leaf::{AbsolutePath, Bool, Int, OrAuto, OrNone};
 use super::read::{Leaf, Mend, Read};
 use super::record::record;
 use super::settings::{AccessLog, LogFormat, LogTarget, Process, Shutdown};
 use super::tree::{Node, Value};
-use super::units::{Size, Span};
+use super::units::{Positive, Size, Span};
 use crate::sticky::token::secrets::SecretSource;
 
 record! {
@@ -31,6 +31,8 @@ record! {
         connection_buffer: Size<usize, 1_024, 1_048_576> = "4KiB",
         /// Idle connections to servers that each thread keeps.
         upstream_pool: Int<usize, 1, 65_535> = "128",
+        /// How often the configuration file is looked at, to take up what has changed; none: only when asked to.
+        watch: OrNone<Positive> = "none",
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 /// An address that clients come to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Listener {
     /// As written, because a successor process finds the open socket under this text (to Pingora `0.0.0.0:80` and `*:80`
     /// are two sockets).
@@ -43,12 +43,12 @@ pub struct Listener {
 }
 
 /// Where metrics and health are served.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Admin {
     pub address: Option<SocketAddr>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Process {
     /// Per service; None: as many as there are cores.
     pub threads: Option<NonZeroUsize>,
@@ -60,10 +60,12 @@ pub struct Process {
     pub connection_buffer: usize,
     /// Idle connections to servers that each thread keeps.
     pub upstream_pool: usize,
+    /// How often the configuration file is looked at, to take up what has changed.
+    pub watch: Option<Duration>,
 }
 
 /// How the process leaves on SIGTERM.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shutdown {
     /// How long it goes on accepting while `/readyz` already says no.
     pub lame_duck: Duration,
@@ -71,7 +73,7 @@ pub struct Shutdown {
     pub grace: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccessLog {
     pub to: LogTarget,
     pub format: LogFormat,

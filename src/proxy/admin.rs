@@ -29,7 +29,9 @@ impl Admin {
         let snapshot = state.snapshot.load();
         let pools = snapshot.lanes().iter().map(|lane| &*lane.pool);
         let now = state.clock.moment().now();
-        state.sessions.tables().for_each(|(table, status)| state.metrics.take_table(table, status, now.wall));
+        for (table, status) in state.sessions.tables() {
+            state.metrics.take_table(&table, &status, now.wall);
+        }
         match state.metrics.render(state.connections.count(), now, pools) {
             Ok(text) => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into_bytes()),
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),

@@ -215,7 +215,7 @@ mod tests {
         let plan = Config::parse("test", text).unwrap().plan;
         let before = state.snapshot.load_full();
         let balancer = Balancer::new(plan, &fixture::secrets(), Some(&before.balancer), state.clock.moment().now());
-        state.publish(Arc::new(Snapshot::new(balancer, &state.metrics).unwrap()));
+        state.publish(Arc::new(Snapshot::new(balancer, &state.metrics, None).unwrap()));
     }
 
     fn tasks(rounds: &Rounds) -> Vec<(String, tokio::task::Id)> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burdock::config::Config;
 use burdock::sticky::table::FingerprintKey;
@@ -36,6 +37,16 @@ pub fn secrets(config: &Config) -> Result<Secrets, KeyError> {
         sources => sources.iter().map(key).collect::<Result<_, _>>()?,
     };
     with_keys(KeyRing::new(keys)?, fingerprint_key(config)?, config)
+}
+
+/// The same for a configuration that takes the place of another, whose secrets these are. Where nothing is learned before and
+/// after, names go on being fingerprinted as they were, which decides where they stand on the ring.
+pub fn again(config: &Config, before: &Secrets) -> Result<Secrets, KeyError> {
+    let mut next = secrets(config)?;
+    if config.plan.tables.is_empty() && config.fingerprint_key.is_none() {
+        next.fingerprints = Arc::clone(&before.fingerprints);
+    }
+    Ok(next)
 }
 
 /// The same with keys that are at hand.

@@ -8,7 +8,7 @@ mod tables;
 use std::sync::Arc;
 
 use burdock::balancer::Pool;
-use burdock::time::Now;
+use burdock::time::{Now, UnixSeconds};
 use burdock::upstream::health::{Condition, Health};
 use burdock::upstream::spec::UpstreamSpec;
 use burdock::upstream::{ServerId, UpstreamName};
@@ -34,6 +34,22 @@ pub enum Malformed {
     Syntax,
     /// Its header block took too long.
     Timeout,
+}
+
+/// What came of a configuration that was to be taken up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reloaded {
+    Applied,
+    Refused,
+}
+
+impl Reloaded {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 impl Metrics {
@@ -66,6 +82,19 @@ impl Metrics {
     pub fn health_changed(&self, upstream: &UpstreamName, server: &ServerId, to: Condition) {
         let labels = [upstream.as_str(), server.as_str(), to.as_str()];
         self.servers.health_changes.with_label_values(&labels).inc();
+    }
+
+    /// Counts a configuration that was to be taken up.
+    pub fn reloaded(&self, result: Reloaded, now: UnixSeconds) {
+        self.process.reloads.with_label_values(&[result.as_str()]).inc();
+        if result == Reloaded::Applied {
+            self.process.configured.set(f64::from(now.0));
+        }
+    }
+
+    /// Takes out the series of a server that is gone.
+    pub fn forget_server(&self, upstream: &UpstreamName, server: &ServerId) {
+        self.servers.forget(upstream.as_str(), server.as_str());
     }
 
     pub fn route(&self, name: &Arc<str>) -> RouteMeters {

@@ -5,6 +5,7 @@ mod admin;
 mod arrival;
 pub mod clock;
 mod context;
+mod control;
 mod edit;
 pub mod folders;
 mod gateway;

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use burdock::sticky::table::{FingerprintKeyId, Persist, Table};
 use parking_lot::{Condvar, Mutex};
 
@@ -35,15 +36,27 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// All tables of the process, and what writes them down.
 #[derive(Debug)]
 pub struct Sessions {
-    tables: Vec<(Arc<Table>, Arc<Status>)>,
+    tables: ArcSwap<Tables>,
     shared: Arc<Shared>,
     clock: Clock,
 }
+
+type Tables = Vec<(Arc<Table>, Arc<Status>)>;
 
 #[derive(Debug)]
 struct Shared {
     phase: Mutex<Phase>,
     changed: Condvar,
+    /// Other tables, for the thread to go on with.
+    order: Mutex<Option<Order>>,
+    obeyed: Condvar,
+}
+
+/// The tables that a new configuration has, and what their names are fingerprinted with.
+#[derive(Debug)]
+struct Order {
+    tables: Tables,
+    key: FingerprintKeyId,
 }
 
 #[derive(Debug)]
@@ -58,17 +71,32 @@ enum Phase {
 impl Sessions {
     /// Fills the tables with what is stored in `state_dir`, and says for each how that went. Listeners should not accept yet.
     pub fn open(state_dir: &Path, tables: Vec<Arc<Table>>, key: FingerprintKeyId, clock: Clock) -> Self {
-        let tables: Vec<_> = tables
-            .into_iter()
-            .map(|table| {
-                let status = Arc::new(Status::new(table.spec().persist));
-                (table, status)
-            })
-            .collect();
-        let kept = tables.iter().filter(|(table, _)| table.spec().persist == Persist::On).cloned().collect();
-        let keeper = Keeper::open(state_dir, kept, key, &clock, clock.moment());
-        let phase = Mutex::new(Phase::Ready(Box::new(keeper)));
-        Self { tables, shared: Arc::new(Shared { phase, changed: Condvar::new() }), clock }
+        let tables = with_status(tables, &[]);
+        let keeper = Keeper::open(state_dir, to_be_kept(&tables), key, &clock, clock.moment());
+        let shared = Shared {
+            phase: Mutex::new(Phase::Ready(Box::new(keeper))),
+            changed: Condvar::new(),
+            order: Mutex::new(None),
+            obeyed: Condvar::new(),
+        };
+        Self { tables: ArcSwap::from_pointee(tables), shared: Arc::new(shared), clock }
+    }
+
+    /// Goes on with the tables of a new configuration. Those that were not there before are filled with what is stored; that
+    /// is done when this returns, unless the disk takes longer than five seconds.
+    pub fn adopt(&self, tables: Vec<Arc<Table>>, key: FingerprintKeyId) {
+        let tables = with_status(tables, &self.tables.load());
+        let order = Order { tables: to_be_kept(&tables), key };
+        self.tables.store(Arc::new(tables));
+        let mut phase = self.shared.phase.lock();
+        match &mut *phase {
+            Phase::Ready(keeper) => keeper.adopt(order.tables, key, &self.clock, self.clock.moment()),
+            Phase::Running => {
+                drop(phase);
+                self.shared.obey(order);
+            }
+            Phase::Closing | Phase::Closed => {}
+        }
     }
 
     /// Starts the thread that writes.
@@ -109,14 +137,47 @@ impl Sessions {
     }
 
     /// For metrics and operators.
-    pub fn tables(&self) -> impl Iterator<Item = (&Table, &Status)> {
-        self.tables.iter().map(|(table, status)| (&**table, &**status))
+    pub fn tables(&self) -> Vec<(Arc<Table>, Arc<Status>)> {
+        (**self.tables.load()).clone()
     }
 }
 
+/// Each table with its status: the one that it has in `before`, where it is the same table and kept as it was.
+fn with_status(tables: Vec<Arc<Table>>, before: &[(Arc<Table>, Arc<Status>)]) -> Tables {
+    let status = |table: &Arc<Table>| {
+        let persist = table.spec().persist;
+        let known = before.iter().find(|(known, status)| Arc::ptr_eq(known, table) && status.persist() == persist);
+        known.map_or_else(|| Arc::new(Status::new(persist)), |(_, status)| Arc::clone(status))
+    };
+    tables.into_iter().map(|table| (Arc::clone(&table), status(&table))).collect()
+}
+
+fn to_be_kept(tables: &Tables) -> Tables {
+    tables.iter().filter(|(table, _)| table.spec().persist == Persist::On).cloned().collect()
+}
+
 impl Shared {
+    /// Lets the thread take over other tables, and waits until it has.
+    fn obey(&self, order: Order) {
+        let mut waiting = self.order.lock();
+        *waiting = Some(order);
+        self.changed.notify_all();
+        if self.obeyed.wait_while_for(&mut waiting, |order| order.is_some(), PATIENCE).timed_out() {
+            log::warn!("the disk is slow: what is stored of new session tables is read later");
+        }
+    }
+
+    fn take_order(&self, keeper: &mut Keeper, clock: Clock) {
+        let mut order = self.order.lock();
+        if let Some(Order { tables, key }) = order.take() {
+            keeper.adopt(tables, key, &clock, clock.moment());
+            self.obeyed.notify_all();
+        }
+    }
+
     fn keep(&self, mut keeper: Keeper, clock: Clock) {
         loop {
+            self.take_order(&mut keeper, clock);
             let pause = match keeper.step(clock.moment()) {
                 Pace::Idle => TICK,
                 Pace::Busy => BREATH,

@@ -45,9 +45,11 @@ pub enum Use {
 }
 
 impl Snapshot {
-    pub fn new(balancer: Balancer, metrics: &Metrics) -> Result<Self, PeerError> {
-        let lanes =
-            balancer.pools().iter().map(|pool| Lane::new(pool, metrics).map(Arc::new)).collect::<Result<Box<[_]>, _>>()?;
+    /// Lanes of pools that are as they were in `earlier` stay as they are.
+    pub fn new(balancer: Balancer, metrics: &Metrics, earlier: Option<&Self>) -> Result<Self, PeerError> {
+        let kept = |pool: &Arc<Pool>| earlier?.lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
+        let lane = |pool| kept(pool).map_or_else(|| Lane::new(pool, metrics).map(Arc::new), Ok);
+        let lanes = balancer.pools().iter().map(lane).collect::<Result<Box<[_]>, _>>()?;
         let lane_of = |pool: &Arc<Pool>| lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
         let by_route = (0..balancer.routes().len()).filter_map(|at| lane_of(balancer.pool_of(RouteIndex(at)))).collect();
         let routes = balancer.routes().iter().map(|route| Arc::new(metrics.route(&route.name))).collect();

@@ -1,5 +1,6 @@
 //! From a configuration to a running process.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -15,6 +16,7 @@ use pingora_proxy::http_proxy;
 use super::access_log::AccessLog;
 use super::admin::Admin;
 use super::clock::Clock;
+use super::control::{Control, Desired, Reloading, Store, Tending};
 use super::folders::{self, Unbindable, Unfit};
 use super::gateway::Gateway;
 use super::health::HealthService;
@@ -23,7 +25,7 @@ use super::leaving::{self, Reopen, Signals};
 use super::limits;
 use super::listener::Edge;
 use super::listening::Listening;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Reloaded};
 use super::peer::PeerError;
 use super::sessions::Sessions;
 use super::snapshot::Snapshot;
@@ -61,7 +63,7 @@ pub enum StartError {
 ///
 /// # Errors
 /// Whatever keeps it from starting.
-pub fn run(config: Config, start: Start) -> Result<(), StartError> {
+pub fn run(config: Config, file: &Path, start: Start) -> Result<(), StartError> {
     init_log();
     prepare(&config, start)?;
     let threads =
@@ -71,8 +73,9 @@ pub fn run(config: Config, start: Start) -> Result<(), StartError> {
     let admin = config.admin.address;
     let mut server = server(&config, threads, start);
     server.bootstrap();
-    let state = Arc::new(state(config)?);
-    add_services(&mut server, &state, admin, process.connection_buffer);
+    let control = Arc::new(control(config, file)?);
+    let state = Arc::clone(&control.state);
+    add_services(&mut server, &control, admin, process.connection_buffer);
     leaving::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
     folders::write_pid(&process.runtime_dir)
         .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
@@ -113,19 +116,38 @@ fn prepare(config: &Config, start: Start) -> Result<(), StartError> {
     if taken.is_empty() { Ok(()) } else { Err(StartError::Listen(taken)) }
 }
 
-fn state(config: Config) -> Result<State, StartError> {
+/// What is configured, with what operators have changed before the process began.
+fn control(config: Config, file: &Path) -> Result<Control, StartError> {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let store = Store::new(&config.process.state_dir);
+    let (changes, leaving) = store.read().unwrap_or_else(|error| {
+        log::error!("what was changed at run time is lost: {error}; it is put aside as {}", store.set_aside().display());
+        Default::default()
+    });
+    let secrets = keys::secrets(&config)?;
+    let desired = Desired { config, secrets, changes, leaving };
+    for (upstream, id, _) in desired.changes.iter() {
+        log::info!("changed at run time, not as configured: {}/{}", upstream.as_str(), id.as_str());
+    }
+    let state = Arc::new(state(&desired)?);
+    Ok(Control::new(state, desired, file, store))
+}
+
+fn state(desired: &Desired) -> Result<State, StartError> {
+    let Desired { config, secrets, .. } = desired;
     let clock = Clock::start();
     let metrics = Metrics::new()?;
-    let secrets = keys::secrets(&config)?;
     let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).map_err(StartError::AccessLog)?;
-    let balancer = Balancer::new(config.plan, &secrets, None, clock.moment().now());
+    let now = clock.moment().now();
+    let balancer = Balancer::new(desired.plan(), secrets, None, now);
+    metrics.reloaded(Reloaded::Applied, now.wall);
     let tables = balancer.tables().all().cloned().collect();
     let sessions = Sessions::open(&config.process.state_dir, tables, secrets.fingerprints.id(), clock);
     sessions.run().map_err(StartError::Thread)?;
-    let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics)?);
+    let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
     let published = tokio::sync::watch::Sender::new(0);
-    let listeners = config.listeners;
+    let listeners = config.listeners.clone();
     Ok(State { clock, listeners, snapshot, published, metrics, access_log, connections, readiness, sessions })
 }
 
@@ -146,7 +168,8 @@ fn server(config: &Config, threads: usize, start: Start) -> Server {
     Server::new_with_opt_and_conf(options, conf)
 }
 
-fn add_services(server: &mut Server, state: &Arc<State>, admin: Option<std::net::SocketAddr>, buffer: usize) {
+fn add_services(server: &mut Server, control: &Arc<Control>, admin: Option<std::net::SocketAddr>, buffer: usize) {
+    let state = &control.state;
     let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
     let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
     for listener in &state.listeners {
@@ -162,4 +185,6 @@ fn add_services(server: &mut Server, state: &Arc<State>, admin: Option<std::net:
     }
     server.add_service(background_service("listening", Listening(Arc::clone(state))));
     server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
+    server.add_service(background_service("reloading", Reloading(Arc::clone(control))));
+    server.add_service(background_service("tending", Tending(Arc::clone(control))));
 }

@@ -30,7 +30,6 @@ pub struct State {
 
 impl State {
     /// Lets another configuration come into force.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing changes the configuration of a running process yet"))]
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
         self.snapshot.store(snapshot);
         self.published.send_modify(|published| *published += 1);
@@ -139,7 +138,7 @@ pub mod fixture {
         config.access_log.to = LogTarget::File(folder.join("access.log"));
         let (clock, metrics, secrets) = (Clock::start(), Metrics::new().unwrap(), secrets());
         let balancer = Balancer::new(config.plan, &secrets, None, clock.moment().now());
-        let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics).unwrap());
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None).unwrap());
         let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).unwrap();
         let (connections, readiness) = (Connections::default(), Readiness::default());
         let sessions = Sessions::open(folder, Vec::new(), secrets.fingerprints.id(), clock);

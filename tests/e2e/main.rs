@@ -30,6 +30,8 @@ mod passive;
 mod peers;
 mod protocol;
 mod redispatch;
+mod reload;
+mod reload_storm;
 mod sessions;
 mod states;
 mod stickiness;

@@ -26,18 +26,36 @@ pub(super) fn route(before: &RouteSpec, after: &RouteSpec) -> Vec<Field> {
 }
 
 pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
-    let (old, new): (&UpstreamSpec, &UpstreamSpec) = (&before.upstream, &after.upstream);
+    // Taken apart, so that a new field cannot be forgotten here. Servers are compared one by one.
+    let UpstreamSpec {
+        name: _,
+        servers: _,
+        balance,
+        failover,
+        health_check,
+        passive_health,
+        panic_threshold,
+        slow_start,
+        timeouts,
+        retry,
+        limits,
+        removal,
+    } = &before.upstream;
+    let new = &after.upstream;
     let mut fields = Fields::default();
-    fields.quiet("balance", &(old.balance, &before.hash_key), &(new.balance, &after.hash_key));
+    fields.quiet("balance", &(*balance, &before.hash_key), &(new.balance, &after.hash_key));
     fields.quiet("sticky", &before.sticky.entries, &after.sticky.entries);
     fields.told("sticky_scope", &before.sticky.scope.0, &after.sticky.scope.0);
     fields.quiet("affinity", &before.sticky.affinity, &after.sticky.affinity);
-    fields.quiet("failover", &old.failover, &new.failover);
-    fields.quiet("health_check", &old.health_check, &new.health_check);
-    fields.quiet("timeouts", &old.timeouts, &new.timeouts);
-    fields.quiet("retry", &old.retry, &new.retry);
-    fields.quiet("limits", &old.limits, &new.limits);
-    fields.quiet("removed_servers", &old.removal, &new.removal);
+    fields.quiet("failover", failover, &new.failover);
+    fields.quiet("health_check", health_check, &new.health_check);
+    fields.quiet("passive_health", passive_health, &new.passive_health);
+    fields.quiet("panic_threshold", panic_threshold, &new.panic_threshold);
+    fields.quiet("slow_start", slow_start, &new.slow_start);
+    fields.quiet("timeouts", timeouts, &new.timeouts);
+    fields.quiet("retry", retry, &new.retry);
+    fields.quiet("limits", limits, &new.limits);
+    fields.quiet("removed_servers", removal, &new.removal);
     fields.0
 }
 

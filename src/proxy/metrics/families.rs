@@ -1,5 +1,6 @@
 //! The metric families: names, help texts and labels, each in one place.
 
+use burdock::upstream::health::Condition;
 use prometheus::core::Collector;
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
@@ -56,6 +57,8 @@ pub struct ProcessFamilies {
     pub malformed: IntCounterVec,
     pub log_dropped: IntCounter,
     pub uptime: Gauge,
+    pub reloads: IntCounterVec,
+    pub configured: Gauge,
 }
 
 impl RequestFamilies {
@@ -132,6 +135,25 @@ impl ServerFamilies {
     }
 }
 
+impl ServerFamilies {
+    /// Takes out every series of a server. That one was never made is no error.
+    pub fn forget(&self, upstream: &str, server: &str) {
+        for tie in ["tied", "new", "moved"] {
+            let _ = self.requests.remove_label_values(&[upstream, server, tie]);
+        }
+        for to in Condition::ALL {
+            let _ = self.health_changes.remove_label_values(&[upstream, server, to.as_str()]);
+        }
+        for kept in ["table", "token"] {
+            let _ = self.sessions.remove_label_values(&[upstream, server, kept]);
+        }
+        let _ = self.failures.remove_label_values(&[upstream, server]);
+        for gauge in [&self.up, &self.in_flight, &self.weight] {
+            let _ = gauge.remove_label_values(&[upstream, server]);
+        }
+    }
+}
+
 impl TableFamilies {
     pub fn register(registry: &Registry) -> Result<Self> {
         let labels = &["table"];
@@ -180,6 +202,19 @@ impl ProcessFamilies {
             )?,
             log_dropped: registered(registry, IntCounter::with_opts(dropped)?)?,
             uptime: registered(registry, Gauge::with_opts(named("uptime_seconds", "Time since the process started"))?)?,
+            reloads: counter(
+                registry,
+                "reloads_total",
+                "Configurations that were to be taken up, by what came of it",
+                &["result"],
+            )?,
+            configured: registered(
+                registry,
+                Gauge::with_opts(named(
+                    "configuration_timestamp_seconds",
+                    "When the configuration in force was taken up, since 1970",
+                ))?,
+            )?,
         })
     }
 }

@@ -62,18 +62,34 @@ impl Keeper {
         moment: Moment,
     ) -> Self {
         let root = folder::root(state_dir);
-        let kept = |(table, status): (Arc<Table>, _)| {
-            let header = Header { table: table.spec().name.clone(), key };
-            let folder = Folder::new(&root, &header.table);
-            Kept { writer: Writer::new(table, folder, &header, status), header, place: Place::default() }
-        };
-        let tables: Vec<Kept> = tables.into_iter().map(kept).collect();
-        let mut keeper = Self { root, hold: Hold::Waiting { ask: moment.uptime }, tables };
-        if !keeper.tables.is_empty() {
-            keeper.hold(Persistence::Off, moment);
-            keeper.tables.iter_mut().for_each(|kept| kept.load(&keeper.hold, clock, moment));
-        }
+        let mut keeper = Self { root, hold: Hold::Waiting { ask: moment.uptime }, tables: Vec::new() };
+        keeper.adopt(tables, key, clock, moment);
         keeper
+    }
+
+    /// Goes on with these tables: reads what is stored of those that are new, and writes no more of those that are not among
+    /// them.
+    pub fn adopt(&mut self, tables: Vec<(Arc<Table>, Arc<Status>)>, key: FingerprintKeyId, clock: &Clock, moment: Moment) {
+        let goes_on = |kept: &Kept| {
+            kept.header.key == key && tables.iter().any(|(table, _)| std::ptr::eq(&**table, kept.writer.table()))
+        };
+        let (kept, gone): (Vec<Kept>, Vec<Kept>) = std::mem::take(&mut self.tables).into_iter().partition(goes_on);
+        gone.into_iter().for_each(|gone| gone.writer.close(moment));
+        let is_new = |table: &Arc<Table>| !kept.iter().any(|kept| std::ptr::eq(&**table, kept.writer.table()));
+        let new: Vec<Kept> = tables
+            .into_iter()
+            .filter(|(table, _)| is_new(table))
+            .map(|(table, status)| Kept::new(&self.root, table, status, key))
+            .collect();
+        self.tables = kept;
+        let first = self.tables.len();
+        self.tables.extend(new);
+        if self.tables.len() > first {
+            if matches!(self.hold, Hold::Waiting { .. }) {
+                self.hold(Persistence::Off, moment);
+            }
+            self.tables[first..].iter_mut().for_each(|kept| kept.load(&self.hold, clock, moment));
+        }
     }
 
     pub fn step(&mut self, moment: Moment) -> Pace {
@@ -125,6 +141,12 @@ impl Keeper {
 }
 
 impl Kept {
+    fn new(root: &Path, table: Arc<Table>, status: Arc<Status>, key: FingerprintKeyId) -> Self {
+        let header = Header { table: table.spec().name.clone(), key };
+        let folder = Folder::new(root, &header.table);
+        Self { writer: Writer::new(table, folder, &header, status), header, place: Place::default() }
+    }
+
     /// Reads the table's files, and begins to write if nobody else does.
     fn load(&mut self, hold: &Hold, clock: &Clock, moment: Moment) {
         let begun = clock.uptime();

@@ -21,6 +21,7 @@ pub enum Persistence {
 
 #[derive(Debug)]
 pub struct Status {
+    persist: Persist,
     persistence: Mutex<Persistence>,
     errors: AtomicU64,
     lost: AtomicU64,
@@ -32,7 +33,12 @@ impl Status {
             Persist::On => Persistence::Waiting,
             Persist::Off => Persistence::Off,
         };
-        Self { persistence: Mutex::new(persistence), errors: AtomicU64::new(0), lost: AtomicU64::new(0) }
+        Self { persist, persistence: Mutex::new(persistence), errors: AtomicU64::new(0), lost: AtomicU64::new(0) }
+    }
+
+    /// Whether its changes are to be written.
+    pub(super) fn persist(&self) -> Persist {
+        self.persist
     }
 
     pub fn persistence(&self) -> Persistence {

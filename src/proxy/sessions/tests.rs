@@ -483,7 +483,7 @@ fn a_thread_writes_and_its_end_is_waited_for() {
     sessions.close();
     let second = Arc::new(table(1_000));
     let sessions = super::Sessions::open(folder.path(), vec![Arc::clone(&second)], KEY, clock);
-    assert_eq!(sessions.tables().map(|(_, status)| status.persistence()).collect::<Vec<_>>(), [Persistence::On]);
+    assert_eq!(sessions.tables().iter().map(|(_, status)| status.persistence()).collect::<Vec<_>>(), [Persistence::On]);
     assert_eq!(live(&second, now), 1);
     sessions.close();
 }

@@ -63,6 +63,20 @@ impl Burdock {
         Self { child, listen: site.listen(), admin: site.admin(), log: site.path("access.log"), stdout, stderr }
     }
 
+    /// Lets it take up another configuration (completed as for [`Self::start`]) and waits until it has answered: whether it is in
+    /// force.
+    pub fn reload(&self, site: &Site, yaml: &str) -> bool {
+        let count = |result| self.metrics().sum("burdock_reloads_total", &[("result", result)]);
+        let (applied, refused) = (count("applied"), count("refused"));
+        site.write("burdock.yaml", &complete(yaml));
+        self.signal("HUP");
+        eventually("the reload is over", || match (count("applied") > applied, count("refused") > refused) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            (false, false) => None,
+        })
+    }
+
     /// A GET by a client that nobody knows, on a connection of its own.
     pub fn get(&self, target: &str) -> Response {
         self.ask(&Request::get(target))

@@ -1,0 +1,156 @@
+//! What is done without anybody asking: servers that are done leaving go, series of servers that are gone are taken out, and a
+//! configuration file that has changed is taken up, on SIGHUP or where it is watched.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use burdock::balancer::draining::Stage;
+use burdock::time::Uptime;
+use burdock::upstream::spec::Admin;
+use burdock::upstream::{ServerId, UpstreamName};
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Actor, Control, ReloadMode};
+
+/// How often it is looked whether a server is done leaving.
+const TICK: Duration = Duration::from_secs(1);
+/// So long the series of a server that is gone can still be read.
+const KEEP_SERIES: Duration = Duration::from_secs(600);
+
+/// Takes up the configuration on SIGHUP, and when its file changes if it is to be watched.
+pub struct Reloading(pub Arc<Control>);
+
+/// Lets go what is done leaving.
+pub struct Tending(pub Arc<Control>);
+
+#[async_trait]
+impl BackgroundService for Reloading {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+            log::error!("cannot watch for SIGHUP: reload by `burdock ctl reload`");
+            return;
+        };
+        let watch = self.0.config().process.watch;
+        let mut seen = self.0.stamp();
+        loop {
+            let by = tokio::select! {
+                _ = hangup.recv() => "SIGHUP",
+                () = changed(&self.0, watch, seen) => "the file's change",
+                _ = shutdown.wait_for(|ending| *ending) => return,
+            };
+            seen = self.0.stamp();
+            let control = Arc::clone(&self.0);
+            let reload = move || drop(control.reload(ReloadMode::Whole, &Actor(by.to_owned())));
+            // A panic in there has been told already, and must not end the watch.
+            let _ = tokio::task::spawn_blocking(reload).await;
+        }
+    }
+}
+
+/// Comes back when the file is another one than was seen, for as long as a look takes to find it unchanged again: an editor may
+/// still be writing.
+async fn changed(control: &Control, every: Option<Duration>, seen: Stamp) {
+    let Some(every) = every else { return std::future::pending().await };
+    let mut last = seen;
+    loop {
+        tokio::time::sleep(every).await;
+        let now = control.stamp();
+        if now == last && now != seen {
+            return;
+        }
+        last = now;
+    }
+}
+
+/// When a file was last written, and how long it is. None where it cannot be seen.
+type Stamp = Option<(SystemTime, u64)>;
+
+#[async_trait]
+impl BackgroundService for Tending {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let mut series = Series::default();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(TICK) => {}
+                _ = shutdown.wait_for(|ending| *ending) => return,
+            }
+            let control = Arc::clone(&self.0);
+            let looked = tokio::task::spawn_blocking(move || {
+                control.let_go();
+                series.look(&control);
+                series
+            });
+            series = looked.await.unwrap_or_default();
+        }
+    }
+}
+
+impl Control {
+    fn stamp(&self) -> Stamp {
+        let metadata = std::fs::metadata(&self.file).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    }
+
+    /// Publishes anew where a server that was leaving is no longer needed.
+    fn let_go(&self) {
+        let Ok(mut desired) = self.lock() else { return };
+        let now = self.now();
+        let live = self.state.snapshot.load_full();
+        let done = live.balancer.pools().iter().flat_map(|pool| {
+            let servers = pool.upstream().servers().iter().enumerate();
+            let leaving = servers.filter(|(_, server)| matches!(server.spec().admin, Admin::Leaving { .. }));
+            leaving
+                .filter(move |(at, _)| pool.draining(*at, now).stage == Stage::Complete)
+                .map(|(_, server)| format!("{}/{}", pool.upstream().name().as_str(), server.id().as_str()))
+        });
+        let done: Vec<String> = done.collect();
+        if done.is_empty() {
+            return;
+        }
+        let next = desired.clone();
+        match self.publish(&mut desired, next, &[]) {
+            Ok(_) => log::info!("gone, as no session needs it any more: {}", done.join(", ")),
+            Err(error) => log::error!("{error}"),
+        }
+    }
+}
+
+/// Whose series there are.
+#[derive(Default)]
+struct Series {
+    known: HashSet<(UpstreamName, ServerId)>,
+    gone: Vec<(Uptime, (UpstreamName, ServerId))>,
+}
+
+impl Series {
+    fn look(&mut self, control: &Control) {
+        let (state, now) = (&control.state, control.state.clock.uptime());
+        let live: HashSet<_> = state
+            .snapshot
+            .load()
+            .lanes()
+            .iter()
+            .flat_map(|lane| {
+                let upstream = lane.pool.upstream();
+                let pair = |server: &burdock::upstream::server::Server| (upstream.name().clone(), server.id().clone());
+                upstream.servers().iter().map(pair).collect::<Vec<_>>()
+            })
+            .collect();
+        self.gone.extend(self.known.difference(&live).map(|server| (now, server.clone())));
+        self.gone.retain(|(since, server)| {
+            if live.contains(server) {
+                return false;
+            }
+            let keep = now.since(*since) < KEEP_SERIES;
+            if !keep {
+                state.metrics.forget_server(&server.0, &server.1);
+            }
+            keep
+        });
+        self.known = live;
+    }
+}

@@ -1,0 +1,176 @@
+//! A new configuration while Burdock runs: what it brings, what stays, and that a bad one changes nothing.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::harness::{Burdock, Reply, Request, Site, Wire, shop, wait_until};
+
+const STICKY: &str = "sticky: cookie";
+
+fn served(burdock: &Burdock, times: usize) -> BTreeSet<String> {
+    (0..times).map(|_| burdock.get("/new").served_by().to_owned()).collect()
+}
+
+#[test]
+fn a_reload_brings_new_servers_and_leaves_every_session_where_it_is() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = site.shop(2, STICKY);
+    let mut clients: Vec<_> = (0..10).map(|_| burdock.client()).collect();
+    let before: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
+    assert!(burdock.reload(&site, &shop(3, STICKY)));
+    let after: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
+    assert_eq!(before, after);
+    assert!(served(&burdock, 6).contains("web-3"));
+    assert!(burdock.stderr().contains("SIGHUP: server shop/web-3 is new"), "{}", burdock.stderr());
+}
+
+#[test]
+fn a_server_that_is_taken_out_keeps_its_sessions_until_they_are_gone() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let sticky = "sticky: [{cookie: {idle_timeout: 2s}}]";
+    let burdock = site.shop(2, sticky);
+    let mut client = burdock.client_at("web-2");
+    assert!(burdock.reload(&site, &shop(1, sticky)));
+    assert_eq!(client.get("/tied").served_by(), "web-2");
+    assert_eq!(burdock.line("/tied").reason(), "hit");
+    assert_eq!(served(&burdock, 6), ["web-1".to_owned()].into());
+    wait_until("it is gone", || burdock.stderr().contains("no session needs it any more: shop/web-2"));
+    assert_eq!(client.get("/later").served_by(), "web-1");
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_every_mistake_is_told() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let burdock = site.shop(2, STICKY);
+    let mut client = burdock.client_at("web-2");
+    assert!(!burdock.reload(&site, "upstreams: {shop: {servers: [nowhere], blance: first}}"));
+    let said = burdock.stderr();
+    assert!(said.contains("nothing is changed") && said.contains("blance") && said.contains("nowhere"), "{said}");
+    assert_eq!(client.get("/").served_by(), "web-2");
+    assert_eq!(served(&burdock, 4).len(), 2);
+    std::fs::remove_file(site.path("burdock.yaml")).unwrap();
+    burdock.signal("HUP");
+    wait_until("the missing file is told", || burdock.stderr().contains("cannot read"));
+    assert!(burdock.reload(&site, &shop(1, STICKY)), "a good one is taken up afterwards");
+}
+
+#[test]
+fn what_only_another_process_can_take_up_is_named_and_the_whole_is_refused() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let burdock = site.shop(2, STICKY);
+    let other = format!("listeners: [\"$IP:8080\", \"$IP:8081\"]\n{}", shop(1, STICKY));
+    assert!(!burdock.reload(&site, &other));
+    assert!(burdock.stderr().contains("listeners is otherwise"), "{}", burdock.stderr());
+    assert_eq!(served(&burdock, 4).len(), 2, "the rest of it is not in force either");
+}
+
+#[test]
+fn health_and_counters_and_requests_in_flight_go_on() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let checks = "health_check: {http: {path: /healthz}, interval: 10s, timeout: 1s, rise: 1, fall: 1}";
+    let burdock = site.shop(2, checks);
+    burdock.get("/");
+    let (entered, gate) = std::sync::mpsc::channel();
+    let (open, opened) = std::sync::mpsc::channel::<()>();
+    let opened = std::sync::Mutex::new(opened);
+    origins[0].behave(move |request| {
+        if request.path() == "/slow" {
+            let _ = entered.send(());
+            let _ = opened.lock().unwrap().recv();
+        }
+        Reply::status(200)
+    });
+    let listen = burdock.listen;
+    let slow = std::thread::spawn(move || {
+        (0..2).map(|_| Wire::open(listen).ask(&Request::get("/slow"))).find(|answer| answer.served_by() == "web-1")
+    });
+    gate.recv().unwrap();
+    let checked = origins[0].checks().len();
+    let requests = burdock.metrics().sum("burdock_server_requests_total", &[]);
+    assert!(burdock.reload(&site, &shop(2, &format!("{checks}\nbalance: least_conn"))));
+    assert_eq!(burdock.metrics().sum("burdock_server_in_flight_requests", &[("server", "web-1")]), 1.0);
+    assert!(burdock.metrics().sum("burdock_server_requests_total", &[]) >= requests);
+    assert_eq!(served(&burdock, 3), ["web-2".to_owned()].into(), "the slow request still counts");
+    assert_eq!(origins[0].checks().len(), checked, "nobody was checked anew");
+    open.send(()).unwrap();
+    assert_eq!(slow.join().unwrap().unwrap().status, 200);
+    wait_until("it is counted out", || {
+        burdock.metrics().sum("burdock_server_in_flight_requests", &[("server", "web-1")]) == 0.0
+    });
+}
+
+#[test]
+fn learned_sessions_stay_when_their_table_gets_another_size_and_other_times() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    for origin in &origins {
+        origin.behave(|request| match request.header("cookie") {
+            Some(cookie) if cookie.contains("JSESSIONID=") => Reply::status(200),
+            _ => Reply::with("Set-Cookie", &format!("JSESSIONID=session-{:08}; Path=/", MADE.fetch_add(1, Relaxed))),
+        });
+    }
+    let learn = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: sessions}}]";
+    let with = |table: &str| format!("tables: {{sessions: {table}}}\n{}", shop(2, learn));
+    let burdock = site.burdock(&with("{idle_timeout: 1h}"));
+    let mut clients: Vec<_> = (0..20).map(|_| burdock.client()).collect();
+    let home: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
+    for table in ["{idle_timeout: 2h, capacity: 5000}", "{idle_timeout: 30m, capacity: 50000, persist: false}", "{}"] {
+        assert!(burdock.reload(&site, &with(table)), "{}", burdock.stderr());
+        let now: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
+        assert_eq!(home, now, "{table}");
+    }
+    assert_eq!(burdock.metrics().sum("burdock_table_sessions", &[("table", "sessions")]), 20.0);
+}
+
+#[test]
+fn a_table_that_comes_back_has_what_was_stored_of_it() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    origins[0].behave(|_| Reply::with("Set-Cookie", "JSESSIONID=session-of-web-1; Path=/"));
+    let learn = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID'}}]";
+    let burdock = site.burdock(&shop(2, learn));
+    while burdock.get("/").served_by() != "web-1" {}
+    assert!(burdock.reload(&site, &shop(2, "balance: round_robin")));
+    assert!(burdock.reload(&site, &shop(2, learn)));
+    let tied = || burdock.ask(&Request::get("/").header("Cookie", "JSESSIONID=session-of-web-1"));
+    assert!((0..4).all(|_| tied().served_by() == "web-1"));
+    assert!(burdock.stderr().contains("1 sessions"), "{}", burdock.stderr());
+}
+
+#[test]
+fn keys_are_rotated_by_a_reload_and_old_tokens_stay_good_until_their_key_is_dropped() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    for (file, key) in [("old", "17"), ("new", "18")] {
+        site.write(file, &key.repeat(32));
+    }
+    let with = |keys: &str| format!("keys: [{keys}]\n{}", shop(2, STICKY));
+    let (old, new) = ("{file: $DIR/old}", "{file: $DIR/new}");
+    let burdock = site.burdock(&with(old));
+    let mut client = burdock.client_at("web-2");
+    assert!(burdock.reload(&site, &with(&format!("{new}, {old}"))));
+    assert_eq!(client.get("/kept").served_by(), "web-2");
+    assert_eq!(burdock.line("/kept").reason(), "hit");
+    assert!(burdock.stderr().contains("another key seals"), "{}", burdock.stderr());
+    assert!(burdock.reload(&site, &with(new)));
+    client.get("/dropped");
+    assert_eq!(burdock.line("/dropped").reason(), "unknown_key");
+}
+
+#[test]
+fn a_file_that_is_watched_is_taken_up_when_it_changes() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let process = "process: {threads: 2, state_dir: $DIR/state, runtime_dir: $DIR/run, watch: 50ms}\n";
+    let burdock = site.burdock(&format!("{process}{}", shop(1, STICKY)));
+    let whole = crate::harness::complete(&format!("{process}{}", shop(2, STICKY)));
+    site.write("next.yaml", &whole);
+    std::fs::rename(site.path("next.yaml"), site.path("burdock.yaml")).unwrap();
+    wait_until("the new server is used", || burdock.get("/").served_by() == "web-2");
+}

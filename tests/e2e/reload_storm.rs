@@ -1,0 +1,42 @@
+//! Reloads without pause under load: no request fails, no session moves.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use crate::harness::{Site, rounds, shop};
+
+#[test]
+fn no_request_fails_and_no_session_moves_in_a_storm_of_reloads() {
+    let site = Site::take();
+    let _origins = site.origins::<4>();
+    let burdock = site.shop(4, "sticky: cookie");
+    let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = burdock.client();
+                    let home = client.get("/").served_by().to_owned();
+                    while !over.load(Relaxed) {
+                        let answer = client.get("/");
+                        assert_eq!((answer.status, answer.served_by()), (200, &*home));
+                        asked.fetch_add(1, Relaxed);
+                    }
+                })
+            })
+            .collect();
+        for round in 0..rounds(200) {
+            let weight = format!("sticky: cookie\nbalance: {}", ["round_robin", "least_conn", "random_two"][round % 3]);
+            // Every third time the last servers are taken out, and come back.
+            let servers = if round % 3 == 2 { 2 } else { 4 };
+            let taken_up = burdock.reload(&site, &shop(servers, &weight));
+            if !taken_up {
+                over.store(true, Relaxed);
+            }
+            assert!(taken_up, "{}", burdock.stderr());
+        }
+        over.store(true, Relaxed);
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+    println!("{} requests", asked.load(Relaxed));
+    assert!(asked.load(Relaxed) > 100);
+}
