@@ -38,6 +38,9 @@ class Program:
                 raise StartFailed(f"no answer within {seconds} s: {self._last_words()}")
             time.sleep(0.05)
 
+    def signal(self, number):
+        self._process.send_signal(number)
+
     def end(self):
         if self._process.poll() is None:
             self._process.kill()
@@ -98,5 +101,5 @@ def busy_ns(core):
 
 
 def _settle_in(core):
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, set(core) if isinstance(core, tuple) else {core})
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
