@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::time::UnixSeconds;
-use crate::upstream::spec::{Address, Admin, ServerSpec, Tier, Weight};
+use crate::upstream::spec::{Address, Admin, ServerSpec, Then, Tier, Weight};
 use crate::upstream::{ServerId, UpstreamName};
 
 use super::spec::{Plan, PoolSpec};
@@ -64,6 +64,8 @@ pub enum Wanted {
     /// Keeps its sessions, until this date if there is one.
     Drain {
         until: Option<UnixSeconds>,
+        #[serde(default)]
+        then: Then,
     },
     Maint,
 }
@@ -230,7 +232,7 @@ impl From<Wanted> for Admin {
     fn from(wanted: Wanted) -> Self {
         match wanted {
             Wanted::Ready => Self::Ready,
-            Wanted::Drain { until } => Self::Drain { until },
+            Wanted::Drain { until, then } => Self::Drain { until, then },
             Wanted::Maint => Self::Maint,
         }
     }
@@ -275,13 +277,13 @@ mod tests {
         let mut changes = Changes::default();
         let (shop, a, b) =
             (UpstreamName::parse("shop").unwrap(), ServerId::parse("a").unwrap(), ServerId::parse("b").unwrap());
-        let state = Some(Wanted::Drain { until: Some(UnixSeconds(7)) });
+        let state = Some(Wanted::Drain { until: Some(UnixSeconds(7)), then: Then::Refuse });
         let max_conns = Some(MaxConns::Unlimited);
         changes.set(&shop, &a, ServerChange { state, max_conns, weight: Some(Weight::ONE), ..ServerChange::default() });
         let address = Address::parse("10.0.0.1:80").unwrap();
         let presence = Presence::Added(Added { address, route: None, tier: Tier::Backup });
         changes.set(&shop, &b, ServerChange { presence, ..ServerChange::default() });
-        let text = r#"{"shop":{"a":{"state":{"drain":{"until":7}},"weight":1,"max_conns":"unlimited"},"b":{"presence":{"added":{"address":"10.0.0.1:80","tier":"backup"}}}}}"#;
+        let text = r#"{"shop":{"a":{"state":{"drain":{"until":7,"then":"refuse"}},"weight":1,"max_conns":"unlimited"},"b":{"presence":{"added":{"address":"10.0.0.1:80","tier":"backup"}}}}}"#;
         assert_eq!(serde_json::to_string(&changes).unwrap(), text);
         assert_eq!(serde_json::from_str::<Changes>(text).unwrap(), changes);
     }

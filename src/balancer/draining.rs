@@ -117,10 +117,10 @@ fn leaves(before: Admin, removal: Removal, now: Now) -> Option<Option<UnixSecond
         // Nobody was served there.
         (Admin::Maint, _) | (_, Removal::Forget) => None,
         (Admin::Leaving { until }, _) => Some(until),
-        (Admin::Drain { until: Some(until) }, Removal::Drain) => Some(Some(until)),
-        (Admin::Drain { until: Some(until) }, Removal::DrainFor(time)) => Some(Some(until.min(in_time(time)))),
-        (Admin::Ready | Admin::Drain { until: None }, Removal::Drain) => Some(None),
-        (Admin::Ready | Admin::Drain { until: None }, Removal::DrainFor(time)) => Some(Some(in_time(time))),
+        (Admin::Drain { until: Some(until), .. }, Removal::Drain) => Some(Some(until)),
+        (Admin::Drain { until: Some(until), .. }, Removal::DrainFor(time)) => Some(Some(until.min(in_time(time)))),
+        (Admin::Ready | Admin::Drain { until: None, .. }, Removal::Drain) => Some(None),
+        (Admin::Ready | Admin::Drain { until: None, .. }, Removal::DrainFor(time)) => Some(Some(in_time(time))),
     }
 }
 
@@ -128,7 +128,7 @@ impl Draining {
     /// When the server stops serving its sessions whatever is left of them.
     pub fn until(&self) -> Option<UnixSeconds> {
         match self.admin {
-            Admin::Drain { until } | Admin::Leaving { until } => until,
+            Admin::Drain { until, .. } | Admin::Leaving { until } => until,
             Admin::Ready | Admin::Maint => None,
         }
     }

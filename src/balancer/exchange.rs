@@ -20,6 +20,7 @@ use crate::upstream::failover::{Action, Cause};
 use crate::upstream::health::Health;
 use crate::upstream::retry::{Again, Failure, Progress};
 use crate::upstream::server::{Server, Slot};
+use crate::upstream::spec::{Admin, Then};
 use crate::upstream::{Among, Pick, Placement, Tried};
 
 use super::Pool;
@@ -310,18 +311,32 @@ impl Exchange {
         match when_full {
             Some(WhenFull::Keep) => Action::Refuse(StatusCode::SERVICE_UNAVAILABLE),
             Some(WhenFull::Spill) => Action::Temporary(None),
-            None => self.pool.upstream.spec().failover.action(cause),
+            None => self.wished(entry, cause).unwrap_or_else(|| self.pool.upstream.spec().failover.action(cause)),
+        }
+    }
+
+    /// What the operator has wished for those who are left when a drain is over.
+    fn wished(&self, entry: usize, cause: Cause) -> Option<Action> {
+        let at = self.tied_to(entry).filter(|_| cause == Cause::Drained)?;
+        match self.pool.upstream.servers()[at].spec().admin {
+            Admin::Drain { then: Then::Move, .. } => Some(Action::Permanent),
+            Admin::Drain { then: Then::Refuse, .. } => Some(Action::Refuse(StatusCode::SERVICE_UNAVAILABLE)),
+            Admin::Drain { then: Then::AsConfigured, .. } | Admin::Ready | Admin::Maint | Admin::Leaving { .. } => None,
+        }
+    }
+
+    /// The server that an entry's claim ties the session to, or the first of several.
+    fn tied_to(&self, entry: usize) -> Option<usize> {
+        match &self.standings[entry] {
+            Standing::Tied(candidates, _) => candidates.first().copied(),
+            Standing::Keyed(home, _) => *home,
+            Standing::Absent | Standing::Fresh(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
         }
     }
 
     /// How long the tied server has been unable to serve, as far as that has a beginning.
     fn lost_for(&self, entry: usize, cause: Cause, now: Now) -> std::time::Duration {
-        let tied = match &self.standings[entry] {
-            Standing::Tied(candidates, _) => candidates.first().copied(),
-            Standing::Keyed(home, _) => *home,
-            Standing::Absent | Standing::Fresh(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
-        };
-        match (tied, cause) {
+        match (self.tied_to(entry), cause) {
             (Some(at), Cause::Down) => {
                 let server = &self.pool.upstream.servers()[at];
                 if server.health() == Health::Up { std::time::Duration::ZERO } else { server.unchanged_for(now) }

@@ -140,10 +140,12 @@ impl Server {
     /// How long it is since its drain was over; zero while it is not.
     pub fn over_for(&self, now: Now) -> Duration {
         match self.spec.admin {
-            Admin::Drain { until: Some(until) } | Admin::Leaving { until: Some(until) } => {
+            Admin::Drain { until: Some(until), .. } | Admin::Leaving { until: Some(until) } => {
                 Duration::from_secs(now.wall.since(until).into())
             }
-            Admin::Ready | Admin::Maint | Admin::Drain { until: None } | Admin::Leaving { until: None } => Duration::ZERO,
+            Admin::Ready | Admin::Maint | Admin::Drain { until: None, .. } | Admin::Leaving { until: None } => {
+                Duration::ZERO
+            }
         }
     }
 

@@ -90,22 +90,35 @@ pub enum Admin {
     #[default]
     Ready,
     /// Keeps its sessions, gets no new ones; until this date, if one was set, and from then on nothing.
-    Drain { until: Option<UnixSeconds> },
+    Drain { until: Option<UnixSeconds>, then: Then },
     /// Gets nothing, its health is not checked.
     Maint,
     /// It is no longer wanted and goes when its sessions are gone, or on this date; until then as when draining.
     Leaving { until: Option<UnixSeconds> },
 }
 
+/// What becomes of the sessions that are left when a drain is over.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// What the upstream's failover says for `drained`.
+    #[default]
+    AsConfigured,
+    /// They move to other servers for good.
+    Move,
+    /// They are answered with 503 until their server takes them again.
+    Refuse,
+}
+
 impl Admin {
     /// A drain without an end.
-    pub const DRAIN: Self = Self::Drain { until: None };
+    pub const DRAIN: Self = Self::Drain { until: None, then: Then::AsConfigured };
 
     /// Whether its sessions have been served for as long as they were to be.
     pub fn is_over(self, now: UnixSeconds) -> bool {
         match self {
             Self::Ready | Self::Maint => false,
-            Self::Drain { until } | Self::Leaving { until } => until.is_some_and(|until| until <= now),
+            Self::Drain { until, .. } | Self::Leaving { until } => until.is_some_and(|until| until <= now),
         }
     }
 

@@ -3,7 +3,7 @@
 use burdock::balancer::changes::{Changes, MaxConns, Patch, Presence, ServerChange, ServerPatch, Wanted};
 use burdock::balancer::difference;
 use burdock::balancer::spec::Plan;
-use burdock::upstream::spec::{Admin, Weight};
+use burdock::upstream::spec::{Admin, Then, Weight};
 use burdock::upstream::{ServerId, UpstreamName};
 
 use crate::language::{lb, plan};
@@ -83,10 +83,11 @@ fn a_change_that_wants_nothing_is_forgotten() {
 
 #[test]
 fn a_patch_over_a_patch_keeps_what_it_does_not_name() {
-    let drain = ServerPatch { state: Patch::Set(Wanted::Drain { until: None }), ..ServerPatch::default() };
+    let drain =
+        ServerPatch { state: Patch::Set(Wanted::Drain { until: None, then: Then::AsConfigured }), ..ServerPatch::default() };
     let limit = ServerPatch { max_conns: Patch::Set(MaxConns::Unlimited), ..ServerPatch::default() };
     let change = ServerChange::default().patched(drain).patched(limit);
-    assert_eq!(change.state, Some(Wanted::Drain { until: None }));
+    assert_eq!(change.state, Some(Wanted::Drain { until: None, then: Then::AsConfigured }));
     assert_eq!((change.presence, change.weight), (Presence::Configured, None::<Weight>));
 }
 

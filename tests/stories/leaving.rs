@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use burdock::balancer::draining::Stage;
 use burdock::time::UnixSeconds;
-use burdock::upstream::spec::{Admin, Removal};
+use burdock::upstream::failover::Action;
+use burdock::upstream::spec::{Admin, Removal, Then};
 
 use crate::language::{Client, Lb, lb};
 
@@ -17,8 +18,23 @@ fn with_a_client_of_a() -> (Lb, Client) {
 }
 
 fn drain_until(lb: Lb, seconds: u32) -> Lb {
+    drain_and(lb, seconds, Then::AsConfigured)
+}
+
+fn drain_and(lb: Lb, seconds: u32, then: Then) -> Lb {
     let until = Some(UnixSeconds(1_800_000_000 + seconds));
-    lb.server("a", |server| server.admin = Admin::Drain { until })
+    lb.server("a", |server| server.admin = Admin::Drain { until, then })
+}
+
+#[test]
+fn the_operator_may_say_what_becomes_of_who_is_left_when_a_drain_is_over() {
+    let (lb, mut client) = with_a_client_of_a();
+    let lb = drain_and(lb, 60, Then::Refuse).after(60);
+    client.visits(1).because(["refused"]);
+    let lb = lb.failover(|failover| failover.drained = Action::Refuse(http::StatusCode::GONE));
+    client.visits(1).because(["refused"]);
+    drain_and(lb, 60, Then::Move);
+    client.visits(2).was_served_by(["b", "b"]).because(["drained", "hit"]);
 }
 
 #[test]

@@ -75,10 +75,10 @@ pub fn server(before: &ServerSpec, after: &ServerSpec) -> Vec<Field> {
 
 fn state(admin: Admin) -> String {
     match admin {
-        Admin::Drain { until: Some(until) } | Admin::Leaving { until: Some(until) } => {
+        Admin::Drain { until: Some(until), .. } | Admin::Leaving { until: Some(until) } => {
             format!("{} until {}", admin.as_str(), until.0)
         }
-        Admin::Ready | Admin::Maint | Admin::Drain { until: None } | Admin::Leaving { until: None } => {
+        Admin::Ready | Admin::Maint | Admin::Drain { until: None, .. } | Admin::Leaving { until: None } => {
             admin.as_str().to_owned()
         }
     }
