@@ -12,6 +12,7 @@ mod commands;
 mod connections;
 mod cookie;
 mod demo;
+mod drain;
 mod durable;
 mod examples;
 mod explain;

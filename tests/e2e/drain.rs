@@ -1,0 +1,68 @@
+//! A server drains under constant load: nobody is moved away, nobody new comes, and it is known when the last one is gone.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
+use crate::harness::{Burdock, Client, Site, rounds, wait_until};
+
+/// Three servers, the first in this state, whose sessions end after four seconds of silence.
+fn with_first(state: &str) -> String {
+    let servers = format!(
+        "[{{id: web-1, address: '$IP:9001', state: {state}}}, {{id: web-2, address: '$IP:9002'}}, {{id: web-3, address: '$IP:9003'}}]"
+    );
+    format!("upstreams: {{shop: {{servers: {servers}, sticky: [{{cookie: {{idle_timeout: 4s}}}}]}}}}")
+}
+
+fn live(burdock: &Burdock, server: &str) -> f64 {
+    burdock.metrics().sum("burdock_server_sessions", &[("server", server)])
+}
+
+/// Clients that ask in turn, over and over, until told to stop: each must be answered by the server that it has met first.
+fn ask_on(clients: &mut [(Client, String)], over: &AtomicBool, moved: &AtomicUsize) {
+    while !over.load(Relaxed) {
+        for (client, home) in clients.iter_mut() {
+            let answer = client.get("/");
+            if answer.status != 200 || answer.served_by() != *home {
+                moved.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_drain_moves_no_live_session_takes_no_new_one_and_its_count_reaches_zero() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = site.burdock(&with_first("ready"));
+    let all = rounds(500).max(100);
+    let mut clients: Vec<(Client, String)> = (0..all)
+        .map(|_| {
+            let mut client = burdock.client();
+            let home = client.get("/").served_by().to_owned();
+            (client, home)
+        })
+        .collect();
+    clients.sort_by_key(|(_, home)| home != "web-1");
+    let draining = clients.iter().filter(|(_, home)| home == "web-1").count();
+    assert!((all / 3..=all / 3 + 1).contains(&draining), "{draining}");
+    let mut others = clients.split_off(draining);
+    let (gone, over, moved) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let tied = scope.spawn(|| ask_on(&mut clients, &gone, &moved));
+        let rest = scope.spawn(|| ask_on(&mut others, &over, &moved));
+        assert!(burdock.reload(&site, &with_first("drain")));
+        let told = live(&burdock, "web-1");
+        assert!((told - draining as f64).abs() <= draining as f64 * 0.15, "{told} told of {draining}");
+        for _ in 0..20 {
+            assert_ne!(burdock.get("/new").served_by(), "web-1");
+        }
+        assert!(live(&burdock, "web-1") > 0.0, "its sessions are still there");
+        gone.store(true, Relaxed);
+        tied.join().unwrap();
+        wait_until("the last session is gone", || live(&burdock, "web-1") == 0.0);
+        assert!(live(&burdock, "web-2") > 0.0, "the others go on");
+        over.store(true, Relaxed);
+        rest.join().unwrap();
+    });
+    assert_eq!(moved.load(Relaxed), 0);
+}
