@@ -1,5 +1,6 @@
 //! The `burdock` program: arguments and exit codes. What the commands do is in `cli`, the proxy itself in `proxy`.
 
+mod api;
 mod cli;
 mod demo;
 mod proxy;

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The shell: whatever it uses, nothing of the core may name it.
-const SHELL: &[&str] = &["cli", "demo", "main", "proxy"];
+const SHELL: &[&str] = &["api", "cli", "demo", "main", "proxy"];
 
 /// What the core must not touch: the world outside, time and chance. `log::` means what is in that crate, so that a value may be
 /// called `log`.

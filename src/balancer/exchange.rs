@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::http::request::Request;
 use crate::sticky::affinity::{self, Arrival};
 use crate::sticky::claim::{BadClaim, Claim, Minted, Named, SessionName};
-use crate::sticky::learn::Carrying;
+use crate::sticky::learn::{Carrying, Sight};
 use crate::sticky::spec::{Announce, Strict, WhenFull};
 use crate::sticky::token::SessionNumber;
 use crate::sticky::token::foreign::Format;
@@ -40,9 +40,18 @@ pub struct Exchange {
     cookie: CookieHeader,
     tried: Tried,
     attempts: u8,
+    intent: Intent,
     /// The session's name for the ring, once it has one.
     pub(super) session: Option<SessionName>,
     pub(super) decided: Option<Decision>,
+}
+
+/// What a request is taken up for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Intent {
+    Serve,
+    /// Somebody wants to know where it would go: it is no sign of life of its session.
+    Ask,
 }
 
 /// A claim after its server has been looked up.
@@ -112,14 +121,14 @@ struct Outcome {
 }
 
 impl Exchange {
-    pub(super) fn new(pool: Arc<Pool>, request: &Request<'_>, now: Now) -> Self {
+    pub(super) fn new(pool: Arc<Pool>, request: &Request<'_>, intent: Intent, now: Now) -> Self {
         let cookies = pool.cookies.find(request.headers);
         let mut carrying: SmallVec<[(usize, Carrying); 1]> = SmallVec::new();
         let entries = pool.chain.entries().iter().enumerate();
         let standings = entries
             .map(|(nth, entry)| {
                 let carried = entry.carrying(request, &cookies);
-                let standing = pool.standing(entry.claim(request, &cookies, carried.as_ref(), now));
+                let standing = pool.standing(entry.claim(request, &cookies, carried.as_ref(), sight(intent), now));
                 carrying.extend(carried.map(|carried| (nth, carried)));
                 standing
             })
@@ -127,8 +136,8 @@ impl Exchange {
         let hash_key = pool.hash_key.read(request, &cookies).map(|found| found.text().into());
         let cookie = pool.chain.cookie_header(&cookies, now);
         let facts = Facts::of(request, &pool.chain);
-        let (tried, attempts) = (Tried::default(), 0);
-        Self { pool, standings, facts, carrying, hash_key, cookie, tried, attempts, session: None, decided: None }
+        let (tried, attempts, session, decided) = (Tried::default(), 0, None, None);
+        Self { pool, standings, facts, carrying, hash_key, cookie, tried, attempts, intent, session, decided }
     }
 
     /// Chooses a server: the first claim whose server may serve decides; if none does, the first cause's failover action;
@@ -279,7 +288,9 @@ impl Exchange {
     fn admit_first(&self, candidates: &[usize], now: Now) -> Result<Pick, Cause> {
         let mut first = None;
         for &at in candidates {
-            self.pool.upstream.servers()[at].live().claimed(now.uptime);
+            if self.intent == Intent::Serve {
+                self.pool.upstream.servers()[at].live().claimed(now.uptime);
+            }
             match self.pool.upstream.admit_tied(at, &self.tried, now) {
                 Ok(pick) => return Ok(pick),
                 Err(cause) => first = first.or(Some(cause)),
@@ -456,6 +467,13 @@ impl Pool {
                 if candidates.is_empty() { Standing::Unknown(named) } else { Standing::Tied(candidates, named) }
             }
         }
+    }
+}
+
+fn sight(intent: Intent) -> Sight {
+    match intent {
+        Intent::Serve => Sight::OfLife,
+        Intent::Ask => Sight::Only,
     }
 }
 

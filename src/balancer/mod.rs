@@ -32,7 +32,7 @@ use crate::time::{Now, Uptime};
 use crate::upstream::server::Server;
 use crate::upstream::spec::Address;
 use crate::upstream::{ServerId, Upstream, UpstreamName};
-use exchange::Exchange;
+use exchange::{Exchange, Intent};
 pub use settle::Settlement;
 use spec::{Plan, PoolSpec};
 
@@ -182,7 +182,13 @@ impl Pool {
 
     /// Takes up a request: what it claims, before any server is asked.
     pub fn receive(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
-        Exchange::new(Arc::clone(self), request, now)
+        Exchange::new(Arc::clone(self), request, Intent::Serve, now)
+    }
+
+    /// The same for a request that nobody has sent: the session that it names is not seen by that. It may be picked for, and
+    /// is not to be settled.
+    pub fn ask(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
+        Exchange::new(Arc::clone(self), request, Intent::Ask, now)
     }
 
     /// What it was made from.

@@ -1,11 +1,11 @@
 //! `burdock explain`: where a request would go, and why, without sending it.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use burdock::balancer::Balancer;
-use burdock::balancer::exchange::{Assignment, Exchange};
+use burdock::balancer::exchange::Exchange;
+use burdock::balancer::words::Settled;
 use burdock::config::Config;
 use burdock::http::forwarded::{TrustedProxies, client_address, scheme};
 use burdock::http::request::{Request, Response, Scheme};
@@ -17,10 +17,10 @@ use burdock::time::Now;
 use burdock::upstream::health::Health;
 use clap::Args;
 
-use super::explanation::{ClaimTold, Explanation};
 use super::{ConfigFile, Ended};
+use crate::api::explain::Explanation;
 use crate::proxy::clock::Clock;
-use crate::proxy::keys;
+use crate::proxy::{explanation, keys};
 
 /// Says where a request would go, and why, without sending it
 ///
@@ -95,34 +95,17 @@ fn tell(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now: 
         scheme: scheme(args.client, listener, &headers, trusted),
     };
     match balancer.route(request.host, request.path) {
-        None => Explanation::unrouted(),
+        None => explanation::unrouted(),
         Some(route) => decide(balancer, route, &request, args, now),
     }
 }
 
 fn decide(balancer: &Balancer, route: RouteIndex, request: &Request<'_>, args: &ExplainArgs, now: Now) -> Explanation {
-    let pool = balancer.pool_of(route);
-    let mut exchange = pool.receive(request, now);
-    let claims = ClaimTold::all(&exchange, now);
-    let mut told = Explanation {
-        route: Some(balancer.routes()[route.0].name.to_string()),
-        upstream: Some(pool.upstream().name().to_string()),
-        claims,
-        ..Explanation::unrouted()
-    };
-    match exchange.pick(None, now, &mut rand::rng()) {
-        Assignment::Send { at, slot: _slot } => {
-            let server = &pool.upstream().servers()[at];
-            told.server = Some(server.id().to_string());
-            told.address = Some(server.spec().address.to_string());
-            told.status = None;
-            told.to_server = headers_told(&exchange.request_edits(request.headers, now).set);
-            settle(&mut told, &exchange, args, now);
-        }
-        Assignment::Refuse(refusal) => {
-            told.reason = refusal.reason.as_str();
-            told.status = Some(refusal.status.as_u16());
-        }
+    let mut exchange = balancer.pool_of(route).receive(request, now);
+    let mut told = explanation::decide(balancer, route, &mut exchange, request.headers, now);
+    told.settled = Some(Settled::None.as_str().to_owned());
+    if told.server.is_some() {
+        settle(&mut told, &exchange, args, now);
     }
     told
 }
@@ -131,21 +114,10 @@ fn settle(told: &mut Explanation, exchange: &Exchange, args: &ExplainArgs, now: 
     let headers: HeaderMap = args.response_headers.iter().cloned().collect();
     let response = Response { status: args.status, headers: &headers };
     let settlement = exchange.settle(&response, now, &mut rand::rng());
-    told.reason = exchange.decision().map_or("", |decision| decision.reason.as_str());
-    told.method = exchange.method().as_str();
-    told.from = exchange.from().map(|server| server.id().to_string());
-    told.settled = settlement.settled.as_str();
+    told.settled = Some(settlement.settled.as_str().to_owned());
     let edits = settlement.edits;
-    told.set_cookie = edits.server_cookies.iter().flatten().chain(&edits.cookies).map(text).collect();
-    told.headers = headers_told(&edits.set);
-}
-
-fn headers_told(headers: &[(HeaderName, HeaderValue)]) -> BTreeMap<String, String> {
-    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
-}
-
-fn text(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
+    told.set_cookie = edits.server_cookies.iter().flatten().chain(&edits.cookies).map(explanation::text).collect();
+    told.headers = explanation::headers_told(&edits.set);
 }
 
 /// The secrets that a running process would use; a key of no use to anybody where that would make its own first.

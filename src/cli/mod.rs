@@ -4,7 +4,6 @@ mod background;
 mod check;
 mod demo;
 mod explain;
-mod explanation;
 mod keys;
 mod run;
 

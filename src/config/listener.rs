@@ -1,4 +1,4 @@
-//! Where clients come in: `listeners` and `admin`.
+//! Where clients come in: `listeners`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,9 +7,8 @@ use ipnet::IpNet;
 
 use super::choice::choice;
 use super::errors::{Findings, Position};
-use super::leaf::OrNone;
 use super::names::ListenAddress;
-use super::read::{At, Leaf, ListOf, Mend};
+use super::read::{At, ListOf};
 use super::record::{Shortened, record};
 use super::settings::{Admin, Listener};
 use super::tree::Node;
@@ -40,32 +39,6 @@ choice! {
         rfc7239 => Self::Rfc7239,
         /// Either kind.
         both => Self::Both,
-    }
-}
-
-record! {
-    "admin" => Admin {
-        /// Where metrics and health are served, or none. Whoever reaches it can read them.
-        address: OrNone<AdminAddress> = "127.0.0.1:9180",
-    }
-}
-
-/// Where the admin service listens.
-struct AdminAddress;
-
-impl Leaf for AdminAddress {
-    type Value = SocketAddr;
-    const EXPECTED: &'static str = "an address to listen on such as 127.0.0.1:9180, or none";
-
-    fn parse(text: &str) -> Result<Self::Value, Mend> {
-        if matches!(text, "off" | "no" | "false") {
-            return Err(Mend::by("write none"));
-        }
-        Ok(<ListenAddress as Leaf>::parse(text)?.address)
-    }
-
-    fn schema() -> serde_json::Value {
-        <ListenAddress as Leaf>::schema()
     }
 }
 

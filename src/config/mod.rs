@@ -8,6 +8,7 @@
 //! It knows all domain types; none of them knows it. It reads no file: the text is an argument.
 
 mod accept;
+mod admin;
 mod agree;
 mod balance;
 mod check;
@@ -35,6 +36,7 @@ mod yaml;
 
 use serde_json::json;
 
+use admin::AdminText;
 use agree::PlacedPool;
 use errors::Findings;
 pub use errors::{Errors, Fault, Position, Warning};
@@ -44,7 +46,7 @@ use read::{At, ListOf, MapOf, Read, SomeOf};
 use record::{OrShort, record};
 use route::RouteText;
 pub use settings::Config;
-use settings::{AccessLog, Admin, Process};
+use settings::{AccessLog, Process};
 use tables::TableText;
 use tree::{Node, Value};
 use upstream::UpstreamText;
@@ -57,8 +59,8 @@ record! {
     "the configuration" => struct ConfigText {
         /// Where clients come in: addresses, or addresses with settings.
         listeners: At<SomeOf<OrShort<ListenerText>>>,
-        /// Metrics and health.
-        admin: Admin = "{}",
+        /// Metrics, health and the API.
+        admin: AdminText = "{}",
         /// The process as a whole.
         process: Process = "{}",
         /// One line per request.
@@ -121,9 +123,10 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
         upstreams.value.into_iter().filter_map(|(name, upstream)| Some(pool(&name, upstream?, findings))).collect();
     agree::check(&pools, &routes, findings);
     let tables = tables::build(written.tables, &pools, findings);
+    let admin = written.admin.build(&written.process.runtime_dir);
     Config {
-        listeners: listener::build(written.listeners, &written.admin, findings),
-        admin: written.admin,
+        listeners: listener::build(written.listeners, &admin, findings),
+        admin,
         process: written.process,
         access_log: written.access_log,
         keys: written.keys,

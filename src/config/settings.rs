@@ -42,10 +42,14 @@ pub struct Listener {
     pub keepalive_timeout: Duration,
 }
 
-/// Where metrics and health are served.
+/// Where metrics, health and the API are served.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Admin {
     pub address: Option<SocketAddr>,
+    /// A Unix socket for its owner alone.
+    pub socket: Option<PathBuf>,
+    /// Where the token is that opens the API at `address`. None: it is not served there.
+    pub token_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]

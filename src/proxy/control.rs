@@ -64,6 +64,13 @@ pub enum Kept {
     No(String),
 }
 
+impl Actor {
+    /// One line for one change: who has made it, and what it is.
+    pub fn note(&self, what: impl std::fmt::Display) {
+        log::info!(target: "audit", "audit: {}: {what}", self.0);
+    }
+}
+
 impl Desired {
     /// Everything wanted, in one plan.
     pub fn plan(&self) -> Plan {
@@ -171,7 +178,7 @@ impl Control {
     fn audit(&self, by: &Actor, before: &Plan, after: &Plan) {
         let live = self.state.snapshot.load();
         for difference in difference::between(before, after, &live.balancer, self.now()) {
-            log::info!(target: "audit", "{}: {difference}", by.0);
+            by.note(difference);
         }
     }
 

@@ -66,8 +66,7 @@ fn exit_when_idle(state: &State) {
     while state.connections.count() > 0 {
         std::thread::sleep(Duration::from_millis(50));
     }
-    state.sessions.close();
-    state.access_log.flush();
+    state.close();
     log::info!("the last connection is gone");
     std::process::exit(0);
 }

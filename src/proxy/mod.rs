@@ -7,6 +7,7 @@ pub mod clock;
 mod context;
 mod control;
 mod edit;
+pub mod explanation;
 pub mod folders;
 mod gateway;
 mod health;

@@ -1,11 +1,11 @@
 //! From a configuration to a running process.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use burdock::balancer::Balancer;
-use burdock::config::Config;
+use burdock::config::{Config, settings};
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
@@ -14,7 +14,7 @@ use pingora::services::listening::Service;
 use pingora_proxy::http_proxy;
 
 use super::access_log::AccessLog;
-use super::admin::Admin;
+use super::admin::{Access, Admin, Socket, SocketError, SocketService, TcpDoor, TokenError};
 use super::clock::Clock;
 use super::control::{Control, Desired, Reloading, Store, Tending};
 use super::folders::{self, Unbindable, Unfit};
@@ -55,6 +55,10 @@ pub enum StartError {
     AccessLog(std::io::Error),
     #[error("cannot write {}: {error}", .path.display())]
     Pid { path: std::path::PathBuf, error: std::io::Error },
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
@@ -70,20 +74,20 @@ pub fn run(config: Config, file: &Path, start: Start) -> Result<(), StartError> 
         config.process.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get);
     limits::raise(&config, threads);
     let process = config.process.clone();
-    let admin = config.admin.address;
+    let admin = config.admin.clone();
     let mut server = server(&config, threads, start);
     server.bootstrap();
     let control = Arc::new(control(config, file)?);
     let state = Arc::clone(&control.state);
-    add_services(&mut server, &control, admin, process.connection_buffer);
+    add_services(&mut server, &control, process.connection_buffer);
+    add_admin(&mut server, &control, &admin)?;
     leaving::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
     folders::write_pid(&process.runtime_dir)
         .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
     server.run(RunArgs {
         shutdown_signal: Box::new(Signals { state: Arc::clone(&state), lame_duck: process.shutdown.lame_duck }),
     });
-    state.sessions.close();
-    state.access_log.flush();
+    state.close();
     Ok(())
 }
 
@@ -147,8 +151,21 @@ fn state(desired: &Desired) -> Result<State, StartError> {
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
     let published = tokio::sync::watch::Sender::new(0);
+    let (access, admin_socket) = (Access::open(&config.admin)?, OnceLock::new());
     let listeners = config.listeners.clone();
-    Ok(State { clock, listeners, snapshot, published, metrics, access_log, connections, readiness, sessions })
+    Ok(State {
+        clock,
+        listeners,
+        snapshot,
+        published,
+        metrics,
+        access_log,
+        connections,
+        readiness,
+        sessions,
+        access,
+        admin_socket,
+    })
 }
 
 fn server(config: &Config, threads: usize, start: Start) -> Server {
@@ -168,7 +185,7 @@ fn server(config: &Config, threads: usize, start: Start) -> Server {
     Server::new_with_opt_and_conf(options, conf)
 }
 
-fn add_services(server: &mut Server, control: &Arc<Control>, admin: Option<std::net::SocketAddr>, buffer: usize) {
+fn add_services(server: &mut Server, control: &Arc<Control>, buffer: usize) {
     let state = &control.state;
     let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
     let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
@@ -177,14 +194,24 @@ fn add_services(server: &mut Server, control: &Arc<Control>, admin: Option<std::
     }
     let edge = server.add_service(edge);
     edge.add_dependency(server.add_service(background_service("health", HealthService(Arc::clone(state)))));
-    if let Some(address) = admin {
-        let mut service = Service::new("admin".to_owned(), Admin(Arc::clone(state)));
-        service.threads = Some(1);
-        service.add_tcp(&address.to_string());
-        server.add_service(service);
-    }
     server.add_service(background_service("listening", Listening(Arc::clone(state))));
     server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
     server.add_service(background_service("reloading", Reloading(Arc::clone(control))));
     server.add_service(background_service("tending", Tending(Arc::clone(control))));
+}
+
+/// The socket is made last, when nothing else can keep the process from starting: it takes the place of a predecessor's.
+fn add_admin(server: &mut Server, control: &Arc<Control>, admin: &settings::Admin) -> Result<(), StartError> {
+    if let Some(address) = admin.address {
+        let mut service = Service::new("admin".to_owned(), TcpDoor(Admin::new(control)));
+        service.threads = Some(1);
+        service.add_tcp(&address.to_string());
+        server.add_service(service);
+    }
+    if let Some(path) = &admin.socket {
+        let socket = Arc::new(Socket::open(path)?);
+        let _ = control.state.admin_socket.set(Arc::clone(&socket));
+        server.add_service(background_service("admin-socket", SocketService { admin: Admin::new(control), socket }));
+    }
+    Ok(())
 }

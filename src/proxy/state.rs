@@ -1,14 +1,15 @@
 //! What every request of the process shares.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use burdock::config::settings::Listener;
 use tokio::sync::watch;
 
 use super::access_log::AccessLog;
+use super::admin::{Access, Socket};
 use super::clock::Clock;
 use super::metrics::Metrics;
 use super::sessions::Sessions;
@@ -26,6 +27,19 @@ pub struct State {
     pub connections: Connections,
     pub readiness: Readiness,
     pub sessions: Sessions,
+    /// What opens the API at the admin address.
+    pub access: Access,
+    /// Where the API is served beside that, if it is.
+    pub admin_socket: OnceLock<Arc<Socket>>,
+}
+
+impl State {
+    /// What is to be done before the process ends, as the last thing.
+    pub fn close(&self) {
+        self.sessions.close();
+        self.access_log.flush();
+        self.admin_socket.get().into_iter().for_each(|socket| socket.remove());
+    }
 }
 
 impl State {
@@ -143,6 +157,19 @@ pub mod fixture {
         let (connections, readiness) = (Connections::default(), Readiness::default());
         let sessions = Sessions::open(folder, Vec::new(), secrets.fingerprints.id(), clock);
         let (listeners, published) = (config.listeners, watch::Sender::new(0));
-        Arc::new(State { clock, listeners, snapshot, published, metrics, access_log, connections, readiness, sessions })
+        let (access, admin_socket) = (Access::open(&config.admin).unwrap(), OnceLock::new());
+        Arc::new(State {
+            clock,
+            listeners,
+            snapshot,
+            published,
+            metrics,
+            access_log,
+            connections,
+            readiness,
+            sessions,
+            access,
+            admin_socket,
+        })
     }
 }

@@ -70,6 +70,15 @@ pub struct Carrying {
     pub offered: Names,
 }
 
+/// What it means for a session that its name is looked up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sight {
+    /// A request of it has come: it lives, and is seen now.
+    OfLife,
+    /// Nothing.
+    Only,
+}
+
 /// What a response says to an entry that learns.
 #[derive(Debug, Default)]
 pub struct Heard {
@@ -109,6 +118,11 @@ impl Tables {
         self.by_name.values().map(|learned| &learned.table)
     }
 
+    /// All of them with what their clients may create, in no order.
+    pub fn learned(&self) -> impl Iterator<Item = &Arc<Learned>> {
+        self.by_name.values()
+    }
+
     pub fn get(&self, name: &TableName) -> Option<&Arc<Learned>> {
         self.by_name.get(name)
     }
@@ -132,6 +146,15 @@ impl Learned {
             None => Arc::new(Table::new(spec)),
         };
         Arc::new(Self { table, key: Arc::clone(key), budget: Mutex::new(CreationBudget::new(budget)), spec: budget })
+    }
+
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// What its table keeps in place of this name.
+    pub fn fingerprint(&self, name: &[u8]) -> Fingerprint {
+        self.key.fingerprint(name)
     }
 
     /// Ties a name to a server, in the class that its client's budget allows.
@@ -197,11 +220,15 @@ impl LearnEntry {
 
     /// The first name that the table knows ties the session; the others are in use, too. One that it does not know is a
     /// session all the same: it goes where its parallel requests go.
-    pub fn claim(&self, names: &Names, now: Now) -> Claim<'static> {
+    pub fn claim(&self, names: &Names, sight: Sight, now: Now) -> Claim<'static> {
         let mut bad: Option<BadClaim> = None;
         let mut tie: Option<(Fingerprint, Session)> = None;
         for &name in names {
-            match self.learned.table.look(name, now.wall) {
+            let known = match sight {
+                Sight::OfLife => self.learned.table.look(name, now.wall),
+                Sight::Only => self.learned.table.find(name, now.wall),
+            };
+            match known {
                 Known::Session(known) => tie = tie.or(Some((name, known))),
                 Known::Expired(why) => bad = bad.or(Some(why)),
                 Known::Unknown => {}

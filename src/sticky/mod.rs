@@ -32,7 +32,7 @@ use claim::Claim;
 use cookie::{CookieEntry, ServerLine};
 use found::{HashEntry, RouteEntry};
 use header::HeaderEntry;
-use learn::{Carrying, LearnEntry, Tables};
+use learn::{Carrying, LearnEntry, Sight, Tables};
 use spec::{AffinitySpec, Caching, EntrySpec, Expose, Methods, NewTieOn, StickySpec, Strict, Way};
 use token::secrets::Secrets;
 use token::{ServerTag, SessionNumber, Stamps};
@@ -330,6 +330,7 @@ impl Entry {
         request: &Request<'r>,
         cookies: &Cookies<'r>,
         carrying: Option<&Carrying>,
+        sight: Sight,
         now: Now,
     ) -> Claim<'r> {
         match &self.kind {
@@ -337,7 +338,7 @@ impl Entry {
             EntryKind::Header(entry) => entry.claim(request, now),
             EntryKind::Route(entry) => entry.claim(request, cookies),
             EntryKind::Hash(entry) => entry.claim(request, cookies),
-            EntryKind::Learn(entry) => carrying.map_or(Claim::Absent, |carrying| entry.claim(&carrying.names, now)),
+            EntryKind::Learn(entry) => carrying.map_or(Claim::Absent, |carrying| entry.claim(&carrying.names, sight, now)),
         }
     }
 

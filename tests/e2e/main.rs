@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod admin;
 mod affinity;
 mod agree;
 mod commands;

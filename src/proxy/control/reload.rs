@@ -69,7 +69,7 @@ impl Control {
             }
             (Err(error), ReloadMode::Whole | ReloadMode::Partial) => {
                 self.state.metrics.reloaded(Reloaded::Refused, now);
-                log::error!(target: "audit", "{}: nothing is changed: {error}", by.0);
+                log::error!(target: "audit", "audit: {}: nothing is changed: {error}", by.0);
             }
         }
         report
@@ -117,9 +117,9 @@ impl Control {
     fn tell(&self, report: &ReloadReport, by: &Actor) {
         report.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let many = report.differences.len();
-        log::info!(target: "audit", "{}: took up {}: {many} differences", by.0, self.file.display());
-        report.differences.iter().for_each(|difference| log::info!(target: "audit", "{}: {difference}", by.0));
-        report.notes.iter().for_each(|note| log::info!(target: "audit", "{}: {note}", by.0));
+        by.note(format_args!("took up {}: {many} differences", self.file.display()));
+        report.differences.iter().for_each(|difference| by.note(difference));
+        report.notes.iter().for_each(|note| by.note(note));
         for section in &report.needs_upgrade {
             log::warn!("{section} is otherwise in {}, which only another process can take up", self.file.display());
         }

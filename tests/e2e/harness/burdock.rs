@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use super::{Client, Line, Metrics, Request, Response, Site, Wire, eventually, signal, wait_until};
+use super::{Api, Client, Line, Metrics, Request, Response, Site, Wire, eventually, signal, wait_until};
 
 /// What every test's configuration has, unless it says something else: each line is left out where the test's own text has
 /// its key.
@@ -23,6 +23,7 @@ pub struct Burdock {
     child: Child,
     pub listen: SocketAddr,
     pub admin: SocketAddr,
+    socket: PathBuf,
     log: PathBuf,
     stdout: Output,
     stderr: Output,
@@ -60,7 +61,8 @@ impl Burdock {
         let mut child = adjust(&mut command).spawn().unwrap();
         let stdout = Output::collect(child.stdout.take().unwrap());
         let stderr = Output::collect(child.stderr.take().unwrap());
-        Self { child, listen: site.listen(), admin: site.admin(), log: site.path("access.log"), stdout, stderr }
+        let (socket, log) = (site.socket(), site.path("access.log"));
+        Self { child, listen: site.listen(), admin: site.admin(), socket, log, stdout, stderr }
     }
 
     /// Lets it take up another configuration (completed as for [`Self::start`]) and waits until it has answered: whether it is in
@@ -100,6 +102,11 @@ impl Burdock {
             let mut client = self.client();
             (client.get("/").served_by() == server).then_some(client)
         })
+    }
+
+    /// The API at the Unix socket.
+    pub fn api(&self) -> Api {
+        Api::new(self.socket.clone())
     }
 
     pub fn readiness(&self) -> Option<u16> {

@@ -1,6 +1,7 @@
 //! What the tests are written in: a site, origins, a Burdock, clients. It knows HTTP/1.1 as far as the tests speak it, and
 //! nothing of Burdock's insides but the formats that it promises.
 
+mod api;
 mod burdock;
 mod client;
 mod command;
@@ -16,6 +17,7 @@ mod storm;
 mod wait;
 mod wire;
 
+pub use api::{Api, with_json};
 pub use burdock::{Burdock, complete};
 pub use client::Client;
 pub use command::{Finished, burdock, curl, run, signal};

@@ -45,6 +45,11 @@ impl Site {
         self.at(ADMIN)
     }
 
+    /// Where the API is, unless the configuration says something else.
+    pub fn socket(&self) -> PathBuf {
+        self.path("run/admin.sock")
+    }
+
     /// Where the server `web-N` listens.
     pub fn server(&self, n: u16) -> SocketAddr {
         self.at(SERVERS + n)

@@ -197,6 +197,18 @@ impl Request {
 }
 
 impl Response {
+    /// Of all that came until the end of a connection.
+    pub fn whole(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a header block");
+        let head = Self::parse(&String::from_utf8_lossy(&bytes[..end])).unwrap();
+        Self { body: bytes[end + 4..].to_vec(), ..head }
+    }
+
+    /// The body, read as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
     fn parse(head: &str) -> io::Result<Self> {
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());

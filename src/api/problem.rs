@@ -1,0 +1,44 @@
+//! Errors, as problem details (RFC 9457).
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The media type of problem details.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What went wrong with a request.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: the status says what kind of problem it is.
+    #[serde(rename = "type", default = "blank")]
+    #[schema(examples("about:blank"))]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What was found, and how to mend it.
+    pub detail: String,
+    /// What is wrong with single fields, where that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+/// What is wrong with one field of a request, or with one place of a configuration.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// The field's path, or the file with line and column.
+    pub at: String,
+    pub detail: String,
+}
+
+fn blank() -> String {
+    "about:blank".to_owned()
+}
+
+impl Problem {
+    pub fn new(status: http::StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error").to_owned();
+        Self { kind: blank(), title, status: status.as_u16(), detail: detail.into(), errors: Vec::new() }
+    }
+}

@@ -1,0 +1,73 @@
+//! Where operators come in: `admin`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::leaf::{AbsolutePath, OrNone};
+use super::names::ListenAddress;
+use super::read::{Leaf, Mend};
+use super::record::record;
+use super::settings::Admin;
+
+record! {
+    "admin" => struct AdminText {
+        /// Where metrics and health are served, or none. Whoever reaches it can read them.
+        address: OrNone<AdminAddress> = "127.0.0.1:9180",
+        /// The Unix socket where the API is served too, for Burdock's user and root, or none. Where it is not written:
+        /// admin.sock in process.runtime_dir.
+        socket: Option<OrNone<SocketPath>>,
+        /// A file with the token that opens the API at `address`. Without it the API is served on the socket only.
+        token_file: Option<AbsolutePath>,
+    }
+}
+
+/// Where the admin service listens.
+pub(super) struct AdminAddress;
+
+/// The path of a Unix socket.
+pub(super) struct SocketPath;
+
+/// Longest path of a Unix socket (`sun_path` with its closing zero).
+const LONGEST_PATH: usize = 107;
+
+impl Leaf for AdminAddress {
+    type Value = SocketAddr;
+    const EXPECTED: &'static str = "an address to listen on such as 127.0.0.1:9180, or none";
+
+    fn parse(text: &str) -> Result<Self::Value, Mend> {
+        if matches!(text, "off" | "no" | "false") {
+            return Err(Mend::by("write none"));
+        }
+        Ok(<ListenAddress as Leaf>::parse(text)?.address)
+    }
+
+    fn schema() -> serde_json::Value {
+        <ListenAddress as Leaf>::schema()
+    }
+}
+
+impl Leaf for SocketPath {
+    type Value = PathBuf;
+    const EXPECTED: &'static str = "the path of a socket such as /run/burdock/admin.sock, or none";
+
+    fn parse(text: &str) -> Result<PathBuf, Mend> {
+        match text {
+            "off" | "no" | "false" => Err(Mend::by("write none")),
+            path if path.len() > LONGEST_PATH => Err(Mend::by("a socket's path has at most 107 octets")),
+            path => AbsolutePath::parse(path),
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "pattern": "^/", "maxLength": LONGEST_PATH})
+    }
+}
+
+impl AdminText {
+    pub(super) fn build(self, runtime_dir: &Path) -> Admin {
+        let socket = self.socket.unwrap_or_else(|| Some(runtime_dir.join("admin.sock")));
+        Admin { address: self.address, socket, token_file: self.token_file }
+    }
+}

@@ -1,0 +1,34 @@
+//! The API: its resources, one file each, and the OpenAPI document that comes from them.
+
+mod document;
+mod explain;
+mod process;
+mod servers;
+mod sessions;
+mod tables;
+mod upstreams;
+mod views;
+
+use std::sync::Arc;
+
+use axum::Router;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use document::serve as document;
+
+use crate::api::ROOT;
+use crate::proxy::control::Control;
+
+/// All resources, and what describes them.
+pub fn router() -> (Router<Arc<Control>>, OpenApi) {
+    let resources = OpenApiRouter::new()
+        .merge(process::router())
+        .merge(upstreams::router())
+        .merge(servers::router())
+        .merge(tables::router())
+        .merge(sessions::router())
+        .merge(explain::router());
+    let (router, document) = OpenApiRouter::with_openapi(document::head()).nest(ROOT, resources).split_for_parts();
+    (router, document::complete(document))
+}

@@ -1,0 +1,34 @@
+//! The door at the admin address: a listening service of Pingora, so that its socket is handed over to a successor process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::protocols::Stream;
+use pingora::server::ShutdownWatch;
+
+use super::gate::Door;
+use super::serve::Admin;
+
+pub struct TcpDoor(pub Admin);
+
+#[async_trait]
+impl ServerApp for TcpDoor {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let mut shutdown = shutdown.clone();
+        let door = door(&stream);
+        let leaving = async move { drop(shutdown.wait_for(|ending| *ending).await) };
+        self.0.serve(stream, door, leaving).await;
+        None
+    }
+}
+
+fn door(stream: &Stream) -> Door {
+    let digest = stream.get_socket_digest();
+    let inet = |address: Option<&pingora::protocols::l4::socket::SocketAddr>| -> Option<SocketAddr> {
+        address.and_then(|address| address.as_inet().copied())
+    };
+    let peer = digest.as_ref().and_then(|digest| inet(digest.peer_addr()));
+    Door::Tcp { peer, local: digest.as_ref().and_then(|digest| inet(digest.local_addr())) }
+}

@@ -1,0 +1,6 @@
+//! The admin service: what is served, to whom, at the socket and at the address.
+
+mod conformance;
+mod doors;
+mod reading;
+mod sessions;

@@ -1,0 +1,46 @@
+//! The API as its OpenAPI document describes it, tried out by schemathesis: valid requests, invalid ones, and what lies between.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{Reply, Site, run, shop};
+
+use super::doors::{TOKEN, write_token};
+
+const SETTINGS: &str = "sticky: [{cookie: {idle_timeout: 30m}}, \
+                        {learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID, table: sessions}}]\n";
+const REST: &str =
+    "admin: {address: $IP:9180, token_file: $DIR/token}\ntables: {sessions: {capacity: 1000, idle_timeout: 1h}}\n";
+
+/// Where `scripts/install full` puts it.
+fn schemathesis() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), Into::into);
+    target.join("schemathesis/bin/schemathesis")
+}
+
+#[test]
+#[ignore = "needs schemathesis, which scripts/install full installs; takes a minute"]
+fn schemathesis_finds_nothing() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    origins.iter().for_each(|origin| origin.behave(|_| Reply::with("Set-Cookie", "JSESSIONID=a-session-that-lives")));
+    write_token(&site, TOKEN);
+    let burdock = site.burdock(&format!("{REST}{}", shop(2, SETTINGS)));
+    burdock.get("/");
+    // Names that are there, so that not every answer is a 404.
+    let names = "[dictionaries]\nupstreams = { values = [\"shop\"] }\nservers = { values = [\"web-1\", \"web-2\"] }\n\
+                 tables = { values = [\"sessions\"] }\n\n[parameters]\n\
+                 \"path.upstream\" = { dictionary = \"upstreams\", probability = 0.8 }\n\
+                 \"path.server\" = { dictionary = \"servers\", probability = 0.8 }\n\
+                 \"path.table\" = { dictionary = \"tables\", probability = 0.8 }\n";
+    let config = site.write("schemathesis.toml", names);
+    let found = run(Command::new(schemathesis())
+        .arg("--config-file")
+        .arg(config)
+        .args(["run", &format!("http://{}/api/v1/openapi.json", burdock.admin), "--header"])
+        .arg(format!("Authorization: Bearer {TOKEN}"))
+        .args(["--checks", "all", "--seed", "1", "--max-examples", "50", "--no-color", "--continue-on-failure"])
+        .current_dir(site.dir()));
+    assert_eq!(found.code, Some(0), "{}\n{}", found.stdout, found.stderr);
+}
