@@ -16,7 +16,7 @@ use crate::sticky::identity::Source;
 use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
 use crate::upstream::share::Share;
-use crate::upstream::spec::{Admin, Limits, Removal, ServerSpec, Timeouts, UpstreamSpec};
+use crate::upstream::spec::{Admin, Limits, OnMarkedDown, Removal, ServerSpec, Timeouts, UpstreamSpec};
 
 record! {
     "an upstream" => struct UpstreamText {
@@ -45,6 +45,8 @@ record! {
         panic_threshold: OrNone<Share> = "none",
         /// How long the share of new sessions of a server that has come up, or was added, grows to what its weight says.
         slow_start: OrNone<Positive> = "none",
+        /// What becomes of client connections whose requests or upgraded streams are at a server that goes down.
+        on_marked_down: OnMarkedDown = "keep",
         /// How long each step of talking to a server may take.
         timeouts: Timeouts = "{}",
         /// When a request that failed is sent again.
@@ -64,6 +66,15 @@ choice! {
         drain(Positive) => Self::DrainFor,
         /// It is gone at once, and its sessions have an unknown server.
         forget => Self::Forget,
+    }
+}
+
+choice! {
+    "what is done when a server goes down" => OnMarkedDown {
+        /// They go on, as far as the server lets them.
+        keep => Self::Keep,
+        /// They are closed, so that clients come again and are sent elsewhere.
+        close => Self::Close,
     }
 }
 
@@ -123,6 +134,7 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         passive_health: written.passive_health.map(|passive| passive.build(findings)),
         panic_threshold: written.panic_threshold,
         slow_start: written.slow_start,
+        on_marked_down: written.on_marked_down,
         timeouts: written.timeouts,
         retry: written.retry.into(),
         limits: written.limits,

@@ -10,19 +10,24 @@ use burdock::http::request::Response;
 use burdock::sticky::ResponseEdits;
 use burdock::sticky::learn::Pending;
 use burdock::time::{Now, Uptime};
+use burdock::upstream::Upstream;
+use burdock::upstream::health::Health;
 use burdock::upstream::outlier::Attempt;
 use burdock::upstream::retry::{Again, Failure, Progress};
 use burdock::upstream::server::Slot;
+use burdock::upstream::spec::OnMarkedDown;
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::clock::{Clock, Moment};
+use super::cut::Registered;
 use super::health::probe;
 use super::record::Record;
 use super::reply::{self, RetryAfter};
 use super::snapshot::Lane;
 use super::state::State;
+use super::stream::ClientStream;
 
 /// What Pingora carries from hook to hook for a request.
 pub struct Context {
@@ -56,6 +61,8 @@ pub struct Balancing {
 struct Sending {
     dispatched: Uptime,
     _place: Slot,
+    /// Where the upstream wants connections closed when their server goes down.
+    cut: Option<Registered>,
 }
 
 /// The request body so far, against its limit.
@@ -91,10 +98,11 @@ impl Context {
     }
 
     /// A server was picked for the next attempt.
-    pub fn sent(&mut self, at: usize, slot: Slot, now: Now) {
+    pub fn sent(&mut self, at: usize, slot: Slot, stream: Option<&ClientStream>, now: Now) {
         self.body.read = 0;
-        self.sending = Some(Sending { dispatched: now.uptime, _place: slot });
         let Phase::Balancing(balancing) = &self.phase else { return };
+        let cut = stream.and_then(|stream| self.cut_with(balancing.lane.pool.upstream(), at, stream));
+        self.sending = Some(Sending { dispatched: now.uptime, _place: slot, cut });
         let exchange = &balancing.exchange;
         self.record.tries = self.record.tries.saturating_add(1);
         self.record.server = Some(at);
@@ -103,6 +111,21 @@ impl Context {
         self.record.reason = exchange.decision().map(|decision| decision.reason);
         self.record.fate = exchange.decision().map(|decision| decision.fate);
         self.record.foreign = exchange.foreign();
+    }
+
+    /// Lets the connection end with the server at this position, where that is wanted.
+    fn cut_with(&self, upstream: &Upstream, at: usize, stream: &ClientStream) -> Option<Registered> {
+        let spec = upstream.spec();
+        if spec.on_marked_down == OnMarkedDown::Keep {
+            return None;
+        }
+        let server = &upstream.servers()[at];
+        let registered = self.record.state().cuts.register(server, stream.cut());
+        // It may have gone down between the pick and now. In a panic it may have been so before.
+        if spec.panic_threshold.is_none() && server.health() == Health::Down {
+            stream.cut().cut();
+        }
+        Some(registered)
     }
 
     /// The balancer has no server for the request, or may not send it to another.
@@ -127,8 +150,10 @@ impl Context {
         let Phase::Balancing(balancing) = &mut self.phase else { return Again::No };
         if let Some(at) = self.record.server.filter(|_| failure != Failure::Stale) {
             balancing.lane.meters.servers[at].failures.inc();
-            let now = self.record.state().clock.uptime();
-            attempted(&balancing.lane, at, Attempt::Failed(failure), now, self.record.state());
+            let (upstream, state) = (balancing.lane.pool.upstream(), self.record.state());
+            if let Some(ejection) = upstream.attempted(at, Attempt::Failed(failure), state.clock.uptime()) {
+                probe::ejected(state, upstream, at, ejection);
+            }
         }
         balancing.exchange.failed(failure, &session.req_header().method, progress)
     }
@@ -146,10 +171,7 @@ impl Context {
     pub fn settle(&mut self, response: &ResponseHeader, now: Now) -> Option<Settlement> {
         let Phase::Balancing(balancing) = std::mem::replace(&mut self.phase, Phase::Settled) else { return None };
         self.record.response = self.sending.as_ref().map(|sending| now.uptime.since(sending.dispatched));
-        if let Some(at) = self.record.server {
-            let attempt = Attempt::Answered(response.status);
-            attempted(&balancing.lane, at, attempt, now.uptime, self.record.state());
-        }
+        self.answered(&balancing.lane, response.status, now.uptime);
         let facts = Response { status: response.status, headers: &response.headers };
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
         self.record.settled = settlement.settled;
@@ -157,6 +179,17 @@ impl Context {
         self.record.moved = settlement.moved;
         self.pending.append(&mut settlement.pending);
         Some(settlement)
+    }
+
+    /// What the answer says of its server. If that ejects the server, whose connections are closed then, this one is not: it has
+    /// its answer.
+    fn answered(&mut self, lane: &Lane, status: ::http::StatusCode, now: Uptime) {
+        let Some(at) = self.record.server else { return };
+        let upstream = lane.pool.upstream();
+        if let Some(ejection) = upstream.attempted(at, Attempt::Answered(status), now) {
+            self.sending.iter_mut().for_each(|sending| sending.cut = None);
+            probe::ejected(self.record.state(), upstream, at, ejection);
+        }
     }
 
     /// What is to be changed in an informational response.
@@ -194,14 +227,6 @@ impl Context {
     }
 }
 
-/// What an attempt says of its server's health.
-fn attempted(lane: &Lane, at: usize, attempt: Attempt, now: Uptime, state: &Arc<State>) {
-    let upstream = lane.pool.upstream();
-    if let Some(ejection) = upstream.attempted(at, attempt, now) {
-        probe::ejected(state, upstream, at, ejection);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use burdock::balancer::exchange::Assignment;
@@ -229,7 +254,7 @@ mod tests {
         let mut exchange = lane.pool.receive(&request, now);
         let Assignment::Send { at, slot } = exchange.pick(None, now, &mut rand::rng()) else { panic!("refused") };
         context.balancing(Arc::clone(lane), exchange);
-        context.sent(at, slot, now);
+        context.sent(at, slot, None, now);
         context
     }
 

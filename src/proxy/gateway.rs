@@ -72,7 +72,7 @@ impl ProxyHttp for Gateway {
                 if context.hops != RequestHops::Something {
                     peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
                 }
-                context.sent(at, slot, now);
+                context.sent(at, slot, ClientStream::of(session), now);
                 Ok(peer)
             }
             Assignment::Refuse(refusal) => {

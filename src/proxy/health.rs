@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use burdock::upstream::health::{CheckSpec, Condition, Outcome, Streak};
+use burdock::upstream::health::{CheckSpec, Condition, Health, Outcome, Streak};
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::{Admin, UpstreamSpec};
 use burdock::upstream::{ServerId, UpstreamName};
@@ -88,6 +88,17 @@ impl BackgroundService for HealthService {
                 Ok(()) = published.changed() => rounds.follow(None),
                 _ = shutdown.wait_for(|ending| *ending), if rounds.tasks.is_empty() => return,
             }
+        }
+    }
+}
+
+/// What a change of a server's condition brings with it, whoever has noticed it.
+fn changed(state: &State, upstream: &UpstreamName, server: &Server, to: Condition) {
+    state.metrics.health_changed(upstream, server.id(), to);
+    if to.health() == Health::Down {
+        let closed = state.cuts.cut(server);
+        if closed > 0 {
+            log::warn!("{upstream}/{}: {closed} client connections closed", server.id());
         }
     }
 }
@@ -185,8 +196,8 @@ impl Checked {
     }
 
     fn report(&self, condition: Condition, why: Option<&str>) {
+        changed(&self.state, &self.upstream, &self.server, condition);
         let id = self.server.id();
-        self.state.metrics.health_changed(&self.upstream, id, condition);
         match (condition, why) {
             (Condition::Ejected, _) => log::info!("{}/{id} passes its checks, but is still ejected", self.upstream),
             (Condition::Up | Condition::Down | Condition::Unchecked, None) => log::info!("{}/{id} is up", self.upstream),
@@ -201,7 +212,6 @@ impl Checked {
 mod tests {
     use burdock::balancer::Balancer;
     use burdock::config::Config;
-    use burdock::upstream::health::Health;
 
     use super::super::snapshot::Snapshot;
     use super::super::state::fixture;

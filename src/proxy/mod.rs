@@ -6,6 +6,7 @@ mod arrival;
 pub mod clock;
 mod context;
 mod control;
+mod cut;
 mod edit;
 pub mod explanation;
 pub mod folders;

@@ -150,7 +150,7 @@ fn state(desired: &Desired) -> Result<State, StartError> {
     sessions.run().map_err(StartError::Thread)?;
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
-    let published = tokio::sync::watch::Sender::new(0);
+    let (published, cuts) = (tokio::sync::watch::Sender::new(0), Arc::default());
     let (access, admin_socket) = (Access::open(&config.admin)?, OnceLock::new());
     let listeners = config.listeners.clone();
     Ok(State {
@@ -159,6 +159,7 @@ fn state(desired: &Desired) -> Result<State, StartError> {
         snapshot,
         published,
         metrics,
+        cuts,
         access_log,
         connections,
         readiness,

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::access_log::AccessLog;
 use super::admin::{Access, Socket};
 use super::clock::Clock;
+use super::cut::Cuts;
 use super::metrics::Metrics;
 use super::sessions::Sessions;
 use super::snapshot::Snapshot;
@@ -23,6 +24,7 @@ pub struct State {
     /// Tells those who follow the configuration that `snapshot` is another one; the value counts them.
     pub published: watch::Sender<u64>,
     pub metrics: Metrics,
+    pub cuts: Arc<Cuts>,
     pub access_log: AccessLog,
     pub connections: Connections,
     pub readiness: Readiness,
@@ -40,9 +42,7 @@ impl State {
         self.access_log.flush();
         self.admin_socket.get().into_iter().for_each(|socket| socket.remove());
     }
-}
 
-impl State {
     /// Lets another configuration come into force.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
         self.snapshot.store(snapshot);
@@ -156,7 +156,7 @@ pub mod fixture {
         let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).unwrap();
         let (connections, readiness) = (Connections::default(), Readiness::default());
         let sessions = Sessions::open(folder, Vec::new(), secrets.fingerprints.id(), clock);
-        let (listeners, published) = (config.listeners, watch::Sender::new(0));
+        let (listeners, published, cuts) = (config.listeners, watch::Sender::new(0), Arc::default());
         let (access, admin_socket) = (Access::open(&config.admin).unwrap(), OnceLock::new());
         Arc::new(State {
             clock,
@@ -164,6 +164,7 @@ pub mod fixture {
             snapshot,
             published,
             metrics,
+            cuts,
             access_log,
             connections,
             readiness,

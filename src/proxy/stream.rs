@@ -8,9 +8,9 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::clock::Clock;
+use super::cut::Cut;
 use super::metrics::Malformed;
 use super::state::State;
 
@@ -58,6 +59,8 @@ pub struct ClientStream {
     /// Set once and looked at when it fires, not set anew for every request.
     idle_sleep: Option<Pin<Box<Sleep>>>,
     about: About,
+    /// Made when a request first wants to end with its server.
+    cut: OnceLock<Arc<Cut>>,
 }
 
 /// What is known of a connection.
@@ -87,6 +90,7 @@ impl ClientStream {
             deadline_sleep,
             idle_sleep,
             about,
+            cut: OnceLock::new(),
         }
     }
 
@@ -97,6 +101,11 @@ impl ClientStream {
 
     pub fn about(&self) -> &About {
         &self.about
+    }
+
+    /// The handle by which it can be ended from elsewhere.
+    pub fn cut(&self) -> &Arc<Cut> {
+        self.cut.get_or_init(Arc::default)
     }
 
     /// A header block is complete: its deadline is met.
@@ -156,6 +165,23 @@ impl ClientStream {
         Err(io::Error::new(io::ErrorKind::TimedOut, "the request's header block took too long"))
     }
 
+    /// Does what is to be done with the socket, unless the connection has been cut; if it has to wait, it is woken for that.
+    fn unless_cut<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let over = || Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server went down")));
+        if self.cut.get().is_some_and(|cut| cut.is_cut()) {
+            return over();
+        }
+        let done = act(self, cx);
+        match self.cut.get() {
+            Some(cut) if done.is_pending() && cut.watch(cx) => over(),
+            Some(_) | None => done,
+        }
+    }
+
     /// Counts an answer that Pingora gives before any hook has seen the request.
     fn before_write(&self) {
         if !matches!(self.deadline.load(Relaxed), IDLE | IN_HOOKS) {
@@ -173,8 +199,8 @@ fn sleep(millis: u64) -> Pin<Box<Sleep>> {
     Box::pin(tokio::time::sleep(Duration::from_millis(millis)))
 }
 
-impl AsyncRead for ClientStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+impl ClientStream {
+    fn poll_read_in_time(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         match (self.deadline.load(Relaxed), &polled) {
@@ -201,10 +227,16 @@ impl AsyncRead for ClientStream {
     }
 }
 
+impl AsyncRead for ClientStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.unless_cut(cx, |stream, cx| stream.poll_read_in_time(cx, buf))
+    }
+}
+
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.before_write();
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        self.unless_cut(cx, |stream, cx| Pin::new(&mut stream.inner).poll_write(cx, buf))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -221,7 +253,7 @@ impl AsyncWrite for ClientStream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.before_write();
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        self.unless_cut(cx, |stream, cx| Pin::new(&mut stream.inner).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

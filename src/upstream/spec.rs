@@ -32,6 +32,7 @@ pub struct UpstreamSpec {
     /// How long the share of new sessions of a server that has come up, or was added, grows to what its weight says. None:
     /// it has all of it at once.
     pub slow_start: Option<Duration>,
+    pub on_marked_down: OnMarkedDown,
     pub timeouts: Timeouts,
     pub retry: Retry,
     pub limits: Limits,
@@ -48,6 +49,16 @@ pub enum Removal {
     DrainFor(Duration),
     /// It is gone at once; its sessions are those of an unknown server.
     Forget,
+}
+
+/// What becomes of client connections whose requests or upgraded streams are at a server that goes down.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnMarkedDown {
+    /// They go on, as far as the server lets them.
+    #[default]
+    Keep,
+    /// They are closed, so that clients come again and are sent elsewhere.
+    Close,
 }
 
 /// One server.

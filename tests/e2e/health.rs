@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::harness::{Burdock, Reply, Site, wait_until};
+use crate::harness::{Burdock, Reply, Site, shop, wait_until};
 
 fn up(burdock: &Burdock, server: &str) -> bool {
     burdock.metrics().sum("burdock_server_up", &[("server", server)]) == 1.0
@@ -77,7 +77,7 @@ fn nobody_is_ready_before_every_server_was_checked_once() {
     let _silent = TcpListener::bind(site.server(1)).unwrap();
     let _origin = site.origin(2);
     let check = "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 2s, timeout: 1s}";
-    let burdock = Burdock::launch(&site, &crate::harness::shop(2, check), &[]);
+    let burdock = Burdock::launch(&site, &shop(2, check), &[]);
     wait_until("it says that it is not ready", || burdock.readiness() == Some(503));
     wait_until("it is ready", || burdock.readiness() == Some(200));
     (0..4).for_each(|_| assert_eq!(burdock.get("/").served_by(), "web-2"));
@@ -102,4 +102,21 @@ fn an_answer_that_drips_is_a_failure_in_its_time() {
     });
     let burdock = site.shop(2, "health_check: {http: {path: /healthz}, interval: 300ms, timeout: 300ms}");
     assert!(!up(&burdock, "web-1") && up(&burdock, "web-2"));
+}
+
+#[test]
+fn checks_follow_the_configuration_and_no_session_moves_for_them() {
+    let site = Site::take();
+    let origins = site.origins::<2>();
+    let checked = "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 100ms, timeout: 100ms}";
+    let burdock = site.shop(2, "sticky: cookie");
+    let mut clients = [burdock.client_at("web-1"), burdock.client_at("web-2")];
+    assert!(burdock.reload(&site, &shop(2, checked)));
+    let served = clients.each_mut().map(|client| client.get("/").served_by().to_owned());
+    assert_eq!(served, ["web-1", "web-2"]);
+    wait_until("both are checked", || origins.iter().all(|origin| origin.checks().len() >= 2));
+    origins[0].ill();
+    wait_until("it is down", || !up(&burdock, "web-1"));
+    assert!(burdock.reload(&site, &shop(2, "sticky: cookie")));
+    assert!(up(&burdock, "web-1"), "nobody says otherwise any more");
 }

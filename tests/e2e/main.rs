@@ -26,6 +26,7 @@ mod hygiene;
 mod learned;
 mod leaving;
 mod log;
+mod marked_down;
 mod metrics;
 mod modes;
 mod passive;

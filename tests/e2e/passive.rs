@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Burdock, Reply, Request, Site, wait_until};
+use crate::harness::{Burdock, Reply, Request, Site, shop, wait_until};
 
 const EJECTS: &str = "sticky: cookie\npassive_health: {failures: 3, window: 10s, hold: 200ms, max_hold: 2s}";
 
@@ -54,6 +54,19 @@ fn a_server_that_refuses_connections_is_held_longer_each_time() {
     assert_eq!(tries(&burdock), 3.0);
     let _back = site.origin(1);
     wait_until("it is up", || up(&burdock, "web-1"));
+}
+
+#[test]
+fn an_ejection_and_its_probe_survive_a_reload() {
+    let site = Site::take();
+    let _other = site.origin(2);
+    let burdock = site.shop(2, EJECTS);
+    eject(&burdock, "web-1", "/");
+    assert!(burdock.reload(&site, &shop(2, &format!("{EJECTS}\nbalance: first"))));
+    assert_eq!(burdock.get("/").served_by(), "web-2");
+    let _back = site.origin(1);
+    wait_until("it is up", || up(&burdock, "web-1"));
+    assert_eq!(burdock.get("/").served_by(), "web-1");
 }
 
 #[test]

@@ -28,7 +28,9 @@ use burdock::upstream::health::{Health, Outcome};
 use burdock::upstream::outlier::Attempt;
 use burdock::upstream::retry::{Again, Failure, Progress, Retry};
 use burdock::upstream::server::{Server, Slot};
-use burdock::upstream::spec::{Address, Admin, Limits, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight};
+use burdock::upstream::spec::{
+    Address, Admin, Limits, OnMarkedDown, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight,
+};
 use burdock::upstream::vitals::Probed;
 use burdock::upstream::{ServerId, UpstreamName};
 use http::header::{COOKIE, SET_COOKIE};
@@ -740,6 +742,7 @@ fn pool(servers: &[&str]) -> PoolSpec {
         passive_health: None,
         panic_threshold: None,
         slow_start: None,
+        on_marked_down: OnMarkedDown::Keep,
         timeouts: Timeouts::default(),
         retry: Retry::default(),
         limits: Limits::default(),

@@ -36,6 +36,7 @@ pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
         passive_health,
         panic_threshold,
         slow_start,
+        on_marked_down,
         timeouts,
         retry,
         limits,
@@ -52,6 +53,7 @@ pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
     fields.quiet("passive_health", passive_health, &new.passive_health);
     fields.quiet("panic_threshold", panic_threshold, &new.panic_threshold);
     fields.quiet("slow_start", slow_start, &new.slow_start);
+    fields.quiet("on_marked_down", on_marked_down, &new.on_marked_down);
     fields.quiet("timeouts", timeouts, &new.timeouts);
     fields.quiet("retry", retry, &new.retry);
     fields.quiet("limits", limits, &new.limits);

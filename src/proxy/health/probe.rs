@@ -31,8 +31,8 @@ pub fn ejected(state: &Arc<State>, upstream: &Upstream, at: usize, ejection: Eje
 impl Held {
     fn report(&self, Ejection { sign, hold }: Ejection) {
         let id = self.server.id();
-        self.state.metrics.health_changed(&self.upstream, id, Condition::Ejected);
         log::warn!("{}/{id} is ejected for {hold:?}: requests fail there, the last by {}", self.upstream, sign.as_str());
+        super::changed(&self.state, &self.upstream, &self.server, Condition::Ejected);
     }
 
     async fn bring_back(self, mut hold: Duration) {
@@ -54,7 +54,7 @@ impl Held {
         let id = self.server.id();
         match condition {
             Condition::Up => {
-                self.state.metrics.health_changed(&self.upstream, id, condition);
+                super::changed(&self.state, &self.upstream, &self.server, condition);
                 log::info!("{}/{id} passes its probe and is up", self.upstream);
             }
             Condition::Down | Condition::Unchecked | Condition::Ejected => {
