@@ -22,6 +22,7 @@ mod entry;
 mod fingerprint;
 mod journal;
 mod list;
+mod lock;
 mod page;
 mod servers;
 mod shard;
@@ -31,8 +32,6 @@ mod tally;
 
 use std::fmt;
 use std::sync::Arc;
-
-use parking_lot::{Mutex, RwLock};
 
 use crate::time::UnixSeconds;
 use crate::upstream::ServerId;
@@ -47,6 +46,7 @@ pub use spec::{InvalidTableName, Persist, TableName, TableSpec};
 pub use tally::Tally;
 
 use counts::{Counts, Pace};
+use lock::{Mutex, RwLock};
 use servers::Servers;
 use shard::{PIECE, Shard};
 use size::Size;
@@ -134,14 +134,15 @@ impl Table {
         self.servers.lock().all().map(|(index, id)| (index, id.clone())).collect()
     }
 
-    /// Lets other servers have the numbers that nobody holds and no entry has, expired ones included. Tells how many.
+    /// Lets other servers have the numbers that nobody has held and no entry has had since the last time, expired ones
+    /// included. Tells how many.
     ///
-    /// For whoever drains the changes, right after having written them, since a change names its server by number; where
-    /// nobody does, after a new configuration.
+    /// For whoever drains the changes, right after having written those of all shards, since a change names its server by
+    /// number: it may have been recorded after its shard was drained, so the number is free the time after. Where nobody
+    /// drains, after a new configuration.
     pub fn tidy(&self) -> usize {
         let state = self.state.read();
-        let earlier = |index| state.earlier.as_ref().map_or(0, |counts| counts.entries(index));
-        self.servers.lock().tidy(|index| state.counts.entries(index) + earlier(index))
+        self.servers.lock().tidy(|server| state.counted(|counts| counts.entries(server)))
     }
 
     // Sessions, on the way of a request.
@@ -173,9 +174,7 @@ impl Table {
     /// Sessions that live on a server: within idle time, exact to a tenth of it. With a limit on life beside the idle time,
     /// sessions whose life is over count until their idle time is. Costs some 50 ns.
     pub fn count(&self, server: ServerIndex, now: UnixSeconds) -> u64 {
-        let state = self.state.read();
-        let earlier = state.earlier.as_ref().map_or(0, |counts| counts.live(server, now));
-        state.counts.live(server, now) + earlier
+        self.state.read().counted(|counts| counts.live(server, now))
     }
 
     /// The sessions from `cursor` on that `filter` wants, at most `limit`. A filter that wants few goes through much of the
@@ -311,6 +310,15 @@ impl Table {
             return Some(cursor.within(shard.shape(), end));
         }
         cursor.next_shard().filter(|next| next.shard() < SHARDS)
+    }
+}
+
+impl State {
+    /// What both counts have. A session on its way from the earlier to the later is in the later before it leaves the earlier,
+    /// so that it is counted twice at worst.
+    fn counted(&self, of: impl Fn(&Counts) -> u64) -> u64 {
+        let earlier = self.earlier.as_deref().map_or(0, &of);
+        earlier + of(&self.counts)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The servers that a table's entries name, by number. A number is given to another server only when nobody holds it and no
-//! entry has it.
+//! The servers that a table's entries name, by number. A number is given to another server only when nobody holds it and
+//! neither an entry nor a change that is still to be written has it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +23,23 @@ pub struct TooManyServers;
 #[derive(Debug, Default)]
 pub(super) struct Servers {
     by_id: HashMap<ServerId, ServerIndex, rustc_hash::FxBuildHasher>,
-    by_index: Vec<Option<(ServerId, Arc<()>)>>,
+    by_index: Vec<Option<Numbered>>,
     free: Vec<ServerIndex>,
+}
+
+#[derive(Debug)]
+struct Numbered {
+    id: ServerId,
+    held: Arc<()>,
+    found: Found,
+}
+
+/// What [`Servers::tidy`] has last found of a number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Found {
+    Needed,
+    /// Nobody held it and no entry had it, so none has come since; changes from before may still name it.
+    Unneeded,
 }
 
 impl Enlisted {
@@ -35,13 +50,14 @@ impl Enlisted {
 
 impl Servers {
     pub(super) fn enlist(&mut self, id: &ServerId) -> Result<Enlisted, TooManyServers> {
-        if let Some((index, (_, held))) = self.find(id).and_then(|index| Some((index, self.at(index)?))) {
-            return Ok(Enlisted { index, _held: Arc::clone(held) });
+        if let Some((index, server)) = self.find(id).and_then(|index| Some((index, self.at_mut(index)?))) {
+            server.found = Found::Needed;
+            return Ok(Enlisted { index, _held: Arc::clone(&server.held) });
         }
         let index = self.next()?;
         let held = Arc::new(());
         self.by_id.insert(id.clone(), index);
-        self.by_index[index.get()] = Some((id.clone(), Arc::clone(&held)));
+        self.by_index[index.get()] = Some(Numbered { id: id.clone(), held: Arc::clone(&held), found: Found::Needed });
         Ok(Enlisted { index, _held: held })
     }
 
@@ -50,32 +66,37 @@ impl Servers {
     }
 
     pub(super) fn id(&self, index: ServerIndex) -> Option<&ServerId> {
-        self.at(index).map(|(id, _)| id)
+        self.by_index.get(index.get())?.as_ref().map(|server| &server.id)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = (ServerIndex, &ServerId)> {
-        (0..=u16::MAX).zip(&self.by_index).filter_map(|(index, server)| Some((ServerIndex(index), &server.as_ref()?.0)))
+        (0..=u16::MAX).zip(&self.by_index).filter_map(|(index, server)| Some((ServerIndex(index), &server.as_ref()?.id)))
     }
 
-    /// Frees the numbers that nobody holds and no entry has, and tells how many.
+    /// Frees the numbers that nobody needed the last time either, and tells how many. In between, all changes are to be taken
+    /// out.
     pub(super) fn tidy(&mut self, entries: impl Fn(ServerIndex) -> u64) -> usize {
         let mut freed = 0;
-        for (index, server) in (0..=u16::MAX).map(ServerIndex).zip(&mut self.by_index) {
+        for (index, place) in (0..=u16::MAX).map(ServerIndex).zip(&mut self.by_index) {
+            let Some(server) = place else { continue };
             // The last holder's entries are counted before it lets go, and `get_mut` sees what came before that.
-            let unheld = server.as_mut().is_some_and(|(_, held)| Arc::get_mut(held).is_some());
-            if unheld && entries(index) == 0 {
-                if let Some((id, _)) = server.take() {
-                    self.by_id.remove(&id);
+            let needed = Arc::get_mut(&mut server.held).is_none() || entries(index) > 0;
+            match (needed, server.found) {
+                (true, _) => server.found = Found::Needed,
+                (false, Found::Needed) => server.found = Found::Unneeded,
+                (false, Found::Unneeded) => {
+                    self.by_id.remove(&server.id);
+                    *place = None;
+                    self.free.push(index);
+                    freed += 1;
                 }
-                self.free.push(index);
-                freed += 1;
             }
         }
         freed
     }
 
-    fn at(&self, index: ServerIndex) -> Option<&(ServerId, Arc<()>)> {
-        self.by_index.get(index.get())?.as_ref()
+    fn at_mut(&mut self, index: ServerIndex) -> Option<&mut Numbered> {
+        self.by_index.get_mut(index.get())?.as_mut()
     }
 
     fn next(&mut self) -> Result<ServerIndex, TooManyServers> {
@@ -112,11 +133,25 @@ mod tests {
         let held = servers.enlist(&id("held")).unwrap();
         let used = servers.enlist(&id("used")).unwrap().index();
         let gone = servers.enlist(&id("gone")).unwrap().index();
+        assert_eq!(servers.tidy(|index| u64::from(index == used)), 0, "a change may still name it");
         assert_eq!(servers.tidy(|index| u64::from(index == used)), 1);
         assert_eq!(servers.find(&id("gone")), None);
         assert_eq!(servers.enlist(&id("new")).unwrap().index(), gone);
         assert_eq!(servers.find(&id("held")), Some(held.index()));
         assert_eq!(servers.id(used), Some(&id("used")));
+    }
+
+    #[test]
+    fn a_number_that_was_needed_again_in_between_is_not_given_away() {
+        let mut servers = Servers::default();
+        let index = servers.enlist(&id("back")).unwrap().index();
+        assert_eq!(servers.tidy(|_| 0), 0);
+        drop(servers.enlist(&id("back")).unwrap());
+        assert_eq!(servers.tidy(|_| 0), 0, "what it did meanwhile may be in a change");
+        assert_eq!(servers.tidy(|_| 1), 0);
+        assert_eq!(servers.tidy(|_| 0), 0);
+        assert_eq!(servers.id(index), Some(&id("back")));
+        assert_eq!(servers.tidy(|_| 0), 1);
     }
 
     #[test]
@@ -127,7 +162,7 @@ mod tests {
         }
         assert_eq!(servers.enlist(&id("more")).unwrap_err(), TooManyServers);
         assert!(servers.enlist(&id("0")).is_ok());
-        assert_eq!(servers.tidy(|_| 0), 65_536);
+        assert_eq!((servers.tidy(|_| 0), servers.tidy(|_| 0)), (0, 65_536));
         assert!(servers.enlist(&id("more")).is_ok());
     }
 }

@@ -173,10 +173,11 @@ impl Shard {
         for index in 0..earlier.len() * Page::SLOTS {
             let Place { page, at } = Place::index(index);
             let Some(entry) = earlier[page].entry(at) else { continue };
-            counted.remove(&entry.session);
             if moment.lives(&entry.session) {
                 self.settle(&entry, moment);
             }
+            // Counted twice for a moment rather than not at all: else its server could seem to have none.
+            counted.remove(&entry.session);
         }
     }
 

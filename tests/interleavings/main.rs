@@ -1,0 +1,90 @@
+//! The session table under a scheduler that decides at each of its locks which thread goes on (shuttle): thousands of orders of
+//! the same few calls, among them those that real threads meet once in a year. A deadlock fails the test.
+//!
+//! `cargo nextest run --no-default-features --features shuttle --test interleavings`; ten times as many with `BURDOCK_FULL=1`.
+#![allow(clippy::unwrap_used, reason = "a test may end where it fails")]
+
+mod journal;
+mod servers;
+mod sessions;
+
+use std::num::NonZeroU32;
+
+use burdock::sticky::spec::Lifetime;
+use burdock::sticky::table::{
+    Budget, Change, Cursor, Enlisted, Entry, Fingerprint, Known, Lost, Persist, Session, Table, TableName, TableSpec,
+};
+use burdock::time::UnixSeconds;
+use burdock::upstream::ServerId;
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::{Config, Runner};
+
+const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+
+/// Names of the last shards alone are used, so that going through the table takes few steps: the fewer a thread takes, the
+/// more of its orders are tried.
+const SHARDS: [u8; 2] = [254, 255];
+
+/// Tries orders by chance, and then orders with few changes between threads, which find what chance seldom does.
+fn explore(test: impl Fn() + Send + Sync + Clone + 'static) {
+    let orders = if std::env::var("BURDOCK_FULL").is_ok_and(|set| set == "1") { 20_000 } else { 2_000 };
+    run(RandomScheduler::new(orders), test.clone());
+    run(PctScheduler::new(3, orders), test);
+}
+
+fn run(scheduler: impl Scheduler + 'static, test: impl Fn() + Send + Sync + 'static) {
+    let mut config = Config::new();
+    // A reload has pages on its stack where nothing is optimised.
+    config.stack_size = 256 << 10;
+    Runner::new(scheduler, config).run(test);
+}
+
+fn spec(capacity: u32, idle: u32) -> TableSpec {
+    let name = TableName::parse("sessions").unwrap();
+    let lifetime = Lifetime { idle: Some(idle), life: None };
+    TableSpec { name, capacity: NonZeroU32::new(capacity).unwrap(), lifetime, persist: Persist::On }
+}
+
+fn table() -> Table {
+    Table::new(spec(1_000, 600))
+}
+
+fn enlist(table: &Table, id: &str) -> Enlisted {
+    table.enlist(&ServerId::parse(id).unwrap()).unwrap()
+}
+
+/// The session with this number; odd ones are in the last shard.
+fn name(n: u8) -> Fingerprint {
+    let mut octets = [n.wrapping_mul(37); 16];
+    octets[0] = SHARDS[usize::from(n % 2)];
+    Fingerprint::from_octets(octets)
+}
+
+fn tie(table: &Table, n: u8, server: &Enlisted) {
+    table.tie(name(n), server, Budget::Within, NOW);
+}
+
+fn find(table: &Table, n: u8) -> Option<Session> {
+    match table.find(name(n), NOW) {
+        Known::Session(session) => Some(session),
+        Known::Expired(_) | Known::Unknown => None,
+    }
+}
+
+fn drain(table: &Table) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for shard in SHARDS {
+        assert_eq!(table.drain_changes(shard.into(), &mut changes), Lost::default());
+    }
+    changes
+}
+
+/// All that lives in the shards that are used.
+fn export(table: &Table) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut cursor = Some(Cursor::from_number(u64::from(SHARDS[0]) << 48));
+    while let Some(at) = cursor {
+        cursor = table.export(at, NOW, &mut entries);
+    }
+    entries
+}

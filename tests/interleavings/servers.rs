@@ -1,0 +1,92 @@
+//! Servers' numbers, while configurations come and go.
+
+use std::sync::Arc;
+
+use burdock::upstream::ServerId;
+use shuttle::thread;
+
+use super::{NOW, drain, enlist, explore, find, name, spec, table, tie};
+
+#[test]
+fn a_change_names_the_server_that_it_was_made_for() {
+    explore(|| {
+        let table = Arc::new(table());
+        let old = enlist(&table, "old");
+        tie(&table, 1, &old);
+        drain(&table);
+        drop(old);
+        let (requests, configuring, writing) = (Arc::clone(&table), Arc::clone(&table), Arc::clone(&table));
+        let requests = thread::spawn(move || {
+            requests.look(name(1), NOW);
+            requests.forget(name(1), NOW);
+        });
+        let configuration = thread::spawn(move || {
+            let new = enlist(&configuring, "new");
+            tie(&configuring, 2, &new);
+        });
+        let writer = thread::spawn(move || (0..3).for_each(|_| write(&writing)));
+        for thread in [requests, configuration, writer] {
+            thread.join().unwrap();
+        }
+        write(&table);
+    });
+}
+
+/// As the one who writes does it.
+fn write(table: &burdock::sticky::table::Table) {
+    for change in drain(table) {
+        let made_for = if change.entry.fingerprint == name(1) { "old" } else { "new" };
+        assert_eq!(table.server(change.entry.session.server), ServerId::parse(made_for).ok(), "{:?}", change.kind);
+    }
+    table.tidy();
+}
+
+#[test]
+fn a_server_with_sessions_keeps_its_number_while_the_table_is_given_another_spec() {
+    explore(|| {
+        let table = Arc::new(table());
+        let old = enlist(&table, "old");
+        tie(&table, 0, &old);
+        tie(&table, 1, &old);
+        let index = old.index();
+        drop(old);
+        let (succeeding, tidying) = (Arc::clone(&table), Arc::clone(&table));
+        let reload = thread::spawn(move || succeeding.succeed(spec(1_000, 60), NOW));
+        let writer = thread::spawn(move || {
+            for _ in 0..3 {
+                assert!(tidying.count(index, NOW) >= 2);
+                tidying.tidy();
+            }
+        });
+        let configuration = Arc::clone(&table);
+        let configuration = thread::spawn(move || drop(enlist(&configuration, "new")));
+        for thread in [reload, writer, configuration] {
+            thread.join().unwrap();
+        }
+        assert_eq!(table.server(index), ServerId::parse("old").ok());
+        assert_eq!(find(&table, 1).unwrap().server, index);
+        assert_eq!(table.count(index, NOW), 2);
+    });
+}
+
+#[test]
+fn one_server_has_one_number_however_many_ask_at_once() {
+    explore(|| {
+        let table = Arc::new(table());
+        let threads: Vec<_> = (0..3)
+            .map(|n| {
+                let table = Arc::clone(&table);
+                thread::spawn(move || {
+                    let server = enlist(&table, "a");
+                    tie(&table, n, &server);
+                    table.tidy();
+                    server.index()
+                })
+            })
+            .collect();
+        let numbers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(numbers.iter().all(|number| *number == numbers[0]), "{numbers:?}");
+        assert_eq!(table.count(numbers[0], NOW), 3);
+        assert_eq!(table.servers().len(), 1);
+    });
+}
