@@ -258,7 +258,7 @@ fn pool(servers: usize, chain: &str) -> Arc<Pool> {
     let keys = KeyRing::new(vec![Key::parse(&"17".repeat(32)).unwrap()]).unwrap();
     let fingerprints = FingerprintKey::parse(&"5e".repeat(32)).unwrap();
     let secrets = Secrets::new(keys, fingerprints, []);
-    let balancer = Balancer::new(config.plan, &secrets, None, NOW);
+    let balancer = Balancer::new(config.plan, &secrets, None, NOW).unwrap();
     Arc::clone(&balancer.pools()[0])
 }
 

@@ -382,3 +382,21 @@ fn an_upstream_has_no_more_servers_than_its_ring_can_number() {
     let errors = Config::parse("many.yaml", &servers(65_537)).unwrap_err().to_string();
     assert_eq!(errors.trim_end(), "many.yaml:3:3: upstream shop has 65537 servers, expected at most 65536");
 }
+
+#[test]
+fn a_table_names_65536_servers_at_most() {
+    let upstream = |name: &str, servers: std::ops::Range<u32>| {
+        let servers: String = servers.map(|n| format!("10.{}.{}.{}:80, ", n >> 16, n >> 8 & 255, n & 255)).collect();
+        let learn = "{create: 'set_cookie:S', lookup: 'cookie:S', table: t}";
+        format!("  {name}:\n    servers: [{servers}]\n    sticky: [{{learn: {learn}}}]\n")
+    };
+    let both = |last| {
+        let upstreams = upstream("a", 0..40_000) + &upstream("b", 30_000..last);
+        let routes = "[{match: {path_prefix: /a}, upstream: a}, {match: {path_prefix: /b}, upstream: b}]";
+        format!("listeners: ['127.0.0.1:8080']\ntables: {{t: {{}}}}\nroutes: {routes}\nupstreams:\n{upstreams}")
+    };
+    assert_snapshot!(wrong(&both(65_537)), @"
+    burdock.yaml:10:14: with these 65537 servers are tied in table t: a session table names at most 65536 servers at one time
+      help: let some upstreams have a table of their own
+    ");
+}

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::http::request::Request;
 use crate::sticky::affinity::{self, Arrival};
-use crate::sticky::claim::{BadClaim, Claim, Minted, Named, SessionName};
+use crate::sticky::claim::{BadClaim, Claim, Minted, Named, Refused, SessionName};
 use crate::sticky::learn::{Carrying, Sight};
 use crate::sticky::spec::{Announce, Strict, WhenFull};
 use crate::sticky::token::SessionNumber;
@@ -66,7 +66,7 @@ pub enum Standing {
     Keyed(Option<usize>, SessionName),
     /// Tied to a server that is not there.
     Unknown(Named),
-    Bad(BadClaim),
+    Bad(Refused),
 }
 
 /// What was decided for a request.
@@ -393,7 +393,8 @@ impl Exchange {
     fn fresh_name(&self) -> Option<SessionName> {
         self.standings.iter().find_map(|standing| match standing {
             Standing::Fresh(name, _) => Some(name.clone()),
-            Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
+            Standing::Bad(Refused { session, .. }) => session.clone(),
+            Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) => None,
         })
     }
 
@@ -442,7 +443,7 @@ impl Exchange {
 
     fn why_new(&self, among: Among) -> Reason {
         let bad = self.standings.iter().find_map(|standing| match standing {
-            Standing::Bad(bad) => Some(*bad),
+            Standing::Bad(bad) => Some(bad.why),
             Standing::Fresh(_, bad) => *bad,
             Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) => None,
         });

@@ -23,7 +23,7 @@ use crate::route::{RouteIndex, RouteSpec, Routes};
 use crate::sticky::claim::ServerName;
 use crate::sticky::estimate::Estimate;
 use crate::sticky::identity::Readers;
-use crate::sticky::learn::Tables;
+use crate::sticky::learn::{Tables, Unlearnable};
 use crate::sticky::table::Table;
 use crate::sticky::token::secrets::Secrets;
 use crate::sticky::token::{ServerTag, SessionNumber};
@@ -45,6 +45,14 @@ pub struct Balancer {
     pools: Box<[Arc<Pool>]>,
     tables: Tables,
     secrets: Secrets,
+}
+
+/// Why a plan cannot be put to work.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("upstream {upstream}: {why}")]
+pub struct Unworkable {
+    pub upstream: UpstreamName,
+    pub why: Unlearnable,
 }
 
 /// An upstream and the chain that ties sessions to its servers.
@@ -98,8 +106,11 @@ impl Estimates {
 impl Balancer {
     /// Makes the balancer for a plan. What servers of the same upstream and id have lived through in `earlier` is kept; a pool
     /// of which nothing is said that was not said before is that of `earlier`.
-    pub fn new(plan: Plan, secrets: &Secrets, earlier: Option<&Self>, now: Now) -> Self {
-        let tables = Tables::new(plan.tables, &secrets.fingerprints, earlier.map(|balancer| &balancer.tables), now.wall);
+    ///
+    /// # Errors
+    /// A session table cannot name so many servers. The tables of `earlier` go on as they were.
+    pub fn new(plan: Plan, secrets: &Secrets, earlier: Option<&Self>, now: Now) -> Result<Self, Unworkable> {
+        let tables = Tables::new(&plan.tables, &secrets.fingerprints, earlier.map(|balancer| &balancer.tables));
         let agree = earlier.is_some_and(|earlier| earlier.secrets.agree_with(secrets));
         let pools: Box<[Arc<Pool>]> = plan
             .pools
@@ -107,18 +118,19 @@ impl Balancer {
             .map(|spec| {
                 let before = earlier.and_then(|balancer| balancer.pool(&spec.upstream.name));
                 match before.filter(|pool| agree && pool.is_made_of(&spec, &tables)) {
-                    Some(same) => Arc::clone(same),
-                    None => Arc::new(Pool::new(spec, secrets, &tables, before.map(|pool| &**pool), now)),
+                    Some(same) => Ok(Arc::clone(same)),
+                    None => Pool::new(spec, secrets, &tables, before.map(|pool| &**pool), now).map(Arc::new),
                 }
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
+        tables.begin(plan.tables, now.wall);
         let find = |name: &UpstreamName| pools.iter().find(|pool| pool.upstream.name() == name);
         let (routes, by_route) = plan
             .routes
             .into_iter()
             .filter_map(|route| find(&route.upstream).cloned().map(|pool| (route, pool)))
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { routes: Routes::new(routes), by_route: by_route.into(), pools, tables, secrets: secrets.clone() }
+        Ok(Self { routes: Routes::new(routes), by_route: by_route.into(), pools, tables, secrets: secrets.clone() })
     }
 
     /// The route for a request, by Host and path as they came.
@@ -150,7 +162,13 @@ impl Balancer {
 }
 
 impl Pool {
-    fn new(spec: PoolSpec, secrets: &Secrets, tables: &Tables, earlier: Option<&Self>, now: Now) -> Self {
+    fn new(
+        spec: PoolSpec,
+        secrets: &Secrets,
+        tables: &Tables,
+        earlier: Option<&Self>,
+        now: Now,
+    ) -> Result<Self, Unworkable> {
         let before = earlier.map(|pool| &pool.upstream);
         let upstream = Upstream::new(spec.upstream.clone(), before, now);
         let same =
@@ -165,10 +183,11 @@ impl Pool {
         }
         let mut cookies = CookieNames::default();
         let members: Vec<Member<'_>> = upstream.servers().iter().map(member).collect();
-        let chain = Chain::new(spec.sticky.clone(), secrets, tables, &members, &mut cookies);
+        let chain = Chain::new(spec.sticky.clone(), secrets, tables, &members, &mut cookies)
+            .map_err(|why| Unworkable { upstream: spec.upstream.name.clone(), why })?;
         let hash_key = Readers::bind(spec.hash_key.clone(), &mut cookies);
         let estimates = Estimates::new(&chain, &upstream, earlier);
-        Self { spec, upstream, chain, hash_key, cookies, tags, by_tag, by_route, estimates, since }
+        Ok(Self { spec, upstream, chain, hash_key, cookies, tags, by_tag, by_route, estimates, since })
     }
 
     /// Whether it would be made anew just as it is.

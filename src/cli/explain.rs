@@ -1,10 +1,12 @@
 //! `burdock explain`: where a request would go, and why, without sending it.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use burdock::balancer::Balancer;
 use burdock::balancer::exchange::Exchange;
+use burdock::balancer::spec::Plan;
 use burdock::balancer::words::Settled;
 use burdock::config::Config;
 use burdock::http::forwarded::{TrustedProxies, client_address, scheme};
@@ -72,13 +74,27 @@ pub fn explain(args: &ExplainArgs) -> Ended {
     };
     let trusted = config.listeners.first().map(|listener| listener.trusted_proxies.clone()).unwrap_or_default();
     let now = Clock::start().moment().now();
-    let balancer = Balancer::new(config.plan, &secrets, None, now);
+    let balancer = match Balancer::new(without_room(config.plan), &secrets, None, now) {
+        Ok(balancer) => balancer,
+        Err(error) => {
+            eprintln!("burdock: {error}");
+            return Ended::Failed;
+        }
+    };
     if let Err(unknown) = take_down(&balancer, &args.down) {
         eprintln!("burdock: --down {unknown}: no upstream has a server of that name");
         return Ended::Misused;
     }
     let told = tell(&balancer, args, &trusted, now);
     print(&told, args.json)
+}
+
+/// Nothing that runs is asked, so tables are empty here: they need no memory for sessions.
+fn without_room(mut plan: Plan) -> Plan {
+    for (table, _) in &mut plan.tables {
+        table.capacity = NonZeroU32::MIN;
+    }
+    plan
 }
 
 fn tell(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now: Now) -> Explanation {

@@ -1,5 +1,6 @@
 //! `tables`: what keeps learned sessions, and the tables that entries of upstreams ask for.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use super::errors::{Findings, Position, any_of, nearest};
@@ -7,8 +8,8 @@ use super::leaf::{Bool, Int, OrNone};
 use super::read::{At, MapOf};
 use super::record::record;
 use super::units::Seconds;
-use crate::sticky::spec::{Lifetime, Way};
-use crate::sticky::table::{BudgetSpec, Persist, TableName, TableSpec};
+use crate::sticky::spec::{EntrySpec, Lifetime, Way};
+use crate::sticky::table::{BudgetSpec, Persist, TableName, TableSpec, TooManyServers};
 
 use super::agree::PlacedPool;
 
@@ -46,7 +47,23 @@ pub(super) fn build(
             unknown(name, at, &tables, findings);
         }
     }
+    tables.iter().for_each(|(table, _)| check_servers(&table.name, pools, findings));
     tables
+}
+
+/// A table names servers by number, and there are so many numbers.
+fn check_servers(name: &TableName, pools: &[PlacedPool], findings: &mut Findings) {
+    let mut servers = HashSet::new();
+    for pool in pools {
+        let learns = |entry: &EntrySpec| matches!(&entry.way, Way::Learn(learn) if learn.table == *name);
+        let Some(nth) = pool.spec.sticky.entries.iter().position(learns) else { continue };
+        servers.extend(pool.spec.upstream.servers.iter().map(|server| &server.id));
+        if servers.len() > TooManyServers::MOST {
+            let message = format!("with these {} servers are tied in table {name}: {TooManyServers}", servers.len());
+            findings.fault_with_help(pool.entries_at[nth], message, "let some upstreams have a table of their own");
+            return;
+        }
+    }
 }
 
 /// Every table that an entry names, with the scope of its upstream.

@@ -14,10 +14,10 @@ mod tending;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use burdock::balancer::Balancer;
 use burdock::balancer::changes::{Changes, Leaving};
 use burdock::balancer::difference::{self, Difference};
 use burdock::balancer::spec::Plan;
+use burdock::balancer::{Balancer, Unworkable};
 use burdock::config::Config;
 use burdock::sticky::token::secrets::Secrets;
 use burdock::time::Now;
@@ -50,6 +50,15 @@ pub struct Desired {
     pub secrets: Secrets,
     pub changes: Changes,
     pub leaving: Vec<Leaving>,
+}
+
+/// Why what is wanted does not come into force.
+#[derive(Debug, thiserror::Error)]
+pub enum Unpublished {
+    #[error(transparent)]
+    Plan(#[from] Unworkable),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
 }
 
 /// Who asks for a change, as it is written down.
@@ -151,11 +160,11 @@ impl Control {
         desired: &mut Desired,
         mut next: Desired,
         forgotten: &[(UpstreamName, ServerId)],
-    ) -> Result<Kept, PeerError> {
+    ) -> Result<Kept, Unpublished> {
         let (now, earlier) = (self.now(), self.state.snapshot.load_full());
         next.leaving = earlier.balancer.leaving(&next.wanted(), now);
         next.leaving.retain(|gone| !forgotten.iter().any(|(upstream, id)| gone.upstream == *upstream && gone.id == *id));
-        let balancer = Balancer::new(next.plan(), &next.secrets, Some(&earlier.balancer), now);
+        let balancer = Balancer::new(next.plan(), &next.secrets, Some(&earlier.balancer), now)?;
         self.state.sessions.adopt(balancer.tables().all().cloned().collect(), next.secrets.fingerprints.id());
         let snapshot = Snapshot::new(balancer, &self.state.metrics, Some(&earlier))?;
         self.state.publish(Arc::new(snapshot));

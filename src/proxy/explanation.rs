@@ -103,7 +103,7 @@ fn claim(exchange: &Exchange, of: &Entry, standing: &Standing, now: Now) -> Clai
         Standing::Keyed(Some(home), _) => ("tied", Some(servers[*home].id().to_string()), None),
         Standing::Keyed(None, _) => ("tied", None, None),
         Standing::Unknown(named) => ("unknown_server", None, Some(named)),
-        Standing::Bad(bad) => (Reason::Bad(*bad).as_str(), None, None),
+        Standing::Bad(bad) => (Reason::Bad(bad.why).as_str(), None, None),
     };
     let stamps = named.and_then(|named| named.stamps);
     let foreign = named.and_then(|named| match named.minted {

@@ -224,7 +224,8 @@ mod tests {
     fn publish(state: &State, text: &str) {
         let plan = Config::parse("test", text).unwrap().plan;
         let before = state.snapshot.load_full();
-        let balancer = Balancer::new(plan, &fixture::secrets(), Some(&before.balancer), state.clock.moment().now());
+        let now = state.clock.moment().now();
+        let balancer = Balancer::new(plan, &fixture::secrets(), Some(&before.balancer), now).unwrap();
         state.publish(Arc::new(Snapshot::new(balancer, &state.metrics, None).unwrap()));
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use burdock::balancer::Balancer;
+use burdock::balancer::{Balancer, Unworkable};
 use burdock::config::{Config, settings};
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::configuration::{Opt, ServerConf};
@@ -47,6 +47,8 @@ pub enum StartError {
     Listen(Vec<Unbindable>),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Plan(#[from] Unworkable),
     #[error(transparent)]
     Peer(#[from] PeerError),
     #[error("metrics: {0}")]
@@ -143,7 +145,7 @@ fn state(desired: &Desired) -> Result<State, StartError> {
     let metrics = Metrics::new()?;
     let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).map_err(StartError::AccessLog)?;
     let now = clock.moment().now();
-    let balancer = Balancer::new(desired.plan(), secrets, None, now);
+    let balancer = Balancer::new(desired.plan(), secrets, None, now)?;
     metrics.reloaded(Reloaded::Applied, now.wall);
     let tables = balancer.tables().all().cloned().collect();
     let sessions = Sessions::open(&config.process.state_dir, tables, secrets.fingerprints.id(), clock);

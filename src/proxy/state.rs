@@ -151,7 +151,7 @@ pub mod fixture {
         let mut config = Config::parse("test", text).unwrap();
         config.access_log.to = LogTarget::File(folder.join("access.log"));
         let (clock, metrics, secrets) = (Clock::start(), Metrics::new().unwrap(), secrets());
-        let balancer = Balancer::new(config.plan, &secrets, None, clock.moment().now());
+        let balancer = Balancer::new(config.plan, &secrets, None, clock.moment().now()).unwrap();
         let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None).unwrap());
         let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).unwrap();
         let (connections, readiness) = (Connections::default(), Readiness::default());

@@ -23,8 +23,9 @@ pub enum Claim<'r> {
     /// A session with a name and nothing that ties it: new, or one whose tie has run out. Its parallel requests go where it
     /// goes.
     Fresh(SessionName, Option<BadClaim>),
-    /// Something that cannot be taken for a session. Never an error: the request is placed as if it were not there.
-    Bad(BadClaim),
+    /// Something that cannot be taken for a tie. Never an error: the request is placed as if it were not there, or where its
+    /// parallel requests go if it has the name of a session that has expired.
+    Bad(Refused),
 }
 
 /// What is said of a session besides its server.
@@ -65,6 +66,14 @@ pub enum SessionName {
     Key(SmallVec<[u8; 24]>),
 }
 
+/// A token that ties nobody.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refused {
+    pub why: BadClaim,
+    /// The name of a session that has expired, where its token is genuine and has one.
+    pub session: Option<SessionName>,
+}
+
 /// Why a claim is worth nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum BadClaim {
@@ -72,6 +81,12 @@ pub enum BadClaim {
     ExpiredLife,
     BadToken,
     UnknownKey,
+}
+
+impl From<BadClaim> for Refused {
+    fn from(why: BadClaim) -> Self {
+        Self { why, session: None }
+    }
 }
 
 impl SessionName {

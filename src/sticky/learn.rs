@@ -21,12 +21,15 @@ use super::identity::{Readers, ResponseSource, Said};
 use super::spec::{LearnAt, LearnSpec, NewTieOn};
 use super::table::{
     BudgetSpec, CreationBudget, Enlisted, Fingerprint, FingerprintKey, Known, ServerIndex, Session, Table, TableName,
-    TableSpec, Tied,
+    TableSpec, Tied, TooManyServers,
 };
 use super::{Member, Spoken};
 
 /// What an application writes into a session's cookie to end it, in some frameworks.
 const NO_NAME: &[u8] = b"deleted";
+
+/// A request that says more names than this, or a response, is nobody's: the others are not looked up.
+const MOST_NAMES: usize = 16;
 
 /// The tables of a configuration, by name.
 #[derive(Debug)]
@@ -57,6 +60,15 @@ pub struct LearnEntry {
     /// The upstream's servers, in their order.
     servers: Box<[Enlisted]>,
     by_index: HashMap<ServerIndex, ServerId, rustc_hash::FxBuildHasher>,
+}
+
+/// Why an entry cannot learn.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unlearnable {
+    #[error("there is no table {0}")]
+    NoTable(TableName),
+    #[error("table {table}: {full}")]
+    Full { table: TableName, full: TooManyServers },
 }
 
 /// Names of sessions, each once.
@@ -97,20 +109,25 @@ pub struct Pending {
 }
 
 impl Tables {
-    /// Makes the tables of a configuration. Those that `earlier` has too keep their sessions.
-    pub fn new(
-        specs: Vec<(TableSpec, BudgetSpec)>,
-        key: &Arc<FingerprintKey>,
-        earlier: Option<&Self>,
-        now: UnixSeconds,
-    ) -> Self {
+    /// Makes the tables of a configuration. Those that `earlier` has too keep their sessions, and go on as they are until
+    /// [`Self::begin`].
+    pub fn new(specs: &[(TableSpec, BudgetSpec)], key: &Arc<FingerprintKey>, earlier: Option<&Self>) -> Self {
         let same_key = earlier.filter(|earlier| earlier.key.id() == key.id());
-        let learned = |(spec, budget): (TableSpec, BudgetSpec)| {
-            let name = spec.name.clone();
-            let before = same_key.and_then(|tables| tables.by_name.get(&name));
-            (name, Learned::succeeding(before, spec, budget, key, now))
+        let learned = |(spec, budget): &(TableSpec, BudgetSpec)| {
+            let before = same_key.and_then(|tables| tables.by_name.get(&spec.name));
+            (spec.name.clone(), Learned::succeeding(before, spec, *budget, key))
         };
-        Self { key: Arc::clone(key), by_name: specs.into_iter().map(learned).collect() }
+        Self { key: Arc::clone(key), by_name: specs.iter().map(learned).collect() }
+    }
+
+    /// Lets the tables go on by what they were made from, when nothing can keep the configuration from coming into force.
+    pub fn begin(&self, specs: Vec<(TableSpec, BudgetSpec)>, now: UnixSeconds) {
+        for (spec, _) in specs {
+            let table = self.by_name.get(&spec.name).map(|learned| &learned.table);
+            if let Some(table) = table.filter(|table| *table.spec() != spec) {
+                table.succeed(spec, now);
+            }
+        }
     }
 
     /// All tables, in no order.
@@ -130,20 +147,11 @@ impl Tables {
 
 impl Learned {
     /// The table goes on with its sessions; all of it as it is, where nothing is said of it that was not said before.
-    fn succeeding(
-        before: Option<&Arc<Self>>,
-        spec: TableSpec,
-        budget: BudgetSpec,
-        key: &Arc<FingerprintKey>,
-        now: UnixSeconds,
-    ) -> Arc<Self> {
+    fn succeeding(before: Option<&Arc<Self>>, spec: &TableSpec, budget: BudgetSpec, key: &Arc<FingerprintKey>) -> Arc<Self> {
         let table = match before {
-            Some(before) if *before.table.spec() == spec && before.spec == budget => return Arc::clone(before),
-            Some(before) => {
-                before.table.succeed(spec, now);
-                Arc::clone(&before.table)
-            }
-            None => Arc::new(Table::new(spec)),
+            Some(before) if *before.table.spec() == *spec && before.spec == budget => return Arc::clone(before),
+            Some(before) => Arc::clone(&before.table),
+            None => Arc::new(Table::new(spec.clone())),
         };
         Arc::new(Self { table, key: Arc::clone(key), budget: Mutex::new(CreationBudget::new(budget)), spec: budget })
     }
@@ -173,13 +181,22 @@ impl Pending {
 }
 
 impl LearnEntry {
-    /// None where there is no such table, or it can take no more servers.
-    pub(super) fn new(spec: LearnSpec, tables: &Tables, members: &[Member<'_>], names: &mut CookieNames) -> Option<Self> {
-        let learned = Arc::clone(tables.get(&spec.table)?);
+    /// # Errors
+    /// There is no such table, or it can take no more servers.
+    pub(super) fn new(
+        spec: LearnSpec,
+        tables: &Tables,
+        members: &[Member<'_>],
+        names: &mut CookieNames,
+    ) -> Result<Self, Unlearnable> {
+        let Some(learned) = tables.get(&spec.table).map(Arc::clone) else {
+            return Err(Unlearnable::NoTable(spec.table));
+        };
+        let servers = members.iter().map(|member| learned.table.enlist(member.id));
         let servers: Box<[Enlisted]> =
-            members.iter().map(|member| learned.table.enlist(member.id)).collect::<Result<_, _>>().ok()?;
+            servers.collect::<Result<_, _>>().map_err(|full| Unlearnable::Full { table: spec.table.clone(), full })?;
         let by_index = servers.iter().zip(members).map(|(server, member)| (server.index(), member.id.clone())).collect();
-        Some(Self {
+        Ok(Self {
             learned,
             create: spec.create.into(),
             create_from_requests: Readers::bind(spec.create_from_requests, names),
@@ -213,8 +230,8 @@ impl LearnEntry {
     /// What a request carries.
     pub fn carrying<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Carrying {
         Carrying {
-            names: self.names(self.lookup.all(request, cookies).map(|found| found.into_octets())),
-            offered: self.names(self.create_from_requests.all(request, cookies).map(|found| found.into_octets())),
+            names: self.names(&self.lookup, request, cookies),
+            offered: self.names(&self.create_from_requests, request, cookies),
         }
     }
 
@@ -289,14 +306,14 @@ impl LearnEntry {
         if forgotten == 0 { Moved::None } else { Moved::Some }
     }
 
-    fn names<'t>(&self, texts: impl Iterator<Item = std::borrow::Cow<'t, [u8]>>) -> Names {
+    fn names<'r>(&self, readers: &Readers, request: &Request<'r>, cookies: &Cookies<'r>) -> Names {
         let mut names = Names::new();
-        texts.for_each(|text| self.add(&mut names, &text));
+        readers.each(request, cookies, |found| self.add(&mut names, found.text()));
         names
     }
 
     fn add(&self, names: &mut Names, name: &[u8]) {
-        if name.len() < self.min_length || name.eq_ignore_ascii_case(NO_NAME) {
+        if name.len() < self.min_length || name.eq_ignore_ascii_case(NO_NAME) || names.len() == MOST_NAMES {
             return;
         }
         let fingerprint = self.learned.key.fingerprint(name);

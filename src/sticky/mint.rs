@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 
 use crate::time::{Now, UnixSeconds};
 
-use super::claim::{BadClaim, Minted, Named, ServerName, SessionName};
+use super::claim::{BadClaim, Minted, Named, Refused, ServerName, SessionName};
 use super::spec::{Lifetime, TokenFormat};
 use super::token::foreign::{self, AcceptSpec, Carrier, Opened, Reader};
 use super::token::keys::KeyRing;
@@ -41,7 +41,7 @@ enum Format {
 }
 
 /// What a token says: its server, and what else it tells of the session.
-pub(super) type Read<'v> = Result<(ServerName<'v>, Named), BadClaim>;
+pub(super) type Read<'v> = Result<(ServerName<'v>, Named), Refused>;
 
 /// A value that holds a token and, behind it, the application's own.
 pub(super) struct Wrapped<'v> {
@@ -79,7 +79,7 @@ impl Mint {
     /// What a value says that is a token and nothing else.
     pub(super) fn read<'v>(&self, value: &'v [u8], now: Now) -> Read<'v> {
         match self.own(value, now) {
-            Err(BadClaim::BadToken) => self.foreign(value, now).unwrap_or(Err(BadClaim::BadToken)),
+            Err(bad @ Refused { why: BadClaim::BadToken, .. }) => self.foreign(value, now).unwrap_or(Err(bad)),
             // A plain token may be anything, so those who are known to have been here are asked first.
             Ok(route @ (ServerName::Route(_), _)) => self.foreign(value, now).unwrap_or(Ok(route)),
             read => read,
@@ -123,8 +123,10 @@ impl Mint {
             }
             Format::Sealed(format) => {
                 let Payload { server, session, stamps } = format.open(value).map_err(BadClaim::from)?;
-                self.lifetime.check(stamps, now.wall)?;
                 let session = Some(SessionName::Number(session));
+                if let Err(why) = self.lifetime.check(stamps, now.wall) {
+                    return Err(Refused { why, session });
+                }
                 Ok((ServerName::Tag(server), Named { session, stamps: Some(stamps), minted: Minted::Here }))
             }
         }

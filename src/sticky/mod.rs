@@ -32,7 +32,7 @@ use claim::Claim;
 use cookie::{CookieEntry, ServerLine};
 use found::{HashEntry, RouteEntry};
 use header::HeaderEntry;
-use learn::{Carrying, LearnEntry, Sight, Tables};
+use learn::{Carrying, LearnEntry, Sight, Tables, Unlearnable};
 use spec::{AffinitySpec, Caching, EntrySpec, Expose, Methods, NewTieOn, StickySpec, Strict, Way};
 use token::secrets::Secrets;
 use token::{ServerTag, SessionNumber, Stamps};
@@ -161,15 +161,15 @@ pub enum Origin {
 impl Chain {
     /// Makes the chain of an upstream whose servers are `members`. The cookies that it reads are entered in `names`.
     ///
-    /// An entry that learns into a table that is not there, or is full of servers, is left out: the configuration refuses the
-    /// first, and the second takes 65,536 servers.
+    /// # Errors
+    /// An entry is to learn into a table that is not there, or names 65,536 servers already.
     pub fn new(
         spec: StickySpec,
         secrets: &Secrets,
         tables: &Tables,
         members: &[Member<'_>],
         names: &mut CookieNames,
-    ) -> Self {
+    ) -> Result<Self, Unlearnable> {
         let scope = spec.scope;
         let entry = |EntrySpec { way, strict }| {
             let kind = match way {
@@ -181,10 +181,10 @@ impl Chain {
                 Way::Hash(hash) => EntryKind::Hash(HashEntry::new(hash, names)),
                 Way::Learn(learn) => EntryKind::Learn(Box::new(LearnEntry::new(learn, tables, members, names)?)),
             };
-            Some(Entry { kind, strict })
+            Ok(Entry { kind, strict })
         };
-        let entries = spec.entries.into_iter().filter_map(entry).collect();
-        Self { entries, affinity: spec.affinity }
+        let entries = spec.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(Self { entries, affinity: spec.affinity })
     }
 
     pub fn entries(&self) -> &[Entry] {

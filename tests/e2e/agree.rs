@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Burdock, Origin, Reply, Request, Site, rounds};
+use crate::harness::{Burdock, Line, Mint, Origin, Reply, Request, Site, rounds, shop};
 
 const AT_ONCE: usize = 16;
 /// `web-3` refuses: nobody listens there.
@@ -66,6 +66,21 @@ fn requests_with_one_fresh_name_agree_wherever_they_say_it() {
 }
 
 #[test]
+fn requests_with_one_token_that_has_expired_agree() {
+    let site = Site::take();
+    let _living = living(&site);
+    let mint = Mint::new(&site, "key", "shop");
+    let limited = shop(4, "sticky: [{cookie: {idle_timeout: 30m}}]");
+    let burdock = site.burdock(&format!("keys: [{{file: $DIR/key}}]\n{limited}"));
+    all_agree(&burdock, |_| {
+        let expired = mint.old_token("web-4");
+        same(Request::get("/expired").header("Cookie", &format!("BURDOCK_shop={expired}")))
+    });
+    let reasons: BTreeSet<_> = burdock.log(rounds(200) * AT_ONCE).iter().map(Line::reason).collect();
+    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["expired_idle", "redispatched"]);
+}
+
+#[test]
 fn requests_with_one_name_that_no_table_knows_agree() {
     let site = Site::take();
     let _living = living(&site);
@@ -115,8 +130,8 @@ fn requests_of_a_route_that_refuses_agree() {
 fn requests_with_one_token_of_a_server_that_refuses_agree() {
     let site = Site::take();
     let _living = living(&site);
-    let mint = crate::harness::Mint::new(&site, "key", "shop");
-    let shop = crate::harness::shop(4, "sticky: cookie");
+    let mint = Mint::new(&site, "key", "shop");
+    let shop = shop(4, "sticky: cookie");
     let burdock = site.burdock(&format!("keys: [{{file: $DIR/key}}]\n{shop}"));
     let tokens: Vec<String> = (0..rounds(200)).map(|_| mint.random_token(REFUSING)).collect();
     all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("BURDOCK_shop={}", tokens[round]))));
@@ -127,7 +142,7 @@ fn requests_with_one_plain_token_of_a_server_that_refuses_agree() {
     let site = Site::take();
     let _living = living(&site);
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";
-    let shop = crate::harness::shop(4, "sticky: [{cookie: {name: S, token: plain}}]");
+    let shop = shop(4, "sticky: [{cookie: {name: S, token: plain}}]");
     let burdock = site.burdock(&format!("{listeners}\n{shop}"));
     all_agree(&burdock, |round| {
         let from = format!("198.51.100.{round}");

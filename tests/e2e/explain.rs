@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Finished, Mint, Site, burdock, complete, shop};
+use crate::harness::{Finished, Mint, Site, burdock, complete, run, shop};
 
 const URL: &str = "http://shop.example.com/cart";
 
@@ -64,4 +64,17 @@ fn what_the_application_would_answer_can_be_said_too() {
     ] {
         assert!(told.contains(line), "{line} in {told}");
     }
+}
+
+#[test]
+fn it_takes_no_memory_for_sessions() {
+    let site = Site::take();
+    let learning = shop(3, "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID}}]");
+    let file = site.write("large.yaml", &complete(&format!("tables: {{shop: {{capacity: 100000000}}}}\n{learning}")));
+    // A table of this size takes 4.3 GB.
+    let limited = "ulimit -v 1000000; exec \"$0\" explain -c \"$1\" -H 'Cookie: JSESSIONID=A1B2C3D4' \"$2\"";
+    let mut explain = std::process::Command::new("sh");
+    explain.args(["-c", limited, env!("CARGO_BIN_EXE_burdock"), file.to_str().unwrap(), URL]);
+    let said = run(&mut explain).ok().stdout;
+    assert!(said.contains("unknown_session") && said.contains("web-"), "{said}");
 }

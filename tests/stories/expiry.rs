@@ -55,3 +55,26 @@ fn life_ends_through_moves() {
     let _lb = lb.after(600);
     client.visits(1).because(["expired_life"]);
 }
+
+#[test]
+fn requests_with_one_token_that_has_expired_agree_where_they_begin_anew() {
+    let lifetime = Lifetime { idle: Some(1_800), life: None };
+    let lb = lb(["a", "b", "c", "d"]).cookie(|cookie| cookie.lifetime = lifetime);
+    let tokens: Vec<String> = (0..40)
+        .map(|_| {
+            let mut client = lb.client();
+            client.visits(1);
+            client.token()
+        })
+        .collect();
+    let lb = lb.after(2_000);
+    let mut used = std::collections::BTreeSet::new();
+    for token in tokens {
+        let place =
+            || lb.client().holding(&token).visits(1).because(["expired_idle"]).settled(["rewritten"]).servers().remove(0);
+        let first = place();
+        assert!((0..15).all(|_| place() == first));
+        used.insert(first);
+    }
+    assert_eq!(used.len(), 4, "they spread");
+}

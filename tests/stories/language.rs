@@ -718,7 +718,7 @@ fn build(
     let mut plan = Plan { pools: vec![pool.clone()], routes: vec![route], tables: tables.to_vec() };
     let leaving = earlier.map(|earlier| earlier.leaving(&plan, now)).unwrap_or_default();
     Leaving::keep(&leaving, &mut plan);
-    Balancer::new(plan, &secrets(keys), earlier, now)
+    Balancer::new(plan, &secrets(keys), earlier, now).unwrap()
 }
 
 fn pool(servers: &[&str]) -> PoolSpec {

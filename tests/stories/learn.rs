@@ -59,6 +59,16 @@ fn a_mobile_client_and_a_browser_share_a_session_by_its_name() {
 }
 
 #[test]
+fn of_several_cookies_of_one_name_each_is_looked_up() {
+    let lb = tomcat();
+    lb.client().visits(1).was_served_by(["a"]);
+    let lb = lb.answers_plainly();
+    for line in ["JSESSIONID=of-another-path; JSESSIONID=A1B2C3D4", "JSESSIONID=A1B2C3D4; JSESSIONID=of-another-path"] {
+        lb.client().with_header("cookie", line).visits(3).was_served_by(["a"; 3]).because(["hit"; 3]);
+    }
+}
+
+#[test]
 fn what_is_too_short_or_deleted_is_no_name() {
     for value in ["", "1234567", "deleted", "DELETED", "\"\""] {
         let lb = lb(["a", "b"]).sticky(JSESSIONID).answers_with(SETS_COOKIE, "x=1");

@@ -8,8 +8,7 @@ use burdock::balancer::spec::Plan;
 use burdock::upstream::spec::ServerSpec;
 use burdock::upstream::{ServerId, UpstreamName};
 
-use super::{Actor, Control, Desired, Kept};
-use crate::proxy::peer::PeerError;
+use super::{Actor, Control, Desired, Kept, Unpublished};
 
 /// What a server is at a moment, in short: two operators who have seen different things do not undo each other's work.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,7 +64,7 @@ pub enum ChangeError {
     #[error("this process is leaving and changes nothing any more; ask its successor")]
     Leaving,
     #[error(transparent)]
-    Peer(#[from] PeerError),
+    Unpublished(#[from] Unpublished),
 }
 
 impl Control {

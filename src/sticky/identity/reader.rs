@@ -69,13 +69,15 @@ impl Readers {
         Self(sources.into_iter().map(|source| source.bind(names)).collect())
     }
 
-    /// What stands in each source that has something, in order.
-    pub fn all<'a, 'r>(
-        &'a self,
-        request: &'a Request<'r>,
-        cookies: &'a Cookies<'r>,
-    ) -> impl Iterator<Item = Found<'r>> + 'a {
-        self.0.iter().filter_map(|reader| reader.read(request, cookies))
+    /// All that stands in the sources, in their order, every cookie and header of a name: a browser that has two of one name
+    /// for two paths sends both, and which of them the application means only the application knows.
+    pub fn each<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>, mut take: impl FnMut(Found<'r>)) {
+        for reader in &self.0 {
+            let _: Option<()> = reader.search(request, cookies, |found| {
+                take(found);
+                None
+            });
+        }
     }
 
     /// What stands in the first source that has something.
@@ -88,23 +90,34 @@ impl Reader {
     /// What a request has in the source. None where that is nothing, so that such requests do not share one name. Of several
     /// cookies, headers or parameters of the name it is the first of which the cut leaves something.
     pub fn read<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<Found<'r>> {
-        let borrowed = |text: &'r [u8]| self.cut_from(Cow::Borrowed(text));
+        self.search(request, cookies, Some)
+    }
+
+    /// Goes through all that stands in the source until `take` gives something.
+    fn search<'r, T>(
+        &self,
+        request: &Request<'r>,
+        cookies: &Cookies<'r>,
+        mut take: impl FnMut(Found<'r>) -> Option<T>,
+    ) -> Option<T> {
+        let mut found = |text: Cow<'r, [u8]>| take(self.cut_from(text)?);
+        let mut borrowed = |text: &'r [u8]| found(Cow::Borrowed(text));
         let headers = |name: &HeaderName| request.headers.get_all(name).iter().map(|value| value.as_bytes());
         match &self.place {
-            Bound::ClientIp(prefixes) => self.cut_from(Cow::Owned(octets(prefixes.mask(request.client)))),
             Bound::Cookie(number) => cookies.values(*number).find_map(borrowed),
             Bound::Header(name) => headers(name).find_map(borrowed),
             Bound::Query(name) => parameter::of_query(request.query?, name).map(str::as_bytes).find_map(borrowed),
             Bound::PathParameter(name) => parameter::of_path(request.path, name).map(str::as_bytes).find_map(borrowed),
             Bound::BearerClaim(name) => {
                 let claims = headers(&AUTHORIZATION).filter_map(|header| bearer::claim(header, name));
-                claims.map(|claim| Cow::Owned(claim.into_bytes())).find_map(|claim| self.cut_from(claim))
+                claims.map(|claim| Cow::Owned(claim.into_bytes())).find_map(found)
             }
-            Bound::Path => self.cut_from(match without_parameters(request.path) {
-                Cow::Borrowed(path) => Cow::Borrowed(path.as_bytes()),
-                Cow::Owned(path) => Cow::Owned(path.into_bytes()),
-            }),
-            Bound::All(parts) => self.cut_from(Cow::Owned(joined(parts, request, cookies)?)),
+            Bound::ClientIp(prefixes) => found(Cow::Owned(octets(prefixes.mask(request.client)))),
+            Bound::Path => match without_parameters(request.path) {
+                Cow::Borrowed(path) => borrowed(path.as_bytes()),
+                Cow::Owned(path) => found(Cow::Owned(path.into_bytes())),
+            },
+            Bound::All(parts) => found(Cow::Owned(joined(parts, request, cookies)?)),
         }
     }
 
@@ -122,15 +135,7 @@ impl Found<'_> {
 }
 
 impl<'r> Found<'r> {
-    /// The same, without the rest.
-    pub fn into_octets(self) -> Cow<'r, [u8]> {
-        match self.whole {
-            Cow::Borrowed(whole) => Cow::Borrowed(&whole[self.cut]),
-            Cow::Owned(whole) => Cow::Owned(whole[self.cut].to_vec()),
-        }
-    }
-
-    /// The same as characters. None for octets that are none.
+    /// The same as characters, without the rest. None for octets that are none.
     pub fn into_text(self) -> Option<Cow<'r, str>> {
         match self.whole {
             Cow::Borrowed(whole) => std::str::from_utf8(&whole[self.cut]).ok().map(Cow::Borrowed),
@@ -271,6 +276,18 @@ mod tests {
     fn of_several_cookies_of_a_name_the_first_of_which_something_is_left_counts() {
         assert_eq!(text(cookie("sid")).as_deref(), Some("1A2B"));
         assert_eq!(text(route(cookie("sid"))).as_deref(), Some("n1"));
+    }
+
+    #[test]
+    fn all_that_stands_in_a_list_of_sources_is_read_in_their_order() {
+        let headers = headers();
+        let request = request(&headers, PATH, Some("user=c%69d&user=dan"));
+        let mut names = CookieNames::default();
+        let places = [header("x-user"), cookie("sid"), cookie("empty"), cookie("none"), query("user")];
+        let readers = Readers::bind(places.map(Source::from).into(), &mut names);
+        let mut all = Vec::new();
+        readers.each(&request, &names.find(&headers), |found| all.push(String::from_utf8_lossy(found.text()).into_owned()));
+        assert_eq!(all, ["bob.n3", "1A2B", "3C4D.n1", "c%69d", "dan"]);
     }
 
     #[test]

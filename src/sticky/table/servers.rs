@@ -17,8 +17,13 @@ pub struct Enlisted {
 
 /// A table names at most 65,536 servers at one time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a session table names at most 65536 servers at one time, and this would be one more")]
+#[error("a session table names at most 65536 servers at one time")]
 pub struct TooManyServers;
+
+impl TooManyServers {
+    /// As many servers as a table can name.
+    pub const MOST: usize = 1 << u16::BITS;
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Servers {

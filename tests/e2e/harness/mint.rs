@@ -55,6 +55,11 @@ impl Mint {
         self.token_of(SessionNumber::random(&mut rand::rng()), server, 10, 10)
     }
 
+    /// A token of a session of its own, seen hours ago.
+    pub fn old_token(&self, server: &str) -> String {
+        self.token_of(SessionNumber::random(&mut rand::rng()), server, 20_000, 10_000)
+    }
+
     fn token_of(&self, session: SessionNumber, server: &str, began: u32, seen: u32) -> String {
         let stamps = Stamps { issued: UnixSeconds(now().wrapping_sub(began)), seen: UnixSeconds(now().wrapping_sub(seen)) };
         let payload = Payload { server: self.tag(server), session, stamps };
