@@ -48,6 +48,8 @@ pub enum ServerHealth {
     Down,
     /// It has a check that has not been run yet.
     Unchecked,
+    /// Requests have failed there; a probe will bring it back. As far as its checks go it is up.
+    Ejected,
 }
 
 /// Sessions that live on a server.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burdock::balancer::{Pool, Sessions};
 use burdock::time::Now;
 use burdock::upstream::balance::Balance;
-use burdock::upstream::health::Health;
+use burdock::upstream::health::Condition;
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::{Admin, Tier};
 
@@ -22,7 +22,7 @@ pub fn server(pool: &Pool, at: usize, now: Now) -> ServerInfo {
         address: spec.address.to_string(),
         state: state(spec.admin),
         deadline: pool.draining(at, now).until().map(|until| until.since(now.wall)),
-        health: health(server.health()),
+        health: health(server.vitals().condition()),
         weight: server.weight(),
         max_conns: spec.max_conns.map(std::num::NonZeroU32::get),
         backup: spec.tier == Tier::Backup,
@@ -63,11 +63,12 @@ fn state(admin: Admin) -> ServerState {
     }
 }
 
-fn health(health: Health) -> ServerHealth {
-    match health {
-        Health::Up => ServerHealth::Up,
-        Health::Down => ServerHealth::Down,
-        Health::Unchecked => ServerHealth::Unchecked,
+fn health(condition: Condition) -> ServerHealth {
+    match condition {
+        Condition::Up => ServerHealth::Up,
+        Condition::Down => ServerHealth::Down,
+        Condition::Unchecked => ServerHealth::Unchecked,
+        Condition::Ejected => ServerHealth::Ejected,
     }
 }
 
