@@ -11,8 +11,9 @@ use burdock::http::set_cookie::SameSite;
 use burdock::sticky::identity::Place;
 use burdock::sticky::spec::{TokenFormat, Way};
 use burdock::upstream::balance::Balance;
+use burdock::upstream::discovery::{Bounds, DnsServers, Family};
 use burdock::upstream::failover::Action;
-use burdock::upstream::spec::{Admin, Tier};
+use burdock::upstream::spec::{Admin, Tier, Weight};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
@@ -230,8 +231,76 @@ fn addresses_that_cannot_be_used_are_answered_with_those_that_can() {
     let text = "listeners: [:8080, '8080', '*:80', localhost:80, 10.0.0.1, '[::]:0']\n\
                 upstreams:\n\
                 \x20 shop:\n\
-                \x20   servers: [app.internal:80, 'fd00::1:80', 'http://10.0.0.1:80', 10.0.0.1, 'unix:run/x', '0.0.0.0:80']\n";
+                \x20   servers: [app.internal, app.internal:port, bücher.example:80, '10.0.0.256:80', {address: app.internal:80}, 'fd00::1:80', 'http://10.0.0.1:80', 10.0.0.1, 'unix:run/x', '0.0.0.0:80']\n";
     assert_snapshot!(wrong(text));
+}
+
+#[test]
+fn a_server_may_be_a_name() {
+    let config = good(
+        "listeners: [127.0.0.1:8080]\n\
+         upstreams:\n\
+         \x20 shop:\n\
+         \x20   servers:\n\
+         \x20     - App.internal:8080\n\
+         \x20     - 127.0.0.1:3001\n\
+         \x20     - {id: web, name: web.internal.:80, weight: 2, max_conns: 200, state: drain, backup: true}\n\
+         \x20     - {srv: _http._tcp.app.internal}\n\
+         dns: {servers: [127.0.0.1:5353, '::1'], min_ttl: 2s, max_ttl: 1m, timeout: 500ms, family: ipv4}\n",
+    );
+    let upstream = &config.plan.pools[0].upstream;
+    let [app, web, service] = &upstream.discovery[..] else { panic!("three names") };
+    assert_eq!(
+        (app.stem.as_str(), app.lookup.to_string().as_str(), app.place),
+        ("app.internal:8080", "app.internal:8080", 0)
+    );
+    assert_eq!((web.stem.as_str(), web.lookup.to_string().as_str(), web.place), ("web", "web.internal.:80", 1));
+    assert_eq!(
+        (web.template.weight, web.template.tier, web.template.admin),
+        (Some(Weight::new(2).unwrap()), Tier::Backup, Admin::DRAIN)
+    );
+    assert_eq!((service.stem.as_str(), service.template.weight), ("_http._tcp.app.internal", None));
+    assert_eq!((upstream.servers.len(), config.plan.lookups().len()), (1, 3));
+    let addresses = ["127.0.0.1:5353", "[::1]:53"].map(|address| address.parse().unwrap());
+    assert_eq!(config.plan.dns.servers, DnsServers::Listed(addresses.to_vec()));
+    let [second, minute] = [2, 60].map(std::time::Duration::from_secs);
+    assert_eq!((config.plan.dns.bounds, config.plan.dns.family), (Bounds::new(second, minute).unwrap(), Family::Ipv4));
+}
+
+#[test]
+fn what_does_not_go_with_names_is_told() {
+    let text = "listeners: [127.0.0.1:8080]\n\
+                upstreams:\n\
+                \x20 shop:\n\
+                \x20   servers:\n\
+                \x20     - {name: app.internal:80, address: 127.0.0.1:3001}\n\
+                \x20     - {name: app.internal:80, srv: _http._tcp.app.internal}\n\
+                \x20     - {id: none}\n\
+                \x20     - {name: 10.0.0.1:80}\n\
+                \x20     - {name: app.internal}\n\
+                \x20     - {srv: app.internal:80}\n\
+                \x20     - {srv: a.internal, id: twice}\n\
+                \x20     - {id: twice, name: b.internal:80}\n\
+                \x20     - {name: b.internal:80, id: LONG}\n\
+                dns: {servers: [dns.internal, 0.0.0.0, '10.0.0.1:0'], min_ttl: 10s, max_ttl: 1s, family: ipv5}\n";
+    assert_snapshot!(wrong(&text.replace("LONG", &"a".repeat(87))));
+}
+
+#[test]
+fn upstreams_of_one_scope_have_different_names() {
+    let text = |second: &str| {
+        format!(
+            "listeners: [127.0.0.1:8080]\n\
+             upstreams:\n\
+             \x20 a: {{servers: [app.internal:80], sticky: cookie, sticky_scope: web}}\n\
+             \x20 b: {{servers: [{second}], sticky: cookie, sticky_scope: web}}\n\
+             routes:\n\
+             - {{upstream: a}}\n\
+             - {{match: {{path_prefix: /b}}, upstream: b}}\n"
+        )
+    };
+    good(&text("app.internal:81"));
+    assert!(wrong(&text("app.internal:80")).contains("the server id app.internal:80 is used twice in the sticky scope web"));
 }
 
 #[test]
@@ -340,6 +409,13 @@ fn what_is_probably_not_meant_is_a_warning() {
                 \x20   sticky: [{cookie: {idle_timeout: 2h, max_life: 1h, max_age: 30m}}]\n\
                 \x20 forgotten: {servers: [127.0.0.1:3003], sticky: [{cookie: {max_age: 401d}}]}\n\
                 routes: [{upstream: shop}]\n";
+    assert_snapshot!(warnings(text));
+}
+
+#[test]
+fn names_with_a_route_or_without_new_sessions_are_warned_of() {
+    let text = "listeners: [127.0.0.1:8080]\n\
+                upstreams: {shop: {servers: [{name: app.internal:80, route: a, weight: 0}, {srv: app.internal, state: maint}]}}\n";
     assert_snapshot!(warnings(text));
 }
 

@@ -60,6 +60,9 @@ pub enum Scheme {
 pub struct Explanation {
     pub route: Option<String>,
     pub upstream: Option<String>,
+    /// Names whose servers only a running process finds: asked without one, there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_looked_up: Vec<String>,
     pub claims: Vec<ClaimInfo>,
     /// Why it goes there, in the word of log and metrics.
     pub reason: String,
@@ -130,6 +133,9 @@ impl fmt::Display for Explanation {
             return writeln!(f, "route     none: no route matches host and path\nanswer    404");
         };
         writeln!(f, "route     {route}\nupstream  {upstream}")?;
+        for name in &self.not_looked_up {
+            writeln!(f, "name      {name}: its servers are found at run time, and not known here")?;
+        }
         for claim in &self.claims {
             writeln!(f, "claim     {claim}")?;
         }

@@ -105,6 +105,9 @@ pub struct Leaving {
     pub server: Added,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_conns: Option<NonZeroU32>,
+    /// What its checks call it, where that is not its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Arc<str>>,
     pub until: Option<UnixSeconds>,
 }
 
@@ -201,6 +204,7 @@ impl Added {
             id: id.clone(),
             route: self.route.clone(),
             address: self.address.clone(),
+            host: None,
             weight: Weight::ONE,
             tier: self.tier,
             max_conns: None,
@@ -246,6 +250,7 @@ impl Leaving {
             id: server.id.clone(),
             server: Added { address: server.address.clone(), route: server.route.clone(), tier: server.tier },
             max_conns: server.max_conns,
+            host: server.host.clone(),
             until,
         }
     }
@@ -257,8 +262,8 @@ impl Leaving {
             let servers = &mut pool.upstream.servers;
             if !servers.iter().any(|server| server.id == gone.id) {
                 let spec = gone.server.spec(&gone.id);
-                let admin = Admin::Leaving { until: gone.until };
-                servers.push(Arc::new(ServerSpec { max_conns: gone.max_conns, admin, ..spec }));
+                let (max_conns, host, admin) = (gone.max_conns, gone.host.clone(), Admin::Leaving { until: gone.until });
+                servers.push(Arc::new(ServerSpec { max_conns, host, admin, ..spec }));
             }
         }
     }

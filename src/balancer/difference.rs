@@ -35,6 +35,8 @@ pub enum Place {
     Server(UpstreamName, ServerId),
     Route(Arc<str>),
     Table(String),
+    /// How names are looked up.
+    Dns,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -85,6 +87,10 @@ pub fn between(before: &Plan, after: &Plan, live: &Balancer, now: Now) -> Vec<Di
         plan.tables.iter().map(|table| (table.0.name.as_str().to_owned(), table.clone())).collect::<BTreeMap<_, _>>()
     };
     found.extend(compare(&tables(before), &tables(after), |name| Place::Table(name.clone()), fields::table));
+    if before.dns != after.dns {
+        let what = What::Changed(fields::dns(&before.dns, &after.dns));
+        found.push(Difference { place: Place::Dns, what, moves: Moves::default() });
+    }
     found
 }
 

@@ -29,6 +29,7 @@ use crate::sticky::token::secrets::Secrets;
 use crate::sticky::token::{ServerTag, SessionNumber};
 use crate::sticky::{Chain, Entry, EntryKind, Member};
 use crate::time::{Now, Uptime};
+use crate::upstream::discovery::DnsSpec;
 use crate::upstream::server::Server;
 use crate::upstream::spec::Address;
 use crate::upstream::{ServerId, Upstream, UpstreamName};
@@ -45,6 +46,7 @@ pub struct Balancer {
     pools: Box<[Arc<Pool>]>,
     tables: Tables,
     secrets: Secrets,
+    dns: DnsSpec,
 }
 
 /// Why a plan cannot be put to work.
@@ -130,7 +132,8 @@ impl Balancer {
             .into_iter()
             .filter_map(|route| find(&route.upstream).cloned().map(|pool| (route, pool)))
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        Ok(Self { routes: Routes::new(routes), by_route: by_route.into(), pools, tables, secrets: secrets.clone() })
+        let secrets = secrets.clone();
+        Ok(Self { routes: Routes::new(routes), by_route: by_route.into(), pools, tables, secrets, dns: plan.dns })
     }
 
     /// The route for a request, by Host and path as they came.
@@ -153,6 +156,11 @@ impl Balancer {
     /// The session tables.
     pub fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// How the names of servers are looked up.
+    pub fn dns(&self) -> &DnsSpec {
+        &self.dns
     }
 
     /// The pool that a route leads to.

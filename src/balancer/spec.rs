@@ -1,10 +1,13 @@
 //! All that a configuration says of routes and upstreams: what a [`super::Balancer`] is made from.
 
+use std::collections::BTreeSet;
+
 use crate::route::RouteSpec;
 use crate::sticky::identity::Source;
 use crate::sticky::spec::StickySpec;
 use crate::sticky::table::{BudgetSpec, TableSpec};
 use crate::sticky::token::secrets::SecretSource;
+use crate::upstream::discovery::{Discovered, DnsSpec, Lookup};
 use crate::upstream::spec::UpstreamSpec;
 
 /// Routes and the pools that they lead to. Every route's upstream is among the pools.
@@ -14,12 +17,25 @@ pub struct Plan {
     pub routes: Vec<RouteSpec>,
     /// The session tables that entries name, each with what a client's network may create in it.
     pub tables: Vec<(TableSpec, BudgetSpec)>,
+    /// How the names of servers are looked up.
+    pub dns: DnsSpec,
 }
 
 impl Plan {
     /// Where the secrets are that it needs beside the keys; one that is used twice comes twice.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         self.pools.iter().flat_map(|pool| pool.sticky.secrets())
+    }
+
+    /// What must be looked up to find all servers. One that is needed twice comes once.
+    pub fn lookups(&self) -> BTreeSet<&Lookup> {
+        self.pools.iter().flat_map(|pool| &pool.upstream.discovery).map(|entry| &entry.lookup).collect()
+    }
+
+    /// The same plan with the servers that were found: see [`UpstreamSpec::expanded`].
+    pub fn expanded(&self, discovered: &Discovered) -> Self {
+        let expanded = |pool: &PoolSpec| PoolSpec { upstream: pool.upstream.expanded(discovered), ..pool.clone() };
+        Self { pools: self.pools.iter().map(expanded).collect(), ..self.clone() }
     }
 }
 

@@ -39,8 +39,12 @@ pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Ended
     }
     let pools = &config.plan.pools;
     let servers: usize = pools.iter().map(|pool| pool.upstream.servers.len()).sum();
+    let names = match config.plan.lookups().len() {
+        0 => String::new(),
+        names => format!(", names to look up: {names}"),
+    };
     eprintln!(
-        "{name}: the configuration is right (listeners: {}, upstreams: {}, servers: {servers})",
+        "{name}: the configuration is right (listeners: {}, upstreams: {}, servers: {servers}{names})",
         config.listeners.len(),
         pools.len()
     );

@@ -119,6 +119,8 @@ fn tell(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now: 
 fn decide(balancer: &Balancer, route: RouteIndex, request: &Request<'_>, args: &ExplainArgs, now: Now) -> Explanation {
     let mut exchange = balancer.pool_of(route).receive(request, now);
     let mut told = explanation::decide(balancer, route, &mut exchange, request.headers, now);
+    let found_by_name = &balancer.pool_of(route).upstream().spec().discovery;
+    told.not_looked_up = found_by_name.iter().map(|entry| entry.lookup.to_string()).collect();
     told.settled = Some(Settled::None.as_str().to_owned());
     if told.server.is_some() {
         settle(&mut told, &exchange, args, now);

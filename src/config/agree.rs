@@ -9,11 +9,13 @@ use crate::http::set_cookie::{Attributes, CookieDomain, narrowest};
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
 use crate::sticky::spec::{CookieSpec, Way};
 use crate::sticky::token::ServerTag;
+use crate::upstream::ServerId;
 
 /// A pool and where its parts were written.
 pub(super) struct PlacedPool {
     pub(super) spec: PoolSpec,
     pub(super) servers_at: Vec<Position>,
+    pub(super) found_at: Vec<Position>,
     pub(super) entries_at: Vec<Position>,
 }
 
@@ -31,17 +33,24 @@ fn check_tags(pools: &[PlacedPool], findings: &mut Findings) {
     let mut first: HashMap<(&str, ServerTag), (usize, Position)> = HashMap::new();
     for (nth, pool) in pools.iter().enumerate() {
         let scope = &*pool.spec.sticky.scope.0;
-        for (server, &at) in pool.spec.upstream.servers.iter().zip(&pool.servers_at) {
-            let (owner, earlier) = *first.entry((scope, ServerTag::of(scope, &server.id))).or_insert((nth, at));
+        for (id, at) in ids(pool) {
+            let (owner, earlier) = *first.entry((scope, ServerTag::of(scope, id))).or_insert((nth, at));
             if owner != nth {
                 let message = format!(
                     "the server id {} is used twice in the sticky scope {scope}, first on line {}",
-                    server.id, earlier.line
+                    id, earlier.line
                 );
                 findings.fault_with_help(at, message, "upstreams that share a scope need different server ids");
             }
         }
     }
+}
+
+/// The ids of its servers, and what those that are found by name have in common.
+fn ids(pool: &PlacedPool) -> impl Iterator<Item = (&ServerId, Position)> {
+    let upstream = &pool.spec.upstream;
+    let fixed = upstream.servers.iter().map(|server| &server.id).zip(pool.servers_at.iter().copied());
+    fixed.chain(upstream.discovery.iter().map(|entry| &entry.stem).zip(pool.found_at.iter().copied()))
 }
 
 /// Two cookies of one name and different scopes: a browser that has been to both upstreams would send either one's cookie, or

@@ -13,6 +13,7 @@ mod agree;
 mod balance;
 mod check;
 mod choice;
+mod dns;
 mod errors;
 mod leaf;
 mod listener;
@@ -38,6 +39,7 @@ use serde_json::json;
 
 use admin::AdminText;
 use agree::PlacedPool;
+use dns::DnsText;
 use errors::Findings;
 pub use errors::{Errors, Fault, Position, Warning};
 use listener::ListenerText;
@@ -63,6 +65,8 @@ record! {
         admin: AdminText = "{}",
         /// The process as a whole.
         process: Process = "{}",
+        /// How the names of servers are looked up.
+        dns: DnsText = "{}",
         /// One line per request.
         access_log: AccessLog = "{}",
         /// Where the keys are that seal tokens: the first seals, all open. None: one is made and kept in the state folder, and
@@ -135,6 +139,7 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
             pools: pools.into_iter().map(|pool| pool.spec).collect(),
             routes: routes.into_iter().map(|route| route.spec).collect(),
             tables,
+            dns: written.dns.build(findings),
         },
         warnings: Vec::new(),
     }
@@ -142,7 +147,7 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
 
 fn pool(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> PlacedPool {
     let built = upstream::build(name, written, findings);
-    let (sticky, entries_at) = sticky::build(&name.value, built.sticky, &built.spec.servers, findings);
+    let (sticky, entries_at) = sticky::build(&name.value, built.sticky, &built.spec, findings);
     let spec = PoolSpec { upstream: built.spec, sticky, hash_key: built.hash_key };
-    PlacedPool { spec, servers_at: built.servers_at, entries_at }
+    PlacedPool { spec, servers_at: built.servers_at, found_at: built.found_at, entries_at }
 }

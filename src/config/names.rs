@@ -2,6 +2,7 @@
 //! help.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 
 use ::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -12,6 +13,7 @@ use crate::http::cookie::CookieName;
 use crate::http::set_cookie::{CookieDomain, CookiePath, ExtraAttribute};
 use crate::route::{HostPattern, PathPrefix};
 use crate::upstream::balance::LoadFactor;
+use crate::upstream::discovery::DnsName;
 use crate::upstream::share::Share;
 use crate::upstream::spec::{Address, InvalidAddress, Weight};
 use crate::upstream::{ServerId, UpstreamName};
@@ -67,6 +69,39 @@ leaf! {
         |text: &str| Ok(Self::from_bytes(text.as_bytes())?), {"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"};
     HeaderValue: "a header's value", Text,
         |text: &str| Ok(Self::from_str(text)?), {"type": "string"};
+}
+
+/// A name to look up and a port.
+#[derive(Clone, Debug)]
+pub(super) struct HostPort {
+    pub(super) name: DnsName,
+    pub(super) port: NonZeroU16,
+}
+
+leaf! {
+    HostPort: "a name and a port such as app.internal:8080", Text,
+        host_port, {"type": "string", "examples": ["app.internal:8080"]};
+    DnsName: "a name such as _http._tcp.app.internal", Text,
+        |text| Ok(Self::parse(text)?), {"type": "string", "examples": ["_http._tcp.app.internal"]};
+}
+
+impl HostPort {
+    /// Whether a server's short form is one of these and no address.
+    pub(super) fn is_meant(text: &str) -> bool {
+        host_port(text).is_ok()
+    }
+}
+
+fn host_port(text: &str) -> Result<HostPort, Mend> {
+    if text.parse::<SocketAddr>().is_ok() {
+        return Err(Mend::by("an address is written alone or in the field address"));
+    }
+    let Some((name, port)) = text.rsplit_once(':') else {
+        return Err(Mend::by(format!("with its port: {text}:8080")));
+    };
+    let name = DnsName::parse(name)?;
+    let port = port.parse().map_err(|_| Mend::by("a port from 1 to 65535"))?;
+    Ok(HostPort { name, port })
 }
 
 /// A place to listen: an address and a port that can be bound as they are, and the text that names the open socket to a
@@ -135,9 +170,14 @@ fn server_mend(text: &str) -> Mend {
     let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
     match name.parse::<IpAddr>() {
         Ok(_) => Mend::by("a port from 1 to 65535"),
-        Err(_) if name.contains(|c: char| c.is_ascii_alphabetic()) => {
-            Mend::by("names are not resolved yet: write an address")
+        Err(_) if HostPort::is_meant(text) => {
+            Mend::by(format!("a name is looked up where it stands in the field name: {{name: {text}}}"))
         }
+        Err(_) if DnsName::parse(text).is_ok() => Mend::by(format!("with its port: {text}:8080")),
+        Err(_) if name.contains(|c: char| c.is_alphabetic()) => match DnsName::parse(name) {
+            Ok(_) => Mend::by("a port from 1 to 65535"),
+            Err(error) => error.into(),
+        },
         Err(_) => Mend::unknown(),
     }
 }
@@ -173,6 +213,28 @@ mod tests {
             ["", "10.0.0.10", "fd00::10:8080", "app:8080", "http://10.0.0.10:8080", "10.0.0.10:0", "0.0.0.0:80", "unix:run"]
         {
             assert!(server_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_a_name_where_it_is_no_address() {
+        for right in ["app.internal:8080", "localhost:80", "app:1", "App.internal.:65535"] {
+            assert!(HostPort::is_meant(right), "{right}");
+        }
+        for wrong in [
+            "app.internal",
+            "app.internal:",
+            "app:0",
+            "app:65536",
+            "10.0.0.1:80",
+            "[::1]:80",
+            "10.0.0.256:80",
+            "unix:/run/x",
+            "http://app:80",
+            "fd00::10:8080",
+            ":80",
+        ] {
+            assert!(!HostPort::is_meant(wrong), "{wrong}");
         }
     }
 

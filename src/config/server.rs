@@ -7,29 +7,39 @@ use std::sync::Arc;
 use super::choice::choice;
 use super::errors::{Findings, Position};
 use super::leaf::{Bool, Int};
+use super::names::HostPort;
+use super::read::Read;
 use super::read::{At, State};
 use super::record::{Shortened, record};
-use super::tree::{Node, quoted};
+use super::tree::{Node, Value, quoted};
 use crate::upstream::ServerId;
+use crate::upstream::discovery::{DiscoverySpec, DnsName, Lookup, Template};
 use crate::upstream::spec::{Address, Admin, ServerSpec, Tier, Weight};
 
 record! {
     "a server" => struct ServerText {
         /// What it is called in tokens, logs and metrics; its address as written, unless given. It must stay the same for as
-        /// long as the server holds the same sessions.
+        /// long as the server holds the same sessions. For servers that are found by a name the beginning of their ids, which is
+        /// that name, unless given; behind it come @ and the address.
         id: Option<At<ServerId>>,
         /// Its name in plain tokens and in routes (nginx's route, HAProxy's server cookie, Tomcat's jvmRoute); its id, unless
         /// given. Servers may share one: then any of them serves such a session.
         route: Option<ServerId>,
-        /// IP address and port, or unix:/path.
-        address: At<Address>,
-        /// Its share of new sessions relative to its neighbours; with 0 it keeps its sessions and gets no new ones.
-        weight: Weight = "1",
+        /// IP address and port, or unix:/path. A server has an address, a name or srv.
+        address: Option<At<Address>>,
+        /// A name and a port: each address of the name is a server.
+        name: Option<At<HostPort>>,
+        /// The name of a service: each address that its SRV records lead to is a server, with the port from there.
+        srv: Option<At<DnsName>>,
+        /// Its share of new sessions relative to its neighbours; with 0 it keeps its sessions and gets no new ones. 1, unless
+        /// given, and for srv what the records say.
+        weight: Option<Weight>,
         /// Requests that it may have in flight from this balancer.
         max_conns: Option<Int<NonZeroU32, 1, 4_294_967_295>>,
         /// What is wanted of it at start-up.
         state: Admin = "ready",
-        /// Whether it is used only when no other server may take new sessions.
+        /// Whether it is used only when no other server may take new sessions. Of srv those that do not have the lowest priority
+        /// are backups anyway.
         backup: Bool = "false",
     }
 }
@@ -45,59 +55,161 @@ choice! {
     }
 }
 
-impl Shortened for ServerText {
-    type Short = Address;
+/// A server's address or name alone.
+pub(super) struct ServerWord;
 
-    fn expand(short: &Node) -> Node {
-        Node::map("address", short.clone())
+impl Read for ServerWord {
+    type Value = ServerText;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<ServerText> {
+        ServerText::read(&ServerText::expand(node), findings)
+    }
+
+    fn schema() -> serde_json::Value {
+        let examples = ["10.0.0.10:8080", "[fd00::10]:8080", "unix:/run/app.sock", "app.internal:8080"];
+        serde_json::json!({"type": "string", "examples": examples})
     }
 }
 
-/// Servers with different ids, and where those were written.
-pub(super) fn build(written: Vec<ServerText>, findings: &mut Findings) -> Vec<(Position, Arc<ServerSpec>)> {
-    let servers: Vec<_> = written.into_iter().filter_map(|written| server(written, findings)).collect();
+impl Shortened for ServerText {
+    type Short = ServerWord;
+
+    fn expand(short: &Node) -> Node {
+        let is_name = matches!(&short.value, Value::Scalar(text, _) if HostPort::is_meant(text));
+        Node::map(if is_name { "name" } else { "address" }, short.clone())
+    }
+}
+
+/// Servers and entries with different ids, and where those were written.
+#[derive(Default)]
+pub(super) struct Servers {
+    pub(super) fixed: Vec<(Position, Arc<ServerSpec>)>,
+    pub(super) found: Vec<(Position, DiscoverySpec)>,
+}
+
+/// Where a server is, or where to ask for it.
+enum Whereabouts {
+    Address(At<Address>),
+    Lookup(Position, Lookup),
+}
+
+pub(super) fn build(written: Vec<At<ServerText>>, findings: &mut Findings) -> Servers {
+    let mut servers = Servers::default();
+    for server in written {
+        match whereabouts(&server, findings) {
+            Some(Whereabouts::Address(address)) => servers.fixed.extend(fixed(server.value, &address, findings)),
+            Some(Whereabouts::Lookup(at, lookup)) => {
+                let place = servers.fixed.len();
+                servers.found.extend(found(server.value, at, lookup, place, findings));
+            }
+            None => {}
+        }
+    }
     check_ids(&servers, findings);
     servers
 }
 
-fn server(written: ServerText, findings: &mut Findings) -> Option<(Position, Arc<ServerSpec>)> {
-    let address = written.address;
+fn whereabouts(written: &At<ServerText>, findings: &mut Findings) -> Option<Whereabouts> {
+    let server = &written.value;
+    match (&server.address, &server.name, &server.srv) {
+        (Some(address), None, None) => Some(Whereabouts::Address(address.clone())),
+        (None, Some(At { at, value, .. }), None) => {
+            Some(Whereabouts::Lookup(*at, Lookup::Host(value.name.clone(), value.port)))
+        }
+        (None, None, Some(At { at, value, .. })) => Some(Whereabouts::Lookup(*at, Lookup::Srv(value.clone()))),
+        (None, None, None) if written.state == State::Flawed => None,
+        (None, None, None) => {
+            findings.fault(written.at, "a server needs an address, a name or srv");
+            None
+        }
+        (Some(_), _, _) | (None, Some(_), Some(_)) => {
+            findings.fault(written.at, "a server has either an address, a name or srv");
+            None
+        }
+    }
+}
+
+fn fixed(written: ServerText, address: &At<Address>, findings: &mut Findings) -> Option<(Position, Arc<ServerSpec>)> {
+    let tier = written.tier();
     let id = match written.id {
         Some(id) => id,
-        None => At { at: address.at, value: id_of(&address, findings)?, state: State::Sound },
+        None => At { at: address.at, value: id_of(&address.value.to_string(), address.at, findings)?, state: State::Sound },
     };
-    let tier = if written.backup { Tier::Backup } else { Tier::Primary };
-    let At { at, value: id, .. } = id;
     let server = ServerSpec {
-        id,
+        id: id.value,
         route: written.route,
-        address: address.value,
-        weight: written.weight,
+        address: address.value.clone(),
+        host: None,
+        weight: written.weight.unwrap_or(Weight::ONE),
         tier,
         max_conns: written.max_conns,
         admin: written.state,
     };
-    Some((at, Arc::new(server)))
+    Some((id.at, Arc::new(server)))
 }
 
-/// An id made from the address, for a server that is given none.
-fn id_of(address: &At<Address>, findings: &mut Findings) -> Option<ServerId> {
-    let text = address.value.to_string();
-    let id = ServerId::parse(&text);
+fn found(
+    written: ServerText,
+    at: Position,
+    lookup: Lookup,
+    place: usize,
+    findings: &mut Findings,
+) -> Option<(Position, DiscoverySpec)> {
+    let tier = written.tier();
+    let (at, stem) = match written.id {
+        Some(id) => (id.at, id.value),
+        None => (at, id_of(&lookup.to_string(), at, findings)?),
+    };
+    let longest = lookup.longest_stem();
+    if stem.as_str().len() > longest {
+        let message = format!("{} is too long for an id to which addresses are added", quoted(stem.as_str()));
+        findings.fault_with_help(at, message, format!("give it an id of at most {longest} characters"));
+    }
+    if let Some(route) = &written.route {
+        let message = format!("every server that {lookup} is found at has the route {}", quoted(route.as_str()));
+        findings.warning(at, message);
+    }
+    let template =
+        Template { route: written.route, weight: written.weight, tier, max_conns: written.max_conns, admin: written.state };
+    Some((at, DiscoverySpec { stem, lookup, template, place }))
+}
+
+impl Servers {
+    /// Whether there are servers, and none of them may take new sessions.
+    pub(super) fn take_none(&self) -> bool {
+        let takes_new = |admin: Admin, weight: Option<Weight>| admin == Admin::Ready && weight.is_none_or(|w| w.get() > 0);
+        let fixed = self.fixed.iter().map(|(_, server)| (server.admin, Some(server.weight)));
+        let found = self.found.iter().map(|(_, entry)| (entry.template.admin, entry.template.weight));
+        let mut all = fixed.chain(found).peekable();
+        all.peek().is_some() && !all.any(|(admin, weight)| takes_new(admin, weight))
+    }
+}
+
+impl ServerText {
+    fn tier(&self) -> Tier {
+        if self.backup { Tier::Backup } else { Tier::Primary }
+    }
+}
+
+/// An id made from the address or name, for a server that is given none.
+fn id_of(text: &str, at: Position, findings: &mut Findings) -> Option<ServerId> {
+    let id = ServerId::parse(text);
     if let Err(error) = &id {
-        findings.fault_with_help(address.at, format!("{} cannot be an id: {error}", quoted(&text)), "give the server an id");
+        findings.fault_with_help(at, format!("{} cannot be an id: {error}", quoted(text)), "give the server an id");
     }
     id.ok()
 }
 
-fn check_ids(servers: &[(Position, Arc<ServerSpec>)], findings: &mut Findings) {
+fn check_ids(servers: &Servers, findings: &mut Findings) {
     let mut first: HashMap<&ServerId, Position> = HashMap::new();
-    for (at, server) in servers {
-        if let Some(first) = first.get(&server.id) {
-            let message =
-                format!("two servers have the id {}, the first is on line {}", quoted(server.id.as_str()), first.line);
-            findings.fault(*at, message);
+    let fixed = servers.fixed.iter().map(|(at, server)| (*at, &server.id));
+    let mut ids: Vec<_> = fixed.chain(servers.found.iter().map(|(at, entry)| (*at, &entry.stem))).collect();
+    ids.sort_by_key(|(at, _)| *at);
+    for (at, id) in ids {
+        if let Some(first) = first.get(id) {
+            let message = format!("two servers have the id {}, the first is on line {}", quoted(id.as_str()), first.line);
+            findings.fault(at, message);
         }
-        first.entry(&server.id).or_insert(*at);
+        first.entry(id).or_insert(at);
     }
 }

@@ -16,12 +16,13 @@ use crate::sticky::identity::Source;
 use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
 use crate::upstream::share::Share;
-use crate::upstream::spec::{Admin, Limits, OnMarkedDown, Removal, ServerSpec, Timeouts, UpstreamSpec};
+use crate::upstream::spec::{Limits, MOST_SERVERS, OnMarkedDown, Removal, Timeouts, UpstreamSpec};
 
 record! {
     "an upstream" => struct UpstreamText {
-        /// Its servers. A server written as an address has that text for its id.
-        servers: SomeOf<OrShort<ServerText>>,
+        /// Its servers. A server written as an address has that text for its id; one written as a name stands for as many as
+        /// are found by it.
+        servers: SomeOf<At<OrShort<ServerText>>>,
         /// Where a session starts that nothing ties.
         balance: BalanceText = "round_robin",
         /// What ties sessions to servers, in the order in which it is asked; `cookie` is short for [{cookie: {}}]. Nothing:
@@ -102,32 +103,31 @@ record! {
     }
 }
 
-/// The hash ring numbers servers in 16 bits, and would send keys to the wrong one beyond that.
-const MOST_SERVERS: usize = 65_536;
-
-/// An upstream whose parts fit each other, with the places of its servers.
+/// An upstream whose parts fit each other, with the places of its servers and of the entries that are found by name.
 pub(super) struct Built {
     pub(super) spec: UpstreamSpec,
     pub(super) servers_at: Vec<Position>,
+    pub(super) found_at: Vec<Position>,
     pub(super) hash_key: Vec<Source>,
     pub(super) sticky: Written,
 }
 
 pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> Built {
     let servers = server::build(written.servers, findings);
-    if servers.len() > MOST_SERVERS {
-        let found = servers.len();
+    let found = servers.fixed.len();
+    if found > MOST_SERVERS {
         findings.fault(name.at, format!("upstream {} has {found} servers, expected at most {MOST_SERVERS}", name.value));
     }
-    let takes_new = |server: &ServerSpec| server.admin == Admin::Ready && server.weight.get() > 0;
-    if !servers.is_empty() && !servers.iter().any(|(_, server)| takes_new(server)) {
+    if servers.take_none() {
         let message = format!("no server of upstream {} takes new sessions: each has weight 0, drain or maint", name.value);
         findings.warning(name.at, message);
     }
-    let (servers_at, servers) = servers.into_iter().unzip();
+    let (servers_at, fixed) = servers.fixed.into_iter().unzip();
+    let (found_at, discovery) = servers.found.into_iter().unzip();
     let spec = UpstreamSpec {
         name: name.value.clone(),
-        servers,
+        servers: fixed,
+        discovery,
         balance: written.balance.balance,
         failover: written.failover,
         health_check: written.health_check.and_then(|check| HealthCheckText::build(check, findings)),
@@ -141,7 +141,7 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         removal: written.removed_servers,
     };
     let sticky = Written { scope: written.sticky_scope, entries: written.sticky, affinity: written.affinity };
-    Built { spec, servers_at, hash_key: written.balance.key, sticky }
+    Built { spec, servers_at, found_at, hash_key: written.balance.key, sticky }
 }
 
 #[cfg(test)]

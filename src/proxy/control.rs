@@ -6,6 +6,7 @@
 
 #![allow(dead_code, unused_imports, reason = "what the admin API will call")]
 
+mod names;
 mod reload;
 mod servers;
 mod store;
@@ -21,6 +22,7 @@ use burdock::balancer::{Balancer, Unworkable};
 use burdock::config::Config;
 use burdock::sticky::token::secrets::Secrets;
 use burdock::time::Now;
+use burdock::upstream::discovery::Discovered;
 use burdock::upstream::{ServerId, UpstreamName};
 use parking_lot::Mutex;
 
@@ -50,6 +52,8 @@ pub struct Desired {
     pub secrets: Secrets,
     pub changes: Changes,
     pub leaving: Vec<Leaving>,
+    /// What was found by names since the process began.
+    pub discovered: Discovered,
 }
 
 /// Why what is wanted does not come into force.
@@ -88,9 +92,14 @@ impl Desired {
         plan
     }
 
-    /// The same without servers that are no longer wanted.
+    /// What is configured, and what was found by names.
+    fn found(&self) -> Plan {
+        self.config.plan.expanded(&self.discovered)
+    }
+
+    /// The same as [`Self::plan`] without servers that are no longer wanted.
     fn wanted(&self) -> Plan {
-        let mut plan = self.config.plan.clone();
+        let mut plan = self.found();
         self.changes.apply(&mut plan);
         plan
     }
@@ -121,7 +130,7 @@ impl Control {
     pub fn diff(&self) -> Vec<Difference> {
         let desired = self.desired.lock().clone();
         let live = self.state.snapshot.load();
-        difference::between(&desired.config.plan, &desired.wanted(), &live.balancer, self.now())
+        difference::between(&desired.found(), &desired.wanted(), &live.balancer, self.now())
     }
 
     /// Drops what operators have changed: of one server, or everything. Tells of how many servers.

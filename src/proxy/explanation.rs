@@ -19,6 +19,7 @@ pub fn unrouted() -> Explanation {
     Explanation {
         route: None,
         upstream: None,
+        not_looked_up: Vec::new(),
         claims: Vec::new(),
         reason: Reason::Refused.as_str().to_owned(),
         method: "none".to_owned(),

@@ -23,7 +23,7 @@ use tokio::task::AbortHandle;
 
 use check::Check;
 
-use super::state::State;
+use super::state::{FirstAnswers, State};
 
 /// Checks under way at one time.
 const AT_ONCE: usize = 64;
@@ -73,7 +73,9 @@ impl BackgroundService for HealthService {
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         let mut published = self.0.published.subscribe();
         let mut rounds = Rounds::new(Arc::clone(&self.0));
-        let mut first_pass = rounds.begin();
+        let (held, mut first_pass) = rounds.begin();
+        // Servers that are found by name belong to the first pass, too.
+        let (mut held, mut first_answers) = (Some(held), self.0.first_answers.subscribe());
         let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
         let (mut ready, mut pass) = (Some(ready), Pass::UnderWay);
         // Requests go on being placed until the last one is gone, so the checks end with the process.
@@ -85,7 +87,11 @@ impl BackgroundService for HealthService {
                     notify(&mut ready);
                 }
                 () = &mut patience, if ready.is_some() => notify(&mut ready),
-                Ok(()) = published.changed() => rounds.follow(None),
+                Ok(()) = published.changed() => rounds.follow(held.as_ref()),
+                _ = first_answers.wait_for(|answers| *answers == FirstAnswers::There), if held.is_some() => {
+                    rounds.follow(held.as_ref());
+                    held = None;
+                }
                 _ = shutdown.wait_for(|ending| *ending), if rounds.tasks.is_empty() => return,
             }
         }
@@ -114,11 +120,12 @@ impl Rounds {
         Self { state, gate: Arc::new(Semaphore::new(AT_ONCE)), tasks: HashMap::new() }
     }
 
-    /// Begins the first pass; what this returns ends when every server has been checked.
-    fn begin(&mut self) -> mpsc::Receiver<()> {
+    /// Begins the first pass. What is received from ends when every server has been checked, and the other end is dropped,
+    /// which is for servers that come meanwhile.
+    fn begin(&mut self) -> (FirstPass, mpsc::Receiver<()>) {
         let (first_pass, ended) = mpsc::channel(1);
         self.follow(Some(&first_pass));
-        ended
+        (first_pass, ended)
     }
 
     /// Makes the tasks those that the present configuration asks for.
@@ -243,7 +250,9 @@ mod tests {
         let state =
             fixture::state(folder.path(), &text(&format!("{A}}}, {{id: b, address: '127.0.0.1:3'}}"), "health_check: tcp"));
         let mut rounds = Rounds::new(Arc::clone(&state));
-        rounds.begin().recv().await;
+        let (held, mut first_pass) = rounds.begin();
+        drop(held);
+        first_pass.recv().await;
         let first = tasks(&rounds);
         let mut follow = |servers: &str, settings: &str| {
             publish(&state, &text(servers, settings));

@@ -3,6 +3,7 @@
 
 mod families;
 mod meters;
+mod names;
 mod tables;
 
 use std::sync::Arc;
@@ -14,8 +15,9 @@ use burdock::upstream::spec::UpstreamSpec;
 use burdock::upstream::{ServerId, UpstreamName};
 use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
 
-use families::{ProcessFamilies, RequestFamilies, ServerFamilies, TableFamilies};
+use families::{NameFamilies, ProcessFamilies, RequestFamilies, ServerFamilies, TableFamilies};
 pub use meters::{RouteMeters, UpstreamMeters};
+pub use names::Resolved;
 
 /// Every family, registered.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Metrics {
     servers: ServerFamilies,
     process: ProcessFamilies,
     tables: TableFamilies,
+    names: NameFamilies,
     malformed: [IntCounter; 2],
 }
 
@@ -62,8 +65,8 @@ impl Metrics {
         let process = ProcessFamilies::register(&registry)?;
         let malformed = ["syntax", "timeout"].map(|kind| process.malformed.with_label_values(&[kind]));
         let (requests, servers) = (RequestFamilies::register(&registry)?, ServerFamilies::register(&registry)?);
-        let tables = TableFamilies::register(&registry)?;
-        Ok(Self { registry, requests, servers, process, tables, malformed })
+        let (tables, names) = (TableFamilies::register(&registry)?, NameFamilies::register(&registry)?);
+        Ok(Self { registry, requests, servers, process, tables, names, malformed })
     }
 
     pub fn malformed(&self, kind: Malformed) {

@@ -7,6 +7,8 @@ pub mod clock;
 mod context;
 mod control;
 mod cut;
+mod discovery;
+mod dns;
 mod edit;
 pub mod explanation;
 pub mod folders;

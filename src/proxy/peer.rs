@@ -44,7 +44,7 @@ mod tests {
 
     fn server(address: Address) -> ServerSpec {
         let (id, admin) = (ServerId::parse("a").unwrap(), Admin::Ready);
-        ServerSpec { id, route: None, address, weight: Weight::ONE, tier: Tier::Primary, max_conns: None, admin }
+        ServerSpec { id, route: None, address, host: None, weight: Weight::ONE, tier: Tier::Primary, max_conns: None, admin }
     }
 
     #[test]

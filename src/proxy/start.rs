@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use burdock::balancer::{Balancer, Unworkable};
 use burdock::config::{Config, settings};
+use burdock::upstream::discovery::Discovered;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
@@ -17,6 +18,7 @@ use super::access_log::AccessLog;
 use super::admin::{Access, Admin, Socket, SocketError, SocketService, TcpDoor, TokenError};
 use super::clock::Clock;
 use super::control::{Control, Desired, Reloading, Store, Tending};
+use super::discovery::DiscoveryService;
 use super::folders::{self, Unbindable, Unfit};
 use super::gateway::Gateway;
 use super::health::HealthService;
@@ -131,7 +133,7 @@ fn control(config: Config, file: &Path) -> Result<Control, StartError> {
         Default::default()
     });
     let secrets = keys::secrets(&config)?;
-    let desired = Desired { config, secrets, changes, leaving };
+    let desired = Desired { config, secrets, changes, leaving, discovered: Discovered::default() };
     for (upstream, id, _) in desired.changes.iter() {
         log::info!("changed at run time, not as configured: {}/{}", upstream.as_str(), id.as_str());
     }
@@ -155,11 +157,13 @@ fn state(desired: &Desired) -> Result<State, StartError> {
     let (published, cuts) = (tokio::sync::watch::Sender::new(0), Arc::default());
     let (access, admin_socket) = (Access::open(&config.admin)?, OnceLock::new());
     let listeners = config.listeners.clone();
+    let first_answers = tokio::sync::watch::Sender::default();
     Ok(State {
         clock,
         listeners,
         snapshot,
         published,
+        first_answers,
         metrics,
         cuts,
         access_log,
@@ -197,6 +201,7 @@ fn add_services(server: &mut Server, control: &Arc<Control>, buffer: usize) {
     }
     let edge = server.add_service(edge);
     edge.add_dependency(server.add_service(background_service("health", HealthService(Arc::clone(state)))));
+    server.add_service(background_service("discovery", DiscoveryService(Arc::clone(control))));
     server.add_service(background_service("listening", Listening(Arc::clone(state))));
     server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
     server.add_service(background_service("reloading", Reloading(Arc::clone(control))));

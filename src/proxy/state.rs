@@ -23,6 +23,8 @@ pub struct State {
     pub snapshot: ArcSwap<Snapshot>,
     /// Tells those who follow the configuration that `snapshot` is another one; the value counts them.
     pub published: watch::Sender<u64>,
+    /// Whether every name has been looked up once.
+    pub first_answers: watch::Sender<FirstAnswers>,
     pub metrics: Metrics,
     pub cuts: Arc<Cuts>,
     pub access_log: AccessLog,
@@ -33,6 +35,15 @@ pub struct State {
     pub access: Access,
     /// Where the API is served beside that, if it is.
     pub admin_socket: OnceLock<Arc<Socket>>,
+}
+
+/// Whether servers that are found by name have been asked for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum FirstAnswers {
+    #[default]
+    Awaited,
+    /// Each name has answered, or failed to.
+    There,
 }
 
 impl State {
@@ -158,11 +169,13 @@ pub mod fixture {
         let sessions = Sessions::open(folder, Vec::new(), secrets.fingerprints.id(), clock);
         let (listeners, published, cuts) = (config.listeners, watch::Sender::new(0), Arc::default());
         let (access, admin_socket) = (Access::open(&config.admin).unwrap(), OnceLock::new());
+        let first_answers = watch::Sender::default();
         Arc::new(State {
             clock,
             listeners,
             snapshot,
             published,
+            first_answers,
             metrics,
             cuts,
             access_log,

@@ -2,6 +2,7 @@
 
 mod address;
 pub mod balance;
+pub mod discovery;
 pub mod failover;
 pub mod health;
 pub mod name;

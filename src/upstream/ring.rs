@@ -66,6 +66,6 @@ fn stand_in(id: &ServerId) -> SocketAddr {
     SocketAddr::new(Ipv6Addr::from(octets).into(), 0)
 }
 
-fn gcd(a: u32, b: u32) -> u32 {
+pub(super) fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }

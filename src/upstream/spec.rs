@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::address::{Address, InvalidAddress};
 use super::balance::Balance;
+use super::discovery::{Discovered, DiscoverySpec, expand};
 use super::failover::Failover;
 use super::health::CheckSpec;
 use super::name::{ServerId, UpstreamName};
@@ -21,6 +22,8 @@ use crate::time::UnixSeconds;
 pub struct UpstreamSpec {
     pub name: UpstreamName,
     pub servers: Vec<Arc<ServerSpec>>,
+    /// Entries that stand for servers found by name; those are not among `servers` before they are found.
+    pub discovery: Vec<DiscoverySpec>,
     pub balance: Balance,
     pub failover: Failover,
     /// None: servers count as up, and each request finds out for itself.
@@ -61,6 +64,9 @@ pub enum OnMarkedDown {
     Close,
 }
 
+/// The hash ring numbers servers in 16 bits, and would send keys to the wrong one beyond that.
+pub const MOST_SERVERS: usize = 65_536;
+
 /// One server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerSpec {
@@ -69,6 +75,8 @@ pub struct ServerSpec {
     /// None: its id.
     pub route: Option<ServerId>,
     pub address: Address,
+    /// The Host header that its checks send, where that is not its address: the name by which it was found.
+    pub host: Option<Arc<str>>,
     pub weight: Weight,
     pub tier: Tier,
     /// Requests (upgraded streams included) that it may have in flight from this balancer.
@@ -165,6 +173,14 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Octets of the request's body; above it 413.
     pub body: Option<u64>,
+}
+
+impl UpstreamSpec {
+    /// The same with the servers that were found. To be asked of what was configured, never of what this gave: there the
+    /// servers found before are among `servers`.
+    pub fn expanded(&self, discovered: &Discovered) -> Self {
+        Self { servers: expand(&self.servers, &self.discovery, discovered), ..self.clone() }
+    }
 }
 
 impl Weight {

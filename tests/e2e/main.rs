@@ -13,6 +13,7 @@ mod commands;
 mod connections;
 mod cookie;
 mod demo;
+mod dns;
 mod drain;
 mod durable;
 mod examples;

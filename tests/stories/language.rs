@@ -23,6 +23,7 @@ use burdock::sticky::token::keys::{Key, KeyRing};
 use burdock::sticky::token::secrets::Secrets;
 use burdock::time::{Now, UnixSeconds, Uptime};
 use burdock::upstream::balance::Balance;
+use burdock::upstream::discovery::DnsSpec;
 use burdock::upstream::failover::Failover;
 use burdock::upstream::health::{Health, Outcome};
 use burdock::upstream::outlier::Attempt;
@@ -715,7 +716,7 @@ fn build(
         prefix: PathPrefix::parse("/").unwrap(),
         upstream: pool.upstream.name.clone(),
     };
-    let mut plan = Plan { pools: vec![pool.clone()], routes: vec![route], tables: tables.to_vec() };
+    let mut plan = Plan { pools: vec![pool.clone()], routes: vec![route], tables: tables.to_vec(), dns: DnsSpec::default() };
     let leaving = earlier.map(|earlier| earlier.leaving(&plan, now)).unwrap_or_default();
     Leaving::keep(&leaving, &mut plan);
     Balancer::new(plan, &secrets(keys), earlier, now).unwrap()
@@ -727,6 +728,7 @@ fn pool(servers: &[&str]) -> PoolSpec {
             id: ServerId::parse(id).unwrap(),
             route: None,
             address: Address::Inet(([127, 0, 0, 1], 3000 + at as u16).into()),
+            host: None,
             weight: Weight::ONE,
             tier: Tier::Primary,
             max_conns: None,
@@ -736,6 +738,7 @@ fn pool(servers: &[&str]) -> PoolSpec {
     let upstream = UpstreamSpec {
         name: UpstreamName::parse("shop").unwrap(),
         servers: servers.iter().enumerate().map(server).collect(),
+        discovery: Vec::new(),
         balance: Balance::RoundRobin,
         failover: Failover::default(),
         health_check: None,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::route::RouteSpec;
 use crate::sticky::table::{BudgetSpec, TableSpec};
+use crate::upstream::discovery::DnsSpec;
 use crate::upstream::spec::{Admin, ServerSpec, UpstreamSpec};
 
 use super::super::spec::PoolSpec;
@@ -25,11 +26,21 @@ pub(super) fn route(before: &RouteSpec, after: &RouteSpec) -> Vec<Field> {
     fields.0
 }
 
+pub(super) fn dns(before: &DnsSpec, after: &DnsSpec) -> Vec<Field> {
+    let mut fields = Fields::default();
+    fields.quiet("servers", &before.servers, &after.servers);
+    fields.quiet("min_ttl or max_ttl", &before.bounds, &after.bounds);
+    fields.quiet("timeout", &before.timeout, &after.timeout);
+    fields.quiet("family", &before.family, &after.family);
+    fields.0
+}
+
 pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
     // Taken apart, so that a new field cannot be forgotten here. Servers are compared one by one.
     let UpstreamSpec {
         name: _,
         servers: _,
+        discovery,
         balance,
         failover,
         health_check,
@@ -44,6 +55,7 @@ pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
     } = &before.upstream;
     let new = &after.upstream;
     let mut fields = Fields::default();
+    fields.quiet("servers found by name", discovery, &new.discovery);
     fields.quiet("balance", &(*balance, &before.hash_key), &(new.balance, &after.hash_key));
     fields.quiet("sticky", &before.sticky.entries, &after.sticky.entries);
     fields.told("sticky_scope", &before.sticky.scope.0, &after.sticky.scope.0);

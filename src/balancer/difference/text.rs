@@ -28,6 +28,7 @@ impl fmt::Display for Place {
             Self::Server(upstream, id) => write!(f, "server {}/{}", upstream.as_str(), id.as_str()),
             Self::Route(name) => write!(f, "route {name}"),
             Self::Table(name) => write!(f, "table {name}"),
+            Self::Dns => f.write_str("dns"),
         }
     }
 }

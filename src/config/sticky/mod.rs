@@ -23,7 +23,7 @@ use crate::sticky::spec::{
     TokenFormat, Way,
 };
 use crate::upstream::UpstreamName;
-use crate::upstream::spec::ServerSpec;
+use crate::upstream::spec::UpstreamSpec;
 use cookie::CookieText;
 use found::{HashText, RouteIdText};
 use header::HeaderText;
@@ -164,7 +164,7 @@ pub(super) struct Written {
 pub(super) fn build(
     upstream: &UpstreamName,
     written: Written,
-    servers: &[Arc<ServerSpec>],
+    servers: &UpstreamSpec,
     findings: &mut Findings,
 ) -> (StickySpec, Vec<Position>) {
     let scope = Scope(Arc::from(written.scope.as_ref().unwrap_or(upstream).as_str()));
@@ -220,9 +220,10 @@ fn check_order(entries: &[EntrySpec], places: &[Position], findings: &mut Findin
 }
 
 /// A plain token before an application's value ends at the first `~`.
-fn check_routes(entries: &[EntrySpec], places: &[Position], servers: &[Arc<ServerSpec>], findings: &mut Findings) {
-    let odd =
-        servers.iter().map(|server| server.route.as_ref().unwrap_or(&server.id)).find(|route| route.as_str().contains('~'));
+fn check_routes(entries: &[EntrySpec], places: &[Position], upstream: &UpstreamSpec, findings: &mut Findings) {
+    let fixed = upstream.servers.iter().map(|server| server.route.as_ref().unwrap_or(&server.id));
+    let found = upstream.discovery.iter().map(|entry| entry.template.route.as_ref().unwrap_or(&entry.stem));
+    let odd = fixed.chain(found).find(|route| route.as_str().contains('~'));
     let Some(odd) = odd else { return };
     let is_prefix = |entry: &EntrySpec| match &entry.way {
         Way::Cookie(cookie) => cookie.mode == CookieMode::Prefix && cookie.token == TokenFormat::Plain,

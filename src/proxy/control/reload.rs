@@ -140,7 +140,10 @@ impl Desired {
         let (admin, access_log) = (self.config.admin.clone(), self.config.access_log.clone());
         let config = Config { listeners, process, admin, access_log, ..config };
         let secrets = keys::again(&config, &self.secrets)?;
-        Ok(Self { config, secrets, changes: self.changes.clone(), leaving: self.leaving.clone() })
+        let mut discovered = self.discovered.clone();
+        let wanted = config.plan.lookups();
+        discovered.retain(|lookup| wanted.contains(lookup));
+        Ok(Self { config, secrets, changes: self.changes.clone(), leaving: self.leaving.clone(), discovered })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burdock::balancer::changes::{self, Presence, ServerChange, ServerPatch};
 use burdock::balancer::spec::Plan;
-use burdock::upstream::spec::ServerSpec;
+use burdock::upstream::spec::{MOST_SERVERS, ServerSpec};
 use burdock::upstream::{ServerId, UpstreamName};
 
 use super::{Actor, Control, Desired, Kept, Unpublished};
@@ -173,9 +173,6 @@ impl Control {
     }
 }
 
-/// The hash ring numbers servers in 16 bits.
-const MOST_SERVERS: usize = 65_536;
-
 impl Desired {
     /// A server that is wanted.
     fn server(&self, wanted: &Plan, upstream: &UpstreamName, id: &ServerId) -> Result<Arc<ServerSpec>, ChangeError> {
@@ -190,7 +187,7 @@ impl Desired {
     }
 
     fn is_configured(&self, upstream: &UpstreamName, id: &ServerId) -> bool {
-        find(&self.config.plan, upstream).is_some_and(|servers| servers.iter().any(|server| server.id == *id))
+        find(&self.found(), upstream).is_some_and(|servers| servers.iter().any(|server| server.id == *id))
     }
 }
 

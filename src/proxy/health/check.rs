@@ -75,9 +75,10 @@ fn tcp_check(timeout: Duration) -> TcpHealthCheck {
 }
 
 fn http_check(probe: &HttpProbe, timeout: Duration, server: &Server) -> Option<HttpHealthCheck> {
-    let host = probe.host.clone().unwrap_or_else(|| match &server.spec().address {
-        Address::Inet(address) => address.to_string(),
-        Address::Unix(_) => "localhost".to_owned(),
+    let host = probe.host.clone().unwrap_or_else(|| match (&server.spec().host, &server.spec().address) {
+        (Some(host), _) => host.to_string(),
+        (None, Address::Inet(address)) => address.to_string(),
+        (None, Address::Unix(_)) => "localhost".to_owned(),
     });
     let mut check: HttpHealthCheck = HttpHealthCheck::new(&host, false);
     check.peer_template.options.connection_timeout = Some(timeout);

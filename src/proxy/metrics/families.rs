@@ -50,6 +50,14 @@ pub struct TableFamilies {
     pub lost: IntCounterVec,
 }
 
+/// Names that servers are found by.
+#[derive(Debug)]
+pub struct NameFamilies {
+    pub lookups: IntCounterVec,
+    pub answered: IntGaugeVec,
+    pub addresses: IntGaugeVec,
+}
+
 /// The process itself.
 #[derive(Debug)]
 pub struct ProcessFamilies {
@@ -180,6 +188,22 @@ impl TableFamilies {
                 "Changes that came too fast for the journal and wait for the next snapshot",
                 labels,
             )?,
+        })
+    }
+}
+
+impl NameFamilies {
+    pub fn register(registry: &Registry) -> Result<Self> {
+        let labels = &["name"];
+        Ok(Self {
+            lookups: counter(
+                registry,
+                "dns_lookups_total",
+                "Look-ups of names that servers are found by, by what came of them",
+                &["name", "result"],
+            )?,
+            answered: gauge(registry, "dns_answer_timestamp_seconds", "When a name was last answered (Unix time)", labels)?,
+            addresses: gauge(registry, "dns_addresses", "Addresses that a name had in its last good answer", labels)?,
         })
     }
 }

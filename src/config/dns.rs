@@ -1,0 +1,85 @@
+//! `dns`: how the names of servers are looked up.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde_json::json;
+
+use super::choice::choice;
+use super::errors::Findings;
+use super::names::leaf;
+use super::read::{At, Leaf, Mend, Read, SomeOf};
+use super::record::record;
+use super::tree::{Node, Style, Value};
+use super::units::Positive;
+use crate::upstream::discovery::{Bounds, DnsServers, DnsSpec, Family};
+
+record! {
+    "dns" => struct DnsText {
+        /// Who is asked: system (/etc/hosts, then the servers and search list of /etc/resolv.conf, as they are at the start), or
+        /// addresses, with a port where it is not 53.
+        servers: DnsServers = "system",
+        /// How long an answer is good at least, whatever its records say.
+        min_ttl: Positive = "1s",
+        /// How long at most.
+        max_ttl: At<Positive> = "5m",
+        /// How long a question may take, all tries included.
+        timeout: Positive = "2s",
+        /// Which addresses count.
+        family: Family = "any",
+    }
+}
+
+choice! {
+    "a family of addresses" => Family {
+        /// IPv4 and IPv6.
+        any => Self::Any,
+        /// Only IPv4.
+        ipv4 => Self::Ipv4,
+        /// Only IPv6.
+        ipv6 => Self::Ipv6,
+    }
+}
+
+/// An address that answers questions, port 53 unless given.
+struct DnsServer(SocketAddr);
+
+leaf! {
+    DnsServer: "an address such as 10.0.0.53 or 127.0.0.1:5353", Text,
+        dns_server, {"type": "string", "examples": ["10.0.0.53", "127.0.0.1:5353", "[fd00::53]:53"]};
+}
+
+fn dns_server(text: &str) -> Result<DnsServer, Mend> {
+    let port_53 = |ip: IpAddr| SocketAddr::new(ip, 53);
+    let address = text.parse().or_else(|_| text.parse().map(port_53)).map_err(|_| Mend::unknown())?;
+    if address.port() == 0 {
+        return Err(Mend::by("a port from 1 to 65535"));
+    }
+    if address.ip().is_unspecified() { Err(Mend::by("an address to ask")) } else { Ok(DnsServer(address)) }
+}
+
+impl Read for DnsServers {
+    type Value = Self;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        if matches!(&node.value, Value::Scalar(word, Style::Plain) if word == "system") {
+            return Some(Self::System);
+        }
+        let listed = SomeOf::<DnsServer>::read(node, findings)?;
+        Some(Self::Listed(listed.into_iter().map(|server| server.0).collect()))
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"anyOf": [{"const": "system"}, SomeOf::<DnsServer>::schema()]})
+    }
+}
+
+impl DnsText {
+    pub(super) fn build(self, findings: &mut Findings) -> DnsSpec {
+        let bounds = Bounds::new(self.min_ttl, self.max_ttl.value).unwrap_or_else(|_| {
+            let message = format!("max_ttl is {:?}, which is less than min_ttl, {:?}", self.max_ttl.value, self.min_ttl);
+            findings.fault(self.max_ttl.at, message);
+            Bounds::default()
+        });
+        DnsSpec { servers: self.servers, bounds, timeout: self.timeout, family: self.family }
+    }
+}

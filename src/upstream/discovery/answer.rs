@@ -1,0 +1,99 @@
+//! What DNS said of a name, as far as it can be used.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+
+use crate::upstream::ring::gcd;
+use crate::upstream::spec::{Tier, Weight};
+
+/// Where servers were found, at least one. It is the same whatever the order of the records was.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer(BTreeMap<SocketAddr, Rank>);
+
+/// An SRV record with one of its target's addresses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Service {
+    pub address: SocketAddr,
+    /// Lower is better.
+    pub priority: u16,
+    pub weight: u16,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Rank {
+    priority: u16,
+    weight: u16,
+}
+
+impl Answer {
+    /// Takes the addresses of a name. None where there is none that a server could have.
+    pub fn of_hosts(port: NonZeroU16, addresses: impl IntoIterator<Item = IpAddr>) -> Option<Self> {
+        let service = |ip| Service { address: SocketAddr::new(ip, port.get()), priority: 0, weight: 0 };
+        Self::of_services(addresses.into_iter().map(service))
+    }
+
+    /// Takes what offers a service. An address that is named twice has its better priority, and there its larger weight. None
+    /// where there is none that a server could have.
+    pub fn of_services(services: impl IntoIterator<Item = Service>) -> Option<Self> {
+        let mut found: BTreeMap<SocketAddr, Rank> = BTreeMap::new();
+        for Service { address, priority, weight } in services {
+            // Otherwise one server could have two ids.
+            let ip = address.ip().to_canonical();
+            if ip.is_unspecified() || ip.is_multicast() || address.port() == 0 {
+                continue;
+            }
+            let rank = found.entry(SocketAddr::new(ip, address.port())).or_insert(Rank { priority, weight });
+            *rank = (*rank).better(Rank { priority, weight });
+        }
+        (!found.is_empty()).then_some(Self(found))
+    }
+
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.0.keys().copied()
+    }
+
+    /// Each address with its tier and weight. Those of the lowest priority are primaries, all others backups; weights are in
+    /// proportion within a tier.
+    pub(super) fn shares(&self) -> Vec<(SocketAddr, Tier, Weight)> {
+        let best = self.0.values().map(|rank| rank.priority).min().unwrap_or_default();
+        let tier = |rank: &Rank| if rank.priority == best { Tier::Primary } else { Tier::Backup };
+        let scale = |of: Tier| Scale::of(self.0.values().filter(|rank| tier(rank) == of).map(|rank| rank.weight));
+        let (primary, backup) = (scale(Tier::Primary), scale(Tier::Backup));
+        let share = |(&address, rank): (&SocketAddr, &Rank)| match tier(rank) {
+            Tier::Primary => (address, Tier::Primary, primary.weight(rank.weight)),
+            Tier::Backup => (address, Tier::Backup, backup.weight(rank.weight)),
+        };
+        self.0.iter().map(share).collect()
+    }
+}
+
+impl Rank {
+    fn better(self, other: Self) -> Self {
+        if (other.priority, u16::MAX - other.weight) < (self.priority, u16::MAX - self.weight) { other } else { self }
+    }
+}
+
+/// How weights of 0 to 65,535 become weights of 1 to 256 in the same proportion. What they have in common is divided out, so
+/// that where all are alike (Kubernetes gives each of `n` the weight 100 / n) they stay as they are when one comes or goes.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    divisor: u32,
+    largest: u32,
+}
+
+impl Scale {
+    fn of(weights: impl Iterator<Item = u16> + Clone) -> Self {
+        let weights = weights.map(|weight| u32::from(weight.max(1)));
+        let divisor = weights.clone().fold(0, gcd).max(1);
+        Self { divisor, largest: weights.max().unwrap_or(1) / divisor }
+    }
+
+    /// A weight of 0 is the least there can be (RFC 2782).
+    fn weight(self, weight: u16) -> Weight {
+        let most = u32::from(Weight::MAX);
+        let weight = u32::from(weight.max(1)) / self.divisor;
+        let scaled = if self.largest <= most { weight } else { (weight * most + self.largest / 2) / self.largest };
+        Weight::new(scaled.clamp(1, most) as u16).unwrap_or(Weight::ONE)
+    }
+}

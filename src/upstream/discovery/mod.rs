@@ -1,0 +1,418 @@
+//! Servers that are found by a DNS name: what is looked up, what an answer says, and which servers it makes. Asking is the
+//! shell's work.
+
+mod answer;
+mod name;
+mod schedule;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use answer::{Answer, Service};
+pub use name::{DnsName, InvalidDnsName};
+pub use schedule::{Bounds, InvalidBounds, Jitter};
+
+use super::name::ServerId;
+use super::spec::{Address, Admin, MOST_SERVERS, ServerSpec, Tier, Weight};
+
+/// What is asked of DNS.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Lookup {
+    /// The addresses of a name (A and AAAA); the port is known.
+    Host(DnsName, NonZeroU16),
+    /// The hosts and ports that offer a service (SRV, RFC 2782).
+    Srv(DnsName),
+}
+
+/// How names are looked up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DnsSpec {
+    pub servers: DnsServers,
+    /// How long an answer is good at least and at most.
+    pub bounds: Bounds,
+    /// For one question, all tries included.
+    pub timeout: Duration,
+    pub family: Family,
+}
+
+/// Who is asked.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum DnsServers {
+    /// Whom /etc/resolv.conf names, after a look into /etc/hosts.
+    #[default]
+    System,
+    /// These, at least one.
+    Listed(Vec<SocketAddr>),
+}
+
+/// Which addresses count.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Family {
+    #[default]
+    Any,
+    Ipv4,
+    Ipv6,
+}
+
+/// An entry of an upstream's servers that stands for as many servers as are found by its name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DiscoverySpec {
+    /// What the ids of its servers begin with; behind it come `@` and the address.
+    pub stem: ServerId,
+    pub lookup: Lookup,
+    pub template: Template,
+    /// How many servers with an address were written before it: there its own stand in the order.
+    pub place: usize,
+}
+
+/// What all servers of an entry have.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Template {
+    pub route: Option<ServerId>,
+    /// None: as the SRV records say; 1 where there are none.
+    pub weight: Option<Weight>,
+    /// With primary, those of the lowest SRV priority are primaries and the others backups.
+    pub tier: Tier,
+    pub max_conns: Option<NonZeroU32>,
+    pub admin: Admin,
+}
+
+/// The last good answers. A name that was never resolved has none.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Discovered(HashMap<Lookup, Answer>);
+
+/// How an answer differs from the one before; where nothing came or went, in weights and priorities.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Change {
+    pub added: BTreeSet<SocketAddr>,
+    pub removed: BTreeSet<SocketAddr>,
+}
+
+impl Default for DnsSpec {
+    fn default() -> Self {
+        let (servers, bounds, family) = (DnsServers::default(), Bounds::default(), Family::default());
+        Self { servers, bounds, timeout: Duration::from_secs(2), family }
+    }
+}
+
+impl Lookup {
+    pub fn name(&self) -> &DnsName {
+        match self {
+            Self::Host(name, _) | Self::Srv(name) => name,
+        }
+    }
+
+    /// The longest stem to which every address can be added (see [`ServerId`]).
+    pub const fn longest_stem(&self) -> usize {
+        match self {
+            Self::Host(..) => 128 - "@[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]".len(),
+            Self::Srv(_) => 128 - "@[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".len(),
+        }
+    }
+
+    /// The Host header of a request to one of its servers.
+    fn host(&self, address: SocketAddr) -> Arc<str> {
+        format!("{}:{}", self.name().host(), address.port()).into()
+    }
+
+    fn id(&self, stem: &ServerId, address: SocketAddr) -> Option<ServerId> {
+        let text = match (self, address.ip()) {
+            (Self::Srv(_), _) => format!("{stem}@{address}"),
+            (Self::Host(..), IpAddr::V4(ip)) => format!("{stem}@{ip}"),
+            (Self::Host(..), IpAddr::V6(ip)) => format!("{stem}@[{ip}]"),
+        };
+        ServerId::parse(&text).ok()
+    }
+}
+
+impl DiscoverySpec {
+    /// The servers that an answer makes: primaries before backups, and by address.
+    fn servers(&self, answer: &Answer) -> Vec<Arc<ServerSpec>> {
+        let template = &self.template;
+        let mut servers: Vec<_> = answer
+            .shares()
+            .into_iter()
+            .filter_map(|(address, tier, weight)| {
+                Some(Arc::new(ServerSpec {
+                    id: self.lookup.id(&self.stem, address)?,
+                    route: template.route.clone(),
+                    address: Address::Inet(address),
+                    host: Some(self.lookup.host(address)),
+                    weight: template.weight.unwrap_or(weight),
+                    tier: if template.tier == Tier::Backup { Tier::Backup } else { tier },
+                    max_conns: template.max_conns,
+                    admin: template.admin,
+                }))
+            })
+            .collect();
+        servers.sort_by_key(|server| server.tier == Tier::Backup);
+        servers
+    }
+}
+
+impl Discovered {
+    /// Takes an answer as the last good one, and tells how it differs from the one before; None where it does not.
+    pub fn learn(&mut self, lookup: &Lookup, answer: Answer) -> Option<Change> {
+        let before = self.0.get(lookup);
+        if before == Some(&answer) {
+            return None;
+        }
+        let addresses = |answer: &Answer| answer.addresses().collect::<BTreeSet<_>>();
+        let (old, new) = (before.map(addresses).unwrap_or_default(), addresses(&answer));
+        let change = Change { added: &new - &old, removed: &old - &new };
+        self.0.insert(lookup.clone(), answer);
+        Some(change)
+    }
+
+    pub fn get(&self, lookup: &Lookup) -> Option<&Answer> {
+        self.0.get(lookup)
+    }
+
+    /// Forgets what is no longer looked up.
+    pub fn retain(&mut self, wanted: impl Fn(&Lookup) -> bool) {
+        self.0.retain(|lookup, _| wanted(lookup));
+    }
+}
+
+/// All servers of an upstream: those with an address, and at its place in the order each entry's that were found. Of two with
+/// one id the one with an address counts, then the first.
+pub fn expand(fixed: &[Arc<ServerSpec>], entries: &[DiscoverySpec], discovered: &Discovered) -> Vec<Arc<ServerSpec>> {
+    let mut taken: HashSet<ServerId> = fixed.iter().map(|server| server.id.clone()).collect();
+    let mut servers = Vec::with_capacity(fixed.len());
+    for place in 0..=fixed.len() {
+        let here = entries.iter().filter(|entry| entry.place.min(fixed.len()) == place);
+        let found = here.flat_map(|entry| discovered.get(&entry.lookup).map(|answer| entry.servers(answer)));
+        servers.extend(found.flatten().filter(|server| taken.insert(server.id.clone())));
+        servers.extend(fixed.get(place).cloned());
+    }
+    servers.truncate(MOST_SERVERS);
+    servers
+}
+
+impl fmt::Display for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(name, port) => write!(f, "{name}:{port}"),
+            Self::Srv(name) => name.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.added.is_empty() && self.removed.is_empty() {
+            return f.write_str("other weights or priorities");
+        }
+        let signed = |sign: char| move |address: &SocketAddr| format!("{sign}{address}");
+        let all: Vec<String> = self.added.iter().map(signed('+')).chain(self.removed.iter().map(signed('-'))).collect();
+        f.write_str(&all.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn server(id: &str) -> Arc<ServerSpec> {
+        let (id, address) = (ServerId::parse(id).unwrap(), Address::Inet(([127, 0, 0, 1], 80).into()));
+        let (weight, tier, max_conns, admin) = (Weight::ONE, Tier::Primary, None, Admin::Ready);
+        Arc::new(ServerSpec { id, route: None, address, host: None, weight, tier, max_conns, admin })
+    }
+
+    fn entry(stem: &str, lookup: Lookup, place: usize) -> DiscoverySpec {
+        let template = Template { route: None, weight: None, tier: Tier::Primary, max_conns: None, admin: Admin::Ready };
+        DiscoverySpec { stem: ServerId::parse(stem).unwrap(), lookup, template, place }
+    }
+
+    fn host(name: &str) -> Lookup {
+        Lookup::Host(DnsName::parse(name).unwrap(), NonZeroU16::new(8080).unwrap())
+    }
+
+    fn srv(name: &str) -> Lookup {
+        Lookup::Srv(DnsName::parse(name).unwrap())
+    }
+
+    fn ips(texts: &[&str]) -> Answer {
+        let ips = texts.iter().map(|text| text.parse().unwrap());
+        Answer::of_hosts(NonZeroU16::new(8080).unwrap(), ips).unwrap()
+    }
+
+    fn services(records: &[(&str, u16, u16)]) -> Answer {
+        let service = |&(address, priority, weight): &(&str, u16, u16)| Service {
+            address: address.parse().unwrap(),
+            priority,
+            weight,
+        };
+        Answer::of_services(records.iter().map(service)).unwrap()
+    }
+
+    fn told(entries: &[(Lookup, Answer)]) -> Discovered {
+        let mut discovered = Discovered::default();
+        for (lookup, answer) in entries {
+            discovered.learn(lookup, answer.clone());
+        }
+        discovered
+    }
+
+    fn ids(servers: &[Arc<ServerSpec>]) -> Vec<&str> {
+        servers.iter().map(|server| server.id.as_str()).collect()
+    }
+
+    #[test]
+    fn an_id_is_the_name_and_the_address() {
+        let entries = [entry("app:8080", host("app"), 0), entry("_http._tcp.app", srv("_http._tcp.app"), 0)];
+        let discovered = told(&[
+            (host("app"), ips(&["10.0.0.7", "fd00::7", "::ffff:10.0.0.8"])),
+            (srv("_http._tcp.app"), services(&[("10.0.0.7:81", 1, 1), ("[fd00::7]:82", 1, 1)])),
+        ]);
+        let servers = expand(&[], &entries, &discovered);
+        assert_eq!(
+            ids(&servers),
+            [
+                "app:8080@10.0.0.7",
+                "app:8080@10.0.0.8",
+                "app:8080@[fd00::7]",
+                "_http._tcp.app@10.0.0.7:81",
+                "_http._tcp.app@[fd00::7]:82"
+            ]
+        );
+        let hosts: Vec<_> = servers.iter().filter_map(|server| server.host.as_deref()).collect();
+        assert_eq!(hosts, ["app:8080", "app:8080", "app:8080", "app:81", "app:82"]);
+    }
+
+    #[test]
+    fn the_longest_stem_takes_the_longest_address() {
+        let address: SocketAddr = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535".parse().unwrap();
+        for lookup in [host("app"), srv("app")] {
+            let stem = ServerId::parse(&"a".repeat(lookup.longest_stem())).unwrap();
+            assert_eq!(lookup.id(&stem, address).unwrap().as_str().len(), 128);
+        }
+    }
+
+    #[test]
+    fn servers_stand_where_their_entry_stands() {
+        let fixed = [server("a"), server("b")];
+        let entries = [entry("x", host("x"), 0), entry("y", host("y"), 1), entry("z", host("z"), 2)];
+        let discovered = told(&[(host("z"), ips(&["10.0.0.1"])), (host("y"), ips(&["10.0.0.3", "10.0.0.2"]))]);
+        assert_eq!(ids(&expand(&fixed, &entries, &discovered)), ["a", "y@10.0.0.2", "y@10.0.0.3", "b", "z@10.0.0.1"]);
+    }
+
+    #[test]
+    fn a_server_with_an_address_counts_before_one_that_was_found() {
+        let fixed = [server("app@10.0.0.1")];
+        let discovered = told(&[(host("app"), ips(&["10.0.0.1", "10.0.0.2"]))]);
+        let servers = expand(&fixed, &[entry("app", host("app"), 0)], &discovered);
+        assert_eq!(ids(&servers), ["app@10.0.0.2", "app@10.0.0.1"]);
+        assert_eq!(servers[1], fixed[0]);
+    }
+
+    #[test]
+    fn the_lowest_priority_is_primary_and_the_others_are_backups() {
+        let discovered =
+            told(&[(srv("app"), services(&[("10.0.0.1:1", 20, 5), ("10.0.0.2:1", 10, 60), ("10.0.0.3:1", 10, 10)]))]);
+        let of = |entry: DiscoverySpec| {
+            let servers = expand(&[], &[entry], &discovered);
+            servers.iter().map(|server| (server.address.to_string(), server.tier, server.weight.get())).collect::<Vec<_>>()
+        };
+        let plain = entry("app", srv("app"), 0);
+        let expected = |tier, weights: [u32; 3]| {
+            let addresses = ["10.0.0.2:1", "10.0.0.3:1", "10.0.0.1:1"].map(str::to_owned);
+            let tiers = [tier, tier, Tier::Backup];
+            addresses.into_iter().zip(tiers).zip(weights).map(|((a, t), w)| (a, t, w)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(plain.clone()), expected(Tier::Primary, [6, 1, 1]));
+        let template = Template { weight: Some(Weight::new(7).unwrap()), ..plain.template.clone() };
+        assert_eq!(of(DiscoverySpec { template, ..plain.clone() }), expected(Tier::Primary, [7, 7, 7]));
+        let template = Template { tier: Tier::Backup, ..plain.template.clone() };
+        let backups = of(DiscoverySpec { template, ..plain });
+        assert!(backups.iter().all(|(_, tier, _)| *tier == Tier::Backup), "{backups:?}");
+    }
+
+    #[test]
+    fn what_no_server_can_have_is_no_answer() {
+        let port = NonZeroU16::new(80).unwrap();
+        assert_eq!(Answer::of_hosts(port, []), None);
+        assert_eq!(Answer::of_hosts(port, ["0.0.0.0", "::", "224.0.0.1"].map(|ip| ip.parse().unwrap())), None);
+        let no_port = Service { address: "10.0.0.1:0".parse().unwrap(), priority: 0, weight: 0 };
+        assert_eq!(Answer::of_services([no_port]), None);
+    }
+
+    #[test]
+    fn a_change_tells_what_came_and_went() {
+        let mut discovered = Discovered::default();
+        let learn =
+            |discovered: &mut Discovered, answer| discovered.learn(&srv("app"), answer).map(|change| change.to_string());
+        let first = services(&[("10.0.0.1:1", 1, 1), ("10.0.0.2:1", 1, 1)]);
+        assert_eq!(learn(&mut discovered, first.clone()).unwrap(), "+10.0.0.1:1 +10.0.0.2:1");
+        assert_eq!(learn(&mut discovered, first), None);
+        let second = services(&[("10.0.0.2:1", 1, 1), ("10.0.0.3:1", 1, 1)]);
+        assert_eq!(learn(&mut discovered, second).unwrap(), "+10.0.0.3:1 -10.0.0.1:1");
+        let third = services(&[("10.0.0.2:1", 1, 9), ("10.0.0.3:1", 1, 1)]);
+        assert_eq!(learn(&mut discovered, third).unwrap(), "other weights or priorities");
+        discovered.retain(|lookup| *lookup != srv("app"));
+        assert_eq!(discovered, Discovered::default());
+    }
+
+    fn any_service() -> impl Strategy<Value = Service> {
+        let ip = prop_oneof![
+            (0_u8..9).prop_map(|n| IpAddr::from([10, 0, 0, n])),
+            (0_u16..5).prop_map(|n| IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, n]))
+        ];
+        (ip, 0_u16..4, 0_u16..3, prop_oneof![0_u16..300, any::<u16>()]).prop_map(|(ip, port, priority, weight)| Service {
+            address: (ip, port).into(),
+            priority,
+            weight,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_records_says_nothing(
+            (one, other) in prop::collection::vec(any_service(), 0..12).prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle()))
+        ) {
+            let of = |services: Vec<Service>| {
+                let answer = Answer::of_services(services)?;
+                Some(expand(&[], &[entry("app", srv("app"), 0)], &told(&[(srv("app"), answer)])))
+            };
+            prop_assert_eq!(of(one), of(other));
+        }
+
+        #[test]
+        fn every_address_is_one_server_and_keeps_its_id(
+            one in prop::collection::vec(any_service(), 0..12), other in prop::collection::vec(any_service(), 0..12)
+        ) {
+            let of = |services: &[Service]| {
+                let answer = Answer::of_services(services.iter().copied());
+                let known = answer.map(|answer| told(&[(srv("app"), answer)])).unwrap_or_default();
+                expand(&[], &[entry("app", srv("app"), 0)], &known)
+            };
+            let (one, other) = (of(&one), of(&other));
+            let addresses: BTreeSet<String> = one.iter().map(|server| server.address.to_string()).collect();
+            prop_assert_eq!(addresses.len(), one.len());
+            for server in &one {
+                let again = other.iter().find(|again| again.address == server.address);
+                prop_assert!(again.is_none_or(|again| again.id == server.id));
+            }
+            prop_assert!(one.is_empty() || one.iter().any(|server| server.tier == Tier::Primary));
+        }
+
+        #[test]
+        fn weights_keep_their_order_and_their_bounds(weights in prop::collection::vec(any::<u16>(), 1..20)) {
+            let service = |(n, &weight): (usize, &u16)| Service { address: ([10, 0, 0, n as u8 + 1], 80).into(), priority: 0, weight };
+            let answer = Answer::of_services(weights.iter().enumerate().map(service)).unwrap();
+            let scaled: Vec<u32> = answer.shares().into_iter().map(|(_, _, weight)| weight.get()).collect();
+            for (a, b) in (0..weights.len()).flat_map(|a| (0..weights.len()).map(move |b| (a, b))) {
+                prop_assert!(weights[a] > weights[b] || scaled[a] <= scaled[b], "{weights:?} {scaled:?}");
+            }
+            prop_assert!(scaled.iter().all(|weight| (1..=256).contains(weight)));
+            let alike = weights.iter().all(|weight| *weight == weights[0]);
+            prop_assert!(!alike || scaled.iter().all(|weight| *weight == 1));
+        }
+    }
+}
