@@ -100,8 +100,7 @@ fn sessions_of_an_ejected_server_follow_failover_for_a_server_that_is_down() {
     client.visits(1).was_served_by(["a"]);
     let lb = lb.fails("a", 3);
     client.visits(2).was_served_by(["b", "b"]).because(["down", "hit"]);
-    let temporary = burdock::upstream::failover::Action::Temporary(Some(Duration::from_secs(60)));
-    let _lb = lb.failover(|failover| failover.down = temporary);
+    drop(lb);
 }
 
 #[test]
