@@ -6,6 +6,7 @@ use crate::time::UnixSeconds;
 
 use super::Fingerprint;
 use super::entry::{Class, Entry, ServerIndex, Session};
+use super::page::Moment;
 
 pub(super) const SLOTS: usize = 7;
 
@@ -25,6 +26,18 @@ pub(super) struct Bucket {
     seen: [u32; SLOTS],
     issued: [u32; SLOTS],
     server_high: [u8; SLOTS],
+}
+
+/// What goes first, from the first to go to the last: a slot never used, an expired session, one that lives by its class, and
+/// within that by when it was seen.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Rank(u64);
+
+impl Rank {
+    /// Whether nobody who lives has to go.
+    pub(super) fn is_free(self) -> bool {
+        self.0 >> 32 < 2
+    }
 }
 
 const _: () = assert!(size_of::<Bucket>() == 192);
@@ -57,6 +70,28 @@ impl Bucket {
     #[inline]
     pub(super) fn dates(&self) -> u32 {
         self.seen[0]
+    }
+
+    /// The slot that the next session of this bucket is put into, and how it ranks. It looks at all of them without a branch,
+    /// as nothing foretells who is the one.
+    #[inline]
+    pub(super) fn next_to_go(&self, moment: Moment) -> (Rank, usize) {
+        let mut next = (self.rank(0, moment), 0);
+        for slot in 1..SLOTS {
+            next = next.min((self.rank(slot, moment), slot));
+        }
+        next
+    }
+
+    fn rank(&self, slot: usize, moment: Moment) -> Rank {
+        let stamps = Stamps { issued: UnixSeconds(self.issued[slot]), seen: UnixSeconds(self.seen[slot]) };
+        let lives = moment.lifetime.check(stamps, moment.now).is_ok();
+        let seen = u64::from(stamps.seen.min(moment.now).0);
+        Rank(match (self.state[slot], lives) {
+            (EMPTY, _) => 0,
+            (_, false) => 1 << 32,
+            (class, true) => ((u64::from(class) + 1) << 32) | seen,
+        })
     }
 
     pub(super) fn session(&self, slot: usize) -> Option<Session> {

@@ -61,6 +61,21 @@ impl Counts {
         self.with(session.server, |tenths| tenths.remove(tenth));
     }
 
+    /// A session has taken another's place.
+    pub(super) fn exchange(&self, old: &Session, new: &Session) {
+        let (gone, come) = (self.pace.tenth(old.stamps), self.pace.tenth(new.stamps));
+        if (old.server, gone) == (new.server, come) {
+            return;
+        }
+        let servers = self.servers.read();
+        if let Some(tenths) = servers.get(new.server.get()) {
+            tenths.lock().add(come);
+        }
+        if let Some(tenths) = servers.get(old.server.get()) {
+            tenths.lock().remove(gone);
+        }
+    }
+
     /// A session has new stamps.
     pub(super) fn restamp(&self, server: ServerIndex, old: Stamps, new: Stamps) {
         let (old, new) = (self.pace.tenth(old), self.pace.tenth(new));

@@ -95,9 +95,18 @@ impl Page {
     /// A free slot in the first bucket, else in the second, else the session to go: of the lowest class, and of that the one
     /// not seen for longest.
     pub(super) fn room(&self, fingerprint: Fingerprint, moment: Moment) -> Room {
-        let candidates = candidates(fingerprint);
-        let free = |bucket| self.free(bucket, moment).map(|slot| Room::Free(At { bucket, slot }));
-        candidates.into_iter().find_map(free).unwrap_or_else(|| self.victim(candidates, moment))
+        let [first, second] = candidates(fingerprint);
+        let (rank, slot) = self.buckets[first].next_to_go(moment);
+        let at = At { bucket: first, slot };
+        if rank.is_free() {
+            return Room::Free(at);
+        }
+        let (other, slot) = self.buckets[second].next_to_go(moment);
+        let at = if other < rank { At { bucket: second, slot } } else { at };
+        match self.session(at) {
+            Some(Session { class, .. }) if !other.is_free() => Room::Taken(at, class),
+            Some(_) | None => Room::Free(at),
+        }
     }
 
     /// A session in one of the two buckets of a name that could be in its other bucket as well: from where to where.
@@ -132,27 +141,8 @@ impl Page {
 
     /// A free slot of a bucket: one never used, else that of an expired session.
     fn free(&self, bucket: usize, moment: Moment) -> Option<usize> {
-        let mut expired = None;
-        for slot in 0..SLOTS {
-            match self.buckets[bucket].session(slot) {
-                None => return Some(slot),
-                Some(session) if !moment.lives(&session) => expired = Some(slot),
-                Some(_) => {}
-            }
-        }
-        expired
-    }
-
-    fn victim(&self, candidates: [usize; 2], moment: Moment) -> Room {
-        let mut worst = (Class::Established, u32::MAX, At { bucket: candidates[0], slot: 0 });
-        for (bucket, slot) in candidates.into_iter().flat_map(|bucket| (0..SLOTS).map(move |slot| (bucket, slot))) {
-            let Some(Session { class, stamps, .. }) = self.buckets[bucket].session(slot) else { continue };
-            let seen = stamps.seen.min(moment.now).0;
-            if (class, seen) < (worst.0, worst.1) {
-                worst = (class, seen, At { bucket, slot });
-            }
-        }
-        Room::Taken(worst.2, worst.0)
+        let (rank, slot) = self.buckets[bucket].next_to_go(moment);
+        rank.is_free().then_some(slot)
     }
 }
 

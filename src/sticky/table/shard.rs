@@ -85,6 +85,7 @@ impl Shard {
 
     pub(super) fn tie(&mut self, fingerprint: Fingerprint, server: ServerIndex, budget: Budget, now: UnixSeconds) -> Tied {
         let moment = self.moment(now);
+        self.journal.fetch();
         if let Some((place, old)) = self.locate(fingerprint) {
             if moment.lives(&old) {
                 return self.confirm(place, fingerprint, old, server, moment);
@@ -211,8 +212,7 @@ impl Shard {
         }
         let session = Session { server, stamps: Stamps { seen: moment.now, ..old.stamps }, ..old };
         self.pages[place.page].set(place.at, session);
-        self.counts.remove(&old);
-        self.counts.add(&session);
+        self.counts.exchange(&old, &session);
         self.tally.moved += 1;
         self.journal.record(ChangeKind::Moved, Entry { fingerprint: name, session });
         Tied::Moved { from: old.server }
@@ -231,11 +231,11 @@ impl Shard {
             Room::Free(at) => (at, None),
             Room::Taken(at, class) => self.make_room(page, entry.fingerprint, (at, class), moment),
         };
-        if let Some(old) = self.pages[page].session(at) {
-            self.vacate(Place { page, at }, old);
+        match self.pages[page].session(at) {
+            Some(old) => self.counts.exchange(&old, &entry.session),
+            None => self.counts.add(&entry.session),
         }
         self.pages[page].put(at, entry);
-        self.counts.add(&entry.session);
         neighbour
     }
 

@@ -1,0 +1,154 @@
+//! How long single lookups and creations take in a full table while it is written down, and while it is not: the percentiles of
+//! both, from one run. The goal is 20 µs for 999 in 1,000.
+//!
+//! `cargo bench --no-default-features --bench table_tail -- SESSIONS` (10 million). One thread does what requests do, each name
+//! drawn by chance; the other writes snapshots as the program does: pieces of the table, encoded and written to a file, with a
+//! breath of a millisecond after eight. What the machine itself adds is in both: a timer that reads the clock and nothing else
+//! is measured, too.
+#![allow(clippy::unwrap_used, reason = "a measurement may end where it fails")]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures time and prints what it found")]
+
+use std::hint::black_box;
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use burdock::sticky::spec::Lifetime;
+use burdock::sticky::stored::Batch;
+use burdock::sticky::table::{Budget, Change, Cursor, Enlisted, FingerprintKey, Persist, Table, TableName, TableSpec};
+use burdock::time::UnixSeconds;
+use burdock::upstream::ServerId;
+
+const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+const BITE: usize = 8;
+const BREATH: Duration = Duration::from_millis(1);
+const CALLS: usize = 4_000_000;
+
+struct Bench {
+    table: Table,
+    server: Enlisted,
+    key: FingerprintKey,
+    sessions: u64,
+}
+
+fn main() {
+    let asked = std::env::args().filter_map(|argument| argument.parse().ok()).next();
+    let bench = Bench::new(asked.unwrap_or(10_000_000));
+    println!("{:<34}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}", "nanoseconds", "mean", "50 %", "99 %", "99.9 %", "99.99 %", "most");
+    for round in 1..=3 {
+        println!("round {round}");
+        report("the clock alone", measure(|_| 0));
+        bench.requests("not written down");
+        let (over, snapshots) = (AtomicBool::new(false), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| bench.write_down(&over, &snapshots));
+            bench.requests("written down");
+            over.store(true, Ordering::Relaxed);
+        });
+        println!("  (pieces written meanwhile: {})", snapshots.into_inner());
+    }
+}
+
+impl Bench {
+    fn new(sessions: u64) -> Self {
+        let lifetime = Lifetime { idle: Some(1_800), life: None };
+        let capacity = NonZeroU32::new(sessions.try_into().unwrap()).unwrap();
+        let name = TableName::parse("sessions").unwrap();
+        let table = Table::new(TableSpec { name, capacity, lifetime, persist: Persist::On });
+        let server = table.enlist(&ServerId::parse("web-1").unwrap()).unwrap();
+        let bench = Self { table, server, key: FingerprintKey::parse(&"5a".repeat(32)).unwrap(), sessions };
+        // As many again, so that each that comes pushes another out.
+        for session in 0..2 * sessions {
+            bench.tie(session);
+        }
+        bench.drain();
+        bench
+    }
+
+    fn requests(&self, how: &str) {
+        let mut random = 1_u64;
+        report(
+            &format!("lookup, {how}"),
+            measure(|nth| {
+                if nth.is_multiple_of(50_000) {
+                    self.drain();
+                }
+                random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                let start = Instant::now();
+                black_box(self.table.look(self.fingerprint(self.sessions + (random >> 33) % self.sessions), NOW));
+                start.elapsed().as_nanos() as u64
+            }),
+        );
+        let mut session = 4 * self.sessions;
+        report(
+            &format!("creation, {how}"),
+            measure(|nth| {
+                if nth.is_multiple_of(50_000) {
+                    self.drain();
+                }
+                session += 1;
+                let start = Instant::now();
+                self.tie(session);
+                start.elapsed().as_nanos() as u64
+            }),
+        );
+    }
+
+    fn write_down(&self, over: &AtomicBool, pieces: &AtomicU64) {
+        let mut file = tempfile::tempfile().unwrap();
+        let (mut entries, mut batch) = (Vec::with_capacity(Table::PIECE), Batch::default());
+        let mut cursor = Cursor::default();
+        while !over.load(Ordering::Relaxed) {
+            for _ in 0..BITE {
+                entries.clear();
+                cursor = self.table.export(cursor, NOW, &mut entries).unwrap_or_else(|| {
+                    file.set_len(0).unwrap();
+                    Cursor::default()
+                });
+                entries.iter().for_each(|entry| batch.tie(entry, &self.table));
+            }
+            file.write_all(batch.finish()).unwrap();
+            batch.clear();
+            pieces.fetch_add(BITE as u64, Ordering::Relaxed);
+            std::thread::sleep(BREATH);
+        }
+    }
+
+    fn tie(&self, session: u64) {
+        black_box(self.table.tie(self.fingerprint(session), &self.server, Budget::Within, NOW));
+    }
+
+    fn fingerprint(&self, session: u64) -> burdock::sticky::table::Fingerprint {
+        let mut name = *b"0123456789ABCDEF0123456789ABCDEF.node1";
+        name[..8].copy_from_slice(&session.to_le_bytes());
+        self.key.fingerprint(&name)
+    }
+
+    /// As the one who writes does it: the memory goes round.
+    fn drain(&self) {
+        let mut changes: Vec<Change> = Vec::new();
+        for shard in 0..self.table.shards() {
+            changes.clear();
+            let _ = self.table.drain_changes(shard, &mut changes);
+        }
+    }
+}
+
+/// What each of many calls says that it took.
+fn measure(mut call: impl FnMut(usize) -> u64) -> Vec<u64> {
+    (0..CALLS)
+        .map(|nth| {
+            let start = Instant::now();
+            let said = call(nth);
+            if said == 0 { start.elapsed().as_nanos() as u64 } else { said }
+        })
+        .collect()
+}
+
+fn report(what: &str, mut took: Vec<u64>) {
+    took.sort_unstable();
+    let mean = took.iter().sum::<u64>() as f64 / took.len() as f64;
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
+    println!("{what:<34}{mean:>9.0}{:>9}{:>9}{:>9}{:>9}{:>9}", at(0.5), at(0.99), at(0.999), at(0.9999), at(1.0));
+}
