@@ -12,8 +12,8 @@ use burdock::sticky::identity::Place;
 use burdock::sticky::spec::{TokenFormat, Way};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::{Bounds, DnsServers, Family};
-use burdock::upstream::failover::Action;
-use burdock::upstream::spec::{Admin, Tier, Weight};
+use burdock::upstream::failover::{Action, OnFull};
+use burdock::upstream::spec::{Admin, QueueSpec, Tier, Weight};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
@@ -147,7 +147,7 @@ fn a_chain_a_balance_and_a_failover_are_read_as_written() {
     let minutes = std::time::Duration::from_secs(600);
     assert_eq!(pool.upstream.failover.down, Action::Temporary(Some(minutes)));
     assert_eq!(pool.upstream.failover.maint, Action::Temporary(None));
-    assert!(matches!(pool.upstream.failover.full, Action::Refuse(status) if status == 503));
+    assert!(matches!(pool.upstream.failover.full.then, Action::Refuse(status) if status == 503));
 }
 
 #[test]
@@ -158,6 +158,27 @@ fn passive_health_is_off_unless_written_and_its_times_fit() {
     assert_eq!(upstream("panic_threshold: none\nslow_start: none").panic_threshold, None);
     let told = wrong(&with("passive_health: {hold: 10m, on: [], max_share: 120%}\npanic_threshold: 50\nslow_start: 0s", ""));
     assert_snapshot!(told);
+}
+
+#[test]
+fn a_full_server_may_be_waited_for() {
+    let second = std::time::Duration::from_secs(1);
+    let read = |settings: &str| good(&with(settings, "")).plan.pools.remove(0).upstream;
+    let full = |text: &str| read(&format!("failover: {{full: {text}}}")).failover.full;
+    assert_eq!(read("").failover.full, OnFull { wait: Some(2 * second), then: Action::Temporary(None) });
+    assert_eq!(full("permanent"), OnFull { wait: None, then: Action::Permanent });
+    assert_eq!(full("{temporary: 1s}"), OnFull { wait: None, then: Action::Temporary(Some(second)) });
+    assert_eq!(full("{wait: 1s}"), OnFull { wait: Some(second), then: Action::Temporary(None) });
+    let refused = Action::Refuse(http::StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(full("{wait: 1s, then: {refuse: 429}}"), OnFull { wait: Some(second), then: refused });
+    assert_eq!(read("").queue, QueueSpec { length: 256, new_sessions: None });
+    assert_eq!(read("queue: {length: 0, new_sessions: 1s}").queue, QueueSpec { length: 0, new_sessions: Some(second) });
+}
+
+#[test]
+fn nothing_but_a_full_server_is_waited_for() {
+    let text = "failover: {down: {wait: 2s, then: permanent}, full: {wait: 1s, then: {wait: 1s}}, maint: wait}\nqueue: {length: -1, new_sessions: 0s, lenght: 3}";
+    assert_snapshot!(wrong(&with(text, "")));
 }
 
 #[test]

@@ -71,6 +71,9 @@ pub struct Explanation {
     /// The server that gets the request; null where it is refused.
     pub server: Option<String>,
     pub address: Option<String>,
+    /// Milliseconds for which it would wait for a place there, as the server is full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
     /// The server that the session was tied to, if it is another.
     pub from: Option<String>,
     /// The status that Burdock itself answers with, where it does.
@@ -144,6 +147,9 @@ impl fmt::Display for Explanation {
             (Some(server), Some(address)) if server == address => writeln!(f, "server    {server}")?,
             (Some(server), Some(address)) => writeln!(f, "server    {server} at {address}")?,
             (Some(_) | None, _) => writeln!(f, "answer    {}", self.status.unwrap_or_default())?,
+        }
+        if let Some(wait) = self.wait {
+            writeln!(f, "wait      up to {wait} ms for a place there")?;
         }
         if let Some(from) = &self.from {
             writeln!(f, "from      {from}")?;

@@ -1,6 +1,7 @@
 //! One request on its way through the balancer: its claims, the servers tried for it, and what was decided last.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderValue, Method as Verb, StatusCode};
 use rand_core::CryptoRng;
@@ -14,14 +15,15 @@ use crate::sticky::spec::{Announce, Strict, WhenFull};
 use crate::sticky::token::SessionNumber;
 use crate::sticky::token::foreign::Format;
 use crate::sticky::{CookieHeader, Entry, EntryKind, RequestEdits, Writes};
-use crate::time::Now;
+use crate::time::{Now, Uptime};
 use crate::upstream::balance::LoadFactor;
-use crate::upstream::failover::{Action, Cause};
+use crate::upstream::failover::{Action, Cause, PATIENCE};
 use crate::upstream::health::Health;
+use crate::upstream::queue::Ticket;
 use crate::upstream::retry::{Again, Failure, Progress};
 use crate::upstream::server::{Server, Slot};
 use crate::upstream::spec::{Admin, Then};
-use crate::upstream::{Among, Pick, Placement, Tried};
+use crate::upstream::{Among, Pick, Placement, Queued, Tried};
 
 use super::Pool;
 use super::connection::{Connection, Provisional};
@@ -41,6 +43,7 @@ pub struct Exchange {
     tried: Tried,
     attempts: u8,
     intent: Intent,
+    wait: Wait,
     /// The session's name for the ring, once it has one.
     pub(super) session: Option<SessionName>,
     pub(super) decided: Option<Decision>,
@@ -90,7 +93,29 @@ pub enum Assignment {
         at: usize,
         slot: Slot,
     },
+    /// Wait for the ticket until then. If it brings a place, send the request there and say [`Exchange::admitted`]; if it says
+    /// that the server takes nobody any more, say [`Exchange::sent_away`] and ask again; if nothing has come by then, ask
+    /// again. If the client goes away, drop the ticket and say [`Exchange::left`].
+    Wait(Waiting),
     Refuse(Refusal),
+}
+
+/// A request that waits for a place at a full server.
+#[derive(Debug)]
+pub struct Waiting {
+    pub ticket: Ticket,
+    pub until: Uptime,
+    /// What is decided if a place comes.
+    pub decision: Decision,
+}
+
+/// How long a request has waited for places.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wait {
+    /// In all; none where it did not wait.
+    spent: Option<Duration>,
+    /// Since when it waits now.
+    since: Option<Uptime>,
 }
 
 /// An answer that Burdock gives itself.
@@ -105,8 +130,8 @@ enum Verdict {
     Hit(usize, Pick),
     /// The first tie that cannot be kept.
     Lost(usize, Cause),
-    /// A tie that cannot be kept and must not be moved.
-    Strict(StatusCode),
+    /// A tie that cannot be kept, for this cause, and must not be moved.
+    Strict(usize, Cause, StatusCode),
     /// No claim names a server.
     Untied,
 }
@@ -117,7 +142,15 @@ struct Outcome {
     fate: Fate,
     cause: Option<Cause>,
     reason: Reason,
-    pick: Option<Pick>,
+    place: Place,
+}
+
+/// Where a request gets its place.
+enum Place {
+    Taken(Pick),
+    /// For so long it waits there.
+    Awaited(Queued, Duration),
+    Nowhere,
 }
 
 impl Exchange {
@@ -136,23 +169,32 @@ impl Exchange {
         let hash_key = pool.hash_key.read(request, &cookies).map(|found| found.text().into());
         let cookie = pool.chain.cookie_header(&cookies, now);
         let facts = Facts::of(request, &pool.chain);
-        let (tried, attempts, session, decided) = (Tried::default(), 0, None, None);
-        Self { pool, standings, facts, carrying, hash_key, cookie, tried, attempts, intent, session, decided }
+        let (tried, attempts, wait, session, decided) = (Tried::default(), 0, Wait::default(), None, None);
+        Self { pool, standings, facts, carrying, hash_key, cookie, tried, attempts, intent, wait, session, decided }
     }
 
     /// Chooses a server: the first claim whose server may serve decides; if none does, the first cause's failover action;
-    /// if there is no cause, the session is new. Asked again after [`Self::failed`].
+    /// if there is no cause, the session is new. Asked again after [`Self::failed`], and after waiting in vain.
     pub fn pick(&mut self, connection: Option<&Connection>, now: Now, random: &mut impl CryptoRng) -> Assignment {
-        let Outcome { entry, fate, cause, reason, pick } = match self.outcome(connection, now, random) {
+        self.wait.end(now);
+        let Outcome { entry, fate, cause, reason, place } = match self.outcome(connection, now, random) {
             Ok(outcome) => outcome,
             Err(status) => return Assignment::Refuse(Refusal { status, reason: Reason::Refused }),
         };
-        let Some(Pick { at, slot, .. }) = pick else {
-            return Assignment::Refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::NoServer });
-        };
         let reason = if self.tried.is_empty() { reason } else { Reason::Redispatched };
-        self.decided = Some(Decision { reason, entry, fate, cause, at });
-        Assignment::Send { at, slot }
+        match place {
+            Place::Taken(Pick { at, slot, .. }) => {
+                self.decided = Some(Decision { reason, entry, fate, cause, at });
+                Assignment::Send { at, slot }
+            }
+            Place::Awaited(Queued { at, ticket }, patience) => {
+                let until = self.wait.begin(now, patience);
+                Assignment::Wait(Waiting { ticket, until, decision: Decision { reason, entry, fate, cause, at } })
+            }
+            Place::Nowhere => {
+                Assignment::Refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::NoServer })
+            }
+        }
     }
 
     fn outcome(
@@ -161,23 +203,52 @@ impl Exchange {
         now: Now,
         random: &mut impl CryptoRng,
     ) -> Result<Outcome, StatusCode> {
+        let kept = |entry, place| Outcome { entry: Some(entry), fate: Fate::Kept, cause: None, reason: Reason::Hit, place };
         Ok(match self.judge(now) {
-            Verdict::Hit(entry, pick) => {
-                Outcome { entry: Some(entry), fate: Fate::Kept, cause: None, reason: Reason::Hit, pick: Some(pick) }
-            }
-            Verdict::Lost(entry, cause) => {
-                let (fate, pick) = (self.fate(entry, cause, now)?, self.place_named(entry, now, random));
-                // Where too few servers are up, the place may be where the session is tied after all.
-                let fate = if pick.as_ref().is_some_and(|pick| self.is_tied_to(entry, pick.at)) { Fate::Kept } else { fate };
-                Outcome { entry: Some(entry), fate, cause: Some(cause), reason: Reason::Lost(cause), pick }
-            }
-            Verdict::Strict(status) => return Err(status),
+            Verdict::Hit(entry, pick) => kept(entry, Place::Taken(pick)),
+            Verdict::Lost(entry, cause) => match self.await_tied(entry, cause, now) {
+                Some(awaited) => kept(entry, awaited),
+                None => self.lost(entry, cause, now, random)?,
+            },
+            Verdict::Strict(entry, cause, status) => kept(entry, self.await_tied(entry, cause, now).ok_or(status)?),
             Verdict::Untied => {
-                let pick = self.place_new(connection, now, random);
-                let among = pick.as_ref().map_or(Among::Up, |pick| pick.among);
-                Outcome { entry: None, fate: Fate::New, cause: None, reason: self.why_new(among), pick }
+                let place = self.place_new(connection, now, random);
+                Outcome { entry: None, fate: Fate::New, cause: None, reason: self.why_new(place.among()), place }
             }
         })
+    }
+
+    /// What becomes of a session whose server cannot serve it.
+    fn lost(&mut self, entry: usize, cause: Cause, now: Now, random: &mut impl CryptoRng) -> Result<Outcome, StatusCode> {
+        let (fate, place) = (self.fate(entry, cause, now)?, self.place_named(entry, now, random));
+        // Where too few servers are up, the place may be where the session is tied after all.
+        let fate = if place.server().is_some_and(|at| self.is_tied_to(entry, at)) { Fate::Kept } else { fate };
+        Ok(Outcome { entry: Some(entry), fate, cause: Some(cause), reason: Reason::Lost(cause), place })
+    }
+
+    /// The place that the request waited for is there.
+    pub fn admitted(&mut self, decision: Decision, now: Now) {
+        self.wait.end(now);
+        self.decided = Some(decision);
+    }
+
+    /// The server that the request waited for takes nobody any more.
+    pub fn sent_away(&mut self, decision: Decision, cause: Cause) {
+        self.tried.sent_away(decision.at, cause);
+    }
+
+    /// The client has not waited so long. Tells the reason of such a request.
+    pub fn left(&mut self, decision: Decision, now: Now) -> Reason {
+        self.wait.end(now);
+        match decision.fate {
+            Fate::Kept => Reason::Lost(Cause::Full),
+            Fate::New | Fate::Moved | Fate::Detour => Reason::NoServer,
+        }
+    }
+
+    /// How long the request has waited for places at full servers; none where it did not.
+    pub fn waited(&self) -> Option<Duration> {
+        self.wait.spent
     }
 
     /// Takes note that the last pick failed, and says whether another is to be made. A kept connection that was found closed
@@ -276,8 +347,10 @@ impl Exchange {
             };
             match (admitted, entry.strict) {
                 (Ok(pick), _) => return Verdict::Hit(nth, pick),
-                (Err(Cause::Full), Strict::Refuse(_)) => return Verdict::Strict(StatusCode::SERVICE_UNAVAILABLE),
-                (Err(_), Strict::Refuse(status)) => return Verdict::Strict(status),
+                (Err(Cause::Full), Strict::Refuse(_)) => {
+                    return Verdict::Strict(nth, Cause::Full, StatusCode::SERVICE_UNAVAILABLE);
+                }
+                (Err(cause), Strict::Refuse(status)) => return Verdict::Strict(nth, cause, status),
                 (Err(cause), Strict::Off) => lost = lost.or(Some((nth, cause))),
             }
         }
@@ -299,6 +372,33 @@ impl Exchange {
         Err(first.unwrap_or(Cause::Unknown))
     }
 
+    /// Waits for the server that this entry names, where it is full and may be waited for.
+    fn await_tied(&self, entry: usize, cause: Cause, now: Now) -> Option<Place> {
+        let patience = self.wait.left(self.patience(entry).filter(|_| cause == Cause::Full)?)?;
+        let bound = bound_of(&self.pool.chain.entries()[entry]);
+        let queued = self.tied(entry).iter().find_map(|&at| self.pool.upstream.queue_tied(at, bound, &self.tried, now))?;
+        Some(Place::Awaited(queued, patience))
+    }
+
+    /// How long a session of this entry waits for its server.
+    fn patience(&self, entry: usize) -> Option<Duration> {
+        let configured = self.pool.upstream.spec().failover.full.wait;
+        match (self.pool.chain.entries()[entry].strict, self.when_full(entry)) {
+            (Strict::Refuse(_), _) | (Strict::Off, Some(WhenFull::Keep)) => configured.or(Some(PATIENCE)),
+            (Strict::Off, Some(WhenFull::Spill)) => None,
+            (Strict::Off, None) => configured,
+        }
+    }
+
+    /// The servers that this entry names.
+    fn tied(&self, entry: usize) -> &[usize] {
+        match &self.standings[entry] {
+            Standing::Tied(candidates, _) => candidates,
+            Standing::Keyed(home, _) => home.as_slice(),
+            Standing::Absent | Standing::Fresh(..) | Standing::Unknown(_) | Standing::Bad(_) => &[],
+        }
+    }
+
     fn fate(&self, entry: usize, cause: Cause, now: Now) -> Result<Fate, StatusCode> {
         let for_good = match self.pool.chain.entries()[entry].writes() {
             Writes::Always | Writes::WhenSpoken | Writes::InTable => Fate::Moved,
@@ -315,11 +415,7 @@ impl Exchange {
     }
 
     fn action(&self, entry: usize, cause: Cause) -> Action {
-        let when_full = match &self.pool.chain.entries()[entry].kind {
-            EntryKind::Hash(hash) => hash.spec.when_full.filter(|_| cause == Cause::Full),
-            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Learn(_) => None,
-        };
-        match when_full {
+        match self.when_full(entry).filter(|_| cause == Cause::Full) {
             Some(WhenFull::Keep) => Action::Refuse(StatusCode::SERVICE_UNAVAILABLE),
             Some(WhenFull::Spill) => Action::Temporary(None),
             None => self.wished(entry, cause).unwrap_or_else(|| self.pool.upstream.spec().failover.action(cause)),
@@ -328,7 +424,7 @@ impl Exchange {
 
     /// What the operator has wished for those who are left when a drain is over.
     fn wished(&self, entry: usize, cause: Cause) -> Option<Action> {
-        let at = self.tied_to(entry).filter(|_| cause == Cause::Drained)?;
+        let at = *self.tied(entry).first().filter(|_| cause == Cause::Drained)?;
         match self.pool.upstream.servers()[at].spec().admin {
             Admin::Drain { then: Then::Move, .. } => Some(Action::Permanent),
             Admin::Drain { then: Then::Refuse, .. } => Some(Action::Refuse(StatusCode::SERVICE_UNAVAILABLE)),
@@ -336,23 +432,21 @@ impl Exchange {
         }
     }
 
-    /// The server that an entry's claim ties the session to, or the first of several.
-    fn tied_to(&self, entry: usize) -> Option<usize> {
-        match &self.standings[entry] {
-            Standing::Tied(candidates, _) => candidates.first().copied(),
-            Standing::Keyed(home, _) => *home,
-            Standing::Absent | Standing::Fresh(..) | Standing::Unknown(_) | Standing::Bad(_) => None,
+    fn when_full(&self, entry: usize) -> Option<WhenFull> {
+        match &self.pool.chain.entries()[entry].kind {
+            EntryKind::Hash(hash) => hash.spec.when_full,
+            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Learn(_) => None,
         }
     }
 
     /// How long the tied server has been unable to serve, as far as that has a beginning.
-    fn lost_for(&self, entry: usize, cause: Cause, now: Now) -> std::time::Duration {
-        match (self.tied_to(entry), cause) {
+    fn lost_for(&self, entry: usize, cause: Cause, now: Now) -> Duration {
+        match (self.tied(entry).first().copied(), cause) {
             (Some(at), Cause::Down) => {
                 let server = &self.pool.upstream.servers()[at];
-                if server.health() == Health::Up { std::time::Duration::ZERO } else { server.unchanged_for(now) }
+                if server.health() == Health::Up { Duration::ZERO } else { server.unchanged_for(now) }
             }
-            (_, Cause::Full) => std::time::Duration::ZERO,
+            (_, Cause::Full) => Duration::ZERO,
             (Some(at), Cause::Maint) => self.pool.upstream.servers()[at].wished_for(now),
             (Some(at), Cause::Drained) => self.pool.upstream.servers()[at].over_for(now),
             (_, Cause::Down | Cause::Maint | Cause::Drained | Cause::Unknown) => now.uptime.since(self.pool.since),
@@ -361,7 +455,7 @@ impl Exchange {
 
     /// A session that has lost its server goes by the ring, so that its parallel requests agree. A token without a name may
     /// be many clients', whom their addresses tell apart.
-    fn place_named(&mut self, entry: usize, now: Now, random: &mut impl CryptoRng) -> Option<Pick> {
+    fn place_named(&mut self, entry: usize, now: Now, random: &mut impl CryptoRng) -> Place {
         if self.session.is_none() {
             self.session = match &self.standings[entry] {
                 Standing::Tied(_, named) | Standing::Unknown(named) => {
@@ -372,18 +466,18 @@ impl Exchange {
                 Standing::Absent | Standing::Bad(_) => None,
             };
         }
-        self.place(bound_of(&self.pool.chain.entries()[entry]), now, random)
+        self.place(bound_of(&self.pool.chain.entries()[entry]), None, now, random)
     }
 
-    fn place_new(&mut self, connection: Option<&Connection>, now: Now, random: &mut impl CryptoRng) -> Option<Pick> {
+    fn place_new(&mut self, connection: Option<&Connection>, now: Now, random: &mut impl CryptoRng) -> Place {
         self.session = self.session.take().or_else(|| self.fresh_name());
         if self.standings.is_empty() || self.session.is_some() {
-            return self.place(None, now, random);
+            return self.place(None, None, now, random);
         }
         let Some(connection) = connection else {
-            let pick = self.place(None, now, random);
+            let place = self.place(None, None, now, random);
             self.session = Some(SessionName::Number(SessionNumber::random(random)));
-            return pick;
+            return place;
         };
         let pool = Arc::clone(&self.pool);
         connection.with(pool.upstream.name(), |provisional| self.place_provisional(provisional, now, random))
@@ -404,41 +498,44 @@ impl Exchange {
         before: Option<Provisional>,
         now: Now,
         random: &mut impl CryptoRng,
-    ) -> (Option<Pick>, Option<Provisional>) {
-        let upstream = &self.pool.upstream;
+    ) -> (Place, Option<Provisional>) {
         let Some(Provisional { session, server, .. }) = before else {
-            let pick = self.place(None, now, random);
+            let place = self.place(None, None, now, random);
             let session = SessionNumber::random(random);
             self.session = Some(SessionName::Number(session));
             let upstream = &self.pool.upstream;
-            let begun = pick.as_ref().map(|pick| Provisional {
+            let begun = place.server().map(|at| Provisional {
                 upstream: upstream.name().clone(),
                 session,
-                server: upstream.servers()[pick.at].id().clone(),
+                server: upstream.servers()[at].id().clone(),
             });
-            return (pick, begun);
+            return (place, begun);
         };
         self.session = Some(SessionName::Number(session));
-        let followed = upstream.position(&server).and_then(|at| upstream.admit_new(at, &self.tried));
-        (followed.or_else(|| self.place(None, now, random)), None)
+        let followed = self.pool.upstream.position(&server);
+        let admitted = followed.and_then(|at| self.pool.upstream.admit_new(at, &self.tried));
+        (admitted.map_or_else(|| self.place(None, followed, now, random), Place::Taken), None)
     }
 
-    fn place(&self, bound: Option<LoadFactor>, now: Now, random: &mut impl CryptoRng) -> Option<Pick> {
+    /// A place for a request that no tie decides. If it has to wait, then rather at `followed`.
+    fn place(&self, bound: Option<LoadFactor>, followed: Option<usize>, now: Now, random: &mut impl CryptoRng) -> Place {
         let name = self.session.as_ref().map(SessionName::octets);
         let placement = match (&name, bound) {
             (Some(name), Some(bound)) => Placement::Bounded(name, bound),
             (Some(name), None) => Placement::Ring(name),
             (None, _) => Placement::Balance(self.hash_key.as_deref()),
         };
-        self.pool.upstream.place(placement, &self.tried, now, random)
+        let upstream = &self.pool.upstream;
+        if let Some(pick) = upstream.place(placement, &self.tried, now, random) {
+            return Place::Taken(pick);
+        }
+        let patience = upstream.spec().queue.new_sessions.and_then(|patience| self.wait.left(patience));
+        let awaited = patience.and_then(|patience| Some((upstream.queue_new(placement, followed, &self.tried)?, patience)));
+        awaited.map_or(Place::Nowhere, |(queued, patience)| Place::Awaited(queued, patience))
     }
 
     fn is_tied_to(&self, entry: usize, at: usize) -> bool {
-        match &self.standings[entry] {
-            Standing::Tied(tied, _) => tied.contains(&at),
-            Standing::Keyed(home, _) => *home == Some(at),
-            Standing::Absent | Standing::Fresh(..) | Standing::Unknown(_) | Standing::Bad(_) => false,
-        }
+        self.tied(entry).contains(&at)
     }
 
     fn why_new(&self, among: Among) -> Reason {
@@ -452,6 +549,44 @@ impl Exchange {
             Among::Ready => Reason::Panic,
         };
         bad.map_or(good, Reason::Bad)
+    }
+}
+
+impl Place {
+    /// The server's position.
+    fn server(&self) -> Option<usize> {
+        match self {
+            Self::Taken(pick) => Some(pick.at),
+            Self::Awaited(queued, _) => Some(queued.at),
+            Self::Nowhere => None,
+        }
+    }
+
+    /// Which servers it was chosen from.
+    fn among(&self) -> Among {
+        match self {
+            Self::Taken(pick) => pick.among,
+            Self::Awaited(..) | Self::Nowhere => Among::Up,
+        }
+    }
+}
+
+impl Wait {
+    /// What is left of the time that the request may wait.
+    fn left(self, patience: Duration) -> Option<Duration> {
+        patience.checked_sub(self.spent.unwrap_or_default()).filter(|left| !left.is_zero())
+    }
+
+    /// Begins to wait for so long, and tells until when.
+    fn begin(&mut self, now: Now, patience: Duration) -> Uptime {
+        self.since = Some(now.uptime);
+        now.uptime.plus(patience)
+    }
+
+    fn end(&mut self, now: Now) {
+        if let Some(since) = self.since.take() {
+            self.spent = Some(self.spent.unwrap_or_default() + now.uptime.since(since));
+        }
     }
 }
 

@@ -136,6 +136,12 @@ impl Balancer {
         Ok(Self { routes: Routes::new(routes), by_route: by_route.into(), pools, tables, secrets, dns: plan.dns })
     }
 
+    /// To be called when this configuration has come into force: who waits at a full server is let in, or sent to look
+    /// elsewhere, by what it says.
+    pub fn in_force(&self, now: Now) {
+        self.pools.iter().for_each(|pool| pool.upstream.in_force(now));
+    }
+
     /// The route for a request, by Host and path as they came.
     pub fn route(&self, host: &str, path: &str) -> Option<RouteIndex> {
         self.routes.find(host, path)

@@ -76,7 +76,7 @@ impl<'n> Fields<'n> {
 
     /// The value of a field. A wrong one is a fault and counts as not written, so that the rest can still be looked at.
     pub(super) fn read<R: Read>(&self, name: &str, default: Option<&str>, findings: &mut Findings) -> Option<R::Value> {
-        let written = self.get(plain(name));
+        let written = self.node.get(plain(name));
         let unwritten = |findings: &mut Findings| match default {
             Some(text) => R::read(&Node::literal(text, self.at), findings),
             None => R::absent(),
@@ -89,13 +89,6 @@ impl<'n> Fields<'n> {
             findings.fault(self.at, format!("{} needs the field {:?}", self.what, plain(name)));
         }
         value
-    }
-
-    fn get(&self, name: &str) -> Option<&'n Node> {
-        match &self.node.value {
-            Value::Map(entries) => entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value),
-            Value::Null | Value::Scalar(..) | Value::List(_) => None,
-        }
     }
 }
 

@@ -1,27 +1,30 @@
 //! What becomes of requests and sessions whose server fails them: `failover` and `retry` of an upstream.
 
 use ::http::StatusCode;
+use serde_json::json;
 
 use super::choice::choice;
+use super::errors::Findings;
 use super::leaf::Int;
-use super::read::{Leaf, ListOf, Mend};
+use super::read::{Leaf, ListOf, Mend, Read};
 use super::record::record;
+use super::tree::Node;
 use super::units::Positive;
-use crate::upstream::failover::{Action, Failover};
+use crate::upstream::failover::{Action, Failover, OnFull};
 use crate::upstream::retry::{Again, Retry};
 
 record! {
     "failover" => Failover {
         /// Its check says so, or a connection to it failed.
-        down: Action = "permanent",
+        down: AtOnce = "permanent",
         /// Its state is maint.
-        maint: Action = "permanent",
+        maint: AtOnce = "permanent",
         /// It has max_conns requests in flight.
-        full: Action = "temporary",
+        full: OnFullText = "{wait: 2s, then: temporary}",
         /// Its drain deadline has passed.
-        drained: Action = "permanent",
+        drained: AtOnce = "permanent",
         /// There is no such server any more.
-        unknown: Action = "permanent",
+        unknown: AtOnce = "permanent",
     }
 }
 
@@ -35,6 +38,53 @@ choice! {
         temporary(Positive) => |limit| Self::Temporary(Some(limit)),
         /// The request is refused with this status.
         refuse(Refusal) => Self::Refuse,
+    }
+}
+
+/// An action, where waiting would help nobody.
+pub(super) struct AtOnce;
+
+impl Read for AtOnce {
+    type Value = Action;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Action> {
+        if node.get("wait").is_some() {
+            let help = "only a server that is full has a queue, and one waits there once: full: {wait: 2s, then: temporary}";
+            findings.fault_with_help(node.at, "found {wait: …}, expected a failover action without a wait", help);
+            return None;
+        }
+        Action::read(node, findings)
+    }
+
+    fn schema() -> serde_json::Value {
+        Action::schema()
+    }
+}
+
+/// An action, or a wait and the action that follows it.
+struct OnFullText;
+
+record! {
+    "a wait" => struct WaitText {
+        /// How long the session waits for a place at its server.
+        wait: Positive,
+        /// What happens where none has come by then, or too many wait already.
+        then: AtOnce = "temporary",
+    }
+}
+
+impl Read for OnFullText {
+    type Value = OnFull;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<OnFull> {
+        if node.get("wait").is_none() && node.get("then").is_none() {
+            return Action::read(node, findings).map(OnFull::from);
+        }
+        WaitText::read(node, findings).map(|WaitText { wait, then }| OnFull { wait: Some(wait), then })
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"anyOf": [Action::schema(), WaitText::schema()]})
     }
 }
 

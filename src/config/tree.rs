@@ -46,6 +46,14 @@ impl Node {
         Self { at, value: Value::Map(vec![Entry { at, key: key.to_owned(), value }]) }
     }
 
+    /// What stands under this key, where this is a map that has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Value::Null | Value::Scalar(..) | Value::List(_) => None,
+        }
+    }
+
     /// What stands here, for a message.
     pub(super) fn found(&self) -> String {
         match &self.value {

@@ -4,7 +4,7 @@ use super::balance::BalanceText;
 use super::check::HealthCheckText;
 use super::choice::choice;
 use super::errors::{Findings, Position};
-use super::leaf::OrNone;
+use super::leaf::{Int, OrNone};
 use super::passive::PassiveText;
 use super::read::{At, SomeOf};
 use super::record::{OrShort, record};
@@ -16,7 +16,7 @@ use crate::sticky::identity::Source;
 use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
 use crate::upstream::share::Share;
-use crate::upstream::spec::{Limits, MOST_SERVERS, OnMarkedDown, Removal, Timeouts, UpstreamSpec};
+use crate::upstream::spec::{Limits, MOST_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec};
 
 record! {
     "an upstream" => struct UpstreamText {
@@ -52,6 +52,8 @@ record! {
         timeouts: Timeouts = "{}",
         /// When a request that failed is sent again.
         retry: RetryText = "{}",
+        /// Who may wait at a server that is full.
+        queue: QueueSpec = "{}",
         /// What a request may measure.
         limits: Limits = "{}",
         /// What becomes of a server that is no longer written here, and of its sessions.
@@ -91,6 +93,15 @@ record! {
         keepalive: Positive = "4s",
         /// Longest silence on an upgraded (WebSocket) stream.
         upgraded: Positive = "1h",
+    }
+}
+
+record! {
+    "queue" => QueueSpec {
+        /// How many requests may wait at one server.
+        length: Int<u32, 0, 65_536> = "256",
+        /// How long a session that starts waits where every server that would take it is full, or none.
+        new_sessions: OrNone<Positive> = "none",
     }
 }
 
@@ -139,6 +150,7 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         retry: written.retry.into(),
         limits: written.limits,
         removal: written.removed_servers,
+        queue: written.queue,
     };
     let sticky = Written { scope: written.sticky_scope, entries: written.sticky, affinity: written.affinity };
     Built { spec, servers_at, found_at, hash_key: written.balance.key, sticky }
@@ -166,6 +178,7 @@ mod tests {
             Some(Removal::default())
         );
         assert_eq!(unwritten::<PassiveText>().build(&mut Findings::default()), OutlierSpec::default());
+        assert_eq!(unwritten::<QueueSpec>(), QueueSpec::default());
         assert_eq!(Retry::from(unwritten::<RetryText>()), Retry::default());
     }
 }

@@ -104,6 +104,7 @@ impl Context {
         let cut = stream.and_then(|stream| self.cut_with(balancing.lane.pool.upstream(), at, stream));
         self.sending = Some(Sending { dispatched: now.uptime, _place: slot, cut });
         let exchange = &balancing.exchange;
+        self.record.wait = exchange.waited();
         self.record.tries = self.record.tries.saturating_add(1);
         self.record.server = Some(at);
         self.record.from = exchange.from().map(|from| from.id().clone());
@@ -132,8 +133,20 @@ impl Context {
     pub fn refused(&mut self, refusal: Refusal) {
         self.retry_after = RetryAfter::Said;
         self.sending = None;
+        self.unserved(refusal.reason);
+    }
+
+    /// The client has gone away while the request waited for a server.
+    pub fn left(&mut self, reason: Reason) {
+        self.unserved(reason);
+    }
+
+    fn unserved(&mut self, reason: Reason) {
         self.record.server = None;
-        self.record.reason = Some(refusal.reason);
+        self.record.reason = Some(reason);
+        if let Phase::Balancing(balancing) = &self.phase {
+            self.record.wait = balancing.exchange.waited();
+        }
     }
 
     pub fn retry_after(&self) -> RetryAfter {

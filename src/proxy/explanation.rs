@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use burdock::balancer::Balancer;
-use burdock::balancer::exchange::{Assignment, Exchange, Standing};
+use burdock::balancer::exchange::{Assignment, Exchange, Standing, Waiting};
 use burdock::balancer::words::Reason;
 use burdock::route::RouteIndex;
 use burdock::sticky::claim::{Minted, Named};
@@ -25,6 +25,7 @@ pub fn unrouted() -> Explanation {
         method: "none".to_owned(),
         server: None,
         address: None,
+        wait: None,
         from: None,
         status: Some(404),
         settled: None,
@@ -43,16 +44,25 @@ pub fn decide(
     now: Now,
 ) -> Explanation {
     let claims = claims(exchange, now);
-    let assignment = exchange.pick(None, now, &mut rand::rng());
+    let (assignment, wait) = match exchange.pick(None, now, &mut rand::rng()) {
+        // What is told is where it would go if a place came.
+        Assignment::Wait(Waiting { ticket: _ticket, until, decision }) => {
+            exchange.admitted(decision, now);
+            (Ok(decision.at), Some(until.since(now.uptime).as_millis() as u64))
+        }
+        Assignment::Send { at, slot: _slot } => (Ok(at), None),
+        Assignment::Refuse(refusal) => (Err(refusal), None),
+    };
     let upstream = exchange.pool().upstream();
     let mut told = Explanation {
         route: Some(balancer.routes()[route.0].name.to_string()),
         upstream: Some(upstream.name().to_string()),
         claims,
+        wait,
         ..unrouted()
     };
     match assignment {
-        Assignment::Send { at, slot: _slot } => {
+        Ok(at) => {
             let server = &upstream.servers()[at];
             told.server = Some(server.id().to_string());
             told.address = Some(server.spec().address.to_string());
@@ -62,7 +72,7 @@ pub fn decide(
             told.method = exchange.method().as_str().to_owned();
             told.from = exchange.from().map(|server| server.id().to_string());
         }
-        Assignment::Refuse(refusal) => {
+        Err(refusal) => {
             told.reason = refusal.reason.as_str().to_owned();
             told.status = Some(refusal.status.as_u16());
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use burdock::balancer::exchange::Assignment;
 use burdock::http::hygiene::RequestHops;
 use burdock::upstream::retry::{Again, Failure, Progress};
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 use super::arrival;
 use super::context::{Context, Phase};
 use super::edit;
+use super::placing;
 use super::reply;
 use super::snapshot::Use;
 use super::state::State;
@@ -59,27 +59,15 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
-        let shared =
-            ClientStream::of(session).map(ClientStream::about).filter(|about| arrival::is_one_client(about, &self.state));
-        let now = context.moment_of_pick(self.state.clock);
-        let Phase::Balancing(balancing) = &mut context.phase else {
+        let at = placing::place(ClientStream::of(session), context, &self.state).await?;
+        let Phase::Balancing(balancing) = &context.phase else {
             return Err(reply::status(500, "a request without an exchange"));
         };
-        let shared = shared.map(|about| &about.shared);
-        match balancing.exchange.pick(shared, now, &mut rand::rng()) {
-            Assignment::Send { at, slot } => {
-                let mut peer = Box::new(balancing.lane.peer(at, purpose));
-                if context.hops != RequestHops::Something {
-                    peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
-                }
-                context.sent(at, slot, ClientStream::of(session), now);
-                Ok(peer)
-            }
-            Assignment::Refuse(refusal) => {
-                context.refused(refusal);
-                Err(reply::refusal(refusal))
-            }
+        let mut peer = Box::new(balancing.lane.peer(at, purpose));
+        if context.hops != RequestHops::Something {
+            peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         }
+        Ok(peer)
     }
 
     async fn connected_to_upstream(

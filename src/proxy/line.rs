@@ -66,6 +66,9 @@ impl Fields<'_> {
         self.word(key!("settled"), record.settled.as_str());
         self.word(key!("from"), record.from.as_ref().map_or("", ServerId::as_str));
         self.number(key!("tries"), u64::from(record.tries));
+        if record.wait.is_some() {
+            self.millis(key!("wait_ms"), record.wait);
+        }
     }
 
     fn measures(&mut self, record: &Record, total: Duration) {

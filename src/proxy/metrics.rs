@@ -15,7 +15,7 @@ use burdock::upstream::spec::UpstreamSpec;
 use burdock::upstream::{ServerId, UpstreamName};
 use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
 
-use families::{NameFamilies, ProcessFamilies, RequestFamilies, ServerFamilies, TableFamilies};
+use families::{NameFamilies, ProcessFamilies, QueueFamilies, RequestFamilies, ServerFamilies, TableFamilies};
 pub use meters::{RouteMeters, UpstreamMeters};
 pub use names::Resolved;
 
@@ -24,6 +24,7 @@ pub use names::Resolved;
 pub struct Metrics {
     registry: Registry,
     requests: RequestFamilies,
+    queues: QueueFamilies,
     servers: ServerFamilies,
     process: ProcessFamilies,
     tables: TableFamilies,
@@ -66,7 +67,8 @@ impl Metrics {
         let malformed = ["syntax", "timeout"].map(|kind| process.malformed.with_label_values(&[kind]));
         let (requests, servers) = (RequestFamilies::register(&registry)?, ServerFamilies::register(&registry)?);
         let (tables, names) = (TableFamilies::register(&registry)?, NameFamilies::register(&registry)?);
-        Ok(Self { registry, requests, servers, process, tables, names, malformed })
+        let queues = QueueFamilies::register(&registry)?;
+        Ok(Self { registry, requests, queues, servers, process, tables, names, malformed })
     }
 
     pub fn malformed(&self, kind: Malformed) {
@@ -105,7 +107,7 @@ impl Metrics {
     }
 
     pub fn upstream(&self, spec: &UpstreamSpec) -> UpstreamMeters {
-        UpstreamMeters::new(spec, &self.requests, &self.servers)
+        UpstreamMeters::new(spec, &self.requests, &self.queues, &self.servers)
     }
 
     /// All families as Prometheus reads them; gauges are taken now.
@@ -138,6 +140,9 @@ impl Metrics {
             let labels = [upstream.name().as_str(), server.id().as_str()];
             self.servers.up.with_label_values(&labels).set(i64::from(server.health() == Health::Up));
             self.servers.in_flight.with_label_values(&labels).set(i64::from(server.in_flight()));
+            if server.spec().max_conns.is_some() {
+                self.servers.queue.with_label_values(&labels).set(i64::from(server.waiting()));
+            }
             self.servers.weight.with_label_values(&labels).set(i64::from(server.weight()));
         }
     }

@@ -39,6 +39,8 @@ pub struct Record {
     /// Whose token decided, where it was not one of ours.
     pub foreign: Option<Format>,
     pub tries: u8,
+    /// How long it waited for places at full servers; none where it did not.
+    pub wait: Option<Duration>,
     pub connect: Option<Duration>,
     pub response: Option<Duration>,
     pub bytes_in: u64,
@@ -75,6 +77,7 @@ impl Record {
             moved: None,
             foreign: None,
             tries: 0,
+            wait: None,
             connect: None,
             response: None,
             bytes_in: 0,
@@ -108,6 +111,7 @@ impl Record {
         }
         self.moved.inspect(|&cause| upstream.moved(cause));
         self.foreign.inspect(|&format| upstream.foreign(format));
+        self.wait.inspect(|wait| upstream.queue_wait.observe(wait.as_secs_f64()));
         self.connect.inspect(|connect| upstream.connect.observe(connect.as_secs_f64()));
         if let (Some(response), Some(server), Some(fate)) = (self.response, self.server, self.fate) {
             upstream.response.observe(response.as_secs_f64());

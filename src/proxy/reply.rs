@@ -3,7 +3,7 @@
 use burdock::balancer::exchange::Refusal;
 use burdock::balancer::words::Reason;
 use bytes::Bytes;
-use pingora::ErrorType::HTTPStatus;
+use pingora::ErrorType::{ConnectionClosed, HTTPStatus};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorSource};
 use pingora_proxy::Session;
@@ -33,9 +33,14 @@ pub fn refusal(refusal: Refusal) -> Box<Error> {
     )
 }
 
+/// The error for a client that has gone away.
+pub fn client_left() -> Box<Error> {
+    Error::explain(ConnectionClosed, "the client has not waited").into_down()
+}
+
 /// The status for an error that ended a request; none where the client is gone.
 pub fn code(error: &Error) -> Option<u16> {
-    use pingora::ErrorType::{ConnectTimedout, ConnectionClosed, ReadError, ReadTimedout, WriteError, WriteTimedout};
+    use pingora::ErrorType::{ConnectTimedout, ReadError, ReadTimedout, WriteError, WriteTimedout};
     match (error.etype(), error.esource()) {
         (HTTPStatus(code), _) => Some(*code),
         (ReadTimedout | WriteTimedout | ConnectTimedout, ErrorSource::Upstream) => Some(504),

@@ -31,22 +31,42 @@ pub enum Action {
     Refuse(StatusCode),
 }
 
+/// What is done where the server is full. Only there is something to wait for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OnFull {
+    /// How long the session waits for its server. None: not at all.
+    pub wait: Option<Duration>,
+    /// What happens then.
+    pub then: Action,
+}
+
+/// How long a session that must not go to another server waits for its own where `failover` says of no wait.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
 /// One action per cause.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Failover {
     pub down: Action,
     pub maint: Action,
-    pub full: Action,
+    pub full: OnFull,
     pub drained: Action,
     pub unknown: Action,
 }
 
+impl From<Action> for OnFull {
+    /// Without waiting.
+    fn from(then: Action) -> Self {
+        Self { wait: None, then }
+    }
+}
+
 impl Failover {
+    /// What is done about a cause, after waiting where that may help.
     pub fn action(&self, cause: Cause) -> Action {
         match cause {
             Cause::Down => self.down,
             Cause::Maint => self.maint,
-            Cause::Full => self.full,
+            Cause::Full => self.full.then,
             Cause::Drained => self.drained,
             Cause::Unknown => self.unknown,
         }
@@ -54,12 +74,12 @@ impl Failover {
 }
 
 impl Default for Failover {
-    /// A server that is merely full gets its sessions back; in every other case the session is taken to be lost there.
+    /// A session waits a little for a server that is merely full, and returns to it in any case; in every other case the session is taken to be lost there.
     fn default() -> Self {
         Self {
             down: Action::Permanent,
             maint: Action::Permanent,
-            full: Action::Temporary(None),
+            full: OnFull { wait: Some(PATIENCE), then: Action::Temporary(None) },
             drained: Action::Permanent,
             unknown: Action::Permanent,
         }

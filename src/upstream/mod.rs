@@ -7,6 +7,7 @@ pub mod failover;
 pub mod health;
 pub mod name;
 pub mod outlier;
+pub mod queue;
 pub mod retry;
 mod ring;
 pub mod server;
@@ -27,6 +28,7 @@ use failover::Cause;
 use health::{Condition, Health};
 pub use name::{InvalidName, ServerId, UpstreamName};
 use outlier::{Attempt, Ejection};
+use queue::{Rank, Ticket};
 use ring::Ring;
 use server::{Live, Server, Slot};
 use share::Share;
@@ -64,6 +66,14 @@ pub enum Among {
     Ready,
 }
 
+/// A server that a request waits for.
+#[derive(Debug)]
+pub struct Queued {
+    /// Position in [`Upstream::servers`].
+    pub at: usize,
+    pub ticket: Ticket,
+}
+
 /// How a server is chosen for a request that no tie decides.
 #[derive(Clone, Copy, Debug)]
 pub enum Placement<'n> {
@@ -82,9 +92,14 @@ struct Asked<'a> {
     now: Uptime,
 }
 
-/// Tries made for one request, by server.
+/// What has come of earlier picks for one request, by server.
 #[derive(Debug, Default)]
-pub struct Tried(SmallVec<[(usize, u8); 2]>);
+pub struct Tried {
+    /// Tries that failed.
+    failed: SmallVec<[(usize, u8); 2]>,
+    /// Where it waited until the server took nobody any more, and why.
+    sent_away: SmallVec<[(usize, Cause); 1]>,
+}
 
 #[derive(Debug)]
 struct Rings {
@@ -128,10 +143,21 @@ impl Upstream {
     /// # Errors
     /// The cause for which it cannot be served there now; a server given up for this request counts as down.
     pub fn admit_tied(&self, at: usize, tried: &Tried, now: Now) -> Result<Pick, Cause> {
-        if self.given_up(at, tried) {
-            return Err(Cause::Down);
+        match tried.given_up(at, self.spec.retry.same_server) {
+            Some(cause) => Err(cause),
+            None => self.servers[at].admit_tied(now).map(|slot| Pick { at, slot, among: Among::Up }),
         }
-        self.servers[at].admit_tied(now).map(|slot| Pick { at, slot, among: Among::Up })
+    }
+
+    /// Waits for a place at the full server that a session is tied to. None where too many wait already, where the server does
+    /// not serve at all, or where it is full only by `bound`, for which there is no queue.
+    pub fn queue_tied(&self, at: usize, bound: Option<LoadFactor>, tried: &Tried, now: Now) -> Option<Queued> {
+        let server = &self.servers[at];
+        let by_bound = bound.is_some() && server.has_room(Rank::Tied);
+        if by_bound || self.given_up(at, tried) || server.serves_tied(now).is_err() {
+            return None;
+        }
+        server.queue_up(Rank::Tied, self.spec.queue.length).map(|ticket| Queued { at, ticket })
     }
 
     /// The server whose place on the ring follows this name, whether or not it can serve now. None where no server is on it.
@@ -213,6 +239,44 @@ impl Upstream {
         None
     }
 
+    /// Waits for a place for a request that no tie decides and that no server has room for: at `followed` if that is given,
+    /// else at the first full server after its name, or where a nameless one has the least before it. None where there is
+    /// nothing to wait for.
+    pub fn queue_new(&self, placement: Placement<'_>, followed: Option<usize>, tried: &Tried) -> Option<Queued> {
+        let length = self.spec.queue.length;
+        let worth_it = |at: &usize| {
+            let server = &self.servers[*at];
+            server.would_take_new() && !self.given_up(*at, tried) && server.waiting() < length
+        };
+        let queue = |at: usize| self.servers[at].queue_up(Rank::New, length).map(|ticket| Queued { at, ticket });
+        followed.filter(worth_it).and_then(queue).or_else(|| {
+            [Tier::Primary, Tier::Backup].into_iter().find_map(|tier| {
+                let of_tier = (0..self.servers.len()).filter(|&at| self.servers[at].spec().tier == tier);
+                self.in_order(tier, placement, of_tier.filter(worth_it).collect()).into_iter().find_map(queue)
+            })
+        })
+    }
+
+    /// These servers of a tier, in the order in which a request would wait for them.
+    fn in_order(&self, tier: Tier, placement: Placement<'_>, mut servers: Vec<usize>) -> Vec<usize> {
+        match placement {
+            Placement::Ring(name) | Placement::Bounded(name, _) => {
+                let mut ordered = Vec::with_capacity(servers.len());
+                let mut walk = self.ring(tier).walk(name);
+                while !servers.is_empty()
+                    && let Some(at) = walk.next()
+                {
+                    ordered.extend(servers.iter().position(|&other| other == at).map(|nth| servers.swap_remove(nth)));
+                }
+                ordered
+            }
+            Placement::Balance(_) => {
+                servers.sort_by_key(|&at| self.servers[at].demand());
+                servers
+            }
+        }
+    }
+
     fn balanced(
         &self,
         tier: Tier,
@@ -257,10 +321,6 @@ impl Upstream {
 
     /// The first usable server after `name`; with a bound, the first that is not above it.
     fn along_ring(&self, tier: Tier, name: &[u8], usable: &[usize], bound: Option<LoadFactor>) -> Option<usize> {
-        let ring = match tier {
-            Tier::Primary => &self.rings.primary,
-            Tier::Backup => &self.rings.backup,
-        };
         let total: u64 = usable.iter().map(|&at| u64::from(self.servers[at].in_flight())).sum();
         let weights: u64 = usable.iter().map(|&at| u64::from(self.servers[at].weight())).sum();
         let within = |at: &usize| {
@@ -269,11 +329,27 @@ impl Upstream {
                 bound.admits(server.in_flight(), server.weight(), total, weights)
             })
         };
-        ring.walk(name).find(|at| usable.binary_search(at).is_ok() && within(at)).or_else(|| usable.first().copied())
+        self.ring(tier)
+            .walk(name)
+            .find(|at| usable.binary_search(at).is_ok() && within(at))
+            .or_else(|| usable.first().copied())
+    }
+
+    fn ring(&self, tier: Tier) -> &Ring {
+        match tier {
+            Tier::Primary => &self.rings.primary,
+            Tier::Backup => &self.rings.backup,
+        }
     }
 
     fn given_up(&self, at: usize, tried: &Tried) -> bool {
-        tried.0.iter().any(|&(server, tries)| server == at && tries >= self.spec.retry.same_server)
+        tried.given_up(at, self.spec.retry.same_server).is_some()
+    }
+
+    /// This configuration is in force now: who waits at its servers is let in, or sent to look elsewhere, by what it says of
+    /// them. To be called when it has been published.
+    pub fn in_force(&self, now: Now) {
+        self.servers.iter().for_each(|server| server.in_force(now));
     }
 }
 
@@ -285,7 +361,9 @@ fn joined(server: &Arc<ServerSpec>, spec: &UpstreamSpec, earlier: Option<&Upstre
         Some((upstream, before)) => (Arc::clone(before.live()), Vitals::after(before, &upstream.spec, server, spec, now)),
         None => {
             let origin = if earlier.is_some() { Origin::Later } else { Origin::Start };
-            (Arc::new(Live::default()), Arc::new(Vitals::new(spec, origin, now)))
+            let live = Arc::new(Live::default());
+            let vitals = Arc::new(Vitals::new(spec, origin, &live, now));
+            (live, vitals)
         }
     };
     if wished != Some(server.admin) {
@@ -297,13 +375,26 @@ fn joined(server: &Arc<ServerSpec>, spec: &UpstreamSpec, earlier: Option<&Upstre
 impl Tried {
     /// Notes that a try at the server at this position failed.
     pub fn failed(&mut self, at: usize) {
-        match self.0.iter_mut().find(|(server, _)| *server == at) {
+        match self.failed.iter_mut().find(|(server, _)| *server == at) {
             Some((_, tries)) => *tries = tries.saturating_add(1),
-            None => self.0.push((at, 1)),
+            None => self.failed.push((at, 1)),
         }
     }
 
+    /// Notes that the request waited in vain for the server at this position, as that takes nobody any more.
+    pub fn sent_away(&mut self, at: usize, cause: Cause) {
+        self.sent_away.push((at, cause));
+    }
+
+    /// Whether no try has failed.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.failed.is_empty()
+    }
+
+    /// Why the server at this position is not asked again, if so.
+    fn given_up(&self, at: usize, same_server: u8) -> Option<Cause> {
+        let away = self.sent_away.iter().find(|(server, _)| *server == at).map(|&(_, cause)| cause);
+        let failed = self.failed.iter().any(|&(server, tries)| server == at && tries >= same_server);
+        away.or_else(|| failed.then_some(Cause::Down))
     }
 }

@@ -1,8 +1,9 @@
 //! One server as it is now: what the configuration says of it, and its live state, which outlives configurations.
 
 use std::cmp::Ordering;
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::balance;
 use super::failover::Cause;
 use super::health::Health;
 use super::name::ServerId;
+use super::queue::{Queue, Rank, Ticket};
 use super::spec::{Admin, ServerSpec, Tier};
 use super::vitals::Vitals;
 
@@ -31,6 +33,7 @@ pub struct Live {
     claimed: AtomicU32,
     /// When the operator's wish for it last changed, in milliseconds of uptime.
     wished: AtomicU64,
+    pub(super) queue: Queue,
 }
 
 /// A request's place at a server: counted in flight until dropped.
@@ -96,7 +99,7 @@ impl Server {
 
     /// The same, but for its health.
     pub(super) fn takes_new_whatever_its_health(&self) -> bool {
-        self.is_for_new() && self.in_flight() < self.limit_for_new()
+        self.is_for_new() && self.has_room(Rank::New)
     }
 
     /// Whether the operator wants new sessions here.
@@ -104,27 +107,64 @@ impl Server {
         self.spec.admin == Admin::Ready && self.weight() > 0
     }
 
+    /// Whether a session without a tie may start here as soon as there is room.
+    pub(super) fn would_take_new(&self) -> bool {
+        self.health() == Health::Up && self.is_for_new()
+    }
+
+    /// Whether a newcomer of this rank would get a place now.
+    pub(super) fn has_room(&self, rank: Rank) -> bool {
+        self.spec.max_conns.is_none_or(|max| self.in_flight() < limit(max, rank) && !self.live.queue.is_before(rank))
+    }
+
+    /// Requests that wait for a place here.
+    pub fn waiting(&self) -> u32 {
+        self.live.queue.len()
+    }
+
     /// Takes a place for a session that is tied here.
     ///
     /// # Errors
     /// The cause for which it cannot be served here now.
     pub(super) fn admit_tied(&self, now: Now) -> Result<Slot, Cause> {
+        self.serves_tied(now)?;
+        self.take(Rank::Tied).ok_or(Cause::Full)
+    }
+
+    pub(super) fn serves_tied(&self, now: Now) -> Result<(), Cause> {
         match (self.spec.admin, self.health()) {
-            (Admin::Maint, _) => return Err(Cause::Maint),
-            (admin, _) if admin.is_over(now.wall) => return Err(Cause::Drained),
-            (_, Health::Unchecked | Health::Down) => return Err(Cause::Down),
-            (Admin::Ready | Admin::Drain { .. } | Admin::Leaving { .. }, Health::Up) => {}
+            (Admin::Maint, _) => Err(Cause::Maint),
+            (admin, _) if admin.is_over(now.wall) => Err(Cause::Drained),
+            (_, Health::Unchecked | Health::Down) => Err(Cause::Down),
+            (Admin::Ready | Admin::Drain { .. } | Admin::Leaving { .. }, Health::Up) => Ok(()),
         }
-        self.take(self.spec.max_conns.map_or(u32::MAX, std::num::NonZeroU32::get)).ok_or(Cause::Full)
     }
 
     /// Takes a place for a session that starts here.
     pub(super) fn admit_new(&self) -> Option<Slot> {
-        self.take(self.limit_for_new())
+        self.take(Rank::New)
     }
 
-    fn limit_for_new(&self) -> u32 {
-        self.spec.max_conns.map_or(u32::MAX, |max| max.get() - max.get() / 10)
+    /// Waits for a place, where fewer than `most` do so already. None where there is no `max_conns`, and so nothing to wait
+    /// for.
+    pub(super) fn queue_up(&self, rank: Rank, most: u32) -> Option<Ticket> {
+        let ticket = Queue::join(&self.live, rank, limit(self.spec.max_conns?, rank), most)?;
+        // It may have gone down after the last look at it; whoever took it down has seen the queue without this ticket.
+        if self.health() != Health::Up {
+            self.live.queue.close(Cause::Down);
+        }
+        Some(ticket)
+    }
+
+    /// What the configuration says of it is in force now, for those too who wait already.
+    pub(super) fn in_force(&self, now: Now) {
+        Queue::renew(&self.live, |rank| {
+            self.serves_tied(now)?;
+            match rank {
+                Rank::New if !self.would_take_new() => Err(Cause::Full),
+                Rank::New | Rank::Tied => Ok(self.spec.max_conns.map_or(u32::MAX, |max| limit(max, rank))),
+            }
+        });
     }
 
     /// How long health has been what it is.
@@ -170,9 +210,35 @@ impl Server {
         Load { in_flight: u64::from(in_flight), weight }
     }
 
-    fn take(&self, limit: u32) -> Option<Slot> {
+    /// Its load with those who wait.
+    pub(super) fn demand(&self) -> Load {
+        let requests = u64::from(self.in_flight()) + u64::from(self.waiting());
+        Load { in_flight: requests, weight: u64::from(self.weight()) }
+    }
+
+    /// Takes a place, unless others of this rank wait for one.
+    fn take(&self, rank: Rank) -> Option<Slot> {
+        match self.spec.max_conns {
+            None => self.live.take(u32::MAX),
+            Some(_) if self.live.queue.is_before(rank) => None,
+            Some(max) => self.live.take(limit(max, rank)),
+        }
+    }
+}
+
+impl Live {
+    /// Takes a place while fewer than `limit` are taken.
+    pub(super) fn take(self: &Arc<Self>, limit: u32) -> Option<Slot> {
         let room = |in_flight: u32| (in_flight < limit).then_some(in_flight + 1);
-        self.live.in_flight.fetch_update(Relaxed, Relaxed, room).ok().map(|_| Slot(Arc::clone(&self.live)))
+        self.in_flight.fetch_update(SeqCst, SeqCst, room).ok().map(|_| Slot(Arc::clone(self)))
+    }
+}
+
+/// How many requests a server may have in flight when one of this rank comes to it.
+fn limit(max_conns: NonZeroU32, rank: Rank) -> u32 {
+    match rank {
+        Rank::Tied => max_conns.get(),
+        Rank::New => max_conns.get() - max_conns.get() / 10,
     }
 }
 
@@ -193,7 +259,10 @@ impl Live {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.0.in_flight.fetch_sub(1, SeqCst);
+        if self.0.queue.len() > 0 {
+            Queue::advance(&self.0);
+        }
     }
 }
 

@@ -39,6 +39,7 @@ pub struct UpstreamSpec {
     pub timeouts: Timeouts,
     pub retry: Retry,
     pub limits: Limits,
+    pub queue: QueueSpec,
     pub removal: Removal,
 }
 
@@ -166,6 +167,15 @@ pub struct Timeouts {
     pub upgraded: Duration,
 }
 
+/// Who may wait at a server that is full.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct QueueSpec {
+    /// How many requests may wait at one server.
+    pub length: u32,
+    /// How long one waits that no tie decides, where every server that would take it is full. None: it does not wait.
+    pub new_sessions: Option<Duration>,
+}
+
 /// What a request to this upstream may measure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
@@ -223,6 +233,12 @@ impl Default for Timeouts {
             keepalive: Duration::from_secs(4),
             upgraded: Duration::from_secs(3600),
         }
+    }
+}
+
+impl Default for QueueSpec {
+    fn default() -> Self {
+        Self { length: 256, new_sessions: None }
     }
 }
 

@@ -10,14 +10,17 @@ use parking_lot::Mutex;
 
 use crate::time::{Now, Uptime};
 
+use super::failover::Cause;
 use super::health::{Condition, Health, Outcome, Streak, Thresholds};
 use super::outlier::{Attempt, Ejection, Outlier, OutlierSpec, Sign, Word};
-use super::server::Server;
+use super::server::{Live, Server};
 use super::spec::{Admin, ServerSpec, UpstreamSpec};
 
 /// A server's health. Requests read it without a lock; whoever changes it takes one.
 #[derive(Debug)]
 pub struct Vitals {
+    /// Who waits there is sent away when it goes down.
+    live: Arc<Live>,
     held: Mutex<Held>,
     /// The [`Condition`] that follows from `held`.
     condition: AtomicU8,
@@ -69,10 +72,10 @@ pub enum Probed {
 
 impl Vitals {
     /// Those of a server that nobody knew before.
-    pub(super) fn new(upstream: &UpstreamSpec, origin: Origin, now: Now) -> Self {
+    pub(super) fn new(upstream: &UpstreamSpec, origin: Origin, live: &Arc<Live>, now: Now) -> Self {
         let belief = if upstream.health_check.is_some() { Belief::Unchecked } else { Belief::Assumed };
         let risen = Some(now.uptime).filter(|_| origin == Origin::Later);
-        Self::of(Held { belief, outlier: Outlier::default(), origin }, Uptime::default(), risen)
+        Self::of(Held { belief, outlier: Outlier::default(), origin }, Uptime::default(), risen, live)
     }
 
     /// Those of a server that `before` was under an earlier configuration: the same, unless its address, whether it is looked
@@ -103,11 +106,12 @@ impl Vitals {
         let changed = if unchanged { earlier.changed() } else { now.uptime };
         let the_same = unchanged && !was && before.spec().address == spec.address;
         let risen = if the_same { earlier.risen() } else { Some(now.uptime) };
-        Arc::new(Self::of(held, changed, risen))
+        Arc::new(Self::of(held, changed, risen, before.live()))
     }
 
-    fn of(held: Held, changed: Uptime, risen: Option<Uptime>) -> Self {
+    fn of(held: Held, changed: Uptime, risen: Option<Uptime>, live: &Arc<Live>) -> Self {
         Self {
+            live: Arc::clone(live),
             condition: AtomicU8::new(encode(held.condition())),
             changed: AtomicU64::new(millis(changed)),
             risen: AtomicU64::new(risen.map_or(NEVER, millis)),
@@ -207,6 +211,10 @@ impl Vitals {
             self.risen.store(millis(at), Relaxed);
         }
         held.origin = Origin::Later;
+        drop(held);
+        if after != Condition::Up {
+            self.live.queue.close(Cause::Down);
+        }
         Some(after)
     }
 }

@@ -33,6 +33,7 @@ mod modes;
 mod passive;
 mod peers;
 mod protocol;
+mod queue;
 mod redispatch;
 mod reload;
 mod reload_storm;

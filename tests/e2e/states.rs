@@ -81,7 +81,7 @@ fn a_backup_serves_only_while_no_primary_does() {
 fn a_full_server_lends_its_sessions_out_and_takes_them_back() {
     let site = Site::take();
     let origins = site.origins::<2>();
-    let burdock = with_first(&site, "max_conns: 1", "");
+    let burdock = with_first(&site, "max_conns: 1", ", failover: {full: temporary}");
     let (release, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
     origins[0].behave(move |request| {

@@ -1,15 +1,18 @@
 //! The small language in which the stories are told.
 
 use std::cell::RefCell;
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use burdock::balancer::changes::Leaving;
 use burdock::balancer::connection::Connection;
 use burdock::balancer::draining::Draining;
-use burdock::balancer::exchange::{Assignment, Exchange};
+use burdock::balancer::exchange::{Assignment, Exchange, Refusal, Waiting};
 use burdock::balancer::spec::{Plan, PoolSpec};
 use burdock::balancer::{Balancer, Settlement};
 use burdock::config::Config;
@@ -30,7 +33,7 @@ use burdock::upstream::outlier::Attempt;
 use burdock::upstream::retry::{Again, Failure, Progress, Retry};
 use burdock::upstream::server::{Server, Slot};
 use burdock::upstream::spec::{
-    Address, Admin, Limits, OnMarkedDown, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight,
+    Address, Admin, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight,
 };
 use burdock::upstream::vitals::Probed;
 use burdock::upstream::{ServerId, UpstreamName};
@@ -59,6 +62,7 @@ struct World {
 }
 
 /// A client that keeps its cookies.
+#[derive(Clone)]
 pub struct Client {
     lb: Lb,
     pub cookies: Vec<(String, String)>,
@@ -71,6 +75,14 @@ pub struct Client {
     connection: Option<Rc<Connection>>,
 }
 
+/// A client whose request waits for a place at a full server.
+pub struct Waiter {
+    client: Client,
+    exchange: Exchange,
+    waiting: Waiting,
+    place: Option<Slot>,
+}
+
 /// What came of some requests.
 pub struct Visits(Vec<Visit>);
 
@@ -80,6 +92,8 @@ pub struct Visit {
     pub reason: &'static str,
     pub settled: &'static str,
     pub method: &'static str,
+    /// How long it waited for places at full servers.
+    pub waited: Option<Duration>,
     pub moved: Option<&'static str>,
     pub foreign: Option<&'static str>,
     /// What Burdock added.
@@ -121,6 +135,7 @@ impl Lb {
             let world = &mut *self.0.borrow_mut();
             change(&mut world.pool);
             world.balancer = build(&world.pool, &world.tables, &world.keys, Some(&world.balancer), world.now);
+            world.balancer.in_force(world.now);
         }
         self
     }
@@ -478,23 +493,38 @@ impl Client {
     pub fn begins(&self) -> (String, Slot) {
         let exchange = &mut self.exchange();
         match self.pick(exchange) {
-            Assignment::Send { at, slot } => (exchange.pool().upstream().servers()[at].id().to_string(), slot),
-            Assignment::Refuse(refusal) => panic!("refused: {refusal:?}"),
+            Ok((at, slot)) => (exchange.pool().upstream().servers()[at].id().to_string(), slot),
+            Err(refusal) => panic!("refused: {refusal:?}"),
+        }
+    }
+
+    /// Sends a request for which there is no place yet.
+    pub fn waits(self) -> Waiter {
+        let mut exchange = self.exchange();
+        match self.ask(&mut exchange) {
+            Assignment::Wait(waiting) => Waiter { client: self, exchange, waiting, place: None },
+            Assignment::Send { .. } | Assignment::Refuse(_) => panic!("it does not wait"),
         }
     }
 
     fn visit(&mut self) -> Visit {
         let mut exchange = self.exchange();
+        let picked = self.pick(&mut exchange);
+        let visit = self.go_on(&mut exchange, picked);
+        Visit { waited: exchange.waited(), ..visit }
+    }
+
+    fn go_on(&mut self, exchange: &mut Exchange, mut picked: Result<(usize, Slot), Refusal>) -> Visit {
         loop {
-            match self.pick(&mut exchange) {
-                Assignment::Refuse(refusal) => {
+            match picked {
+                Err(refusal) => {
                     return Visit::refused(&format!("{}", refusal.status.as_u16()), refusal.reason.as_str());
                 }
-                Assignment::Send { at, slot: _slot } => {
+                Ok((at, _slot)) => {
                     let server = exchange.pool().upstream().servers()[at].clone();
                     let refusing = self.lb.0.borrow().refusing.iter().any(|id| id == server.id().as_str());
                     if !refusing {
-                        return self.settle(&exchange, server.id().as_str());
+                        return self.settle(exchange, server.id().as_str());
                     }
                     let (method, now) = (self.lb.0.borrow().method.clone(), self.lb.0.borrow().now.uptime);
                     exchange.pool().upstream().attempted(at, Attempt::Failed(Failure::Connect), now);
@@ -503,6 +533,7 @@ impl Client {
                     }
                 }
             }
+            picked = self.pick(exchange);
         }
     }
 
@@ -522,7 +553,18 @@ impl Client {
         world.balancer.pool_of(route).receive(&request, world.now)
     }
 
-    fn pick(&self, exchange: &mut Exchange) -> Assignment {
+    /// Where it waits, it does so in vain to the end.
+    fn pick(&self, exchange: &mut Exchange) -> Result<(usize, Slot), Refusal> {
+        loop {
+            match self.ask(exchange) {
+                Assignment::Send { at, slot } => return Ok((at, slot)),
+                Assignment::Refuse(refusal) => return Err(refusal),
+                Assignment::Wait(waiting) => self.lb.0.borrow_mut().sleep_until(waiting.until),
+            }
+        }
+    }
+
+    fn ask(&self, exchange: &mut Exchange) -> Assignment {
         let world = &mut *self.lb.0.borrow_mut();
         exchange.pick(self.connection.as_deref(), world.now, &mut world.random)
     }
@@ -547,6 +589,7 @@ impl Client {
             reason: exchange.decision().unwrap().reason.as_str(),
             settled: settled.as_str(),
             method: exchange.method().as_str(),
+            waited: None,
             moved: settlement.moved.map(|cause| cause.as_str()),
             foreign: exchange.foreign().map(|format| format.as_str()),
             set_cookie: settlement.edits.cookies.iter().map(|value| value.to_str().unwrap().to_owned()).collect(),
@@ -594,6 +637,64 @@ impl Client {
     }
 }
 
+impl World {
+    fn sleep_until(&mut self, until: Uptime) {
+        let slept = until.since(self.now.uptime);
+        self.now.uptime = until;
+        self.now.wall = UnixSeconds(self.now.wall.0 + slept.as_secs() as u32);
+    }
+}
+
+impl Waiter {
+    /// Whether it has been given a place.
+    pub fn has_a_place(&mut self) -> bool {
+        let polled = Pin::new(&mut self.waiting.ticket).poll(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(Ok(slot)) = polled {
+            self.place = Some(slot);
+        }
+        self.place.is_some()
+    }
+
+    /// The server that it waits for.
+    pub fn server(&self) -> String {
+        self.exchange.pool().upstream().servers()[self.waiting.decision.at].id().to_string()
+    }
+
+    /// Goes on as soon as there is a place, or its server takes nobody any more; else at the end of its patience.
+    pub fn ends(mut self) -> (Client, Visit) {
+        let Waiting { mut ticket, until, decision } = self.waiting;
+        let polled = Pin::new(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
+        let outcome = self.place.map(Ok).or(match polled {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        });
+        let now = self.client.lb.0.borrow().now;
+        let picked = match outcome {
+            Some(Ok(slot)) => {
+                self.exchange.admitted(decision, now);
+                Ok((decision.at, slot))
+            }
+            Some(Err(cause)) => {
+                self.exchange.sent_away(decision, cause);
+                self.client.pick(&mut self.exchange)
+            }
+            None => {
+                drop(ticket);
+                self.client.lb.0.borrow_mut().sleep_until(until);
+                self.client.pick(&mut self.exchange)
+            }
+        };
+        let visit = self.client.go_on(&mut self.exchange, picked);
+        (self.client, Visit { waited: self.exchange.waited(), ..visit })
+    }
+
+    /// The client goes away.
+    pub fn leaves(mut self) -> &'static str {
+        let now = self.client.lb.0.borrow().now;
+        self.exchange.left(self.waiting.decision, now).as_str()
+    }
+}
+
 impl Visit {
     fn refused(server: &str, reason: &'static str) -> Self {
         Self {
@@ -601,6 +702,7 @@ impl Visit {
             reason,
             settled: "none",
             method: "none",
+            waited: None,
             moved: None,
             foreign: None,
             set_cookie: Vec::new(),
@@ -749,6 +851,7 @@ fn pool(servers: &[&str]) -> PoolSpec {
         timeouts: Timeouts::default(),
         retry: Retry::default(),
         limits: Limits::default(),
+        queue: QueueSpec::default(),
         removal: Removal::default(),
     };
     PoolSpec { upstream, sticky: parsed("cookie").sticky, hash_key: Vec::new() }

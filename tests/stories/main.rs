@@ -25,3 +25,4 @@ mod slow_start;
 mod states;
 mod strict;
 mod tokens;
+mod waiting;

@@ -98,10 +98,10 @@ fn a_place_is_given_back_when_its_request_ends() {
 fn a_place_is_given_back_when_its_request_panics() {
     let lb = lb(["a"]).max_conns("a", 1);
     let (_, held) = lb.client().begins();
-    let panicked = std::panic::catch_unwind(move || {
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let _held = held;
         panic!("in a hook");
-    });
+    }));
     assert!(panicked.is_err());
     lb.client().visits(1).was_served_by(["a"]);
 }

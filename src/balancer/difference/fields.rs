@@ -51,6 +51,7 @@ pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
         timeouts,
         retry,
         limits,
+        queue,
         removal,
     } = &before.upstream;
     let new = &after.upstream;
@@ -69,6 +70,7 @@ pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
     fields.quiet("timeouts", timeouts, &new.timeouts);
     fields.quiet("retry", retry, &new.retry);
     fields.quiet("limits", limits, &new.limits);
+    fields.quiet("queue", queue, &new.queue);
     fields.quiet("removed_servers", removal, &new.removal);
     fields.0
 }

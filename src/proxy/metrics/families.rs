@@ -10,6 +10,7 @@ const CONNECT_SECONDS: &[f64] =
     &[0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 const RESPONSE_SECONDS: &[f64] =
     &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const WAIT_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0];
 
 const REQUESTS: &str = "Requests by route and class of the status sent to the client";
 const REDISPATCHES: &str = "Requests sent to another server after an attempt failed";
@@ -26,7 +27,14 @@ pub struct RequestFamilies {
     pub response: HistogramVec,
 }
 
-/// What servers did: seven counters and at most five gauges for each.
+/// Waiting for places at full servers.
+#[derive(Debug)]
+pub struct QueueFamilies {
+    pub timeouts: IntCounterVec,
+    pub wait: HistogramVec,
+}
+
+/// What servers did: six counters and at most six gauges for each.
 #[derive(Debug)]
 pub struct ServerFamilies {
     pub requests: IntCounterVec,
@@ -34,6 +42,7 @@ pub struct ServerFamilies {
     pub health_changes: IntCounterVec,
     pub up: IntGaugeVec,
     pub in_flight: IntGaugeVec,
+    pub queue: IntGaugeVec,
     pub weight: IntGaugeVec,
     pub sessions: IntGaugeVec,
 }
@@ -108,6 +117,25 @@ impl RequestFamilies {
     }
 }
 
+impl QueueFamilies {
+    pub fn register(registry: &Registry) -> Result<Self> {
+        Ok(Self {
+            timeouts: counter(
+                registry,
+                "queue_timeouts_total",
+                "Waits for a place at a full server that ended without one",
+                &["upstream"],
+            )?,
+            wait: histogram(
+                registry,
+                "queue_wait_seconds",
+                "Time that requests waited for a place at a full server, whatever came of it",
+                WAIT_SECONDS,
+            )?,
+        })
+    }
+}
+
 impl ServerFamilies {
     pub fn register(registry: &Registry) -> Result<Self> {
         let labels = &["upstream", "server"];
@@ -132,6 +160,7 @@ impl ServerFamilies {
                 "Requests and upgraded streams that a server is working on",
                 labels,
             )?,
+            queue: gauge(registry, "server_queue", "Requests that wait for a place at a server with max_conns", labels)?,
             weight: gauge(registry, "server_weight", "A server's weight", labels)?,
             sessions: gauge(
                 registry,

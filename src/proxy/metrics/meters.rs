@@ -8,7 +8,7 @@ use burdock::upstream::spec::UpstreamSpec;
 use burdock::upstream::{ServerId, UpstreamName};
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
-use super::families::{RequestFamilies, ServerFamilies};
+use super::families::{QueueFamilies, RequestFamilies, ServerFamilies};
 
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -27,6 +27,8 @@ pub struct UpstreamMeters {
     foreign: Rare,
     pub name: UpstreamName,
     pub redispatches: IntCounter,
+    pub queue_timeouts: IntCounter,
+    pub queue_wait: Histogram,
     pub connect: Histogram,
     pub response: Histogram,
     pub servers: Box<[Arc<ServerMeters>]>,
@@ -63,7 +65,12 @@ impl RouteMeters {
 }
 
 impl UpstreamMeters {
-    pub(super) fn new(spec: &UpstreamSpec, families: &RequestFamilies, of_servers: &ServerFamilies) -> Self {
+    pub(super) fn new(
+        spec: &UpstreamSpec,
+        families: &RequestFamilies,
+        queues: &QueueFamilies,
+        of_servers: &ServerFamilies,
+    ) -> Self {
         let name = spec.name.as_str();
         let server = |id: &ServerId| Arc::new(ServerMeters::new(name, id, of_servers));
         Self {
@@ -72,6 +79,8 @@ impl UpstreamMeters {
             foreign: Rare::new(&families.foreign, Format::ALL.len()),
             name: spec.name.clone(),
             redispatches: families.redispatches.with_label_values(&[name]),
+            queue_timeouts: queues.timeouts.with_label_values(&[name]),
+            queue_wait: queues.wait.with_label_values(&[name]),
             connect: families.connect.with_label_values(&[name]),
             response: families.response.with_label_values(&[name]),
             servers: spec.servers.iter().map(|spec| server(&spec.id)).collect(),

@@ -1,0 +1,435 @@
+//! A queue against a naive model, and under real threads.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::Wake;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::time::{Now, UnixSeconds, Uptime};
+use crate::upstream::balance::Balance;
+use crate::upstream::failover::Failover;
+use crate::upstream::health::Health;
+use crate::upstream::retry::Retry;
+use crate::upstream::server::Server;
+use crate::upstream::spec::{
+    Address, Admin, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight,
+};
+use crate::upstream::vitals::{Origin, Vitals};
+use crate::upstream::{ServerId, UpstreamName};
+
+const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
+const LENGTH: u32 = 6;
+
+fn server(max_conns: u32) -> Server {
+    let live = Arc::new(Live::default());
+    let upstream = UpstreamSpec {
+        name: UpstreamName::parse("shop").unwrap(),
+        servers: Vec::new(),
+        discovery: Vec::new(),
+        balance: Balance::RoundRobin,
+        failover: Failover::default(),
+        health_check: None,
+        passive_health: None,
+        panic_threshold: None,
+        slow_start: None,
+        on_marked_down: OnMarkedDown::default(),
+        timeouts: Timeouts::default(),
+        retry: Retry::default(),
+        limits: Limits::default(),
+        queue: QueueSpec::default(),
+        removal: Removal::default(),
+    };
+    let vitals = Arc::new(Vitals::new(&upstream, Origin::Start, &live, NOW));
+    Server::new(Arc::new(spec(max_conns)), live, vitals)
+}
+
+/// 0 stands for no limit.
+fn spec(max_conns: u32) -> ServerSpec {
+    ServerSpec {
+        id: ServerId::parse("a").unwrap(),
+        route: None,
+        host: None,
+        address: Address::Inet(([127, 0, 0, 1], 80).into()),
+        weight: Weight::ONE,
+        tier: Tier::Primary,
+        max_conns: NonZeroU32::new(max_conns),
+        admin: Admin::Ready,
+    }
+}
+
+/// The same server under another configuration.
+fn changed(server: &Server, change: impl FnOnce(&mut ServerSpec)) -> Server {
+    let mut spec = (**server.spec()).clone();
+    change(&mut spec);
+    let server = Server::new(Arc::new(spec), Arc::clone(server.live()), Arc::clone(server.vitals()));
+    server.in_force(NOW);
+    server
+}
+
+fn limited(server: &Server, max_conns: u32) -> Server {
+    changed(server, |spec| spec.max_conns = NonZeroU32::new(max_conns))
+}
+
+fn admit(server: &Server, rank: Rank) -> Option<Slot> {
+    match rank {
+        Rank::Tied => server.admit_tied(NOW).ok(),
+        Rank::New => server.admit_new(),
+    }
+}
+
+fn queue_up(server: &Server, rank: Rank) -> Ticket {
+    server.queue_up(rank, LENGTH).unwrap()
+}
+
+/// What the ticket has been told; none while it waits.
+fn heard(ticket: &mut Ticket) -> Option<Result<Slot, Cause>> {
+    match Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => Some(outcome),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn those_who_are_tied_come_before_those_who_start_and_each_in_order() {
+    let server = server(1);
+    let mut held = admit(&server, Rank::Tied);
+    let ranks = [Rank::New, Rank::Tied, Rank::New, Rank::Tied];
+    let mut waiting: Vec<Ticket> = ranks.into_iter().map(|rank| queue_up(&server, rank)).collect();
+    for next in [1, 3, 0, 2] {
+        assert!(waiting.iter_mut().all(|ticket| heard(ticket).is_none()));
+        drop(held.take());
+        held = Some(heard(&mut waiting[next]).unwrap().unwrap());
+    }
+    drop(held);
+    assert_eq!((server.in_flight(), server.waiting()), (0, 0));
+}
+
+#[test]
+fn nobody_overtakes_those_who_wait_but_the_tied_go_before_the_new() {
+    let server = server(10);
+    let held: Vec<Slot> = (0..9).map(|_| admit(&server, Rank::New).unwrap()).collect();
+    assert!(admit(&server, Rank::New).is_none());
+    let mut new = queue_up(&server, Rank::New);
+    let tenth = admit(&server, Rank::Tied).unwrap();
+    assert!(admit(&server, Rank::Tied).is_none());
+    let mut tied = queue_up(&server, Rank::Tied);
+    drop(tenth);
+    let tenth = heard(&mut tied).unwrap().unwrap();
+    assert!(heard(&mut new).is_none(), "the last place is not for who starts");
+    drop(tenth);
+    assert!(heard(&mut new).is_none(), "nine are in flight");
+    drop(held);
+    assert!(heard(&mut new).unwrap().is_ok());
+}
+
+#[test]
+fn a_place_that_becomes_free_before_one_joins_is_taken_at_once() {
+    let server = server(1);
+    let slot = heard(&mut queue_up(&server, Rank::Tied)).unwrap();
+    assert!(slot.is_ok());
+    assert_eq!((server.in_flight(), server.waiting()), (1, 0));
+}
+
+#[test]
+fn a_newcomer_does_not_take_the_room_that_those_who_wait_are_about_to_get() {
+    let server = server(1);
+    let _held = admit(&server, Rank::Tied);
+    let mut waiting = queue_up(&server, Rank::Tied);
+    // Published, and not yet told to those who wait.
+    let spec = Arc::new(ServerSpec { max_conns: NonZeroU32::new(2), ..(**server.spec()).clone() });
+    let published = Server::new(spec, Arc::clone(server.live()), Arc::clone(server.vitals()));
+    assert!([Rank::Tied, Rank::New].into_iter().all(|rank| admit(&published, rank).is_none()));
+    published.in_force(NOW);
+    assert!(heard(&mut waiting).unwrap().is_ok());
+}
+
+#[test]
+fn a_queue_is_as_long_as_it_may_be() {
+    let server = server(1);
+    let _held = admit(&server, Rank::Tied);
+    let waiting: Vec<Ticket> = (0..LENGTH).map(|_| queue_up(&server, Rank::New)).collect();
+    assert!(server.queue_up(Rank::Tied, LENGTH).is_none());
+    drop(waiting);
+    let _last = queue_up(&server, Rank::Tied);
+    assert!(server.queue_up(Rank::Tied, 0).is_none());
+}
+
+#[test]
+fn where_there_is_no_limit_there_is_no_queue() {
+    assert!(server(0).queue_up(Rank::Tied, LENGTH).is_none());
+}
+
+#[test]
+fn who_leaves_frees_its_place_in_the_queue_and_at_the_server() {
+    let server = server(1);
+    let held = admit(&server, Rank::Tied);
+    let [first, second, mut third] = [Rank::Tied; 3].map(|rank| queue_up(&server, rank));
+    drop(second);
+    assert_eq!(server.waiting(), 2);
+    drop(held);
+    assert_eq!((server.in_flight(), server.waiting()), (1, 1));
+    drop(first);
+    assert!(heard(&mut third).unwrap().is_ok(), "the first has never taken the place that it was given");
+    assert_eq!((server.in_flight(), server.waiting()), (0, 0));
+}
+
+#[test]
+fn more_places_by_a_new_configuration_let_in_who_waits() {
+    let server = server(1);
+    let _held = admit(&server, Rank::Tied);
+    let mut waiting = [Rank::Tied, Rank::New, Rank::New].map(|rank| queue_up(&server, rank));
+    let server = limited(&server, 2);
+    let first = heard(&mut waiting[0]).unwrap();
+    assert!(heard(&mut waiting[1]).is_none());
+    let server = limited(&server, 0);
+    assert!(waiting[1..].iter_mut().all(|ticket| heard(ticket).unwrap().is_ok()));
+    drop((first, server));
+}
+
+#[test]
+fn fewer_places_by_a_new_configuration_let_nobody_in_before_there_is_room() {
+    let server = server(3);
+    let mut held: Vec<Slot> = (0..3).map(|_| admit(&server, Rank::Tied).unwrap()).collect();
+    let mut waiting = queue_up(&server, Rank::Tied);
+    let server = limited(&server, 1);
+    for _ in 0..2 {
+        held.pop();
+        assert!(heard(&mut waiting).is_none());
+    }
+    held.pop();
+    assert!(heard(&mut waiting).unwrap().is_ok());
+    assert_eq!(server.waiting(), 0);
+}
+
+#[test]
+fn a_server_that_goes_down_or_into_maintenance_sends_all_away_who_wait() {
+    for (cause, change) in [(Cause::Down, None), (Cause::Maint, Some(Admin::Maint))] {
+        let server = server(1);
+        let _held = admit(&server, Rank::Tied);
+        let mut waiting = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
+        match change {
+            Some(admin) => drop(changed(&server, |spec| spec.admin = admin)),
+            None => server.vitals().set(Health::Down, NOW.uptime),
+        }
+        for ticket in &mut waiting {
+            assert_eq!(heard(ticket).unwrap().unwrap_err(), cause);
+        }
+        assert_eq!(server.waiting(), 0);
+    }
+}
+
+#[test]
+fn a_server_that_drains_sends_those_away_who_would_start_there() {
+    let server = server(1);
+    let _held = admit(&server, Rank::Tied);
+    let [mut tied, mut new] = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
+    let server = changed(&server, |spec| spec.admin = Admin::DRAIN);
+    assert!(heard(&mut new).unwrap().is_err());
+    assert!(heard(&mut tied).is_none());
+    assert_eq!(server.waiting(), 1);
+}
+
+#[test]
+fn who_joins_as_its_server_goes_down_is_sent_away() {
+    let server = server(1);
+    let _held = admit(&server, Rank::Tied);
+    server.vitals().set(Health::Down, NOW.uptime);
+    assert_eq!(heard(&mut queue_up(&server, Rank::Tied)).unwrap().unwrap_err(), Cause::Down);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Arrive(Rank),
+    /// One of those who wait goes away.
+    Leave(usize),
+    /// One of those in flight is done.
+    Finish(usize),
+    Limit(u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rank = prop_oneof![Just(Rank::Tied), Just(Rank::New)];
+    prop_oneof![
+        4 => rank.prop_map(Step::Arrive),
+        1 => any::<usize>().prop_map(Step::Leave),
+        3 => any::<usize>().prop_map(Step::Finish),
+        1 => (0_u32..14).prop_map(Step::Limit),
+    ]
+}
+
+/// What the queue promises, said as plainly as can be.
+#[derive(Default)]
+struct Model {
+    max: u32,
+    in_flight: Vec<u32>,
+    tied: VecDeque<u32>,
+    new: VecDeque<u32>,
+}
+
+impl Model {
+    fn limit(&self, rank: Rank) -> usize {
+        match (self.max, rank) {
+            (0, _) => usize::MAX,
+            (max, Rank::Tied) => max as usize,
+            (max, Rank::New) => (max - max / 10) as usize,
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.tied.len() + self.new.len()
+    }
+
+    fn arrive(&mut self, who: u32, rank: Rank) {
+        let may_wait = self.max > 0 && self.waiting() < LENGTH as usize;
+        let blocked = match rank {
+            Rank::Tied => !self.tied.is_empty(),
+            Rank::New => self.waiting() > 0,
+        };
+        if !blocked && self.in_flight.len() < self.limit(rank) {
+            self.in_flight.push(who);
+        } else if may_wait {
+            match rank {
+                Rank::Tied => self.tied.push_back(who),
+                Rank::New => self.new.push_back(who),
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        while self.in_flight.len() < self.limit(Rank::Tied)
+            && let Some(next) = self.tied.pop_front()
+        {
+            self.in_flight.push(next);
+        }
+        while self.tied.is_empty()
+            && self.in_flight.len() < self.limit(Rank::New)
+            && let Some(next) = self.new.pop_front()
+        {
+            self.in_flight.push(next);
+        }
+    }
+
+    fn forget(&mut self, who: u32) {
+        self.tied.retain(|&other| other != who);
+        self.new.retain(|&other| other != who);
+        self.in_flight.retain(|&other| other != who);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_queue_does_what_the_model_does(max in 0_u32..14, steps in prop::collection::vec(step(), 1..120)) {
+        let mut model = Model { max, ..Model::default() };
+        let mut server = server(max);
+        let mut waiting: Vec<(u32, Ticket)> = Vec::new();
+        let mut in_flight: Vec<(u32, Slot)> = Vec::new();
+        for (who, step) in (0..).zip(steps) {
+            match step {
+                Step::Arrive(rank) => {
+                    model.arrive(who, rank);
+                    match admit(&server, rank) {
+                        Some(slot) => in_flight.push((who, slot)),
+                        None => waiting.extend(server.queue_up(rank, LENGTH).map(|ticket| (who, ticket))),
+                    }
+                }
+                Step::Leave(nth) if !waiting.is_empty() => {
+                    let (who, ticket) = waiting.swap_remove(nth % waiting.len());
+                    model.forget(who);
+                    drop(ticket);
+                }
+                Step::Finish(nth) if !in_flight.is_empty() => {
+                    let (who, slot) = in_flight.swap_remove(nth % in_flight.len());
+                    model.forget(who);
+                    drop(slot);
+                }
+                Step::Limit(max) => {
+                    model.max = max;
+                    server = limited(&server, max);
+                }
+                Step::Leave(_) | Step::Finish(_) => {}
+            }
+            model.settle();
+            waiting.retain_mut(|(who, ticket)| match heard(ticket) {
+                Some(outcome) => {
+                    in_flight.push((*who, outcome.unwrap()));
+                    false
+                }
+                None => true,
+            });
+            let mut real: Vec<u32> = in_flight.iter().map(|&(who, _)| who).collect();
+            let mut expected = model.in_flight.clone();
+            real.sort_unstable();
+            expected.sort_unstable();
+            prop_assert_eq!(real, expected);
+            prop_assert_eq!((server.in_flight() as usize, server.waiting() as usize), (model.in_flight.len(), model.waiting()));
+        }
+        drop((waiting, in_flight));
+        prop_assert_eq!((server.in_flight(), server.waiting()), (0, 0));
+    }
+}
+
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits on this thread; a place that never comes is a lost one.
+fn wait(mut ticket: Ticket) -> Slot {
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    for _ in 0..1000 {
+        if let Poll::Ready(outcome) = Pin::new(&mut ticket).poll(&mut Context::from_waker(&waker)) {
+            return outcome.unwrap();
+        }
+        std::thread::park_timeout(Duration::from_secs(10));
+    }
+    panic!("nobody was let in");
+}
+
+#[test]
+fn under_threads_no_place_is_lost_and_none_is_given_twice() {
+    const MAX: u32 = 3;
+    let (server, inside) = (server(MAX), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for seed in 0..8 {
+            let (server, inside) = (&server, &inside);
+            scope.spawn(move || {
+                // Any sequence does, as long as each thread has another.
+                let mut state: u64 = seed;
+                let mut one_of = |count: u64| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    (state >> 33).is_multiple_of(count)
+                };
+                for _ in 0..3_000 {
+                    let rank = if one_of(2) { Rank::Tied } else { Rank::New };
+                    let slot = match admit(server, rank) {
+                        Some(slot) => slot,
+                        None => {
+                            let ticket = server.queue_up(rank, 100).unwrap();
+                            if one_of(5) {
+                                std::thread::yield_now();
+                                drop(ticket);
+                                continue;
+                            }
+                            wait(ticket)
+                        }
+                    };
+                    assert!(inside.fetch_add(1, SeqCst) < MAX);
+                    if one_of(2) {
+                        std::thread::yield_now();
+                    }
+                    inside.fetch_sub(1, SeqCst);
+                    drop(slot);
+                }
+            });
+        }
+    });
+    assert_eq!((server.in_flight(), server.waiting()), (0, 0));
+}
