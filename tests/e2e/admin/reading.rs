@@ -14,6 +14,7 @@ fn a_server_is_told_with_state_health_weight_and_load() {
     let burdock = site.burdock(servers);
     let told = |id: &str| burdock.api().get(&format!("/upstreams/shop/servers/{id}"));
     assert_eq!(burdock.get("/").status, 200);
+    wait_until("the request is counted out", || told("web-1")["in_flight"] == 0);
     let one = told("web-1");
     let expected = json!({"upstream": "shop", "id": "web-1", "address": site.server(1).to_string(), "state": "ready",
         "health": "up", "weight": 3, "max_conns": 20, "backup": false, "in_flight": 0,
