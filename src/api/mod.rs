@@ -1,6 +1,8 @@
 //! What the admin API says and is told: the types of its JSON. The service (`proxy/admin`) makes them, `burdock ctl` reads them,
 //! and the OpenAPI document comes from them. They know words and numbers, nothing of what is behind.
 
+pub mod config;
+pub mod drain;
 pub mod explain;
 pub mod problem;
 pub mod process;
@@ -8,5 +10,22 @@ pub mod server;
 pub mod table;
 pub mod upstream;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Deserializer};
+
 /// Where the API begins.
 pub const ROOT: &str = "/api/v1";
+
+/// Tells a field that is null from one that is left out.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// A path under the API's root, each part percent-encoded.
+pub fn path(parts: &[&str]) -> String {
+    let part = |part: &&str| utf8_percent_encode(part, &IN_PATHS).to_string();
+    format!("{ROOT}/{}", parts.iter().map(part).collect::<Vec<_>>().join("/"))
+}
+
+/// All but what RFC 3986 2.3 reserves for nothing.
+const IN_PATHS: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -24,10 +24,10 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
 }
 
-/// What is wrong with one field of a request, or with one place of a configuration.
+/// What is wrong with one field of a request, or with one place of the configuration file.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// The field's path, or the file with line and column.
+    /// The field's path; in the file, line and column.
     pub at: String,
     pub detail: String,
 }

@@ -27,3 +27,14 @@ pub enum Readiness {
     /// It is on its way out; another process may have taken over.
     Leaving,
 }
+
+impl Readiness {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::NotListening => "not listening yet",
+            Self::NotChecked => "servers not checked yet",
+            Self::Leaving => "leaving",
+        }
+    }
+}

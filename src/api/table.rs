@@ -133,3 +133,14 @@ pub struct Forgotten {
     /// Sessions that were forgotten.
     pub forgotten: u64,
 }
+
+impl Persistence {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::Waiting => "waiting",
+            Self::Failing => "failing",
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod background;
 mod check;
+mod ctl;
 mod demo;
 mod explain;
 mod keys;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burdock::config::Config;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Keeps each client on the server that holds its session.
 #[derive(Debug, Parser)]
@@ -25,6 +26,7 @@ Examples:
   burdock run -c burdock.yaml           start
   burdock explain -c burdock.yaml https://shop.example.com/cart
                                         say where such a request would go, and why
+  burdock ctl status                    what is going on in the one that runs
   burdock demo                          three small shops and a balancer, to try it out"
 )]
 struct Arguments {
@@ -37,6 +39,7 @@ enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Explain(explain::ExplainArgs),
+    Ctl(ctl::CtlArgs),
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     Demo(demo::DemoArgs),
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Ctl(args) => ctl::ctl(&args),
         Command::Keys(command) => keys::keys(&command),
         Command::Demo(args) => demo::demo(&args),
         Command::DemoShop(args) => demo::demo_shop(&args),
@@ -76,6 +80,11 @@ pub fn main() -> ExitCode {
         Ended::Failed => 1,
         Ended::Misused => 2,
     })
+}
+
+/// The command line as a whole.
+fn command_line() -> clap::Command {
+    Arguments::command()
 }
 
 impl ConfigFile {

@@ -48,7 +48,7 @@ use read::{At, ListOf, MapOf, Read, SomeOf};
 use record::{OrShort, record};
 use route::RouteText;
 pub use settings::Config;
-use settings::{AccessLog, Process};
+use settings::{AccessLog, Process, Text};
 use tables::TableText;
 use tree::{Node, Value};
 use upstream::UpstreamText;
@@ -97,7 +97,7 @@ impl Config {
         let warnings = findings.into_result(name)?;
         // Without a fault there is a value.
         let config = config.ok_or_else(|| Errors::one(name, unread(root.at)))?;
-        Ok(Self { warnings, ..config })
+        Ok(Self { warnings, text: Text(text.into()), ..config })
     }
 
     /// The JSON Schema (draft 2020-12) of configurations, for editors and other programs.
@@ -142,6 +142,7 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
             dns: written.dns.build(findings),
         },
         warnings: Vec::new(),
+        text: Text::default(),
     }
 }
 

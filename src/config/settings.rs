@@ -1,9 +1,11 @@
 //! What the configuration says of the process itself: listeners, admin address, logs, keys, folders. Values only; the shell
 //! acts on them.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::errors::Warning;
@@ -25,6 +27,18 @@ pub struct Config {
     pub plan: Plan,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Warning>,
+    /// What it was read from.
+    pub text: Text,
+}
+
+/// The text of a configuration. Too long to be shown where the rest is.
+#[derive(Clone, Default)]
+pub struct Text(pub Arc<str>);
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({} octets)", self.0.len())
+    }
 }
 
 /// An address that clients come to.

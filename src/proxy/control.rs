@@ -27,7 +27,7 @@ use burdock::upstream::{ServerId, UpstreamName};
 use parking_lot::Mutex;
 
 pub use reload::{ReloadError, ReloadMode, ReloadReport};
-pub use servers::{Added, ChangeError, Changed, Expect, Removal, Tag};
+pub use servers::{Added, ChangeError, Changed, Expect, Origin, Origins, Removal, Tag};
 pub use store::{Store, StoreError};
 pub use tending::{Reloading, Tending};
 

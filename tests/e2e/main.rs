@@ -12,6 +12,7 @@ mod agree;
 mod commands;
 mod connections;
 mod cookie;
+mod ctl;
 mod demo;
 mod dns;
 mod drain;

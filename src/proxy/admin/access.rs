@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -39,8 +40,8 @@ pub struct Access {
     token: ArcSwapOption<Token>,
 }
 
-/// Never shows itself.
-struct Token(Box<[u8]>);
+/// What callers must bring. It never shows itself.
+pub struct Token(Box<[u8]>);
 
 /// What a token that was brought is worth.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,19 +56,20 @@ impl Access {
     /// # Errors
     /// If a token is configured and cannot be used.
     pub fn open(admin: &settings::Admin) -> Result<Self, TokenError> {
-        let access = Self { address: admin.address, token: ArcSwapOption::empty() };
-        access.renew(admin)?;
-        Ok(access)
+        Ok(Self { address: admin.address, token: ArcSwapOption::new(Self::read(admin)?) })
     }
 
-    /// Reads the token anew: it may be another, in another file, or none from now on.
+    /// Reads the token, for [`Self::renew`].
     ///
     /// # Errors
-    /// As for [`Self::open`]; then what was so before goes on.
-    pub fn renew(&self, admin: &settings::Admin) -> Result<(), TokenError> {
-        let token = admin.token_file.as_deref().map(read).transpose()?;
-        self.token.store(token.map(Into::into));
-        Ok(())
+    /// If one is configured and cannot be used.
+    pub fn read(admin: &settings::Admin) -> Result<Option<Arc<Token>>, TokenError> {
+        admin.token_file.as_deref().map(read).transpose().map(|token| token.map(Arc::new))
+    }
+
+    /// From now on this is the token.
+    pub fn renew(&self, token: Option<Arc<Token>>) {
+        self.token.store(token);
     }
 
     /// Where TCP connections come to, as configured.
@@ -161,13 +163,15 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_cannot_be_renewed_leaves_the_one_before() {
+    fn a_token_may_become_another_or_none() {
         let (_folder, admin) = configured(TOKEN, 0o600);
         let access = Access::open(&admin).unwrap();
-        let (_other, unfit) = configured("short", 0o600);
-        assert!(access.renew(&unfit).is_err());
-        assert_eq!(access.verify(Some(TOKEN.as_bytes())), Verdict::Right);
-        access.renew(&settings::Admin::default()).unwrap();
-        assert_eq!(access.verify(Some(TOKEN.as_bytes())), Verdict::Off);
+        let other = TOKEN.to_ascii_uppercase();
+        let (_other, renewed) = configured(&other, 0o600);
+        access.renew(Access::read(&renewed).unwrap());
+        assert_eq!(access.verify(Some(TOKEN.as_bytes())), Verdict::Wrong);
+        assert_eq!(access.verify(Some(other.as_bytes())), Verdict::Right);
+        access.renew(Access::read(&settings::Admin::default()).unwrap());
+        assert_eq!(access.verify(Some(other.as_bytes())), Verdict::Off);
     }
 }

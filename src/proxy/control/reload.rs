@@ -6,6 +6,7 @@ use burdock::balancer::difference::{self, Difference, Moves};
 use burdock::config::{Config, Errors};
 
 use super::{Actor, ChangeError, Control, Desired, Kept};
+use crate::proxy::admin::{Access, TokenError};
 use crate::proxy::keys::{self, KeyError};
 use crate::proxy::metrics::Reloaded;
 
@@ -42,6 +43,8 @@ pub enum ReloadError {
     Wrong(Errors),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error(
         "{} {} otherwise, which only another process can take up: `burdock run -u` and then SIGQUIT to this one, or reload \
          the rest alone (--partial)",
@@ -83,11 +86,13 @@ impl Control {
             return Err(ReloadError::NeedsUpgrade(needs_upgrade));
         }
         let next = desired.with(config)?;
+        let token = Access::read(&next.config.admin)?;
         let report = self.report(mode, &desired, &next, needs_upgrade);
         match mode {
             ReloadMode::DryRun => Ok(report),
             ReloadMode::Whole | ReloadMode::Partial => {
                 let kept = self.publish(&mut desired, next, &[]).map_err(ChangeError::from)?;
+                self.state.access.renew(token);
                 Ok(ReloadReport { kept, ..report })
             }
         }

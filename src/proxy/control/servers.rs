@@ -1,5 +1,6 @@
 //! Changes of single servers: state, weight, limit; servers that come and go without a file being edited.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -44,6 +45,33 @@ pub enum Removal {
     /// As the upstream treats removed servers: usually it keeps its sessions until they are gone.
     AsConfigured,
     AtOnce,
+}
+
+/// Where the servers of an upstream come from.
+#[derive(Debug)]
+pub struct Origins {
+    file: HashSet<ServerId>,
+    found: HashSet<ServerId>,
+}
+
+/// Where a server comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    File,
+    /// A name in the file leads to it.
+    Name,
+    /// It was added, or is on its way out.
+    RunTime,
+}
+
+impl Origins {
+    pub fn of(&self, id: &ServerId) -> Origin {
+        match (self.file.contains(id), self.found.contains(id)) {
+            (true, _) => Origin::File,
+            (false, true) => Origin::Name,
+            (false, false) => Origin::RunTime,
+        }
+    }
 }
 
 /// Why a change was not made.
@@ -156,6 +184,13 @@ impl Control {
         Ok((Arc::clone(server), Tag::of(server)))
     }
 
+    /// Where the servers of an upstream come from.
+    pub fn origins(&self, upstream: &UpstreamName) -> Origins {
+        let desired = self.desired.lock();
+        let ids = |plan: &Plan| find(plan, upstream).into_iter().flatten().map(|server| server.id.clone()).collect();
+        Origins { file: ids(&desired.config.plan), found: ids(&desired.found()) }
+    }
+
     fn carry_out(
         &self,
         desired: &mut Desired,
@@ -186,6 +221,7 @@ impl Desired {
         Err(ChangeError::NoServer(upstream.clone(), id.clone()))
     }
 
+    /// Whether the configuration has it, or a name in that leads to it.
     fn is_configured(&self, upstream: &UpstreamName, id: &ServerId) -> bool {
         find(&self.found(), upstream).is_some_and(|servers| servers.iter().any(|server| server.id == *id))
     }

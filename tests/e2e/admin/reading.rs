@@ -17,7 +17,7 @@ fn a_server_is_told_with_state_health_weight_and_load() {
     wait_until("the request is counted out", || told("web-1")["in_flight"] == 0);
     let one = told("web-1");
     let expected = json!({"upstream": "shop", "id": "web-1", "address": site.server(1).to_string(), "state": "ready",
-        "health": "up", "weight": 3, "max_conns": 20, "backup": false, "in_flight": 0,
+        "health": "up", "weight": 3, "max_conns": 20, "backup": false, "in_flight": 0, "waiting": 0,
         "sessions": {"learned": null, "by_token": 1}});
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&one[field], value, "{field}: {one}");

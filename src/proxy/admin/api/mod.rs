@@ -1,6 +1,9 @@
 //! The API: its resources, one file each, and the OpenAPI document that comes from them.
 
+mod change;
+mod config;
 mod document;
+mod drains;
 mod explain;
 mod process;
 mod servers;
@@ -24,8 +27,10 @@ use crate::proxy::control::Control;
 pub fn router() -> (Router<Arc<Control>>, OpenApi) {
     let resources = OpenApiRouter::new()
         .merge(process::router())
+        .merge(config::router())
         .merge(upstreams::router())
         .merge(servers::router())
+        .merge(drains::router())
         .merge(tables::router())
         .merge(sessions::router())
         .merge(explain::router());

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use burdock::balancer::{Pool, Sessions};
+use burdock::balancer::difference::{self, Difference, Field, Gone, What};
+use burdock::balancer::{Pool, Sessions, draining};
 use burdock::time::Now;
 use burdock::upstream::balance::Balance;
 use burdock::upstream::health::Condition;
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::{Admin, Tier};
 
-use crate::api::server::{ServerHealth, ServerInfo, ServerState, SessionCount};
+use crate::api::config::{ChangeKind, DifferenceInfo, FieldChange, Moves};
+use crate::api::drain::{DrainStatus, Stage};
+use crate::api::server::{ServerHealth, ServerInfo, ServerState, SessionCount, Source};
 use crate::api::upstream::UpstreamInfo;
+use crate::proxy::control::{Origin, Origins};
 use crate::proxy::explanation;
 
-pub fn server(pool: &Pool, at: usize, now: Now) -> ServerInfo {
+pub fn server(pool: &Pool, at: usize, origins: &Origins, now: Now) -> ServerInfo {
     let server = &pool.upstream().servers()[at];
     let spec = server.spec();
     ServerInfo {
@@ -27,12 +31,63 @@ pub fn server(pool: &Pool, at: usize, now: Now) -> ServerInfo {
         max_conns: spec.max_conns.map(std::num::NonZeroU32::get),
         backup: spec.tier == Tier::Backup,
         in_flight: server.in_flight(),
+        waiting: server.waiting(),
         sessions: sessions(pool.sessions(at, now)),
+        source: match origins.of(&spec.id) {
+            Origin::File => Source::File,
+            Origin::Name => Source::Dns,
+            Origin::RunTime => Source::RunTime,
+        },
     }
 }
 
-pub fn servers(pool: &Pool, now: Now) -> Vec<ServerInfo> {
-    (0..pool.upstream().servers().len()).map(|at| server(pool, at, now)).collect()
+/// How far the server at this position has drained.
+pub fn drain(pool: &Pool, at: usize, now: Now) -> DrainStatus {
+    let draining = pool.draining(at, now);
+    DrainStatus {
+        upstream: pool.upstream().name().to_string(),
+        server: pool.upstream().servers()[at].id().to_string(),
+        state: state(draining.admin),
+        stage: match draining.stage {
+            draining::Stage::Serving => Stage::Serving,
+            draining::Stage::Draining => Stage::Draining,
+            draining::Stage::Complete => Stage::Complete,
+        },
+        in_flight: draining.in_flight,
+        sessions: sessions(draining.sessions),
+        quiet_for: draining.quiet.as_secs(),
+        idle_time: draining.needed.as_secs(),
+        deadline: draining.until().map(|until| until.since(now.wall)),
+    }
+}
+
+pub fn difference(difference: &Difference) -> DifferenceInfo {
+    let change = match difference.what {
+        What::Added => ChangeKind::Added,
+        What::Removed(Gone::AtOnce) => ChangeKind::Removed,
+        What::Removed(Gone::Leaving) => ChangeKind::Leaving,
+        What::Changed(_) => ChangeKind::Changed,
+    };
+    let fields = match &difference.what {
+        What::Changed(fields) => fields.as_slice(),
+        What::Added | What::Removed(_) => &[],
+    };
+    let field = |field: &Field| FieldChange {
+        name: field.name.to_owned(),
+        before: field.before.clone(),
+        after: field.after.clone(),
+    };
+    DifferenceInfo {
+        about: difference.place.to_string(),
+        change,
+        fields: fields.iter().map(field).collect(),
+        moves: moves(difference.moves),
+        text: difference.to_string(),
+    }
+}
+
+pub fn moves(moves: difference::Moves) -> Moves {
+    Moves { learned: moves.learned, by_token: moves.by_token, hashed_permille: moves.hashed_permille }
 }
 
 pub fn upstream(pool: &Arc<Pool>, now: Now) -> UpstreamInfo {

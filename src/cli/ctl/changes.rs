@@ -1,0 +1,169 @@
+//! What an operator changes of a server.
+
+use ::http::Method;
+use clap::Args;
+use serde_json::Value;
+
+use super::client::AskError;
+use super::text::or_dash;
+use super::{Desk, ServerArg};
+use crate::api;
+use crate::api::server::{Changed, MaxConns, NewServer, ServerPatch, Unlimited, WantedState};
+use crate::cli::Ended;
+
+#[derive(Debug, Args)]
+pub struct Which {
+    /// UPSTREAM/SERVER
+    server: ServerArg,
+}
+
+#[derive(Debug, Args)]
+pub struct WeightArgs {
+    /// UPSTREAM/SERVER
+    server: ServerArg,
+    /// 0 to 256: with 0 it keeps its sessions and gets no new ones; reset: as the file has it
+    #[arg(value_parser = weight_wanted)]
+    weight: Wanted<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct MaxConnsArgs {
+    /// UPSTREAM/SERVER
+    server: ServerArg,
+    /// A number; none: as many as come; reset: as the file has it
+    #[arg(value_parser = limit_wanted)]
+    max: Wanted<MaxConns>,
+}
+
+/// Adds a server; it stays through reloads and restarts until it is removed
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    upstream: String,
+    /// As in 10.0.0.10:8080, [fd00::10]:8080 or unix:/run/app.sock
+    address: String,
+    /// What it is called; it is its sessions' key [default: the address]
+    #[arg(long)]
+    id: Option<String>,
+    /// Its name in plain tokens and in routes [default: the id]
+    #[arg(long)]
+    route: Option<String>,
+    /// Its share of new sessions, 0 to 256 [default: 1]
+    #[arg(long)]
+    weight: Option<u16>,
+    /// Requests that it may have in flight
+    #[arg(long, value_parser = limit)]
+    max_conns: Option<MaxConns>,
+    /// It takes new sessions only when no other may
+    #[arg(long)]
+    backup: bool,
+    /// It is added without serving yet
+    #[arg(long)]
+    maint: bool,
+}
+
+/// Removes a server: it keeps its sessions until they are gone, unless the upstream says otherwise
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// UPSTREAM/SERVER
+    server: ServerArg,
+    /// At once: its sessions lose it
+    #[arg(long)]
+    now: bool,
+}
+
+/// A value, or that of the file again.
+#[derive(Clone, Copy, Debug)]
+enum Wanted<T> {
+    Reset,
+    Value(T),
+}
+
+impl<T> Wanted<T> {
+    fn field(self) -> Option<Option<T>> {
+        match self {
+            Self::Reset => Some(None),
+            Self::Value(value) => Some(Some(value)),
+        }
+    }
+}
+
+pub fn ready(desk: &Desk, which: &Which) -> Result<Ended, AskError> {
+    state(desk, which, WantedState::Ready)
+}
+
+pub fn maint(desk: &Desk, which: &Which) -> Result<Ended, AskError> {
+    state(desk, which, WantedState::Maint)
+}
+
+fn state(desk: &Desk, Which { server }: &Which, wanted: WantedState) -> Result<Ended, AskError> {
+    patch(desk, server, &ServerPatch { state: Some(Some(wanted)), ..ServerPatch::default() })
+}
+
+pub fn weight(desk: &Desk, args: &WeightArgs) -> Result<Ended, AskError> {
+    patch(desk, &args.server, &ServerPatch { weight: args.weight.field(), ..ServerPatch::default() })
+}
+
+pub fn max_conns(desk: &Desk, args: &MaxConnsArgs) -> Result<Ended, AskError> {
+    patch(desk, &args.server, &ServerPatch { max_conns: args.max.field(), ..ServerPatch::default() })
+}
+
+fn patch(desk: &Desk, server: &ServerArg, wanted: &ServerPatch) -> Result<Ended, AskError> {
+    let answer = desk.client.send(Method::PATCH, &server.path(), wanted)?;
+    told(desk, server, answer)
+}
+
+pub fn add(desk: &Desk, args: &AddArgs) -> Result<Ended, AskError> {
+    let new = NewServer {
+        address: args.address.clone(),
+        id: args.id.clone(),
+        route: args.route.clone(),
+        backup: args.backup,
+        state: args.maint.then_some(WantedState::Maint),
+        weight: args.weight,
+        max_conns: args.max_conns,
+    };
+    let answer = desk.client.send(Method::POST, &api::path(&["upstreams", &args.upstream, "servers"]), &new)?;
+    let server = args.id.clone().unwrap_or_else(|| args.address.clone());
+    told(desk, &ServerArg { upstream: args.upstream.clone(), server }, answer)
+}
+
+pub fn remove(desk: &Desk, args: &RemoveArgs) -> Result<Ended, AskError> {
+    let how = if args.now { "?now=true" } else { "" };
+    let answer = desk.client.delete(&format!("{}{how}", args.server.path()))?;
+    told(desk, &args.server, answer)
+}
+
+fn told(desk: &Desk, name: &ServerArg, answer: Value) -> Result<Ended, AskError> {
+    desk.print(answer, |Changed { server, warning }| {
+        let line = match server {
+            None => format!("{name} is gone\n"),
+            Some(server) => format!(
+                "{name}: {}, {}, weight {}, max_conns {}\n",
+                server.state.as_str(),
+                server.health.as_str(),
+                server.weight,
+                or_dash(server.max_conns)
+            ),
+        };
+        warning.into_iter().fold(line, |text, warning| format!("{text}warning: {warning}\n"))
+    })
+}
+
+fn weight_wanted(text: &str) -> Result<Wanted<u16>, String> {
+    let number = || text.parse().ok().filter(|&weight: &u16| weight <= 256);
+    match text {
+        "reset" => Ok(Wanted::Reset),
+        _ => number().map(Wanted::Value).ok_or_else(|| "a weight is 0 to 256, or reset".to_owned()),
+    }
+}
+
+fn limit_wanted(text: &str) -> Result<Wanted<MaxConns>, String> {
+    if text == "reset" { Ok(Wanted::Reset) } else { limit(text).map(Wanted::Value) }
+}
+
+fn limit(text: &str) -> Result<MaxConns, String> {
+    match text {
+        "none" => Ok(MaxConns::Without(Unlimited::None)),
+        _ => text.parse().map(MaxConns::Limit).map_err(|_| "a limit is a number from 1 on, or none".to_owned()),
+    }
+}

@@ -1,0 +1,36 @@
+//! `completions`: what makes a shell complete Burdock's command line.
+
+use clap::{Args, ValueEnum};
+
+use super::say;
+use crate::cli::{Ended, command_line};
+
+/// Prints what makes a shell complete this command line
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  burdock ctl completions bash > /etc/bash_completion.d/burdock
+  burdock ctl completions zsh > ~/.zfunc/_burdock
+  burdock ctl completions fish > ~/.config/fish/completions/burdock.fish")]
+pub struct CompletionsArgs {
+    shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+pub fn completions(args: &CompletionsArgs) -> Ended {
+    let shell = match args.shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command_line(), "burdock", &mut text);
+    say(&String::from_utf8_lossy(&text));
+    Ended::Well
+}

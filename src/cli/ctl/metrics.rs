@@ -1,0 +1,65 @@
+//! Metrics as `top` needs them: counters by name and label, and what they gained between two looks.
+
+use std::collections::BTreeMap;
+
+/// Counters of one scrape, by series.
+#[derive(Debug, Default)]
+pub struct Counters(BTreeMap<Series, f64>);
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Series {
+    name: String,
+    labels: BTreeMap<String, String>,
+}
+
+impl Counters {
+    /// Reads the Prometheus text; what is no sample is passed over.
+    pub fn parse(text: &str) -> Self {
+        Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
+    }
+
+    /// The sum of the series of this name that have these labels among theirs.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.with(name, labels).map(|(_, value)| value).sum()
+    }
+
+    /// The same by the value of another label.
+    pub fn by(&self, name: &str, labels: &[(&str, &str)], label: &str) -> BTreeMap<String, f64> {
+        let mut sums = BTreeMap::new();
+        for (series, value) in self.with(name, labels) {
+            if let Some(key) = series.labels.get(label) {
+                *sums.entry(key.clone()).or_insert(0.0) += value;
+            }
+        }
+        sums
+    }
+
+    fn with(&self, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = (&Series, f64)> {
+        let has =
+            |series: &Series| labels.iter().all(|(name, value)| series.labels.get(*name).is_some_and(|own| own == value));
+        self.0.iter().filter(move |(series, _)| series.name == name && has(series)).map(|(series, value)| (series, *value))
+    }
+}
+
+fn sample(line: &str) -> Option<(Series, f64)> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    let pairs = labels.trim_end_matches('}').split("\",").filter_map(|pair| pair.split_once("=\""));
+    let labels = pairs.map(|(name, value)| (name.to_owned(), value.trim_end_matches('"').to_owned())).collect();
+    Some((Series { name: name.to_owned(), labels }, value.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_summed_by_label() {
+        let text = "# HELP x y\nx_total{a=\"1\",b=\"p\"} 2\nx_total{a=\"1\",b=\"q\"} 3\nx_total{a=\"2\",b=\"q\"} 5\nup 1\n";
+        let counters = Counters::parse(text);
+        assert_eq!(counters.sum("x_total", &[("a", "1")]), 5.0);
+        assert_eq!(counters.sum("up", &[]), 1.0);
+        let by = counters.by("x_total", &[], "b");
+        assert_eq!((by["p"], by["q"]), (2.0, 8.0));
+    }
+}

@@ -1,0 +1,187 @@
+//! `sessions`: what is in session tables.
+
+use ::http::Method;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::client::AskError;
+use super::text::{Columns, or_dash, parse_span, span};
+use super::{Desk, Form, read, say};
+use crate::api;
+use crate::api::table::{FindSession, Forgotten, SessionInfo, SessionList, SessionQuery, TableDetails, TableList};
+use crate::cli::Ended;
+
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// How many there are, by table and server
+    Count {
+        /// Only this table
+        table: Option<String>,
+    },
+    List(ListArgs),
+    /// Finds the session that the application has given an id, which is read from stdin
+    Find {
+        table: String,
+        /// The id itself; it then stands in the list of processes and in the shell's history
+        #[arg(long)]
+        id: Option<String>,
+    },
+    Delete(DeleteArgs),
+}
+
+/// Lists sessions of a table
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    table: String,
+    /// Only those of this server
+    #[arg(long)]
+    server: Option<String>,
+    /// Only those of servers of this upstream
+    #[arg(long)]
+    upstream: Option<String>,
+    /// Only those whose fingerprint begins so
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Only those that began at least so long ago, as in 2h
+    #[arg(long, value_parser = parse_span, value_name = "SPAN")]
+    older_than: Option<u32>,
+    /// Only those that began less than so long ago
+    #[arg(long, value_parser = parse_span, value_name = "SPAN")]
+    younger_than: Option<u32>,
+    /// So many at most
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+/// Forgets a session, or all of a server: their next requests count as those of sessions that nobody knows
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    table: String,
+    /// The session's fingerprint, as `list` and `find` have it
+    #[arg(required_unless_present = "server")]
+    fingerprint: Option<String>,
+    /// All sessions of this server
+    #[arg(long, conflicts_with = "fingerprint")]
+    server: Option<String>,
+}
+
+pub fn sessions(desk: &Desk, command: &SessionsCommand) -> Result<Ended, AskError> {
+    match command {
+        SessionsCommand::Count { table } => count(desk, table.as_deref()),
+        SessionsCommand::List(args) => list(desk, args),
+        SessionsCommand::Find { table, id } => find(desk, table, id.as_deref()),
+        SessionsCommand::Delete(args) => delete(desk, args),
+    }
+}
+
+fn count(desk: &Desk, table: Option<&str>) -> Result<Ended, AskError> {
+    let names = match table {
+        Some(name) => vec![name.to_owned()],
+        None => {
+            let list: TableList = read(desk.client.get(&api::path(&["tables"]))?)?;
+            list.tables.into_iter().map(|table| table.name).collect()
+        }
+    };
+    let tables: Vec<Value> =
+        names.iter().map(|name| desk.client.get(&api::path(&["tables", name]))).collect::<Result<_, _>>()?;
+    if desk.form == Form::Json {
+        say(&format!("{:#}\n", json!({"tables": tables})));
+        return Ok(Ended::Well);
+    }
+    let mut columns = Columns::new(&["table", "server", "sessions", "capacity", "idle time", "on disk"]);
+    for TableDetails { table, servers } in tables.into_iter().map(read).collect::<Result<Vec<_>, _>>()? {
+        let idle = or_dash(table.idle_timeout.map(|idle| span(idle.into())));
+        let rest = [table.capacity.to_string(), idle, table.persistence.as_str().to_owned()];
+        columns.row([table.name.clone(), "(all)".to_owned(), table.sessions.to_string()].into_iter().chain(rest));
+        for server in servers {
+            let empty = || String::new();
+            columns.row([empty(), server.server, server.sessions.to_string(), empty(), empty(), empty()]);
+        }
+    }
+    say(&columns.text());
+    Ok(Ended::Well)
+}
+
+fn list(desk: &Desk, args: &ListArgs) -> Result<Ended, AskError> {
+    let mut found: Vec<SessionInfo> = Vec::new();
+    let mut cursor = None;
+    loop {
+        let left = u32::try_from(args.limit - found.len()).unwrap_or(u32::MAX).clamp(1, 10_000);
+        let query = SessionQuery {
+            server: args.server.clone(),
+            upstream: args.upstream.clone(),
+            prefix: args.prefix.clone(),
+            older_than: args.older_than,
+            younger_than: args.younger_than,
+            limit: Some(left),
+            cursor,
+        };
+        let part = desk.client.get(&format!("{}?{}", api::path(&["tables", &args.table, "sessions"]), encoded(&query)))?;
+        let part: SessionList = read(part)?;
+        found.extend(part.sessions);
+        cursor = part.next.filter(|_| found.len() < args.limit);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    match desk.form {
+        Form::Json => say(&format!("{:#}\n", json!({"sessions": found}))),
+        Form::People => say(&table(&found)),
+    }
+    Ok(Ended::Well)
+}
+
+fn encoded(query: &SessionQuery) -> String {
+    let mut text = form_urlencoded::Serializer::new(String::new());
+    if let Ok(Value::Object(fields)) = serde_json::to_value(query) {
+        for (name, value) in &fields {
+            text.append_pair(name, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        }
+    }
+    text.finish()
+}
+
+fn find(desk: &Desk, table: &str, id: Option<&str>) -> Result<Ended, AskError> {
+    let id = match id {
+        Some(id) => id.to_owned(),
+        None => {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line)?;
+            line.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    let answer = desk.client.send(Method::POST, &api::path(&["tables", table, "sessions", "find"]), &FindSession { id })?;
+    desk.print(answer, |session: SessionInfo| self::table(&[session]))
+}
+
+fn delete(desk: &Desk, args: &DeleteArgs) -> Result<Ended, AskError> {
+    let sessions = ["tables", &args.table, "sessions"];
+    match (&args.server, &args.fingerprint) {
+        (Some(server), _) => {
+            let path = format!("{}/forget-server", api::path(&sessions));
+            let answer = desk.client.send(Method::POST, &path, &json!({"server": server}))?;
+            desk.print(answer, |done: Forgotten| format!("{} sessions of {server} are forgotten\n", done.forgotten))
+        }
+        (None, fingerprint) => {
+            let fingerprint = fingerprint.as_deref().unwrap_or_default();
+            let answer = desk.client.delete(&api::path(&[&sessions[..], &[fingerprint]].concat()))?;
+            desk.print(answer, |session: SessionInfo| {
+                format!("the session {} of {} is forgotten\n", session.fingerprint, session.server)
+            })
+        }
+    }
+}
+
+fn table(sessions: &[SessionInfo]) -> String {
+    let mut columns = Columns::new(&["fingerprint", "server", "age", "idle", "seen again"]);
+    for session in sessions {
+        columns.row([
+            session.fingerprint.clone(),
+            session.server.clone(),
+            span(session.age.into()),
+            span(session.idle.into()),
+            if session.established { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    columns.text()
+}

@@ -1,0 +1,151 @@
+//! What is going on: `status`, `upstreams`, `servers`, `drains`, `version`.
+
+use serde_json::json;
+
+use super::client::AskError;
+use super::text::{Columns, or_dash, sessions, sessions_left, span};
+use super::{Desk, Form, read, say};
+use crate::api;
+use crate::api::drain::{DrainList, DrainStatus, Stage};
+use crate::api::process::Version;
+use crate::api::server::{ServerHealth, ServerInfo, ServerList, ServerState, Source};
+use crate::api::upstream::{UpstreamInfo, UpstreamList};
+use crate::cli::Ended;
+
+pub fn version(desk: &Desk) -> Result<Ended, AskError> {
+    desk.print(desk.client.get(&api::path(&["version"]))?, |version: Version| {
+        format!("burdock {}, process {}, up for {}\n", version.version, version.pid, span(version.uptime))
+    })
+}
+
+/// The process in a line, the upstreams in a table, and below what an operator should know.
+pub fn status(desk: &Desk) -> Result<Ended, AskError> {
+    let version = desk.client.get(&api::path(&["version"]))?;
+    let upstreams = desk.client.get(&api::path(&["upstreams"]))?;
+    let drains = desk.client.get(&api::path(&["drains"]))?;
+    if desk.form == Form::Json {
+        say(&format!(
+            "{:#}\n",
+            json!({"version": version, "upstreams": upstreams["upstreams"], "drains": drains["drains"]})
+        ));
+        return Ok(Ended::Well);
+    }
+    let (version, upstreams): (Version, UpstreamList) = (read(version)?, read(upstreams)?);
+    let all = fetch(desk, upstreams.upstreams.iter().map(|upstream| &*upstream.name))?;
+    let drains: DrainList = read(drains)?;
+    let Version { version, pid, uptime, readiness, connections } = version;
+    say(&format!(
+        "burdock {version}, process {pid}, up for {}, {}, {connections} client connections\n\n{}{}",
+        span(uptime),
+        readiness.as_str(),
+        upstream_table(&upstreams.upstreams),
+        remarks(&all, &drains.drains)
+    ));
+    Ok(Ended::Well)
+}
+
+pub fn upstreams(desk: &Desk) -> Result<Ended, AskError> {
+    desk.print(desk.client.get(&api::path(&["upstreams"]))?, |list: UpstreamList| upstream_table(&list.upstreams))
+}
+
+pub fn servers(desk: &Desk, upstream: Option<&str>) -> Result<Ended, AskError> {
+    let names = match upstream {
+        Some(name) => vec![name.to_owned()],
+        None => {
+            let list: UpstreamList = read(desk.client.get(&api::path(&["upstreams"]))?)?;
+            list.upstreams.into_iter().map(|upstream| upstream.name).collect()
+        }
+    };
+    let servers = fetch(desk, names.iter().map(|name| &**name))?;
+    match desk.form {
+        Form::Json => say(&format!("{:#}\n", json!({"servers": servers}))),
+        Form::People => say(&server_table(&servers)),
+    }
+    Ok(Ended::Well)
+}
+
+pub fn drains(desk: &Desk) -> Result<Ended, AskError> {
+    desk.print(desk.client.get(&api::path(&["drains"]))?, |list: DrainList| match &*list.drains {
+        [] => "no server is on its way out\n".to_owned(),
+        drains => drains.iter().map(|status| format!("{}\n", drain_line(status))).collect(),
+    })
+}
+
+/// The servers of these upstreams.
+pub fn fetch<'n>(desk: &Desk, names: impl Iterator<Item = &'n str>) -> Result<Vec<ServerInfo>, AskError> {
+    let mut servers = Vec::new();
+    for name in names {
+        let list: ServerList = read(desk.client.get(&api::path(&["upstreams", name, "servers"]))?)?;
+        servers.extend(list.servers);
+    }
+    Ok(servers)
+}
+
+fn upstream_table(upstreams: &[UpstreamInfo]) -> String {
+    let mut columns = Columns::new(&["upstream", "servers", "taking new", "in flight", "sessions", "balance", "sticky"]);
+    for upstream in upstreams {
+        columns.row([
+            upstream.name.clone(),
+            upstream.servers.to_string(),
+            upstream.taking_new.to_string(),
+            upstream.in_flight.to_string(),
+            sessions(upstream.sessions),
+            upstream.balance.clone(),
+            upstream.sticky.join(", "),
+        ]);
+    }
+    columns.text()
+}
+
+fn server_table(servers: &[ServerInfo]) -> String {
+    let heading = ["server", "state", "health", "weight", "in flight", "max", "sessions", "waiting", "address", ""];
+    let mut columns = Columns::new(&heading);
+    for server in servers {
+        let source = match server.source {
+            Source::File => None,
+            Source::Dns => Some("by DNS"),
+            Source::RunTime => Some("not in the file"),
+        };
+        let notes: Vec<&str> = server.backup.then_some("backup").into_iter().chain(source).collect();
+        columns.row([
+            format!("{}/{}", server.upstream, server.id),
+            server.state.as_str().to_owned(),
+            server.health.as_str().to_owned(),
+            server.weight.to_string(),
+            server.in_flight.to_string(),
+            or_dash(server.max_conns),
+            sessions(server.sessions),
+            server.waiting.to_string(),
+            server.address.clone(),
+            notes.join(", "),
+        ]);
+    }
+    columns.text()
+}
+
+fn remarks(servers: &[ServerInfo], drains: &[DrainStatus]) -> String {
+    let down = servers.iter().filter(|server| server.health == ServerHealth::Down && server.state != ServerState::Maint);
+    let down = down.map(|server| format!("down      {}/{} at {}", server.upstream, server.id, server.address));
+    let maint = servers.iter().filter(|server| server.state == ServerState::Maint);
+    let maint = maint.map(|server| format!("maint     {}/{}", server.upstream, server.id));
+    let leaving = drains.iter().filter(|status| status.state != ServerState::Maint).map(drain_line);
+    let lines: Vec<String> = down.chain(maint).chain(leaving).collect();
+    if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
+}
+
+pub fn drain_line(status: &DrainStatus) -> String {
+    drain_line_with(status, "")
+}
+
+/// With something between what is left and how long it has been quiet: a terminal may be too narrow for the end.
+pub fn drain_line_with(status: &DrainStatus, more: &str) -> String {
+    let DrainStatus { upstream, server, stage, in_flight, sessions, quiet_for, idle_time, deadline, .. } = status;
+    let word = match stage {
+        Stage::Serving => "serving ",
+        Stage::Draining => "draining",
+        Stage::Complete => "drained ",
+    };
+    let deadline = deadline.map_or_else(String::new, |left| format!(", deadline in {}", span(left.into())));
+    let quiet = format!("quiet for {} of {}", span(*quiet_for.min(idle_time)), span(*idle_time));
+    format!("{word}  {upstream}/{server}: {}, {in_flight} in flight{more}, {quiet}{deadline}", sessions_left(*sessions))
+}

@@ -1,0 +1,280 @@
+//! `burdock ctl`: what an operator types and sees, where nobody is at a terminal.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Burdock, Client, Finished, Reply, Site, burdock, run, shop, wait_until};
+
+const STICKY: &str = "sticky: [{cookie: {idle_timeout: 30m}}]\n";
+const LEARN: &str = "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID, table: sessions}}]\n";
+const TABLES: &str = "tables: {sessions: {capacity: 1000, idle_timeout: 1h}}\n";
+
+fn ctl(site: &Site, args: &[&str]) -> Finished {
+    let socket = site.socket();
+    burdock([&["ctl", "--socket", socket.to_str().unwrap()], args].concat())
+}
+
+fn json_of(site: &Site, args: &[&str]) -> Value {
+    serde_json::from_str(&ctl(site, &[args, &["--json"]].concat()).ok().stdout).unwrap()
+}
+
+/// The words of the line that begins so.
+fn line(text: &str, begin: &str) -> Vec<String> {
+    let line = text.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("no {begin} in {text}"));
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A client tied to this server, whose request is over.
+fn client_at(running: &Burdock, server: &str) -> Client {
+    let client = running.client_at(server);
+    let path = format!("/upstreams/shop/servers/{server}");
+    wait_until("its request is over", || running.api().get(&path)["in_flight"] == 0);
+    client
+}
+
+/// Two servers whose application begins a session `session-N` with the Nth request.
+fn learning(site: &Site) -> ([crate::harness::Origin; 2], Burdock) {
+    let origins = site.origins::<2>();
+    for origin in &origins {
+        origin.behave(|request| match request.target().split_once('?') {
+            Some((_, said)) => Reply::with("Set-Cookie", said),
+            None => Reply::status(200),
+        });
+    }
+    (origins, site.burdock(&format!("{}{TABLES}", shop(2, LEARN))))
+}
+
+#[test]
+fn status_upstreams_and_servers_are_tables_without_terminal_codes() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let running = site.shop(2, &format!("{STICKY}balance: first"));
+    let client = client_at(&running, "web-1");
+    let status = ctl(&site, &["status"]).ok().stdout;
+    assert!(status.contains(&format!("process {}", running.process())) && status.contains("ready"), "{status}");
+    assert_eq!(line(&status, "shop")[1..3], ["2", "2"]);
+    let servers = ctl(&site, &["servers"]).ok().stdout;
+    assert_eq!(line(&servers, "shop/web-1")[1..7], ["ready", "up", "1", "0", "-", "~1"]);
+    assert_eq!(ctl(&site, &["servers", "shop"]).ok().stdout, servers);
+    assert!(!format!("{status}{servers}").contains('\u{1b}'));
+    assert_eq!(json_of(&site, &["servers", "shop"])["servers"][1]["id"], "web-2");
+    assert_eq!(json_of(&site, &["status"])["version"]["readiness"], "ready");
+    assert_eq!(json_of(&site, &["version"])["pid"], running.process());
+    drop(client);
+}
+
+#[test]
+fn a_server_is_changed_and_what_it_is_now_is_said() {
+    let site = Site::take();
+    let _running = site.shop(2, STICKY);
+    let said = |args: &[&str]| ctl(&site, args).ok().stdout;
+    assert_eq!(said(&["weight", "shop/web-1", "7"]), "shop/web-1: ready, up, weight 7, max_conns -\n");
+    assert_eq!(said(&["max-conns", "shop/web-1", "100"]), "shop/web-1: ready, up, weight 7, max_conns 100\n");
+    assert!(said(&["maint", "shop/web-1"]).starts_with("shop/web-1: maint"));
+    assert!(said(&["diff"]).contains("server shop/web-1 has another"));
+    assert!(said(&["ready", "shop/web-1"]).starts_with("shop/web-1: ready"));
+    assert!(said(&["weight", "shop/web-1", "reset"]).contains("weight 1"));
+    assert_eq!(said(&["reset", "shop/web-1"]), "as the file has them again: 1 servers\n");
+    assert!(said(&["diff"]).starts_with("nothing is changed"));
+    let address = site.server(3).to_string();
+    assert!(said(&["add", "shop", &address, "--id", "web-3", "--weight", "2", "--maint"]).contains("weight 2"));
+    assert!(line(&said(&["servers"]), "shop/web-3").join(" ").ends_with("not in the file"));
+    assert_eq!(said(&["remove", "shop/web-3", "--now"]), "shop/web-3 is gone\n");
+    assert_eq!(said(&["reset", "--all"]), "as the file has them again: 0 servers\n");
+}
+
+#[test]
+fn errors_go_to_stderr_with_the_right_code() {
+    let site = Site::take();
+    let _running = site.shop(1, STICKY);
+    let failed = |args: &[&str], code: i32, part: &str| {
+        let finished = ctl(&site, args);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(code), ""), "{args:?}: {finished:?}");
+        assert!(finished.stderr.contains(part), "{args:?}: {finished:?}");
+    };
+    failed(&["ready", "shop/nobody"], 1, "no server nobody");
+    failed(&["servers", "none"], 1, "no upstream");
+    failed(&["add", "shop", "nowhere"], 1, "address");
+    failed(&["ready", "web-1"], 2, "UPSTREAM/SERVER");
+    failed(&["weight", "shop/web-1", "300"], 2, "0 to 256");
+    failed(&["drain", "shop/web-1", "--deadline", "soon"], 2, "90s");
+    failed(&["asleep"], 2, "asleep");
+    failed(&["sessions", "count", "none"], 1, "no session table");
+}
+
+#[test]
+fn where_nothing_is_running_the_socket_is_named() {
+    let site = Site::take();
+    let finished = ctl(&site, &["status"]);
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.stderr.contains(site.socket().to_str().unwrap()), "{finished:?}");
+    assert!(finished.stderr.contains("is it running"), "{finished:?}");
+}
+
+#[test]
+fn the_process_is_found_by_its_configuration_or_by_its_address_and_token() {
+    let site = Site::take();
+    let running = crate::admin::open(&site, STICKY);
+    let file = site.path("burdock.yaml");
+    let version = burdock(["ctl", "-c", file.to_str().unwrap(), "version"]).ok().stdout;
+    assert!(version.contains(&running.process().to_string()), "{version}");
+    let (url, token) = (format!("http://{}", running.admin), site.path("token"));
+    let by_url =
+        |token: &std::path::Path| burdock(["ctl", "version", "--url", &url, "--token-file", token.to_str().unwrap()]);
+    assert_eq!(by_url(&token).ok().stdout, version);
+    let wrong = by_url(&site.write("wrong", "another-token-that-is-not-the-right-one"));
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.stderr.contains("admin.token_file"), "{wrong:?}");
+    assert_eq!(burdock(["ctl", "version", "--url", &url]).code, Some(2));
+}
+
+#[test]
+fn a_drain_is_waited_for_and_told_in_plain_lines() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let running = site.shop(2, "sticky: [{cookie: {idle_timeout: 2s}}]\n");
+    drop(client_at(&running, "web-1"));
+    let finished = ctl(&site, &["drain", "shop/web-1", "--wait", "--deadline", "1h", "--then", "move"]).ok();
+    assert!(!finished.stdout.contains('\u{1b}') && !finished.stdout.contains('\r'), "{finished:?}");
+    let first = finished.stdout.lines().next().unwrap();
+    assert!(first.starts_with("draining  shop/web-1: about 1 sessions left (estimated), 0 in flight"), "{first}");
+    assert!(first.contains("deadline in"), "{first}");
+    assert!(finished.stdout.lines().last().unwrap().starts_with("drained"), "{finished:?}");
+    assert!(ctl(&site, &["drains"]).ok().stdout.starts_with("drained   shop/web-1"));
+    assert!(ctl(&site, &["status"]).ok().stdout.contains("drained   shop/web-1"));
+}
+
+#[test]
+fn a_drain_whose_deadline_passes_with_sessions_left_ends_with_1() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let running = site.shop(2, STICKY);
+    drop(client_at(&running, "web-1"));
+    let socket = site.socket();
+    let args = ["ctl", "--socket", socket.to_str().unwrap(), "drain", "shop/web-1", "--wait", "--deadline", "2s", "--json"];
+    let begun = Instant::now();
+    let finished = burdock(args);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("the deadline has passed"), "{finished:?}");
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    let last: Value = serde_json::from_str(finished.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["server"], &last["deadline"]), (&json!("web-1"), &json!(0)));
+}
+
+#[test]
+fn a_drain_that_somebody_undoes_is_not_waited_for_any_longer() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let running = site.shop(2, STICKY);
+    drop(client_at(&running, "web-1"));
+    let waiting = {
+        let socket = site.socket();
+        thread::spawn(move || burdock(["ctl", "--socket", socket.to_str().unwrap(), "drain", "shop/web-1", "--wait"]))
+    };
+    wait_until("it drains", || json_of(&site, &["drains"])["drains"][0]["server"] == "web-1");
+    ctl(&site, &["ready", "shop/web-1"]).ok();
+    let finished = waiting.join().unwrap();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("taken it back"), "{finished:?}");
+}
+
+#[test]
+fn sessions_are_counted_listed_found_and_deleted() {
+    let site = Site::take();
+    let (_origins, running) = learning(&site);
+    let servers: Vec<_> =
+        (0..20).map(|n| running.get(&format!("/?JSESSIONID=session-{n:04}")).served_by().to_owned()).collect();
+    let at_one = servers.iter().filter(|server| *server == "web-1").count();
+    let count = ctl(&site, &["sessions", "count"]).ok().stdout;
+    assert_eq!(line(&count, "sessions")[1..4], ["(all)", "20", "1000"]);
+    let listed = |args: &[&str]| {
+        json_of(&site, &[&["sessions", "list", "sessions"], args].concat())["sessions"].as_array().unwrap().len()
+    };
+    assert_eq!((listed(&[]), listed(&["--limit", "7"]), listed(&["--server", "web-1"])), (20, 7, at_one));
+    let found = json_of(&site, &["sessions", "find", "sessions", "--id", "session-0003"]);
+    assert_eq!(found["server"], servers[3]);
+    let fingerprint = found["fingerprint"].as_str().unwrap();
+    let forgotten = ctl(&site, &["sessions", "delete", "sessions", fingerprint]).ok().stdout;
+    assert_eq!(forgotten, format!("the session {fingerprint} of {} is forgotten\n", servers[3]));
+    assert_eq!(ctl(&site, &["sessions", "find", "sessions", "--id", "session-0003"]).code, Some(1));
+    ctl(&site, &["sessions", "delete", "sessions", "--server", "web-1"]).ok();
+    assert_eq!(listed(&["--server", "web-1"]), 0);
+}
+
+#[test]
+fn a_session_id_is_read_from_stdin_so_that_it_stands_nowhere() {
+    let site = Site::take();
+    let (_origins, running) = learning(&site);
+    let server = running.get("/?JSESSIONID=a-secret-session").served_by().to_owned();
+    let mut finding = Command::new(env!("CARGO_BIN_EXE_burdock"))
+        .args(["ctl", "--socket", site.socket().to_str().unwrap(), "sessions", "find", "sessions"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    finding.stdin.take().unwrap().write_all(b"a-secret-session\n").unwrap();
+    let output = finding.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.contains(&server), "{said}");
+}
+
+#[test]
+fn explain_reload_and_config_are_told() {
+    let site = Site::take();
+    let yaml = shop(2, STICKY);
+    let _running = site.burdock(&yaml);
+    let said = |args: &[&str]| ctl(&site, args).ok().stdout;
+    let told = said(&["explain", "-H", "X-Any: 1", "http://shop.example.com/cart?x=1"]);
+    assert!(told.contains("reason    new (method: none)") && told.contains("server    web-"), "{told}");
+    site.write("burdock.yaml", &crate::harness::complete(&shop(3, STICKY)));
+    let dry = said(&["reload", "--dry-run"]);
+    assert!(dry.contains("server shop/web-3 is new") && dry.contains("it would move no session"), "{dry}");
+    assert!(said(&["reload"]).ends_with("taken up: 1 differences\n"));
+    let config = said(&["config"]);
+    assert!(config.starts_with("# /") && config.contains("web-3"), "{config}");
+    site.write("burdock.yaml", "upstreams: 7");
+    let refused = ctl(&site, &["reload"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("nothing is changed") && refused.stderr.contains("1:"), "{refused:?}");
+}
+
+#[test]
+fn top_tells_once_and_plainly_where_there_is_no_terminal() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let running = site.shop(2, STICKY);
+    let top = {
+        let socket = site.socket();
+        thread::spawn(move || burdock(["ctl", "--socket", socket.to_str().unwrap(), "top", "--every", "1"]))
+    };
+    while !top.is_finished() {
+        running.get("/");
+    }
+    let said = top.join().unwrap().ok().stdout;
+    assert!(!said.contains('\u{1b}'), "{said}");
+    let shop = line(&said, "shop ");
+    assert!(shop[1].parse::<f64>().unwrap() > 0.0 && said.contains("new "), "{said}");
+    assert_eq!(line(&said, "shop/web-1")[1..4], ["ready", "up", "1"]);
+}
+
+#[test]
+fn completions_are_made_for_three_shells() {
+    for (shell, part) in [("bash", "complete -F _burdock"), ("zsh", "#compdef burdock"), ("fish", "complete -c burdock")] {
+        let made = burdock(["ctl", "completions", shell]).ok().stdout;
+        assert!(made.contains(part) && made.contains("max-conns"), "{shell}");
+    }
+    assert_eq!(burdock(["ctl", "completions", "csh"]).code, Some(2));
+}
+
+#[test]
+fn whoever_reads_only_the_first_line_breaks_nothing() {
+    let site = Site::take();
+    let _running = site.shop(2, STICKY);
+    let shell = format!("{} ctl --socket {} servers | head -1", env!("CARGO_BIN_EXE_burdock"), site.socket().display());
+    let finished = run(Command::new("sh").args(["-c", &shell])).ok();
+    assert!(finished.stdout.starts_with("SERVER") && finished.stderr.is_empty(), "{finished:?}");
+}
