@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use burdock::balancer::draining::Stage;
+use burdock::sticky::table::Persist;
 use burdock::time::Uptime;
 use burdock::upstream::spec::Admin;
 use burdock::upstream::{ServerId, UpstreamName};
@@ -81,6 +82,7 @@ impl BackgroundService for Tending {
             let control = Arc::clone(&self.0);
             let looked = tokio::task::spawn_blocking(move || {
                 control.let_go();
+                control.tidy();
                 series.look(&control);
                 series
             });
@@ -93,6 +95,16 @@ impl Control {
     fn stamp(&self) -> Stamp {
         let metadata = std::fs::metadata(&self.file).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
+    }
+
+    /// Frees the numbers of servers that no session needs, in tables that nobody writes down: where somebody does, it is for
+    /// them to say when.
+    fn tidy(&self) {
+        let live = self.state.snapshot.load_full();
+        let unwritten = live.balancer.tables().all().filter(|table| table.spec().persist == Persist::Off);
+        unwritten.for_each(|table| {
+            table.tidy();
+        });
     }
 
     /// Publishes anew where a server that was leaving is no longer needed.
