@@ -121,6 +121,13 @@ fn every_difference_is_told() {
 }
 
 #[test]
+fn the_end_of_a_drain_is_told_as_a_date() {
+    let (before, mut after) = (two(TWO), two(TWO));
+    changed("a", r#"{"state": {"drain": {"until": 1800000000}}}"#).apply(&mut after);
+    assert_eq!(told(&before, &after), ["server shop/a has another state (ready → drain until 2027-01-15T08:00:00Z)"]);
+}
+
+#[test]
 fn it_is_told_how_many_sessions_a_change_moves() {
     let idle = |plan: &mut Plan| plan.pools[0].upstream.removal = burdock::upstream::spec::Removal::Forget;
     let (mut before, mut after) = (two(TWO), two("[{id: a, address: 127.0.0.1:3001, weight: 2, state: maint}]"));

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::route::RouteSpec;
 use crate::sticky::table::{BudgetSpec, TableSpec};
+use crate::time::UnixSeconds;
 use crate::upstream::discovery::DnsSpec;
 use crate::upstream::spec::{Admin, ServerSpec, UpstreamSpec};
 
@@ -92,12 +95,17 @@ pub fn server(before: &ServerSpec, after: &ServerSpec) -> Vec<Field> {
 fn state(admin: Admin) -> String {
     match admin {
         Admin::Drain { until: Some(until), .. } | Admin::Leaving { until: Some(until) } => {
-            format!("{} until {}", admin.as_str(), until.0)
+            format!("{} until {}", admin.as_str(), date(until))
         }
         Admin::Ready | Admin::Maint | Admin::Drain { until: None, .. } | Admin::Leaving { until: None } => {
             admin.as_str().to_owned()
         }
     }
+}
+
+/// As people write it (RFC 3339).
+fn date(moment: UnixSeconds) -> String {
+    Timestamp::from_second(moment.0.into()).map_or_else(|_| moment.0.to_string(), |moment| moment.to_string())
 }
 
 #[derive(Default)]

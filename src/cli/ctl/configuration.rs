@@ -46,7 +46,7 @@ pub fn reload(desk: &Desk, args: &ReloadArgs) -> Result<Ended, AskError> {
         );
         lines.push(match (report.applied, report.differences.len()) {
             (true, 0) => "taken up: nothing is otherwise".to_owned(),
-            (true, many) => format!("taken up: {many} differences"),
+            (true, many) => format!("taken up; differences: {many}"),
             (false, _) => format!("nothing is changed; it would move {}", moved(report.moves)),
         });
         lines.join("\n") + "\n"

@@ -122,7 +122,7 @@ impl Control {
     fn tell(&self, report: &ReloadReport, by: &Actor) {
         report.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let many = report.differences.len();
-        by.note(format_args!("took up {}: {many} differences", self.file.display()));
+        by.note(format_args!("took up {}; differences: {many}", self.file.display()));
         report.differences.iter().for_each(|difference| by.note(difference));
         report.notes.iter().for_each(|note| by.note(note));
         for section in &report.needs_upgrade {
