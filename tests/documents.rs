@@ -12,7 +12,8 @@ use burdock::balancer::words::Reason;
 use burdock::config::Config;
 use serde_json::Value;
 
-const DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"];
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md", "docs/monitoring.md"];
 
 #[test]
 fn the_reference_names_every_field_and_word_of_the_schema() {

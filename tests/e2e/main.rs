@@ -31,6 +31,7 @@ mod log;
 mod marked_down;
 mod metrics;
 mod modes;
+mod monitoring;
 mod passive;
 mod peers;
 mod protocol;
