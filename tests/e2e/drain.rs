@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-use crate::harness::{Burdock, Client, Site, rounds, wait_until};
+use crate::harness::{Burdock, Client, Raised, Site, rounds, wait_until};
 
 /// Three servers, the first in this state, whose sessions end after four seconds of silence.
 fn with_first(state: &str) -> String {
@@ -50,6 +50,7 @@ fn a_drain_moves_no_live_session_takes_no_new_one_and_its_count_reaches_zero() {
     thread::scope(|scope| {
         let tied = scope.spawn(|| ask_on(&mut clients, &gone, &moved));
         let rest = scope.spawn(|| ask_on(&mut others, &over, &moved));
+        let (first_end, second_end) = (Raised(&gone), Raised(&over));
         assert!(burdock.reload(&site, &with_first("drain")));
         let told = live(&burdock, "web-1");
         assert!((told - draining as f64).abs() <= draining as f64 * 0.15, "{told} told of {draining}");
@@ -57,11 +58,11 @@ fn a_drain_moves_no_live_session_takes_no_new_one_and_its_count_reaches_zero() {
             assert_ne!(burdock.get("/new").served_by(), "web-1");
         }
         assert!(live(&burdock, "web-1") > 0.0, "its sessions are still there");
-        gone.store(true, Relaxed);
+        drop(first_end);
         tied.join().unwrap();
         wait_until("the last session is gone", || live(&burdock, "web-1") == 0.0);
         assert!(live(&burdock, "web-2") > 0.0, "the others go on");
-        over.store(true, Relaxed);
+        drop(second_end);
         rest.join().unwrap();
     });
     assert_eq!(moved.load(Relaxed), 0);

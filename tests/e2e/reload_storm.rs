@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use crate::harness::{Site, rounds, shop};
+use crate::harness::{Raised, Site, rounds, shop};
 
 #[test]
 fn no_request_fails_and_no_session_moves_in_a_storm_of_reloads() {
@@ -24,17 +24,14 @@ fn no_request_fails_and_no_session_moves_in_a_storm_of_reloads() {
                 })
             })
             .collect();
+        let end = Raised(&over);
         for round in 0..rounds(200) {
             let weight = format!("sticky: cookie\nbalance: {}", ["round_robin", "least_conn", "random_two"][round % 3]);
             // Every third time the last servers are taken out, and come back.
             let servers = if round % 3 == 2 { 2 } else { 4 };
-            let taken_up = burdock.reload(&site, &shop(servers, &weight));
-            if !taken_up {
-                over.store(true, Relaxed);
-            }
-            assert!(taken_up, "{}", burdock.stderr());
+            assert!(burdock.reload(&site, &shop(servers, &weight)), "{}", burdock.stderr());
         }
-        over.store(true, Relaxed);
+        drop(end);
         clients.into_iter().for_each(|client| client.join().unwrap());
     });
     println!("{} requests", asked.load(Relaxed));

@@ -32,5 +32,5 @@ pub use peers::Peer;
 pub use reply::{Page, Reply};
 pub use site::{Site, shop};
 pub use storm::{Storm, rounds};
-pub use wait::{eventually, wait_until};
+pub use wait::{Raised, eventually, wait_until};
 pub use wire::{Request, Response, Wire};

@@ -1,5 +1,6 @@
 //! Waiting for a condition, with a deadline instead of a hopeful sleep.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -24,5 +25,15 @@ pub fn eventually<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         sleep(PAUSE);
+    }
+}
+
+/// Raises a flag when it is dropped: threads that go on until then end also where the test fails, which would otherwise wait for
+/// them for ever.
+pub struct Raised<'f>(pub &'f AtomicBool);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
