@@ -233,7 +233,7 @@ fn explain_reload_and_config_are_told() {
     site.write("burdock.yaml", &crate::harness::complete(&shop(3, STICKY)));
     let dry = said(&["reload", "--dry-run"]);
     assert!(dry.contains("server shop/web-3 is new") && dry.contains("it would move no session"), "{dry}");
-    assert!(said(&["reload"]).ends_with("taken up: 1 differences\n"));
+    assert!(said(&["reload"]).ends_with("taken up; differences: 1\n"));
     let config = said(&["config"]);
     assert!(config.starts_with("# /") && config.contains("web-3"), "{config}");
     site.write("burdock.yaml", "upstreams: 7");
