@@ -4,8 +4,6 @@
 //!
 //! Rings are built and files written here, by whoever asks: never on a thread that serves requests.
 
-#![allow(dead_code, unused_imports, reason = "what the admin API will call")]
-
 mod names;
 mod reload;
 mod servers;
@@ -27,8 +25,8 @@ use burdock::upstream::{ServerId, UpstreamName};
 use parking_lot::Mutex;
 
 pub use reload::{ReloadError, ReloadMode, ReloadReport};
-pub use servers::{Added, ChangeError, Changed, Expect, Origin, Origins, Removal, Tag};
-pub use store::{Store, StoreError};
+pub use servers::{Added, ChangeError, Expect, Origin, Origins, Removal, Tag};
+pub use store::Store;
 pub use tending::{Reloading, Tending};
 
 use super::peer::PeerError;

@@ -23,15 +23,6 @@ pub enum Expect {
     Tag(Tag),
 }
 
-/// A server before and after a change.
-#[derive(Clone, Debug)]
-pub struct Changed {
-    pub before: Option<Arc<ServerSpec>>,
-    /// None: it is not there any more, or on its way out.
-    pub after: Option<Arc<ServerSpec>>,
-    pub kept: Kept,
-}
-
 /// A server that is to be added.
 #[derive(Clone, Debug)]
 pub struct Added {
@@ -107,7 +98,7 @@ impl Control {
         patch: ServerPatch,
         expect: &Expect,
         by: &Actor,
-    ) -> Result<Changed, ChangeError> {
+    ) -> Result<Kept, ChangeError> {
         let mut desired = self.lock()?;
         let before = desired.wanted();
         let server = desired.server(&before, upstream, id)?;
@@ -115,14 +106,14 @@ impl Control {
         let mut next = desired.clone();
         let change = next.changes.of(upstream, id).cloned().unwrap_or_default();
         next.changes.set(upstream, id, change.patched(patch));
-        self.carry_out(&mut desired, next, &before, (upstream, id), &[], by)
+        self.carry_out(&mut desired, next, &before, &[], by)
     }
 
     /// Adds a server. One that is on its way out and is added again stays.
     ///
     /// # Errors
     /// [`ChangeError`]; then nothing is changed.
-    pub fn add(&self, upstream: &UpstreamName, id: &ServerId, added: Added, by: &Actor) -> Result<Changed, ChangeError> {
+    pub fn add(&self, upstream: &UpstreamName, id: &ServerId, added: Added, by: &Actor) -> Result<Kept, ChangeError> {
         let mut desired = self.lock()?;
         let before = desired.wanted();
         match desired.server(&before, upstream, id) {
@@ -136,7 +127,7 @@ impl Control {
         let mut next = desired.clone();
         let presence = Presence::Added(added.server);
         next.changes.set(upstream, id, ServerChange { presence, ..ServerChange::default() }.patched(added.wishes));
-        self.carry_out(&mut desired, next, &before, (upstream, id), &[], by)
+        self.carry_out(&mut desired, next, &before, &[], by)
     }
 
     /// Removes a server, whoever has added it.
@@ -150,7 +141,7 @@ impl Control {
         how: Removal,
         expect: &Expect,
         by: &Actor,
-    ) -> Result<Changed, ChangeError> {
+    ) -> Result<Kept, ChangeError> {
         let mut desired = self.lock()?;
         let before = desired.wanted();
         let mut next = desired.clone();
@@ -168,7 +159,7 @@ impl Control {
             Removal::AtOnce => vec![(upstream.clone(), id.clone())],
             Removal::AsConfigured => Vec::new(),
         };
-        self.carry_out(&mut desired, next, &before, (upstream, id), &forgotten, by)
+        self.carry_out(&mut desired, next, &before, &forgotten, by)
     }
 
     /// A server as it is wanted, with its tag; also one that is on its way out.
@@ -196,15 +187,12 @@ impl Control {
         desired: &mut Desired,
         next: Desired,
         before: &Plan,
-        (upstream, id): (&UpstreamName, &ServerId),
         forgotten: &[(UpstreamName, ServerId)],
         by: &Actor,
-    ) -> Result<Changed, ChangeError> {
+    ) -> Result<Kept, ChangeError> {
         let kept = self.publish(desired, next, forgotten)?;
-        let after = desired.wanted();
-        self.audit(by, before, &after);
-        let of = |plan: &Plan| find(plan, upstream)?.iter().find(|server| server.id == *id).cloned();
-        Ok(Changed { before: of(before), after: of(&after), kept })
+        self.audit(by, before, &desired.wanted());
+        Ok(kept)
     }
 }
 

@@ -39,10 +39,6 @@ impl Store {
         Self(state_dir.join("changes.json"))
     }
 
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// What was written last; nothing where nothing ever was.
     ///
     /// # Errors
@@ -115,10 +111,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
         for text in ["", "{", r#"{"version": 2}"#, r#"{"version": 1, "changes": {"shop": {"a": {"weight": 900}}}}"#] {
-            std::fs::write(store.path(), text).unwrap();
+            std::fs::write(&store.0, text).unwrap();
             assert!(store.read().is_err(), "{text}");
         }
         let aside = store.set_aside();
-        assert!(aside.exists() && !store.path().exists());
+        assert!(aside.exists() && !store.0.exists());
     }
 }

@@ -21,7 +21,7 @@ use crate::api::problem::{FieldError, Problem};
 use crate::api::server::{
     Changed, MaxConns, NewServer, RemoveQuery, ServerInfo, ServerList, ServerPatch, Then, Unlimited, WantedState,
 };
-use crate::proxy::control::{self, Added, Control, Removal, Tag};
+use crate::proxy::control::{Added, Control, Kept, Removal, Tag};
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(get, patch, remove))
@@ -145,8 +145,8 @@ async fn remove(
 }
 
 /// The server as it is after a change, where it still is.
-fn answer(control: &Control, upstream: &str, id: &str, changed: control::Changed) -> Result<Response, Problem> {
-    let warning = change::warning(changed.kept);
+fn answer(control: &Control, upstream: &str, id: &str, kept: Kept) -> Result<Response, Problem> {
+    let warning = change::warning(kept);
     Ok(match find(control, upstream, id) {
         Ok((pool, at)) => {
             let server = Some(told(control, &pool, at));
