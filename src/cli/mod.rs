@@ -6,6 +6,8 @@ mod ctl;
 mod demo;
 mod explain;
 mod keys;
+mod man;
+mod ready;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -40,11 +42,14 @@ enum Command {
     Check(check::CheckArgs),
     Explain(explain::ExplainArgs),
     Ctl(ctl::CtlArgs),
+    Ready(ready::ReadyArgs),
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     Demo(demo::DemoArgs),
     #[command(hide = true)]
     DemoShop(demo::DemoShopArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
 }
 
 /// How a command ended.
@@ -69,11 +74,13 @@ pub fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Ready(args) => ready::ready(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Ctl(args) => ctl::ctl(&args),
         Command::Keys(command) => keys::keys(&command),
         Command::Demo(args) => demo::demo(&args),
         Command::DemoShop(args) => demo::demo_shop(&args),
+        Command::Man(args) => man::man(&args),
     };
     ExitCode::from(match ended {
         Ended::Well => 0,

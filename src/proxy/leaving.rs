@@ -9,6 +9,7 @@ use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::Receiver;
 
+use super::service_manager;
 use super::state::State;
 
 /// Waits for the signal that ends the process.
@@ -43,6 +44,7 @@ impl Signals {
     async fn lame_duck(&self, interrupt: &mut Signal) -> ShutdownSignal {
         log::info!("leaving: not ready from now on, still accepting for {:?}", self.lame_duck);
         self.state.readiness.set_leaving();
+        service_manager::leaving();
         tokio::select! {
             () = tokio::time::sleep(self.lame_duck) => ShutdownSignal::GracefulTerminate,
             _ = interrupt.recv() => ShutdownSignal::FastShutdown,

@@ -51,6 +51,7 @@ impl Edge {
 #[async_trait]
 impl ServerApp for Edge {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        self.state.pulse.is_here();
         let _counted = self.state.connections.enter();
         let about = self.about(&stream);
         let stream = ClientStream::new(stream, Arc::clone(&self.state), about);

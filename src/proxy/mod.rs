@@ -26,6 +26,7 @@ mod peer;
 mod placing;
 mod record;
 mod reply;
+mod service_manager;
 mod sessions;
 mod snapshot;
 mod start;

@@ -29,6 +29,7 @@ use super::listener::Edge;
 use super::listening::Listening;
 use super::metrics::{Metrics, Reloaded};
 use super::peer::PeerError;
+use super::service_manager::{Pulse, Telling};
 use super::sessions::Sessions;
 use super::snapshot::Snapshot;
 use super::state::{Connections, Readiness, State};
@@ -169,6 +170,7 @@ fn state(desired: &Desired) -> Result<State, StartError> {
         access_log,
         connections,
         readiness,
+        pulse: Pulse::default(),
         sessions,
         access,
         admin_socket,
@@ -203,6 +205,7 @@ fn add_services(server: &mut Server, control: &Arc<Control>, buffer: usize) {
     edge.add_dependency(server.add_service(background_service("health", HealthService(Arc::clone(state)))));
     server.add_service(background_service("discovery", DiscoveryService(Arc::clone(control))));
     server.add_service(background_service("listening", Listening(Arc::clone(state))));
+    server.add_service(background_service("telling", Telling(Arc::clone(state))));
     server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
     server.add_service(background_service("reloading", Reloading(Arc::clone(control))));
     server.add_service(background_service("tending", Tending(Arc::clone(control))));

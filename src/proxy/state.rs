@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use burdock::config::settings::Listener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::access_log::AccessLog;
 use super::admin::{Access, Socket};
 use super::clock::Clock;
 use super::cut::Cuts;
 use super::metrics::Metrics;
+use super::service_manager::Pulse;
 use super::sessions::Sessions;
 use super::snapshot::Snapshot;
 
@@ -30,6 +31,7 @@ pub struct State {
     pub access_log: AccessLog,
     pub connections: Connections,
     pub readiness: Readiness,
+    pub pulse: Pulse,
     pub sessions: Sessions,
     /// What opens the API at the admin address.
     pub access: Access,
@@ -76,6 +78,7 @@ pub struct Readiness {
     listening: AtomicBool,
     checked: AtomicBool,
     leaving: AtomicBool,
+    changed: Notify,
 }
 
 /// The answer of `/readyz`.
@@ -109,15 +112,32 @@ impl Drop for Counted {
 
 impl Readiness {
     pub fn set_listening(&self) {
-        self.listening.store(true, Relaxed);
+        self.set(&self.listening);
     }
 
     pub fn set_checked(&self) {
-        self.checked.store(true, Relaxed);
+        self.set(&self.checked);
     }
 
     pub fn set_leaving(&self) {
-        self.leaving.store(true, Relaxed);
+        self.set(&self.leaving);
+    }
+
+    fn set(&self, what: &AtomicBool) {
+        what.store(true, Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the process is ready, or leaves before it ever was.
+    pub async fn settled(&self) -> Ready {
+        loop {
+            // Before looking: what changes from here on is noticed.
+            let changed = self.changed.notified();
+            match self.now() {
+                ready @ (Ready::Yes | Ready::Leaving) => return ready,
+                Ready::NotListening | Ready::NotChecked => changed.await,
+            }
+        }
     }
 
     /// Whether connections are to be closed after the request under way.
@@ -182,6 +202,7 @@ pub mod fixture {
             access_log,
             connections,
             readiness,
+            pulse: Pulse::default(),
             sessions,
             access,
             admin_socket,

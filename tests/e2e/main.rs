@@ -39,6 +39,7 @@ mod queue;
 mod redispatch;
 mod reload;
 mod reload_storm;
+mod service_manager;
 mod sessions;
 mod states;
 mod stickiness;

@@ -16,6 +16,7 @@ use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Actor, Control, ReloadMode};
+use crate::proxy::service_manager;
 
 /// How often it is looked whether a server is done leaving.
 const TICK: Duration = Duration::from_secs(1);
@@ -46,8 +47,10 @@ impl BackgroundService for Reloading {
             seen = self.0.stamp();
             let control = Arc::clone(&self.0);
             let reload = move || drop(control.reload(ReloadMode::Whole, &Actor(by.to_owned())));
+            service_manager::reloading();
             // A panic in there has been told already, and must not end the watch.
             let _ = tokio::task::spawn_blocking(reload).await;
+            service_manager::reloaded();
         }
     }
 }

@@ -38,7 +38,12 @@ impl Burdock {
 
     /// As [`Self::start`], with a variable in its environment.
     pub fn start_with(site: &Site, yaml: &str, variable: (&str, &str)) -> Self {
-        Self::spawn(site, yaml, |command| command.env(variable.0, variable.1)).ready()
+        Self::launch_with(site, yaml, &[variable]).ready()
+    }
+
+    /// As [`Self::launch`], with variables in its environment.
+    pub fn launch_with(site: &Site, yaml: &str, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(site, yaml, |command| command.envs(variables.iter().copied()))
     }
 
     /// As [`Self::start`], with further arguments and without waiting.
