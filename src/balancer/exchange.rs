@@ -440,10 +440,11 @@ impl Exchange {
                 let server = &self.pool.upstream.servers()[at];
                 if server.health() == Health::Up { Duration::ZERO } else { server.unchanged_for(now) }
             }
-            (_, Cause::Full) => Duration::ZERO,
+            // A server that is named and unknown all the same was there until now.
+            (_, Cause::Full) | (Some(_), Cause::Unknown) => Duration::ZERO,
             (Some(at), Cause::Maint) => self.pool.upstream.servers()[at].wished_for(now),
             (Some(at), Cause::Drained) => self.pool.upstream.servers()[at].over_for(now),
-            (_, Cause::Down | Cause::Maint | Cause::Drained | Cause::Unknown) => now.uptime.since(self.pool.since),
+            (None, Cause::Down | Cause::Maint | Cause::Drained | Cause::Unknown) => now.uptime.since(self.pool.since),
         }
     }
 

@@ -136,9 +136,12 @@ impl Balancer {
         Ok(Self { routes: Routes::new(routes), by_route: by_route.into(), pools, tables, secrets, dns: plan.dns })
     }
 
-    /// To be called when this configuration has come into force: who waits at a full server is let in, or sent to look
-    /// elsewhere, by what it says.
-    pub fn in_force(&self, now: Now) {
+    /// To be called when this configuration has come into force in the place of `earlier`: who waits at a full server is let
+    /// in, or sent to look elsewhere, by what it says.
+    pub fn in_force(&self, earlier: &Self, now: Now) {
+        for before in &earlier.pools {
+            before.upstream.superseded(self.pool(before.upstream.name()).map(|pool| &pool.upstream));
+        }
         self.pools.iter().for_each(|pool| pool.upstream.in_force(now));
     }
 

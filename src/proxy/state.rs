@@ -58,8 +58,8 @@ impl State {
 
     /// Lets another configuration come into force.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        self.snapshot.store(Arc::clone(&snapshot));
-        snapshot.balancer.in_force(self.clock.moment().now());
+        let earlier = self.snapshot.swap(Arc::clone(&snapshot));
+        snapshot.balancer.in_force(&earlier.balancer, self.clock.moment().now());
         self.published.send_modify(|published| *published += 1);
     }
 }

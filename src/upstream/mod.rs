@@ -346,6 +346,15 @@ impl Upstream {
         tried.given_up(at, self.spec.retry.same_server).is_some()
     }
 
+    /// Another configuration is in force now, with `next` in the place of this, or with nothing: who waits at a server that is
+    /// not there any more is sent to look elsewhere. To be called when that has been published.
+    pub fn superseded(&self, next: Option<&Self>) {
+        let stays = |server: &Server| {
+            next.and_then(|next| next.find(server.id())).is_some_and(|same| Arc::ptr_eq(same.live(), server.live()))
+        };
+        self.servers.iter().filter(|server| !stays(server)).for_each(|server| server.live().queue.end());
+    }
+
     /// This configuration is in force now: who waits at its servers is let in, or sent to look elsewhere, by what it says of
     /// them. To be called when it has been published.
     pub fn in_force(&self, now: Now) {

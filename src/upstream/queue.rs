@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::failover::Cause;
@@ -53,8 +53,18 @@ pub struct Ticket {
 #[derive(Debug, Default)]
 struct Line {
     arrivals: u64,
+    open: Open,
     tied: BTreeMap<u64, Waiting>,
     new: BTreeMap<u64, Waiting>,
+}
+
+/// Whether one may join it.
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    Yes,
+    /// There is no such server any more.
+    NoLonger,
 }
 
 #[derive(Debug)]
@@ -89,7 +99,8 @@ impl Queue {
         }
     }
 
-    /// Joins the queue; a place that has become free meanwhile is taken at once. None where `most` wait already.
+    /// Joins the queue; a place that has become free meanwhile is taken at once. None where `most` wait already. Who comes
+    /// when the server is gone, with a configuration of before, is told so.
     pub(super) fn join(live: &Arc<Live>, rank: Rank, limit: u32, most: u32) -> Option<Ticket> {
         let call = Arc::new(Call(Mutex::new(Told::Nothing(None))));
         let mut line = live.queue.line.lock();
@@ -99,8 +110,13 @@ impl Queue {
         let arrival = line.arrivals;
         line.arrivals += 1;
         line.of(rank).insert(arrival, Waiting { limit, call: Arc::clone(&call) });
-        live.queue.count(&line);
-        let called = live.queue.call_in(live, &mut line);
+        let called = match line.open {
+            Open::Yes => {
+                live.queue.count(&line);
+                live.queue.call_in(live, &mut line)
+            }
+            Open::NoLonger => line.send_away(rank, Cause::Unknown),
+        };
         drop(line);
         wake(called);
         Some(Ticket { live: Arc::clone(live), rank, arrival, call })
@@ -131,7 +147,17 @@ impl Queue {
 
     /// The server takes nobody any more.
     pub(super) fn close(&self, cause: Cause) {
+        self.send_all_away(self.line.lock(), cause);
+    }
+
+    /// There is no such server any more, and it does not come back: one of its name would have a queue of its own.
+    pub(super) fn end(&self) {
         let mut line = self.line.lock();
+        line.open = Open::NoLonger;
+        self.send_all_away(line, Cause::Unknown);
+    }
+
+    fn send_all_away(&self, mut line: MutexGuard<'_, Line>, cause: Cause) {
         let mut called = line.send_away(Rank::Tied, cause);
         called.append(&mut line.send_away(Rank::New, cause));
         self.count(&line);

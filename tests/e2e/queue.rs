@@ -272,6 +272,36 @@ fn a_reload_holds_for_those_who_wait_already() {
     }
 }
 
+/// How a server goes; false where it does not.
+type Way<'a> = &'a dyn Fn(&Burdock, &Site) -> bool;
+
+#[test]
+fn who_waits_for_a_server_that_is_gone_does_not_wait_on() {
+    const PATIENT: &str = "failover: {full: {wait: 20s, then: temporary}}, removed_servers: forget";
+    let without = format!(
+        "upstreams: {{shop: {{servers: [{{id: web-2, address: $IP:9002}}], sticky: [{{cookie: {{token: plain}}}}], {PATIENT}}}}}"
+    );
+    let renamed = shop("max_conns: 1", PATIENT).replace("{shop:", "{store:");
+    let reload = |configuration: String| move |burdock: &Burdock, site: &Site| burdock.reload(site, &configuration);
+    let remove = |burdock: &Burdock, _: &Site| {
+        let path = "/api/v1/upstreams/shop/servers/web-1?now=true";
+        burdock.api().ask(Request::new("DELETE", path)).status == 200
+    };
+    let ways: [Way<'_>; 3] = [&reload(without), &reload(renamed), &remove];
+    for goes in ways {
+        let site = Site::take();
+        let full = Full::start(&site, 1, PATIENT);
+        let _held = full.occupy();
+        let mut waiting = full.sent("/waiting");
+        full.wait_for_queue(1);
+        let begun = Instant::now();
+        assert!(goes(&full.burdock, &site));
+        assert_eq!(waiting.response().served_by(), "web-2");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert_eq!(full.burdock.line("/waiting").reason(), "unknown_server");
+    }
+}
+
 #[test]
 fn clients_that_come_and_go_leave_nothing_behind() {
     let site = Site::take();

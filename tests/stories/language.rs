@@ -134,8 +134,9 @@ impl Lb {
         {
             let world = &mut *self.0.borrow_mut();
             change(&mut world.pool);
-            world.balancer = build(&world.pool, &world.tables, &world.keys, Some(&world.balancer), world.now);
-            world.balancer.in_force(world.now);
+            let next = build(&world.pool, &world.tables, &world.keys, Some(&world.balancer), world.now);
+            let earlier = std::mem::replace(&mut world.balancer, next);
+            world.balancer.in_force(&earlier, world.now);
         }
         self
     }

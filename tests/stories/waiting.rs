@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use burdock::upstream::failover::{Action, OnFull};
 use burdock::upstream::server::Slot;
+use burdock::upstream::spec::Removal;
 use http::StatusCode;
 
 use crate::language::{Client, Lb, lb};
@@ -119,6 +120,45 @@ fn a_session_whose_server_goes_into_maintenance_does_not_wait_on() {
     let _lb = lb.maint("a");
     let (_, visit) = waiter.ends();
     assert_eq!((visit.server.as_str(), visit.reason, visit.waited), ("b", "maint", Some(Duration::ZERO)));
+}
+
+#[test]
+fn a_session_whose_server_is_forgotten_does_not_wait_on() {
+    let actions = [
+        (Action::Permanent, "b", "unknown_server", "rewritten"),
+        (Action::Temporary(None), "b", "unknown_server", "none"),
+        (Action::Temporary(Some(Duration::from_secs(10))), "b", "unknown_server", "none"),
+        (Action::Refuse(StatusCode::GONE), "410", "refused", "none"),
+    ];
+    for (action, server, reason, settled) in actions {
+        let (lb, client, _held) = full();
+        let lb = lb.failover(|failover| failover.unknown = action).after(60);
+        let waiter = client.waits();
+        let _lb = lb.without("a");
+        let (_, visit) = waiter.ends();
+        assert_eq!((visit.server.as_str(), visit.reason, visit.settled), (server, reason, settled));
+        assert_eq!(visit.waited, Some(Duration::ZERO));
+    }
+}
+
+#[test]
+fn new_sessions_do_not_wait_on_for_a_server_that_is_forgotten() {
+    let (lb, _client, _held) = full();
+    let lb = new_ones_wait(lb.drain("b"), 3);
+    let waiter = lb.client().waits();
+    let _lb = lb.without("a");
+    let (_, visit) = waiter.ends();
+    assert_eq!((visit.server.as_str(), visit.reason, visit.waited), ("503", "no_server", Some(Duration::ZERO)));
+}
+
+#[test]
+fn who_waits_for_a_server_that_is_taken_out_and_keeps_its_sessions_waits_on() {
+    let (lb, client, held) = full();
+    let mut waiter = client.waits();
+    let _lb = lb.takes_out("a", Removal::Drain);
+    assert!(!waiter.has_a_place());
+    drop(held);
+    assert!(waiter.has_a_place());
 }
 
 #[test]

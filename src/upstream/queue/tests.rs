@@ -242,6 +242,20 @@ fn who_joins_as_its_server_goes_down_is_sent_away() {
     assert_eq!(heard(&mut queue_up(&server, Rank::Tied)).unwrap().unwrap_err(), Cause::Down);
 }
 
+#[test]
+fn a_server_that_is_gone_sends_all_away_who_wait_and_all_who_still_come() {
+    let server = server(1);
+    let held = admit(&server, Rank::Tied);
+    let waiting = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
+    server.live().queue.end();
+    let late = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
+    for mut ticket in waiting.into_iter().chain(late) {
+        assert_eq!(heard(&mut ticket).unwrap().unwrap_err(), Cause::Unknown);
+    }
+    drop(held);
+    assert_eq!((server.in_flight(), server.waiting()), (0, 0));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Arrive(Rank),
