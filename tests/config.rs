@@ -182,6 +182,16 @@ fn nothing_but_a_full_server_is_waited_for() {
 }
 
 #[test]
+fn where_a_wait_may_be_written_the_mistake_is_told_with_it() {
+    for (full, found) in [("wait", "\"wait\""), ("lend", "\"lend\""), ("{later: 2s}", "{later: …}"), ("[]", "a list")] {
+        let told = wrong(&with(&format!("failover: {{full: {full}}}"), ""));
+        let all = "expected a failover action: permanent, temporary, {temporary: …}, {refuse: …} or {wait: …}";
+        assert!(told.contains(&format!("found {found}, {all}")), "{told}");
+        assert_eq!(told.contains("help: write {wait: …}"), full == "wait", "{told}");
+    }
+}
+
+#[test]
 fn with_one_upstream_everything_goes_there() {
     let routes = good(&with("", "")).plan.routes;
     assert_eq!((routes.len(), &*routes[0].name, routes[0].upstream.as_str()), (1, "shop", "shop"));

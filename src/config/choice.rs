@@ -13,6 +13,12 @@ macro_rules! choice {
     ($what:literal => $name:ty {
         $($(#[doc = $doc:literal])* $word:ident $(($grammar:ty $(= $default:literal)?))? => $value:expr,)*
     }) => {
+        impl $crate::config::choice::Choice for $name {
+            const WHAT: &'static str = $what;
+            const FORMS: &'static [(&'static str, $crate::config::choice::Form)] =
+                &[$((stringify!($word), choice!(@form $(($grammar $(= $default)?))?))),*];
+        }
+
         impl $crate::config::read::Read for $name {
             type Value = Self;
 
@@ -20,8 +26,7 @@ macro_rules! choice {
                 node: &$crate::config::tree::Node,
                 findings: &mut $crate::config::errors::Findings,
             ) -> Option<Self> {
-                let forms = [$((stringify!($word), choice!(@form $(($grammar $(= $default)?))?))),*];
-                let chosen = $crate::config::choice::Chosen::of(node, $what, &forms, findings)?;
+                let chosen = $crate::config::choice::Chosen::of::<Self>(node, &[], findings)?;
                 $(choice!(@arm chosen, findings, $word, $(($grammar $(= $default)?))?, $value);)*
                 None
             }
@@ -61,6 +66,13 @@ macro_rules! choice {
 }
 pub(super) use choice;
 
+/// A type that is one of several.
+pub(super) trait Choice: Read {
+    /// What it is called.
+    const WHAT: &'static str;
+    const FORMS: &'static [(&'static str, Form)];
+}
+
 /// How an alternative is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Form {
@@ -77,8 +89,9 @@ pub(super) struct Chosen<'n> {
 }
 
 impl<'n> Chosen<'n> {
-    /// None, and a fault, where it is not among `forms`.
-    pub(super) fn of(node: &'n Node, what: &str, forms: &[(&str, Form)], findings: &mut Findings) -> Option<Self> {
+    /// None, and a fault, where it is neither one of the choice nor one of `more`, which may be written there too.
+    pub(super) fn of<C: Choice>(node: &'n Node, more: &[(&str, Form)], findings: &mut Findings) -> Option<Self> {
+        let (what, forms) = (C::WHAT, &[C::FORMS, more].concat());
         let chosen = match &node.value {
             Value::Scalar(name, _) => Self { node, name, content: None },
             Value::Map(entries) if entries.len() == 1 => {

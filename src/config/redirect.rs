@@ -3,7 +3,7 @@
 use ::http::StatusCode;
 use serde_json::json;
 
-use super::choice::choice;
+use super::choice::{Chosen, Form, choice};
 use super::errors::Findings;
 use super::leaf::Int;
 use super::read::{Leaf, ListOf, Mend, Read};
@@ -77,10 +77,11 @@ impl Read for OnFullText {
     type Value = OnFull;
 
     fn read(node: &Node, findings: &mut Findings) -> Option<OnFull> {
-        if node.get("wait").is_none() && node.get("then").is_none() {
-            return Action::read(node, findings).map(OnFull::from);
+        if node.get("wait").is_some() || node.get("then").is_some() {
+            return WaitText::read(node, findings).map(|WaitText { wait, then }| OnFull { wait: Some(wait), then });
         }
-        WaitText::read(node, findings).map(|WaitText { wait, then }| OnFull { wait: Some(wait), then })
+        Chosen::of::<Action>(node, &[("wait", Form::Map)], findings)?;
+        Action::read(node, findings).map(OnFull::from)
     }
 
     fn schema() -> serde_json::Value {
