@@ -5,7 +5,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Burdock, Origin, Reply, Request, Site, Wire, wait_until};
+use serde_json::{Value, json};
+
+use crate::harness::{Burdock, Origin, Reply, Request, Site, Wire, burdock, wait_until};
 
 /// `web-1` with so many places, where `/long` takes until it is let go, and `web-2`.
 struct Full {
@@ -270,6 +272,24 @@ fn a_reload_holds_for_those_who_wait_already() {
         assert!(begun.elapsed() < Duration::from_secs(10));
         assert_eq!(full.burdock.line("/waiting").reason(), reason);
     }
+}
+
+#[test]
+fn an_explanation_says_for_how_long_a_request_would_wait_and_waits_for_nothing() {
+    let site = Site::take();
+    let full = Full::start(&site, 1, "failover: {full: {wait: 20s, then: temporary}}");
+    let asked = json!({"headers": [{"name": "Cookie", "value": "BURDOCK_shop=web-1"}]});
+    let explained = || full.burdock.api().send("POST", "/explain", &asked).json();
+    assert_eq!(explained().get("wait"), None, "there is a place");
+    let _held = full.occupy();
+    let told = explained();
+    let said = ["server", "reason", "wait", "status"].map(|field| &told[field]);
+    assert_eq!(said, [&json!("web-1"), &json!("hit"), &json!(20_000), &Value::Null]);
+    full.wait_for_queue(0);
+    let socket = site.socket();
+    let args = ["ctl", "--socket", socket.to_str().unwrap(), "explain", "-H", "Cookie: BURDOCK_shop=web-1", "http://shop/"];
+    let text = burdock(args).ok().stdout;
+    assert!(text.contains("\nwait      up to 20000 ms for a place there\n"), "{text}");
 }
 
 /// How a server goes; false where it does not.
