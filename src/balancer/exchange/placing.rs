@@ -7,8 +7,8 @@ use std::time::Duration;
 use rand_core::CryptoRng;
 
 use super::super::connection::{Connection, Provisional};
-use super::{Exchange, Refused, Standing, bound_of};
-use crate::sticky::claim::SessionName;
+use super::{Exchange, Standing, bound_of};
+use crate::sticky::claim::{Refused, SessionName};
 use crate::sticky::token::SessionNumber;
 use crate::time::Now;
 use crate::upstream::balance::LoadFactor;
