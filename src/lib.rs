@@ -19,6 +19,7 @@
 pub mod balancer;
 pub mod config;
 pub mod http;
+mod lock;
 pub mod route;
 pub mod sticky;
 pub mod time;

@@ -9,14 +9,23 @@ use std::path::{Path, PathBuf};
 /// Core module → the paths under `crate::` that it may use. A path that stops at an item means that item and what is in it.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("time", &[]),
+    ("lock", &[]),
     ("http", &[]),
-    ("upstream", &["time"]),
+    ("upstream", &["lock", "time"]),
     (
         "sticky",
-        &["http", "time", "upstream::name", "upstream::ServerId", "upstream::UpstreamName", "upstream::balance::LoadFactor"],
+        &[
+            "http",
+            "lock",
+            "time",
+            "upstream::name",
+            "upstream::ServerId",
+            "upstream::UpstreamName",
+            "upstream::balance::LoadFactor",
+        ],
     ),
     ("route", &["http::host", "http::path", "upstream::name", "upstream::UpstreamName"]),
-    ("balancer", &["route", "sticky", "upstream", "http", "time"]),
+    ("balancer", &["route", "sticky", "upstream", "http", "lock", "time"]),
     ("config", &["balancer", "route", "sticky", "upstream", "http", "time"]),
 ];
 
@@ -88,6 +97,13 @@ fn the_core_reaches_no_socket_file_log_clock_or_chance() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_lock_of_the_core_is_one_that_a_scheduler_can_take_over() {
+    for file in core_files().into_iter().filter(|file| file.module != "lock") {
+        assert!(!file.outside_paths().iter().any(|path| is_within(path, "parking_lot")), "{}", file.name);
+    }
 }
 
 #[test]

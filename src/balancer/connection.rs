@@ -1,8 +1,7 @@
 //! What requests of one client connection share before they have a tie: streams and pipelined requests that come without a
 //! name are one session, so they go to one server.
 
-use parking_lot::Mutex;
-
+use crate::lock::Mutex;
 use crate::sticky::token::SessionNumber;
 use crate::upstream::{ServerId, UpstreamName};
 

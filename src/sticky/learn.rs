@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ::http::HeaderMap;
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
+use crate::lock::Mutex;
 use crate::time::{Now, UnixSeconds};
 use crate::upstream::ServerId;
 

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use rand_core::Rng;
+
+use crate::lock::Mutex;
 
 use super::server::Load;
 

@@ -18,10 +18,10 @@ pub mod vitals;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rand_core::Rng;
 use smallvec::SmallVec;
 
+use crate::lock::Mutex;
 use crate::time::{Now, Uptime};
 use balance::{Balance, LoadFactor, Turn};
 use failover::Cause;

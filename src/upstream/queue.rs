@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
+
+use crate::lock::{AtomicU32, Mutex, MutexGuard};
 
 use super::failover::Cause;
 use super::server::{Live, Slot};

@@ -3,10 +3,11 @@
 use std::cmp::Ordering;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
+use crate::lock::AtomicU32;
 use crate::time::{Now, Uptime};
 
 use super::balance;

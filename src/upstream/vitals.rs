@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use crate::lock::Mutex;
 use crate::time::{Now, Uptime};
 
 use super::failover::Cause;

@@ -1,10 +1,12 @@
-//! The session table under a scheduler that decides at each of its locks which thread goes on (shuttle): thousands of orders of
-//! the same few calls, among them those that real threads meet once in a year. A deadlock fails the test.
+//! The session table, and the queue at a full server, under a scheduler that decides at each of their locks which thread goes on
+//! (shuttle): thousands of orders of the same few calls, among them those that real threads meet once in a year. A deadlock
+//! fails the test, and so does a request that nobody calls.
 //!
 //! `cargo nextest run --no-default-features --features shuttle --test interleavings`; ten times as many with `BURDOCK_FULL=1`.
 #![allow(clippy::unwrap_used, reason = "a test may end where it fails")]
 
 mod journal;
+mod queue;
 mod servers;
 mod sessions;
 

@@ -6,7 +6,7 @@ use crate::sticky::token::Stamps;
 use crate::time::UnixSeconds;
 
 use super::entry::{ServerIndex, Session};
-use super::lock::{Mutex, RwLock};
+use crate::lock::{Mutex, RwLock};
 
 /// Tenths kept apart for one server: a dozen hold what lives, the others what waits to be overwritten, or what was stamped by
 /// a clock that was set back since. Only a clock that is set back by hours and more than once makes counts less exact.

@@ -22,7 +22,6 @@ mod entry;
 mod fingerprint;
 mod journal;
 mod list;
-mod lock;
 mod page;
 mod servers;
 mod shard;
@@ -33,6 +32,7 @@ mod tally;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::lock::{Mutex, RwLock};
 use crate::time::UnixSeconds;
 use crate::upstream::ServerId;
 
@@ -46,7 +46,6 @@ pub use spec::{InvalidTableName, Persist, TableName, TableSpec};
 pub use tally::Tally;
 
 use counts::{Counts, Pace};
-use lock::{Mutex, RwLock};
 use servers::Servers;
 use shard::{PIECE, Shard};
 use size::Size;

@@ -1,10 +1,15 @@
-//! The locks of a table. Where its interleavings are tested (feature `shuttle`) a scheduler that tries many of them decides who
-//! goes on at each; everywhere else they are `parking_lot`'s and nothing more.
+//! The core's locks, and the counters whose order between threads matters as that of locks does. Where interleavings are tested
+//! (feature `shuttle`) a scheduler that tries many of them decides who goes on at each; everywhere else they are `parking_lot`'s
+//! and the standard library's, and nothing more.
 
 #[cfg(not(feature = "shuttle"))]
-pub(super) use parking_lot::{Mutex, RwLock};
+pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 #[cfg(feature = "shuttle")]
-pub(super) use scheduled::{Mutex, RwLock};
+pub(crate) use scheduled::{Mutex, RwLock};
+#[cfg(feature = "shuttle")]
+pub(crate) use shuttle::sync::{MutexGuard, atomic::AtomicU32};
+#[cfg(not(feature = "shuttle"))]
+pub(crate) use std::sync::atomic::AtomicU32;
 
 /// Shuttle's locks with the face of `parking_lot`'s. A panic ends the test, so nobody meets a lock that one has poisoned.
 #[cfg(feature = "shuttle")]
