@@ -38,3 +38,22 @@ impl Readiness {
         }
     }
 }
+
+/// What is wanted of a successor.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upgrade {
+    /// The program to start, by its whole path, in place of the one that runs. Only at the Unix socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<String>,
+    /// Seconds in which it must be prepared; 60 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 3600)]
+    pub timeout: Option<u16>,
+}
+
+/// The process that has taken over.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Upgraded {
+    pub pid: u32,
+}

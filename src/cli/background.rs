@@ -13,10 +13,10 @@ use burdock::config::Config;
 use burdock::config::settings::LogTarget;
 
 use super::Ended;
-use crate::proxy::{Start, folders};
+use crate::proxy::folders;
 
 /// Starts it and waits until it has written its process id; if it ends before that, says what it said.
-pub fn run(config: &Config, file: &Path, start: Start) -> Ended {
+pub fn run(config: &Config, file: &Path) -> Ended {
     let runtime_dir = &config.process.runtime_dir;
     if let Err(error) = folders::private(runtime_dir, "runtime_dir") {
         eprintln!("burdock: {error}");
@@ -25,7 +25,7 @@ pub fn run(config: &Config, file: &Path, start: Start) -> Ended {
     if config.access_log.to == LogTarget::Stdout {
         eprintln!("burdock: in the background stdout goes nowhere: set access_log: {{to: FILE}} to have an access log");
     }
-    match attempt(runtime_dir, file, start) {
+    match attempt(runtime_dir, file) {
         Ok(ended) => ended,
         Err(error) => {
             eprintln!("burdock: cannot go to the background: {error}");
@@ -34,11 +34,11 @@ pub fn run(config: &Config, file: &Path, start: Start) -> Ended {
     }
 }
 
-fn attempt(runtime_dir: &Path, file: &Path, start: Start) -> io::Result<Ended> {
+fn attempt(runtime_dir: &Path, file: &Path) -> io::Result<Ended> {
     let mut log =
         OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(runtime_dir.join("burdock.log"))?;
     let from = log.seek(SeekFrom::End(0))?;
-    let mut child = command(file, start)?.stderr(log.try_clone()?).spawn()?;
+    let mut child = command(file)?.stderr(log.try_clone()?).spawn()?;
     if has_started(&mut child, runtime_dir)? {
         return Ok(Ended::Well);
     }
@@ -46,12 +46,9 @@ fn attempt(runtime_dir: &Path, file: &Path, start: Start) -> io::Result<Ended> {
     Ok(Ended::Failed)
 }
 
-fn command(file: &Path, start: Start) -> io::Result<Command> {
+fn command(file: &Path) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("run").arg("-c").arg(std::path::absolute(file)?);
-    if start == Start::Successor {
-        command.arg("-u");
-    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
     Ok(command)
 }

@@ -9,6 +9,7 @@ mod keys;
 mod man;
 mod ready;
 mod run;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Upgrade(upgrade::UpgradeArgs),
     Check(check::CheckArgs),
     Explain(explain::ExplainArgs),
     Ctl(ctl::CtlArgs),
@@ -73,6 +75,7 @@ pub struct ConfigFile {
 pub fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Upgrade(args) => upgrade::upgrade(&args),
         Command::Check(args) => check::check(&args),
         Command::Ready(args) => ready::ready(&args),
         Command::Explain(args) => explain::explain(&args),

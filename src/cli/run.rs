@@ -4,16 +4,13 @@ use burdock::config::Config;
 use clap::Args;
 
 use super::{ConfigFile, Ended, background, check};
-use crate::proxy::{self, Start};
+use crate::proxy;
 
 /// Starts the balancer
 #[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// Take over the listening sockets of the running process (which then gets SIGQUIT)
-    #[arg(short, long)]
-    upgrade: bool,
     /// Go to the background
     #[arg(short, long)]
     daemon: bool,
@@ -30,11 +27,10 @@ pub fn run(args: &RunArgs) -> Ended {
     if args.test {
         return check::verdict(args.config.path(), &config, &[]);
     }
-    let start = if args.upgrade { Start::Successor } else { Start::Fresh };
     if args.daemon {
-        return background::run(&config, args.config.path(), start);
+        return background::run(&config, args.config.path());
     }
-    match proxy::run(config, args.config.path(), start) {
+    match proxy::run(config, args.config.path()) {
         Ok(()) => Ended::Well,
         Err(error) => {
             eprintln!("burdock: {error}");

@@ -31,7 +31,7 @@ pub use tending::{Reloading, Tending};
 
 use super::peer::PeerError;
 use super::snapshot::Snapshot;
-use super::state::State;
+use super::state::{HandingOver, State};
 
 /// The one way to change the process.
 #[derive(Debug)]
@@ -152,12 +152,19 @@ impl Control {
     }
 
     /// # Errors
-    /// A process that is leaving changes nothing any more: a successor would not know.
+    /// A process that is leaving or handing over changes nothing: a successor would not know.
     fn lock(&self) -> Result<parking_lot::MutexGuard<'_, Desired>, ChangeError> {
         if self.state.readiness.is_leaving() {
             return Err(ChangeError::Leaving);
         }
-        Ok(self.desired.lock())
+        let desired = self.desired.lock();
+        if self.state.readiness.is_handing_over() { Err(ChangeError::Leaving) } else { Ok(desired) }
+    }
+
+    /// Changes nothing from now on, as a successor is being prepared; or changes again, as it was not.
+    pub fn set_handing_over(&self, under_way: HandingOver) {
+        let _no_change_under_way = self.desired.lock();
+        self.state.readiness.set_handing_over(under_way);
     }
 
     /// Makes a snapshot of what is wanted next and lets it come into force. `forgotten` servers do not stay for their

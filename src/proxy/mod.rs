@@ -13,6 +13,7 @@ mod edit;
 pub mod explanation;
 pub mod folders;
 mod gateway;
+mod handover;
 mod hangup;
 mod health;
 pub mod keys;
@@ -34,4 +35,4 @@ mod state;
 mod stream;
 mod upgrade;
 
-pub use start::{Start, run};
+pub use start::run;

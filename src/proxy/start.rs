@@ -10,9 +10,11 @@ use burdock::upstream::discovery::Discovered;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
+use pingora::services::ServiceHandle;
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 use pingora_proxy::http_proxy;
+use tokio::sync::mpsc;
 
 use super::access_log::AccessLog;
 use super::admin::{Access, Admin, Socket, SocketError, SocketService, TcpDoor, TokenError};
@@ -21,6 +23,7 @@ use super::control::{Control, Desired, Reloading, Store, Tending};
 use super::discovery::DiscoveryService;
 use super::folders::{self, Unbindable, Unfit};
 use super::gateway::Gateway;
+use super::handover::{self, Asked, Message, NoPredecessor, Predecessor, Prepared, Program, Taken};
 use super::health::HealthService;
 use super::keys::{self, KeyError};
 use super::leaving::{self, Reopen, Signals};
@@ -33,13 +36,6 @@ use super::service_manager::{Pulse, Telling};
 use super::sessions::Sessions;
 use super::snapshot::Snapshot;
 use super::state::{Connections, Readiness, State};
-
-/// Whether another process is to hand its sockets over.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Start {
-    Fresh,
-    Successor,
-}
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -64,34 +60,62 @@ pub enum StartError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Socket(#[from] SocketError),
+    #[error(transparent)]
+    Predecessor(#[from] NoPredecessor),
+    #[error("cannot find the program that this process runs: {0}")]
+    Program(std::io::Error),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
 
-/// Runs until a signal ends the process.
+/// Runs until a signal ends the process. Takes over from the process that has started this one to hand over to it.
 ///
 /// # Errors
 /// Whatever keeps it from starting.
-pub fn run(config: Config, file: &Path, start: Start) -> Result<(), StartError> {
+pub fn run(config: Config, file: &Path) -> Result<(), StartError> {
     init_log();
-    prepare(&config, start)?;
+    let predecessor = Predecessor::find()?.map(Arc::new);
+    run_after(config, file, predecessor.as_ref()).inspect_err(|error| {
+        predecessor.iter().for_each(|predecessor| predecessor.say(&Message::Refused(error.to_string())));
+    })
+}
+
+fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>) -> Result<(), StartError> {
+    let program = Program::present().map_err(StartError::Program)?;
+    prepare(&config, predecessor)?;
     let threads =
         config.process.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get);
     limits::raise(&config, threads);
     let process = config.process.clone();
     let admin = config.admin.clone();
-    let mut server = server(&config, threads, start);
-    server.bootstrap();
-    let control = Arc::new(control(config, file)?);
+    let mut server = server(&config, threads, predecessor);
+    let (successors, asked) = mpsc::channel(1);
+    let control = Arc::new(control(config, file, predecessor, successors)?);
     let state = Arc::clone(&control.state);
-    add_services(&mut server, &control, process.connection_buffer);
-    add_admin(&mut server, &control, &admin)?;
+    let checked = server.add_service(background_service("health", HealthService(Arc::clone(&state))));
+    let sockets = match predecessor {
+        None => {
+            server.bootstrap();
+            folders::write_pid(&process.runtime_dir)
+                .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
+            None
+        }
+        Some(predecessor) => {
+            predecessor.follow(&state).map_err(StartError::Thread)?;
+            Some(add_taking(&mut server, predecessor, &state, &checked, &process.runtime_dir))
+        }
+    };
+    add_services(&mut server, &control, process.connection_buffer, &checked, sockets.as_ref());
+    add_admin(&mut server, &control, &admin, sockets.as_ref())?;
     leaving::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
-    folders::write_pid(&process.runtime_dir)
-        .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
-    server.run(RunArgs {
-        shutdown_signal: Box::new(Signals { state: Arc::clone(&state), lame_duck: process.shutdown.lame_duck }),
-    });
+    let signals = Signals {
+        control,
+        lame_duck: process.shutdown.lame_duck,
+        program,
+        runtime_dir: process.runtime_dir,
+        asked: asked.into(),
+    };
+    server.run(RunArgs { shutdown_signal: Box::new(signals) });
     state.close();
     Ok(())
 }
@@ -115,18 +139,20 @@ fn end_on_listener_panic() {
     }));
 }
 
-fn prepare(config: &Config, start: Start) -> Result<(), StartError> {
+fn prepare(config: &Config, predecessor: Option<&Arc<Predecessor>>) -> Result<(), StartError> {
     folders::private(&config.process.runtime_dir, "runtime_dir")?;
     folders::private(&config.process.state_dir, "state_dir")?;
-    let taken = match start {
-        Start::Fresh => folders::unbindable(config),
-        Start::Successor => Vec::new(),
-    };
+    let taken = if predecessor.is_some() { Vec::new() } else { folders::unbindable(config) };
     if taken.is_empty() { Ok(()) } else { Err(StartError::Listen(taken)) }
 }
 
 /// What is configured, with what operators have changed before the process began.
-fn control(config: Config, file: &Path) -> Result<Control, StartError> {
+fn control(
+    config: Config,
+    file: &Path,
+    predecessor: Option<&Arc<Predecessor>>,
+    successors: mpsc::Sender<Asked>,
+) -> Result<Control, StartError> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let store = Store::new(&config.process.state_dir);
     let (changes, leaving) = store.read().unwrap_or_else(|error| {
@@ -138,11 +164,15 @@ fn control(config: Config, file: &Path) -> Result<Control, StartError> {
     for (upstream, id, _) in desired.changes.iter() {
         log::info!("changed at run time, not as configured: {}/{}", upstream.as_str(), id.as_str());
     }
-    let state = Arc::new(state(&desired)?);
+    let state = Arc::new(state(&desired, predecessor, successors)?);
     Ok(Control::new(state, desired, file, store))
 }
 
-fn state(desired: &Desired) -> Result<State, StartError> {
+fn state(
+    desired: &Desired,
+    predecessor: Option<&Arc<Predecessor>>,
+    successors: mpsc::Sender<Asked>,
+) -> Result<State, StartError> {
     let Desired { config, secrets, .. } = desired;
     let clock = Clock::start();
     let metrics = Metrics::new()?;
@@ -151,7 +181,15 @@ fn state(desired: &Desired) -> Result<State, StartError> {
     let balancer = Balancer::new(desired.plan(), secrets, None, now)?;
     metrics.reloaded(Reloaded::Applied, now.wall);
     let tables = balancer.tables().all().cloned().collect();
-    let sessions = Sessions::open(&config.process.state_dir, tables, secrets.fingerprints.id(), clock);
+    let (state_dir, key) = (&config.process.state_dir, secrets.fingerprints.id());
+    let sessions = match predecessor {
+        None => Sessions::open(state_dir, tables, key, clock),
+        Some(predecessor) => {
+            let mut from = predecessor.reader().map_err(NoPredecessor::from)?;
+            Sessions::inherit(state_dir, tables, key, clock, &mut from).map_err(NoPredecessor::from)?
+        }
+    };
+    handover::fail_at("tables");
     sessions.run().map_err(StartError::Thread)?;
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
@@ -174,10 +212,11 @@ fn state(desired: &Desired) -> Result<State, StartError> {
         sessions,
         access,
         admin_socket,
+        successors,
     })
 }
 
-fn server(config: &Config, threads: usize, start: Start) -> Server {
+fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predecessor>>) -> Server {
     let process = &config.process;
     let conf = ServerConf {
         threads,
@@ -190,11 +229,36 @@ fn server(config: &Config, threads: usize, start: Start) -> Server {
         upgrade_sock: process.runtime_dir.join("upgrade.sock").to_string_lossy().into_owned(),
         ..ServerConf::default()
     };
-    let options = Opt { upgrade: start == Start::Successor, ..Opt::default() };
+    let options = Opt { upgrade: predecessor.is_some(), ..Opt::default() };
     Server::new_with_opt_and_conf(options, conf)
 }
 
-fn add_services(server: &mut Server, control: &Arc<Control>, buffer: usize) {
+/// What a successor does before it has the sockets, and right after. Gives what is ready when they are there.
+fn add_taking(
+    server: &mut Server,
+    predecessor: &Arc<Predecessor>,
+    state: &Arc<State>,
+    checked: &ServiceHandle,
+    runtime_dir: &Path,
+) -> ServiceHandle {
+    let prepared = server.add_service(background_service("prepared", Prepared(Arc::clone(predecessor))));
+    prepared.add_dependency(checked);
+    let sockets = server.bootstrap_as_a_service();
+    sockets.add_dependency(&prepared);
+    let (predecessor, state, runtime_dir) = (Arc::clone(predecessor), Arc::clone(state), runtime_dir.to_owned());
+    let taken = server.add_service(background_service("taken", Taken { predecessor, state, runtime_dir }));
+    taken.add_dependency(&sockets);
+    sockets
+}
+
+/// Who listens, or changes what other processes see, waits for `sockets`, which a successor does not have at first.
+fn add_services(
+    server: &mut Server,
+    control: &Arc<Control>,
+    buffer: usize,
+    checked: &ServiceHandle,
+    sockets: Option<&ServiceHandle>,
+) {
     let state = &control.state;
     let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
     let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
@@ -202,27 +266,39 @@ fn add_services(server: &mut Server, control: &Arc<Control>, buffer: usize) {
         edge.add_listener(ListenerConfig::tcp(listener.text.clone()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
     }
     let edge = server.add_service(edge);
-    edge.add_dependency(server.add_service(background_service("health", HealthService(Arc::clone(state)))));
+    edge.add_dependency(checked);
     server.add_service(background_service("discovery", DiscoveryService(Arc::clone(control))));
-    server.add_service(background_service("listening", Listening(Arc::clone(state))));
     server.add_service(background_service("telling", Telling(Arc::clone(state))));
     server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
-    server.add_service(background_service("reloading", Reloading(Arc::clone(control))));
-    server.add_service(background_service("tending", Tending(Arc::clone(control))));
+    let listening = server.add_service(background_service("listening", Listening(Arc::clone(state))));
+    listening.add_dependency(&edge);
+    let reloading = server.add_service(background_service("reloading", Reloading(Arc::clone(control))));
+    let tending = server.add_service(background_service("tending", Tending(Arc::clone(control))));
+    if let Some(sockets) = sockets {
+        [&edge, &reloading, &tending].into_iter().for_each(|service| service.add_dependency(sockets));
+    }
 }
 
-/// The socket is made last, when nothing else can keep the process from starting: it takes the place of a predecessor's.
-fn add_admin(server: &mut Server, control: &Arc<Control>, admin: &settings::Admin) -> Result<(), StartError> {
+/// The socket is made last, when nothing else can keep the process from starting, and put in its place later.
+fn add_admin(
+    server: &mut Server,
+    control: &Arc<Control>,
+    admin: &settings::Admin,
+    sockets: Option<&ServiceHandle>,
+) -> Result<(), StartError> {
     if let Some(address) = admin.address {
         let mut service = Service::new("admin".to_owned(), TcpDoor(Admin::new(control)));
         service.threads = Some(1);
         service.add_tcp(&address.to_string());
-        server.add_service(service);
+        let service = server.add_service(service);
+        sockets.into_iter().for_each(|sockets| service.add_dependency(sockets));
     }
     if let Some(path) = &admin.socket {
         let socket = Arc::new(Socket::open(path)?);
         let _ = control.state.admin_socket.set(Arc::clone(&socket));
-        server.add_service(background_service("admin-socket", SocketService { admin: Admin::new(control), socket }));
+        let service = SocketService { admin: Admin::new(control), socket };
+        let service = server.add_service(background_service("admin-socket", service));
+        sockets.into_iter().for_each(|sockets| service.add_dependency(sockets));
     }
     Ok(())
 }

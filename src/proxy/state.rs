@@ -1,17 +1,22 @@
 //! What every request of the process shares.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use burdock::config::settings::Listener;
+<<<<<<< HEAD
 use tokio::sync::{Notify, watch};
+=======
+use tokio::sync::{mpsc, watch};
+>>>>>>> 9e7c633 (Let the running process start its successor and give it the sessions)
 
 use super::access_log::AccessLog;
 use super::admin::{Access, Socket};
 use super::clock::Clock;
 use super::cut::Cuts;
+use super::handover::Asked;
 use super::metrics::Metrics;
 use super::service_manager::Pulse;
 use super::sessions::Sessions;
@@ -37,6 +42,8 @@ pub struct State {
     pub access: Access,
     /// Where the API is served beside that, if it is.
     pub admin_socket: OnceLock<Arc<Socket>>,
+    /// Where a successor is asked for.
+    pub successors: mpsc::Sender<Asked>,
 }
 
 /// Whether servers that are found by name have been asked for.
@@ -75,10 +82,21 @@ pub struct Counted(Arc<AtomicUsize>);
 /// Whether this process should be sent traffic.
 #[derive(Debug, Default)]
 pub struct Readiness {
-    listening: AtomicBool,
+    listening: watch::Sender<bool>,
     checked: AtomicBool,
     leaving: AtomicBool,
+<<<<<<< HEAD
     changed: Notify,
+=======
+    handing_over: AtomicBool,
+}
+
+/// Whether a successor is being prepared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HandingOver {
+    No,
+    UnderWay,
+>>>>>>> 9e7c633 (Let the running process start its successor and give it the sessions)
 }
 
 /// The answer of `/readyz`.
@@ -112,7 +130,25 @@ impl Drop for Counted {
 
 impl Readiness {
     pub fn set_listening(&self) {
+<<<<<<< HEAD
         self.set(&self.listening);
+=======
+        self.listening.send_replace(true);
+    }
+
+    /// Waits until the listeners accept.
+    pub async fn listening(&self) {
+        let _ = self.listening.subscribe().wait_for(|listening| *listening).await;
+    }
+
+    /// Whether a successor is being prepared: it would not know of what changes meanwhile.
+    pub fn is_handing_over(&self) -> bool {
+        self.handing_over.load(SeqCst)
+    }
+
+    pub fn set_handing_over(&self, under_way: HandingOver) {
+        self.handing_over.store(under_way == HandingOver::UnderWay, SeqCst);
+>>>>>>> 9e7c633 (Let the running process start its successor and give it the sessions)
     }
 
     pub fn set_checked(&self) {
@@ -148,7 +184,7 @@ impl Readiness {
     pub fn now(&self) -> Ready {
         if self.leaving.load(Relaxed) {
             Ready::Leaving
-        } else if !self.listening.load(Relaxed) {
+        } else if !*self.listening.borrow() {
             Ready::NotListening
         } else if !self.checked.load(Relaxed) {
             Ready::NotChecked
@@ -206,6 +242,7 @@ pub mod fixture {
             sessions,
             access,
             admin_socket,
+            successors: mpsc::channel(1).0,
         })
     }
 }

@@ -1,29 +1,214 @@
 //! A new process takes over the sockets of the old one.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::harness::{Burdock, Site, Storm, rounds, shop, signal, wait_until};
+use serde_json::json;
+
+use crate::harness::{Burdock, Client, Origin, Page, Reply, Request, Site, Storm, Successor, Wire};
+use crate::harness::{burdock, is_running, rounds, shop, signal, wait_until};
+
+const LEARN: &str = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: sessions}}]";
+const UPGRADED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// An application that makes a session where the request brings none, and has sockets and long pages.
+fn serves(origin: &Origin, made: &'static AtomicUsize) {
+    let name = origin.name.clone();
+    origin.behave(move |request| match request.path() {
+        "/socket" => Reply::Echo(UPGRADED.to_vec()),
+        "/large" => Page::new(200).body(vec![b'x'; 1 << 20]).into(),
+        _ if request.header("cookie").is_some_and(|cookie| cookie.contains("JSESSIONID=")) => Reply::status(200),
+        _ => Reply::with("Set-Cookie", &format!("JSESSIONID={name}-session-{:08}; Path=/", made.fetch_add(1, Relaxed))),
+    });
+}
+
+fn learning() -> String {
+    format!("tables: {{sessions: {{idle_timeout: 1h}}}}\n{}", shop(3, LEARN))
+}
+
+/// Asks for one thing after the other, and tells what went wrong.
+fn ask_on(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<String> {
+    let (mut home, mut wrong) = (None, Vec::new());
+    let mut asked = 0_usize;
+    while over.load(Relaxed) == 0 {
+        asked += 1;
+        let request = match (number % 8, asked % 50) {
+            (0, 0) => Request::get("/large"),
+            (1, 0) => Request::new("POST", "/").body(vec![b'y'; 300_000]),
+            _ => Request::get("/"),
+        };
+        match client.try_ask(request) {
+            Ok(response) if response.status == 200 => {
+                let server = response.served_by().to_owned();
+                if *home.get_or_insert_with(|| server.clone()) != server {
+                    wrong.push(format!("client {number} was moved at request {asked}"));
+                }
+            }
+            Ok(response) => wrong.push(format!("client {number}: {response:?}")),
+            Err(error) => wrong.push(format!("client {number}, request {asked}: {error}")),
+        }
+    }
+    assert!(asked > 10, "it has hardly asked");
+    wrong
+}
+
+fn websocket(to: std::net::SocketAddr) -> Wire {
+    let mut wire = Wire::open(to);
+    let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
+    assert_eq!(wire.ask(&request).status, 101);
+    wire
+}
+
+fn echoes(wire: &mut Wire) -> bool {
+    wire.try_send(b"still there").is_ok() && wire.take(11).is_ok_and(|echo| echo == b"still there")
+}
+
+/// Hands over again and again while clients ask and sockets are open.
+fn hands_over_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    origins.iter().for_each(|origin| serves(origin, &MADE));
+    let first = site.burdock(yaml);
+    let (listen, over) = (first.listen, AtomicUsize::new(0));
+    let mut sockets: Vec<Wire> = (0..50).map(|_| websocket(listen)).collect();
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let over = &over;
+        let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || ask_on(Client::new(listen), n, over))).collect();
+        let mut successor = Successor::of(&first);
+        assert!(sockets.iter_mut().all(echoes), "sockets live on in the process that has them");
+        for round in 1..rounds(20) {
+            between(&site, round);
+            successor = successor.next();
+        }
+        over.store(1, Relaxed);
+        let wrong = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        assert_eq!(successor.api().get("/version")["pid"], successor.process());
+        wrong
+    });
+    assert!(wrong.is_empty(), "{} failures, first {:?}\n{}", wrong.len(), &wrong[..wrong.len().min(5)], first.stderr());
+}
 
 #[test]
-fn a_successor_takes_over_and_no_request_fails() {
+fn no_request_fails_and_no_cookie_session_moves_however_often_it_hands_over() {
+    hands_over_under_load(&shop(3, "sticky: cookie"), |_, _| {});
+}
+
+#[test]
+fn no_learned_session_moves_however_often_it_hands_over() {
+    hands_over_under_load(&learning(), |_, _| {});
+}
+
+#[test]
+fn it_hands_over_to_another_configuration_too() {
+    hands_over_under_load(&shop(3, "sticky: cookie"), |site, round| {
+        let yaml = format!("{}\nerror_pages: {{}}\n", shop(3, "sticky: cookie"));
+        let yaml = if round % 2 == 0 { yaml } else { shop(3, "sticky: cookie\nbalance: least_conn") };
+        site.write("burdock.yaml", &crate::harness::complete(&yaml.replace("\nerror_pages: {}\n", "")));
+    });
+}
+
+#[test]
+fn a_successor_that_does_not_become_ready_changes_nothing() {
     let site = Site::take();
     let _origins = site.origins::<2>();
-    let yaml = shop(2, "sticky: cookie");
-    let mut old = site.burdock(&yaml);
-    let storm = Storm::begin(old.listen, 4);
-    storm.pass(rounds(500));
-    let new = Burdock::launch(&site, &yaml, &["-u"]);
-    old.signal("QUIT");
-    wait_until("the old process ends", || {
-        storm.pass(1);
-        old.has_ended().is_some()
-    });
-    storm.pass(rounds(500));
-    for seen in storm.end() {
-        assert!(seen.iter().all(|seen| seen.outcome == Ok(200)), "{:?}", seen.iter().find(|seen| seen.outcome != Ok(200)));
-        assert!(seen.iter().all(|one| one.server == seen[0].server), "a tie was lost");
+    for step in ["greeted", "tables", "checked"] {
+        let mut burdock = Burdock::start_with(&site, &shop(2, "sticky: cookie"), ("BURDOCK_FAIL_AT", step));
+        let storm = Storm::begin(burdock.listen, 4);
+        let answer = burdock.api().send("POST", "/upgrade", &json!({}));
+        assert_eq!(answer.status, 422, "{step}: {}", answer.text());
+        assert!(answer.text().contains("ended before"), "{step}: {}", answer.text());
+        storm.pass(100);
+        assert!(storm.end().iter().flatten().all(|seen| seen.outcome == Ok(200)), "{step}");
+        assert_eq!((burdock.readiness(), burdock.has_ended()), (Some(200), None), "{step}");
+        assert_eq!(burdock.api().get("/version")["pid"], burdock.process(), "{step}");
+        let pid = std::fs::read_to_string(site.path("run/burdock.pid")).unwrap();
+        assert_eq!(pid.trim(), burdock.process().to_string(), "{step}");
+        burdock.kill();
     }
-    assert_eq!(new.readiness(), Some(200));
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_refused_and_told_and_the_next_one_is_taken_up() {
+    let site = Site::take();
+    let _origins = site.origins::<1>();
+    let yaml = shop(1, "sticky: cookie");
+    let mut burdock = site.burdock(&yaml);
+    let good = std::fs::read_to_string(site.dir().join("burdock.yaml")).unwrap();
+    site.write("burdock.yaml", "listeners: nonsense");
+    let answer = burdock.api().send("POST", "/upgrade", &json!({}));
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    burdock.signal("QUIT");
+    wait_until("that it cannot is said", || burdock.stderr().matches("this process goes on").count() >= 2);
+    assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));
+    site.write("burdock.yaml", &good);
+    let _successor = Successor::of(&burdock);
+    assert!(burdock.leaves().success());
+}
+
+#[test]
+fn a_signal_or_the_command_hands_over() {
+    let site = Site::take();
+    let _origins = site.origins::<1>();
+    for how in ["USR2", "QUIT", "command"] {
+        let mut burdock_ = site.burdock(&shop(1, "sticky: cookie"));
+        if how == "command" {
+            let file = site.dir().join("burdock.yaml");
+            let said = burdock(["upgrade".as_ref(), "-c".as_ref(), file.as_os_str()]).ok();
+            assert!(said.stderr.contains("has taken over"), "{}", said.stderr);
+        } else {
+            burdock_.signal(how);
+        }
+        assert!(burdock_.leaves().success(), "{how}");
+        let pid = std::fs::read_to_string(site.path("run/burdock.pid")).unwrap().trim().parse().unwrap();
+        assert_ne!(pid, burdock_.process());
+        assert_eq!((burdock_.get("/").status, burdock_.readiness()), (200, Some(200)), "{how}");
+        signal(pid, "TERM");
+        wait_until("the successor ends", || !is_running(pid));
+    }
+}
+
+#[test]
+fn ties_that_are_learned_while_it_leaves_reach_the_successor() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    origins.iter().for_each(|origin| serves(origin, &MADE));
+    for yaml in [learning(), learning().replace("idle_timeout: 1h", "idle_timeout: 1h, persist: false")] {
+        let mut first = site.burdock(&yaml);
+        let mut before: Vec<Client> = (0..30).map(|_| first.client()).collect();
+        let homes: Vec<String> = before.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
+        let mut late: Vec<Wire> = (0..8).map(|_| first.wire()).collect();
+        let successor = Successor::of(&first);
+        // Connections of the old process: what they learn it learns after the handover.
+        let learned = late.iter_mut().map(|wire| {
+            let response = wire.ask(&Request::get("/"));
+            let cookie = response.set_cookies()[0].split(';').next().unwrap().to_owned();
+            (response.served_by().to_owned(), cookie)
+        });
+        let learned: Vec<(String, String)> = learned.collect();
+        assert!(first.leaves().success());
+        for (client, home) in before.iter_mut().zip(&homes) {
+            assert_eq!(client.get("/").served_by(), home);
+        }
+        for (home, cookie) in &learned {
+            assert_eq!(first.ask(&Request::get("/").header("Cookie", cookie)).served_by(), home);
+        }
+        drop(successor);
+    }
+}
+
+#[test]
+fn told_again_while_it_leaves_it_ends_at_once() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    origin.behave(|_| Reply::Echo(UPGRADED.to_vec()));
+    let mut first = site.shop(1, "sticky: cookie");
+    let _socket = websocket(first.listen);
+    let _successor = Successor::of(&first);
+    assert!(first.has_ended().is_none());
+    first.signal("TERM");
+    assert!(first.leaves().success());
 }
 
 #[test]

@@ -12,10 +12,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
+use tempfile::TempDir;
 use tokio::net::UnixStream;
 
 use super::gate::Door;
 use super::serve::Admin;
+
+/// Its name where it is made.
+const NAME: &str = "s";
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +29,12 @@ pub struct SocketError {
     error: io::Error,
 }
 
-/// A socket that is in its place, until it is removed or a successor's takes that.
+/// A socket that is to be put in its place, and is there until it is removed or a successor's takes that.
 #[derive(Debug)]
 pub struct Socket {
     path: PathBuf,
+    /// Where it was made, until it is in its place.
+    made: Mutex<Option<TempDir>>,
     /// Which file it is.
     inode: (u64, u64),
     listener: Mutex<Option<UnixListener>>,
@@ -41,12 +47,22 @@ pub struct SocketService {
 }
 
 impl Socket {
-    /// Makes it in a folder that nobody else can enter, and puts it in its place when it can be opened by nobody else.
+    /// Makes it in a folder that nobody else can enter: it is put in its place when it can be opened by nobody else.
     ///
     /// # Errors
     /// Whatever the file system says.
     pub fn open(path: &Path) -> Result<Self, SocketError> {
         bind(path).map_err(|error| SocketError { path: path.to_owned(), error })
+    }
+
+    /// Puts it in its place. A predecessor's is no longer there then.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn place(&self) -> Result<(), SocketError> {
+        let Some(made) = self.made.lock().take() else { return Ok(()) };
+        let placed = std::fs::rename(made.path().join(NAME), &self.path);
+        placed.map_err(|error| SocketError { path: self.path.clone(), error })
     }
 
     /// Takes it away, unless a successor's is in its place.
@@ -60,13 +76,12 @@ impl Socket {
 fn bind(path: &Path) -> io::Result<Socket> {
     let folder = path.parent().unwrap_or_else(|| Path::new("/"));
     let private = tempfile::Builder::new().prefix(".").rand_bytes(4).tempdir_in(folder)?;
-    let made = private.path().join("s");
+    let made = private.path().join(NAME);
     let listener = UnixListener::bind(&made)?;
     listener.set_nonblocking(true)?;
     std::fs::set_permissions(&made, Permissions::from_mode(0o600))?;
     let inode = inode(&made)?;
-    std::fs::rename(&made, path)?;
-    Ok(Socket { path: path.to_owned(), inode, listener: Mutex::new(Some(listener)) })
+    Ok(Socket { path: path.to_owned(), made: Mutex::new(Some(private)), inode, listener: Mutex::new(Some(listener)) })
 }
 
 fn inode(path: &Path) -> io::Result<(u64, u64)> {
@@ -77,6 +92,9 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
 impl BackgroundService for SocketService {
     /// Goes on while the process leaves, so that one can see how far that is; it ends with the process.
     async fn start(&self, _shutdown: ShutdownWatch) {
+        if let Err(error) = self.socket.place() {
+            log::error!("{error}");
+        }
         let listener = self.socket.listener.lock().take().map(tokio::net::UnixListener::from_std);
         let Some(Ok(listener)) = listener else {
             log::error!("the admin socket is of no use");
@@ -110,9 +128,14 @@ mod tests {
     fn only_its_owner_can_open_it_and_a_successor_takes_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.sock");
-        let first = Socket::open(&path).unwrap();
+        let placed = || {
+            let socket = Socket::open(&path).unwrap();
+            socket.place().unwrap();
+            socket
+        };
+        let first = placed();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let second = Socket::open(&path).unwrap();
+        let second = placed();
         first.remove();
         assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
         second.remove();
@@ -123,8 +146,10 @@ mod tests {
     fn what_a_killed_process_has_left_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.sock");
-        drop(Socket::open(&path).unwrap());
-        let _next = Socket::open(&path).unwrap();
+        Socket::open(&path).unwrap().place().unwrap();
+        let next = Socket::open(&path).unwrap();
+        assert!(std::os::unix::net::UnixStream::connect(&path).is_err(), "it is not in its place yet");
+        next.place().unwrap();
         assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
     }
 }

@@ -46,7 +46,7 @@ pub enum ReloadError {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(
-        "{} {} otherwise, which only another process can take up: `burdock run -u` and then SIGQUIT to this one, or reload \
+        "{} {} otherwise, which only another process can take up: run `burdock upgrade`, or reload \
          the rest alone (--partial)",
         .0.join(", "),
         if .0.len() == 1 { "is" } else { "are" }

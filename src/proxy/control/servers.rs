@@ -80,7 +80,7 @@ pub enum ChangeError {
     Mismatch { now: Tag },
     #[error("an upstream has at most 65,536 servers")]
     TooMany,
-    #[error("this process is leaving and changes nothing any more; ask its successor")]
+    #[error("this process is leaving or handing over and changes nothing; ask its successor, or again in a moment")]
     Leaving,
     #[error(transparent)]
     Unpublished(#[from] Unpublished),

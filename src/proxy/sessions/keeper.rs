@@ -1,17 +1,20 @@
 //! What the thread does: it holds the folder, or waits for it, and lets each table's writer do its work.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use burdock::sticky::stored::{Header, Precedence};
-use burdock::sticky::table::{FingerprintKeyId, Table};
+use burdock::sticky::table::{FingerprintKeyId, Persist, Table, TableName, TableSpec};
 use burdock::time::{UnixSeconds, Uptime};
 
 use crate::proxy::clock::{Clock, Moment};
 
+use super::Tables;
 use super::folder::{self, Folder};
+use super::heir::SharedHeir;
 use super::reading::{self, From, Place, Report, Trouble};
 use super::status::{Persistence, Status};
 use super::writer::{Due, Writer};
@@ -31,6 +34,10 @@ pub struct Keeper {
     root: PathBuf,
     hold: Hold,
     tables: Vec<Kept>,
+    /// Tables that an heir is told of and that are not written.
+    told: Vec<Writer>,
+    /// What a predecessor has told us already.
+    received: HashSet<TableName>,
 }
 
 #[derive(Debug)]
@@ -42,6 +49,8 @@ enum Hold {
     Waiting {
         ask: Uptime,
     },
+    /// Another is to have it.
+    Released,
 }
 
 #[derive(Debug)]
@@ -50,19 +59,29 @@ struct Kept {
     header: Header,
     /// How far its files have been read.
     place: Place,
+    origin: Origin,
+}
+
+/// Where a table's sessions come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Origin {
+    Files,
+    /// Another process has told them: newer than what the files have.
+    Received,
 }
 
 impl Keeper {
-    /// Reads what is stored.
+    /// Reads what is stored, but for tables that have been `received`.
     pub fn open(
         state_dir: &Path,
         tables: Vec<(Arc<Table>, Arc<Status>)>,
+        received: HashSet<TableName>,
         key: FingerprintKeyId,
         clock: &Clock,
         moment: Moment,
     ) -> Self {
-        let root = folder::root(state_dir);
-        let mut keeper = Self { root, hold: Hold::Waiting { ask: moment.uptime }, tables: Vec::new() };
+        let (root, hold) = (folder::root(state_dir), Hold::Waiting { ask: moment.uptime });
+        let mut keeper = Self { root, hold, tables: Vec::new(), told: Vec::new(), received };
         keeper.adopt(tables, key, clock, moment);
         keeper
     }
@@ -79,7 +98,7 @@ impl Keeper {
         let new: Vec<Kept> = tables
             .into_iter()
             .filter(|(table, _)| is_new(table))
-            .map(|(table, status)| Kept::new(&self.root, table, status, key))
+            .map(|(table, status)| Kept::new(&self.root, table, status, key, &mut self.received))
             .collect();
         self.tables = kept;
         let first = self.tables.len();
@@ -103,12 +122,44 @@ impl Keeper {
                 self.tables.iter_mut().for_each(|kept| kept.catch_up(moment));
             }
         }
-        let paces = self.tables.iter_mut().map(|kept| kept.writer.step(moment));
+        let writers = self.tables.iter_mut().map(|kept| &mut kept.writer).chain(&mut self.told);
+        let paces = writers.map(|writer| writer.step(moment));
         paces.fold(Pace::Idle, |sum, pace| if pace == Pace::Busy { pace } else { sum })
     }
 
     pub fn close(self, moment: Moment) {
-        self.tables.into_iter().for_each(|kept| kept.writer.close(moment));
+        let writers = self.tables.into_iter().map(|kept| kept.writer).chain(self.told);
+        writers.for_each(|writer| writer.close(moment));
+    }
+
+    /// Tells `heir` all tables now, those that are not kept (`fleeting`) too, and from now on what happens.
+    pub fn share(&mut self, heir: &SharedHeir, fleeting: Tables, key: FingerprintKeyId, moment: Moment) {
+        let now = moment.now().wall;
+        let (root, received) = (&self.root, &mut self.received);
+        let told = fleeting.into_iter().map(|(table, status)| {
+            record(&table, Persist::On, now);
+            Kept::new(root, table, status, key, received).writer
+        });
+        self.told = told.collect();
+        let writers = self.tables.iter_mut().map(|kept| &mut kept.writer).chain(&mut self.told);
+        writers.for_each(|writer| writer.share(heir.clone(), now));
+    }
+
+    /// The heir has gone.
+    pub fn withdraw(&mut self, moment: Moment) {
+        self.told.drain(..).for_each(|writer| record(writer.table(), Persist::Off, moment.now().wall));
+        self.tables.iter_mut().for_each(|kept| kept.writer.withdraw());
+    }
+
+    /// Writes what has happened until now, and lets another have the folder.
+    pub fn release(&mut self, moment: Moment) {
+        self.tables.iter_mut().for_each(|kept| kept.writer.release(moment));
+        self.hold = Hold::Released;
+    }
+
+    /// The tables have what no journal has.
+    pub fn make_due(&mut self) {
+        self.tables.iter_mut().for_each(|kept| kept.writer.make_due());
     }
 
     #[cfg(test)]
@@ -127,7 +178,9 @@ impl Keeper {
             Ok(None) => (Persistence::Waiting, format!("another process writes the sessions of {path}")),
             Err(error) => (Persistence::Failing, format!("cannot write the sessions in {path}: {error}")),
         };
-        if persistence != before {
+        // A predecessor has it, and lets go of it soon.
+        let expected = persistence == Persistence::Waiting && self.tables.iter().any(|kept| kept.origin == Origin::Received);
+        if persistence != before && !expected {
             log::warn!("{words}; ours are in memory only until we can");
         }
         for kept in &self.tables {
@@ -141,14 +194,28 @@ impl Keeper {
 }
 
 impl Kept {
-    fn new(root: &Path, table: Arc<Table>, status: Arc<Status>, key: FingerprintKeyId) -> Self {
+    fn new(
+        root: &Path,
+        table: Arc<Table>,
+        status: Arc<Status>,
+        key: FingerprintKeyId,
+        received: &mut HashSet<TableName>,
+    ) -> Self {
         let header = Header { table: table.spec().name.clone(), key };
         let folder = Folder::new(root, &header.table);
-        Self { writer: Writer::new(table, folder, &header, status), header, place: Place::default() }
+        let origin = if received.remove(&header.table) { Origin::Received } else { Origin::Files };
+        Self { writer: Writer::new(table, folder, &header, status), header, place: Place::default(), origin }
     }
 
     /// Reads the table's files, and begins to write if nobody else does.
     fn load(&mut self, hold: &Hold, clock: &Clock, moment: Moment) {
+        if self.origin == Origin::Received {
+            match hold {
+                Hold::Held { .. } => self.writer.begin(0, 0, Due::Yes, moment),
+                Hold::Waiting { .. } | Hold::Released => {}
+            }
+            return;
+        }
         let begun = clock.uptime();
         let now = moment.now().wall;
         let report = self.read(From::Snapshot, Precedence::Stored, now);
@@ -167,12 +234,15 @@ impl Kept {
                 self.writer.begin(report.octets, report.journals, due, moment);
             }
             // The end of what is being written is always torn.
-            Hold::Waiting { .. } => {}
+            Hold::Waiting { .. } | Hold::Released => {}
         }
     }
 
     /// Reads what another process has written since, and begins to write.
     fn catch_up(&mut self, moment: Moment) {
+        if self.origin == Origin::Received {
+            return self.writer.begin(0, 0, Due::Yes, moment);
+        }
         let report = self.read(From::Place(self.place), Precedence::Later, moment.now().wall);
         self.tell(&report);
         self.writer.begin(report.octets, report.journals, Due::Yes, moment);
@@ -200,6 +270,12 @@ impl Kept {
             log::warn!("table {name}: {} sessions could not be tied to a server", report.loaded.skipped);
         }
     }
+}
+
+/// Lets a table record what happens in it, or no more.
+fn record(table: &Table, persist: Persist, now: UnixSeconds) {
+    let spec = table.spec();
+    table.succeed(TableSpec { persist, ..(*spec).clone() }, now);
 }
 
 /// Sessions that live.

@@ -49,7 +49,7 @@ fn start(folder: &Path, key: FingerprintKeyId, capacity: u32, now: Moment) -> Pr
     let table = Arc::new(table(capacity));
     let status = Arc::new(Status::new(Persist::On));
     let kept = vec![(Arc::clone(&table), Arc::clone(&status))];
-    let keeper = Keeper::open(folder, kept, key, &Clock::start(), now);
+    let keeper = Keeper::open(folder, kept, Default::default(), key, &Clock::start(), now);
     Process { table, status, keeper, now }
 }
 

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burdock::sticky::stored::{Batch, Header};
-use burdock::sticky::table::{Change, Cursor, Entry, Lost, Table};
+use burdock::sticky::table::{Change, Cursor, Entry, Lost, Persist, Table};
 use burdock::time::{UnixSeconds, Uptime};
 
 use crate::proxy::clock::Moment;
 
 use super::TICK;
 use super::folder::{Folder, Generation, Kind, Stored};
+use super::heir::SharedHeir;
 use super::keeper::Pace;
 use super::status::{Persistence, Status};
 
@@ -52,6 +53,8 @@ pub struct Writer {
     changes: Vec<Change>,
     entries: Vec<Entry>,
     batch: Batch,
+    /// Who is told what happens, beside the files.
+    heir: Option<SharedHeir>,
 }
 
 enum State {
@@ -110,6 +113,7 @@ impl Writer {
             changes,
             entries,
             batch,
+            heir: None,
         }
     }
 
@@ -135,6 +139,32 @@ impl Writer {
         }
     }
 
+    /// Tells `heir` the whole table now, and from now on what happens.
+    pub fn share(&mut self, heir: SharedHeir, now: UnixSeconds) {
+        self.heir = Some(heir);
+        self.tell_all(now);
+    }
+
+    /// Nobody is told any more.
+    pub fn withdraw(&mut self) {
+        self.heir = None;
+    }
+
+    /// A snapshot is wanted: the table has what no journal has.
+    pub fn make_due(&mut self) {
+        self.due = Due::Yes;
+    }
+
+    /// Ends writing as [`Self::close`] does; whoever is told goes on being told.
+    pub fn release(&mut self, moment: Moment) {
+        self.end(moment);
+        self.state = State::Waiting;
+        self.status.set(match self.status.persist() {
+            Persist::On => Persistence::Waiting,
+            Persist::Off => Persistence::Off,
+        });
+    }
+
     /// Lets the journal go to another file from now on.
     #[cfg(test)]
     pub fn exchange_journal(&mut self, other: File) {
@@ -153,18 +183,23 @@ impl Writer {
 
     /// Writes what has happened until now, and puts it on disk.
     pub fn close(mut self, moment: Moment) {
+        self.end(moment);
+    }
+
+    fn end(&mut self, moment: Moment) {
         let now = moment.now();
         let closed = match self.state {
             State::Writing { .. } => {
                 let written = self.append(now.wall, now.uptime).and_then(|()| self.sync());
-                written.and_then(|()| self.complete(moment))
+                let closed = written.and_then(|()| self.complete(moment));
+                let _ = self.folder.remove_unfinished();
+                closed
             }
-            State::Waiting | State::Resting { .. } => Ok(()),
+            State::Waiting | State::Resting { .. } => self.pass_on(now.wall, now.uptime),
         };
         if let Err(error) = closed {
             self.rest(&error, moment);
         }
-        let _ = self.folder.remove_unfinished();
     }
 
     /// What came too fast for the journal stands in the table alone: a snapshot of all of it is written at once.
@@ -181,14 +216,14 @@ impl Writer {
 
     fn advance(&mut self, moment: Moment) -> io::Result<Pace> {
         let now = moment.now();
-        let tick = now.uptime.since(self.drained) >= TICK;
+        let tick = self.heir.is_some() || now.uptime.since(self.drained) >= TICK;
         match &self.state {
-            State::Waiting => self.discard(),
+            State::Waiting => self.pass_on(now.wall, now.uptime)?,
             State::Resting { until } if *until <= now.uptime => {
-                self.discard();
+                self.pass_on(now.wall, now.uptime)?;
                 self.anew(moment)?;
             }
-            State::Resting { .. } if tick => self.discard(),
+            State::Resting { .. } if tick => self.pass_on(now.wall, now.uptime)?,
             State::Writing { .. } if tick => self.append(now.wall, now.uptime)?,
             State::Resting { .. } | State::Writing { .. } => {}
         }
@@ -217,15 +252,17 @@ impl Writer {
         Ok(Journal { file, generation, unsynced: None })
     }
 
-    /// Writes what has happened since the last time.
+    /// Writes what has happened since the last time, and tells it.
     fn append(&mut self, now: UnixSeconds, uptime: Uptime) -> io::Result<()> {
         self.drained = uptime;
+        let mut whole = true;
         for shard in 0..self.table.shards() {
             self.changes.clear();
             let lost = self.table.drain_changes(shard, &mut self.changes);
             if lost != Lost::default() {
                 self.status.add_lost(lost);
                 self.due = Due::Yes;
+                whole = false;
             }
             for change in &self.changes {
                 self.batch.change(change, &self.table, now);
@@ -236,16 +273,23 @@ impl Writer {
         }
         self.write_changes(uptime)?;
         self.table.tidy();
+        if !whole {
+            self.tell_all(now);
+        }
         Ok(())
     }
 
     fn write_changes(&mut self, uptime: Uptime) -> io::Result<()> {
-        let State::Writing { journal, .. } = &mut self.state else { return Ok(()) };
         let octets = self.batch.finish();
         if !octets.is_empty() {
-            journal.file.write_all(octets)?;
-            journal.unsynced.get_or_insert(uptime);
-            self.journal_octets += octets.len() as u64;
+            if let Some(heir) = &self.heir {
+                heir.blocks(&self.header, octets);
+            }
+            if let State::Writing { journal, .. } = &mut self.state {
+                journal.file.write_all(octets)?;
+                journal.unsynced.get_or_insert(uptime);
+                self.journal_octets += octets.len() as u64;
+            }
         }
         self.batch.clear();
         Ok(())
@@ -268,7 +312,31 @@ impl Writer {
         Ok(())
     }
 
-    /// Nobody will write what has happened.
+    /// Nobody will write what has happened; an heir hears of it.
+    fn pass_on(&mut self, now: UnixSeconds, uptime: Uptime) -> io::Result<()> {
+        if self.heir.is_some() {
+            return self.append(now, uptime);
+        }
+        self.discard();
+        Ok(())
+    }
+
+    /// Tells the heir the whole table.
+    fn tell_all(&mut self, now: UnixSeconds) {
+        let Some(heir) = &self.heir else { return };
+        let mut cursor = Some(Cursor::default());
+        while let Some(at) = cursor {
+            self.entries.clear();
+            cursor = self.table.export(at, now, &mut self.entries);
+            self.entries.iter().for_each(|entry| self.batch.tie(entry, &self.table));
+            // Of an empty table it hears, too, that it is empty.
+            if self.batch.len() >= CHUNK || cursor.is_none() {
+                heir.blocks(&self.header, self.batch.finish());
+                self.batch.clear();
+            }
+        }
+    }
+
     fn discard(&mut self) {
         for shard in 0..self.table.shards() {
             self.changes.clear();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::harness::{Burdock, Request, Response, Site, Wire, shop, wait_until, with_json};
+use crate::harness::{Burdock, Request, Response, Site, Successor, Wire, shop, with_json};
 
 pub const TOKEN: &str = "a-token-that-nobody-will-ever-guess";
 const WITH_TOKEN: &str = "admin: {address: $IP:9180, token_file: $DIR/token}\n";
@@ -72,10 +72,9 @@ fn a_successor_takes_the_socket_over_and_keeps_it_when_the_other_ends() {
     let site = Site::take();
     let yaml = shop(1, "sticky: cookie");
     let mut first = site.burdock(&yaml);
-    let second = Burdock::launch(&site, &yaml, &["--upgrade"]);
-    first.signal("QUIT");
-    wait_until("the successor has the socket", || second.api().get("/version")["pid"] == second.process());
-    first.wait();
+    let second = Successor::of(&first);
+    assert_eq!(second.api().get("/version")["pid"], second.process());
+    first.leaves();
     assert_eq!(second.api().get("/version")["pid"], second.process());
 }
 

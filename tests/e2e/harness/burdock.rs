@@ -169,6 +169,11 @@ impl Burdock {
         status
     }
 
+    /// Waits until it ends by itself. What a successor says comes by the same pipes, so they may stay open.
+    pub fn leaves(&mut self) -> ExitStatus {
+        eventually("burdock leaves", || self.has_ended())
+    }
+
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -222,4 +227,56 @@ impl Output {
     fn is_whole(&self) -> bool {
         self.reader.is_finished()
     }
+}
+
+/// A process that a Burdock has started to take over from it, ended when dropped.
+pub struct Successor {
+    process: u32,
+    api: Api,
+    pub listen: SocketAddr,
+}
+
+impl Successor {
+    /// Lets a process hand over by the API.
+    pub fn of(predecessor: &Burdock) -> Self {
+        Self::asked(&predecessor.api(), predecessor.listen)
+    }
+
+    /// Lets it hand over in its turn.
+    pub fn next(&self) -> Self {
+        Self::asked(&self.api, self.listen)
+    }
+
+    fn asked(api: &Api, listen: SocketAddr) -> Self {
+        let answer = api.send("POST", "/upgrade", &serde_json::json!({}));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let process = answer.json()["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a process id");
+        Self { process, api: api.clone(), listen }
+    }
+
+    pub fn process(&self) -> u32 {
+        self.process
+    }
+
+    pub fn api(&self) -> Api {
+        self.api.clone()
+    }
+
+    pub fn is_there(&self) -> bool {
+        is_running(self.process)
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if self.is_there() {
+            signal(self.process, "KILL");
+        }
+    }
+}
+
+/// Whether there is this process, and it has not ended.
+pub fn is_running(process: u32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    state.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).is_some_and(|state| state != 'Z')
 }

@@ -19,7 +19,7 @@ mod wait;
 mod wire;
 
 pub use api::{Api, with_json};
-pub use burdock::{Burdock, complete};
+pub use burdock::{Burdock, Successor, complete, is_running};
 pub use client::Client;
 pub use command::{Finished, burdock, curl, run, signal};
 pub use dns::Dns;

@@ -1,0 +1,48 @@
+//! One process hands over to the next: the running one starts its successor, gives it the session tables over a socket of our
+//! own, and lets the listening sockets go only when it is prepared. Until then whatever goes wrong changes nothing.
+//!
+//! ```text
+//! running process                          successor
+//!   starts it                                reads and checks its configuration
+//!   hello                       <->          hello
+//!   tables, then their changes   ->          fills its own
+//!                                            checks its servers
+//!                               <-           prepared, and listens for the sockets
+//!   closes its journals, gives the listening sockets away (Pingora), accepts on for five seconds
+//!                               <-           serving
+//!   changes of tables, to its end  ->        takes them in
+//! ```
+
+mod frames;
+mod giving;
+mod taking;
+
+pub use giving::{Answer, Asked, Failed, Giving, Program, Timing};
+pub use taking::{NoPredecessor, Predecessor, Prepared, Taken, fail_at};
+
+pub use frames::{Message, read, send_blocks};
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+
+/// Names the socket to the successor.
+pub const VARIABLE: &str = "BURDOCK_HANDOVER";
+
+/// Makes sure that the process at the other end is of our user.
+fn trusted(stream: UnixStream) -> io::Result<UnixStream> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    stream.set_nonblocking(true)?;
+    let stream = tokio::net::UnixStream::from_std(stream)?;
+    let (peer, us) = (stream.peer_cred()?.uid(), std::fs::metadata("/proc/self")?.uid());
+    if peer != us {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("the other process is of uid {peer}, not {us}"),
+        ));
+    }
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
