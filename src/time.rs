@@ -25,8 +25,9 @@ impl UnixSeconds {
     }
 }
 
-/// Time since the process started, on the monotonic clock.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+/// Time since the process started, on the monotonic clock; a successor goes on with it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
 pub struct Uptime(pub Duration);
 
 impl Uptime {

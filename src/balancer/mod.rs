@@ -8,6 +8,7 @@ pub mod draining;
 pub mod exchange;
 mod facts;
 mod learning;
+pub mod legacy;
 mod settle;
 pub mod spec;
 pub mod words;

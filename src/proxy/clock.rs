@@ -6,7 +6,10 @@ use burdock::time::{Now, UnixSeconds, Uptime};
 
 /// The process's clocks: wall time for dates, and time since the start for everything else.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock(Instant);
+pub struct Clock {
+    origin: Instant,
+    begun: Instant,
+}
 
 /// What both clocks showed.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +22,21 @@ pub struct Moment {
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn start() -> Self {
-        Self(Instant::now())
+        let now = Instant::now();
+        Self { origin: now, begun: now }
+    }
+
+    /// Goes on with the uptime of the process before this one.
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
+    pub fn after(before: Uptime) -> Self {
+        let now = Instant::now();
+        Self { origin: now.checked_sub(before.0).unwrap_or(now), begun: now }
+    }
+
+    /// How long there has been this very process.
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
+    pub fn age(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.begun)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
@@ -35,7 +52,7 @@ impl Clock {
 
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn uptime(&self) -> Uptime {
-        Uptime(Instant::now().saturating_duration_since(self.0))
+        Uptime(Instant::now().saturating_duration_since(self.origin))
     }
 }
 

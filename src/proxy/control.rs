@@ -29,6 +29,7 @@ pub use servers::{Added, ChangeError, Expect, Origin, Origins, Removal, Tag};
 pub use store::Store;
 pub use tending::{Reloading, Tending};
 
+use super::handover::Estate;
 use super::peer::PeerError;
 use super::snapshot::Snapshot;
 use super::state::{HandingOver, State};
@@ -107,6 +108,20 @@ impl Control {
     /// `desired` is what `state` has been made from, and `file` where its configuration is.
     pub fn new(state: Arc<State>, desired: Desired, file: PathBuf, store: Store) -> Self {
         Self { state, file, store, desired: Mutex::new(desired) }
+    }
+
+    /// What a successor is to know, beside the session tables.
+    pub fn estate(&self) -> Estate {
+        let Desired { changes, leaving, discovered, .. } = self.desired.lock().clone();
+        let live = self.state.snapshot.load();
+        Estate { uptime: self.now().uptime, changes, leaving, discovered, servers: live.balancer.legacy() }
+    }
+
+    /// The process before this one writes no more: what is wanted is for this one to write down.
+    pub fn take_store(&self) {
+        let desired = self.desired.lock();
+        self.store.take();
+        self.keep(&desired);
     }
 
     /// What operators have changed.

@@ -46,6 +46,13 @@ struct Seeker {
     trouble: Option<Trouble>,
 }
 
+/// Whether an answer has come into force.
+enum Taken {
+    Yes,
+    /// Nothing can be changed now.
+    Later,
+}
+
 /// Held by each task until it has asked once.
 type First = mpsc::Sender<()>;
 
@@ -138,9 +145,12 @@ impl Seeker {
             Ok(found) => {
                 self.count(if found.trouble.is_none() { Resolved::Answered } else { Resolved::Partly });
                 self.failures = 0;
-                self.found(found.answer).await;
+                let taken = self.found(found.answer).await;
                 self.tell(found.trouble);
-                self.bounds.after_answer(found.ttl, jitter)
+                match taken {
+                    Taken::Yes => self.bounds.after_answer(found.ttl, jitter),
+                    Taken::Later => self.bounds.after_failures(1, jitter),
+                }
             }
             Err(trouble) => {
                 self.count(trouble.resolved());
@@ -152,17 +162,19 @@ impl Seeker {
     }
 
     /// Another set of servers is another configuration: rings are built, so not on a thread that others wait for.
-    async fn found(&self, answer: Answer) {
+    async fn found(&self, answer: Answer) -> Taken {
         let state = &self.control.state;
         state.metrics.answered(&self.lookup, answer.addresses().count(), state.clock.moment().now().wall);
         let (control, lookup) = (Arc::clone(&self.control), self.lookup.clone());
         match tokio::task::spawn_blocking(move || control.found(&lookup, answer)).await {
             Ok(Ok(Some(change))) => log::info!("{}: {change}", self.lookup),
-            // A successor follows what is said from now on.
-            Ok(Ok(None) | Err(ChangeError::Leaving)) => {}
+            Ok(Ok(None)) => {}
+            // A successor is being prepared, and asks for itself; if there comes none, it is for us to ask again.
+            Ok(Err(ChangeError::Leaving)) => return Taken::Later,
             Ok(Err(error)) => log::error!("{}: {error}", self.lookup),
             Err(error) => log::error!("{}: its servers could not be taken over: {error}", self.lookup),
         }
+        Taken::Yes
     }
 
     /// Says when something begins to be wrong and when it ends.

@@ -5,6 +5,7 @@
 //! running process                          successor
 //!   starts it                                reads and checks its configuration
 //!   hello                       <->          hello
+//!   what else it knows           ->          goes on with that
 //!   tables, then their changes   ->          fills its own
 //!                                            checks its servers
 //!                               <-           prepared, and listens for the sockets
@@ -13,10 +14,12 @@
 //!   changes of tables, to its end  ->        takes them in
 //! ```
 
+mod estate;
 mod frames;
 mod giving;
 mod taking;
 
+pub use estate::Estate;
 pub use giving::{Answer, Asked, Failed, Giving, Program, Timing};
 pub use taking::{NoPredecessor, Predecessor, Prepared, Taken, fail_at};
 

@@ -72,6 +72,7 @@ impl BackgroundService for HealthService {
     /// a successor must not keep clients waiting for servers that do not answer.
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         let mut published = self.0.published.subscribe();
+        probe::resume(&self.0);
         let mut rounds = Rounds::new(Arc::clone(&self.0));
         let (held, mut first_pass) = rounds.begin();
         // Servers that are found by name belong to the first pass, too.

@@ -161,7 +161,7 @@ impl Signals {
         let (control, program, runtime_dir) = (Arc::clone(&self.control), self.program.clone(), self.runtime_dir.clone());
         tokio::task::spawn_blocking(move || {
             control.set_handing_over(HandingOver::UnderWay);
-            Giving::prepare(&program, &runtime_dir, &wish, &control.state)
+            Giving::prepare(&program, &runtime_dir, &wish, &control)
         })
     }
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use burdock::balancer::{Balancer, Unworkable};
 use burdock::config::{Config, settings};
-use burdock::upstream::discovery::Discovered;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
@@ -23,7 +22,7 @@ use super::control::{Control, Desired, Reloading, Store, Tending};
 use super::discovery::DiscoveryService;
 use super::folders::{self, Unbindable, Unfit};
 use super::gateway::Gateway;
-use super::handover::{self, Asked, Message, NoPredecessor, Predecessor, Prepared, Program, Taken};
+use super::handover::{self, Asked, Estate, Message, NoPredecessor, Predecessor, Prepared, Program, Taken};
 use super::health::HealthService;
 use super::keys::{self, KeyError};
 use super::leaving::{self, Reopen, Signals};
@@ -102,7 +101,7 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
         }
         Some(predecessor) => {
             predecessor.follow(&state).map_err(StartError::Thread)?;
-            Some(add_taking(&mut server, predecessor, &state, &checked, &process.runtime_dir))
+            Some(add_taking(&mut server, predecessor, &control, &checked, &process.runtime_dir))
         }
     };
     add_services(&mut server, &control, process.connection_buffer, &checked, sockets.as_ref());
@@ -154,27 +153,36 @@ fn control(
     successors: mpsc::Sender<Asked>,
 ) -> Result<Control, StartError> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let store = Store::new(&config.process.state_dir);
+    let state_dir = &config.process.state_dir;
+    let store = if predecessor.is_some() { Store::of_another(state_dir) } else { Store::new(state_dir) };
+    let estate = predecessor.and_then(|predecessor| predecessor.estate.clone());
+    let Estate { uptime, changes, leaving, discovered, servers } = estate.unwrap_or_else(|| stored(&store));
+    let secrets = keys::secrets(&config)?;
+    let desired = Desired { config, secrets, changes, leaving, discovered };
+    for (upstream, id, _) in desired.changes.iter() {
+        log::info!("changed at run time, not as configured: {}/{}", upstream.as_str(), id.as_str());
+    }
+    let state = Arc::new(state(&desired, Clock::after(uptime), predecessor, successors)?);
+    state.snapshot.load().balancer.inherit(&servers);
+    Ok(Control::new(state, desired, file, store))
+}
+
+/// What has outlived the last process.
+fn stored(store: &Store) -> Estate {
     let (changes, leaving) = store.read().unwrap_or_else(|error| {
         log::error!("what was changed at run time is lost: {error}; it is put aside as {}", store.set_aside().display());
         Default::default()
     });
-    let secrets = keys::secrets(&config)?;
-    let desired = Desired { config, secrets, changes, leaving, discovered: Discovered::default() };
-    for (upstream, id, _) in desired.changes.iter() {
-        log::info!("changed at run time, not as configured: {}/{}", upstream.as_str(), id.as_str());
-    }
-    let state = Arc::new(state(&desired, predecessor, successors)?);
-    Ok(Control::new(state, desired, file, store))
+    Estate { changes, leaving, ..Estate::default() }
 }
 
 fn state(
     desired: &Desired,
+    clock: Clock,
     predecessor: Option<&Arc<Predecessor>>,
     successors: mpsc::Sender<Asked>,
 ) -> Result<State, StartError> {
     let Desired { config, secrets, .. } = desired;
-    let clock = Clock::start();
     let metrics = Metrics::new()?;
     let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).map_err(StartError::AccessLog)?;
     let now = clock.moment().now();
@@ -186,10 +194,11 @@ fn state(
         None => Sessions::open(state_dir, tables, key, clock),
         Some(predecessor) => {
             let mut from = predecessor.reader().map_err(NoPredecessor::from)?;
-            Sessions::inherit(state_dir, tables, key, clock, &mut from).map_err(NoPredecessor::from)?
+            let sessions = Sessions::inherit(state_dir, tables, key, clock, &mut from).map_err(NoPredecessor::from)?;
+            handover::fail_at("tables");
+            sessions
         }
     };
-    handover::fail_at("tables");
     sessions.run().map_err(StartError::Thread)?;
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
@@ -237,7 +246,7 @@ fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predecessor>
 fn add_taking(
     server: &mut Server,
     predecessor: &Arc<Predecessor>,
-    state: &Arc<State>,
+    control: &Arc<Control>,
     checked: &ServiceHandle,
     runtime_dir: &Path,
 ) -> ServiceHandle {
@@ -245,8 +254,8 @@ fn add_taking(
     prepared.add_dependency(checked);
     let sockets = server.bootstrap_as_a_service();
     sockets.add_dependency(&prepared);
-    let (predecessor, state, runtime_dir) = (Arc::clone(predecessor), Arc::clone(state), runtime_dir.to_owned());
-    let taken = server.add_service(background_service("taken", Taken { predecessor, state, runtime_dir }));
+    let (predecessor, control, runtime_dir) = (Arc::clone(predecessor), Arc::clone(control), runtime_dir.to_owned());
+    let taken = server.add_service(background_service("taken", Taken { predecessor, control, runtime_dir }));
     taken.add_dependency(&sockets);
     sockets
 }

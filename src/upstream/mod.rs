@@ -5,6 +5,7 @@ pub mod balance;
 pub mod discovery;
 pub mod failover;
 pub mod health;
+pub mod legacy;
 pub mod name;
 pub mod outlier;
 pub mod queue;

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ::http::StatusCode;
+use serde::{Deserialize, Serialize};
 
 use crate::time::Uptime;
 
@@ -68,7 +69,8 @@ pub(super) enum Word {
 }
 
 /// What a server's failures have come to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub(super) struct Outlier {
     /// When the failures of the present row came.
     row: VecDeque<Uptime>,
@@ -77,11 +79,15 @@ pub(super) struct Outlier {
     place: Place,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Place {
     /// In use, since its last ejection or ever.
     In(Uptime),
-    Ejected,
+    Ejected {
+        /// Then it is probed.
+        until: Uptime,
+    },
 }
 
 impl Sign {
@@ -123,7 +129,14 @@ impl OutlierSpec {
 
 impl Outlier {
     pub(super) fn is_ejected(&self) -> bool {
-        self.place == Place::Ejected
+        self.held_until().is_some()
+    }
+
+    pub(super) fn held_until(&self) -> Option<Uptime> {
+        match self.place {
+            Place::In(_) => None,
+            Place::Ejected { until } => Some(until),
+        }
     }
 
     pub(super) fn has_row(&self) -> bool {
@@ -150,8 +163,7 @@ impl Outlier {
         if at.since(since) >= spec.max_hold {
             self.holds = 0;
         }
-        self.place = Place::Ejected;
-        Some(self.next_hold(spec))
+        Some(self.hold_on(spec, at))
     }
 
     /// Its probe has passed.
@@ -161,9 +173,10 @@ impl Outlier {
     }
 
     /// Its probe has failed, or it has just been ejected: how long it is held now.
-    pub(super) fn next_hold(&mut self, spec: &OutlierSpec) -> Duration {
+    pub(super) fn hold_on(&mut self, spec: &OutlierSpec, at: Uptime) -> Duration {
         let hold = spec.hold(self.holds);
         self.holds = self.holds.saturating_add(1);
+        self.place = Place::Ejected { until: at.plus(hold) };
         hold
     }
 }
@@ -226,7 +239,7 @@ mod tests {
     fn each_hold_is_twice_the_one_before_up_to_the_longest() {
         let (mut outlier, spec) = (Outlier::default(), OutlierSpec::default());
         assert_eq!(outlier.eject(&spec, at(0)), Some(spec.hold));
-        let holds: Vec<_> = (0..6).map(|_| outlier.next_hold(&spec).as_secs()).collect();
+        let holds: Vec<_> = (0..6).map(|_| outlier.hold_on(&spec, at(0)).as_secs()).collect();
         assert_eq!(holds, [20, 40, 80, 160, 300, 300]);
         outlier.back(at(1000));
         assert_eq!(outlier.eject(&spec, at(1299)), Some(spec.max_hold), "it was not good for long");

@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::lock::AtomicU32;
 use crate::time::{Now, Uptime};
 
@@ -35,6 +37,13 @@ pub struct Live {
     /// When the operator's wish for it last changed, in milliseconds of uptime.
     wished: AtomicU64,
     pub(super) queue: Queue,
+}
+
+/// What one process leaves to the next of it: what is under way stays.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct LiveLegacy {
+    pub claimed: u32,
+    pub wished: Option<Uptime>,
 }
 
 /// A request's place at a server: counted in flight until dropped.
@@ -250,6 +259,16 @@ impl Live {
         if self.claimed.load(Relaxed) < second {
             self.claimed.store(second, Relaxed);
         }
+    }
+
+    pub(super) fn legacy(&self) -> LiveLegacy {
+        let wished = Uptime(Duration::from_millis(self.wished.load(Relaxed)));
+        LiveLegacy { claimed: self.claimed.load(Relaxed), wished: Some(wished) }
+    }
+
+    pub(super) fn inherit(&self, legacy: &LiveLegacy) {
+        self.claimed.store(legacy.claimed, Relaxed);
+        legacy.wished.into_iter().for_each(|wished| self.wish_changed(wished));
     }
 
     /// The operator wants something else of it than before.

@@ -105,7 +105,8 @@ pub enum Tier {
 }
 
 /// What the operator wants of a server.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Admin {
     #[default]
     Ready,

@@ -1,10 +1,14 @@
 //! What is believed of a server, and since when. It is kept by server id, so it outlives configurations; where a new one puts
 //! another machine behind the id, or another way of looking at it, it begins anew.
 
+mod legacy;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::lock::Mutex;
 use crate::time::{Now, Uptime};
@@ -14,6 +18,8 @@ use super::health::{Condition, Health, Outcome, Streak, Thresholds};
 use super::outlier::{Attempt, Ejection, Outlier, OutlierSpec, Sign, Word};
 use super::server::{Live, Server};
 use super::spec::{Admin, ServerSpec, UpstreamSpec};
+
+pub(super) use legacy::VitalsLegacy;
 
 /// A server's health. Requests read it without a lock; whoever changes it takes one.
 #[derive(Debug)]
@@ -50,9 +56,11 @@ pub(super) enum Origin {
 const NEVER: u64 = u64::MAX;
 
 /// What active checks say.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Belief {
     /// It has a check that has not run, and it was not in use before: it waits for that.
+    #[default]
     Unchecked,
     /// Nobody has looked. It is in use, and the first check, if there comes one, decides.
     Assumed,
@@ -176,7 +184,7 @@ impl Vitals {
         let mut held = None;
         self.change(at, |this| match outcome {
             Outcome::Passed => this.outlier.back(at),
-            Outcome::Failed => held = Some(this.outlier.next_hold(spec)),
+            Outcome::Failed => held = Some(this.outlier.hold_on(spec, at)),
         });
         held.map_or_else(|| Probed::Back(self.condition()), Probed::Held)
     }

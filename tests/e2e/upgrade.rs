@@ -75,15 +75,16 @@ fn hands_over_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let over = &over;
         let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || ask_on(Client::new(listen), n, over))).collect();
-        let mut successor = Successor::of(&first);
+        let mut line = vec![Successor::of(&first)];
         assert!(sockets.iter_mut().all(echoes), "sockets live on in the process that has them");
         for round in 1..rounds(20) {
             between(&site, round);
-            successor = successor.next();
+            line.push(line[line.len() - 1].next());
         }
         over.store(1, Relaxed);
         let wrong = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
-        assert_eq!(successor.api().get("/version")["pid"], successor.process());
+        let last = &line[line.len() - 1];
+        assert_eq!(last.api().get("/version")["pid"], last.process());
         wrong
     });
     assert!(wrong.is_empty(), "{} failures, first {:?}\n{}", wrong.len(), &wrong[..wrong.len().min(5)], first.stderr());

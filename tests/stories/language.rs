@@ -233,6 +233,17 @@ impl Lb {
         self.with(|_| {})
     }
 
+    /// Another process goes on where this one was, with nothing but what it was told of the servers.
+    pub fn succeeded(self) -> Self {
+        {
+            let world = &mut *self.0.borrow_mut();
+            let told = serde_json::to_vec(&world.balancer.legacy()).unwrap();
+            world.balancer = build(&world.pool, &world.tables, &world.keys, None, world.now);
+            world.balancer.inherit(&serde_json::from_slice(&told).unwrap());
+        }
+        self
+    }
+
     pub fn balance(self, balance: Balance) -> Self {
         self.with(|pool| pool.upstream.balance = balance)
     }
@@ -244,6 +255,7 @@ impl Lb {
             pool.upstream.passive_health = spec.passive_health;
             pool.upstream.panic_threshold = spec.panic_threshold;
             pool.upstream.slow_start = spec.slow_start;
+            pool.upstream.health_check = spec.health_check.or(pool.upstream.health_check.take());
         })
     }
 

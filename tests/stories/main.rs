@@ -24,5 +24,6 @@ mod settling;
 mod slow_start;
 mod states;
 mod strict;
+mod succession;
 mod tokens;
 mod waiting;

@@ -4,13 +4,18 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 
 use burdock::balancer::changes::{Changes, Leaving};
 use serde::{Deserialize, Serialize};
 
-/// Where it is.
+/// Where it is, and whether it is ours to write.
 #[derive(Debug)]
-pub struct Store(PathBuf);
+pub struct Store {
+    path: PathBuf,
+    ours: AtomicBool,
+}
 
 /// Why it could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +41,17 @@ struct Stored {
 
 impl Store {
     pub fn new(state_dir: &Path) -> Self {
-        Self(state_dir.join("changes.json"))
+        Self { path: state_dir.join("changes.json"), ours: AtomicBool::new(true) }
+    }
+
+    /// The store that another process still writes.
+    pub fn of_another(state_dir: &Path) -> Self {
+        Self { ours: AtomicBool::new(false), ..Self::new(state_dir) }
+    }
+
+    /// The other process writes no more.
+    pub fn take(&self) {
+        self.ours.store(true, SeqCst);
     }
 
     /// What was written last; nothing where nothing ever was.
@@ -44,49 +59,54 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where there is a file and it cannot be understood.
     pub fn read(&self) -> Result<(Changes, Vec<Leaving>), StoreError> {
-        let text = match std::fs::read(&self.0) {
+        let text = match std::fs::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
             Err(error) => return Err(self.file(error)),
         };
-        let form = |error| StoreError::Form { path: self.0.clone(), error };
+        let form = |error| StoreError::Form { path: self.path.clone(), error };
         let stored: Stored = serde_json::from_slice(&text).map_err(form)?;
         match stored.version {
             VERSION => Ok((stored.changes, stored.leaving)),
-            version => Err(StoreError::Version { path: self.0.clone(), version }),
+            version => Err(StoreError::Version { path: self.path.clone(), version }),
         }
     }
 
-    /// Puts another file in the place of the last one, whole or not at all.
+    /// Puts another file in the place of the last one, whole or not at all. Does nothing as long as that is for another process
+    /// to do.
     ///
     /// # Errors
     /// [`StoreError::File`] where that fails; the last one is then still there.
     pub fn write(&self, changes: &Changes, leaving: &[Leaving]) -> Result<(), StoreError> {
+        if !self.ours.load(SeqCst) {
+            return Ok(());
+        }
         let stored = Stored { version: VERSION, changes: changes.clone(), leaving: leaving.to_vec() };
-        let text = serde_json::to_vec_pretty(&stored).map_err(|error| StoreError::Form { path: self.0.clone(), error })?;
+        let text =
+            serde_json::to_vec_pretty(&stored).map_err(|error| StoreError::Form { path: self.path.clone(), error })?;
         self.put(&text).map_err(|error| self.file(error))
     }
 
     /// Puts a file that cannot be understood aside, for its owner to look at. Tells where it is now.
     pub fn set_aside(&self) -> PathBuf {
-        let aside = self.0.with_extension("json.unreadable");
-        if let Err(error) = std::fs::rename(&self.0, &aside) {
-            log::error!("cannot move {} to {}: {error}", self.0.display(), aside.display());
+        let aside = self.path.with_extension("json.unreadable");
+        if let Err(error) = std::fs::rename(&self.path, &aside) {
+            log::error!("cannot move {} to {}: {error}", self.path.display(), aside.display());
         }
         aside
     }
 
     fn put(&self, text: &[u8]) -> io::Result<()> {
-        let folder = self.0.parent().unwrap_or_else(|| Path::new("."));
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text)?;
         file.as_file().sync_all()?;
-        file.persist(&self.0)?;
+        file.persist(&self.path)?;
         File::open(folder)?.sync_all()
     }
 
     fn file(&self, error: io::Error) -> StoreError {
-        StoreError::File { path: self.0.clone(), error }
+        StoreError::File { path: self.path.clone(), error }
     }
 }
 
@@ -111,10 +131,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
         for text in ["", "{", r#"{"version": 2}"#, r#"{"version": 1, "changes": {"shop": {"a": {"weight": 900}}}}"#] {
-            std::fs::write(&store.0, text).unwrap();
+            std::fs::write(&store.path, text).unwrap();
             assert!(store.read().is_err(), "{text}");
         }
         let aside = store.set_aside();
-        assert!(aside.exists() && !store.0.exists());
+        assert!(aside.exists() && !store.path.exists());
     }
 }

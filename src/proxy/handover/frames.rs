@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use burdock::sticky::stored::Header;
 use serde::{Deserialize, Serialize};
 
+use super::Estate;
+
 /// Of what is said here. Another version is another language.
 const VERSION: u32 = 1;
 /// No body is longer.
@@ -18,10 +20,13 @@ const COMPLETE: u8 = 4;
 const PREPARED: u8 = 5;
 const REFUSED: u8 = 6;
 const SERVING: u8 = 7;
+const ESTATE: u8 = 8;
 
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum Message {
     Hello(Hello),
+    /// All but the tables. None: it cannot be understood.
+    Estate(Option<Box<Estate>>),
     /// Of which table the next blocks are.
     Table(Header),
     /// As they stand in its files.
@@ -62,6 +67,7 @@ impl Message {
     pub fn send(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Hello(hello) => send(to, HELLO, &serde_json::to_vec(hello)?),
+            Self::Estate(estate) => send(to, ESTATE, &serde_json::to_vec(estate)?),
             Self::Table(header) => send(to, TABLE, &header.encode()),
             Self::Blocks(octets) => send(to, BLOCKS, octets),
             Self::Complete => send(to, COMPLETE, &[]),
@@ -75,6 +81,10 @@ impl Message {
     fn decode(kind: u8, body: Vec<u8>) -> io::Result<Option<Self>> {
         Ok(Some(match kind {
             HELLO => Self::Hello(serde_json::from_slice(&body)?),
+            ESTATE => Self::Estate(serde_json::from_slice(&body).unwrap_or_else(|error| {
+                log::warn!("what the running process knows of its servers is not understood: {error}");
+                None
+            })),
             TABLE => Self::Table(Header::decode(&body).map_err(|error| invalid(error.to_string()))?.0),
             BLOCKS => Self::Blocks(body),
             COMPLETE => Self::Complete,

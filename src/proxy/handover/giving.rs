@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::frames::{Hello, Message, read};
 use super::{VARIABLE, trusted};
-use crate::proxy::state::State;
+use crate::proxy::control::Control;
 
 /// How often it is looked whether something has come to be.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -124,15 +124,16 @@ impl Giving {
     ///
     /// # Errors
     /// Whatever keeps it from being prepared; then it is ended.
-    pub fn prepare(program: &Program, runtime_dir: &Path, asked: &Asked, state: &State) -> Result<Self, Failed> {
+    pub fn prepare(program: &Program, runtime_dir: &Path, asked: &Asked, control: &Control) -> Result<Self, Failed> {
         let upgrade_socket = runtime_dir.join("upgrade.sock");
         let _ = std::fs::remove_file(&upgrade_socket);
         let door = Door::open(runtime_dir).map_err(Failed::Socket)?;
         let mut started = Started::new(program, asked, &door)?;
         let mut stream = started.greeted(&door)?;
         drop(door);
+        Message::Estate(Some(Box::new(control.estate()))).send(&mut stream).map_err(Failed::Talk)?;
         let heir = stream.try_clone().map_err(Failed::Talk)?;
-        if !state.sessions.share(heir, started.left()?) {
+        if !control.state.sessions.share(heir, started.left()?) {
             return Err(started.why(&mut stream));
         }
         loop {

@@ -13,8 +13,10 @@ use pingora::server::ShutdownWatch;
 use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 
+use super::Estate;
 use super::frames::{Hello, Message, read};
 use super::{VARIABLE, trusted};
+use crate::proxy::control::Control;
 use crate::proxy::folders;
 use crate::proxy::state::State;
 
@@ -29,6 +31,8 @@ pub struct Predecessor {
     stream: Mutex<UnixStream>,
     /// Whether its sockets are ours.
     taken: AtomicBool,
+    /// What it knew when it started us; None where that is not understood.
+    pub estate: Option<Estate>,
 }
 
 /// Tells the predecessor that nothing is missing but its sockets, when nothing is.
@@ -37,7 +41,7 @@ pub struct Prepared(pub Arc<Predecessor>);
 /// Takes its place when they are there.
 pub struct Taken {
     pub predecessor: Arc<Predecessor>,
-    pub state: Arc<State>,
+    pub control: Arc<Control>,
     pub runtime_dir: PathBuf,
 }
 
@@ -50,12 +54,13 @@ impl Predecessor {
         let Some(path) = std::env::var_os(VARIABLE) else { return Ok(None) };
         let mut stream = trusted(UnixStream::connect(Path::new(&path))?)?;
         Message::Hello(Hello::ours()).send(&mut stream)?;
-        match read(&mut stream)? {
-            Message::Hello(hello) => hello.check()?,
-            _other => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
-        }
+        let unexpected = || io::Error::from(io::ErrorKind::InvalidData);
+        let Message::Hello(hello) = read(&mut stream)? else { return Err(unexpected().into()) };
+        hello.check()?;
+        let Message::Estate(estate) = read(&mut stream)? else { return Err(unexpected().into()) };
         fail_at("greeted");
-        Ok(Some(Self { stream: Mutex::new(stream), taken: AtomicBool::new(false) }))
+        let estate = estate.map(|estate| *estate);
+        Ok(Some(Self { stream: Mutex::new(stream), taken: AtomicBool::new(false), estate }))
     }
 
     /// What it says.
@@ -107,7 +112,8 @@ impl BackgroundService for Taken {
         if let Err(error) = folders::write_pid(&self.runtime_dir) {
             log::error!("cannot write the process id into {}: {error}", self.runtime_dir.display());
         }
-        self.state.readiness.listening().await;
+        self.control.take_store();
+        self.control.state.readiness.listening().await;
         self.predecessor.say(&Message::Serving);
     }
 }

@@ -28,6 +28,19 @@ pub fn ejected(state: &Arc<State>, upstream: &Upstream, at: usize, ejection: Eje
     tokio::spawn(held.bring_back(ejection.hold));
 }
 
+/// Goes on with the servers that were ejected before this process began.
+pub fn resume(state: &Arc<State>) {
+    let snapshot = state.snapshot.load();
+    for upstream in snapshot.lanes().iter().map(|lane| lane.pool.upstream()) {
+        for server in upstream.servers() {
+            let Some(until) = server.vitals().held_until() else { continue };
+            let left = until.since(state.clock.uptime());
+            let held = Held { state: Arc::clone(state), upstream: upstream.name().clone(), server: server.clone() };
+            tokio::spawn(held.bring_back(left));
+        }
+    }
+}
+
 impl Held {
     fn report(&self, Ejection { sign, hold }: Ejection) {
         let id = self.server.id();

@@ -75,7 +75,7 @@ pub fn receive(
                 }
             }
             Message::Complete => break,
-            Message::Hello(_) | Message::Prepared | Message::Refused(_) | Message::Serving => {}
+            Message::Hello(_) | Message::Estate(_) | Message::Prepared | Message::Refused(_) | Message::Serving => {}
         }
     }
     for (table, loader) in loaders {
@@ -94,7 +94,14 @@ pub fn follow(from: &mut impl Read, mut tell: impl FnMut(&Header, &[u8])) -> io:
         match read(&mut from) {
             Ok(Message::Table(header)) => current = Some(header),
             Ok(Message::Blocks(octets)) => current.iter().for_each(|header| tell(header, &octets)),
-            Ok(Message::Complete | Message::Hello(_) | Message::Prepared | Message::Refused(_) | Message::Serving) => {}
+            Ok(
+                Message::Complete
+                | Message::Hello(_)
+                | Message::Estate(_)
+                | Message::Prepared
+                | Message::Refused(_)
+                | Message::Serving,
+            ) => {}
             Err(error) => return error,
         }
     }

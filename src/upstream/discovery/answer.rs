@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 
+use serde::{Deserialize, Serialize};
+
 use crate::upstream::ring::gcd;
 use crate::upstream::spec::{Tier, Weight};
 
 /// Where servers were found, at least one. It is the same whatever the order of the records was.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Answer(BTreeMap<SocketAddr, Rank>);
 
 /// An SRV record with one of its target's addresses.
@@ -20,7 +23,7 @@ pub struct Service {
     pub weight: u16,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct Rank {
     priority: u16,
     weight: u16,

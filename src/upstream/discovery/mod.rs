@@ -12,6 +12,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use answer::{Answer, Service};
 pub use name::{DnsName, InvalidDnsName};
 pub use schedule::{Bounds, InvalidBounds, Jitter};
@@ -20,7 +22,8 @@ use super::name::ServerId;
 use super::spec::{Address, Admin, MOST_SERVERS, ServerSpec, Tier, Weight};
 
 /// What is asked of DNS.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lookup {
     /// The addresses of a name (A and AAAA); the port is known.
     Host(DnsName, NonZeroU16),
@@ -82,7 +85,8 @@ pub struct Template {
 }
 
 /// The last good answers. A name that was never resolved has none.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "Vec<(Lookup, Answer)>", into = "Vec<(Lookup, Answer)>")]
 pub struct Discovered(HashMap<Lookup, Answer>);
 
 /// How an answer differs from the one before; where nothing came or went, in weights and priorities.
@@ -175,6 +179,18 @@ impl Discovered {
     /// Forgets what is no longer looked up.
     pub fn retain(&mut self, wanted: impl Fn(&Lookup) -> bool) {
         self.0.retain(|lookup, _| wanted(lookup));
+    }
+}
+
+impl From<Vec<(Lookup, Answer)>> for Discovered {
+    fn from(answers: Vec<(Lookup, Answer)>) -> Self {
+        Self(answers.into_iter().collect())
+    }
+}
+
+impl From<Discovered> for Vec<(Lookup, Answer)> {
+    fn from(discovered: Discovered) -> Self {
+        discovered.0.into_iter().collect()
     }
 }
 

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A name as DNS knows it: labels of letters, digits, `-` and `_` (for services), without regard to case. One that ends in a dot
 /// is whole; to others the search list of `/etc/resolv.conf` applies, where that is used.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct DnsName(Arc<str>);
 
 /// Why a text is no such name.
@@ -64,6 +67,20 @@ fn check_label(label: &str) -> Result<(), InvalidDnsName> {
         return Err(InvalidDnsName::Length);
     }
     if label.starts_with('-') || label.ends_with('-') { Err(InvalidDnsName::Hyphen) } else { Ok(()) }
+}
+
+impl TryFrom<String> for DnsName {
+    type Error = InvalidDnsName;
+
+    fn try_from(text: String) -> Result<Self, InvalidDnsName> {
+        Self::parse(&text)
+    }
+}
+
+impl From<DnsName> for String {
+    fn from(name: DnsName) -> Self {
+        name.0.as_ref().to_owned()
+    }
 }
 
 impl fmt::Display for DnsName {

@@ -32,7 +32,7 @@ async fn version(Shared(control): Shared<Arc<Control>>) -> Json<Version> {
     Json(Version {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
-        uptime: control.state.clock.uptime().0.as_secs(),
+        uptime: control.state.clock.age().as_secs(),
         readiness,
         connections: control.state.connections.count(),
     })

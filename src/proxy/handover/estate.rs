@@ -1,0 +1,19 @@
+//! What a successor is told at once, all but the session tables: the uptime that it goes on with, what operators have changed,
+//! what was found by names, and what is known of servers.
+
+use burdock::balancer::changes::{Changes, Leaving};
+use burdock::balancer::legacy::Legacy;
+use burdock::time::Uptime;
+use burdock::upstream::discovery::Discovered;
+use serde::{Deserialize, Serialize};
+
+/// Fields that are not known are skipped, and those that are missing empty: either process may be the older one.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Estate {
+    pub uptime: Uptime,
+    pub changes: Changes,
+    pub leaving: Vec<Leaving>,
+    pub discovered: Discovered,
+    pub servers: Legacy,
+}

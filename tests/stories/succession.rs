@@ -1,0 +1,121 @@
+//! A process that takes over from another goes on with what that one knew of the servers.
+
+use std::time::Duration;
+
+use burdock::balancer::draining::Stage;
+use burdock::balancer::legacy::Legacy;
+use burdock::upstream::health::{Condition, Health, Outcome};
+use burdock::upstream::outlier::{Attempt, Ejection};
+use burdock::upstream::retry::Failure;
+use burdock::upstream::spec::Admin;
+use burdock::upstream::vitals::Probed;
+
+use crate::language::{Lb, lb};
+
+const PASSIVE: &str = "passive_health: {failures: 3, window: 10s, hold: 10s, max_hold: 60s}";
+const CHECKED: &str = "health_check: tcp";
+
+impl Lb {
+    fn cannot_connect(&self, id: &str) -> Option<Ejection> {
+        let at = self.servers().iter().position(|server| server == id).unwrap();
+        self.now_serving(|balancer, now| {
+            balancer.pools()[0].upstream().attempted(at, Attempt::Failed(Failure::Connect), now.uptime)
+        })
+    }
+
+    fn health_of(&self, id: &str) -> Health {
+        self.at(id, |server, _| server.health())
+    }
+}
+
+#[test]
+fn a_server_is_as_healthy_as_it_was_and_for_as_long() {
+    let lb = lb(["a", "b", "c"]).settings(CHECKED).up("a").down("b").after(30).succeeded();
+    assert_eq!((lb.health_of("a"), lb.health_of("b"), lb.health_of("c")), (Health::Up, Health::Down, Health::Up));
+    assert_eq!(lb.at("b", |server, now| server.unchanged_for(now)), Duration::from_secs(30));
+}
+
+#[test]
+fn a_server_that_was_never_checked_waits_for_its_check() {
+    let lb = lb(["a"]).settings(CHECKED).health("a", Health::Unchecked).succeeded();
+    assert_eq!(lb.health_of("a"), Health::Unchecked);
+}
+
+#[test]
+fn where_nobody_checks_any_more_everybody_is_in_use() {
+    let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
+    let told = before.now_serving(|balancer, _| balancer.legacy());
+    let unchecked = lb(["a", "b"]);
+    unchecked.now_serving(|balancer, _| balancer.inherit(&told));
+    assert_eq!((unchecked.health_of("a"), unchecked.health_of("b")), (Health::Up, Health::Up));
+}
+
+#[test]
+fn an_ejected_server_stays_ejected_for_its_time_and_is_held_longer_the_next_time() {
+    let lb = lb(["a", "b"]).settings(PASSIVE);
+    let ejection = (0..3).find_map(|_| lb.cannot_connect("a"));
+    assert_eq!(ejection.map(|ejection| ejection.hold), Some(Duration::from_secs(10)));
+    let lb = lb.after(4).succeeded();
+    assert_eq!(lb.at("a", |server, _| server.vitals().condition()), Condition::Ejected);
+    assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
+    let left = lb.at("a", |server, now| server.vitals().held_until().map(|until| until.since(now.uptime)));
+    assert_eq!(left, Some(Duration::from_secs(6)));
+    assert_eq!(lb.probed("a", Outcome::Failed), Probed::Held(Duration::from_secs(20)));
+    assert_eq!(lb.probed("a", Outcome::Passed), Probed::Back(Condition::Up));
+    assert_eq!(lb.at("a", |server, _| server.vitals().held_until()), None);
+}
+
+#[test]
+fn a_row_of_failures_goes_on() {
+    let lb = lb(["a", "b"]).settings(PASSIVE);
+    assert_eq!((lb.cannot_connect("a"), lb.cannot_connect("a")), (None, None));
+    assert!(lb.succeeded().cannot_connect("a").is_some());
+}
+
+#[test]
+fn a_server_grows_on_from_where_it_was() {
+    let slow = "slow_start: 100s\n    health_check: tcp";
+    let lb = lb(["a", "b"]).settings(slow).up("a").up("b").down("b").up("b").after(50).succeeded();
+    let got = lb.new_clients(300).iter().filter(|server| *server == "b").count();
+    assert!((99..=101).contains(&got), "{got}");
+}
+
+#[test]
+fn how_long_nobody_has_named_a_draining_server_goes_on() {
+    let lb = lb(["a", "b"]).cookie(|cookie| cookie.lifetime.idle = Some(600));
+    lb.client().visits(1).was_served_by(["a"]);
+    let lb = lb.drain("a").after(400).succeeded();
+    let draining = lb.draining("a");
+    assert_eq!(draining.stage, Stage::Draining);
+    assert!((399..=400).contains(&draining.quiet.as_secs()), "{draining:?}");
+    assert_eq!(lb.at("a", |server, now| server.wished_for(now)), Duration::from_secs(400));
+    assert_eq!(lb.after(270).draining("a").stage, Stage::Complete);
+}
+
+#[test]
+fn of_another_machine_behind_the_id_nothing_is_known() {
+    let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
+    let told = before.now_serving(|balancer, _| balancer.legacy());
+    let after = lb(["a", "b"]).settings(CHECKED).health("b", Health::Unchecked).address("b", "10.9.9.9:80");
+    after.now_serving(|balancer, _| balancer.inherit(&told));
+    assert_eq!(after.health_of("b"), Health::Unchecked);
+    let back = before.server("b", |server| server.admin = Admin::Maint);
+    let told = back.now_serving(|balancer, _| balancer.legacy());
+    let after = lb(["a", "b"]).settings(CHECKED).health("b", Health::Unchecked);
+    after.now_serving(|balancer, _| balancer.inherit(&told));
+    assert_eq!(after.health_of("b"), Health::Unchecked);
+}
+
+#[test]
+fn what_a_later_version_adds_is_skipped() {
+    let lb = lb(["a"]).settings(CHECKED).down("a");
+    let mut told = serde_json::to_value(lb.now_serving(|balancer, _| balancer.legacy())).unwrap();
+    let server = &mut told["shop"]["a"];
+    assert_eq!(server["vitals"]["belief"], "down");
+    server["more"] = serde_json::json!({});
+    server["vitals"]["more"] = serde_json::json!([1]);
+    let told: Legacy = serde_json::from_value(told).unwrap();
+    let next = lb.health("a", Health::Up);
+    next.now_serving(|balancer, _| balancer.inherit(&told));
+    assert_eq!(next.health_of("a"), Health::Down);
+}
