@@ -146,7 +146,7 @@ impl Signals {
                 self.control.state.readiness.set_leaving();
                 let state = Arc::clone(&self.control.state);
                 let _ = tokio::task::spawn_blocking(move || state.sessions.release()).await;
-                successor.let_go(answer);
+                successor.let_go(answer, Arc::clone(&self.control.state));
                 Some(ShutdownSignal::GracefulUpgrade)
             }
             Err(failed) => {

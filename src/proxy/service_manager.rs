@@ -75,6 +75,11 @@ pub fn leaving() {
     tell(&[NotifyState::Stopping]);
 }
 
+/// The service's main process is another one from now on.
+pub fn succeeded_by(process: u32) {
+    tell(&[NotifyState::MainPid(process)]);
+}
+
 fn tell(what: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(what) {
         log::warn!(

@@ -1,37 +1,29 @@
 //! From a configuration to a running process.
 
+mod services;
+
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use burdock::balancer::{Balancer, Unworkable};
-use burdock::config::{Config, settings};
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
-use pingora::server::configuration::{Opt, ServerConf};
-use pingora::server::{RunArgs, Server};
-use pingora::services::ServiceHandle;
-use pingora::services::background::background_service;
-use pingora::services::listening::Service;
-use pingora_proxy::http_proxy;
+use burdock::config::Config;
+use burdock::sticky::table::Table;
+use pingora::server::RunArgs;
 use tokio::sync::mpsc;
 
 use super::access_log::AccessLog;
-use super::admin::{Access, Admin, Socket, SocketError, SocketService, TcpDoor, TokenError};
+use super::admin::{Access, SocketError, TokenError};
 use super::clock::Clock;
-use super::control::{Control, Desired, Reloading, Store, Tending};
-use super::discovery::DiscoveryService;
+use super::control::{Control, Desired, Store};
 use super::folders::{self, Unbindable, Unfit};
-use super::gateway::Gateway;
-use super::handover::{self, Asked, Estate, Message, NoPredecessor, Predecessor, Prepared, Program, Taken};
-use super::health::HealthService;
+use super::handover::{self, Asked, Estate, Message, NoPredecessor, Predecessor, Program};
 use super::keys::{self, KeyError};
-use super::leaving::{self, Reopen, Signals};
+use super::leaving::{self, Signals};
 use super::limits;
-use super::listener::Edge;
-use super::listening::Listening;
 use super::metrics::{Metrics, Reloaded};
 use super::peer::PeerError;
-use super::service_manager::{Pulse, Telling};
+use super::service_manager::Pulse;
 use super::sessions::Sessions;
 use super::snapshot::Snapshot;
 use super::state::{Connections, Readiness, State};
@@ -87,26 +79,17 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
     limits::raise(&config, threads);
     let process = config.process.clone();
     let admin = config.admin.clone();
-    let mut server = server(&config, threads, predecessor);
+    let mut server = services::server(&config, threads, predecessor);
     let (successors, asked) = mpsc::channel(1);
     let control = Arc::new(control(config, file, predecessor, successors)?);
     let state = Arc::clone(&control.state);
-    let checked = server.add_service(background_service("health", HealthService(Arc::clone(&state))));
-    let sockets = match predecessor {
-        None => {
-            server.bootstrap();
-            folders::write_pid(&process.runtime_dir)
-                .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
-            None
-        }
-        Some(predecessor) => {
-            predecessor.follow(&state).map_err(StartError::Thread)?;
-            Some(add_taking(&mut server, predecessor, &control, &checked, &process.runtime_dir))
-        }
-    };
-    add_services(&mut server, &control, process.connection_buffer, &checked, sockets.as_ref());
-    add_admin(&mut server, &control, &admin, sockets.as_ref())?;
+    services::add(&mut server, &control, &process, &admin, predecessor)?;
     leaving::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
+    match predecessor {
+        None => folders::write_pid(&process.runtime_dir)
+            .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?,
+        Some(predecessor) => predecessor.follow(&state).map_err(StartError::Thread)?,
+    }
     let signals = Signals {
         control,
         lame_duck: process.shutdown.lame_duck,
@@ -189,16 +172,7 @@ fn state(
     let balancer = Balancer::new(desired.plan(), secrets, None, now)?;
     metrics.reloaded(Reloaded::Applied, now.wall);
     let tables = balancer.tables().all().cloned().collect();
-    let (state_dir, key) = (&config.process.state_dir, secrets.fingerprints.id());
-    let sessions = match predecessor {
-        None => Sessions::open(state_dir, tables, key, clock),
-        Some(predecessor) => {
-            let mut from = predecessor.reader().map_err(NoPredecessor::from)?;
-            let sessions = Sessions::inherit(state_dir, tables, key, clock, &mut from).map_err(NoPredecessor::from)?;
-            handover::fail_at("tables");
-            sessions
-        }
-    };
+    let sessions = sessions(desired, tables, clock, predecessor)?;
     sessions.run().map_err(StartError::Thread)?;
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
     let (connections, readiness) = (Connections::default(), Readiness::default());
@@ -225,89 +199,17 @@ fn state(
     })
 }
 
-fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predecessor>>) -> Server {
-    let process = &config.process;
-    let conf = ServerConf {
-        threads,
-        work_stealing: process.work_stealing,
-        grace_period_seconds: Some(process.shutdown.grace.as_millis().div_ceil(1000) as u64),
-        graceful_shutdown_timeout_seconds: Some(1),
-        upstream_keepalive_pool_size: process.upstream_pool,
-        // Tokio's timers are cheaper to set and to drop than Pingora's shared ones, which stay until they are due.
-        fast_timeout_to_tokio_threshold_seconds: Some(0),
-        upgrade_sock: process.runtime_dir.join("upgrade.sock").to_string_lossy().into_owned(),
-        ..ServerConf::default()
-    };
-    let options = Opt { upgrade: predecessor.is_some(), ..Opt::default() };
-    Server::new_with_opt_and_conf(options, conf)
-}
-
-/// What a successor does before it has the sockets, and right after. Gives what is ready when they are there.
-fn add_taking(
-    server: &mut Server,
-    predecessor: &Arc<Predecessor>,
-    control: &Arc<Control>,
-    checked: &ServiceHandle,
-    runtime_dir: &Path,
-) -> ServiceHandle {
-    let prepared = server.add_service(background_service("prepared", Prepared(Arc::clone(predecessor))));
-    prepared.add_dependency(checked);
-    let sockets = server.bootstrap_as_a_service();
-    sockets.add_dependency(&prepared);
-    let (predecessor, control, runtime_dir) = (Arc::clone(predecessor), Arc::clone(control), runtime_dir.to_owned());
-    let taken = server.add_service(background_service("taken", Taken { predecessor, control, runtime_dir }));
-    taken.add_dependency(&sockets);
-    sockets
-}
-
-/// Who listens, or changes what other processes see, waits for `sockets`, which a successor does not have at first.
-fn add_services(
-    server: &mut Server,
-    control: &Arc<Control>,
-    buffer: usize,
-    checked: &ServiceHandle,
-    sockets: Option<&ServiceHandle>,
-) {
-    let state = &control.state;
-    let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
-    let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
-    for listener in &state.listeners {
-        edge.add_listener(ListenerConfig::tcp(listener.text.clone()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
-    }
-    let edge = server.add_service(edge);
-    edge.add_dependency(checked);
-    server.add_service(background_service("discovery", DiscoveryService(Arc::clone(control))));
-    server.add_service(background_service("telling", Telling(Arc::clone(state))));
-    server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
-    let listening = server.add_service(background_service("listening", Listening(Arc::clone(state))));
-    listening.add_dependency(&edge);
-    let reloading = server.add_service(background_service("reloading", Reloading(Arc::clone(control))));
-    let tending = server.add_service(background_service("tending", Tending(Arc::clone(control))));
-    if let Some(sockets) = sockets {
-        [&edge, &reloading, &tending].into_iter().for_each(|service| service.add_dependency(sockets));
-    }
-}
-
-/// The socket is made last, when nothing else can keep the process from starting, and put in its place later.
-fn add_admin(
-    server: &mut Server,
-    control: &Arc<Control>,
-    admin: &settings::Admin,
-    sockets: Option<&ServiceHandle>,
-) -> Result<(), StartError> {
-    if let Some(address) = admin.address {
-        let mut service = Service::new("admin".to_owned(), TcpDoor(Admin::new(control)));
-        service.threads = Some(1);
-        service.add_tcp(&address.to_string());
-        let service = server.add_service(service);
-        sockets.into_iter().for_each(|sockets| service.add_dependency(sockets));
-    }
-    if let Some(path) = &admin.socket {
-        let socket = Arc::new(Socket::open(path)?);
-        let _ = control.state.admin_socket.set(Arc::clone(&socket));
-        let service = SocketService { admin: Admin::new(control), socket };
-        let service = server.add_service(background_service("admin-socket", service));
-        sockets.into_iter().for_each(|sockets| service.add_dependency(sockets));
-    }
-    Ok(())
+/// The tables as they are stored, or as the process before this one has them.
+fn sessions(
+    desired: &Desired,
+    tables: Vec<Arc<Table>>,
+    clock: Clock,
+    predecessor: Option<&Arc<Predecessor>>,
+) -> Result<Sessions, StartError> {
+    let (state_dir, key) = (&desired.config.process.state_dir, desired.secrets.fingerprints.id());
+    let Some(predecessor) = predecessor else { return Ok(Sessions::open(state_dir, tables, key, clock)) };
+    let mut from = predecessor.reader().map_err(NoPredecessor::from)?;
+    let sessions = Sessions::inherit(state_dir, tables, key, clock, &mut from).map_err(NoPredecessor::from)?;
+    handover::fail_at("tables");
+    Ok(sessions)
 }

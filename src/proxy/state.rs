@@ -6,11 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use burdock::config::settings::Listener;
-<<<<<<< HEAD
-use tokio::sync::{Notify, watch};
-=======
-use tokio::sync::{mpsc, watch};
->>>>>>> 9e7c633 (Let the running process start its successor and give it the sessions)
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::access_log::AccessLog;
 use super::admin::{Access, Socket};
@@ -82,13 +78,11 @@ pub struct Counted(Arc<AtomicUsize>);
 /// Whether this process should be sent traffic.
 #[derive(Debug, Default)]
 pub struct Readiness {
-    listening: watch::Sender<bool>,
+    listening: AtomicBool,
     checked: AtomicBool,
     leaving: AtomicBool,
-<<<<<<< HEAD
-    changed: Notify,
-=======
     handing_over: AtomicBool,
+    changed: Notify,
 }
 
 /// Whether a successor is being prepared.
@@ -96,7 +90,6 @@ pub struct Readiness {
 pub enum HandingOver {
     No,
     UnderWay,
->>>>>>> 9e7c633 (Let the running process start its successor and give it the sessions)
 }
 
 /// The answer of `/readyz`.
@@ -130,15 +123,7 @@ impl Drop for Counted {
 
 impl Readiness {
     pub fn set_listening(&self) {
-<<<<<<< HEAD
         self.set(&self.listening);
-=======
-        self.listening.send_replace(true);
-    }
-
-    /// Waits until the listeners accept.
-    pub async fn listening(&self) {
-        let _ = self.listening.subscribe().wait_for(|listening| *listening).await;
     }
 
     /// Whether a successor is being prepared: it would not know of what changes meanwhile.
@@ -148,7 +133,6 @@ impl Readiness {
 
     pub fn set_handing_over(&self, under_way: HandingOver) {
         self.handing_over.store(under_way == HandingOver::UnderWay, SeqCst);
->>>>>>> 9e7c633 (Let the running process start its successor and give it the sessions)
     }
 
     pub fn set_checked(&self) {
@@ -162,6 +146,17 @@ impl Readiness {
     fn set(&self, what: &AtomicBool) {
         what.store(true, Relaxed);
         self.changed.notify_waiters();
+    }
+
+    /// Waits until the listeners accept.
+    pub async fn listening(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.listening.load(Relaxed) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Waits until the process is ready, or leaves before it ever was.
@@ -184,7 +179,7 @@ impl Readiness {
     pub fn now(&self) -> Ready {
         if self.leaving.load(Relaxed) {
             Ready::Leaving
-        } else if !*self.listening.borrow() {
+        } else if !self.listening.load(Relaxed) {
             Ready::NotListening
         } else if !self.checked.load(Relaxed) {
             Ready::NotChecked

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use crate::harness::{Burdock, Finished, Origin, Reply, Site, burdock, complete, shop, wait_until};
+use crate::harness::{Burdock, Finished, Origin, Reply, Site, Successor, burdock, complete, shop, wait_until};
 
 const CHECKED: &str = "health_check: {http: {path: /}, interval: 60s, timeout: 60s}";
 
@@ -50,6 +50,25 @@ fn silent(site: &Site) -> (Origin, mpsc::Sender<()>) {
         Reply::status(200)
     });
     (origin, release)
+}
+
+#[test]
+fn a_successor_becomes_the_main_process() {
+    let site = Site::take();
+    let _origins = site.origins::<1>();
+    let manager = Manager::at(&site);
+    let first = manager.start(&site, &shop(1, CHECKED));
+    assert_eq!(manager.hears(), "READY=1");
+    let successor = Successor::of(&first);
+    let main = format!("MAINPID={}", successor.process());
+    wait_until("the main process is another one", || match manager.hears() {
+        said if said == main => true,
+        // The successor says that it is ready, too, when it is.
+        said => {
+            assert_eq!(said, "READY=1");
+            false
+        }
+    });
 }
 
 #[test]

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Burdock, Client, Origin, Page, Reply, Request, Site, Storm, Successor, Wire};
+use crate::harness::{Api, Burdock, Client, Origin, Page, Reply, Request, Site, Storm, Successor, Wire};
 use crate::harness::{burdock, is_running, rounds, shop, signal, wait_until};
 
 const LEARN: &str = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: sessions}}]";
+/// Streams live on for longer than the test takes.
+const PATIENT: &str =
+    "process: {threads: 2, state_dir: $DIR/state, runtime_dir: $DIR/run, shutdown: {lame_duck: 0s, grace: 300s}}";
 const UPGRADED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 /// An application that makes a session where the request brings none, and has sockets and long pages.
@@ -69,7 +73,7 @@ fn hands_over_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
     let site = Site::take();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| serves(origin, &MADE));
-    let first = site.burdock(yaml);
+    let first = site.burdock(&format!("{PATIENT}\n{yaml}"));
     let (listen, over) = (first.listen, AtomicUsize::new(0));
     let mut sockets: Vec<Wire> = (0..50).map(|_| websocket(listen)).collect();
     let wrong: Vec<String> = std::thread::scope(|scope| {
@@ -81,6 +85,7 @@ fn hands_over_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
             between(&site, round);
             line.push(line[line.len() - 1].next());
         }
+        assert!(sockets.iter_mut().all(echoes), "and so they do when it has been succeeded more than once");
         over.store(1, Relaxed);
         let wrong = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         let last = &line[line.len() - 1];
@@ -103,9 +108,8 @@ fn no_learned_session_moves_however_often_it_hands_over() {
 #[test]
 fn it_hands_over_to_another_configuration_too() {
     hands_over_under_load(&shop(3, "sticky: cookie"), |site, round| {
-        let yaml = format!("{}\nerror_pages: {{}}\n", shop(3, "sticky: cookie"));
-        let yaml = if round % 2 == 0 { yaml } else { shop(3, "sticky: cookie\nbalance: least_conn") };
-        site.write("burdock.yaml", &crate::harness::complete(&yaml.replace("\nerror_pages: {}\n", "")));
+        let yaml = shop(3, if round % 2 == 0 { "sticky: cookie" } else { "sticky: cookie\nbalance: least_conn" });
+        site.write("burdock.yaml", &crate::harness::complete(&format!("{PATIENT}\n{yaml}")));
     });
 }
 
@@ -196,6 +200,82 @@ fn ties_that_are_learned_while_it_leaves_reach_the_successor() {
             assert_eq!(first.ask(&Request::get("/").header("Cookie", cookie)).served_by(), home);
         }
         drop(successor);
+    }
+}
+
+#[test]
+fn what_was_known_of_servers_and_what_operators_wanted_of_them_goes_on() {
+    let site = Site::take();
+    let mut origins: Vec<Origin> = site.origins::<5>().into();
+    let settings = "sticky: cookie\nhealth_check: {http: {path: /health}, interval: 100ms, timeout: 100ms}\nslow_start: 1h\n\
+                    passive_health: {failures: 2, hold: 60s}";
+    let first = site.burdock(&shop(5, settings));
+    let server = |id: &str| format!("/upstreams/shop/servers/{id}");
+    assert_eq!(first.api().send("PATCH", &server("web-1"), &json!({"state": "drain", "weight": 7})).status, 200);
+    origins.remove(1);
+    origins[1].behave(|request| Reply::status(if request.path() == "/health" { 200 } else { 500 }));
+    let health = |api: &Api, id: &str| api.get(&server(id))["health"].as_str().unwrap().to_owned();
+    wait_until("web-2 is down", || health(&first.api(), "web-2") == "down");
+    wait_until("web-3 is ejected", || {
+        first.get("/");
+        health(&first.api(), "web-3") == "ejected"
+    });
+    let before = first.api().get(&server("web-1"));
+    let successor = Successor::of(&first);
+    for (id, expected) in [("web-2", "down"), ("web-3", "ejected"), ("web-4", "up")] {
+        assert_eq!(health(&successor.api(), id), expected);
+    }
+    let drained = successor.api().get(&server("web-1"));
+    for field in ["state", "weight", "health"] {
+        assert_eq!(drained[field], before[field], "{drained}");
+    }
+    assert_eq!(drained["weight"], 7);
+    let version = successor.api().get("/version");
+    assert!(version["uptime"].as_u64().unwrap() < 20, "{version}");
+}
+
+#[test]
+fn a_successor_that_is_lost_with_the_sockets_ends_its_predecessor_too_so_that_it_is_started_again() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    origins.iter().for_each(|origin| serves(origin, &MADE));
+    let yaml = learning();
+    let mut first = Burdock::start_with(&site, &yaml, ("BURDOCK_FAIL_AT", "taken"));
+    let mut clients: Vec<Client> = (0..30).map(|_| first.client()).collect();
+    let homes: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
+    let answer = first.api().send("POST", "/upgrade", &json!({}));
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert_eq!(first.leaves().code(), Some(1));
+    let again = site.burdock(&yaml);
+    for (client, home) in clients.iter_mut().zip(&homes) {
+        assert_eq!(client.get("/").served_by(), home);
+    }
+    assert_eq!(again.readiness(), Some(200));
+}
+
+#[test]
+fn a_successor_that_crashes_later_leaves_its_sessions_on_disk() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    origins.iter().for_each(|origin| serves(origin, &MADE));
+    let yaml = learning();
+    let mut first = site.burdock(&yaml);
+    let successor = Successor::of(&first);
+    let mut clients: Vec<Client> = (0..30).map(|_| first.client()).collect();
+    assert!(first.leaves().success());
+    let homes: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
+    // What is older than a second is safe; what is made now is lost or not.
+    let safe = Instant::now() + Duration::from_millis(1_050);
+    while Instant::now() < safe {
+        first.get("/");
+    }
+    signal(successor.process(), "KILL");
+    wait_until("it is gone", || !successor.is_there());
+    let _again = site.burdock(&yaml);
+    for (client, home) in clients.iter_mut().zip(&homes) {
+        assert_eq!(client.get("/").served_by(), home);
     }
 }
 

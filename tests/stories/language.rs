@@ -255,7 +255,7 @@ impl Lb {
             pool.upstream.passive_health = spec.passive_health;
             pool.upstream.panic_threshold = spec.panic_threshold;
             pool.upstream.slow_start = spec.slow_start;
-            pool.upstream.health_check = spec.health_check.or(pool.upstream.health_check.take());
+            pool.upstream.health_check = spec.health_check.or_else(|| pool.upstream.health_check.take());
         })
     }
 

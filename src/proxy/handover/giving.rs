@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -14,9 +15,14 @@ use tokio::sync::oneshot;
 use super::frames::{Hello, Message, read};
 use super::{VARIABLE, trusted};
 use crate::proxy::control::Control;
+use crate::proxy::service_manager;
+use crate::proxy::state::State;
 
 /// How often it is looked whether something has come to be.
 const GLANCE: Duration = Duration::from_millis(10);
+
+/// So long whoever has asked for a successor has to hear that it was lost.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// What a successor is started from: as this process was.
 #[derive(Clone, Debug)]
@@ -154,33 +160,41 @@ impl Giving {
     }
 
     /// The sockets go to the successor now: it lives on. What becomes of it is told to whoever has asked.
-    pub fn let_go(mut self, answer: Option<Answer>) {
-        let Some(mut child) = self.child.take() else { return };
+    pub fn let_go(mut self, answer: Option<Answer>, state: Arc<State>) {
+        let Some(child) = self.child.take() else { return };
         let stream = self.stream.try_clone();
-        let watch = move || {
-            let id = child.id();
-            let serving = stream.is_ok_and(|mut stream| {
-                std::iter::from_fn(|| read(&mut stream).ok()).any(|message| matches!(message, Message::Serving))
-            });
-            if serving {
-                log::info!("process {id} has taken over");
-                successor_serves(id);
-            } else {
-                log::error!("process {id} was given the sockets and has ended ({:?})", child.try_wait());
-            }
-            if let Some(answer) = answer {
-                let _ = answer.send(if serving { Ok(id) } else { Err(Failed::Lost) });
-            }
-            let _ = child.wait();
-        };
+        let watch = move || watch(child, stream, answer, &state);
         if let Err(error) = std::thread::Builder::new().name("successor".into()).spawn(watch) {
             log::error!("cannot watch the new process: {error}");
         }
     }
 }
 
-/// For whoever supervises us: the main process is another one from now on.
-fn successor_serves(_process: u32) {}
+fn watch(mut child: Child, stream: io::Result<UnixStream>, answer: Option<Answer>, state: &State) {
+    let id = child.id();
+    let serves = stream.is_ok_and(|mut stream| {
+        std::iter::from_fn(|| read(&mut stream).ok()).any(|message| matches!(message, Message::Serving))
+    });
+    if serves {
+        log::info!("process {id} has taken over");
+        service_manager::succeeded_by(id);
+    }
+    if let Some(answer) = answer {
+        let _ = answer.send(if serves { Ok(id) } else { Err(Failed::Lost) });
+    }
+    if !serves {
+        give_up(id, state);
+    }
+    let _ = child.wait();
+}
+
+/// Nobody will accept once this process has left: the sooner it is started again the better.
+fn give_up(successor: u32, state: &State) -> ! {
+    log::error!("process {successor} was given the sockets and has ended; ending, to be started again");
+    std::thread::sleep(LAST_WORDS);
+    state.close();
+    std::process::exit(1);
+}
 
 impl Drop for Giving {
     fn drop(&mut self) {
@@ -194,6 +208,8 @@ impl Started {
         log::info!("starting {} to take over", path.display());
         let mut command = Command::new(path);
         command.args(&program.arguments).env(VARIABLE, &door.path).stdin(Stdio::null());
+        // It names this process, and would silence that one.
+        command.env_remove("WATCHDOG_PID");
         let child = command.spawn().map_err(|error| Failed::Spawn { path: path.clone(), error })?;
         Ok(Self { child: Some(child), until: now() + asked.timing.0, timing: asked.timing })
     }
@@ -282,7 +298,7 @@ impl Drop for Door {
 /// Whether somebody listens on this socket. To connect would be an answer too, but whoever listens takes one connection only.
 fn is_listened_on(socket: &Path) -> bool {
     const LISTENS: &str = "00010000";
-    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let sockets = std::fs::read_to_string("/proc/self/net/unix").unwrap_or_default();
     let path = socket.to_string_lossy();
     sockets.lines().any(|line| line.split_whitespace().nth(3) == Some(LISTENS) && line.ends_with(&format!(" {path}")))
 }

@@ -109,6 +109,7 @@ impl BackgroundService for Prepared {
 impl BackgroundService for Taken {
     async fn start(&self, _shutdown: ShutdownWatch) {
         self.predecessor.taken.store(true, SeqCst);
+        fail_at("taken");
         if let Err(error) = folders::write_pid(&self.runtime_dir) {
             log::error!("cannot write the process id into {}: {error}", self.runtime_dir.display());
         }

@@ -1,0 +1,133 @@
+//! What runs in the process, as services of the framework, and which of them wait for which.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burdock::config::{Config, settings};
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::server::Server;
+use pingora::server::configuration::{Opt, ServerConf};
+use pingora::services::ServiceHandle;
+use pingora::services::background::background_service;
+use pingora::services::listening::Service;
+use pingora_proxy::http_proxy;
+
+use super::StartError;
+use crate::proxy::admin::{Admin, Socket, SocketService, TcpDoor};
+use crate::proxy::control::{Control, Reloading, Tending};
+use crate::proxy::discovery::DiscoveryService;
+use crate::proxy::gateway::Gateway;
+use crate::proxy::handover::{Predecessor, Prepared, Taken};
+use crate::proxy::health::HealthService;
+use crate::proxy::leaving::Reopen;
+use crate::proxy::listener::Edge;
+use crate::proxy::listening::Listening;
+use crate::proxy::service_manager::Telling;
+
+/// The framework's server, with nothing in it.
+pub fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predecessor>>) -> Server {
+    let process = &config.process;
+    let conf = ServerConf {
+        threads,
+        work_stealing: process.work_stealing,
+        grace_period_seconds: Some(process.shutdown.grace.as_millis().div_ceil(1000) as u64),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upstream_keepalive_pool_size: process.upstream_pool,
+        // Tokio's timers are cheaper to set and to drop than Pingora's shared ones, which stay until they are due.
+        fast_timeout_to_tokio_threshold_seconds: Some(0),
+        upgrade_sock: process.runtime_dir.join("upgrade.sock").to_string_lossy().into_owned(),
+        ..ServerConf::default()
+    };
+    let options = Opt { upgrade: predecessor.is_some(), ..Opt::default() };
+    Server::new_with_opt_and_conf(options, conf)
+}
+
+/// Adds all that runs. A successor has the listening sockets only when nothing else is missing.
+pub fn add(
+    server: &mut Server,
+    control: &Arc<Control>,
+    process: &settings::Process,
+    admin: &settings::Admin,
+    predecessor: Option<&Arc<Predecessor>>,
+) -> Result<(), StartError> {
+    let checked = server.add_service(background_service("health", HealthService(Arc::clone(&control.state))));
+    let sockets = match predecessor {
+        None => {
+            server.bootstrap();
+            None
+        }
+        Some(predecessor) => Some(add_taking(server, predecessor, control, &checked, &process.runtime_dir)),
+    };
+    add_services(server, control, process.connection_buffer, &checked, sockets.as_ref());
+    add_admin(server, control, admin, sockets.as_ref())
+}
+
+/// What a successor does before it has the sockets, and right after. Gives what is ready when they are there.
+fn add_taking(
+    server: &mut Server,
+    predecessor: &Arc<Predecessor>,
+    control: &Arc<Control>,
+    checked: &ServiceHandle,
+    runtime_dir: &Path,
+) -> ServiceHandle {
+    let prepared = server.add_service(background_service("prepared", Prepared(Arc::clone(predecessor))));
+    prepared.add_dependency(checked);
+    let sockets = server.bootstrap_as_a_service();
+    sockets.add_dependency(&prepared);
+    let (predecessor, control, runtime_dir) = (Arc::clone(predecessor), Arc::clone(control), runtime_dir.to_owned());
+    let taken = server.add_service(background_service("taken", Taken { predecessor, control, runtime_dir }));
+    taken.add_dependency(&sockets);
+    sockets
+}
+
+/// Who listens, or changes what other processes see, waits for `sockets`, which a successor does not have at first.
+fn add_services(
+    server: &mut Server,
+    control: &Arc<Control>,
+    buffer: usize,
+    checked: &ServiceHandle,
+    sockets: Option<&ServiceHandle>,
+) {
+    let state = &control.state;
+    let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
+    let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
+    for listener in &state.listeners {
+        edge.add_listener(ListenerConfig::tcp(listener.text.clone()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
+    }
+    let edge = server.add_service(edge);
+    edge.add_dependency(checked);
+    server.add_service(background_service("discovery", DiscoveryService(Arc::clone(control))));
+    server.add_service(background_service("telling", Telling(Arc::clone(state))));
+    server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
+    let listening = server.add_service(background_service("listening", Listening(Arc::clone(state))));
+    listening.add_dependency(&edge);
+    let reloading = server.add_service(background_service("reloading", Reloading(Arc::clone(control))));
+    let tending = server.add_service(background_service("tending", Tending(Arc::clone(control))));
+    if let Some(sockets) = sockets {
+        [&edge, &reloading, &tending].into_iter().for_each(|service| service.add_dependency(sockets));
+    }
+}
+
+/// The socket is made last, when nothing else can keep the process from starting, and put in its place later.
+fn add_admin(
+    server: &mut Server,
+    control: &Arc<Control>,
+    admin: &settings::Admin,
+    sockets: Option<&ServiceHandle>,
+) -> Result<(), StartError> {
+    if let Some(address) = admin.address {
+        let mut service = Service::new("admin".to_owned(), TcpDoor(Admin::new(control)));
+        service.threads = Some(1);
+        service.add_tcp(&address.to_string());
+        let service = server.add_service(service);
+        sockets.into_iter().for_each(|sockets| service.add_dependency(sockets));
+    }
+    if let Some(path) = &admin.socket {
+        let socket = Arc::new(Socket::open(path)?);
+        let _ = control.state.admin_socket.set(Arc::clone(&socket));
+        let service = SocketService { admin: Admin::new(control), socket };
+        let service = server.add_service(background_service("admin-socket", service));
+        sockets.into_iter().for_each(|sockets| service.add_dependency(sockets));
+    }
+    Ok(())
+}
