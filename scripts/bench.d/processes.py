@@ -38,6 +38,10 @@ class Program:
                 raise StartFailed(f"no answer within {seconds} s: {self._last_words()}")
             time.sleep(0.05)
 
+    def wait_ended(self, seconds):
+        """Waits until it has ended by itself."""
+        self._process.wait(seconds)
+
     def signal(self, number):
         self._process.send_signal(number)
 

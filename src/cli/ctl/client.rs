@@ -19,6 +19,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 
 use crate::api::problem::Problem;
+use crate::cli::Ended;
 
 /// Longer than the longest poll.
 const PATIENCE: Duration = Duration::from_secs(95);
@@ -64,6 +65,7 @@ pub enum AskError {
 /// Asks one process.
 pub struct Client {
     place: Place,
+    patience: Duration,
     runtime: Runtime,
 }
 
@@ -72,10 +74,28 @@ enum Place {
     Tcp { authority: String, token: String },
 }
 
+impl AskError {
+    /// Says it to whoever has typed the command: how that ends.
+    pub fn told(&self) -> Ended {
+        eprintln!("burdock: {self}");
+        match self {
+            Self::Usage(_) => Ended::Misused,
+            Self::Unreachable { .. } | Self::Broken(_) | Self::Refused(_) | Self::Unclear(_) | Self::Runtime(_) => {
+                Ended::Failed
+            }
+        }
+    }
+}
+
 impl Client {
     pub fn new(at: &Where) -> Result<Self, AskError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { place: at.place()?, runtime })
+        Ok(Self { place: at.place()?, patience: PATIENCE, runtime })
+    }
+
+    /// Waits for answers for so long.
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub fn get(&self, path: &str) -> Result<Value, AskError> {
@@ -119,7 +139,7 @@ impl Client {
                 }
             }
         };
-        let in_time = async { tokio::time::timeout(PATIENCE, exchange).await };
+        let in_time = async { tokio::time::timeout(self.patience, exchange).await };
         self.runtime.block_on(in_time).unwrap_or_else(|_| Err(AskError::Broken("it takes too long".to_owned())))
     }
 

@@ -39,10 +39,7 @@ pub fn reload(desk: &Desk, args: &ReloadArgs) -> Result<Ended, AskError> {
         lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
         lines.extend(report.warnings.iter().map(|warning| format!("warning: {warning}")));
         lines.extend(
-            report
-                .needs_upgrade
-                .iter()
-                .map(|section| format!("needs another process: {section} (burdock run -u, then SIGQUIT to this one)")),
+            report.needs_upgrade.iter().map(|section| format!("needs another process: {section} (burdock upgrade)")),
         );
         lines.push(match (report.applied, report.differences.len()) {
             (true, 0) => "taken up: nothing is otherwise".to_owned(),

@@ -20,10 +20,9 @@ use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use client::Where;
+pub use client::{AskError, Client, Where};
 
 use super::Ended;
-use client::{AskError, Client};
 
 /// Reads and changes a running Burdock
 #[derive(Debug, Args)]
@@ -110,17 +109,7 @@ pub fn ctl(args: &CtlArgs) -> Ended {
     }
     let form = if args.json { Form::Json } else { Form::People };
     let done = Client::new(&args.at).and_then(|client| run(&Desk { client, form }, &args.command));
-    done.unwrap_or_else(|error| {
-        eprintln!("burdock: {error}");
-        match error {
-            AskError::Usage(_) => Ended::Misused,
-            AskError::Unreachable { .. }
-            | AskError::Broken(_)
-            | AskError::Refused(_)
-            | AskError::Unclear(_)
-            | AskError::Runtime(_) => Ended::Failed,
-        }
-    })
+    done.unwrap_or_else(|error| error.told())
 }
 
 fn run(desk: &Desk, command: &Command) -> Result<Ended, AskError> {

@@ -1,0 +1,4 @@
+-- Every request makes a session.
+function request()
+  return wrk.format("GET", "/new")
+end
