@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::harness::{Api, Burdock, Client, Origin, Page, Reply, Request, Site, Storm, Successor, Wire};
-use crate::harness::{burdock, is_running, rounds, shop, signal, wait_until};
+use crate::harness::{burdock, complete, is_running, rounds, shop, signal, wait_until};
 
 const LEARN: &str = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: sessions}}]";
 /// Streams live on for longer than the test takes.
@@ -109,7 +109,7 @@ fn no_learned_session_moves_however_often_it_hands_over() {
 fn it_hands_over_to_another_configuration_too() {
     hands_over_under_load(&shop(3, "sticky: cookie"), |site, round| {
         let yaml = shop(3, if round % 2 == 0 { "sticky: cookie" } else { "sticky: cookie\nbalance: least_conn" });
-        site.write("burdock.yaml", &crate::harness::complete(&format!("{PATIENT}\n{yaml}")));
+        site.write("burdock.yaml", &complete(&format!("{PATIENT}\n{yaml}")));
     });
 }
 
@@ -277,6 +277,21 @@ fn a_successor_that_crashes_later_leaves_its_sessions_on_disk() {
     for (client, home) in clients.iter_mut().zip(&homes) {
         assert_eq!(client.get("/").served_by(), home);
     }
+}
+
+#[test]
+fn another_configuration_may_listen_elsewhere() {
+    let site = Site::take();
+    let _origins = site.origins::<1>();
+    let yaml = |listeners: &str| format!("listeners: [{listeners}]\n{}", shop(1, "sticky: cookie"));
+    let mut first = site.burdock(&yaml("$IP:8080, $IP:8081"));
+    let answers = |port: u16| Wire::try_open(site.at(port)).is_ok_and(|mut wire| wire.try_ask(&Request::get("/")).is_ok());
+    assert!(answers(8080) && answers(8081) && !answers(8082));
+    site.write("burdock.yaml", &complete(&yaml("$IP:8080, $IP:8082")));
+    let _successor = Successor::of(&first);
+    assert!(answers(8080) && answers(8082));
+    assert!(first.leaves().success());
+    assert!(answers(8080) && !answers(8081) && answers(8082));
 }
 
 #[test]

@@ -44,7 +44,8 @@ async fn version(Shared(control): Shared<Arc<Control>>) -> Json<Version> {
 #[utoipa::path(post, path = "/upgrade", tag = "process", request_body = Upgrade, responses(
     (status = OK, body = Upgraded, description = "It has taken over"),
     (status = FORBIDDEN, body = Problem, description = "A program was named, and not at the Unix socket"),
-    (status = CONFLICT, body = Problem, description = "An upgrade is under way, or this process is leaving"),
+    (status = CONFLICT, body = Problem, description = "An upgrade is under way"),
+    (status = SERVICE_UNAVAILABLE, body = Problem, description = "This process is leaving"),
     (status = UNPROCESSABLE_ENTITY, body = Problem, description = "The new process does not start"),
     (status = BAD_GATEWAY, body = Problem, description = "The new process has ended after it was given the sockets")))]
 async fn upgrade(
@@ -82,7 +83,8 @@ async fn upgrade(
 
 fn status(failed: &Failed) -> StatusCode {
     match failed {
-        Failed::UnderWay | Failed::Leaving => StatusCode::CONFLICT,
+        Failed::UnderWay => StatusCode::CONFLICT,
+        Failed::Leaving => StatusCode::SERVICE_UNAVAILABLE,
         Failed::Lost => StatusCode::BAD_GATEWAY,
         Failed::Socket(_)
         | Failed::Spawn { .. }
