@@ -336,12 +336,16 @@ fn upstreams_of_one_scope_have_different_names() {
 
 #[test]
 fn listeners_must_fit_into_a_handover() {
-    let text = |count: usize| {
+    let text = |count: usize, admin: &str| {
         let addresses: Vec<String> = (0..count).map(|nth| format!("127.0.0.1:{}", 8000 + nth)).collect();
-        format!("listeners: [{}]\nupstreams: {{shop: {{servers: [127.0.0.1:3001]}}}}\n", addresses.join(", "))
+        let servers = "{servers: [127.0.0.1:3001]}";
+        format!("listeners: [{}]\nadmin: {{address: {admin}}}\nupstreams: {{shop: {servers}}}\n", addresses.join(", "))
     };
-    assert_eq!(good(&text(32)).listeners.len(), 32);
-    assert!(wrong(&text(33)).starts_with("burdock.yaml:1:12: found 33 listeners, expected at most 32\n  help: "));
+    assert_eq!(good(&text(32, "none")).listeners.len(), 32);
+    assert!(wrong(&text(33, "none")).starts_with("burdock.yaml:1:12: found 33 listeners, expected at most 32\n  help: "));
+    assert_eq!(good(&text(31, "127.0.0.1:9180")).listeners.len(), 31);
+    let told = "burdock.yaml:1:12: found 32 listeners beside the admin address, expected at most 31\n  help: ";
+    assert!(wrong(&text(32, "127.0.0.1:9180")).starts_with(told));
 }
 
 #[test]

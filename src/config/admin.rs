@@ -40,7 +40,7 @@ impl Leaf for AdminAddress {
         if matches!(text, "off" | "no" | "false") {
             return Err(Mend::by("write none"));
         }
-        Ok(<ListenAddress as Leaf>::parse(text)?.address)
+        Ok(<ListenAddress as Leaf>::parse(text)?.0)
     }
 
     fn schema() -> serde_json::Value {

@@ -50,31 +50,35 @@ impl Shortened for ListenerText {
     }
 }
 
-/// Descriptors that a process can hand to its successor (Pingora passes at most 32), and room for the addresses that go with
-/// them.
+/// Listening sockets that a process can hand to its successor (Pingora passes at most 32), the admin address's among them, and
+/// room for the addresses that go with them.
 const MOST: usize = 32;
 const LONGEST_JOINED: usize = 1_900;
 
 /// Checks the listeners against each other.
 pub(super) fn build(written: At<Vec<ListenerText>>, admin: &Admin, findings: &mut Findings) -> Vec<Listener> {
     let At { at, value: written, .. } = written;
-    if written.len() > MOST {
-        let message = format!("found {} listeners, expected at most {MOST}", written.len());
+    let listeners = written.iter().map(|listener| listener.address.value.0);
+    let all: Vec<SocketAddr> = listeners.chain(admin.address).collect();
+    if all.len() > MOST {
+        let beside = if admin.address.is_some() { " beside the admin address" } else { "" };
+        let most = MOST - (all.len() - written.len());
+        let message = format!("found {} listeners{beside}, expected at most {most}", written.len());
         findings.fault_with_help(at, message, "more cannot be handed over to a successor process in an upgrade");
     }
-    let joined: usize = written.iter().map(|listener| listener.address.value.text.len() + 1).sum();
+    let joined: usize = all.iter().map(|address| address.to_string().len() + 1).sum();
     if joined > LONGEST_JOINED {
         let message = format!("the listeners' addresses have {joined} octets in all, expected at most {LONGEST_JOINED}");
         findings.fault_with_help(at, message, "more cannot be handed over to a successor process in an upgrade");
     }
     let mut taken: HashMap<SocketAddr, Position> = HashMap::new();
-    for ListenerText { address: At { at, value, .. }, .. } in &written {
-        if let Some(first) = taken.get(&value.address) {
-            findings.fault(*at, format!("{} is listened on twice, first on line {}", value.address, first.line));
-        } else if admin.address == Some(value.address) {
-            findings.fault(*at, format!("{} is the admin address too", value.address));
+    for ListenerText { address: At { at, value: ListenAddress(address), .. }, .. } in &written {
+        if let Some(first) = taken.get(address) {
+            findings.fault(*at, format!("{address} is listened on twice, first on line {}", first.line));
+        } else if admin.address == Some(*address) {
+            findings.fault(*at, format!("{address} is the admin address too"));
         }
-        taken.entry(value.address).or_insert(*at);
+        taken.entry(*address).or_insert(*at);
     }
     written.into_iter().map(Listener::from).collect()
 }
@@ -82,8 +86,7 @@ pub(super) fn build(written: At<Vec<ListenerText>>, admin: &Admin, findings: &mu
 impl From<ListenerText> for Listener {
     fn from(written: ListenerText) -> Self {
         Self {
-            text: written.address.value.text,
-            address: written.address.value.address,
+            address: written.address.value.0,
             trusted_proxies: TrustedProxies::new(written.trusted_proxies),
             forwarded: written.forwarded,
             header_timeout: written.header_timeout,

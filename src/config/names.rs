@@ -104,13 +104,9 @@ fn host_port(text: &str) -> Result<HostPort, Mend> {
     Ok(HostPort { name, port })
 }
 
-/// A place to listen: an address and a port that can be bound as they are, and the text that names the open socket to a
-/// successor process.
-#[derive(Clone, Debug)]
-pub(super) struct ListenAddress {
-    pub(super) text: String,
-    pub(super) address: SocketAddr,
-}
+/// A place to listen: an address and a port that can be bound as they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ListenAddress(pub(super) SocketAddr);
 
 leaf! {
     ListenAddress: "an address to listen on such as 0.0.0.0:8080 or [::]:8080", Text,
@@ -120,7 +116,7 @@ leaf! {
 fn listen_address(text: &str) -> Result<ListenAddress, Mend> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.port() == 0 => Err(Mend::by("a port from 1 to 65535")),
-        Ok(address) => Ok(ListenAddress { text: text.to_owned(), address }),
+        Ok(address) => Ok(ListenAddress(address)),
         Err(_) => Err(listen_mend(text)),
     }
 }

@@ -44,9 +44,6 @@ impl fmt::Debug for Text {
 /// An address that clients come to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Listener {
-    /// As written, because a successor process finds the open socket under this text (to Pingora `0.0.0.0:80` and `*:80`
-    /// are two sockets).
-    pub text: String,
     pub address: SocketAddr,
     pub trusted_proxies: TrustedProxies,
     pub forwarded: Style,

@@ -32,7 +32,7 @@ impl BackgroundService for Listening {
 }
 
 fn addresses(state: &State) -> String {
-    state.listeners.iter().map(|listener| listener.text.as_str()).collect::<Vec<_>>().join(", ")
+    state.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Where we reach ourselves: loopback for a listener on all addresses.

@@ -92,7 +92,8 @@ fn add_services(
     let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
     let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
     for listener in &state.listeners {
-        edge.add_listener(ListenerConfig::tcp(listener.text.clone()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
+        // A successor finds the open socket under this text, so it does not matter how the address was written.
+        edge.add_listener(ListenerConfig::tcp(listener.address.to_string()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
     }
     let edge = server.add_service(edge);
     edge.add_dependency(checked);

@@ -271,6 +271,8 @@ impl Drop for Successor {
     fn drop(&mut self) {
         if self.is_there() {
             signal(self.process, "KILL");
+            // It holds its addresses until then.
+            wait_until("it is gone", || !self.is_there());
         }
     }
 }
