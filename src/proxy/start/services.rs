@@ -109,7 +109,7 @@ fn add_services(
     }
 }
 
-/// The socket is made last, when nothing else can keep the process from starting, and put in its place later.
+/// The socket is made last, when nothing else can keep the process from starting. A successor puts it in its place later.
 fn add_admin(
     server: &mut Server,
     control: &Arc<Control>,
@@ -125,6 +125,9 @@ fn add_admin(
     }
     if let Some(path) = &admin.socket {
         let socket = Arc::new(Socket::open(path)?);
+        if sockets.is_none() {
+            socket.place()?;
+        }
         let _ = control.state.admin_socket.set(Arc::clone(&socket));
         let service = SocketService { admin: Admin::new(control), socket };
         let service = server.add_service(background_service("admin-socket", service));
