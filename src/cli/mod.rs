@@ -104,18 +104,26 @@ impl ConfigFile {
 
     /// Reads and parses the file; what is wrong with it goes to stderr, all at once.
     pub fn load(&self) -> Result<Config, Ended> {
-        let name = self.conf.display().to_string();
-        let text = std::fs::read_to_string(&self.conf).map_err(|error| {
-            eprintln!("burdock: cannot read {name}: {error}");
-            Ended::Misused
-        })?;
-        let config = Config::parse(&name, &text).map_err(|errors| {
-            eprintln!("{errors}");
+        self.load_or(|_| {})
+    }
+
+    /// The same; what is wrong is told to somebody else, too.
+    fn load_or(&self, tell: impl FnOnce(&str)) -> Result<Config, Ended> {
+        let config = self.read().map_err(|mistakes| {
+            tell(&mistakes);
+            eprintln!("{mistakes}");
             Ended::Misused
         })?;
         for warning in &config.warnings {
             eprintln!("{warning}");
         }
         Ok(config)
+    }
+
+    /// Reads and parses the file, or says what is wrong with it.
+    fn read(&self) -> Result<Config, String> {
+        let name = self.conf.display().to_string();
+        let text = std::fs::read_to_string(&self.conf).map_err(|error| format!("burdock: cannot read {name}: {error}"))?;
+        Config::parse(&name, &text).map_err(|errors| errors.to_string())
     }
 }

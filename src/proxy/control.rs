@@ -121,7 +121,10 @@ impl Control {
     pub fn take_store(&self) {
         let desired = self.desired.lock();
         self.store.take();
-        self.keep(&desired);
+        let stored = self.store.read().ok();
+        if stored.is_none_or(|(changes, leaving)| changes != desired.changes || leaving != desired.leaving) {
+            self.keep(&desired);
+        }
     }
 
     /// What operators have changed.

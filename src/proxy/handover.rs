@@ -21,7 +21,7 @@ mod taking;
 
 pub use estate::Estate;
 pub use giving::{Answer, Asked, Failed, Giving, Program, Timing};
-pub use taking::{NoPredecessor, Predecessor, Prepared, Taken, fail_at};
+pub use taking::{NoPredecessor, Predecessor, Prepared, Taken, decline, fail_at};
 
 pub use frames::{Message, read, send_blocks};
 

@@ -35,4 +35,5 @@ mod state;
 mod stream;
 mod upgrade;
 
+pub use handover::decline;
 pub use start::run;

@@ -102,9 +102,13 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
     Ok(())
 }
 
-/// Errors and warnings to stderr. Pingora's proxy would log every client that goes away; the access log has those.
+/// Pingora's proxy would log every client that goes away, which the access log has; and a successor an error for every second
+/// that it waits for the sockets.
+const FILTER: &str = "info,pingora_core=warn,pingora_core::server::transfer_fd=off,pingora_proxy=off";
+
+/// Messages to stderr.
 fn init_log() {
-    let filter = env_logger::Env::default().default_filter_or("info,pingora_core=warn,pingora_proxy=off");
+    let filter = env_logger::Env::default().default_filter_or(FILTER);
     let _ = env_logger::Builder::from_env(filter).format_target(false).try_init();
     end_on_listener_panic();
 }

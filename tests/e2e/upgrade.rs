@@ -117,7 +117,7 @@ fn it_hands_over_to_another_configuration_too() {
 fn a_successor_that_does_not_become_ready_changes_nothing() {
     let site = Site::take();
     let _origins = site.origins::<2>();
-    for step in ["greeted", "tables", "checked"] {
+    for step in ["greeted", "tables", "checked", "prepared"] {
         let mut burdock = Burdock::start_with(&site, &shop(2, "sticky: cookie"), ("BURDOCK_FAIL_AT", step));
         let storm = Storm::begin(burdock.listen, 4);
         let answer = burdock.api().send("POST", "/upgrade", &json!({}));
@@ -143,6 +143,7 @@ fn a_configuration_that_is_wrong_is_refused_and_told_and_the_next_one_is_taken_u
     site.write("burdock.yaml", "listeners: nonsense");
     let answer = burdock.api().send("POST", "/upgrade", &json!({}));
     assert_eq!(answer.status, 422, "{}", answer.text());
+    assert!(answer.text().contains("burdock.yaml:1:12: found"), "{}", answer.text());
     burdock.signal("QUIT");
     wait_until("that it cannot is said", || burdock.stderr().matches("this process goes on").count() >= 2);
     assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));

@@ -45,6 +45,19 @@ pub struct Taken {
     pub runtime_dir: PathBuf,
 }
 
+/// Tells the process that has started us to take over from it, if one has, why we do not.
+pub fn decline(reason: &str) {
+    let Some(path) = std::env::var_os(VARIABLE) else { return };
+    let told = UnixStream::connect(Path::new(&path)).and_then(trusted).and_then(|mut stream| {
+        Message::Refused(reason.to_owned()).send(&mut stream)?;
+        // It says hello, and finds a closed socket if we have gone by then.
+        read(&mut stream)
+    });
+    if let Err(error) = told {
+        log::error!("cannot tell the running process anything: {error}");
+    }
+}
+
 impl Predecessor {
     /// The one that has started us, if one has.
     ///
