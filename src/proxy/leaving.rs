@@ -75,6 +75,9 @@ enum Event {
 
 impl Watched {
     fn new() -> std::io::Result<Self> {
+        // They would end the process until those begin to watch who act on them.
+        drop(signal(SignalKind::hangup())?);
+        drop(signal(SignalKind::user_defined1())?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

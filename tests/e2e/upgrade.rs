@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::harness::{Api, Burdock, Client, Origin, Page, Reply, Request, Site, Storm, Successor, Wire};
-use crate::harness::{burdock, complete, is_running, rounds, shop, signal, wait_until};
+use crate::harness::{burdock, complete, eventually, is_running, rounds, shop, signal, wait_until};
 
 const LEARN: &str = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: sessions}}]";
 /// Streams live on for longer than the test takes.
@@ -150,6 +150,45 @@ fn a_configuration_that_is_wrong_is_refused_and_told_and_the_next_one_is_taken_u
     site.write("burdock.yaml", &good);
     let _successor = Successor::of(&burdock);
     assert!(burdock.leaves().success());
+}
+
+#[test]
+fn a_successor_that_takes_too_long_is_ended_and_only_one_is_prepared_at_a_time() {
+    let site = Site::take();
+    let _origins = site.origins::<1>();
+    let burdock = site.burdock(&shop(1, "sticky: cookie"));
+    let idle = site.write("idle", "#!/bin/sh\necho $$ > $DIR/idle.pid\nexec sleep 60\n");
+    std::fs::set_permissions(&idle, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let api = burdock.api();
+    let wish = json!({"binary": idle, "timeout": 2});
+    let first = std::thread::spawn(move || api.send("POST", "/upgrade", &wish));
+    let pid = || std::fs::read_to_string(site.path("idle.pid")).ok()?.trim().parse::<u32>().ok();
+    wait_until("it has been started", || pid().is_some());
+    let second = burdock.api().send("POST", "/upgrade", &json!({}));
+    assert_eq!(second.status, 409, "{}", second.text());
+    let change = burdock.api().send("PATCH", "/upstreams/shop/servers/web-1", &json!({"weight": 2}));
+    assert_eq!(change.status, 503, "a successor would not know of it: {}", change.text());
+    let first = first.join().unwrap();
+    assert_eq!(first.status, 422, "{}", first.text());
+    assert!(first.text().contains("within 2s"), "{}", first.text());
+    assert!(!is_running(pid().unwrap()));
+    assert_eq!(burdock.api().send("PATCH", "/upstreams/shop/servers/web-1", &json!({"weight": 2})).status, 200);
+}
+
+#[test]
+fn a_successor_whose_predecessor_crashes_before_it_is_prepared_ends_too() {
+    let site = Site::take();
+    let origin = site.origin(1);
+    let mut first = site.shop(1, "health_check: {http: {path: /health}, interval: 60s, timeout: 60s}");
+    // The first pass of checks keeps it waiting.
+    origin.behave(|_| Reply::Silence);
+    first.signal("USR2");
+    let successor = eventually("it has been started", || Daemon::find(&site, first.process()));
+    wait_until("it has what it is told", || first.stderr().contains("to take over"));
+    first.kill();
+    wait_until("it has ended", || !is_running(successor.0));
+    origin.behave(|_| Reply::status(200));
+    let _again = site.shop(1, "");
 }
 
 #[test]
@@ -329,13 +368,19 @@ struct Daemon(u32);
 impl Daemon {
     /// The one process whose command line names the site's folder.
     fn of(site: &Site) -> Self {
+        Self::find(site, std::process::id()).expect("a daemon")
+    }
+
+    /// The same, but not this one.
+    fn find(site: &Site, other: u32) -> Option<Self> {
         let folder = site.dir().display().to_string();
         let mut numbers =
             std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let named = |process: &u32| {
-            std::fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.contains(&folder))
+            *process != other
+                && std::fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.contains(&folder))
         };
-        Self(numbers.find(named).expect("a daemon"))
+        numbers.find(named).map(Self)
     }
 
     fn is_there(&self) -> bool {
