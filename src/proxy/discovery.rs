@@ -53,7 +53,7 @@ enum Taken {
     Later,
 }
 
-/// Held by each task until it has asked once.
+/// Held by each task until its name has been answered for, or has been asked for often enough.
 type First = mpsc::Sender<()>;
 
 #[async_trait]
@@ -129,12 +129,29 @@ impl Drop for Task {
 }
 
 impl Seeker {
-    async fn keep_asking(mut self, mut first: Option<First>) {
-        loop {
-            let wait = self.once().await;
-            drop(first.take());
-            tokio::time::sleep(wait).await;
+    async fn keep_asking(mut self, first: Option<First>) {
+        let mut wait = self.once().await;
+        if let Some(first) = first {
+            wait = self.insist(wait).await;
+            drop(first);
         }
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = self.once().await;
+        }
+    }
+
+    /// Asks again soon until there is an answer, or listeners have waited enough.
+    async fn insist(&mut self, mut wait: Duration) -> Duration {
+        let mut tries = 0;
+        while self.failures > 0 {
+            tries += 1;
+            let Some(soon) = self.bounds.before_first_answer(tries, Jitter::new(rand::random())) else { break };
+            self.failures = 0;
+            tokio::time::sleep(soon).await;
+            wait = self.once().await;
+        }
+        wait
     }
 
     /// Asks, and tells how long to wait before asking again.

@@ -192,6 +192,20 @@ fn a_name_that_was_never_found_has_no_servers_and_is_looked_up_again() {
 }
 
 #[test]
+fn whoever_is_found_only_a_moment_after_the_start_is_waited_for() {
+    let site = Site::take();
+    let [(_beside, origin)] = neighbours();
+    let mut dns = Dns::new(&site);
+    dns.serve("", "");
+    let burdock =
+        Burdock::launch(&site, &shop(&dns, "timeout: 500ms", &format!("[app.internal:{PORT}]"), "sticky: cookie"), &[]);
+    wait_until("it was denied", || dns.asked("[A] app.internal") > 0);
+    dns.serve(&hosts([&origin]), "");
+    wait_until("it is ready", || burdock.readiness() == Some(200));
+    assert_eq!(burdock.get("/").served_by(), "a");
+}
+
+#[test]
 fn an_answer_is_good_for_its_time_within_the_bounds() {
     let (slow, quick) = (Site::take(), Site::take());
     let mut dns = Dns::new(&slow);

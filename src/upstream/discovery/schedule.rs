@@ -21,6 +21,10 @@ pub struct Jitter(f64);
 /// A name that cannot be looked up is tried again after this time at the latest.
 const MOST_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a name is asked for that has never been answered for, while listeners wait for it, and how many times.
+const QUICK: Duration = Duration::from_millis(250);
+const QUICK_TRIES: u32 = 12;
+
 impl Jitter {
     /// Takes something drawn evenly from 0 to 1.
     pub fn new(drawn: f64) -> Self {
@@ -50,6 +54,13 @@ impl Bounds {
     pub fn after_failures(self, failures: u32, jitter: Jitter) -> Duration {
         let doubled = self.min.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
         jitter.on(doubled.min(MOST_PATIENCE.min(self.max).max(self.min)))
+    }
+
+    /// From the last of so many failures in a row to the next look-up, where nothing has ever been found and listeners wait; None
+    /// once they have waited enough. The name servers of containers begin with these, and deny for a moment what they do not know
+    /// yet: sessions of servers that are not known by then would be moved.
+    pub fn before_first_answer(self, failures: u32, jitter: Jitter) -> Option<Duration> {
+        (failures <= QUICK_TRIES).then(|| jitter.on(QUICK.min(self.min)))
     }
 }
 
@@ -86,6 +97,16 @@ mod tests {
         assert_eq!(waits(Bounds::default()), [1, 2, 4, 8, 16, 30, 30, 30]);
         assert_eq!(waits(Bounds::new(seconds(3), seconds(10)).unwrap()), [3, 6, 10, 10, 10, 10, 10, 10]);
         assert_eq!(waits(Bounds::new(seconds(60), seconds(90)).unwrap()), [60; 8]);
+    }
+
+    #[test]
+    fn before_its_first_answer_a_name_is_asked_for_quickly_for_three_seconds() {
+        let bounds = Bounds::default();
+        let waits: Vec<Duration> = (1..).map_while(|failures| bounds.before_first_answer(failures, NONE)).collect();
+        assert_eq!(waits.iter().sum::<Duration>(), seconds(3));
+        assert_eq!(waits.iter().max(), Some(&Duration::from_millis(250)));
+        let often = Bounds::new(Duration::from_millis(20), seconds(1)).unwrap();
+        assert_eq!(often.before_first_answer(1, NONE), Some(Duration::from_millis(20)));
     }
 
     #[test]
