@@ -1,46 +1,91 @@
-//! Containers by Debian's podman and runc, with a store of the test's own. They use the host's network: each test has a loopback
-//! address of its own.
+//! Containers by Debian's podman and runc, with a store, networks and a cache of the tests' own. Those that do not say otherwise use
+//! the host's network: each test has a loopback address of its own.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tempfile::TempDir;
+use crate::tools::{answer, command, kept, lock, ok, output};
 
-use crate::tools::{command, kept, ok};
+/// Images and what was compiled for them; kept, since they take minutes to make.
+pub struct Store(PathBuf);
 
-/// Images and containers, gone with the test.
-pub struct Store(TempDir);
-
-/// A container that runs.
+/// A container that runs, gone with its test.
 pub struct Container<'a> {
     store: &'a Store,
-    id: String,
+    pub id: String,
 }
 
 impl Store {
-    pub fn new() -> Self {
-        Self(TempDir::with_prefix_in("podman-", kept()).unwrap())
+    pub fn open() -> Self {
+        let _alone = lock("store");
+        let folder = kept().join("store");
+        fs::create_dir_all(folder.join("tmp")).unwrap();
+        let path = |name: &str| folder.join(name).display().to_string();
+        // The limits: of those who start a container without a right to raise them.
+        let engine = format!(
+            "[containers]
+default_ulimits = ['nofile=8192:8192', 'nproc=8192:8192']
+[engine]
+runtime = 'runc'
+cgroup_manager = 'cgroupfs'
+events_logger = 'file'
+tmp_dir = '{}'
+[network]
+network_backend = 'netavark'
+network_config_dir = '{}'
+",
+            path("tmp/libpod"),
+            path("networks")
+        );
+        // A mount on the folder itself would outlive the tests.
+        let storage = format!(
+            "[storage]
+driver = 'overlay'
+graphroot = '{}'
+runroot = '{}'
+[storage.options.overlay]
+skip_mount_home = 'true'
+",
+            path("images"),
+            path("run")
+        );
+        fs::write(folder.join("containers.conf"), engine).unwrap();
+        fs::write(folder.join("storage.conf"), storage).unwrap();
+        Self(folder)
     }
 
     pub fn podman(&self, line: &str) -> Command {
-        let mut command = command("podman --runtime runc --cgroup-manager cgroupfs");
-        command.arg("--root").arg(self.0.path().join("store")).arg("--runroot").arg(self.0.path().join("run"));
-        command.args(line.split_whitespace());
+        self.with(command(&format!("podman {line}")))
+    }
+
+    /// A command that uses podman.
+    pub fn with(&self, mut command: Command) -> Command {
+        command
+            .env("CONTAINERS_CONF", self.0.join("containers.conf"))
+            .env("CONTAINERS_STORAGE_CONF", self.0.join("storage.conf"))
+            .env("TMPDIR", self.0.join("tmp"));
         command
     }
 
-    /// A folder as an image of this name.
-    pub fn import(&self, folder: &Path, name: &str) {
+    /// A folder as an image of this name, with lines as in a Dockerfile, unless there is one.
+    pub fn import(&self, folder: &Path, name: &str, lines: &[&str]) {
+        let _alone = lock("import");
+        if output(self.podman("image exists").arg(name)).status.success() {
+            return;
+        }
         let mut tar = command("tar -c .").current_dir(folder).stdout(Stdio::piped()).spawn().unwrap();
-        ok(self.podman("import --quiet -").arg(name).stdin(tar.stdout.take().unwrap()));
+        let mut import = self.podman("import --quiet");
+        for line in lines {
+            import.args(["--change", line]);
+        }
+        ok(import.args(["-", name]).stdin(tar.stdout.take().unwrap()));
         assert!(tar.wait().unwrap().success());
     }
 
-    /// Not `Drop`'s: a container that does not start is to be seen.
-    pub fn start(&self, options: &str, image_and_command: &[&str]) -> Container<'_> {
-        let limits = "--network host --ulimit nofile=1024:1024 --ulimit nproc=1024:1024";
-        let id = ok(self.podman(&format!("run --detach {limits} {options}")).args(image_and_command));
-        Container { store: self, id: id.lines().last().unwrap().trim().to_owned() }
+    pub fn start(&self, options: &[&str], image_and_command: &[&str]) -> Container<'_> {
+        let mut run = self.podman("run --detach --pull never --network host");
+        Container { store: self, id: answer(run.args(options).args(image_and_command)) }
     }
 }
 
@@ -58,17 +103,14 @@ impl Container<'_> {
     /// A file of root's that all may read.
     pub fn write(&self, path: &str, contents: &[u8]) {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), contents).unwrap();
+        fs::write(file.path(), contents).unwrap();
         ok(self.store.podman("cp").arg(file.path()).arg(format!("{}:{path}", self.id)));
         self.ok(&["chmod", "644", path]);
     }
 }
 
-impl Drop for Store {
+impl Drop for Container<'_> {
     fn drop(&mut self) {
-        let _ = self.podman("rm --all --force --time 0").output();
-        let _ = self.podman("rmi --all --force").output();
-        // The overlay driver mounts its folder on itself.
-        let _ = command("umount --lazy").arg(self.0.path().join("store/overlay")).output();
+        let _ = self.store.podman("rm --force --time 0 --volumes").arg(&self.id).output();
     }
 }

@@ -76,11 +76,15 @@ pub fn base() -> PathBuf {
 
 /// The same with systemd, and what goes with it on a host.
 pub fn with_systemd() -> PathBuf {
+    with("systemd", &["systemd", "systemd-sysv", "dbus", "logrotate", "procps"])
+}
+
+/// The same with these packages of Debian's.
+pub fn with(name: &str, packages: &[&str]) -> PathBuf {
     let base = base();
-    made("systemd", |folder| {
+    made(name, |folder| {
         ok(command("cp -a").arg(&base).arg(folder));
         ok(&mut within(folder, &["apt-get", "update", "-qq"]));
-        let packages = ["systemd", "systemd-sysv", "dbus", "logrotate", "procps"];
         ok(within(folder, &["apt-get", "install", "-y", "-qq", "--no-install-recommends"]).args(packages));
     })
 }

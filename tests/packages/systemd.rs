@@ -34,8 +34,9 @@ struct Host<'a> {
 impl<'a> Host<'a> {
     /// With the package installed, its configuration written, and Burdock started.
     fn start(store: &'a Store) -> Self {
-        store.import(&root::with_systemd(), "localhost/host");
-        let host = Self { container: store.start("--systemd always", &["localhost/host", "/sbin/init"]), ip: address() };
+        store.import(&root::with_systemd(), "localhost/host", &[]);
+        let container = store.start(&["--systemd", "always"], &["localhost/host", "/sbin/init"]);
+        let host = Self { container, ip: address() };
         wait_until("systemd is up", || host.says(&["systemctl", "is-system-running"]).contains("running"));
         host.container.write("/root/burdock.deb", package());
         host.container.ok(&["dpkg", "--install", "/root/burdock.deb"]);
@@ -77,7 +78,7 @@ impl<'a> Host<'a> {
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
 fn when_systemd_says_that_it_is_started_it_serves() {
-    let store = Store::new();
+    let store = Store::open();
     let host = Host::start(&store);
     assert!(Customer::begin(host.listen()).is_still_there());
     assert_eq!(host.property("StatusErrno"), "0");
@@ -94,7 +95,7 @@ fn when_systemd_says_that_it_is_started_it_serves() {
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
 fn an_update_of_the_package_leaves_the_process_as_it_is_and_its_removal_ends_it() {
-    let store = Store::new();
+    let store = Store::open();
     let host = Host::start(&store);
     let before = host.property("MainPID");
     host.container.ok(&["dpkg", "--install", "/root/burdock.deb"]);
@@ -107,7 +108,7 @@ fn an_update_of_the_package_leaves_the_process_as_it_is_and_its_removal_ends_it(
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
 fn reloads_under_load_lose_nothing_and_a_wrong_file_fails_and_changes_nothing() {
-    let store = Store::new();
+    let store = Store::open();
     let host = Host::start(&store);
     let customers: Vec<Customer> = (0..8).map(|_| Customer::begin(host.listen())).collect();
     let over = AtomicBool::new(false);
@@ -140,7 +141,7 @@ fn reloads_under_load_lose_nothing_and_a_wrong_file_fails_and_changes_nothing() 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
 fn after_a_crash_or_a_stop_of_all_its_threads_it_is_back_with_its_sessions() {
-    let store = Store::new();
+    let store = Store::open();
     let host = Host::start(&store);
     let customers: Vec<Customer> = (0..8).map(|_| Customer::begin(host.listen())).collect();
     // What a crash may cost of learned sessions is the last second.
@@ -162,7 +163,7 @@ fn after_a_crash_or_a_stop_of_all_its_threads_it_is_back_with_its_sessions() {
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
 fn a_wrong_configuration_is_not_tried_again_and_again() {
-    let store = Store::new();
+    let store = Store::open();
     let host = Host::start(&store);
     host.container.ok(&["systemctl", "stop", "burdock"]);
     host.write("upstreams: 7");
@@ -173,7 +174,7 @@ fn a_wrong_configuration_is_not_tried_again_and_again() {
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
 fn a_rotated_log_is_written_anew() {
-    let store = Store::new();
+    let store = Store::open();
     let host = Host::start(&store);
     let customer = Customer::begin(host.listen());
     let lines = |file: &str| host.says(&["grep", "-c", "path=", file]);

@@ -41,7 +41,16 @@ pub fn said(output: &Output) -> String {
 
 /// Runs it, and gives what it has said.
 pub fn ok(command: &mut Command) -> String {
+    said(&well(command))
+}
+
+/// As [`ok`], and gives its answer alone, without its complaints.
+pub fn answer(command: &mut Command) -> String {
+    String::from_utf8_lossy(&well(command).stdout).trim().to_owned()
+}
+
+fn well(command: &mut Command) -> Output {
     let output = output(command);
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, said(&output));
-    said(&output)
+    output
 }

@@ -1,0 +1,92 @@
+//! The image: built by its Dockerfile, and run as docker/README.md says. Nothing is pulled: the images that it starts from are made
+//! here, of Debian's packages and of the toolchain that compiles these tests.
+
+use std::fs::{self, Permissions};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::podman::{Container, Store};
+use crate::root;
+use crate::shop::{Customer, address, wait_until};
+use crate::tools::{answer, command, lock, ok, output};
+
+/// Builds it, or what has changed of it. Without optimising, which takes minutes.
+pub fn build(store: &Store) {
+    store.import(&root::base(), "docker.io/library/debian:bookworm-slim", &[]);
+    let tools = root::with("rust", &["ca-certificates", "cmake", "g++", "gcc", "libc6-dev", "make"]);
+    let path = "ENV PATH=/toolchain/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let lines = [path, "ENV CARGO_HOME=/cargo", "ENV CARGO_NET_OFFLINE=true"];
+    store.import(&tools, "docker.io/library/rust:1-bookworm", &lines);
+    let _alone = lock("image");
+    let toolchain = answer(&mut command("rustc --print sysroot"));
+    let options = "--file docker/Dockerfile --format docker --pull=never --network host --build-arg PROFILE=dev";
+    let mut build = store.podman(&format!("build --quiet {options} --tag burdock"));
+    build.arg("--volume").arg(format!("{}:/toolchain:ro", toolchain));
+    build.arg("--volume").arg(format!("{}:/cargo/registry:ro", registry().display()));
+    ok(build.arg("."));
+}
+
+/// Where cargo keeps what it has fetched to build these tests.
+fn registry() -> PathBuf {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cargo")).join("registry")
+}
+
+/// Before two shops, with sessions in cookies.
+fn site(ip: Ipv4Addr) -> String {
+    format!(
+        "listeners: ['{ip}:8080']
+admin: {{address: '{ip}:9180'}}
+process: {{shutdown: {{lame_duck: 200ms, grace: 10s}}}}
+upstreams:
+  shop:
+    servers: [{{id: shop-1, address: '{ip}:3001'}}, {{id: shop-2, address: '{ip}:3002'}}]
+    sticky: cookie
+    health_check: {{http: {{path: /healthz}}}}
+"
+    )
+}
+
+/// As docker/README.md says, with a state that outlives the container.
+fn run<'a>(store: &'a Store, configuration: &str, state: &str) -> Container<'a> {
+    let (configuration, state) =
+        (format!("{configuration}:/etc/burdock/burdock.yaml:ro"), format!("{state}:/var/lib/burdock"));
+    let options =
+        ["--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "-v", &configuration, "-v", &state];
+    let container = store.start(&options, &["burdock"]);
+    wait_until("it is healthy", || output(store.podman("healthcheck run").arg(&container.id)).status.success());
+    container
+}
+
+#[test]
+#[ignore = "needs root, debootstrap and podman: scripts/test --full"]
+fn the_image_runs_read_only_and_unprivileged_leaves_in_order_and_its_successor_knows_the_sessions() {
+    let store = Store::open();
+    build(&store);
+    let ip = address();
+    let shop = |n: u8| {
+        let (at, id) = (format!("{ip}:300{n}"), format!("shop-{n}"));
+        store.start(&["--read-only"], &["burdock", "demo-shop", "--listen", &at, "--id", &id])
+    };
+    let _shops = [shop(1), shop(2)];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("burdock.yaml");
+    fs::write(&file, site(ip)).unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let (file, state) = (file.display().to_string(), format!("state-{}", std::process::id()));
+
+    let first = run(&store, &file, &state);
+    assert_eq!(first.ok(&["id", "-u"]).trim(), "10001");
+    assert!(!output(&mut first.exec(&["touch", "/etc/burdock/other"])).status.success(), "the root can be written to");
+    let customers: Vec<Customer> = (0..8).map(|_| Customer::begin((ip, 8080).into())).collect();
+    assert!(customers.iter().all(Customer::is_still_there));
+    ok(store.podman("stop --time 30").arg(&first.id));
+    assert_eq!(answer(store.podman("inspect --format {{.State.ExitCode}}").arg(&first.id)), "0");
+    assert!(ok(store.podman("logs").arg(&first.id)).contains("leaving: not ready from now on"));
+
+    let second = run(&store, &file, &state);
+    assert!(customers.iter().all(Customer::is_still_there));
+    drop((first, second));
+    ok(store.podman("volume rm").arg(&state));
+}
