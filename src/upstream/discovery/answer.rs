@@ -11,7 +11,7 @@ use crate::upstream::spec::{Tier, Weight};
 
 /// Where servers were found, at least one. It is the same whatever the order of the records was.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(transparent)]
+#[serde(try_from = "BTreeMap<SocketAddr, Rank>", into = "BTreeMap<SocketAddr, Rank>")]
 pub struct Answer(BTreeMap<SocketAddr, Rank>);
 
 /// An SRV record with one of its target's addresses.
@@ -22,6 +22,11 @@ pub struct Service {
     pub priority: u16,
     pub weight: u16,
 }
+
+/// What was kept of an answer is none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("expected at least one address that a server could have")]
+pub struct NoAddress;
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct Rank {
@@ -68,6 +73,21 @@ impl Answer {
             Tier::Backup => (address, Tier::Backup, backup.weight(rank.weight)),
         };
         self.0.iter().map(share).collect()
+    }
+}
+
+impl TryFrom<BTreeMap<SocketAddr, Rank>> for Answer {
+    type Error = NoAddress;
+
+    fn try_from(kept: BTreeMap<SocketAddr, Rank>) -> Result<Self, NoAddress> {
+        let service = |(address, Rank { priority, weight })| Service { address, priority, weight };
+        Self::of_services(kept.into_iter().map(service)).ok_or(NoAddress)
+    }
+}
+
+impl From<Answer> for BTreeMap<SocketAddr, Rank> {
+    fn from(answer: Answer) -> Self {
+        answer.0
     }
 }
 

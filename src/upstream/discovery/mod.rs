@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use answer::{Answer, Service};
+pub use answer::{Answer, NoAddress, Service};
 pub use name::{DnsName, InvalidDnsName};
 pub use schedule::{Bounds, InvalidBounds, Jitter};
 
@@ -278,6 +278,18 @@ mod tests {
 
     fn ids(servers: &[Arc<ServerSpec>]) -> Vec<&str> {
         servers.iter().map(|server| server.id.as_str()).collect()
+    }
+
+    #[test]
+    fn what_was_kept_is_an_answer_only_where_a_server_could_have_an_address_of_it() {
+        let kept = |address: &str| format!("{{{address:?}:{{\"priority\":0,\"weight\":0}}}}");
+        let answer = ips(&["10.0.0.1"]);
+        assert_eq!(serde_json::to_string(&answer).unwrap(), kept("10.0.0.1:8080"));
+        assert_eq!(serde_json::from_str::<Answer>(&kept("10.0.0.1:8080")).unwrap(), answer);
+        assert_eq!(serde_json::from_str::<Answer>(&kept("[::ffff:10.0.0.1]:8080")).unwrap(), answer);
+        for none in ["{}", &kept("0.0.0.0:8080"), &kept("10.0.0.1:0"), &kept("[ff02::1]:8080")] {
+            assert!(serde_json::from_str::<Answer>(none).is_err(), "{none}");
+        }
     }
 
     #[test]
