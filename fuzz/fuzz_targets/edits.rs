@@ -2,24 +2,21 @@
 //! application's own.
 #![no_main]
 
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+mod common;
 
+use std::sync::{Arc, LazyLock};
+
+use burdock::balancer::Pool;
 use burdock::balancer::exchange::Assignment;
-use burdock::balancer::{Balancer, Pool};
-use burdock::config::Config;
 use burdock::http::request::{Request, Response, Scheme};
-use burdock::sticky::token::keys::{Key, KeyRing};
-use burdock::sticky::table::FingerprintKey;
-use burdock::sticky::token::secrets::Secrets;
-use burdock::time::{Now, UnixSeconds, Uptime};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
+use common::NOW;
+
 const ENVELOPE: HeaderName = HeaderName::from_static("x-e");
 const AFFINITY: HeaderName = HeaderName::from_static("burdock-affinity");
 const CONFIG: &str = "
@@ -36,11 +33,7 @@ upstreams:
       - {cookie: {}}
 ";
 
-static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| {
-    let config = Config::parse("fuzz.yaml", CONFIG).unwrap_or_else(|errors| panic!("{errors}"));
-    let keys = KeyRing::new(vec![Key::parse(&"17".repeat(32)).expect("a key")]).expect("a ring");
-    Arc::clone(&Balancer::new(config.plan, &Secrets::new(keys, FingerprintKey::parse(&"5e".repeat(32)).expect("a key"), []), None, NOW).pools()[0])
-});
+static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::clone(&common::balancer(common::plan(CONFIG), None).pools()[0]));
 
 /// Cookie lines or Set-Cookie lines, and the values of `X-E`, `X-S` and `Burdock-Affinity`.
 type Said = (Vec<Vec<u8>>, Vec<u8>, Vec<u8>, Vec<u8>);

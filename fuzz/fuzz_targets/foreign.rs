@@ -2,20 +2,19 @@
 //! it was wrapped in.
 #![no_main]
 
+mod common;
+
 use std::sync::LazyLock;
 
 use burdock::sticky::Member;
 use burdock::sticky::token::foreign::{Carrier, FormatSpec, Opened, Reader, Separator};
-use burdock::sticky::table::FingerprintKey;
-use burdock::sticky::token::keys::{Key, KeyRing};
-use burdock::sticky::token::secrets::{Secret, SecretSource, Secrets};
+use burdock::sticky::token::secrets::{Secret, SecretSource};
 use burdock::upstream::ServerId;
 use libfuzzer_sys::fuzz_target;
 
 static READERS: LazyLock<Vec<Reader>> = LazyLock::new(|| {
     let source = SecretSource::Env("SECRET".to_owned());
-    let ring = KeyRing::new(vec![Key::parse(&"17".repeat(32)).expect("a key")]).expect("a ring");
-    let secrets = Secrets::new(ring, FingerprintKey::parse(&"5e".repeat(32)).expect("a key"), [(source.clone(), Secret::from_text(b"secret"))]);
+    let secrets = common::secrets([(source.clone(), Secret::from_text(b"secret"))]);
     let id = ServerId::parse("web-1").expect("an id");
     let members = [Member { id: &id, route: "s1", address: Some(([127, 0, 0, 1], 8081).into()) }];
     let formats = [

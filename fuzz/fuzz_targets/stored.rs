@@ -41,7 +41,8 @@ fn again(first: &Table) {
     }
     assert!(rest.is_empty());
     assert_eq!(loader.finish().skipped, 0);
-    let known = |sessions: &[Named]| sessions.iter().map(|(server, entry)| (server.clone(), entry.fingerprint)).collect::<Vec<_>>();
+    let known =
+        |sessions: &[Named]| sessions.iter().map(|(server, entry)| (server.clone(), entry.fingerprint)).collect::<Vec<_>>();
     let (mut before, mut after) = (known(&sessions), known(&self::sessions(&second)));
     before.sort_unstable();
     after.sort_unstable();

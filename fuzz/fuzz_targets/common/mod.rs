@@ -1,0 +1,38 @@
+//! What several targets begin with: a configuration at work.
+#![allow(dead_code, reason = "not every target needs all of it")]
+
+use std::time::Duration;
+
+use burdock::balancer::Balancer;
+use burdock::balancer::spec::Plan;
+use burdock::config::Config;
+use burdock::sticky::table::FingerprintKey;
+use burdock::sticky::token::keys::{Key, KeyRing};
+use burdock::sticky::token::secrets::{Secret, SecretSource, Secrets};
+use burdock::time::{Now, UnixSeconds, Uptime};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
+
+pub fn ring() -> KeyRing {
+    KeyRing::new(vec![Key::parse(&"17".repeat(32)).expect("a key")]).expect("a ring")
+}
+
+pub fn secrets<const N: usize>(others: [(SecretSource, Secret); N]) -> Secrets {
+    Secrets::new(ring(), FingerprintKey::parse(&"5e".repeat(32)).expect("a key"), others)
+}
+
+pub fn plan(text: &str) -> Plan {
+    Config::parse("fuzz.yaml", text).unwrap_or_else(|errors| panic!("{errors}")).plan
+}
+
+pub fn balancer(plan: Plan, earlier: Option<&Balancer>) -> Balancer {
+    Balancer::new(plan, &secrets([]), earlier, NOW).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same, written as JSON and read.
+pub fn again<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    let text = serde_json::to_vec(value).expect("it can be written");
+    serde_json::from_slice(&text).expect("what was written can be read")
+}

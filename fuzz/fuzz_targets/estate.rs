@@ -1,0 +1,86 @@
+//! Reading what the process before this one knew is total, whatever it says: what was read is written as it was read, and a balancer
+//! goes on with it.
+#![no_main]
+
+mod common;
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use burdock::balancer::Balancer;
+use burdock::balancer::legacy::Legacy;
+use burdock::balancer::spec::Plan;
+use burdock::time::{Now, Uptime};
+use burdock::upstream::Upstream;
+use burdock::upstream::discovery::Discovered;
+use burdock::upstream::health::Outcome;
+use burdock::upstream::outlier::Attempt;
+use burdock::upstream::retry::Failure;
+use http::StatusCode;
+use libfuzzer_sys::fuzz_target;
+
+use common::{NOW, again};
+
+const CONFIG: &str = "
+listeners: ['127.0.0.1:8080']
+upstreams:
+  shop:
+    servers: [{id: a, address: '127.0.0.1:1', max_conns: 1}, {name: 'app.internal:8080'}, {srv: _http._tcp.app.internal}]
+    passive_health: {failures: 2}
+    slow_start: 30s
+    sticky: cookie
+  app:
+    servers: [{id: a, address: '127.0.0.1:1', state: drain}]
+    health_check: {http: {path: /}}
+    passive_health: {failures: 1}
+routes:
+  - {match: {path_prefix: /shop}, upstream: shop}
+  - {match: {path_prefix: /}, upstream: app}
+";
+
+static PLAN: LazyLock<Plan> = LazyLock::new(|| {
+    let plan = common::plan(CONFIG);
+    let own = common::balancer(plan.clone(), None).legacy();
+    assert_eq!(again(&own), own);
+    plan
+});
+
+fuzz_target!(|json: &[u8]| {
+    let read = serde_json::from_slice::<(Uptime, Discovered, Legacy)>(json);
+    let plan = &*PLAN;
+    let Ok((uptime, discovered, legacy)) = read else { return };
+    assert_eq!((again(&uptime), again(&discovered), again(&legacy)), (uptime, discovered.clone(), legacy.clone()));
+    for lookup in plan.lookups() {
+        assert!(discovered.get(lookup).is_none_or(|answer| answer.addresses().next().is_some()), "an answer of nothing");
+    }
+    let balancer = common::balancer(plan.expanded(&discovered), None);
+    balancer.inherit(&legacy);
+    let now = Now { uptime, ..NOW };
+    balancer.pools().iter().for_each(|pool| live(pool.upstream(), now));
+    let next = balancer.legacy();
+    assert_eq!(again(&next), next);
+    goes_on(&balancer, plan, now);
+});
+
+/// Requests succeed and fail at its servers, and probes.
+fn live(upstream: &Upstream, now: Now) {
+    let spec = upstream.spec().passive_health.as_ref().expect("passive health");
+    for (at, server) in upstream.servers().iter().enumerate() {
+        let vitals = server.vitals();
+        let _ = (server.quiet_for(now), server.unchanged_for(now), server.wished_for(now), vitals.held_until());
+        for attempt in
+            [Attempt::Answered(StatusCode::OK), Attempt::Failed(Failure::Connect), Attempt::Failed(Failure::Closed)]
+        {
+            upstream.attempted(at, attempt, now.uptime);
+        }
+        vitals.probed(Outcome::Failed, spec, now.uptime.plus(Duration::from_secs(1)));
+        vitals.probed(Outcome::Passed, spec, now.uptime);
+    }
+}
+
+/// Another configuration takes over from it.
+fn goes_on(balancer: &Balancer, plan: &Plan, now: Now) {
+    let leaving = balancer.leaving(plan, now);
+    assert!(leaving.len() <= balancer.pools().iter().map(|pool| pool.upstream().servers().len()).sum());
+    common::balancer(plan.clone(), Some(balancer)).in_force(balancer, now);
+}

@@ -1,0 +1,102 @@
+//! Whatever a request says of host, path, headers and hops before it, there is a decision; that it was asked for, and not sent,
+//! leaves no trace. And the server is told of hops only what a header can say.
+#![no_main]
+
+mod common;
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use burdock::balancer::Balancer;
+use burdock::balancer::exchange::Assignment;
+use burdock::http::forwarded::{Hop, Peer, Style, TrustedProxies, client_address, outgoing, scheme};
+use burdock::http::hygiene::{framing, header_bytes, is_cors_preflight, request_hops};
+use burdock::http::path::without_parameters;
+use burdock::http::request::{Request, Scheme};
+use burdock::sticky::table::{Cursor, Filter};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use libfuzzer_sys::fuzz_target;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use common::NOW;
+
+const CONFIG: &str = "
+listeners: ['127.0.0.1:8080']
+upstreams:
+  shop:
+    servers: [{id: a, address: '127.0.0.1:1'}, {id: b, address: '127.0.0.1:2', route: s2}, {id: c, address: '127.0.0.1:3', route: s2}]
+    balance: {hash: {key: [{query: u, before: '.'}, {all: [{client_ip: {ipv4: 24, ipv6: 56}}, 'header:User-Agent']}]}}
+    sticky:
+      - learn:
+          create: set_cookie:JSESSIONID
+          lookup: ['cookie:JSESSIONID', 'path_parameter:jsessionid', 'query:sid', 'header:X-Session-Id', 'bearer_claim:sub']
+          table: sessions
+      - {route: {from: [{cookie: R, after: '.'}, {path_parameter: r, after: '.'}]}}
+      - {hash: {key: ['bearer_claim:sub', path]}}
+tables: {sessions: {capacity: 1000}}
+";
+
+const NAMES: [&str; 12] = [
+    "cookie",
+    "x-session-id",
+    "authorization",
+    "user-agent",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "forwarded",
+    "x_real_ip",
+    "burdock-affinity",
+    "connection",
+    "origin",
+    "access-control-request-method",
+];
+
+static BALANCER: LazyLock<Balancer> = LazyLock::new(|| common::balancer(common::plan(CONFIG), None));
+static TRUSTED: LazyLock<TrustedProxies> = LazyLock::new(|| {
+    let networks = ["0.0.0.0/1", "::ffff:128.0.0.0/98", "fd00::/8"];
+    TrustedProxies::new(networks.iter().map(|network| network.parse().expect("a network")).collect())
+});
+
+/// Host, path behind its first slash, query, headers by their names' places in the list, and the peer.
+type Said<'a> = (&'a str, &'a str, Option<&'a str>, Vec<(u8, Vec<u8>)>, Result<[u8; 4], [u8; 16]>);
+
+fuzz_target!(|input: (Said<'_>, &[u8])| {
+    let ((host, path, query, said, peer), raw) = input;
+    let _ = framing(raw);
+    let path = &format!("/{path}");
+    let headers = headers(&said);
+    let peer = Peer::new(peer.map_or_else(IpAddr::from, IpAddr::from));
+    let client = client_address(peer.address(), &headers, &TRUSTED);
+    assert!(client == peer.address() || TRUSTED.trusts(peer.address()));
+    let scheme = scheme(peer.address(), Scheme::Http, &headers, &TRUSTED);
+    for style in [Style::XForwarded, Style::Rfc7239, Style::Both] {
+        let edits = outgoing(&Hop { peer: &peer, scheme, headers: &headers }, &TRUSTED, style);
+        assert!(edits.set.len() <= 3 && (TRUSTED.trusts(peer.address()) || edits.set.len() >= 1));
+    }
+    let _ = (request_hops(&headers), is_cors_preflight(&Method::OPTIONS, &headers), without_parameters(path));
+    assert!(header_bytes(&Method::GET, &Uri::from_static("/"), &headers) > 0);
+    let Some(route) = BALANCER.route(host, path) else { return };
+    let request = Request { method: &Method::GET, host, path, query, headers: &headers, client, scheme };
+    let decide = || {
+        let mut exchange = BALANCER.pool_of(route).ask(&request, NOW);
+        match exchange.pick(None, NOW, &mut StdRng::seed_from_u64(1)) {
+            Assignment::Send { at, .. } => (at, exchange.decision().map(|decision| (decision.reason, decision.entry))),
+            Assignment::Wait(_) | Assignment::Refuse(_) => panic!("no server is full or down"),
+        }
+    };
+    let (first, second) = (decide(), decide());
+    // With a name it is the same again, and the path is one.
+    assert_eq!(first, second);
+    let table = BALANCER.tables().all().next().expect("a table");
+    assert!(table.list(&Filter::default(), Cursor::default(), 1, NOW.wall).entries.is_empty());
+});
+
+fn headers(said: &[(u8, Vec<u8>)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in said {
+        let name = HeaderName::from_static(NAMES[usize::from(*name) % NAMES.len()]);
+        headers.extend(HeaderValue::from_bytes(value).ok().map(|value| (name, value)));
+    }
+    headers
+}
