@@ -196,9 +196,7 @@ pub fn leave_early(state: Arc<State>, mut phases: Receiver<ExecutionPhase>) -> s
 }
 
 fn exit_when_idle(state: &State) {
-    while state.connections.count() > 0 {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    state.connections.wait_for_the_last(u32::MAX);
     state.close();
     log::info!("the last connection is gone");
     std::process::exit(0);

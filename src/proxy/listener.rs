@@ -16,6 +16,9 @@ use super::gateway::Gateway;
 use super::state::State;
 use super::stream::{About, ClientStream};
 
+/// So many glances (a second) connections on which nothing is under way stay open when nothing is accepted any more.
+const LINGER: u32 = 20;
+
 /// The application behind every listening socket.
 pub struct Edge {
     proxy: Arc<HttpProxy<Gateway>>,
@@ -58,7 +61,12 @@ impl ServerApp for Edge {
         self.proxy.process_new(Box::new(stream), shutdown).await
     }
 
+    /// Nothing is accepted any more. Whoever came last may not have sent his request yet, and whoever has a connection may be
+    /// about to; then all connections end on which nothing is under way.
     async fn cleanup(&self) {
+        self.state.connections.close();
+        let state = Arc::clone(&self.state);
+        let _ = tokio::task::spawn_blocking(move || state.connections.wait_for_the_last(LINGER)).await;
         self.proxy.cleanup().await;
     }
 }

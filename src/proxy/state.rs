@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use burdock::config::settings::Listener;
@@ -67,9 +68,15 @@ impl State {
     }
 }
 
+/// How often it is looked whether the last connection is gone.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// How many client connections there are.
 #[derive(Debug, Default)]
-pub struct Connections(Arc<AtomicUsize>);
+pub struct Connections {
+    count: Arc<AtomicUsize>,
+    closed: AtomicBool,
+}
 
 /// One of them, until dropped.
 #[derive(Debug)]
@@ -106,12 +113,31 @@ pub enum Ready {
 
 impl Connections {
     pub fn enter(&self) -> Counted {
-        self.0.fetch_add(1, Relaxed);
-        Counted(Arc::clone(&self.0))
+        self.count.fetch_add(1, Relaxed);
+        Counted(Arc::clone(&self.count))
     }
 
     pub fn count(&self) -> usize {
-        self.0.load(Relaxed)
+        self.count.load(Relaxed)
+    }
+
+    /// No more are accepted.
+    pub fn close(&self) {
+        self.closed.store(true, Relaxed);
+    }
+
+    /// Waits until no more are accepted and the last is gone, for so many glances at most. One that was accepted at the end is
+    /// counted a moment later, so there must be none twice.
+    pub fn wait_for_the_last(&self, glances: u32) {
+        let mut none_before = false;
+        for _ in 0..glances {
+            let none = self.closed.load(Relaxed) && self.count() == 0;
+            if none && none_before {
+                return;
+            }
+            none_before = none;
+            std::thread::sleep(GLANCE);
+        }
     }
 }
 

@@ -114,6 +114,35 @@ fn it_hands_over_to_another_configuration_too() {
 }
 
 #[test]
+fn who_is_slow_to_send_a_request_is_answered_by_either_process() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mut first = site.shop(2, "sticky: cookie");
+    let (listen, over) = (first.listen, AtomicUsize::new(0));
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let over = &over;
+        let ask = move |pause: u64| {
+            let mut wrong = Vec::new();
+            while over.load(Relaxed) == 0 {
+                let mut wire = Wire::open(listen);
+                std::thread::sleep(Duration::from_millis(pause));
+                let outcome = wire.try_ask(&Request::get("/"));
+                wrong.extend(outcome.err().map(|error| error.to_string()));
+            }
+            wrong
+        };
+        let clients: Vec<_> = (0..16).map(|n| scope.spawn(move || ask(40 + 10 * n))).collect();
+        let successor = Successor::of(&first);
+        assert!(first.leaves().success());
+        over.store(1, Relaxed);
+        let wrong = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        drop(successor);
+        wrong
+    });
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
 fn a_successor_that_does_not_become_ready_changes_nothing() {
     let site = Site::take();
     let _origins = site.origins::<2>();
