@@ -163,7 +163,8 @@ fn stored(store: &Store) -> Estate {
     Estate { changes, leaving, ..Estate::default() }
 }
 
-fn state(
+/// What all requests share, as it is at the beginning.
+pub(in crate::proxy) fn state(
     desired: &Desired,
     clock: Clock,
     predecessor: Option<&Arc<Predecessor>>,

@@ -221,7 +221,6 @@ pub mod fixture {
 
     use std::path::Path;
 
-    use burdock::balancer::Balancer;
     use burdock::config::Config;
     use burdock::config::settings::LogTarget;
     use burdock::sticky::table::FingerprintKey;
@@ -229,6 +228,8 @@ pub mod fixture {
     use burdock::sticky::token::secrets::Secrets;
 
     use super::*;
+    use crate::proxy::control::Desired;
+    use crate::proxy::start;
 
     pub fn secrets() -> Secrets {
         let keys = KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap();
@@ -239,31 +240,9 @@ pub mod fixture {
     pub fn state(folder: &Path, text: &str) -> Arc<State> {
         let mut config = Config::parse("test", text).unwrap();
         config.access_log.to = LogTarget::File(folder.join("access.log"));
-        let (clock, metrics, secrets) = (Clock::start(), Metrics::new().unwrap(), secrets());
-        let balancer = Balancer::new(config.plan, &secrets, None, clock.moment().now()).unwrap();
-        let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None).unwrap());
-        let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).unwrap();
-        let (connections, readiness) = (Connections::default(), Readiness::default());
-        let sessions = Sessions::open(folder, Vec::new(), secrets.fingerprints.id(), clock);
-        let (listeners, published, cuts) = (config.listeners, watch::Sender::new(0), Arc::default());
-        let (access, admin_socket) = (Access::open(&config.admin).unwrap(), OnceLock::new());
-        let first_answers = watch::Sender::default();
-        Arc::new(State {
-            clock,
-            listeners,
-            snapshot,
-            published,
-            first_answers,
-            metrics,
-            cuts,
-            access_log,
-            connections,
-            readiness,
-            pulse: Pulse::default(),
-            sessions,
-            access,
-            admin_socket,
-            successors: mpsc::channel(1).0,
-        })
+        config.process.state_dir = folder.to_owned();
+        let (changes, leaving, discovered) = Default::default();
+        let desired = Desired { config, secrets: secrets(), changes, leaving, discovered };
+        Arc::new(start::state(&desired, Clock::start(), None, mpsc::channel(1).0).unwrap())
     }
 }
