@@ -1,8 +1,10 @@
 //! The package in a real systemd: a container whose first process it is.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::debian::package;
 use crate::podman::{Container, Store};
@@ -65,6 +67,15 @@ impl<'a> Host<'a> {
         (self.ip, 80).into()
     }
 
+    /// Starts it anew with a watchdog of little patience.
+    fn watch_closely(&self) {
+        self.container.ok(&["mkdir", "-p", "/etc/systemd/system/burdock.service.d"]);
+        let file = "/etc/systemd/system/burdock.service.d/test.conf";
+        self.container.write(file, b"[Service]\nWatchdogSec=2s\n");
+        self.container.ok(&["systemctl", "daemon-reload"]);
+        self.container.ok(&["systemctl", "restart", "burdock"]);
+    }
+
     /// Sends a signal to the main process and waits for another one that is ready.
     fn is_replaced_after(&self, signal: &str) {
         let before = self.property("MainPID");
@@ -94,22 +105,23 @@ fn when_systemd_says_that_it_is_started_it_serves() {
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn an_update_of_the_package_leaves_the_process_as_it_is_and_its_removal_ends_it() {
+fn an_update_of_the_package_leaves_the_process_to_be_upgraded_and_its_removal_ends_it() {
     let store = Store::open();
     let host = Host::start(&store);
     let before = host.property("MainPID");
     host.container.ok(&["dpkg", "--install", "/root/burdock.deb"]);
     assert_eq!((host.property("MainPID"), host.property("ActiveState")), (before.clone(), "active".to_owned()));
+    host.container.ok(&["burdock", "upgrade"]);
+    wait_until("there is another main process", || host.property("MainPID") != before);
+    let after = host.property("MainPID");
+    assert_eq!(host.property("ActiveState"), "active");
     host.container.ok(&["dpkg", "--purge", "burdock"]);
-    assert!(!output(&mut host.container.exec(&["kill", "-0", &before])).status.success(), "it still runs");
+    assert!(!output(&mut host.container.exec(&["kill", "-0", &after])).status.success(), "it still runs");
     assert_eq!(host.property("LoadState"), "not-found");
 }
 
-#[test]
-#[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn reloads_under_load_lose_nothing_and_a_wrong_file_fails_and_changes_nothing() {
-    let store = Store::open();
-    let host = Host::start(&store);
+/// Lets customers visit without a pause while something happens to the host: each visit must find its session.
+fn nobody_notices(host: &Host<'_>, happens: impl FnOnce()) {
     let customers: Vec<Customer> = (0..8).map(|_| Customer::begin(host.listen())).collect();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -125,17 +137,54 @@ fn reloads_under_load_lose_nothing_and_a_wrong_file_fails_and_changes_nothing() 
             })
         });
         let shopping: Vec<_> = shopping.collect();
+        let happened = catch_unwind(AssertUnwindSafe(happens));
+        over.store(true, Ordering::Relaxed);
+        let visits: Vec<usize> = shopping.into_iter().map(|customer| customer.join().unwrap()).collect();
+        if let Err(panic) = happened {
+            resume_unwind(panic);
+        }
+        assert!(visits.iter().all(|visits| *visits > 10), "{visits:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs root, debootstrap and podman: scripts/test --full"]
+fn reloads_under_load_lose_nothing_and_a_wrong_file_fails_and_changes_nothing() {
+    let store = Store::open();
+    let host = Host::start(&store);
+    nobody_notices(&host, || {
         for weight in 2..12 {
             host.write(&site(host.ip).replace("id: shop-1,", &format!("id: shop-1, weight: {weight},")));
             host.container.ok(&["systemctl", "reload", "burdock"]);
         }
         host.write("upstreams: 7");
         assert!(!output(&mut host.container.exec(&["systemctl", "reload", "burdock"])).status.success());
-        over.store(true, Ordering::Relaxed);
-        let visits: Vec<usize> = shopping.into_iter().map(|customer| customer.join().unwrap()).collect();
-        assert!(visits.iter().all(|visits| *visits > 10), "{visits:?}");
     });
     assert_eq!(host.property("ActiveState"), "active");
+}
+
+#[test]
+#[ignore = "needs root, debootstrap and podman: scripts/test --full"]
+fn upgrades_under_load_lose_nothing_and_the_service_has_a_new_main_process_that_lives() {
+    let store = Store::open();
+    let host = Host::start(&store);
+    host.watch_closely();
+    let ways: [&[&str]; 2] =
+        [&["burdock", "upgrade"], &["systemctl", "kill", "--signal=USR2", "--kill-who=main", "burdock"]];
+    nobody_notices(&host, || {
+        for way in ways.into_iter().cycle().take(6) {
+            let before = host.property("MainPID");
+            host.container.ok(way);
+            wait_until("there is another main process", || host.property("MainPID") != before);
+            assert_eq!(host.property("ActiveState"), "active");
+        }
+    });
+    let last = host.property("MainPID");
+    wait_until("those before have ended", || host.says(&["pgrep", "-f", "^/usr/bin/burdock run"]) == last);
+    // Longer than the watchdog waits.
+    thread::sleep(Duration::from_secs(4));
+    assert_eq!((host.property("MainPID"), host.property("NRestarts")), (last, "0".to_owned()));
+    assert!(Customer::begin(host.listen()).is_still_there());
 }
 
 #[test]
@@ -145,17 +194,10 @@ fn after_a_crash_or_a_stop_of_all_its_threads_it_is_back_with_its_sessions() {
     let host = Host::start(&store);
     let customers: Vec<Customer> = (0..8).map(|_| Customer::begin(host.listen())).collect();
     // What a crash may cost of learned sessions is the last second.
-    thread::sleep(std::time::Duration::from_millis(1500));
+    thread::sleep(Duration::from_millis(1500));
     host.is_replaced_after("-KILL");
     assert!(customers.iter().all(Customer::is_still_there));
-    host.container.ok(&["mkdir", "-p", "/etc/systemd/system/burdock.service.d"]);
-    host.container.ok(&[
-        "sh",
-        "-c",
-        "printf '[Service]\\nWatchdogSec=2s\\n' >/etc/systemd/system/burdock.service.d/test.conf",
-    ]);
-    host.container.ok(&["systemctl", "daemon-reload"]);
-    host.container.ok(&["systemctl", "restart", "burdock"]);
+    host.watch_closely();
     host.is_replaced_after("-STOP");
     assert!(customers.iter().all(Customer::is_still_there));
 }
