@@ -10,7 +10,7 @@ use crate::image;
 use crate::podman::Store;
 use crate::root;
 use crate::shop::{Customer, wait_until};
-use crate::tools::{command, kept, ok, output, project, said};
+use crate::tools::{command, from_pypi, ok, output, project, said};
 
 const FILE: &str = "docker/compose.yaml";
 /// Whoever may not raise limits cannot start a container that wants to.
@@ -39,8 +39,7 @@ impl<'a> Compose<'a> {
     }
 
     fn command(&self, line: &str) -> Command {
-        let program = kept().ancestors().nth(2).unwrap().join("podman-compose/bin/podman-compose");
-        let mut compose = Command::new(program);
+        let mut compose = Command::new(from_pypi("podman-compose"));
         compose.current_dir(project()).args(["--project-name", &self.project, "--file", FILE, "--file"]);
         compose.arg(self.folder.path().join("here.yaml")).args(line.split_whitespace());
         compose.envs(PORTS.into_iter().zip(self.ports.map(|port| port.to_string())));

@@ -83,8 +83,13 @@ skip_mount_home = 'true'
         assert!(tar.wait().unwrap().success());
     }
 
+    /// On the host's network.
     pub fn start(&self, options: &[&str], image_and_command: &[&str]) -> Container<'_> {
-        let mut run = self.podman("run --detach --pull never --network host");
+        self.start_on("host", options, image_and_command)
+    }
+
+    pub fn start_on(&self, network: &str, options: &[&str], image_and_command: &[&str]) -> Container<'_> {
+        let mut run = self.podman(&format!("run --detach --pull never --network {network}"));
         Container { store: self, id: answer(run.args(options).args(image_and_command)) }
     }
 }

@@ -36,17 +36,30 @@ impl Customer {
 
     /// Whether the session is where it was, and known there.
     pub fn is_still_there(&self) -> bool {
-        self.visit().is_some_and(|answer| answer.is_of(self))
+        self.is_still_there_by(self.to)
+    }
+
+    /// The same through another Burdock.
+    pub fn is_still_there_by(&self, to: SocketAddr) -> bool {
+        self.visit_by(to).is_some_and(|answer| answer.is_of(self))
     }
 
     pub fn visit(&self) -> Option<Answer> {
-        ask(self.to, "GET /api/whoami", &self.cookies, "")
+        self.visit_by(self.to)
+    }
+
+    fn visit_by(&self, to: SocketAddr) -> Option<Answer> {
+        ask(to, "GET /api/whoami", &self.cookies, "")
     }
 }
 
 impl Answer {
     pub fn is_of(&self, customer: &Customer) -> bool {
         self.status == 200 && self.server() == customer.server && self.text.contains("\"customer\":\"Ann\"")
+    }
+
+    pub fn is_elsewhere(&self, customer: &Customer) -> bool {
+        self.status == 200 && self.server() != customer.server
     }
 
     fn server(&self) -> String {

@@ -15,6 +15,11 @@ pub fn kept() -> PathBuf {
     folder
 }
 
+/// A program that scripts/install has put into the target folder.
+pub fn from_pypi(name: &str) -> PathBuf {
+    kept().ancestors().nth(2).unwrap().join(name).join("bin").join(name)
+}
+
 /// Nobody else has this until it is dropped.
 pub fn lock(name: &str) -> File {
     let file = File::create(kept().join(format!("{name}.lock"))).unwrap();
