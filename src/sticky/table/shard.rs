@@ -36,6 +36,15 @@ pub(super) struct Shard {
     shape: u16,
 }
 
+/// For whom it is worth the while to look for room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Worth {
+    /// A session begins: not at the cost of one that is over budget, of which there may be a flood.
+    ByClass,
+    /// One that was there already is put in: nobody is to be lost where all have had room.
+    Known,
+}
+
 /// A slot, and the page that it is in.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -94,7 +103,7 @@ impl Shard {
         }
         let stamps = Stamps { issued: now, seen: now };
         let entry = Entry { fingerprint, session: Session { server, stamps, class: Class::of(budget) } };
-        if let Some(neighbour) = self.settle(&entry, moment) {
+        if let Some(neighbour) = self.settle(&entry, Worth::ByClass, moment) {
             self.journal.record(ChangeKind::Refreshed, neighbour);
         }
         self.tally.created += 1;
@@ -115,7 +124,7 @@ impl Shard {
             self.vacate(place, old);
         }
         if moment.lives(&entry.session) {
-            self.settle(entry, moment);
+            self.settle(entry, Worth::Known, moment);
         }
     }
 
@@ -175,7 +184,7 @@ impl Shard {
             let Place { page, at } = Place::index(index);
             let Some(entry) = earlier[page].entry(at) else { continue };
             if moment.lives(&entry.session) {
-                self.settle(&entry, moment);
+                self.settle(&entry, Worth::Known, moment);
             }
             // Counted twice for a moment rather than not at all: else its server could seem to have none.
             counted.remove(&entry.session);
@@ -225,11 +234,11 @@ impl Shard {
     }
 
     /// Puts a session in that is not there. Tells of the neighbour that has another place for it now, if one has.
-    fn settle(&mut self, entry: &Entry, moment: Moment) -> Option<Entry> {
+    fn settle(&mut self, entry: &Entry, worth: Worth, moment: Moment) -> Option<Entry> {
         let page = self.page(entry.fingerprint);
         let (at, neighbour) = match self.pages[page].room(entry.fingerprint, moment) {
             Room::Free(at) => (at, None),
-            Room::Taken(at, class) => self.make_room(page, entry.fingerprint, (at, class), moment),
+            Room::Taken(at, class) => self.make_room(page, entry.fingerprint, (at, class), worth, moment),
         };
         match self.pages[page].session(at) {
             Some(old) => self.counts.exchange(&old, &entry.session),
@@ -241,9 +250,16 @@ impl Shard {
 
     /// Lets a neighbour go to its other bucket, and tells of it. Where none can, and where the victim is first to go anyway, it
     /// goes.
-    fn make_room(&mut self, page: usize, name: Fingerprint, victim: (At, Class), moment: Moment) -> (At, Option<Entry>) {
+    fn make_room(
+        &mut self,
+        page: usize,
+        name: Fingerprint,
+        victim: (At, Class),
+        worth: Worth,
+        moment: Moment,
+    ) -> (At, Option<Entry>) {
         let (at, class) = victim;
-        let seek = class > Class::OverBudget && self.vain.is_time();
+        let seek = (class > Class::OverBudget || worth == Worth::Known) && self.vain.is_time();
         let Some((from, to)) = seek.then(|| self.pages[page].way_out(name, moment)).flatten() else {
             self.tally.evicted(class);
             return (at, None);
