@@ -8,6 +8,7 @@ mod debian;
 mod image;
 mod kubernetes;
 mod podman;
+mod production;
 mod root;
 mod shop;
 mod systemd;
