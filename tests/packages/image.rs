@@ -16,12 +16,12 @@ pub fn build(store: &Store) {
     store.import(&root::base(), "docker.io/library/debian:bookworm-slim", &[]);
     let tools = root::with("rust", &["ca-certificates", "cmake", "g++", "gcc", "libc6-dev", "make"]);
     let path = "ENV PATH=/toolchain/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let lines = [path, "ENV CARGO_HOME=/cargo", "ENV CARGO_NET_OFFLINE=true"];
-    store.import(&tools, "docker.io/library/rust:1-bookworm", &lines);
+    store.import(&tools, "docker.io/library/rust:1-bookworm", &[path]);
     let _alone = lock("image");
     let toolchain = answer(&mut command("rustc --print sysroot"));
     let options = "--file docker/Dockerfile --format docker --pull=never --network host --build-arg PROFILE=dev";
-    let mut build = store.podman(&format!("build --quiet {options} --tag burdock"));
+    let offline = "--build-arg CARGO_HOME=/cargo --build-arg CARGO_NET_OFFLINE=true";
+    let mut build = store.podman(&format!("build --quiet {options} {offline} --tag burdock"));
     build.arg("--volume").arg(format!("{}:/toolchain:ro", toolchain));
     build.arg("--volume").arg(format!("{}:/cargo/registry:ro", registry().display()));
     ok(build.arg("."));
