@@ -67,8 +67,27 @@ class Burdock:
             f"    servers:\n{listed}"
         )
 
+    @property
+    def pid(self):
+        """Of the process that accepts: each upgrade makes it another one."""
+        return int((self.folder / "run/burdock.pid").read_text())
+
     def reload(self):
-        self.process.send_signal(signal.SIGHUP)
+        os.kill(self.pid, signal.SIGHUP)
+
+    def upgrade(self):
+        command = [self.binary, "upgrade", "-c", str(self.file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            print(f"soak: upgrade: {done.stderr.strip()}", flush=True)
+
+    def end(self):
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except (OSError, ValueError):
+            pass
+        self.process.kill()
+        self.process.wait()
 
     def ctl(self, *words):
         command = [self.binary, "ctl", "-c", str(self.file), *words]
@@ -85,7 +104,7 @@ class Burdock:
         return sum(float(line.split()[-1]) for line in lines)
 
     def usage(self):
-        pid = self.process.pid
+        pid = self.pid
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         resident = int(status.split("VmRSS:")[1].split()[0])
         return resident, len(os.listdir(f"/proc/{pid}/fd"))
@@ -114,13 +133,14 @@ async def request(reader, writer, path, cookies):
     writer.write(f"GET {path} HTTP/1.1\r\nHost: shop\r\n{f'Cookie: {cookie}{chr(13)}{chr(10)}' if cookie else ''}\r\n".encode())
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    status, chunked, length = int(head.split(" ")[1]), False, 0
+    status, chunked, length, kept = int(head.split(" ")[1]), False, 0, True
     for field in head.split("\r\n")[1:]:
         name, _, value = field.partition(":")
         if name.lower() == "set-cookie":
             key, _, text = value.strip().split(";")[0].partition("=")
             cookies[key] = text
         chunked |= name.lower() == "transfer-encoding"
+        kept &= (name.lower(), value.strip().lower()) != ("connection", "close")
         length = int(value) if name.lower() == "content-length" else length
     body = b""
     while chunked and (size := int((await reader.readuntil(b"\r\n")).strip(), 16)):
@@ -128,7 +148,7 @@ async def request(reader, writer, path, cookies):
         await reader.readexactly(2)
     if chunked:
         await reader.readexactly(2)
-    return status, body or await reader.readexactly(length)
+    return status, body or await reader.readexactly(length), kept
 
 
 async def client(answers, over, draw):
@@ -150,8 +170,11 @@ async def client(answers, over, draw):
                     writer.write(b"GET /stream HTTP/1.1\r\nHost: shop\r\n\r\n")
                     await asyncio.sleep(0.05)
                     break
-                status, body = await asyncio.wait_for(request(reader, writer, path, cookies), 15)
+                status, body, kept = await asyncio.wait_for(request(reader, writer, path, cookies), 15)
                 answers.total += 1
+                if not kept:
+                    writer.close()
+                    reader, writer = await asyncio.open_connection(*LISTEN)
                 server = body.split(b" ")[0].decode()
                 if status != 200:
                     answers.failed(f"status {status}")
@@ -212,11 +235,14 @@ async def faults(burdock, origins, answers, over, draw):
         await asyncio.to_thread(burdock.ctl, "ready", f"shop/{name}")
 
     async def log_reopened(_):
-        burdock.process.send_signal(signal.SIGUSR1)
+        os.kill(burdock.pid, signal.SIGUSR1)
 
-    harmless = {reloaded, taken_out, drained, log_reopened}
+    async def upgraded(_):
+        await asyncio.to_thread(burdock.upgrade)
+
+    harmless = {reloaded, taken_out, drained, log_reopened, upgraded}
     while not over.is_set():
-        kind, name = draw.choice([killed, stopped, reloaded, taken_out, drained, log_reopened]), draw.choice(list(SERVERS))
+        kind, name = draw.choice([killed, stopped, reloaded, taken_out, drained, log_reopened, upgraded]), draw.choice(list(SERVERS))
         print(f"soak: {kind.__name__} {name}", flush=True)
         if kind not in harmless:
             answers.fault()
@@ -289,6 +315,8 @@ def main():
                 if time.monotonic() > deadline or burdock.process.poll() is not None:
                     sys.exit(f"soak: not ready: {error}\n{(folder / 'stderr').read_text()}")
                 time.sleep(0.1)
+        # A process that has taken over has some descriptors more than the first one.
+        burdock.upgrade()
         before = burdock.usage()
         answers, samples = asyncio.run(soak(burdock, origins, seconds, seed))
         wrong = judge(burdock, answers, samples, before)
@@ -300,8 +328,7 @@ def main():
         sys.exit(1 if wrong else 0)
     finally:
         if burdock:
-            burdock.process.kill()
-            burdock.process.wait()
+            burdock.end()
         origins.end()
         shutil.rmtree(folder, ignore_errors=True)
 
