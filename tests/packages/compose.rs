@@ -54,6 +54,10 @@ impl<'a> Compose<'a> {
 
 impl Drop for Compose<'_> {
     fn drop(&mut self) {
+        // With the volumes that have no name, which `down` would leave.
+        let label = format!("label=io.podman.compose.project={}", self.project);
+        let ids = said(&output(self.store.podman("ps --all --quiet --filter").arg(label)));
+        let _ = self.store.podman("rm --force --time 0 --volumes").args(ids.split_whitespace()).output();
         let _ = self.command("down --volumes --timeout 0").output();
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::podman::{Container, Store};
 use crate::root;
@@ -18,13 +19,21 @@ pub fn build(store: &Store) {
     let path = "ENV PATH=/toolchain/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     store.import(&tools, "docker.io/library/rust:1-bookworm", &[path]);
     let _alone = lock("image");
-    let toolchain = answer(&mut command("rustc --print sysroot"));
-    let options = "--file docker/Dockerfile --format docker --pull=never --network host --build-arg PROFILE=dev";
-    let offline = "--build-arg CARGO_HOME=/cargo --build-arg CARGO_NET_OFFLINE=true";
-    let mut build = store.podman(&format!("build --quiet {options} {offline} --tag burdock"));
-    build.arg("--volume").arg(format!("{}:/toolchain:ro", toolchain));
+    // The stage that compiles has a name of its own, or it would go with what is of no use any more.
+    ok(&mut stage(store, "--target build --tag burdock-build"));
+    ok(&mut stage(store, "--tag burdock"));
+    ok(&mut store.podman("image prune --force"));
+    ok(&mut store.podman("volume prune --force"));
+}
+
+fn stage(store: &Store, which: &str) -> Command {
+    let options = "--quiet --file docker/Dockerfile --format docker --pull=never --network host";
+    let arguments = "--build-arg PROFILE=dev --build-arg CARGO_HOME=/cargo --build-arg CARGO_NET_OFFLINE=true";
+    let mut build = store.podman(&format!("build {options} {arguments} {which}"));
+    build.arg("--volume").arg(format!("{}:/toolchain:ro", answer(&mut command("rustc --print sysroot"))));
     build.arg("--volume").arg(format!("{}:/cargo/registry:ro", registry().display()));
-    ok(build.arg("."));
+    build.arg(".");
+    build
 }
 
 /// Where cargo keeps what it has fetched to build these tests.
