@@ -53,7 +53,7 @@ enum Taken {
     Later,
 }
 
-/// Held by each task until its name has been answered for, or has been asked for often enough.
+/// Held by each task until its name has been answered for, or listeners have waited enough.
 type First = mpsc::Sender<()>;
 
 #[async_trait]
@@ -143,10 +143,9 @@ impl Seeker {
 
     /// Asks again soon until there is an answer, or listeners have waited enough.
     async fn insist(&mut self, mut wait: Duration) -> Duration {
-        let mut tries = 0;
         while self.failures > 0 {
-            tries += 1;
-            let Some(soon) = self.bounds.before_first_answer(tries, Jitter::new(rand::random())) else { break };
+            let waited = self.control.state.clock.age();
+            let Some(soon) = self.bounds.before_first_answer(waited, Jitter::new(rand::random())) else { break };
             self.failures = 0;
             tokio::time::sleep(soon).await;
             wait = self.once().await;

@@ -21,9 +21,9 @@ pub struct Jitter(f64);
 /// A name that cannot be looked up is tried again after this time at the latest.
 const MOST_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a name is asked for that has never been answered for, while listeners wait for it, and how many times.
+/// How often a name is asked for that has never been answered for, while listeners wait for it, and how long they do.
 const QUICK: Duration = Duration::from_millis(250);
-const QUICK_TRIES: u32 = 12;
+const LISTENERS_WAIT: Duration = Duration::from_secs(3);
 
 impl Jitter {
     /// Takes something drawn evenly from 0 to 1.
@@ -56,11 +56,11 @@ impl Bounds {
         jitter.on(doubled.min(MOST_PATIENCE.min(self.max).max(self.min)))
     }
 
-    /// From the last of so many failures in a row to the next look-up, where nothing has ever been found and listeners wait; None
+    /// From a failure to the next look-up, where nothing has ever been found and listeners wait, `waited` since the start; None
     /// once they have waited enough. The name servers of containers begin with these, and deny for a moment what they do not know
     /// yet: sessions of servers that are not known by then would be moved.
-    pub fn before_first_answer(self, failures: u32, jitter: Jitter) -> Option<Duration> {
-        (failures <= QUICK_TRIES).then(|| jitter.on(QUICK.min(self.min)))
+    pub fn before_first_answer(self, waited: Duration, jitter: Jitter) -> Option<Duration> {
+        (waited < LISTENERS_WAIT).then(|| jitter.on(QUICK.min(self.min)))
     }
 }
 
@@ -100,13 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn before_its_first_answer_a_name_is_asked_for_quickly_for_three_seconds() {
+    fn before_its_first_answer_a_name_is_asked_for_quickly_while_listeners_wait() {
+        let quick = Duration::from_millis(250);
         let bounds = Bounds::default();
-        let waits: Vec<Duration> = (1..).map_while(|failures| bounds.before_first_answer(failures, NONE)).collect();
-        assert_eq!(waits.iter().sum::<Duration>(), seconds(3));
-        assert_eq!(waits.iter().max(), Some(&Duration::from_millis(250)));
+        assert_eq!(bounds.before_first_answer(Duration::ZERO, NONE), Some(quick));
+        assert_eq!(bounds.before_first_answer(seconds(3) - quick, NONE), Some(quick));
+        assert_eq!(bounds.before_first_answer(seconds(3), NONE), None);
         let often = Bounds::new(Duration::from_millis(20), seconds(1)).unwrap();
-        assert_eq!(often.before_first_answer(1, NONE), Some(Duration::from_millis(20)));
+        assert_eq!(often.before_first_answer(Duration::ZERO, NONE), Some(Duration::from_millis(20)));
     }
 
     #[test]
