@@ -88,6 +88,9 @@ fn the_image_runs_read_only_and_unprivileged_leaves_in_order_and_its_successor_k
     let first = run(&store, &file, &state);
     assert_eq!(first.ok(&["id", "-u"]).trim(), "10001");
     assert!(!output(&mut first.exec(&["touch", "/etc/burdock/other"])).status.success(), "the root can be written to");
+    let refused = output(&mut first.exec(&["burdock", "upgrade"]));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("replace the container instead"), "{said}");
     let customers: Vec<Customer> = (0..8).map(|_| Customer::begin((ip, 8080).into())).collect();
     assert!(customers.iter().all(Customer::is_still_there));
     ok(store.podman("stop --time 30").arg(&first.id));

@@ -86,6 +86,10 @@ pub enum Failed {
     Talk(io::Error),
     #[error("an upgrade is under way already")]
     UnderWay,
+    #[error(
+        "this is process 1, with which its container ends, and every other process in it: replace the container instead"
+    )]
+    First,
     #[error("this process is leaving")]
     Leaving,
     #[error("the new process was given the sockets and has ended; whoever supervises it must start it again")]
@@ -131,6 +135,9 @@ impl Giving {
     /// # Errors
     /// Whatever keeps it from being prepared; then it is ended.
     pub fn prepare(program: &Program, runtime_dir: &Path, asked: &Asked, control: &Control) -> Result<Self, Failed> {
+        if std::process::id() == 1 {
+            return Err(Failed::First);
+        }
         let upgrade_socket = runtime_dir.join("upgrade.sock");
         let _ = std::fs::remove_file(&upgrade_socket);
         let door = Door::open(runtime_dir).map_err(Failed::Socket)?;

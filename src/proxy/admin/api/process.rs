@@ -44,7 +44,7 @@ async fn version(Shared(control): Shared<Arc<Control>>) -> Json<Version> {
 #[utoipa::path(post, path = "/upgrade", tag = "process", request_body = Upgrade, responses(
     (status = OK, body = Upgraded, description = "It has taken over"),
     (status = FORBIDDEN, body = Problem, description = "A program was named, and not at the Unix socket"),
-    (status = CONFLICT, body = Problem, description = "An upgrade is under way"),
+    (status = CONFLICT, body = Problem, description = "An upgrade is under way, or this is the first process of a container"),
     (status = SERVICE_UNAVAILABLE, body = Problem, description = "This process is leaving"),
     (status = UNPROCESSABLE_ENTITY, body = Problem, description = "The new process does not start"),
     (status = BAD_GATEWAY, body = Problem, description = "The new process has ended after it was given the sockets")))]
@@ -83,7 +83,7 @@ async fn upgrade(
 
 fn status(failed: &Failed) -> StatusCode {
     match failed {
-        Failed::UnderWay => StatusCode::CONFLICT,
+        Failed::UnderWay | Failed::First => StatusCode::CONFLICT,
         Failed::Leaving => StatusCode::SERVICE_UNAVAILABLE,
         Failed::Lost => StatusCode::BAD_GATEWAY,
         Failed::Socket(_)
