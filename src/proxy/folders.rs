@@ -27,13 +27,18 @@ pub struct Unbindable {
     error: io::Error,
 }
 
+/// The user that this process is. (`/proc/self` would be root's where the program file has capabilities.)
+pub fn our_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Makes the folder, readable by nobody else, if it is not there, and makes sure that it is ours alone: through the runtime
 /// folder a successor process receives our listening sockets.
 pub fn private(path: &Path, key: &'static str) -> Result<(), Unfit> {
     let unusable = |error| Unfit::Unusable { path: path.to_owned(), key, error };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
     let metadata = std::fs::metadata(path).map_err(unusable)?;
-    let us = std::fs::metadata("/proc/self").map_err(unusable)?.uid();
+    let us = our_user();
     if metadata.uid() != us {
         return Err(Unfit::Foreign { path: path.to_owned(), key, owner: metadata.uid() });
     }

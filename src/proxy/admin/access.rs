@@ -12,6 +12,8 @@ use arc_swap::ArcSwapOption;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use burdock::config::settings;
 
+use crate::proxy::folders;
+
 /// Characters of a token: less can be guessed.
 const SHORTEST: usize = 32;
 /// Octets of a token's file.
@@ -107,7 +109,7 @@ fn read(path: &Path) -> Result<Token, TokenError> {
 /// It is ours alone, or root's who lets our group read it, as containers are given their secrets.
 fn private(path: &Path, file: &File) -> Result<(), TokenError> {
     let unreadable = |error| TokenError::Unreadable { path: path.to_owned(), error };
-    let (metadata, us) = (file.metadata().map_err(unreadable)?, std::fs::metadata("/proc/self").map_err(unreadable)?.uid());
+    let (metadata, us) = (file.metadata().map_err(unreadable)?, folders::our_user());
     let others = match metadata.uid() {
         owner if owner == us => 0o077,
         0 => 0o037,
