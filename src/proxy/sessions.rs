@@ -41,6 +41,8 @@ const BREATH: Duration = Duration::from_millis(1);
 const SHARED_TICK: Duration = Duration::from_millis(1);
 /// How long the end of the process waits for the last changes to be on disk.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a successor that is prepared waits for that: Pingora waits for the listening sockets for five seconds.
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// All tables of the process, and what writes them down.
 #[derive(Debug)]
@@ -161,8 +163,8 @@ impl Sessions {
 
     /// Writes what has happened until now and lets another process have the folder; the heir goes on being told.
     pub fn release(&self) {
-        if !self.shared.obey(Order::Release, PATIENCE) {
-            log::error!("the disk is too slow: a successor cannot write session tables yet");
+        if !self.shared.obey(Order::Release, RELEASE) {
+            log::warn!("the disk is slow: a successor cannot write session tables yet");
         }
     }
 

@@ -162,6 +162,8 @@ impl Giving {
             started.still_there()?;
             std::thread::sleep(GLANCE);
         }
+        // Pingora lets everybody connect, were it not for the folder.
+        std::fs::set_permissions(&upgrade_socket, Permissions::from_mode(0o600)).map_err(Failed::Socket)?;
         stream.set_read_timeout(None).map_err(Failed::Talk)?;
         Ok(Self { child: started.child.take(), stream })
     }
