@@ -40,6 +40,7 @@ impl ShutdownSignalWatch for Signals {
                 return ShutdownSignal::FastShutdown;
             }
         };
+        self.control.state.readiness.set_watching();
         let mut asked = self.asked.lock().await;
         let left = loop {
             let event = signals.next(&mut asked).await;

@@ -85,6 +85,7 @@ pub struct Counted(Arc<AtomicUsize>);
 /// Whether this process should be sent traffic.
 #[derive(Debug, Default)]
 pub struct Readiness {
+    watching: AtomicBool,
     listening: AtomicBool,
     checked: AtomicBool,
     leaving: AtomicBool,
@@ -103,7 +104,7 @@ pub enum HandingOver {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ready {
     Yes,
-    /// The listeners do not accept yet.
+    /// The listeners do not accept yet, or nobody watches for signals, which would end the process out of order.
     NotListening,
     /// The first health pass is not done.
     NotChecked,
@@ -148,6 +149,10 @@ impl Drop for Counted {
 }
 
 impl Readiness {
+    pub fn set_watching(&self) {
+        self.set(&self.watching);
+    }
+
     pub fn set_listening(&self) {
         self.set(&self.listening);
     }
@@ -205,7 +210,7 @@ impl Readiness {
     pub fn now(&self) -> Ready {
         if self.leaving.load(Relaxed) {
             Ready::Leaving
-        } else if !self.listening.load(Relaxed) {
+        } else if !(self.listening.load(Relaxed) && self.watching.load(Relaxed)) {
             Ready::NotListening
         } else if !self.checked.load(Relaxed) {
             Ready::NotChecked
