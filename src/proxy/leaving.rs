@@ -147,7 +147,7 @@ impl Signals {
         match prepared.unwrap_or_else(|error| Err(Failed::Talk(error.into()))) {
             Ok(successor) => {
                 log::info!("the new process is prepared: it gets the listening sockets");
-                self.control.state.readiness.set_leaving();
+                self.control.state.readiness.set_succeeded();
                 let state = Arc::clone(&self.control.state);
                 let _ = tokio::task::spawn_blocking(move || state.sessions.release()).await;
                 successor.let_go(answer, Arc::clone(&self.control.state));

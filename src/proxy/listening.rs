@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
+use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 use tokio::net::TcpStream;
 
 use super::state::State;
 
-/// Sets the process ready once every listener has taken a connection.
+/// Sets the process ready once every listener has taken a connection, and is ready itself then.
 pub struct Listening(pub Arc<State>);
 
 #[async_trait]
 impl BackgroundService for Listening {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
+    async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         for listener in &self.0.listeners {
             let address = reachable(listener.address);
             while TcpStream::connect(address).await.is_err() {
@@ -27,6 +28,7 @@ impl BackgroundService for Listening {
             }
         }
         self.0.readiness.set_listening();
+        ready.notify_ready();
         log::info!("listening on {}", addresses(&self.0));
     }
 }

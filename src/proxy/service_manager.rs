@@ -41,7 +41,7 @@ impl BackgroundService for Telling {
 async fn live(state: &State) {
     match state.readiness.settled().await {
         Ready::Yes => tell(&[NotifyState::Ready]),
-        Ready::Leaving | Ready::NotListening | Ready::NotChecked => return,
+        Ready::Leaving | Ready::Succeeded | Ready::NotListening | Ready::NotChecked => return,
     }
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
     let every = pause(patience);

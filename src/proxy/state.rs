@@ -89,6 +89,7 @@ pub struct Readiness {
     listening: AtomicBool,
     checked: AtomicBool,
     leaving: AtomicBool,
+    succeeded: AtomicBool,
     handing_over: AtomicBool,
     changed: Notify,
 }
@@ -110,6 +111,8 @@ pub enum Ready {
     NotChecked,
     /// The process is on its way out.
     Leaving,
+    /// So it is, and another one accepts in its place.
+    Succeeded,
 }
 
 impl Connections {
@@ -174,6 +177,12 @@ impl Readiness {
         self.set(&self.leaving);
     }
 
+    /// Another process accepts from now on.
+    pub fn set_succeeded(&self) {
+        self.succeeded.store(true, Relaxed);
+        self.set_leaving();
+    }
+
     fn set(&self, what: &AtomicBool) {
         what.store(true, Relaxed);
         self.changed.notify_waiters();
@@ -196,7 +205,7 @@ impl Readiness {
             // Before looking: what changes from here on is noticed.
             let changed = self.changed.notified();
             match self.now() {
-                ready @ (Ready::Yes | Ready::Leaving) => return ready,
+                ready @ (Ready::Yes | Ready::Leaving | Ready::Succeeded) => return ready,
                 Ready::NotListening | Ready::NotChecked => changed.await,
             }
         }
@@ -208,7 +217,9 @@ impl Readiness {
     }
 
     pub fn now(&self) -> Ready {
-        if self.leaving.load(Relaxed) {
+        if self.succeeded.load(Relaxed) {
+            Ready::Succeeded
+        } else if self.leaving.load(Relaxed) {
             Ready::Leaving
         } else if !(self.listening.load(Relaxed) && self.watching.load(Relaxed)) {
             Ready::NotListening

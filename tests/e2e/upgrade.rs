@@ -143,6 +143,30 @@ fn who_is_slow_to_send_a_request_is_answered_by_either_process() {
 }
 
 #[test]
+fn whoever_asks_whether_it_is_ready_is_told_yes_all_the_time() {
+    let site = Site::take();
+    let _origins = site.origins::<1>();
+    let mut first = site.shop(1, "sticky: cookie");
+    let (admin, over) = (first.admin, AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let over = &over;
+        let asking = scope.spawn(move || {
+            let mut seen = Vec::new();
+            while over.load(Relaxed) == 0 {
+                seen.push(Wire::open(admin).ask(&Request::get("/readyz")).status);
+            }
+            seen
+        });
+        let _successor = Successor::of(&first);
+        assert!(first.leaves().success());
+        over.store(1, Relaxed);
+        let seen = asking.join().unwrap();
+        let other = seen.iter().filter(|status| **status != 200).count();
+        assert!(seen.len() > 100 && other == 0, "{other} of {} were told otherwise", seen.len());
+    });
+}
+
+#[test]
 fn a_successor_that_does_not_become_ready_changes_nothing() {
     let site = Site::take();
     let _origins = site.origins::<2>();

@@ -37,6 +37,8 @@ async fn readyz(Shared(control): Shared<Arc<Control>>) -> Response {
         Ready::Yes => plain(StatusCode::OK, "ready\n"),
         Ready::NotListening => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: not listening yet\n"),
         Ready::NotChecked => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: servers not checked yet\n"),
+        // The question was whether this host is to be sent traffic.
+        Ready::Succeeded => plain(StatusCode::OK, "ready: another process has taken over\n"),
         Ready::Leaving => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: leaving\n"),
     }
 }

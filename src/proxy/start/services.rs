@@ -58,8 +58,9 @@ pub fn add(
         }
         Some(predecessor) => Some(add_taking(server, predecessor, control, &checked, &process.runtime_dir)),
     };
-    add_services(server, control, process.connection_buffer, &checked, sockets.as_ref());
-    add_admin(server, control, admin, sockets.as_ref())
+    let listening = add_services(server, control, process.connection_buffer, &checked, sockets.as_ref());
+    // Until a successor accepts, whoever asks whether it is ready is answered by its predecessor.
+    add_admin(server, control, admin, sockets.map(|_| &listening))
 }
 
 /// What a successor does before it has the sockets, and right after. Gives what is ready when they are there.
@@ -80,14 +81,15 @@ fn add_taking(
     sockets
 }
 
-/// Who listens, or changes what other processes see, waits for `sockets`, which a successor does not have at first.
+/// Who listens, or changes what other processes see, waits for `sockets`, which a successor does not have at first. Gives what
+/// is ready when the listeners accept.
 fn add_services(
     server: &mut Server,
     control: &Arc<Control>,
     buffer: usize,
     checked: &ServiceHandle,
     sockets: Option<&ServiceHandle>,
-) {
+) -> ServiceHandle {
     let state = &control.state;
     let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
     let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
@@ -107,31 +109,33 @@ fn add_services(
     if let Some(sockets) = sockets {
         [&edge, &reloading, &tending].into_iter().for_each(|service| service.add_dependency(sockets));
     }
+    listening
 }
 
-/// The socket is made last, when nothing else can keep the process from starting. A successor puts it in its place later.
+/// The socket is made last, when nothing else can keep the process from starting. In a successor all this comes `after`
+/// something.
 fn add_admin(
     server: &mut Server,
     control: &Arc<Control>,
     admin: &settings::Admin,
-    sockets: Option<&ServiceHandle>,
+    after: Option<&ServiceHandle>,
 ) -> Result<(), StartError> {
     if let Some(address) = admin.address {
         let mut service = Service::new("admin".to_owned(), TcpDoor(Admin::new(control)));
         service.threads = Some(1);
         service.add_tcp(&address.to_string());
         let service = server.add_service(service);
-        sockets.into_iter().for_each(|sockets| service.add_dependency(sockets));
+        after.into_iter().for_each(|after| service.add_dependency(after));
     }
     if let Some(path) = &admin.socket {
         let socket = Arc::new(Socket::open(path)?);
-        if sockets.is_none() {
+        if after.is_none() {
             socket.place()?;
         }
         let _ = control.state.admin_socket.set(Arc::clone(&socket));
         let service = SocketService { admin: Admin::new(control), socket };
         let service = server.add_service(background_service("admin-socket", service));
-        sockets.into_iter().for_each(|sockets| service.add_dependency(sockets));
+        after.into_iter().for_each(|after| service.add_dependency(after));
     }
     Ok(())
 }

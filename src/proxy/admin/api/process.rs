@@ -27,7 +27,7 @@ async fn version(Shared(control): Shared<Arc<Control>>) -> Json<Version> {
         Ready::Yes => Readiness::Ready,
         Ready::NotListening => Readiness::NotListening,
         Ready::NotChecked => Readiness::NotChecked,
-        Ready::Leaving => Readiness::Leaving,
+        Ready::Leaving | Ready::Succeeded => Readiness::Leaving,
     };
     Json(Version {
         version: env!("CARGO_PKG_VERSION").to_owned(),
