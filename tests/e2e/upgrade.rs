@@ -56,6 +56,15 @@ fn ask_on(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<String> 
     wrong
 }
 
+/// Ends those who ask on, also where the test fails.
+struct Ends<'a>(&'a AtomicUsize);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(1, Relaxed);
+    }
+}
+
 fn websocket(to: std::net::SocketAddr) -> Wire {
     let mut wire = Wire::open(to);
     let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
@@ -78,6 +87,7 @@ fn hands_over_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
     let mut sockets: Vec<Wire> = (0..50).map(|_| websocket(listen)).collect();
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let over = &over;
+        let _ends = Ends(over);
         let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || ask_on(Client::new(listen), n, over))).collect();
         let mut line = vec![Successor::of(&first)];
         assert!(sockets.iter_mut().all(echoes), "sockets live on in the process that has them");
@@ -121,6 +131,7 @@ fn who_is_slow_to_send_a_request_is_answered_by_either_process() {
     let (listen, over) = (first.listen, AtomicUsize::new(0));
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let over = &over;
+        let _ends = Ends(over);
         let ask = move |pause: u64| {
             let mut wrong = Vec::new();
             while over.load(Relaxed) == 0 {
@@ -150,10 +161,11 @@ fn whoever_asks_whether_it_is_ready_is_told_yes_all_the_time() {
     let (admin, over) = (first.admin, AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let over = &over;
+        let _ends = Ends(over);
         let asking = scope.spawn(move || {
             let mut seen = Vec::new();
             while over.load(Relaxed) == 0 {
-                seen.push(Wire::open(admin).ask(&Request::get("/readyz")).status);
+                seen.push(Wire::try_open(admin).and_then(|mut wire| wire.try_ask(&Request::get("/readyz"))));
             }
             seen
         });
@@ -161,8 +173,11 @@ fn whoever_asks_whether_it_is_ready_is_told_yes_all_the_time() {
         assert!(first.leaves().success());
         over.store(1, Relaxed);
         let seen = asking.join().unwrap();
-        let other = seen.iter().filter(|status| **status != 200).count();
-        assert!(seen.len() > 100 && other == 0, "{other} of {} were told otherwise", seen.len());
+        let (answers, broken): (Vec<_>, Vec<_>) = seen.into_iter().partition(Result::is_ok);
+        let other = answers.iter().flatten().filter(|answer| answer.status != 200).count();
+        assert!(answers.len() > 100 && other == 0, "{other} of {} were told otherwise", answers.len());
+        // One may be asking the old process at the moment in which it ends.
+        assert!(broken.len() <= 1, "{broken:?}");
     });
 }
 

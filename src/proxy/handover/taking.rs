@@ -128,6 +128,10 @@ impl BackgroundService for Taken {
         }
         self.control.take_store();
         self.control.state.readiness.listening().await;
+        // Whoever hears that we serve finds us there.
+        if let Some(Err(error)) = self.control.state.admin_socket.get().map(|socket| socket.place()) {
+            log::error!("{error}");
+        }
         self.predecessor.say(&Message::Serving);
     }
 }
