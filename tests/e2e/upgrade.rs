@@ -13,6 +13,7 @@ const LEARN: &str = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 
 /// Streams live on for longer than the test takes.
 const PATIENT: &str =
     "process: {threads: 2, state_dir: $DIR/state, runtime_dir: $DIR/run, shutdown: {lame_duck: 0s, grace: 300s}}";
+const HUGE: usize = 16 << 20;
 const UPGRADED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 /// An application that makes a session where the request brings none, and has sockets and long pages.
@@ -20,6 +21,7 @@ fn serves(origin: &Origin, made: &'static AtomicUsize) {
     let name = origin.name.clone();
     origin.behave(move |request| match request.path() {
         "/socket" => Reply::Echo(UPGRADED.to_vec()),
+        "/huge" => Page::new(200).body(vec![b'z'; HUGE]).into(),
         "/large" => Page::new(200).body(vec![b'x'; 1 << 20]).into(),
         _ if request.header("cookie").is_some_and(|cookie| cookie.contains("JSESSIONID=")) => Reply::status(200),
         _ => Reply::with("Set-Cookie", &format!("JSESSIONID={name}-session-{:08}; Path=/", made.fetch_add(1, Relaxed))),
@@ -56,6 +58,30 @@ fn ask_on(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<String> 
     wrong
 }
 
+/// Reads one page after the other, each far beyond what the kernel buffers and for the better part of a second.
+fn read_slowly(listen: std::net::SocketAddr, over: &AtomicUsize) -> Vec<String> {
+    let (mut wrong, mut pages) = (Vec::new(), 0);
+    while over.load(Relaxed) == 0 {
+        let read = Wire::try_open(listen).and_then(|mut wire| {
+            wire.try_send(&Request::get("/huge").header("Connection", "close").bytes())?;
+            let head = wire.head()?;
+            for _ in 0..16 {
+                wire.take(HUGE / 16)?;
+                std::thread::sleep(Duration::from_millis(40));
+            }
+            Ok(head)
+        });
+        wrong.extend(match read {
+            Ok(head) if head.starts_with("HTTP/1.1 200") => None,
+            Ok(head) => Some(head),
+            Err(error) => Some(format!("a slow reader, page {pages}: {error}")),
+        });
+        pages += 1;
+    }
+    assert!(pages > 0, "it has read nothing");
+    wrong
+}
+
 /// Ends those who ask on, also where the test fails.
 struct Ends<'a>(&'a AtomicUsize);
 
@@ -89,6 +115,7 @@ fn hands_over_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
         let over = &over;
         let _ends = Ends(over);
         let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || ask_on(Client::new(listen), n, over))).collect();
+        let readers: Vec<_> = (0..4).map(|_| scope.spawn(move || read_slowly(listen, over))).collect();
         let mut line = vec![Successor::of(&first)];
         assert!(sockets.iter_mut().all(echoes), "sockets live on in the process that has them");
         for round in 1..rounds(20) {
@@ -97,7 +124,7 @@ fn hands_over_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
         }
         assert!(sockets.iter_mut().all(echoes), "and so they do when it has been succeeded more than once");
         over.store(1, Relaxed);
-        let wrong = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        let wrong = clients.into_iter().chain(readers).flat_map(|client| client.join().unwrap()).collect();
         let last = &line[line.len() - 1];
         assert_eq!(last.api().get("/version")["pid"], last.process());
         wrong
