@@ -31,8 +31,9 @@ pub use tending::{Reloading, Tending};
 
 use super::handover::Estate;
 use super::peer::PeerError;
+use super::readiness::HandingOver;
 use super::snapshot::Snapshot;
-use super::state::{HandingOver, State};
+use super::state::State;
 
 /// The one way to change the process.
 #[derive(Debug)]

@@ -12,10 +12,12 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
+use super::connections::LINGER;
 use super::control::Control;
 use super::handover::{Answer, Asked, Failed, Giving, Program};
+use super::readiness::HandingOver;
 use super::service_manager;
-use super::state::{HandingOver, State};
+use super::state::State;
 
 /// Waits for what ends the process.
 pub struct Signals {
@@ -184,6 +186,10 @@ impl Signals {
     }
 }
 
+/// So long whoever still asks at the admin address, a scrape or a probe, may take: those who wait there for a change do not
+/// keep the process.
+const ANSWERED: Duration = LINGER.saturating_mul(2);
+
 /// Ends the process as soon as it has nothing left to do; Pingora itself would wait for the whole grace time.
 pub fn leave_early(state: Arc<State>, mut phases: Receiver<ExecutionPhase>) -> std::io::Result<()> {
     let watch = move || {
@@ -197,7 +203,8 @@ pub fn leave_early(state: Arc<State>, mut phases: Receiver<ExecutionPhase>) -> s
 }
 
 fn exit_when_idle(state: &State) {
-    state.connections.wait_for_the_last(u32::MAX);
+    state.connections.wait_for_the_last(Duration::MAX);
+    state.admin_connections.wait_for_the_last(ANSWERED);
     state.close();
     log::info!("the last connection is gone");
     std::process::exit(0);

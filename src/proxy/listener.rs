@@ -12,12 +12,10 @@ use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
+use super::connections::LINGER;
 use super::gateway::Gateway;
 use super::state::State;
 use super::stream::{About, ClientStream};
-
-/// So many glances (a second) connections on which nothing is under way stay open when nothing is accepted any more.
-const LINGER: u32 = 20;
 
 /// The application behind every listening socket.
 pub struct Edge {

@@ -4,7 +4,7 @@
 //! A process that takes over from this one must become the service's main process first, by `MAINPID=` from here; what that
 //! one says is not heard before. It is to be started without `WATCHDOG_PID`, which names this one and would silence it.
 //!
-//! [`Readiness`]: super::state::Readiness
+//! [`Readiness`]: super::readiness::Readiness
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,7 +16,8 @@ use sd_notify::NotifyState;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::state::{Ready, State};
+use super::readiness::Ready;
+use super::state::State;
 
 /// Says that the process is ready, and from then on that it lives.
 pub struct Telling(pub Arc<State>);

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::access_log::AccessLog;
 use super::admin::{Access, SocketError, TokenError};
 use super::clock::Clock;
+use super::connections::Connections;
 use super::control::{Control, Desired, Store};
 use super::folders::{self, Unbindable, Unfit};
 use super::handover::{self, Asked, Estate, Message, NoPredecessor, Predecessor, Program};
@@ -23,10 +24,11 @@ use super::leaving::{self, Signals};
 use super::limits;
 use super::metrics::{Metrics, Reloaded};
 use super::peer::PeerError;
+use super::readiness::Readiness;
 use super::service_manager::Pulse;
 use super::sessions::Sessions;
 use super::snapshot::Snapshot;
-use super::state::{Connections, Readiness, State};
+use super::state::State;
 
 /// Why the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +182,7 @@ pub(in crate::proxy) fn state(
     let sessions = sessions(desired, tables, clock, predecessor)?;
     sessions.run().map_err(StartError::Thread)?;
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
-    let (connections, readiness) = (Connections::default(), Readiness::default());
+    let (connections, admin_connections) = (Connections::default(), Connections::default());
     let (published, cuts) = (tokio::sync::watch::Sender::new(0), Arc::default());
     let (access, admin_socket) = (Access::open(&config.admin)?, OnceLock::new());
     let listeners = config.listeners.clone();
@@ -195,7 +197,8 @@ pub(in crate::proxy) fn state(
         cuts,
         access_log,
         connections,
-        readiness,
+        admin_connections,
+        readiness: Readiness::default(),
         pulse: Pulse::default(),
         sessions,
         access,

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::proxy::control::Control;
-use crate::proxy::state::Ready;
+use crate::proxy::readiness::Ready;
 
 pub fn router() -> Router<Arc<Control>> {
     Router::new()

@@ -10,17 +10,30 @@ use pingora::server::ShutdownWatch;
 
 use super::gate::Door;
 use super::serve::Admin;
+use crate::proxy::connections::LINGER;
+use crate::proxy::state::State;
 
-pub struct TcpDoor(pub Admin);
+pub struct TcpDoor {
+    pub admin: Admin,
+    pub state: Arc<State>,
+}
 
 #[async_trait]
 impl ServerApp for TcpDoor {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let _counted = self.state.admin_connections.enter();
         let mut shutdown = shutdown.clone();
         let door = door(&stream);
-        let leaving = async move { drop(shutdown.wait_for(|ending| *ending).await) };
-        self.0.serve(stream, door, leaving).await;
+        let leaving = async move {
+            drop(shutdown.wait_for(|ending| *ending).await);
+            tokio::time::sleep(LINGER).await;
+        };
+        self.admin.serve(stream, door, leaving).await;
         None
+    }
+
+    async fn cleanup(&self) {
+        self.state.admin_connections.close();
     }
 }
 

@@ -121,11 +121,14 @@ fn add_admin(
     after: Option<&ServiceHandle>,
 ) -> Result<(), StartError> {
     if let Some(address) = admin.address {
-        let mut service = Service::new("admin".to_owned(), TcpDoor(Admin::new(control)));
+        let mut service =
+            Service::new("admin".to_owned(), TcpDoor { admin: Admin::new(control), state: Arc::clone(&control.state) });
         service.threads = Some(1);
         service.add_tcp(&address.to_string());
         let service = server.add_service(service);
         after.into_iter().for_each(|after| service.add_dependency(after));
+    } else {
+        control.state.admin_connections.close();
     }
     if let Some(path) = &admin.socket {
         let socket = Arc::new(Socket::open(path)?);

@@ -14,7 +14,7 @@ use crate::api::problem::Problem;
 use crate::api::process::{Readiness, Upgrade, Upgraded, Version};
 use crate::proxy::control::{Actor, Control};
 use crate::proxy::handover::{Asked, Failed, Timing};
-use crate::proxy::state::Ready;
+use crate::proxy::readiness::Ready;
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(version)).routes(routes!(upgrade))
