@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 
 use crate::http::cookie::CookieNames;
 use crate::http::request::Request;
+use crate::lock::Mutex;
 use crate::route::{RouteIndex, RouteSpec, Routes};
 use crate::sticky::claim::ServerName;
 use crate::sticky::estimate::Estimate;
@@ -74,8 +75,8 @@ pub struct Pool {
     by_route: HashMap<Box<str>, SmallVec<[usize; 1]>, rustc_hash::FxBuildHasher>,
     /// About how many sessions live on each server by tokens, where their entries have an idle time.
     estimates: Option<Estimates>,
-    /// Since when it has these servers and no others.
-    since: Uptime,
+    /// Since when it has had these servers and no others.
+    since: Mutex<Uptime>,
 }
 
 /// How many sessions live on a server.
@@ -189,9 +190,8 @@ impl Pool {
     ) -> Result<Self, Unworkable> {
         let before = earlier.map(|pool| &pool.upstream);
         let upstream = Upstream::new(spec.upstream.clone(), before, now);
-        let same =
-            |before: &&Self| before.upstream.servers().iter().map(Server::id).eq(upstream.servers().iter().map(Server::id));
-        let since = earlier.filter(same).map_or(now.uptime, |before| before.since);
+        let same = |before: &&Self| upstream.consists_of(before.upstream.servers().iter().map(Server::id));
+        let since = Mutex::new(earlier.filter(same).map_or(now.uptime, |before| *before.since.lock()));
         let tags: Box<[ServerTag]> =
             upstream.servers().iter().map(|server| ServerTag::of(&spec.sticky.scope.0, server.id())).collect();
         let by_tag = tags.iter().enumerate().map(|(at, &tag)| (tag, at)).collect();

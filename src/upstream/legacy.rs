@@ -24,6 +24,13 @@ struct ServerLegacy {
     vitals: VitalsLegacy,
 }
 
+impl UpstreamLegacy {
+    /// The servers of which it tells: all that the upstream had.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = &ServerId> {
+        self.0.keys()
+    }
+}
+
 impl Upstream {
     pub fn legacy(&self) -> UpstreamLegacy {
         UpstreamLegacy(self.servers.iter().map(|server| (server.id().clone(), ServerLegacy::of(server))).collect())

@@ -135,6 +135,11 @@ impl Upstream {
         self.by_id.get(id).copied()
     }
 
+    /// Whether these are its servers, all of them and no others, in whatever order. None is to be named twice.
+    pub fn consists_of<'i>(&self, mut ids: impl ExactSizeIterator<Item = &'i ServerId>) -> bool {
+        ids.len() == self.servers.len() && ids.all(|id| self.by_id.contains_key(id))
+    }
+
     pub fn find(&self, id: &ServerId) -> Option<&Server> {
         self.position(id).map(|at| &self.servers[at])
     }

@@ -369,6 +369,18 @@ fn what_was_known_of_servers_and_what_operators_wanted_of_them_goes_on() {
 }
 
 #[test]
+fn a_session_of_a_server_that_is_gone_is_elsewhere_no_longer_than_it_may_however_many_processes_that_takes() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let first = site.shop(2, "sticky: [{cookie: {token: plain}}]\nfailover: {unknown: {temporary: 2s}}");
+    let moves = || !first.ask(&Request::get("/").header("Cookie", "BURDOCK_shop=gone")).set_cookies().is_empty();
+    wait_until("the time is over", moves);
+    let _successor = Successor::of(&first);
+    // Both answer for a while; each connection is another one.
+    assert!((0..20).all(|_| moves()), "the time has begun anew");
+}
+
+#[test]
 fn a_successor_that_is_lost_with_the_sockets_ends_its_predecessor_too_so_that_it_is_started_again() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
     let site = Site::take();

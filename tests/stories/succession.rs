@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use burdock::balancer::draining::Stage;
 use burdock::balancer::legacy::Legacy;
+use burdock::upstream::failover::Action;
 use burdock::upstream::health::{Condition, Health, Outcome};
 use burdock::upstream::outlier::{Attempt, Ejection};
 use burdock::upstream::retry::Failure;
 use burdock::upstream::spec::Admin;
 use burdock::upstream::vitals::Probed;
 
-use crate::language::{Lb, lb};
+use crate::language::{Client, Lb, lb};
 
 const PASSIVE: &str = "passive_health: {failures: 3, window: 10s, hold: 10s, max_hold: 60s}";
 const CHECKED: &str = "health_check: tcp";
@@ -92,6 +93,44 @@ fn how_long_nobody_has_named_a_draining_server_goes_on() {
     assert_eq!(lb.after(270).draining("a").stage, Stage::Complete);
 }
 
+/// A session of a server that is gone, which may be elsewhere for so long after that.
+fn lost_for_a_minute() -> (Lb, Client) {
+    let lb = lb(["a", "b", "c"]);
+    let mut client = lb.client();
+    client.visits(1).was_served_by(["a"]);
+    let for_a_minute = Action::Temporary(Some(Duration::from_secs(60)));
+    (lb.failover(|failover| failover.unknown = for_a_minute).without("a"), client)
+}
+
+#[test]
+fn a_session_of_a_server_that_is_gone_is_not_elsewhere_for_longer_by_being_handed_over() {
+    let (lb, mut client) = lost_for_a_minute();
+    let lb = lb.after(30).succeeded();
+    client.visits(1).because(["unknown_server"]).settled(["none"]);
+    let _lb = lb.after(30);
+    client.visits(2).because(["unknown_server", "hit"]).settled(["rewritten", "kept"]);
+}
+
+#[test]
+fn in_another_order_the_servers_are_the_same() {
+    let (lb, mut client) = lost_for_a_minute();
+    let lb = lb.after(30).with(|pool| pool.upstream.servers.reverse()).after(15);
+    let told = lb.now_serving(|balancer, _| balancer.legacy());
+    let lb = lb.with(|pool| pool.upstream.servers.reverse()).after(15);
+    lb.now_serving(|balancer, _| balancer.inherit(&told));
+    client.visits(1).because(["unknown_server"]).settled(["rewritten"]);
+}
+
+#[test]
+fn where_the_servers_are_others_meanwhile_a_server_that_is_gone_was_there_until_now() {
+    let (lb, mut client) = lost_for_a_minute();
+    let lb = lb.after(30);
+    let told = lb.now_serving(|balancer, _| balancer.legacy());
+    let lb = lb.without("c").after(40);
+    lb.now_serving(|balancer, _| balancer.inherit(&told));
+    client.visits(1).because(["unknown_server"]).settled(["none"]);
+}
+
 #[test]
 fn of_another_machine_behind_the_id_nothing_is_known() {
     let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
@@ -110,7 +149,8 @@ fn of_another_machine_behind_the_id_nothing_is_known() {
 fn what_a_later_version_adds_is_skipped() {
     let lb = lb(["a"]).settings(CHECKED).down("a");
     let mut told = serde_json::to_value(lb.now_serving(|balancer, _| balancer.legacy())).unwrap();
-    let server = &mut told["shop"]["a"];
+    told["shop"]["more"] = serde_json::json!("");
+    let server = &mut told["shop"]["servers"]["a"];
     assert_eq!(server["vitals"]["belief"], "down");
     server["more"] = serde_json::json!({});
     server["vitals"]["more"] = serde_json::json!([1]);

@@ -80,7 +80,9 @@ impl Exchange {
             (_, Cause::Full) | (Some(_), Cause::Unknown) => Duration::ZERO,
             (Some(at), Cause::Maint) => self.pool.upstream.servers()[at].wished_for(now),
             (Some(at), Cause::Drained) => self.pool.upstream.servers()[at].over_for(now),
-            (None, Cause::Down | Cause::Maint | Cause::Drained | Cause::Unknown) => now.uptime.since(self.pool.since),
+            (None, Cause::Down | Cause::Maint | Cause::Drained | Cause::Unknown) => {
+                now.uptime.since(*self.pool.since.lock())
+            }
         }
     }
 }
