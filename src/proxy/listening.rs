@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::state::State;
 
-/// Sets the process ready once every listener has taken a connection, and is ready itself then.
+/// Says so once every listener has taken a connection and signals are watched for, and is ready itself then.
 pub struct Listening(pub Arc<State>);
 
 #[async_trait]
@@ -26,6 +26,11 @@ impl BackgroundService for Listening {
                     _ = shutdown.wait_for(|ending| *ending) => return,
                 }
             }
+        }
+        tokio::select! {
+            // Pingora begins to watch when it has started all services, and waits with that for the sockets in a successor.
+            () = self.0.readiness.watching() => {}
+            _ = shutdown.wait_for(|ending| *ending) => return,
         }
         self.0.readiness.set_listening();
         ready.notify_ready();

@@ -38,7 +38,7 @@ pub enum HandingOver {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ready {
     Yes,
-    /// The listeners do not accept yet, or nobody watches for signals, which would end the process out of order.
+    /// The listeners do not accept yet.
     NotListening,
     /// The first health pass is not done.
     NotChecked,
@@ -49,10 +49,16 @@ pub enum Ready {
 }
 
 impl Readiness {
+    /// That of a process that takes over: the condition of its servers has been handed to it, whether or not they answer now.
+    pub fn of_successor() -> Self {
+        Self { checked: true.into(), ..Self::default() }
+    }
+
     pub fn set_watching(&self) {
         self.set(&self.watching);
     }
 
+    /// The listeners accept. Not to be said before somebody watches for signals, which would end the process out of order.
     pub fn set_listening(&self) {
         self.set(&self.listening);
     }
@@ -90,11 +96,21 @@ impl Readiness {
         self.changed.notify_waiters();
     }
 
+    /// Waits until somebody watches for signals.
+    pub async fn watching(&self) {
+        self.wait_for(&self.watching).await;
+    }
+
     /// Waits until the listeners accept.
     pub async fn listening(&self) {
+        self.wait_for(&self.listening).await;
+    }
+
+    async fn wait_for(&self, what: &AtomicBool) {
         loop {
+            // Before looking: what changes from here on is noticed.
             let changed = self.changed.notified();
-            if self.listening.load(Relaxed) {
+            if what.load(Relaxed) {
                 return;
             }
             changed.await;
@@ -104,7 +120,6 @@ impl Readiness {
     /// Waits until the process is ready, or leaves before it ever was.
     pub async fn settled(&self) -> Ready {
         loop {
-            // Before looking: what changes from here on is noticed.
             let changed = self.changed.notified();
             match self.now() {
                 ready @ (Ready::Yes | Ready::Leaving | Ready::Succeeded) => return ready,
@@ -121,7 +136,7 @@ impl Readiness {
     pub fn now(&self) -> Ready {
         if let Some(departure) = self.departure.get() {
             departure.answer()
-        } else if !(self.listening.load(Relaxed) && self.watching.load(Relaxed)) {
+        } else if !self.listening.load(Relaxed) {
             Ready::NotListening
         } else if !self.checked.load(Relaxed) {
             Ready::NotChecked

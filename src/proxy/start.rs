@@ -198,7 +198,7 @@ pub(in crate::proxy) fn state(
         access_log,
         connections,
         admin_connections,
-        readiness: Readiness::default(),
+        readiness: predecessor.map_or_else(Readiness::default, |_| Readiness::of_successor()),
         pulse: Pulse::default(),
         sessions,
         access,
