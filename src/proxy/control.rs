@@ -2,17 +2,22 @@
 //! leaving. Every change makes one new snapshot from all that is wanted, and publishes it whole; requests go on with the one
 //! that they have begun with.
 //!
-//! Rings are built and files written here, by whoever asks: never on a thread that serves requests.
+//! Rings are built here, by whoever asks: never on a thread that serves requests. One change is made after the other; whoever
+//! only wants to know what is wanted waits for none of them, and nothing waits for the disk but the answer to a change.
 
+mod keeping;
 mod names;
 mod reload;
 mod servers;
 mod store;
 mod tending;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use burdock::balancer::changes::{Changes, Leaving};
 use burdock::balancer::difference::{self, Difference};
 use burdock::balancer::spec::Plan;
@@ -22,11 +27,13 @@ use burdock::sticky::token::secrets::Secrets;
 use burdock::time::Now;
 use burdock::upstream::discovery::Discovered;
 use burdock::upstream::{ServerId, UpstreamName};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
+pub use keeping::Kept;
+use keeping::{Keeping, Pending};
 pub use reload::{ReloadError, ReloadMode, ReloadReport};
 pub use servers::{Added, ChangeError, Expect, Origin, Origins, Removal, Tag};
-pub use store::Store;
+pub use store::{Outliving, Store};
 pub use tending::{Reloading, Tending};
 
 use super::handover::Estate;
@@ -40,8 +47,17 @@ use super::state::State;
 pub struct Control {
     pub state: Arc<State>,
     file: PathBuf,
-    store: Store,
-    desired: Mutex<Desired>,
+    keeping: Keeping,
+    desired: Arc<ArcSwap<Desired>>,
+    /// Held by whoever changes what is desired, from looking at it until the change is in force.
+    changing: Mutex<()>,
+}
+
+/// Whoever has it can change what is wanted, and nobody else.
+#[derive(Debug)]
+struct Turn<'c> {
+    desired: Arc<Desired>,
+    _alone: MutexGuard<'c, ()>,
 }
 
 /// All that is wanted.
@@ -69,18 +85,17 @@ pub enum Unpublished {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Actor(pub String);
 
-/// Whether a change will outlive the process.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Kept {
-    Yes,
-    /// It could not be written, for this reason.
-    No(String),
-}
-
 impl Actor {
     /// One line for one change: who has made it, and what it is.
     pub fn note(&self, what: impl std::fmt::Display) {
         log::info!(target: "audit", "audit: {}: {what}", self.0);
+    }
+}
+
+impl Turn<'_> {
+    /// What is to be changed.
+    fn next(&self) -> Desired {
+        (*self.desired).clone()
     }
 }
 
@@ -90,6 +105,11 @@ impl Desired {
         let mut plan = self.wanted();
         Leaving::keep(&self.leaving, &mut plan);
         plan
+    }
+
+    /// What of it outlives the process.
+    fn outliving(&self) -> Outliving {
+        Outliving { changes: self.changes.clone(), leaving: self.leaving.clone() }
     }
 
     /// What is configured, and what was found by names.
@@ -106,36 +126,43 @@ impl Desired {
 }
 
 impl Control {
-    /// `desired` is what `state` has been made from, and `file` where its configuration is.
-    pub fn new(state: Arc<State>, desired: Desired, file: PathBuf, store: Store) -> Self {
-        Self { state, file, store, desired: Mutex::new(desired) }
+    /// `desired` is what `state` has been made from and what `store` has, and `file` where its configuration is.
+    ///
+    /// # Errors
+    /// If there can be no more threads.
+    pub fn new(state: Arc<State>, desired: Desired, file: PathBuf, store: Store) -> io::Result<Self> {
+        let desired = Arc::new(ArcSwap::from_pointee(desired));
+        let keeping = Keeping::begin(store, &desired)?;
+        Ok(Self { state, file, keeping, desired, changing: Mutex::new(()) })
+    }
+
+    /// As [`Self::new`], after a process that writes to `store` until [`Self::take_store`].
+    pub fn after_another(state: Arc<State>, desired: Desired, file: PathBuf, store: Store) -> Self {
+        let desired = Arc::new(ArcSwap::from_pointee(desired));
+        let keeping = Keeping::after_another(store, &desired);
+        Self { state, file, keeping, desired, changing: Mutex::new(()) }
     }
 
     /// What a successor is to know, beside the session tables.
     pub fn estate(&self) -> Estate {
-        let Desired { changes, leaving, discovered, .. } = self.desired.lock().clone();
+        let Desired { changes, leaving, discovered, .. } = (**self.desired.load()).clone();
         let live = self.state.snapshot.load();
         Estate { uptime: self.now().uptime, changes, leaving, discovered, servers: live.balancer.legacy() }
     }
 
     /// The process before this one writes no more: what is wanted is for this one to write down.
     pub fn take_store(&self) {
-        let desired = self.desired.lock();
-        self.store.take();
-        let stored = self.store.read().ok();
-        if stored.is_none_or(|(changes, leaving)| changes != desired.changes || leaving != desired.leaving) {
-            self.keep(&desired);
-        }
+        self.keeping.take();
     }
 
     /// What operators have changed.
     pub fn changes(&self) -> Changes {
-        self.desired.lock().changes.clone()
+        self.desired.load().changes.clone()
     }
 
     /// The configuration as the file had it when it was read last, without what operators have changed.
     pub fn config(&self) -> Config {
-        self.desired.lock().config.clone()
+        self.desired.load().config.clone()
     }
 
     /// Where the configuration is.
@@ -145,8 +172,7 @@ impl Control {
 
     /// What operators' changes make otherwise than the file has it.
     pub fn diff(&self) -> Vec<Difference> {
-        let desired = self.desired.lock().clone();
-        let live = self.state.snapshot.load();
+        let (desired, live) = (self.desired.load(), self.state.snapshot.load());
         difference::between(&desired.found(), &desired.wanted(), &live.balancer, self.now())
     }
 
@@ -155,65 +181,82 @@ impl Control {
     /// # Errors
     /// If a server's peer cannot be made.
     pub fn reset(&self, of: Option<(&UpstreamName, &ServerId)>, by: &Actor) -> Result<(usize, Kept), ChangeError> {
-        let mut desired = self.lock()?;
-        let mut next = desired.clone();
+        let turn = self.turn()?;
+        let mut next = turn.next();
         let dropped = match of {
             Some((upstream, id)) => usize::from(next.changes.forget(upstream, id).is_some()),
             None => std::mem::take(&mut next.changes).iter().count(),
         };
         if dropped == 0 {
-            return Ok((0, Kept::Yes));
+            drop(turn);
+            return Ok((0, self.keeping.ask().wait()));
         }
-        let before = desired.wanted();
-        let kept = self.publish(&mut desired, next, &[])?;
-        self.audit(by, &before, &desired.wanted());
+        let before = turn.desired.wanted();
+        let kept = self.carry_out(turn, next, &before, &[], by)?;
         Ok((dropped, kept))
     }
 
+    /// Waits for one's turn to change something.
+    ///
     /// # Errors
     /// A process that is leaving or handing over changes nothing: a successor would not know.
-    fn lock(&self) -> Result<parking_lot::MutexGuard<'_, Desired>, ChangeError> {
+    fn turn(&self) -> Result<Turn<'_>, ChangeError> {
         if self.state.readiness.is_leaving() {
             return Err(ChangeError::Leaving);
         }
-        let desired = self.desired.lock();
-        if self.state.readiness.is_handing_over() { Err(ChangeError::Leaving) } else { Ok(desired) }
+        let alone = self.changing.lock();
+        if self.state.readiness.is_handing_over() {
+            return Err(ChangeError::Leaving);
+        }
+        Ok(Turn { desired: self.desired.load_full(), _alone: alone })
     }
 
     /// Changes nothing from now on, as a successor is being prepared; or changes again, as it was not.
     pub fn set_handing_over(&self, under_way: HandingOver) {
-        let _no_change_under_way = self.desired.lock();
+        let _no_change_under_way = self.changing.lock();
         self.state.readiness.set_handing_over(under_way);
     }
 
-    /// Makes a snapshot of what is wanted next and lets it come into force. `forgotten` servers do not stay for their
-    /// sessions.
+    /// Whether all that has been changed until now is on disk, or cannot be put there, before so much time has passed.
+    pub fn is_settled_within(&self, patience: Duration) -> bool {
+        self.keeping.ask().wait_for(patience).is_some()
+    }
+
+    /// Makes what is wanted next come into force, tells who has wanted it, and waits until it is kept; by then it is the turn
+    /// of others. `forgotten` servers do not stay for their sessions.
+    fn carry_out(
+        &self,
+        turn: Turn<'_>,
+        next: Desired,
+        before: &Plan,
+        forgotten: &[(UpstreamName, ServerId)],
+        by: &Actor,
+    ) -> Result<Kept, ChangeError> {
+        let pending = self.publish(&turn, next, forgotten)?;
+        self.audit(by, before, &self.desired.load().wanted());
+        drop(turn);
+        Ok(pending.wait())
+    }
+
+    /// Makes a snapshot of what is wanted next and lets it come into force, by whoever has the turn.
     fn publish(
         &self,
-        desired: &mut Desired,
+        _turn: &Turn<'_>,
         mut next: Desired,
         forgotten: &[(UpstreamName, ServerId)],
-    ) -> Result<Kept, Unpublished> {
+    ) -> Result<Pending, Unpublished> {
         let (now, earlier) = (self.now(), self.state.snapshot.load_full());
         next.leaving = earlier.balancer.leaving(&next.wanted(), now);
         next.leaving.retain(|gone| !forgotten.iter().any(|(upstream, id)| gone.upstream == *upstream && gone.id == *id));
         let balancer = Balancer::new(next.plan(), &next.secrets, Some(&earlier.balancer), now)?;
-        self.state.sessions.adopt(balancer.tables().all().cloned().collect(), next.secrets.fingerprints.id());
         let snapshot = Snapshot::new(balancer, &self.state.metrics, Some(&earlier))?;
+        // From here on nothing can fail.
+        let tables = snapshot.balancer.tables().all().cloned().collect();
+        self.state.sessions.adopt(tables, next.secrets.fingerprints.id());
+        // Whoever sees the snapshot finds what is wanted, too.
+        self.desired.store(Arc::new(next));
         self.state.publish(Arc::new(snapshot));
-        let same = next.changes == desired.changes && next.leaving == desired.leaving;
-        *desired = next;
-        Ok(if same { Kept::Yes } else { self.keep(desired) })
-    }
-
-    fn keep(&self, desired: &Desired) -> Kept {
-        match self.store.write(&desired.changes, &desired.leaving) {
-            Ok(()) => Kept::Yes,
-            Err(error) => {
-                log::error!("what was changed is in force, but will not outlive the process: {error}");
-                Kept::No(error.to_string())
-            }
-        }
+        Ok(self.keeping.ask())
     }
 
     /// Writes down who has changed what.

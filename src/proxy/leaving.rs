@@ -167,6 +167,11 @@ impl Signals {
         let (control, program, runtime_dir) = (Arc::clone(&self.control), self.program.clone(), self.runtime_dir.clone());
         tokio::task::spawn_blocking(move || {
             control.set_handing_over(HandingOver::UnderWay);
+            // What is under way would come to the disk over what the successor writes there.
+            let patience = wish.timing.0.min(SETTLED);
+            if !control.is_settled_within(patience) {
+                return Err(Failed::Unwritten(patience));
+            }
             Giving::prepare(&program, &runtime_dir, &wish, &control)
         })
     }
@@ -185,6 +190,9 @@ impl Signals {
         self.lame_duck(signals).await
     }
 }
+
+/// So long an upgrade waits for what was changed before to be on disk.
+const SETTLED: Duration = Duration::from_secs(20);
 
 /// So long whoever still asks at the admin address, a scrape or a probe, may take: those who wait there for a change do not
 /// keep the process.

@@ -12,6 +12,7 @@ mod discovery;
 mod dns;
 mod edit;
 pub mod explanation;
+mod fault;
 pub mod folders;
 mod gateway;
 mod handover;

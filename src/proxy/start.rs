@@ -16,7 +16,7 @@ use super::access_log::AccessLog;
 use super::admin::{Access, SocketError, TokenError};
 use super::clock::Clock;
 use super::connections::Connections;
-use super::control::{Control, Desired, Store};
+use super::control::{Control, Desired, Outliving, Store};
 use super::folders::{self, Unbindable, Unfit};
 use super::handover::{self, Asked, Estate, Message, NoPredecessor, Predecessor, Program};
 use super::keys::{self, KeyError};
@@ -143,7 +143,7 @@ fn control(
 ) -> Result<Control, StartError> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let state_dir = &config.process.state_dir;
-    let store = if predecessor.is_some() { Store::of_another(state_dir) } else { Store::new(state_dir) };
+    let store = Store::new(state_dir);
     let estate = predecessor.and_then(|predecessor| predecessor.estate.clone());
     let Estate { uptime, changes, leaving, discovered, servers } = estate.unwrap_or_else(|| stored(&store));
     let secrets = keys::secrets(&config)?;
@@ -153,12 +153,15 @@ fn control(
     }
     let state = Arc::new(state(&desired, Clock::after(uptime), predecessor, successors)?);
     state.snapshot.load().balancer.inherit(&servers);
-    Ok(Control::new(state, desired, file, store))
+    match predecessor {
+        Some(_) => Ok(Control::after_another(state, desired, file, store)),
+        None => Control::new(state, desired, file, store).map_err(StartError::Thread),
+    }
 }
 
 /// What has outlived the last process.
 fn stored(store: &Store) -> Estate {
-    let (changes, leaving) = store.read().unwrap_or_else(|error| {
+    let Outliving { changes, leaving } = store.read().unwrap_or_else(|error| {
         log::error!("what was changed at run time is lost: {error}; it is put aside as {}", store.set_aside().display());
         Default::default()
     });

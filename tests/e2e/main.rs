@@ -41,6 +41,7 @@ mod reload;
 mod reload_storm;
 mod service_manager;
 mod sessions;
+mod slow_disk;
 mod states;
 mod stickiness;
 mod token;

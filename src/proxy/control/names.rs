@@ -11,13 +11,14 @@ impl Control {
     /// # Errors
     /// [`ChangeError`]; then what was found before stays.
     pub fn found(&self, lookup: &Lookup, answer: Answer) -> Result<Option<Change>, ChangeError> {
-        let mut desired = self.lock()?;
+        let turn = self.turn()?;
+        let desired = &turn.desired;
         if desired.discovered.get(lookup) == Some(&answer) || !desired.config.plan.lookups().contains(lookup) {
             return Ok(None);
         }
-        let mut next = desired.clone();
+        let mut next = turn.next();
         let Some(change) = next.discovered.learn(lookup, answer) else { return Ok(None) };
-        self.publish(&mut desired, next, &[])?;
+        self.publish(&turn, next, &[])?.leave();
         Ok(Some(change))
     }
 }

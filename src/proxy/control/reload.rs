@@ -5,7 +5,7 @@ use std::io;
 use burdock::balancer::difference::{self, Difference, Moves};
 use burdock::config::{Config, Errors};
 
-use super::{Actor, ChangeError, Control, Desired, Kept};
+use super::{Actor, ChangeError, Control, Desired, Kept, Pending};
 use crate::proxy::admin::{Access, TokenError};
 use crate::proxy::keys::{self, KeyError};
 use crate::proxy::metrics::Reloaded;
@@ -62,38 +62,37 @@ impl Control {
     /// # Errors
     /// [`ReloadError`]; then nothing is changed.
     pub fn reload(&self, mode: ReloadMode, by: &Actor) -> Result<ReloadReport, ReloadError> {
-        let report = self.try_reload(mode);
         let now = self.now().wall;
-        match (&report, mode) {
-            (_, ReloadMode::DryRun) => {}
-            (Ok(report), ReloadMode::Whole | ReloadMode::Partial) => {
-                self.state.metrics.reloaded(Reloaded::Applied, now);
-                self.tell(report, by);
-            }
-            (Err(error), ReloadMode::Whole | ReloadMode::Partial) => {
+        let (report, pending) = self.try_reload(mode).inspect_err(|error| match mode {
+            ReloadMode::DryRun => {}
+            ReloadMode::Whole | ReloadMode::Partial => {
                 self.state.metrics.reloaded(Reloaded::Refused, now);
                 log::error!(target: "audit", "audit: {}: nothing is changed: {error}", by.0);
             }
-        }
-        report
+        })?;
+        let Some(pending) = pending else { return Ok(report) };
+        self.state.metrics.reloaded(Reloaded::Applied, now);
+        self.tell(&report, by);
+        Ok(ReloadReport { kept: pending.wait(), ..report })
     }
 
-    fn try_reload(&self, mode: ReloadMode) -> Result<ReloadReport, ReloadError> {
-        let mut desired = self.lock()?;
+    /// None is pending where nothing was to be changed.
+    fn try_reload(&self, mode: ReloadMode) -> Result<(ReloadReport, Option<Pending>), ReloadError> {
+        let turn = self.turn()?;
         let config = self.read()?;
-        let needs_upgrade = needs_upgrade(&desired.config, &config);
+        let needs_upgrade = needs_upgrade(&turn.desired.config, &config);
         if mode == ReloadMode::Whole && !needs_upgrade.is_empty() {
             return Err(ReloadError::NeedsUpgrade(needs_upgrade));
         }
-        let next = desired.with(config)?;
+        let next = turn.desired.with(config)?;
         let token = Access::read(&next.config.admin)?;
-        let report = self.report(mode, &desired, &next, needs_upgrade);
+        let report = self.report(mode, &turn.desired, &next, needs_upgrade);
         match mode {
-            ReloadMode::DryRun => Ok(report),
+            ReloadMode::DryRun => Ok((report, None)),
             ReloadMode::Whole | ReloadMode::Partial => {
-                let kept = self.publish(&mut desired, next, &[]).map_err(ChangeError::from)?;
+                let pending = self.publish(&turn, next, &[]).map_err(ChangeError::from)?;
                 self.state.access.renew(token);
-                Ok(ReloadReport { kept, ..report })
+                Ok((report, Some(pending)))
             }
         }
     }

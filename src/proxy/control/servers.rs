@@ -99,14 +99,15 @@ impl Control {
         expect: &Expect,
         by: &Actor,
     ) -> Result<Kept, ChangeError> {
-        let mut desired = self.lock()?;
+        let turn = self.turn()?;
+        let desired = &turn.desired;
         let before = desired.wanted();
         let server = desired.server(&before, upstream, id)?;
         expect.check(&server)?;
-        let mut next = desired.clone();
+        let mut next = turn.next();
         let change = next.changes.of(upstream, id).cloned().unwrap_or_default();
         next.changes.set(upstream, id, change.patched(patch));
-        self.carry_out(&mut desired, next, &before, &[], by)
+        self.carry_out(turn, next, &before, &[], by)
     }
 
     /// Adds a server. One that is on its way out and is added again stays.
@@ -114,7 +115,8 @@ impl Control {
     /// # Errors
     /// [`ChangeError`]; then nothing is changed.
     pub fn add(&self, upstream: &UpstreamName, id: &ServerId, added: Added, by: &Actor) -> Result<Kept, ChangeError> {
-        let mut desired = self.lock()?;
+        let turn = self.turn()?;
+        let desired = &turn.desired;
         let before = desired.wanted();
         match desired.server(&before, upstream, id) {
             Ok(_) => return Err(ChangeError::Exists(upstream.clone(), id.clone())),
@@ -124,10 +126,10 @@ impl Control {
         if find(&before, upstream).is_some_and(|servers| servers.len() >= MOST_SERVERS) {
             return Err(ChangeError::TooMany);
         }
-        let mut next = desired.clone();
+        let mut next = turn.next();
         let presence = Presence::Added(added.server);
         next.changes.set(upstream, id, ServerChange { presence, ..ServerChange::default() }.patched(added.wishes));
-        self.carry_out(&mut desired, next, &before, &[], by)
+        self.carry_out(turn, next, &before, &[], by)
     }
 
     /// Removes a server, whoever has added it.
@@ -142,9 +144,10 @@ impl Control {
         expect: &Expect,
         by: &Actor,
     ) -> Result<Kept, ChangeError> {
-        let mut desired = self.lock()?;
+        let turn = self.turn()?;
+        let desired = &turn.desired;
         let before = desired.wanted();
-        let mut next = desired.clone();
+        let mut next = turn.next();
         match desired.server(&before, upstream, id) {
             Ok(server) => {
                 expect.check(&server)?;
@@ -159,7 +162,7 @@ impl Control {
             Removal::AtOnce => vec![(upstream.clone(), id.clone())],
             Removal::AsConfigured => Vec::new(),
         };
-        self.carry_out(&mut desired, next, &before, &forgotten, by)
+        self.carry_out(turn, next, &before, &forgotten, by)
     }
 
     /// A server as it is wanted, with its tag; also one that is on its way out.
@@ -167,7 +170,7 @@ impl Control {
     /// # Errors
     /// Where there is none.
     pub fn server(&self, upstream: &UpstreamName, id: &ServerId) -> Result<(Arc<ServerSpec>, Tag), ChangeError> {
-        let desired = self.desired.lock();
+        let desired = self.desired.load();
         let plan = desired.plan();
         let servers = find(&plan, upstream).ok_or_else(|| ChangeError::NoUpstream(upstream.clone()))?;
         let server = servers.iter().find(|server| server.id == *id);
@@ -177,22 +180,9 @@ impl Control {
 
     /// Where the servers of an upstream come from.
     pub fn origins(&self, upstream: &UpstreamName) -> Origins {
-        let desired = self.desired.lock();
+        let desired = self.desired.load();
         let ids = |plan: &Plan| find(plan, upstream).into_iter().flatten().map(|server| server.id.clone()).collect();
         Origins { file: ids(&desired.config.plan), found: ids(&desired.found()) }
-    }
-
-    fn carry_out(
-        &self,
-        desired: &mut Desired,
-        next: Desired,
-        before: &Plan,
-        forgotten: &[(UpstreamName, ServerId)],
-        by: &Actor,
-    ) -> Result<Kept, ChangeError> {
-        let kept = self.publish(desired, next, forgotten)?;
-        self.audit(by, before, &desired.wanted());
-        Ok(kept)
     }
 }
 

@@ -112,7 +112,7 @@ impl Control {
 
     /// Publishes anew where a server that was leaving is no longer needed.
     fn let_go(&self) {
-        let Ok(mut desired) = self.lock() else { return };
+        let Ok(turn) = self.turn() else { return };
         let now = self.now();
         let live = self.state.snapshot.load_full();
         let done = live.balancer.pools().iter().flat_map(|pool| {
@@ -126,9 +126,11 @@ impl Control {
         if done.is_empty() {
             return;
         }
-        let next = desired.clone();
-        match self.publish(&mut desired, next, &[]) {
-            Ok(_) => log::info!("gone, as no session needs it any more: {}", done.join(", ")),
+        match self.publish(&turn, turn.next(), &[]) {
+            Ok(pending) => {
+                log::info!("gone, as no session needs it any more: {}", done.join(", "));
+                pending.leave();
+            }
             Err(error) => log::error!("{error}"),
         }
     }

@@ -82,6 +82,8 @@ pub enum Failed {
     Refused(String),
     #[error("the new process was not prepared within {0:?}")]
     Late(Duration),
+    #[error("the disk is slow: what was changed at run time was not on it within {0:?}")]
+    Unwritten(Duration),
     #[error("cannot talk to the new process: {0}")]
     Talk(io::Error),
     #[error("an upgrade is under way already")]

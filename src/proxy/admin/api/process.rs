@@ -91,6 +91,7 @@ fn status(failed: &Failed) -> StatusCode {
         | Failed::Ended(_)
         | Failed::Refused(_)
         | Failed::Late(_)
+        | Failed::Unwritten(_)
         | Failed::Talk(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -1,0 +1,97 @@
+//! A disk that takes its time: whoever changes something waits for it, and nobody else.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Burdock, Response, Site, Successor, eventually, shop, wait_until};
+
+const STICKY: &str = "sticky: cookie";
+const WEB_1: &str = "/upstreams/shop/servers/web-1";
+const WEB_2: &str = "/upstreams/shop/servers/web-2";
+
+/// Nothing reaches the disk as long as this file is there.
+struct Stuck(PathBuf);
+
+impl Stuck {
+    fn disk(site: &Site) -> Self {
+        Self(site.write("stuck", ""))
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
+fn start(site: &Site) -> Burdock {
+    Burdock::start_with(site, &shop(2, STICKY), ("BURDOCK_SLOW_DISK", &site.filled("$DIR/stuck")))
+}
+
+/// Asks for a change, and waits for the answer elsewhere.
+fn ask(burdock: &Burdock, path: &'static str, wish: Value) -> JoinHandle<Response> {
+    let api = burdock.api();
+    std::thread::spawn(move || api.send("PATCH", path, &wish))
+}
+
+fn drained(burdock: &Burdock, server: &str) -> bool {
+    burdock.api().get("/drains")["drains"].as_array().unwrap().iter().any(|drain| drain["server"] == server)
+}
+
+fn stored(site: &Site) -> Value {
+    let text = std::fs::read_to_string(site.path("state/changes.json")).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+#[test]
+fn while_a_change_waits_for_the_disk_everybody_else_goes_on() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mut burdock = start(&site);
+    let stuck = Stuck::disk(&site);
+    let drain = ask(&burdock, WEB_2, json!({"state": "drain"}));
+    wait_until("it is in force", || drained(&burdock, "web-2"));
+    assert!((0..6).all(|_| burdock.get("/").served_by() == "web-1"));
+    let api = burdock.api();
+    assert!(api.get("/config")["changes"]["shop"]["web-2"]["state"]["drain"].is_object());
+    assert_eq!(api.get("/upstreams/shop/servers")["servers"].as_array().unwrap().len(), 2);
+    assert_eq!(api.get("/diff")["differences"].as_array().unwrap().len(), 1);
+    assert_eq!(burdock.readiness(), Some(200));
+    let weight = ask(&burdock, WEB_1, json!({"weight": 3}));
+    wait_until("so is the next change", || api.get(WEB_1)["weight"] == 3);
+    assert!(burdock.reload(&site, &shop(3, STICKY)), "so is another configuration");
+    let again = ask(&burdock, WEB_2, json!({"state": "drain"}));
+    // Whoever is answered can rely on it.
+    assert!(!drain.is_finished() && !weight.is_finished() && !again.is_finished());
+    assert_eq!(stored(&site), Value::Null);
+    drop(stuck);
+    for answer in [drain, weight, again].map(|change| change.join().unwrap()) {
+        assert_eq!((answer.status, &answer.json()["warning"]), (200, &Value::Null), "{}", answer.text());
+    }
+    burdock.kill();
+    let burdock = site.burdock(&shop(2, STICKY));
+    assert!(drained(&burdock, "web-2"));
+    assert_eq!(burdock.api().get(WEB_1)["weight"], 3);
+}
+
+#[test]
+fn a_successor_comes_when_what_was_changed_is_on_disk_and_not_before() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let mut burdock = start(&site);
+    let stuck = Stuck::disk(&site);
+    let drain = ask(&burdock, WEB_2, json!({"state": "drain"}));
+    wait_until("it is in force", || drained(&burdock, "web-2"));
+    let refused = burdock.api().send("POST", "/upgrade", &json!({"timeout": 1}));
+    assert!(refused.status == 422 && refused.text().contains("disk"), "{}", refused.text());
+    assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));
+    drop(stuck);
+    assert_eq!(drain.join().unwrap().status, 200);
+    let successor = Successor::of(&burdock);
+    assert!(burdock.leaves().success());
+    let wanted = eventually("it answers", || successor.api().get("/config").get("changes").cloned());
+    assert!(wanted["shop"]["web-2"]["state"]["drain"].is_object(), "{wanted}");
+    assert_eq!(stored(&site)["changes"], wanted);
+}
