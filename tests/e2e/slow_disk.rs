@@ -95,3 +95,30 @@ fn a_successor_comes_when_what_was_changed_is_on_disk_and_not_before() {
     assert!(wanted["shop"]["web-2"]["state"]["drain"].is_object(), "{wanted}");
     assert_eq!(stored(&site)["changes"], wanted);
 }
+
+#[test]
+fn new_tables_are_at_work_while_the_disk_is_slow_and_are_kept_once_it_is_not() {
+    let site = Site::take();
+    let _origins = site.origins::<2>();
+    let learn = |table: &str| {
+        let entry = format!("{{create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: {table}}}");
+        format!("tables: {{{table}: {{idle_timeout: 1h}}}}\n{}", shop(2, &format!("sticky: [{{learn: {entry}}}]")))
+    };
+    let burdock = Burdock::start_with(&site, &learn("first"), ("BURDOCK_SLOW_DISK", &site.filled("$DIR/stuck")));
+    let stuck = Stuck::disk(&site);
+    for table in ["second", "third"] {
+        assert!(burdock.reload(&site, &learn(table)));
+        assert_eq!(burdock.api().get("/tables")["tables"][0]["name"], table);
+    }
+    let late = || burdock.stderr().matches("the disk is slow").count();
+    wait_until("both are late, and that is told", || late() == 2);
+    let drain = ask(&burdock, WEB_2, json!({"state": "drain"}));
+    wait_until("what has to do with no table is in force", || drained(&burdock, "web-2"));
+    assert_eq!(late(), 2);
+    drop(stuck);
+    assert_eq!(drain.join().unwrap().status, 200);
+    let is_kept = |table| site.path(&format!("state/sessions/{table}/journal.1")).exists();
+    wait_until("each has its files", || is_kept("second") && is_kept("third"));
+    let kept = || burdock.metrics().sum("burdock_table_persisted", &[("table", "third")]) == 1.0;
+    wait_until("the last is kept", kept);
+}

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use burdock::sticky::table::TableName;
 
+use crate::proxy::fault;
+
 /// Numbers the snapshots of a table, and the journals with them.
 pub type Generation = u64;
 
@@ -94,6 +96,7 @@ impl Folder {
 
     /// Puts names that are new or gone on disk.
     pub fn sync(&self) -> io::Result<()> {
+        fault::slow_disk();
         File::open(&self.0)?.sync_all()
     }
 

@@ -11,6 +11,7 @@ use burdock::sticky::table::{Change, Cursor, Entry, Lost, Persist, Table};
 use burdock::time::{UnixSeconds, Uptime};
 
 use crate::proxy::clock::Moment;
+use crate::proxy::fault;
 
 use super::TICK;
 use super::folder::{Folder, Generation, Kind, Stored};
@@ -307,6 +308,7 @@ impl Writer {
     fn sync(&mut self) -> io::Result<()> {
         let State::Writing { journal, .. } = &mut self.state else { return Ok(()) };
         if journal.unsynced.take().is_some() {
+            fault::slow_disk();
             journal.file.sync_data()?;
         }
         Ok(())
