@@ -277,8 +277,12 @@ impl Drop for Successor {
     }
 }
 
-/// Whether there is this process, and it has not ended.
+/// Whether there is this process, and it has not ended: its sockets are open until its last thread is gone, and its first
+/// may go before.
 pub fn is_running(process: u32) -> bool {
-    let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    state.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).is_some_and(|state| state != 'Z')
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    threads.into_iter().any(|thread| {
+        let state = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        state.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).is_some_and(|state| state != 'Z')
+    })
 }
