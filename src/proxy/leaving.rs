@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::connections::LINGER;
 use super::control::Control;
 use super::handover::{Answer, Asked, Failed, Giving, Program};
-use super::readiness::HandingOver;
+use super::readiness::{HandingOver, Ready};
 use super::service_manager;
 use super::state::State;
 
@@ -198,23 +199,32 @@ const SETTLED: Duration = Duration::from_secs(20);
 /// keep the process.
 const ANSWERED: Duration = LINGER.saturating_mul(2);
 
-/// Ends the process as soon as it has nothing left to do; Pingora itself would wait for the whole grace time.
-pub fn leave_early(state: Arc<State>, mut phases: Receiver<ExecutionPhase>) -> std::io::Result<()> {
+/// Ends the process as soon as it has nothing left to do; Pingora itself would wait for the whole grace time. `predecessor` ends
+/// with the process before this one.
+pub fn leave_early(
+    state: Arc<State>,
+    mut phases: Receiver<ExecutionPhase>,
+    predecessor: Option<thread::JoinHandle<()>>,
+) -> std::io::Result<()> {
     let watch = move || {
         while let Ok(phase) = phases.blocking_recv() {
             if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
-                exit_when_idle(&state);
+                exit_when_idle(&state, predecessor);
             }
         }
     };
-    std::thread::Builder::new().name("leaving".into()).spawn(watch).map(|_| ())
+    thread::Builder::new().name("leaving".into()).spawn(watch).map(|_| ())
 }
 
-fn exit_when_idle(state: &State) {
+fn exit_when_idle(state: &State, predecessor: Option<thread::JoinHandle<()>>) -> ! {
     state.connections.wait_for_the_last(Duration::MAX);
+    log::info!("the last connection is gone");
+    // What that one still learns reaches our successor through us.
+    if let (Ready::Succeeded, Some(predecessor)) = (state.readiness.now(), predecessor) {
+        let _ = predecessor.join();
+    }
     state.admin_connections.wait_for_the_last(ANSWERED);
     state.close();
-    log::info!("the last connection is gone");
     std::process::exit(0);
 }
 

@@ -86,12 +86,12 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
     let control = Arc::new(control(config, file, predecessor, successors)?);
     let state = Arc::clone(&control.state);
     services::add(&mut server, &control, &process, &admin, predecessor)?;
-    leaving::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
-    match predecessor {
-        None => folders::write_pid(&process.runtime_dir)
-            .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?,
-        Some(predecessor) => predecessor.follow(&state).map_err(StartError::Thread)?,
+    if predecessor.is_none() {
+        folders::write_pid(&process.runtime_dir)
+            .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
     }
+    let followed = predecessor.map(|predecessor| predecessor.follow(&state)).transpose().map_err(StartError::Thread)?;
+    leaving::leave_early(Arc::clone(&state), server.watch_execution_phase(), followed).map_err(StartError::Thread)?;
     let signals = Signals {
         control,
         lame_duck: process.shutdown.lame_duck,

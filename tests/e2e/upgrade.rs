@@ -1,7 +1,9 @@
 //! A new process takes over the sockets of the old one.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -351,6 +353,62 @@ fn ties_that_are_learned_while_it_leaves_reach_the_successor() {
         }
         drop(successor);
     }
+}
+
+/// Three processes, of which the second has no connection left: the first has one, on which a session will be made.
+struct Three {
+    first: Burdock,
+    second: Successor,
+    third: Successor,
+    late: Wire,
+    release: Sender<()>,
+    _origin: Origin,
+}
+
+impl Three {
+    fn start(site: &Site) -> Self {
+        let origin = site.origin(1);
+        let (release, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        origin.behave(move |_| {
+            let _ = gate.lock().unwrap().recv();
+            Reply::with("Set-Cookie", "JSESSIONID=made-at-the-end-00000001; Path=/")
+        });
+        let first = site.burdock(&format!("{PATIENT}\ntables: {{sessions: {{idle_timeout: 1h}}}}\n{}", shop(1, LEARN)));
+        let mut late = first.wire();
+        late.send(Request::get("/").header("Connection", "close").bytes());
+        wait_until("the server has it", || !origin.received().is_empty());
+        let second = Successor::of(&first);
+        let third = second.next();
+        let idle = || first.stderr().contains("the last connection is gone") || !second.is_there();
+        wait_until("the second has nothing left to do", idle);
+        Self { first, second, third, late, release, _origin: origin }
+    }
+}
+
+#[test]
+fn what_the_first_of_three_learns_last_reaches_the_third_though_the_second_has_nothing_left_to_do() {
+    let site = Site::take();
+    let Three { mut first, second, third, mut late, release, _origin } = Three::start(&site);
+    drop(release);
+    assert_eq!(late.response().status, 200);
+    assert!(first.leaves().success());
+    wait_until("the second is needed no more", || !second.is_there());
+    let sessions = || third.api().get("/tables/sessions/sessions")["sessions"].as_array().map_or(0, Vec::len);
+    wait_until("the third knows what the first has learned", || sessions() == 1);
+}
+
+#[test]
+fn a_process_that_stays_only_to_hand_on_ends_when_it_is_told_to() {
+    let site = Site::take();
+    let mut three = Three::start(&site);
+    assert!(three.second.is_there());
+    signal(three.second.process(), "TERM");
+    wait_until("the second ends", || !three.second.is_there());
+    assert!(three.first.has_ended().is_none() && three.third.is_there());
+    drop(three.release);
+    assert_eq!(three.late.response().status, 200);
+    assert!(three.first.leaves().success(), "whom it tells has gone");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -90,11 +91,12 @@ impl Predecessor {
         }
     }
 
-    /// Takes in the changes of its tables until it ends. If that is before its sockets are ours, there is nothing to take over.
+    /// Takes in the changes of its tables until it ends, and so does the thread. If that is before its sockets are ours, there is
+    /// nothing to take over.
     ///
     /// # Errors
     /// If there can be no more threads.
-    pub fn follow(self: &Arc<Self>, state: &Arc<State>) -> io::Result<()> {
+    pub fn follow(self: &Arc<Self>, state: &Arc<State>) -> io::Result<JoinHandle<()>> {
         let (predecessor, state, mut from) = (Arc::clone(self), Arc::clone(state), self.reader()?);
         let follow = move || {
             let end = state.sessions.follow(&mut from);
@@ -104,7 +106,7 @@ impl Predecessor {
             }
             log::info!("the process before this one has ended");
         };
-        std::thread::Builder::new().name("predecessor".into()).spawn(follow).map(|_| ())
+        std::thread::Builder::new().name("predecessor".into()).spawn(follow)
     }
 }
 
