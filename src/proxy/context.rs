@@ -18,6 +18,7 @@ use burdock::upstream::server::Slot;
 use burdock::upstream::spec::OnMarkedDown;
 use pingora::Result;
 use pingora::http::ResponseHeader;
+use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::Session;
 
 use super::clock::{Clock, Moment};
@@ -25,7 +26,7 @@ use super::cut::Registered;
 use super::health::probe;
 use super::record::Record;
 use super::reply::{self, RetryAfter};
-use super::snapshot::Lane;
+use super::snapshot::{Lane, Use};
 use super::state::State;
 use super::stream::ClientStream;
 
@@ -112,6 +113,18 @@ impl Context {
         self.record.reason = exchange.decision().map(|decision| decision.reason);
         self.record.fate = exchange.decision().map(|decision| decision.fate);
         self.record.foreign = exchange.foreign();
+    }
+
+    /// The peer of the server that was picked. If the request has waited, or was sent to another one before, another configuration
+    /// may be in force by now and say where that is.
+    pub fn peer(&self, at: usize, purpose: Use) -> Option<HttpPeer> {
+        let Phase::Balancing(balancing) = &self.phase else { return None };
+        let at_once = self.record.tries == 1 && self.record.wait.is_none();
+        Some(if at_once {
+            balancing.lane.peer(at, purpose)
+        } else {
+            self.record.state().snapshot.load().peer(&balancing.lane, at, purpose)
+        })
     }
 
     /// Lets the connection end with the server at this position, where that is wanted.

@@ -60,10 +60,8 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
         let at = placing::place(ClientStream::of(session), context, &self.state).await?;
-        let Phase::Balancing(balancing) = &context.phase else {
-            return Err(reply::status(500, "a request without an exchange"));
-        };
-        let mut peer = Box::new(balancing.lane.peer(at, purpose));
+        let peer = context.peer(at, purpose).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
+        let mut peer = Box::new(peer);
         if context.hops != RequestHops::Something {
             peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         }

@@ -73,6 +73,16 @@ impl Snapshot {
     pub fn lanes(&self) -> &[Arc<Lane>] {
         &self.lanes
     }
+
+    /// The peer of the server at this position of a lane, which may be that of an earlier configuration: where this one says that
+    /// the server is. One that is not there any more is where it was.
+    pub fn peer(&self, lane: &Lane, at: usize, purpose: Use) -> HttpPeer {
+        let upstream = lane.pool.upstream();
+        let now = self.lanes.iter().find(|now| now.pool.upstream().name() == upstream.name());
+        let place = now.and_then(|now| Some((&**now, now.pool.upstream().position(upstream.servers()[at].id())?)));
+        let (lane, at) = place.unwrap_or((lane, at));
+        lane.peer(at, purpose)
+    }
 }
 
 impl Lane {

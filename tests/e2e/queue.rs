@@ -275,6 +275,23 @@ fn a_reload_holds_for_those_who_wait_already() {
 }
 
 #[test]
+fn who_waits_for_a_server_that_moves_gets_its_place_where_that_is_now() {
+    const PATIENT: &str = "failover: {full: {wait: 20s, then: temporary}}";
+    let site = Site::take();
+    let mut full = Full::start(&site, 1, PATIENT);
+    let moved = site.origin(3);
+    let _held = full.occupy();
+    let mut waiting = full.sent("/waiting");
+    full.wait_for_queue(1);
+    assert!(full.burdock.reload(&site, &shop("max_conns: 1", PATIENT).replace("$IP:9001", "$IP:9003")));
+    full.release();
+    assert_eq!(waiting.response().served_by(), moved.name);
+    let line = full.burdock.line("/waiting");
+    assert_eq!((line.text("server").as_str(), line.reason().as_str()), ("web-1", "hit"));
+    full.nothing_is_left();
+}
+
+#[test]
 fn an_explanation_says_for_how_long_a_request_would_wait_and_waits_for_nothing() {
     let site = Site::take();
     let full = Full::start(&site, 1, "failover: {full: {wait: 20s, then: temporary}}");
