@@ -1,40 +1,31 @@
 //! Writes one table down: what happens goes to a journal, and now and then the whole table to a snapshot, which makes the
 //! journals before it superfluous.
 
-use std::fs::File;
-use std::io::{self, Write};
+mod journal;
+mod snapshot;
+
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use burdock::sticky::stored::{Batch, Header};
-use burdock::sticky::table::{Change, Cursor, Entry, Lost, Persist, Table};
+use burdock::sticky::table::{Change, Entry, Persist, Table};
 use burdock::time::{UnixSeconds, Uptime};
 
 use crate::proxy::clock::Moment;
-use crate::proxy::fault;
 
 use super::TICK;
-use super::folder::{Folder, Generation, Kind, Stored};
+use super::folder::{Folder, Generation};
 use super::heir::SharedHeir;
 use super::keeper::Pace;
 use super::status::{Persistence, Status};
+use journal::Journal;
+use snapshot::Snapshot;
 
-/// A journal is put on disk this long after its first octet at the latest, with half as much to spare again.
-const SYNC: Duration = Duration::from_secs(5);
 /// After an error it is tried again so much later.
 const RETRY: Duration = Duration::from_secs(30);
-/// Snapshots begin at least so long after each other.
-const APART: Duration = Duration::from_secs(10);
-/// Journals below this are no reason for a snapshot.
-const SMALL: u64 = 4 << 20;
-/// Nor are fewer journals than this.
+/// So many journals are reason for a snapshot, however small they are.
 const MANY: usize = 8;
-/// Changes are handed to the system when there are so many octets of them.
-const CHUNK: usize = 1 << 20;
-/// Pieces of a snapshot that are written in one go.
-const BITE: usize = 8;
-/// So much of a snapshot is put on disk at a time.
-const STRETCH: u64 = 16 << 20;
 
 pub struct Writer {
     table: Arc<Table>,
@@ -76,24 +67,6 @@ enum State {
 pub enum Due {
     Yes,
     No,
-}
-
-struct Journal {
-    file: File,
-    generation: Generation,
-    /// Since when some of it may not be on disk.
-    unsynced: Option<Uptime>,
-}
-
-/// A snapshot that is being written.
-struct Snapshot {
-    file: File,
-    generation: Generation,
-    cursor: Option<Cursor>,
-    octets: u64,
-    unsynced: u64,
-    /// What the journals had when it was begun, which it makes superfluous.
-    journal_octets: u64,
 }
 
 impl Writer {
@@ -168,7 +141,7 @@ impl Writer {
 
     /// Lets the journal go to another file from now on.
     #[cfg(test)]
-    pub fn exchange_journal(&mut self, other: File) {
+    pub fn exchange_journal(&mut self, other: std::fs::File) {
         if let State::Writing { journal, .. } = &mut self.state {
             journal.file = other;
         }
@@ -230,194 +203,6 @@ impl Writer {
         }
         self.sync_when_due(now.uptime)?;
         self.snapshot(moment)
-    }
-
-    // Journal.
-
-    /// Begins another journal, behind all files that are there.
-    fn anew(&mut self, moment: Moment) -> io::Result<()> {
-        self.folder.remove_unfinished()?;
-        let last = self.folder.list()?.iter().map(|file| file.generation).max().unwrap_or(0);
-        self.retried = (self.status.persistence() == Persistence::Failing).then_some(last + 1);
-        let journal = self.journal(last + 1)?;
-        self.state = State::Writing { journal, snapshot: None };
-        self.drained = moment.uptime;
-        Ok(())
-    }
-
-    fn journal(&mut self, generation: Generation) -> io::Result<Journal> {
-        let mut file = self.folder.create(Stored { generation, kind: Kind::Journal })?;
-        file.write_all(&self.header)?;
-        self.folder.sync()?;
-        self.journal_octets += self.header.len() as u64;
-        Ok(Journal { file, generation, unsynced: None })
-    }
-
-    /// Writes what has happened since the last time, and tells it.
-    fn append(&mut self, now: UnixSeconds, uptime: Uptime) -> io::Result<()> {
-        self.drained = uptime;
-        let mut whole = true;
-        for shard in 0..self.table.shards() {
-            self.changes.clear();
-            let lost = self.table.drain_changes(shard, &mut self.changes);
-            if lost != Lost::default() {
-                self.status.add_lost(lost);
-                self.due = Due::Yes;
-                whole = false;
-            }
-            for change in &self.changes {
-                self.batch.change(change, &self.table, now);
-            }
-            if self.batch.len() >= CHUNK {
-                self.write_changes(uptime)?;
-            }
-        }
-        self.write_changes(uptime)?;
-        self.table.tidy();
-        if !whole {
-            self.tell_all(now);
-        }
-        Ok(())
-    }
-
-    fn write_changes(&mut self, uptime: Uptime) -> io::Result<()> {
-        let octets = self.batch.finish();
-        if !octets.is_empty() {
-            if let Some(heir) = &self.heir {
-                heir.blocks(&self.header, octets);
-            }
-            if let State::Writing { journal, .. } = &mut self.state {
-                journal.file.write_all(octets)?;
-                journal.unsynced.get_or_insert(uptime);
-                self.journal_octets += octets.len() as u64;
-            }
-        }
-        self.batch.clear();
-        Ok(())
-    }
-
-    fn sync_when_due(&mut self, uptime: Uptime) -> io::Result<()> {
-        match &self.state {
-            State::Writing { journal, .. } if journal.unsynced.is_some_and(|since| uptime.since(since) >= SYNC) => {
-                self.sync()
-            }
-            State::Writing { .. } | State::Waiting | State::Resting { .. } => Ok(()),
-        }
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let State::Writing { journal, .. } = &mut self.state else { return Ok(()) };
-        if journal.unsynced.take().is_some() {
-            fault::slow_disk();
-            journal.file.sync_data()?;
-        }
-        Ok(())
-    }
-
-    /// Nobody will write what has happened; an heir hears of it.
-    fn pass_on(&mut self, now: UnixSeconds, uptime: Uptime) -> io::Result<()> {
-        if self.heir.is_some() {
-            return self.append(now, uptime);
-        }
-        self.discard();
-        Ok(())
-    }
-
-    /// Tells the heir the whole table.
-    fn tell_all(&mut self, now: UnixSeconds) {
-        let Some(heir) = &self.heir else { return };
-        let mut cursor = Some(Cursor::default());
-        while let Some(at) = cursor {
-            self.entries.clear();
-            cursor = self.table.export(at, now, &mut self.entries);
-            self.entries.iter().for_each(|entry| self.batch.tie(entry, &self.table));
-            // Of an empty table it hears, too, that it is empty.
-            if self.batch.len() >= CHUNK || cursor.is_none() {
-                heir.blocks(&self.header, self.batch.finish());
-                self.batch.clear();
-            }
-        }
-    }
-
-    fn discard(&mut self) {
-        for shard in 0..self.table.shards() {
-            self.changes.clear();
-            let _ = self.table.drain_changes(shard, &mut self.changes);
-        }
-        self.table.tidy();
-    }
-
-    // Snapshots.
-
-    fn snapshot(&mut self, moment: Moment) -> io::Result<Pace> {
-        let due = self.due == Due::Yes || self.journal_octets > SMALL.max(self.snapshot_octets / 2);
-        match &self.state {
-            State::Writing { snapshot: Some(_), .. } => self.bite(moment.now().wall),
-            State::Writing { snapshot: None, .. } if due && self.next_snapshot <= moment.uptime => {
-                self.begin_snapshot(moment)?;
-                Ok(Pace::Busy)
-            }
-            State::Writing { .. } | State::Waiting | State::Resting { .. } => Ok(Pace::Idle),
-        }
-    }
-
-    /// What has happened until now goes to the old journal, all else to a new one.
-    fn begin_snapshot(&mut self, moment: Moment) -> io::Result<()> {
-        let now = moment.now();
-        self.append(now.wall, now.uptime)?;
-        self.sync()?;
-        let State::Writing { journal, .. } = &self.state else { return Ok(()) };
-        let generation = journal.generation + 1;
-        let journal_octets = self.journal_octets;
-        let journal = self.journal(generation)?;
-        let mut file = self.folder.create(Stored { generation, kind: Kind::Unfinished })?;
-        file.write_all(&self.header)?;
-        let octets = self.header.len() as u64;
-        let snapshot =
-            Snapshot { file, generation, cursor: Some(Cursor::default()), octets, unsynced: octets, journal_octets };
-        self.state = State::Writing { journal, snapshot: Some(snapshot) };
-        self.next_snapshot = now.uptime.plus(APART);
-        self.due = Due::No;
-        Ok(())
-    }
-
-    /// Writes the next pieces.
-    fn bite(&mut self, now: UnixSeconds) -> io::Result<Pace> {
-        let State::Writing { snapshot: Some(snapshot), .. } = &mut self.state else { return Ok(Pace::Idle) };
-        for _ in 0..BITE {
-            let Some(cursor) = snapshot.cursor else { break };
-            self.entries.clear();
-            snapshot.cursor = self.table.export(cursor, now, &mut self.entries);
-            self.entries.iter().for_each(|entry| self.batch.tie(entry, &self.table));
-        }
-        let octets = self.batch.finish();
-        let written = octets.len() as u64;
-        snapshot.file.write_all(octets)?;
-        self.batch.clear();
-        snapshot.octets += written;
-        snapshot.unsynced += written;
-        if snapshot.cursor.is_none() {
-            self.end_snapshot()?;
-        } else if snapshot.unsynced >= STRETCH {
-            snapshot.file.sync_data()?;
-            snapshot.unsynced = 0;
-        }
-        Ok(Pace::Busy)
-    }
-
-    fn end_snapshot(&mut self) -> io::Result<()> {
-        let State::Writing { snapshot, .. } = &mut self.state else { return Ok(()) };
-        let Some(snapshot) = snapshot.take() else { return Ok(()) };
-        snapshot.file.sync_all()?;
-        self.folder.publish(snapshot.generation)?;
-        self.folder.remove_before(snapshot.generation)?;
-        self.snapshot_octets = snapshot.octets;
-        self.journal_octets -= snapshot.journal_octets;
-        self.retried = None;
-        if self.status.set(Persistence::On) == Persistence::Failing {
-            log::info!("table {}: its sessions are written down again", self.table.spec().name);
-        }
-        Ok(())
     }
 
     /// Gives up for a while; the sessions live on in memory. Writing begins again with a new snapshot, since what happens

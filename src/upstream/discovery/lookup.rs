@@ -1,0 +1,60 @@
+//! What is asked of DNS, and how the servers that it leads to are called.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::DnsName;
+use crate::upstream::name::ServerId;
+
+/// What is asked of DNS.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lookup {
+    /// The addresses of a name (A and AAAA); the port is known.
+    Host(DnsName, NonZeroU16),
+    /// The hosts and ports that offer a service (SRV, RFC 2782).
+    Srv(DnsName),
+}
+
+impl Lookup {
+    pub fn name(&self) -> &DnsName {
+        match self {
+            Self::Host(name, _) | Self::Srv(name) => name,
+        }
+    }
+
+    /// The longest stem to which every address can be added (see [`ServerId`]).
+    pub const fn longest_stem(&self) -> usize {
+        match self {
+            Self::Host(..) => 128 - "@[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]".len(),
+            Self::Srv(_) => 128 - "@[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".len(),
+        }
+    }
+
+    /// The Host header of a request to one of its servers.
+    pub(super) fn host(&self, address: SocketAddr) -> Arc<str> {
+        format!("{}:{}", self.name().host(), address.port()).into()
+    }
+
+    pub(super) fn id(&self, stem: &ServerId, address: SocketAddr) -> Option<ServerId> {
+        let text = match (self, address.ip()) {
+            (Self::Srv(_), _) => format!("{stem}@{address}"),
+            (Self::Host(..), IpAddr::V4(ip)) => format!("{stem}@{ip}"),
+            (Self::Host(..), IpAddr::V6(ip)) => format!("{stem}@[{ip}]"),
+        };
+        ServerId::parse(&text).ok()
+    }
+}
+
+impl fmt::Display for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(name, port) => write!(f, "{name}:{port}"),
+            Self::Srv(name) => name.fmt(f),
+        }
+    }
+}
