@@ -24,7 +24,7 @@ pub fn check(args: &CheckArgs) -> Ended {
         Ok(config) => config,
         Err(ended) => return ended,
     };
-    let bound = if args.bind { folders::unbindable(&config) } else { Vec::new() };
+    let bound = if args.bind { folders::unbindable(&config, &[]) } else { Vec::new() };
     verdict(args.config.path(), &config, &bound)
 }
 

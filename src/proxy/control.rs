@@ -36,6 +36,7 @@ pub use servers::{Added, ChangeError, Expect, Origin, Origins, Removal, Tag};
 pub use store::{Outliving, Store};
 pub use tending::{Reloading, Tending};
 
+use super::folders;
 use super::handover::Estate;
 use super::peer::PeerError;
 use super::readiness::HandingOver;
@@ -145,9 +146,9 @@ impl Control {
 
     /// What a successor is to know, beside the session tables.
     pub fn estate(&self) -> Estate {
-        let Desired { changes, leaving, discovered, .. } = (**self.desired.load()).clone();
-        let live = self.state.snapshot.load();
-        Estate { uptime: self.now().uptime, changes, leaving, discovered, servers: live.balancer.legacy() }
+        let Desired { config, changes, leaving, discovered, .. } = (**self.desired.load()).clone();
+        let (addresses, live) = (folders::addresses(&config).collect(), self.state.snapshot.load());
+        Estate { uptime: self.now().uptime, addresses, changes, leaving, discovered, servers: live.balancer.legacy() }
     }
 
     /// The process before this one writes no more: what is wanted is for this one to write down.

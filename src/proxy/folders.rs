@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -49,13 +49,19 @@ pub fn private(path: &Path, key: &'static str) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// Opens each listening address for a moment. Pingora tries a taken port for thirty seconds and then goes on without it.
-pub fn unbindable(config: &Config) -> Vec<Unbindable> {
-    let listeners = config.listeners.iter().map(|listener| listener.address);
-    let bind = |address: std::net::SocketAddr| {
+/// Where a process with this configuration listens.
+pub fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> {
+    config.listeners.iter().map(|listener| listener.address).chain(config.admin.address)
+}
+
+/// Opens each listening address for a moment, but for ports that are `handed` over: whose they are besides cannot be told. Pingora
+/// tries a taken port for thirty seconds and then goes on without it.
+pub fn unbindable(config: &Config, handed: &[SocketAddr]) -> Vec<Unbindable> {
+    let is_handed = |address: &SocketAddr| handed.iter().any(|handed| handed.port() == address.port());
+    let bind = |address: SocketAddr| {
         TcpListener::bind(address).err().map(|error| Unbindable { address: address.to_string(), error })
     };
-    listeners.chain(config.admin.address).filter_map(bind).collect()
+    addresses(config).filter(|address| !is_handed(address)).filter_map(bind).collect()
 }
 
 /// Where the process id is written, for whoever sends signals.

@@ -130,7 +130,12 @@ fn end_on_listener_panic() {
 fn prepare(config: &Config, predecessor: Option<&Arc<Predecessor>>) -> Result<(), StartError> {
     folders::private(&config.process.runtime_dir, "runtime_dir")?;
     folders::private(&config.process.state_dir, "state_dir")?;
-    let taken = if predecessor.is_some() { Vec::new() } else { folders::unbindable(config) };
+    let taken = match predecessor.map(|predecessor| predecessor.addresses()) {
+        None => folders::unbindable(config, &[]),
+        // It does not say.
+        Some([]) => Vec::new(),
+        Some(handed) => folders::unbindable(config, handed),
+    };
     if taken.is_empty() { Ok(()) } else { Err(StartError::Listen(taken)) }
 }
 
@@ -145,7 +150,7 @@ fn control(
     let state_dir = &config.process.state_dir;
     let store = Store::new(state_dir);
     let estate = predecessor.and_then(|predecessor| predecessor.estate.clone());
-    let Estate { uptime, changes, leaving, discovered, servers } = estate.unwrap_or_else(|| stored(&store));
+    let Estate { uptime, changes, leaving, discovered, servers, .. } = estate.unwrap_or_else(|| stored(&store));
     let secrets = keys::secrets(&config)?;
     let desired = Desired { config, secrets, changes, leaving, discovered };
     for (upstream, id, _) in desired.changes.iter() {

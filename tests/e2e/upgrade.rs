@@ -515,6 +515,20 @@ fn another_configuration_may_listen_elsewhere() {
 }
 
 #[test]
+fn a_new_listener_whose_address_another_program_has_is_refused_before_anything_changes() {
+    let site = Site::take();
+    let _origins = site.origins::<1>();
+    let yaml = |listeners: &str| format!("listeners: [{listeners}]\n{}", shop(1, "sticky: cookie"));
+    let mut first = site.burdock(&yaml("$IP:8080"));
+    let _another = std::net::TcpListener::bind(site.at(8082)).unwrap();
+    site.write("burdock.yaml", &complete(&yaml("$IP:8080, $IP:8082")));
+    let answer = first.api().send("POST", "/upgrade", &json!({}));
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    assert!(answer.text().contains(&format!("cannot listen on {}", site.at(8082))), "{}", answer.text());
+    assert_eq!((first.get("/").status, first.readiness(), first.has_ended()), (200, Some(200), None));
+}
+
+#[test]
 fn told_again_while_it_leaves_it_ends_at_once() {
     let site = Site::take();
     let origin = site.origin(1);

@@ -1,5 +1,7 @@
-//! What a successor is told at once, all but the session tables: the uptime that it goes on with, what operators have changed,
-//! what was found by names, and what is known of servers.
+//! What a successor is told at once, all but the session tables: the uptime that it goes on with, where it need not find out
+//! whether it can listen, what operators have changed, what was found by names, and what is known of servers.
+
+use std::net::SocketAddr;
 
 use burdock::balancer::changes::{Changes, Leaving};
 use burdock::balancer::legacy::Legacy;
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct Estate {
     pub uptime: Uptime,
+    /// Those of the sockets that it gets later.
+    pub addresses: Vec<SocketAddr>,
     pub changes: Changes,
     pub leaving: Vec<Leaving>,
     pub discovered: Discovered,

@@ -1,6 +1,7 @@
 //! The successor's side: takes the tables, says when it is prepared, and takes its place when the sockets have come.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,6 +76,11 @@ impl Predecessor {
         fail_at("greeted");
         let estate = estate.map(|estate| *estate);
         Ok(Some(Self { stream: Mutex::new(stream), taken: AtomicBool::new(false), estate }))
+    }
+
+    /// Where it listens; nowhere, where it does not tell us.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.estate.as_ref().map_or(&[], |estate| &estate.addresses)
     }
 
     /// What it says.
