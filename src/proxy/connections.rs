@@ -1,4 +1,4 @@
-//! How many connections there are at a door, and how the last of them is waited for when that is closed.
+//! How many connections there are at a door, or to other processes, and how the last of them is waited for when no more come.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -199,29 +198,24 @@ const SETTLED: Duration = Duration::from_secs(20);
 /// keep the process.
 const ANSWERED: Duration = LINGER.saturating_mul(2);
 
-/// Ends the process as soon as it has nothing left to do; Pingora itself would wait for the whole grace time. `predecessor` ends
-/// with the process before this one.
-pub fn leave_early(
-    state: Arc<State>,
-    mut phases: Receiver<ExecutionPhase>,
-    predecessor: Option<thread::JoinHandle<()>>,
-) -> std::io::Result<()> {
+/// Ends the process as soon as it has nothing left to do; Pingora itself would wait for the whole grace time.
+pub fn leave_early(state: Arc<State>, mut phases: Receiver<ExecutionPhase>) -> std::io::Result<()> {
     let watch = move || {
         while let Ok(phase) = phases.blocking_recv() {
             if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
-                exit_when_idle(&state, predecessor);
+                exit_when_idle(&state);
             }
         }
     };
-    thread::Builder::new().name("leaving".into()).spawn(watch).map(|_| ())
+    std::thread::Builder::new().name("leaving".into()).spawn(watch).map(|_| ())
 }
 
-fn exit_when_idle(state: &State, predecessor: Option<thread::JoinHandle<()>>) -> ! {
+fn exit_when_idle(state: &State) -> ! {
     state.connections.wait_for_the_last(Duration::MAX);
     log::info!("the last connection is gone");
-    // What that one still learns reaches our successor through us.
-    if let (Ready::Succeeded, Some(predecessor)) = (state.readiness.now(), predecessor) {
-        let _ = predecessor.join();
+    match state.readiness.now() {
+        Ready::Succeeded => state.handovers.wait_for_the_last(Duration::MAX),
+        Ready::Yes | Ready::NotListening | Ready::NotChecked | Ready::Leaving => {}
     }
     state.admin_connections.wait_for_the_last(ANSWERED);
     state.close();

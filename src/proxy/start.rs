@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 use super::access_log::AccessLog;
 use super::admin::{Access, SocketError, TokenError};
 use super::clock::Clock;
-use super::connections::Connections;
 use super::control::{Control, Desired, Outliving, Store};
 use super::folders::{self, Unbindable, Unfit};
 use super::handover::{self, Asked, Estate, Message, NoPredecessor, Predecessor, Program};
@@ -86,12 +85,12 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
     let control = Arc::new(control(config, file, predecessor, successors)?);
     let state = Arc::clone(&control.state);
     services::add(&mut server, &control, &process, &admin, predecessor)?;
-    if predecessor.is_none() {
-        folders::write_pid(&process.runtime_dir)
-            .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?;
+    leaving::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
+    match predecessor {
+        None => folders::write_pid(&process.runtime_dir)
+            .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?,
+        Some(predecessor) => predecessor.follow(&state).map_err(StartError::Thread)?,
     }
-    let followed = predecessor.map(|predecessor| predecessor.follow(&state)).transpose().map_err(StartError::Thread)?;
-    leaving::leave_early(Arc::clone(&state), server.watch_execution_phase(), followed).map_err(StartError::Thread)?;
     let signals = Signals {
         control,
         lame_duck: process.shutdown.lame_duck,
@@ -190,7 +189,7 @@ pub(in crate::proxy) fn state(
     let sessions = sessions(desired, tables, clock, predecessor)?;
     sessions.run().map_err(StartError::Thread)?;
     let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
-    let (connections, admin_connections) = (Connections::default(), Connections::default());
+    let (connections, admin_connections, handovers) = Default::default();
     let (published, cuts) = (tokio::sync::watch::Sender::new(0), Arc::default());
     let (access, admin_socket) = (Access::open(&config.admin)?, OnceLock::new());
     let listeners = config.listeners.clone();
@@ -206,6 +205,7 @@ pub(in crate::proxy) fn state(
         access_log,
         connections,
         admin_connections,
+        handovers,
         readiness: predecessor.map_or_else(Readiness::default, |_| Readiness::of_successor()),
         pulse: Pulse::default(),
         sessions,

@@ -34,6 +34,9 @@ pub struct State {
     pub connections: Connections,
     /// At the admin address.
     pub admin_connections: Connections,
+    /// To the process before this one, until it ends, and to the one that comes after it, until that serves: what a process that
+    /// has been succeeded does not end before.
+    pub handovers: Connections,
     pub readiness: Readiness,
     pub pulse: Pulse,
     pub sessions: Sessions,

@@ -529,6 +529,29 @@ fn a_new_listener_whose_address_another_program_has_is_refused_before_anything_c
 }
 
 #[test]
+fn a_process_without_connections_stays_until_its_successor_serves() {
+    let (site, other) = (Site::take(), Site::take());
+    let _origins = site.origins::<1>();
+    let yaml = |listeners: &str| format!("listeners: [{listeners}]\n{}", shop(1, "sticky: cookie"));
+    let mut first = site.burdock(&yaml("$IP:8080"));
+    // It is ours and nobody listens there, so the successor goes on trying.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind(other.at(8080)).unwrap();
+    site.write("burdock.yaml", &complete(&yaml(&format!("$IP:8080, '{}'", other.at(8080)))));
+    let api = first.api();
+    let asking = std::thread::spawn(move || api.send("POST", "/upgrade", &json!({})));
+    wait_until("the first has nothing left to do", || {
+        first.stderr().contains("the last connection is gone") || first.has_ended().is_some()
+    });
+    assert_eq!(first.has_ended(), None);
+    drop(taken);
+    let answer = asking.join().unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(first.leaves().success());
+    signal(answer.json()["pid"].as_u64().unwrap() as u32, "TERM");
+}
+
+#[test]
 fn told_again_while_it_leaves_it_ends_at_once() {
     let site = Site::take();
     let origin = site.origin(1);

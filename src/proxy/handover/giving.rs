@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::frames::{Hello, Message, read};
 use super::{VARIABLE, trusted};
+use crate::proxy::connections::Counted;
 use crate::proxy::control::Control;
 use crate::proxy::service_manager;
 use crate::proxy::state::State;
@@ -174,14 +175,16 @@ impl Giving {
     pub fn let_go(mut self, answer: Option<Answer>, state: Arc<State>) {
         let Some(child) = self.child.take() else { return };
         let stream = self.stream.try_clone();
-        let watch = move || watch(child, stream, answer, &state);
+        let watched = state.handovers.enter();
+        state.handovers.close();
+        let watch = move || watch(child, stream, answer, &state, watched);
         if let Err(error) = std::thread::Builder::new().name("successor".into()).spawn(watch) {
             log::error!("cannot watch the new process: {error}");
         }
     }
 }
 
-fn watch(mut child: Child, stream: io::Result<UnixStream>, answer: Option<Answer>, state: &State) {
+fn watch(mut child: Child, stream: io::Result<UnixStream>, answer: Option<Answer>, state: &State, watched: Counted) {
     let id = child.id();
     let serves = stream.is_ok_and(|mut stream| {
         std::iter::from_fn(|| read(&mut stream).ok()).any(|message| matches!(message, Message::Serving))
@@ -196,6 +199,7 @@ fn watch(mut child: Child, stream: io::Result<UnixStream>, answer: Option<Answer
     if !serves {
         give_up(id, state);
     }
+    drop(watched);
     let _ = child.wait();
 }
 

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
-use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -97,14 +96,16 @@ impl Predecessor {
         }
     }
 
-    /// Takes in the changes of its tables until it ends, and so does the thread. If that is before its sockets are ours, there is
-    /// nothing to take over.
+    /// Takes in the changes of its tables until it ends. If that is before its sockets are ours, there is nothing to take over.
     ///
     /// # Errors
     /// If there can be no more threads.
-    pub fn follow(self: &Arc<Self>, state: &Arc<State>) -> io::Result<JoinHandle<()>> {
+    pub fn follow(self: &Arc<Self>, state: &Arc<State>) -> io::Result<()> {
         let (predecessor, state, mut from) = (Arc::clone(self), Arc::clone(state), self.reader()?);
+        // What it tells us reaches our own successor through us.
+        let heard = state.handovers.enter();
         let follow = move || {
+            let _heard = heard;
             let end = state.sessions.follow(&mut from);
             if !predecessor.taken.load(SeqCst) {
                 log::error!("the process that was to hand over has gone ({end}); ending");
@@ -112,7 +113,7 @@ impl Predecessor {
             }
             log::info!("the process before this one has ended");
         };
-        std::thread::Builder::new().name("predecessor".into()).spawn(follow)
+        std::thread::Builder::new().name("predecessor".into()).spawn(follow).map(|_| ())
     }
 }
 
