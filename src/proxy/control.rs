@@ -156,14 +156,9 @@ impl Control {
         self.keeping.take();
     }
 
-    /// What operators have changed.
-    pub fn changes(&self) -> Changes {
-        self.desired.load().changes.clone()
-    }
-
-    /// The configuration as the file had it when it was read last, without what operators have changed.
-    pub fn config(&self) -> Config {
-        self.desired.load().config.clone()
+    /// All that is wanted now.
+    pub fn desired(&self) -> Arc<Desired> {
+        self.desired.load_full()
     }
 
     /// Where the configuration is.

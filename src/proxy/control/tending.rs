@@ -15,7 +15,7 @@ use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Actor, Control, ReloadMode};
+use super::{Actor, ChangeError, Control, ReloadError, ReloadMode};
 use crate::proxy::service_manager;
 
 /// How often it is looked whether a server is done leaving.
@@ -36,34 +36,37 @@ impl BackgroundService for Reloading {
             log::error!("cannot watch for SIGHUP: reload by `burdock ctl reload`");
             return;
         };
-        let watch = self.0.config().process.watch;
-        let mut seen = self.0.stamp();
+        let watch = self.0.desired().config.process.watch;
+        let mut seen = self.0.seen();
         loop {
             let by = tokio::select! {
                 _ = hangup.recv() => "SIGHUP",
                 () = changed(&self.0, watch, seen) => "the file's change",
                 _ = shutdown.wait_for(|ending| *ending) => return,
             };
-            seen = self.0.stamp();
-            let control = Arc::clone(&self.0);
-            let reload = move || drop(control.reload(ReloadMode::Whole, &Actor(by.to_owned())));
+            let (control, stamp) = (Arc::clone(&self.0), self.0.stamp());
+            let reload = move || control.reload(ReloadMode::Whole, &Actor(by.to_owned()));
             service_manager::reloading();
-            // A panic in there has been told already, and must not end the watch.
-            let _ = tokio::task::spawn_blocking(reload).await;
+            match tokio::task::spawn_blocking(reload).await {
+                // Where there comes no successor, it is still to be taken up.
+                Ok(Err(ReloadError::Change(ChangeError::Leaving))) => {}
+                // A panic in there has been told already, and must not end the watch.
+                Ok(_) | Err(_) => seen = stamp,
+            }
             service_manager::reloaded();
         }
     }
 }
 
 /// Comes back when the file is another one than was seen, for as long as a look takes to find it unchanged again: an editor may
-/// still be writing.
+/// still be writing. While a successor is being prepared nothing can be taken up.
 async fn changed(control: &Control, every: Option<Duration>, seen: Stamp) {
     let Some(every) = every else { return std::future::pending().await };
     let mut last = seen;
     loop {
         tokio::time::sleep(every).await;
         let now = control.stamp();
-        if now == last && now != seen {
+        if now == last && now != seen && !control.state.readiness.is_handing_over() {
             return;
         }
         last = now;
@@ -95,6 +98,14 @@ impl BackgroundService for Tending {
 }
 
 impl Control {
+    /// The file's stamp, as long as it says what was read of it: it may have been written before anybody watched it, in a
+    /// successor while that waited for the sockets.
+    fn seen(&self) -> Stamp {
+        let stamp = self.stamp();
+        let text = std::fs::read_to_string(&self.file).ok()?;
+        stamp.filter(|_| text == *self.desired.load().config.text.0)
+    }
+
     fn stamp(&self) -> Stamp {
         let metadata = std::fs::metadata(&self.file).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
@@ -169,5 +180,44 @@ impl Series {
             keep
         });
         self.known = live;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burdock::config::Config;
+
+    use super::super::{Desired, Store};
+    use super::*;
+    use crate::proxy::readiness::HandingOver;
+    use crate::proxy::state::fixture;
+
+    const TEXT: &str = "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2']}}\n";
+
+    /// With this text in its file, and begun with [`TEXT`].
+    fn control(folder: &std::path::Path, text: &str) -> Control {
+        let file = folder.join("burdock.yaml");
+        std::fs::write(&file, text).unwrap();
+        let config = Config::parse("test", TEXT).unwrap();
+        let (changes, leaving, discovered) = Default::default();
+        let desired = Desired { config, secrets: fixture::secrets(), changes, leaving, discovered };
+        Control::new(fixture::state(folder, TEXT), desired, file, Store::new(folder)).unwrap()
+    }
+
+    async fn is_noticed(control: &Control) -> bool {
+        let noticed = changed(control, Some(Duration::from_millis(1)), control.seen());
+        tokio::time::timeout(Duration::from_millis(200), noticed).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_written_before_anybody_watched_it_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = control(folder.path(), &format!("{TEXT}# written since\n"));
+        assert!(is_noticed(&written).await);
+        written.set_handing_over(HandingOver::UnderWay);
+        assert!(!is_noticed(&written).await, "nothing could be taken up");
+        written.set_handing_over(HandingOver::No);
+        assert!(is_noticed(&written).await);
+        assert!(!is_noticed(&control(folder.path(), TEXT)).await);
     }
 }

@@ -23,10 +23,11 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 #[utoipa::path(get, path = "/config", tag = "configuration", operation_id = "get_config",
     responses((status = OK, body = ConfigInfo, description = "What is in force")))]
 async fn config(Shared(control): Shared<Arc<Control>>) -> Json<ConfigInfo> {
+    let desired = control.desired();
     Json(ConfigInfo {
         file: control.file().display().to_string(),
-        text: control.config().text.0.to_string(),
-        changes: serde_json::to_value(control.changes()).unwrap_or_default(),
+        text: desired.config.text.0.to_string(),
+        changes: serde_json::to_value(&desired.changes).unwrap_or_default(),
     })
 }
 
