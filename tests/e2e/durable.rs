@@ -50,7 +50,7 @@ fn sessions_outlive_an_orderly_end() {
     let burdock = site.burdock(&yaml());
     assert!(sessions.iter().all(|session| holds(&burdock, session)));
     assert_eq!(burdock.metrics().sum("burdock_table_sessions", &[("table", "sessions")]), 60.0);
-    assert!(burdock.stderr().contains("60 sessions"), "{}", burdock.stderr());
+    burdock.tells("60 sessions");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn what_is_torn_or_damaged_is_cut_off_and_told() {
     let octets = std::fs::read(largest).unwrap();
     std::fs::write(largest, &octets[..octets.len() - 7]).unwrap();
     let burdock = site.burdock(&yaml());
-    assert!(burdock.stderr().contains("cut"), "{}", burdock.stderr());
+    burdock.tells("cut");
     assert_eq!(burdock.get("/").status, 200);
     assert!(sessions.iter().any(|session| holds(&burdock, session)), "what stands before the damage is read");
 }
@@ -110,7 +110,7 @@ fn another_fingerprint_key_forgets_every_session_and_says_so() {
     assert!(burdock.wait().success());
     std::fs::remove_file(site.dir().join("state/fingerprint-key")).unwrap();
     let burdock = site.burdock(&yaml());
-    assert!(burdock.stderr().contains("fingerprint key"), "{}", burdock.stderr());
+    burdock.tells("fingerprint key");
     assert_eq!(burdock.metrics().sum("burdock_table_sessions", &[("table", "sessions")]), 0.0);
 }
 

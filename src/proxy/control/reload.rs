@@ -66,13 +66,13 @@ impl Control {
         let (report, pending) = self.try_reload(mode).inspect_err(|error| match mode {
             ReloadMode::DryRun => {}
             ReloadMode::Whole | ReloadMode::Partial => {
-                self.state.metrics.reloaded(Reloaded::Refused, now);
                 log::error!(target: "audit", "audit: {}: nothing is changed: {error}", by.0);
+                self.state.metrics.reloaded(Reloaded::Refused, now);
             }
         })?;
         let Some(pending) = pending else { return Ok(report) };
-        self.state.metrics.reloaded(Reloaded::Applied, now);
         self.tell(&report, by);
+        self.state.metrics.reloaded(Reloaded::Applied, now);
         Ok(ReloadReport { kept: pending.wait(), ..report })
     }
 

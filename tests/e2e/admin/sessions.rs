@@ -111,5 +111,5 @@ fn all_sessions_of_a_server_can_be_forgotten() {
     assert_eq!(forget("web-1").json()["forgotten"], at_one);
     assert_eq!(list(&burdock, "").len(), 10 - at_one);
     assert_eq!(forget("nobody").status, 404);
-    assert!(burdock.stderr().contains("sessions of web-1 forgotten"));
+    burdock.tells("sessions of web-1 forgotten");
 }

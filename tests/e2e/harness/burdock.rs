@@ -150,6 +150,11 @@ impl Burdock {
         self.stderr.text()
     }
 
+    /// Waits until these words are among its messages, which come by a pipe of their own.
+    pub fn tells(&self, words: &str) {
+        wait_until(&format!("it says: {words}"), || self.stderr().contains(words));
+    }
+
     pub fn process(&self) -> u32 {
         self.child.id()
     }
