@@ -14,13 +14,17 @@
 //!   changes of tables, to its end  ->        takes them in
 //! ```
 
+mod asked;
 mod estate;
 mod frames;
 mod giving;
+mod starting;
 mod taking;
 
+pub use asked::{Answer, Asked, Failed, Timing};
 pub use estate::Estate;
-pub use giving::{Answer, Asked, Failed, Giving, Program, Timing};
+pub use giving::Giving;
+pub use starting::Program;
 pub use taking::{NoPredecessor, Predecessor, Prepared, Taken, decline, fail_at};
 
 pub use frames::{Message, read, send_blocks};

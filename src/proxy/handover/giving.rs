@@ -1,135 +1,30 @@
 //! The running process's side: starts a successor and tells, in the end, whether it is prepared.
 
-use std::ffi::OsString;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Child;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::oneshot;
-
-use super::frames::{Hello, Message, read};
-use super::{VARIABLE, trusted};
+use super::asked::{Answer, Asked, Failed};
+use super::frames::{Message, read};
+use super::starting::{Door, GLANCE, Program, Started, end};
 use crate::proxy::connections::Counted;
 use crate::proxy::control::Control;
 use crate::proxy::service_manager;
 use crate::proxy::state::State;
 
-/// How often it is looked whether something has come to be.
-const GLANCE: Duration = Duration::from_millis(10);
-
 /// So long whoever has asked for a successor has to hear that it was lost.
 const LAST_WORDS: Duration = Duration::from_millis(100);
-
-/// What a successor is started from: as this process was.
-#[derive(Clone, Debug)]
-pub struct Program {
-    path: PathBuf,
-    arguments: Vec<OsString>,
-}
-
-/// Where the successor's process id goes once it serves, or why there is none.
-pub type Answer = oneshot::Sender<Result<u32, Failed>>;
-
-/// Somebody wants a successor.
-#[derive(Debug, Default)]
-pub struct Asked {
-    /// Another program than the present one.
-    pub binary: Option<PathBuf>,
-    pub timing: Timing,
-    pub answer: Option<Answer>,
-}
-
-impl Asked {
-    /// There will be none.
-    pub fn refuse(self, why: Failed) {
-        log::error!("no successor, so this process goes on: {why}");
-        if let Some(answer) = self.answer {
-            let _ = answer.send(Err(why));
-        }
-    }
-}
-
-/// How long a successor may take to be prepared.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing(pub Duration);
-
-impl Timing {
-    pub fn seconds(seconds: u16) -> Self {
-        Self(Duration::from_secs(seconds.into()))
-    }
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self(Duration::from_secs(60))
-    }
-}
-
-/// Why there is no successor. This process goes on as before.
-#[derive(Debug, thiserror::Error)]
-pub enum Failed {
-    #[error("cannot make the socket of the handover: {0}")]
-    Socket(io::Error),
-    #[error("cannot start {}: {error}", .path.display())]
-    Spawn { path: PathBuf, error: io::Error },
-    #[error("the new process has ended before it was prepared ({0}); its messages say why")]
-    Ended(String),
-    #[error("the new process does not start: {0}")]
-    Refused(String),
-    #[error("the new process was not prepared within {0:?}")]
-    Late(Duration),
-    #[error("the disk is slow: what was changed at run time was not on it within {0:?}")]
-    Unwritten(Duration),
-    #[error("cannot talk to the new process: {0}")]
-    Talk(io::Error),
-    #[error("an upgrade is under way already")]
-    UnderWay,
-    #[error(
-        "this is process 1, with which its container ends, and every other process in it: replace the container instead"
-    )]
-    First,
-    #[error("this process is leaving")]
-    Leaving,
-    #[error("the new process was given the sockets and has ended; whoever supervises it must start it again")]
-    Lost,
-}
 
 /// A successor that is prepared, or on its way there: ended when dropped.
 #[derive(Debug)]
 pub struct Giving {
     child: Option<Child>,
     stream: UnixStream,
-}
-
-/// A process that has been started, ended when dropped.
-struct Started {
-    child: Option<Child>,
-    until: Instant,
-    timing: Timing,
-}
-
-/// Where it comes to us; the file goes with it.
-struct Door {
-    listener: UnixListener,
-    path: PathBuf,
-}
-
-impl Program {
-    /// The present one, by the path that it was started with: what is there later may be another version.
-    ///
-    /// # Errors
-    /// If it cannot be found.
-    pub fn present() -> io::Result<Self> {
-        let mut arguments = std::env::args_os();
-        let named = arguments.next().map(PathBuf::from).filter(|name| name.components().count() > 1);
-        let path = named.map_or_else(std::env::current_exe, std::path::absolute)?;
-        Ok(Self { path, arguments: arguments.collect() })
-    }
 }
 
 impl Giving {
@@ -217,99 +112,6 @@ impl Drop for Giving {
     }
 }
 
-impl Started {
-    fn new(program: &Program, asked: &Asked, door: &Door) -> Result<Self, Failed> {
-        let path = asked.binary.as_ref().unwrap_or(&program.path);
-        log::info!("starting {} to take over", path.display());
-        let mut command = Command::new(path);
-        command.args(&program.arguments).env(VARIABLE, &door.path).stdin(Stdio::null());
-        // It names this process, and would silence that one.
-        command.env_remove("WATCHDOG_PID");
-        let child = command.spawn().map_err(|error| Failed::Spawn { path: path.clone(), error })?;
-        Ok(Self { child: Some(child), until: now() + asked.timing.0, timing: asked.timing })
-    }
-
-    /// Waits until it has come by the door and said hello.
-    fn greeted(&mut self, door: &Door) -> Result<UnixStream, Failed> {
-        let stream = loop {
-            self.still_there()?;
-            match door.listener.accept() {
-                Ok((stream, _)) => break stream,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(GLANCE),
-                Err(error) => return Err(Failed::Socket(error)),
-            }
-        };
-        let mut stream = trusted(stream).map_err(Failed::Talk)?;
-        let left = Some(self.left()?);
-        stream.set_read_timeout(left).and_then(|()| stream.set_write_timeout(left)).map_err(Failed::Talk)?;
-        Message::Hello(Hello::ours()).send(&mut stream).map_err(Failed::Talk)?;
-        match read(&mut stream) {
-            Ok(Message::Hello(hello)) => hello.check().map_err(Failed::Talk)?,
-            Ok(Message::Refused(reason)) => return Err(Failed::Refused(reason)),
-            Ok(_) | Err(_) => return Err(self.why(&mut stream)),
-        }
-        Ok(stream)
-    }
-
-    fn still_there(&mut self) -> Result<(), Failed> {
-        self.left()?;
-        match self.child.as_mut().and_then(|child| child.try_wait().transpose()) {
-            Some(ended) => Err(Failed::Ended(ended.map_or_else(|error| error.to_string(), |status| status.to_string()))),
-            None => Ok(()),
-        }
-    }
-
-    fn left(&self) -> Result<Duration, Failed> {
-        let left = self.until.saturating_duration_since(now());
-        if left.is_zero() { Err(Failed::Late(self.timing.0)) } else { Ok(left) }
-    }
-
-    /// Why it talks no more.
-    fn why(&mut self, stream: &mut UnixStream) -> Failed {
-        let _ = stream.set_read_timeout(Some(GLANCE));
-        while let Ok(message) = read(stream) {
-            if let Message::Refused(reason) = message {
-                return Failed::Refused(reason);
-            }
-        }
-        for _ in 0..100 {
-            if let Err(failed) = self.still_there() {
-                return failed;
-            }
-            std::thread::sleep(GLANCE);
-        }
-        Failed::Talk(io::ErrorKind::ConnectionReset.into())
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        self.child.take().into_iter().for_each(end);
-    }
-}
-
-fn end(mut child: Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-impl Door {
-    fn open(runtime_dir: &Path) -> io::Result<Self> {
-        let path = runtime_dir.join(format!("handover-{}.sock", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let listener = UnixListener::bind(&path)?;
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener, path })
-    }
-}
-
-impl Drop for Door {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
 /// Whether somebody listens on this socket. To connect would be an answer too, but whoever listens takes one connection only.
 fn is_listened_on(socket: &Path) -> bool {
     const LISTENS: &str = "00010000";
@@ -318,13 +120,10 @@ fn is_listened_on(socket: &Path) -> bool {
     sockets.lines().any(|line| line.split_whitespace().nth(3) == Some(LISTENS) && line.ends_with(&format!(" {path}")))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a deadline for another process, of which the core knows nothing")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
     #[test]
