@@ -134,7 +134,7 @@ impl Sessions {
                 self.shared.set_late();
             }
             if let Some(heir) = self.shared.heir() {
-                heir.blocks(&header.encode(), octets);
+                heir.hand_on(&header.encode(), octets);
             }
         };
         heir::follow(from, tell)

@@ -548,7 +548,9 @@ fn a_process_without_connections_stays_until_its_successor_serves() {
     let answer = asking.join().unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(first.leaves().success());
-    signal(answer.json()["pid"].as_u64().unwrap() as u32, "TERM");
+    let successor = answer.json()["pid"].as_u64().unwrap() as u32;
+    signal(successor, "TERM");
+    wait_until("the successor ends", || !is_running(successor));
 }
 
 #[test]

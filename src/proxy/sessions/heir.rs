@@ -20,34 +20,69 @@ const WINDOW: usize = 256 << 10;
 
 /// Who is told of the tables, as long as it listens.
 #[derive(Debug)]
-pub struct Heir(Mutex<Option<UnixStream>>);
+pub struct Heir(Mutex<Option<Line>>);
+
+/// The way to it.
+#[derive(Debug)]
+struct Line {
+    stream: UnixStream,
+    told: Told,
+}
+
+/// Whether it has been told all tables.
+#[derive(Debug)]
+enum Told {
+    /// What a predecessor has told of them meanwhile, with its header. To be told afterwards, or what was so before would count.
+    Meanwhile(Vec<(Vec<u8>, Vec<u8>)>),
+    All,
+}
 
 pub type SharedHeir = Arc<Heir>;
 
 impl Heir {
     pub fn shared(stream: UnixStream) -> SharedHeir {
-        Arc::new(Self(Mutex::new(stream.set_write_timeout(Some(PATIENCE)).ok().map(|()| stream))))
+        let told = Told::Meanwhile(Vec::new());
+        Arc::new(Self(Mutex::new(stream.set_write_timeout(Some(PATIENCE)).ok().map(|()| Line { stream, told }))))
     }
 
     /// Tells blocks of the table with this header.
     pub fn blocks(&self, header: &[u8], blocks: &[u8]) {
-        self.tell(|stream| send_blocks(stream, header, blocks));
+        self.tell(|line| send_blocks(&mut line.stream, header, blocks));
+    }
+
+    /// The same with those that a predecessor tells while all tables are told, or later.
+    pub fn hand_on(&self, header: &[u8], blocks: &[u8]) {
+        self.tell(|line| match &mut line.told {
+            Told::Meanwhile(told) => {
+                told.push((header.to_owned(), blocks.to_owned()));
+                Ok(())
+            }
+            Told::All => send_blocks(&mut line.stream, header, blocks),
+        });
     }
 
     /// All tables have been told.
     pub fn complete(&self) {
-        self.tell(|stream| Message::Complete.send(stream));
+        self.tell(|line| {
+            Message::Complete.send(&mut line.stream)?;
+            match std::mem::replace(&mut line.told, Told::All) {
+                Told::Meanwhile(told) => {
+                    told.iter().try_for_each(|(header, blocks)| send_blocks(&mut line.stream, header, blocks))
+                }
+                Told::All => Ok(()),
+            }
+        });
     }
 
     pub fn is_there(&self) -> bool {
         self.0.lock().is_some()
     }
 
-    fn tell(&self, what: impl FnOnce(&mut UnixStream) -> io::Result<()>) {
-        let mut stream = self.0.lock();
-        if let Some(Err(error)) = stream.as_mut().map(what) {
+    fn tell(&self, what: impl FnOnce(&mut Line) -> io::Result<()>) {
+        let mut line = self.0.lock();
+        if let Some(Err(error)) = line.as_mut().map(what) {
             log::warn!("the new process is told no more of session tables: {error}");
-            *stream = None;
+            *line = None;
         }
     }
 }
@@ -123,5 +158,33 @@ fn load(mut octets: &[u8], loader: &mut Loader<'_>, now: UnixSeconds) {
             Next::Needs(_) | Next::Nothing => return,
         };
         octets = octets.get(passed..).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_predecessor_tells_while_all_tables_are_told_comes_after_them() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let heir = Heir::shared(ours);
+        let header = Header { table: TableName::parse("t").unwrap(), key: FingerprintKeyId(*b"01234567") };
+        heir.hand_on(&header.encode(), b"later");
+        heir.blocks(&header.encode(), b"all");
+        heir.complete();
+        heir.hand_on(&header.encode(), b"later still");
+        drop(heir);
+        let heard = std::iter::from_fn(|| read(&mut theirs).ok()).filter_map(|message| match message {
+            Message::Blocks(blocks) => Some(String::from_utf8(blocks).unwrap()),
+            Message::Complete => Some("complete".to_owned()),
+            Message::Table(_)
+            | Message::Hello(_)
+            | Message::Estate(_)
+            | Message::Prepared
+            | Message::Refused(_)
+            | Message::Serving => None,
+        });
+        assert_eq!(heard.collect::<Vec<_>>(), ["all", "complete", "later", "later still"]);
     }
 }
