@@ -60,7 +60,9 @@ impl Socket {
     /// # Errors
     /// Whatever the file system says.
     pub fn place(&self) -> Result<(), SocketError> {
-        let Some(made) = self.made.lock().take() else { return Ok(()) };
+        // Held until it is there: of two who want that, neither comes back before.
+        let mut waiting = self.made.lock();
+        let Some(made) = waiting.take() else { return Ok(()) };
         let placed = std::fs::rename(made.path().join(NAME), &self.path);
         placed.map_err(|error| SocketError { path: self.path.clone(), error })
     }
@@ -140,6 +142,26 @@ mod tests {
         assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
         second.remove();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn whoever_has_put_it_in_its_place_finds_it_there_though_another_does_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let both = std::sync::Barrier::new(2);
+        let found = |socket: &Socket| {
+            both.wait();
+            socket.place().unwrap();
+            inode(&path).is_ok_and(|inode| inode == socket.inode)
+        };
+        for _ in 0..2_000 {
+            let socket = Socket::open(&path).unwrap();
+            let seen = std::thread::scope(|scope| {
+                let other = scope.spawn(|| found(&socket));
+                [found(&socket), other.join().unwrap()]
+            });
+            assert_eq!(seen, [true; 2]);
+        }
     }
 
     #[test]
