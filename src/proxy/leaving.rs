@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::connections::LINGER;
 use super::control::Control;
 use super::handover::{Answer, Asked, Failed, Giving, Program};
-use super::readiness::{HandingOver, Ready};
+use super::readiness::{HandingOver, Ready, Watcher};
 use super::service_manager;
 use super::state::State;
 
@@ -42,7 +42,7 @@ impl ShutdownSignalWatch for Signals {
                 return ShutdownSignal::FastShutdown;
             }
         };
-        self.control.state.readiness.set_watching();
+        self.control.state.readiness.set_watching(Watcher::Ending);
         let mut asked = self.asked.lock().await;
         let left = loop {
             let event = signals.next(&mut asked).await;
@@ -228,7 +228,9 @@ pub struct Reopen(pub Arc<State>);
 #[async_trait]
 impl BackgroundService for Reopen {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let Ok(mut user) = signal(SignalKind::user_defined1()) else {
+        let user = signal(SignalKind::user_defined1());
+        self.0.readiness.set_watching(Watcher::Reopening);
+        let Ok(mut user) = user else {
             log::error!("cannot watch for SIGUSR1: log rotation will not be noticed");
             return;
         };

@@ -1,21 +1,31 @@
 //! Whether this process should be sent traffic, and why not.
 
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8};
 
 use tokio::sync::Notify;
 
 /// Whether this process should be sent traffic.
 #[derive(Debug, Default)]
 pub struct Readiness {
-    watching: AtomicBool,
+    /// Bits of those who watch for signals.
+    watching: AtomicU8,
     listening: AtomicBool,
     checked: AtomicBool,
     /// One value, and not two flags: whoever looks meanwhile must not see the one without the other.
     departure: OnceLock<Departure>,
     handing_over: AtomicBool,
     changed: Notify,
+}
+
+/// Who acts on signals.
+#[derive(Clone, Copy, Debug)]
+pub enum Watcher {
+    /// What ends the process, or asks for a successor.
+    Ending = 1,
+    Reloading = 2,
+    Reopening = 4,
 }
 
 /// How the process leaves.
@@ -48,17 +58,24 @@ pub enum Ready {
     Succeeded,
 }
 
+impl Watcher {
+    const ALL: u8 = Self::Ending as u8 | Self::Reloading as u8 | Self::Reopening as u8;
+}
+
 impl Readiness {
     /// That of a process that takes over: the condition of its servers has been handed to it, whether or not they answer now.
     pub fn of_successor() -> Self {
         Self { checked: true.into(), ..Self::default() }
     }
 
-    pub fn set_watching(&self) {
-        self.set(&self.watching);
+    /// Signals from now on reach this one.
+    pub fn set_watching(&self, who: Watcher) {
+        self.watching.fetch_or(who as u8, Relaxed);
+        self.changed.notify_waiters();
     }
 
-    /// The listeners accept. Not to be said before somebody watches for signals, which would end the process out of order.
+    /// The listeners accept. Not to be said before [`Self::watching`]: whoever hears that we are ready may send signals, which
+    /// would end the process out of order, or be lost.
     pub fn set_listening(&self) {
         self.set(&self.listening);
     }
@@ -96,21 +113,21 @@ impl Readiness {
         self.changed.notify_waiters();
     }
 
-    /// Waits until somebody watches for signals.
+    /// Waits until all signals are watched for.
     pub async fn watching(&self) {
-        self.wait_for(&self.watching).await;
+        self.wait_for(|| self.watching.load(Relaxed) == Watcher::ALL).await;
     }
 
     /// Waits until the listeners accept.
     pub async fn listening(&self) {
-        self.wait_for(&self.listening).await;
+        self.wait_for(|| self.listening.load(Relaxed)).await;
     }
 
-    async fn wait_for(&self, what: &AtomicBool) {
+    async fn wait_for(&self, so: impl Fn() -> bool) {
         loop {
             // Before looking: what changes from here on is noticed.
             let changed = self.changed.notified();
-            if what.load(Relaxed) {
+            if so() {
                 return;
             }
             changed.await;

@@ -16,6 +16,7 @@ use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Actor, ChangeError, Control, ReloadError, ReloadMode};
+use crate::proxy::readiness::Watcher;
 use crate::proxy::service_manager;
 
 /// How often it is looked whether a server is done leaving.
@@ -32,7 +33,9 @@ pub struct Tending(pub Arc<Control>);
 #[async_trait]
 impl BackgroundService for Reloading {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        let hangup = signal(SignalKind::hangup());
+        self.0.state.readiness.set_watching(Watcher::Reloading);
+        let Ok(mut hangup) = hangup else {
             log::error!("cannot watch for SIGHUP: reload by `burdock ctl reload`");
             return;
         };
