@@ -4,6 +4,7 @@
 //! Nothing that goes wrong here ends the process or keeps a request waiting: a table that cannot be read begins empty, one
 //! that cannot be written lives in memory until it can.
 
+mod disk;
 mod folder;
 mod heir;
 mod keeper;
@@ -35,6 +36,8 @@ use thread::{Obeyed, Order, Shared};
 
 /// How often the thread looks what there is to do: changes are written so often at least.
 const TICK: Duration = Duration::from_millis(250);
+/// How long it rests between two bites of a snapshot, so that requests get their turn at locks, processors and the disk.
+const BREATH: Duration = Duration::from_millis(1);
 /// How long the end of the process waits for the last changes to be on disk.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a successor that is prepared waits for that: Pingora waits for the listening sockets for five seconds.

@@ -77,6 +77,30 @@ fn after_a_kill_at_most_the_last_second_is_lost() {
 }
 
 #[test]
+fn so_it_is_while_the_disk_hangs() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let site = Site::take();
+    let origins = site.origins::<3>();
+    origins.iter().for_each(|origin| teaches(origin, &MADE));
+    let mut burdock = Burdock::start_with(&site, &yaml(), ("BURDOCK_SLOW_DISK", &site.filled("$DIR/stuck")));
+    let journal = site.path("state/sessions/sessions/journal.1");
+    let octets = || std::fs::metadata(&journal).map_or(0, |file| file.len());
+    let stuck = site.write("stuck", "");
+    let begun = Instant::now();
+    let mut sessions = Vec::new();
+    // A journal waits for the disk when something in it is five seconds old.
+    while begun.elapsed() < Duration::from_secs(7) {
+        let before = octets();
+        sessions.push(session(&burdock));
+        wait_until("it is in the journal", || octets() > before);
+    }
+    burdock.kill();
+    std::fs::remove_file(stuck).unwrap();
+    let burdock = site.burdock(&yaml());
+    assert!(sessions.iter().all(|session| holds(&burdock, session)));
+}
+
+#[test]
 fn what_is_torn_or_damaged_is_cut_off_and_told() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
     let site = Site::take();

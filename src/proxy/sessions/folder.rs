@@ -29,7 +29,7 @@ pub struct Stored {
 }
 
 /// The folder of one table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
 /// The folder of all tables.
@@ -87,11 +87,10 @@ impl Folder {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path(file))
     }
 
-    /// An unfinished snapshot is finished, and on disk: it takes its name.
+    /// An unfinished snapshot is finished, and on disk: it takes its name, which is on disk after [`Self::sync`].
     pub fn publish(&self, generation: Generation) -> io::Result<()> {
         let path = |kind| self.path(Stored { generation, kind });
-        std::fs::rename(path(Kind::Unfinished), path(Kind::Snapshot))?;
-        self.sync()
+        std::fs::rename(path(Kind::Unfinished), path(Kind::Snapshot))
     }
 
     /// Puts names that are new or gone on disk.

@@ -23,9 +23,11 @@ use super::writer::{Due, Writer};
 const ASK: Duration = Duration::from_secs(1);
 
 /// Whether there is more to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Pace {
     Idle,
+    /// When the disk has done something.
+    Waiting,
     Busy,
 }
 
@@ -123,8 +125,7 @@ impl Keeper {
             }
         }
         let writers = self.tables.iter_mut().map(|kept| &mut kept.writer).chain(&mut self.told);
-        let paces = writers.map(|writer| writer.step(moment));
-        paces.fold(Pace::Idle, |sum, pace| if pace == Pace::Busy { pace } else { sum })
+        writers.map(|writer| writer.step(moment)).fold(Pace::Idle, Pace::max)
     }
 
     pub fn close(self, moment: Moment) {

@@ -13,11 +13,11 @@ use parking_lot::{Condvar, Mutex};
 
 use super::heir::SharedHeir;
 use super::keeper::{Keeper, Pace};
-use super::{TICK, Tables};
+use super::{BREATH, TICK, Tables};
 use crate::proxy::clock::Clock;
 
-/// How long it rests between two bites of a snapshot, so that requests get their turn at locks, processors and the disk.
-const BREATH: Duration = Duration::from_millis(1);
+/// How often it looks whether the disk has done what a snapshot waits for.
+const GLANCE: Duration = Duration::from_millis(5);
 /// How often an heir is told: a client that is sent away here is back there in no time.
 const SHARED_TICK: Duration = Duration::from_millis(1);
 
@@ -217,6 +217,7 @@ impl Shared {
     fn pause(&self, pace: Pace) -> Duration {
         match pace {
             Pace::Busy => BREATH,
+            Pace::Waiting => GLANCE,
             Pace::Idle if self.heir.lock().as_ref().is_some_and(|heir| heir.is_there()) => SHARED_TICK,
             Pace::Idle => TICK,
         }

@@ -14,11 +14,11 @@ use burdock::time::{UnixSeconds, Uptime};
 
 use crate::proxy::clock::Moment;
 
-use super::TICK;
 use super::folder::{Folder, Generation};
 use super::heir::SharedHeir;
 use super::keeper::Pace;
 use super::status::{Persistence, Status};
+use super::{BREATH, TICK};
 use journal::Journal;
 use snapshot::Snapshot;
 
@@ -183,7 +183,9 @@ impl Writer {
         }
         self.begin_snapshot(moment)?;
         while matches!(self.state, State::Writing { snapshot: Some(_), .. }) {
-            self.bite(moment.now().wall)?;
+            if self.bite(moment.now().wall)? == Pace::Waiting {
+                std::thread::sleep(BREATH);
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use burdock::time::{UnixSeconds, Uptime};
 
 use super::{Due, State, Writer};
 use crate::proxy::clock::Moment;
-use crate::proxy::fault;
+use crate::proxy::sessions::disk::{self, OnDisk, Pending, What};
 use crate::proxy::sessions::folder::{Generation, Kind, Stored};
 use crate::proxy::sessions::status::Persistence;
 
@@ -24,6 +24,8 @@ pub(super) struct Journal {
     pub(super) generation: Generation,
     /// Since when some of it may not be on disk.
     pub(super) unsynced: Option<Uptime>,
+    /// It is on its way there; what is written meanwhile goes there next.
+    pub(super) pending: Option<Pending>,
 }
 
 impl Writer {
@@ -32,7 +34,8 @@ impl Writer {
         self.folder.remove_unfinished()?;
         let last = self.folder.list()?.iter().map(|file| file.generation).max().unwrap_or(0);
         self.retried = (self.status.persistence() == Persistence::Failing).then_some(last + 1);
-        let journal = self.journal(last + 1)?;
+        let mut journal = self.journal(last + 1)?;
+        journal.pending = Some(disk::put_names(&self.folder)?);
         self.state = State::Writing { journal, snapshot: None };
         self.drained = moment.uptime;
         Ok(())
@@ -41,9 +44,8 @@ impl Writer {
     pub(super) fn journal(&mut self, generation: Generation) -> io::Result<Journal> {
         let mut file = self.folder.create(Stored { generation, kind: Kind::Journal })?;
         file.write_all(&self.header)?;
-        self.folder.sync()?;
         self.journal_octets += self.header.len() as u64;
-        Ok(Journal { file, generation, unsynced: None })
+        Ok(Journal { file, generation, unsynced: None, pending: None })
     }
 
     /// Writes what has happened since the last time, and tells it.
@@ -90,21 +92,23 @@ impl Writer {
     }
 
     pub(super) fn sync_when_due(&mut self, uptime: Uptime) -> io::Result<()> {
-        match &self.state {
-            State::Writing { journal, .. } if journal.unsynced.is_some_and(|since| uptime.since(since) >= SYNC) => {
-                self.sync()
-            }
-            State::Writing { .. } | State::Waiting | State::Resting { .. } => Ok(()),
-        }
-    }
-
-    pub(super) fn sync(&mut self) -> io::Result<()> {
         let State::Writing { journal, .. } = &mut self.state else { return Ok(()) };
-        if journal.unsynced.take().is_some() {
-            fault::slow_disk();
-            journal.file.sync_data()?;
+        if Pending::look(&mut journal.pending)? == OnDisk::Yes
+            && journal.unsynced.take_if(|since| uptime.since(*since) >= SYNC).is_some()
+        {
+            journal.pending = Some(disk::put(&journal.file, &self.folder, What::Data)?);
         }
         Ok(())
+    }
+
+    /// Waits until all of it is on disk.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let State::Writing { journal, .. } = &mut self.state else { return Ok(()) };
+        journal.pending.take().map_or(Ok(()), Pending::wait)?;
+        match journal.unsynced.take() {
+            Some(_) => disk::put(&journal.file, &self.folder, What::Data)?.wait(),
+            None => Ok(()),
+        }
     }
 
     /// Nobody will write what has happened; an heir hears of it.

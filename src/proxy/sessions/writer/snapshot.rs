@@ -9,6 +9,7 @@ use burdock::time::UnixSeconds;
 
 use super::{Due, State, Writer};
 use crate::proxy::clock::Moment;
+use crate::proxy::sessions::disk::{self, OnDisk, Pending, What};
 use crate::proxy::sessions::folder::{Generation, Kind, Stored};
 use crate::proxy::sessions::keeper::Pace;
 use crate::proxy::sessions::status::Persistence;
@@ -26,11 +27,23 @@ const STRETCH: u64 = 16 << 20;
 pub(super) struct Snapshot {
     file: File,
     generation: Generation,
-    cursor: Option<Cursor>,
+    stage: Stage,
+    /// What was written last is on its way to the disk; there is nothing to do before it is there.
+    pending: Option<Pending>,
     octets: u64,
     unsynced: u64,
     /// What the journals had when it was begun, which it makes superfluous.
     journal_octets: u64,
+}
+
+/// How far it is.
+enum Stage {
+    /// From here on the table is to be written.
+    Pieces(Cursor),
+    /// All of it is written.
+    Written,
+    /// It is on disk, and has taken its name.
+    Named,
 }
 
 impl Writer {
@@ -38,7 +51,10 @@ impl Writer {
         let due = self.due == Due::Yes || self.journal_octets > SMALL.max(self.snapshot_octets / 2);
         match &self.state {
             State::Writing { snapshot: Some(_), .. } => self.bite(moment.now().wall),
-            State::Writing { snapshot: None, .. } if due && self.next_snapshot <= moment.uptime => {
+            State::Writing { snapshot: None, journal } if due && self.next_snapshot <= moment.uptime => {
+                if journal.pending.is_some() {
+                    return Ok(Pace::Waiting);
+                }
                 self.begin_snapshot(moment)?;
                 Ok(Pace::Busy)
             }
@@ -50,29 +66,49 @@ impl Writer {
     pub(super) fn begin_snapshot(&mut self, moment: Moment) -> io::Result<()> {
         let now = moment.now();
         self.append(now.wall, now.uptime)?;
-        self.sync()?;
-        let State::Writing { journal, .. } = &self.state else { return Ok(()) };
-        let generation = journal.generation + 1;
-        let journal_octets = self.journal_octets;
-        let journal = self.journal(generation)?;
+        let State::Writing { journal, .. } = &mut self.state else { return Ok(()) };
+        let (generation, journal_octets) = (journal.generation + 1, self.journal_octets);
+        let before = journal.file.try_clone()?;
+        let mut journal = self.journal(generation)?;
+        journal.pending = Some(disk::put(&before, &self.folder, What::DataAndNames)?);
         let mut file = self.folder.create(Stored { generation, kind: Kind::Unfinished })?;
         file.write_all(&self.header)?;
         let octets = self.header.len() as u64;
-        let snapshot =
-            Snapshot { file, generation, cursor: Some(Cursor::default()), octets, unsynced: octets, journal_octets };
+        let stage = Stage::Pieces(Cursor::default());
+        let snapshot = Snapshot { file, generation, stage, pending: None, octets, unsynced: octets, journal_octets };
         self.state = State::Writing { journal, snapshot: Some(snapshot) };
         self.next_snapshot = now.uptime.plus(APART);
         self.due = Due::No;
         Ok(())
     }
 
-    /// Writes the next pieces.
+    /// Does what is next.
     pub(super) fn bite(&mut self, now: UnixSeconds) -> io::Result<Pace> {
         let State::Writing { snapshot: Some(snapshot), .. } = &mut self.state else { return Ok(Pace::Idle) };
+        if Pending::look(&mut snapshot.pending)? == OnDisk::NotYet {
+            return Ok(Pace::Waiting);
+        }
+        match snapshot.stage {
+            Stage::Pieces(cursor) => self.write_pieces(cursor, now)?,
+            Stage::Written => {
+                self.folder.publish(snapshot.generation)?;
+                // From here on nothing that was written before is needed.
+                self.retried = None;
+                snapshot.pending = Some(disk::put_names(&self.folder)?);
+                snapshot.stage = Stage::Named;
+            }
+            Stage::Named => self.end_snapshot()?,
+        }
+        Ok(Pace::Busy)
+    }
+
+    fn write_pieces(&mut self, from: Cursor, now: UnixSeconds) -> io::Result<()> {
+        let State::Writing { snapshot: Some(snapshot), .. } = &mut self.state else { return Ok(()) };
+        let mut next = Some(from);
         for _ in 0..BITE {
-            let Some(cursor) = snapshot.cursor else { break };
+            let Some(cursor) = next else { break };
             self.entries.clear();
-            snapshot.cursor = self.table.export(cursor, now, &mut self.entries);
+            next = self.table.export(cursor, now, &mut self.entries);
             self.entries.iter().for_each(|entry| self.batch.tie(entry, &self.table));
         }
         let octets = self.batch.finish();
@@ -81,24 +117,23 @@ impl Writer {
         self.batch.clear();
         snapshot.octets += written;
         snapshot.unsynced += written;
-        if snapshot.cursor.is_none() {
-            self.end_snapshot()?;
-        } else if snapshot.unsynced >= STRETCH {
-            snapshot.file.sync_data()?;
-            snapshot.unsynced = 0;
-        }
-        Ok(Pace::Busy)
+        snapshot.stage = next.map_or(Stage::Written, Stage::Pieces);
+        let due = match next {
+            Some(_) if snapshot.unsynced < STRETCH => return Ok(()),
+            Some(_) => What::Data,
+            None => What::Whole,
+        };
+        snapshot.pending = Some(disk::put(&snapshot.file, &self.folder, due)?);
+        snapshot.unsynced = 0;
+        Ok(())
     }
 
     fn end_snapshot(&mut self) -> io::Result<()> {
         let State::Writing { snapshot, .. } = &mut self.state else { return Ok(()) };
         let Some(snapshot) = snapshot.take() else { return Ok(()) };
-        snapshot.file.sync_all()?;
-        self.folder.publish(snapshot.generation)?;
         self.folder.remove_before(snapshot.generation)?;
         self.snapshot_octets = snapshot.octets;
         self.journal_octets -= snapshot.journal_octets;
-        self.retried = None;
         if self.status.set(Persistence::On) == Persistence::Failing {
             log::info!("table {}: its sessions are written down again", self.table.spec().name);
         }
