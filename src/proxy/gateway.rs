@@ -34,16 +34,17 @@ impl Gateway {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Context;
+    /// Boxed, since Pingora moves it from future to future, and boxes those.
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(Arc::clone(&self.state))
+    fn new_ctx(&self) -> Box<Context> {
+        Box::new(Context::new(Arc::clone(&self.state)))
     }
 
     /// No modules: the default one would look at compressing every response.
     fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<()> {
         if let Some(stream) = ClientStream::of(session) {
             stream.header_complete();
         }
@@ -52,12 +53,12 @@ impl ProxyHttp for Gateway {
         arrival::check_framing(session, context.hops)
     }
 
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<bool> {
         arrival::receive(session, context, &self.state)?;
         Ok(false)
     }
 
-    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Box<Context>) -> Result<Box<HttpPeer>> {
         let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
         let at = placing::place(ClientStream::of(session), context, &self.state).await?;
         let peer = context.peer(at, purpose).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
@@ -75,7 +76,7 @@ impl ProxyHttp for Gateway {
         _peer: &HttpPeer,
         _fd: std::os::unix::io::RawFd,
         _digest: Option<&Digest>,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         if !reused {
             context.connected(self.state.clock.uptime());
@@ -87,7 +88,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         _peer: &HttpPeer,
-        context: &mut Context,
+        context: &mut Box<Context>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         error.as_up();
@@ -101,7 +102,7 @@ impl ProxyHttp for Gateway {
         _peer: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        context: &mut Context,
+        context: &mut Box<Context>,
         reused: bool,
     ) -> Box<Error> {
         if *error.esource() != ErrorSource::Upstream {
@@ -125,7 +126,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         edit::connection(request, context.hops);
         if let Some(stream) = ClientStream::of(session) {
@@ -145,7 +146,7 @@ impl ProxyHttp for Gateway {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         edit::last_piece(body, end);
         context.body_piece(body.as_ref().map_or(0, Bytes::len))
@@ -155,7 +156,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         if response.status.is_informational() && response.status != ::http::StatusCode::SWITCHING_PROTOCOLS {
             let now = self.state.clock.moment_after(context.record.started).now();
@@ -171,7 +172,7 @@ impl ProxyHttp for Gateway {
         edit::settle(response, settlement)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Box<Context>) -> FailToProxy {
         let code = reply::code(error);
         if let Some(code) = code
             && reply::is_open(session)
@@ -184,21 +185,21 @@ impl ProxyHttp for Gateway {
     }
 
     /// The access log says it, once and for every request.
-    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _context: &Box<Context>, _error: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        _context: &Context,
+        _context: &Box<Context>,
         _error: &Error,
         _why: pingora::proxy::ProxyWarnLogContext,
     ) -> bool {
         true
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Box<Context>) {
         let now = self.state.clock.moment_after(context.record.started);
         if error.is_none() {
             context.completed(now.now());
