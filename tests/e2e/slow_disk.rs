@@ -77,6 +77,22 @@ fn while_a_change_waits_for_the_disk_everybody_else_goes_on() {
 }
 
 #[test]
+fn a_configuration_is_taken_up_while_the_one_before_waits_for_the_disk() {
+    let site = Site::take();
+    let _origins = site.origins::<3>();
+    let burdock = start(&site);
+    let stuck = Stuck::disk(&site);
+    for servers in [1, 3, 2] {
+        assert!(burdock.reload(&site, &shop(servers, STICKY)));
+        let named = burdock.api().get("/upstreams/shop/servers")["servers"].as_array().unwrap().len();
+        assert!(named >= servers.into(), "{named}: those that leave keep their sessions");
+    }
+    assert_eq!(stored(&site), Value::Null);
+    drop(stuck);
+    wait_until("that servers leave is on disk", || stored(&site) != Value::Null);
+}
+
+#[test]
 fn a_successor_comes_when_what_was_changed_is_on_disk_and_not_before() {
     let site = Site::take();
     let _origins = site.origins::<2>();

@@ -57,11 +57,21 @@ pub enum ReloadError {
 }
 
 impl Control {
-    /// Reads the configuration file again and takes up what it says.
+    /// Reads the configuration file again and takes up what it says. It is on disk when this comes back.
     ///
     /// # Errors
     /// [`ReloadError`]; then nothing is changed.
     pub fn reload(&self, mode: ReloadMode, by: &Actor) -> Result<ReloadReport, ReloadError> {
+        let (report, pending) = self.take_up(mode, by)?;
+        let kept = pending.map_or(Kept::Yes, Pending::wait);
+        Ok(ReloadReport { kept, ..report })
+    }
+
+    /// As [`Self::reload`], but what it changes may still be on its way to the disk.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; then nothing is changed.
+    pub(super) fn take_up(&self, mode: ReloadMode, by: &Actor) -> Result<(ReloadReport, Option<Pending>), ReloadError> {
         let now = self.now().wall;
         let (report, pending) = self.try_reload(mode).inspect_err(|error| match mode {
             ReloadMode::DryRun => {}
@@ -70,10 +80,11 @@ impl Control {
                 self.state.metrics.reloaded(Reloaded::Refused, now);
             }
         })?;
-        let Some(pending) = pending else { return Ok(report) };
-        self.tell(&report, by);
-        self.state.metrics.reloaded(Reloaded::Applied, now);
-        Ok(ReloadReport { kept: pending.wait(), ..report })
+        if pending.is_some() {
+            self.tell(&report, by);
+            self.state.metrics.reloaded(Reloaded::Applied, now);
+        }
+        Ok((report, pending))
     }
 
     /// None is pending where nothing was to be changed.

@@ -15,7 +15,7 @@ use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Actor, ChangeError, Control, ReloadError, ReloadMode};
+use super::{Actor, ChangeError, Control, Pending, ReloadError, ReloadMode};
 use crate::proxy::readiness::Watcher;
 use crate::proxy::service_manager;
 
@@ -48,17 +48,29 @@ impl BackgroundService for Reloading {
                 _ = shutdown.wait_for(|ending| *ending) => return,
             };
             let (control, stamp) = (Arc::clone(&self.0), self.0.stamp());
-            let reload = move || control.reload(ReloadMode::Whole, &Actor(by.to_owned()));
+            let take_up = move || control.take_up(ReloadMode::Whole, &Actor(by.to_owned()));
             service_manager::reloading();
-            match tokio::task::spawn_blocking(reload).await {
+            let taken = tokio::task::spawn_blocking(take_up).await;
+            match &taken {
                 // Where there comes no successor, it is still to be taken up.
                 Ok(Err(ReloadError::Change(ChangeError::Leaving))) => {}
                 // A panic in there has been told already, and must not end the watch.
                 Ok(_) | Err(_) => seen = stamp,
             }
-            service_manager::reloaded();
+            match taken {
+                Ok(Ok((_, Some(pending)))) => told_when_kept(pending),
+                Ok(Ok((_, None)) | Err(_)) | Err(_) => service_manager::reloaded(),
+            }
         }
     }
+}
+
+/// The next configuration does not wait for the disk; whoever has asked for this one does.
+fn told_when_kept(pending: Pending) {
+    tokio::task::spawn_blocking(move || {
+        let _ = pending.wait();
+        service_manager::reloaded();
+    });
 }
 
 /// Comes back when the file is another one than was seen, for as long as a look takes to find it unchanged again: an editor may
