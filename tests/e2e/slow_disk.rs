@@ -36,6 +36,15 @@ fn ask(burdock: &Burdock, path: &'static str, wish: Value) -> JoinHandle<Respons
     std::thread::spawn(move || api.send("PATCH", path, &wish))
 }
 
+/// A drain that is in force, and whose answer waits for the disk.
+fn held_drain(site: &Site) -> (Burdock, Stuck, JoinHandle<Response>) {
+    let burdock = start(site);
+    let stuck = Stuck::disk(site);
+    let drain = ask(&burdock, WEB_2, json!({"state": "drain"}));
+    wait_until("it is in force", || drained(&burdock, "web-2"));
+    (burdock, stuck, drain)
+}
+
 fn drained(burdock: &Burdock, server: &str) -> bool {
     burdock.api().get("/drains")["drains"].as_array().unwrap().iter().any(|drain| drain["server"] == server)
 }
@@ -49,10 +58,7 @@ fn stored(site: &Site) -> Value {
 fn while_a_change_waits_for_the_disk_everybody_else_goes_on() {
     let site = Site::take();
     let _origins = site.origins::<2>();
-    let mut burdock = start(&site);
-    let stuck = Stuck::disk(&site);
-    let drain = ask(&burdock, WEB_2, json!({"state": "drain"}));
-    wait_until("it is in force", || drained(&burdock, "web-2"));
+    let (mut burdock, stuck, drain) = held_drain(&site);
     assert!((0..6).all(|_| burdock.get("/").served_by() == "web-1"));
     let api = burdock.api();
     assert!(api.get("/config")["changes"]["shop"]["web-2"]["state"]["drain"].is_object());
@@ -96,10 +102,7 @@ fn a_configuration_is_taken_up_while_the_one_before_waits_for_the_disk() {
 fn a_successor_comes_when_what_was_changed_is_on_disk_and_not_before() {
     let site = Site::take();
     let _origins = site.origins::<2>();
-    let mut burdock = start(&site);
-    let stuck = Stuck::disk(&site);
-    let drain = ask(&burdock, WEB_2, json!({"state": "drain"}));
-    wait_until("it is in force", || drained(&burdock, "web-2"));
+    let (mut burdock, stuck, drain) = held_drain(&site);
     let refused = burdock.api().send("POST", "/upgrade", &json!({"timeout": 1}));
     assert!(refused.status == 422 && refused.text().contains("disk"), "{}", refused.text());
     assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));
