@@ -98,8 +98,10 @@ fn reaches(cookie: &Attributes, from: &RouteSpec, to: &RouteSpec) -> bool {
     let hosts: Vec<HostPattern> = from.hosts.iter().flat_map(|host| receiving(host, &cookie.domains)).collect();
     let any = hosts.is_empty() || to.hosts.is_empty();
     let host = any || hosts.iter().any(|host| to.hosts.iter().any(|other| host.overlaps(other)));
-    // A path that no route's prefix could be is taken to reach everywhere.
-    host && PathPrefix::parse(cookie.path.as_str()).map_or(true, |path| path.overlaps(&to.prefix))
+    host && cookie.path.as_ref().is_none_or(|path| {
+        // A path that no route's prefix could be is taken to reach everywhere, as one that the browser chooses may.
+        PathPrefix::parse(path.as_str()).map_or(true, |path| path.overlaps(&to.prefix))
+    })
 }
 
 /// The hosts that a cookie goes to which was set on `host`.

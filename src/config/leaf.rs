@@ -26,6 +26,9 @@ pub(super) struct OrNone<R>(R);
 /// What `R` reads, or `auto`.
 pub(super) struct OrAuto<R>(R);
 
+/// What `R` reads, or `omit`.
+pub(super) struct OrOmit<R>(R);
+
 impl Leaf for Bool {
     type Value = bool;
     const EXPECTED: &'static str = "true or false";
@@ -114,6 +117,18 @@ impl<R: Read> Read for OrAuto<R> {
 
     fn schema() -> serde_json::Value {
         json!({"anyOf": [{"const": "auto"}, R::schema()]})
+    }
+}
+
+impl<R: Read> Read for OrOmit<R> {
+    type Value = Option<R::Value>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
+        read_or::<R>("omit", node, findings)
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"anyOf": [{"const": "omit"}, R::schema()]})
     }
 }
 

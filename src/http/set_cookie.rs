@@ -152,14 +152,32 @@ mod tests {
 
     #[test]
     fn unset_means_the_safe_choice() {
-        assert_eq!(rendered(&Attributes::default(), Scheme::Http), "B=v; Path=/; HttpOnly; SameSite=Lax");
-        assert_eq!(rendered(&Attributes::default(), Scheme::Https), "B=v; Path=/; Secure; HttpOnly; SameSite=Lax");
+        assert_eq!(rendered(&Attributes::default(), Scheme::Http), "B=v; Path=/; HttpOnly");
+        assert_eq!(rendered(&Attributes::default(), Scheme::Https), "B=v; Path=/; Secure; HttpOnly; SameSite=None");
+    }
+
+    #[test]
+    fn same_site_auto_is_none_on_secure_cookies_and_absent_on_others() {
+        let with = |secure| Attributes { secure, ..Attributes::default() };
+        for (secure, scheme, expected) in [
+            (Secure::Always, Scheme::Http, "; Secure; HttpOnly; SameSite=None"),
+            (Secure::Always, Scheme::Https, "; Secure; HttpOnly; SameSite=None"),
+            (Secure::Never, Scheme::Https, "; HttpOnly"),
+        ] {
+            assert_eq!(rendered(&with(secure), scheme), format!("B=v; Path=/{expected}"));
+        }
+    }
+
+    #[test]
+    fn omitted_attributes_are_not_written() {
+        let bare = Attributes { path: None, same_site: SameSite::Omit, secure: Secure::Always, ..Attributes::default() };
+        assert_eq!(rendered(&bare, Scheme::Https), "B=v; Secure; HttpOnly");
     }
 
     #[test]
     fn every_attribute_is_written_as_set() {
         let all = Attributes {
-            path: CookiePath::parse("/shop").unwrap(),
+            path: Some(CookiePath::parse("/shop").unwrap()),
             domains: vec![CookieDomain::parse(".example.com").unwrap()],
             http_only: HttpOnly::Off,
             secure: Secure::Always,
@@ -194,7 +212,7 @@ mod tests {
             ("shop.example.com", "; Domain=Shop.example.com"),
             ("example.org", "; Domain=example.org"),
         ] {
-            let expected = format!("B=v; Path=/{domain}; HttpOnly; SameSite=Lax");
+            let expected = format!("B=v; Path=/{domain}; HttpOnly");
             assert_eq!(rendered_on(&attributes, Scheme::Http, host), expected, "{host}");
         }
     }
@@ -203,7 +221,7 @@ mod tests {
     fn a_host_under_no_domain_has_the_cookie_for_itself() {
         for host in ["example.net", "badexample.com", "com", "10.0.0.1", "[::1]:80", ""] {
             let rendered = rendered_on(&on(&["example.com", "example.org"]), Scheme::Http, host);
-            assert_eq!(rendered, "B=v; Path=/; HttpOnly; SameSite=Lax", "{host}");
+            assert_eq!(rendered, "B=v; Path=/; HttpOnly", "{host}");
         }
     }
 

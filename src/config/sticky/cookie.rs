@@ -3,7 +3,7 @@
 use crate::config::accept::{self, AcceptedTokens};
 use crate::config::choice::choice;
 use crate::config::errors::{Findings, Position};
-use crate::config::leaf::{Bool, OrAuto, OrNone};
+use crate::config::leaf::{Bool, OrAuto, OrNone, OrOmit};
 use crate::config::read::{At, ListOf};
 use crate::config::record::{OneOrMore, record};
 use crate::config::units::Seconds;
@@ -24,8 +24,8 @@ record! {
         name: Option<At<CookieName>>,
         /// Who makes the cookie.
         mode: CookieMode = "insert",
-        /// Path attribute.
-        path: CookiePath = "/",
+        /// Path attribute, or omit for none: browsers then keep the cookie to the directory of the request's path.
+        path: OrOmit<CookiePath> = "/",
         /// Domain attribute: one, or several of which a host gets the longest that it lies under. Where none fits, the cookie
         /// goes back to the host that set it and to no other.
         domain: OneOrMore<CookieDomain> = "[]",
@@ -34,7 +34,7 @@ record! {
         /// When the Secure attribute is set.
         secure: Secure = "auto",
         /// SameSite attribute.
-        same_site: SameSite = "lax",
+        same_site: SameSite = "auto",
         /// Partitioned attribute (CHIPS): one cookie for each site that embeds this one.
         partitioned: Bool = "false",
         /// Further attributes, written as they are behind the others.
@@ -90,12 +90,16 @@ choice! {
 
 choice! {
     "a SameSite value" => SameSite {
+        /// None where the cookie is Secure, else no attribute.
+        auto => Self::Auto,
         /// Only on requests from the same site.
         strict => Self::Strict,
         /// Also when another site links here.
         lax => Self::Lax,
         /// Always; needs Secure.
         none => Self::None,
+        /// No attribute.
+        omit => Self::Omit,
     }
 }
 

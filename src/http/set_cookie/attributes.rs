@@ -11,7 +11,8 @@ pub(super) const LONGEST: usize = 1024;
 /// Everything that follows a cookie's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attributes {
-    pub path: CookiePath,
+    /// None: no attribute. The browser then takes the directory of the request's path (RFC 6265bis 5.1.4).
+    pub path: Option<CookiePath>,
     /// A host gets the [`narrowest`](super::narrowest); where none fits, the cookie goes to the host that set it, and to no other.
     pub domains: Vec<CookieDomain>,
     pub http_only: HttpOnly,
@@ -27,11 +28,11 @@ pub struct Attributes {
 impl Default for Attributes {
     fn default() -> Self {
         Self {
-            path: CookiePath("/".into()),
+            path: Some(CookiePath("/".into())),
             domains: Vec::new(),
             http_only: HttpOnly::On,
             secure: Secure::Auto,
-            same_site: SameSite::Lax,
+            same_site: SameSite::Auto,
             partitioned: Partitioned::Off,
             max_age: None,
             extra: Vec::new(),
@@ -42,14 +43,18 @@ impl Default for Attributes {
 impl Attributes {
     /// The attributes for a client that came by `scheme`, with this one of the domains, from the first `;` on.
     pub(super) fn text(&self, scheme: Scheme, domain: Option<&CookieDomain>) -> String {
-        let mut text = format!("; Path={}", self.path.as_str());
+        let mut text = String::new();
+        if let Some(path) = &self.path {
+            text.extend(["; Path=", path.as_str()]);
+        }
         if let Some(domain) = domain {
             text.extend(["; Domain=", domain.as_str()]);
         }
         if let Some(seconds) = self.max_age {
             let _ = write!(text, "; Max-Age={seconds}");
         }
-        if self.secure.on(scheme) {
+        let secure = self.secure.on(scheme);
+        if secure {
             text.push_str("; Secure");
         }
         text.push_str(match self.http_only {
@@ -57,6 +62,8 @@ impl Attributes {
             HttpOnly::Off => "",
         });
         text.push_str(match self.same_site {
+            SameSite::Auto if secure => "; SameSite=None",
+            SameSite::Auto | SameSite::Omit => "",
             SameSite::Strict => "; SameSite=Strict",
             SameSite::Lax => "; SameSite=Lax",
             SameSite::None => "; SameSite=None",
@@ -70,12 +77,17 @@ impl Attributes {
     }
 }
 
-/// Whether a cookie comes along when another site sends the client here.
+/// Whether browsers send a cookie with requests that another site starts (RFC 6265bis 5.6.7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SameSite {
+    /// `None` on a Secure cookie, no attribute on another: logins and payments come back by a cross-site POST, and must find
+    /// the server that began them.
+    Auto,
     Strict,
     Lax,
     None,
+    /// No attribute: the browser's own default.
+    Omit,
 }
 
 /// Whether scripts in the page are kept from the cookie.

@@ -34,7 +34,7 @@ pub fn broken_rules(name: &CookieName, attributes: &Attributes) -> Vec<BrokenRul
         (insecure && attributes.same_site == SameSite::None, BrokenRule::SameSiteNoneNeedsSecure),
         (insecure && attributes.partitioned == Partitioned::On, BrokenRule::PartitionedNeedsSecure),
         (insecure && (host || http || prefixed("__Secure-")), BrokenRule::PrefixNeedsSecure),
-        (host && attributes.path.as_str() != "/", BrokenRule::HostPrefixNeedsRootPath),
+        (host && attributes.path.as_ref().is_none_or(|path| path.as_str() != "/"), BrokenRule::HostPrefixNeedsRootPath),
         (host && !attributes.domains.is_empty(), BrokenRule::HostPrefixForbidsDomain),
         (http && attributes.http_only == HttpOnly::Off, BrokenRule::HttpPrefixNeedsHttpOnly),
         (attributes.max_age == Some(0), BrokenRule::ZeroMaxAge),
@@ -85,11 +85,13 @@ mod tests {
     #[test]
     fn the_host_prefix_asks_for_the_root_path_and_no_domain() {
         let domains = vec![CookieDomain::parse("example.com").unwrap()];
-        let wide = Attributes { domains, path: CookiePath::parse("/a").unwrap(), ..secure() };
+        let wide = Attributes { domains, path: Some(CookiePath::parse("/a").unwrap()), ..secure() };
         let both = [BrokenRule::HostPrefixNeedsRootPath, BrokenRule::HostPrefixForbidsDomain];
         assert_eq!(broken("__Host-a", wide.clone()), both);
         assert_eq!(broken("__host-Http-a", wide.clone()), both);
         assert_eq!(broken("__Secure-a", wide), []);
+        let no_path = Attributes { path: None, ..secure() };
+        assert_eq!(broken("__Host-a", no_path), [BrokenRule::HostPrefixNeedsRootPath]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread;
 
-use super::{Request, Response, Site, Wire, wait_until};
+use super::{Request, Response, Site, Wire, run, wait_until};
 
 /// Where a peer listens.
 const PORT: u16 = 7000;
@@ -29,6 +29,27 @@ impl Peer {
         let server =
             |n| format!("    server web-{n} $IP:900{n}{}\n", if named { format!(" cookie s{n}") } else { String::new() });
         let config = site.write("haproxy.cfg", &HAPROXY.replace("$SERVERS", &per_server(server)).replace("$LINES", lines));
+        Self::start(site, Command::new("haproxy").args(["-db", "-f"]).arg(config))
+    }
+
+    /// HAProxy in front of a Burdock and other programs, with and without TLS ([`TLS_PORT`]): each host name has its own port of the
+    /// site behind it. It says which scheme a client came by.
+    pub fn terminator(site: &Site, hosts: &[(&str, u16)]) -> Self {
+        let certificate = site.write("edge.pem", "");
+        let key = site.path("edge.key");
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+        run(openssl.args(["-subj", "/CN=edge.test", "-keyout"]).arg(&key).arg("-out").arg(&certificate)).ok();
+        let both = [fs::read(&certificate).unwrap(), fs::read(&key).unwrap()].concat();
+        fs::write(&certificate, both).unwrap();
+        let rules: String = hosts
+            .iter()
+            .map(|(host, port)| format!("    use_backend b{port} if {{ hdr(host),field(1,:) {host} }}\n"))
+            .collect();
+        let ports = hosts.iter().map(|(_, port)| port);
+        let backends: String = ports.map(|port| format!("backend b{port}\n    server s $IP:{port}\n")).collect();
+        let config = TERMINATOR.replace("$RULES", &rules).replace("$FIRST", &hosts[0].1.to_string());
+        let config = site.write("terminator.cfg", &(config + &backends));
         Self::start(site, Command::new("haproxy").args(["-db", "-f"]).arg(config))
     }
 
@@ -113,6 +134,23 @@ backend shop
     balance roundrobin
     $LINES
 $SERVERS";
+
+/// Where [`Peer::terminator`] takes TLS.
+pub const TLS_PORT: u16 = 7443;
+
+const TERMINATOR: &str = "
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 60s
+    timeout server 60s
+frontend edge
+    bind $IP:7000
+    bind $IP:7443 ssl crt $DIR/edge.pem
+    http-request set-header X-Forwarded-Proto https if { ssl_fc }
+$RULES
+    default_backend b$FIRST
+";
 
 const CADDY: &str = "
 {
