@@ -16,7 +16,9 @@ use crate::sticky::identity::Source;
 use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
 use crate::upstream::share::Share;
-use crate::upstream::spec::{Limits, MOST_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec};
+use crate::upstream::spec::{
+    ConnectionSharing, Limits, MOST_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec,
+};
 
 record! {
     "an upstream" => struct UpstreamText {
@@ -48,6 +50,8 @@ record! {
         slow_start: OrNone<Positive> = "none",
         /// What becomes of client connections whose requests or upgraded streams are at a server that goes down.
         on_marked_down: OnMarkedDown = "keep",
+        /// Whose requests share a connection to a server.
+        connections: ConnectionSharing = "shared",
         /// How long each step of talking to a server may take.
         timeouts: Timeouts = "{}",
         /// When a request that failed is sent again.
@@ -78,6 +82,15 @@ choice! {
         keep => Self::Keep,
         /// They are closed, so that clients come again and are sent elsewhere.
         close => Self::Close,
+    }
+}
+
+choice! {
+    "whose requests share a connection" => ConnectionSharing {
+        /// Everybody's, except that a client connection with an NTLM or Negotiate login has connections of its own.
+        shared => Self::Shared,
+        /// Those of one client connection.
+        private => Self::Private,
     }
 }
 
@@ -146,6 +159,7 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         panic_threshold: written.panic_threshold,
         slow_start: written.slow_start,
         on_marked_down: written.on_marked_down,
+        connections: written.connections,
         timeouts: written.timeouts,
         retry: written.retry.into(),
         limits: written.limits,

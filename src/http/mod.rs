@@ -6,6 +6,7 @@
 //! nothing is allocated.
 
 pub mod cache_control;
+pub mod connection_login;
 pub mod cookie;
 pub mod expose;
 pub mod forwarded;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use ::http::header::{HOST, TRANSFER_ENCODING};
 use ::http::{HeaderMap, Version};
+use burdock::http::connection_login;
 use burdock::http::forwarded::{client_address, scheme};
 use burdock::http::hygiene::{Framing, RequestHops, framing, header_bytes, request_hops};
-use burdock::http::request::{Request, Scheme};
+use burdock::http::request::{Request, Response, Scheme};
 use burdock::upstream::spec::Limits;
 use pingora::Result;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::context::Context;
@@ -82,6 +83,24 @@ pub fn receive(session: &Session, context: &mut Context, state: &Arc<State>) -> 
 /// Whether a connection carries one client's requests, so that nameless ones belong together. A proxy's carries many.
 pub fn is_one_client(about: &About, state: &State) -> bool {
     !state.listeners[about.listener].trusted_proxies.trusts(about.peer.address())
+}
+
+/// Whether the request, or one before it on its client connection, has a login that belongs to the connection.
+pub fn has_login(client: &ClientStream, request: &RequestHeader) -> bool {
+    if !client.has_login() && connection_login::is_carried(&request.headers) {
+        client.note_login();
+    }
+    client.has_login()
+}
+
+/// Notes that a response asks for a login that belongs to the connection: the next request brings it.
+pub fn note_login_asked_for(session: &Session, response: &ResponseHeader) {
+    let facts = Response { status: response.status, headers: &response.headers };
+    if connection_login::is_asked_for(&facts)
+        && let Some(client) = ClientStream::of(session)
+    {
+        client.note_login();
+    }
 }
 
 fn check_limits(request: &RequestHeader, limits: &Limits) -> Result<()> {

@@ -15,7 +15,7 @@ use burdock::upstream::health::Health;
 use burdock::upstream::outlier::Attempt;
 use burdock::upstream::retry::{Again, Failure, Progress};
 use burdock::upstream::server::Slot;
-use burdock::upstream::spec::OnMarkedDown;
+use burdock::upstream::spec::{ConnectionSharing, OnMarkedDown};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::upstreams::peer::HttpPeer;
@@ -24,6 +24,7 @@ use pingora_proxy::Session;
 use super::clock::{Clock, Moment};
 use super::cut::Registered;
 use super::health::probe;
+use super::private::Kept;
 use super::record::Record;
 use super::reply::{self, RetryAfter};
 use super::snapshot::{Lane, Use};
@@ -41,6 +42,8 @@ pub struct Context {
     /// Sessions to learn when the response is complete.
     pending: Vec<Pending>,
     retry_after: RetryAfter,
+    /// Of a request that uses private connections.
+    private: Option<Kept>,
 }
 
 /// How far the request is.
@@ -83,6 +86,7 @@ impl Context {
             body: Body::default(),
             pending: Vec::new(),
             retry_after: RetryAfter::Unsaid,
+            private: None,
         }
     }
 
@@ -125,6 +129,24 @@ impl Context {
         } else {
             self.record.state().snapshot.load().peer(&balancing.lane, at, purpose)
         })
+    }
+
+    /// Who may use the upstream's connections to servers.
+    pub fn sharing(&self) -> ConnectionSharing {
+        match &self.phase {
+            Phase::Balancing(balancing) => balancing.lane.pool.upstream().spec().connections,
+            Phase::Arriving | Phase::Settled => ConnectionSharing::Shared,
+        }
+    }
+
+    /// The request uses private connections: where it is told whether it got one that was kept.
+    pub fn uses_private(&mut self) -> &Kept {
+        self.private.get_or_insert_default()
+    }
+
+    /// Whether the request's connection to its server is one that was kept, given what Pingora says of it.
+    pub fn is_on_kept_connection(&self, reused: bool) -> bool {
+        reused || self.private.as_ref().is_some_and(Kept::is_kept)
     }
 
     /// Lets the connection end with the server at this position, where that is wanted.

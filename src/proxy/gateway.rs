@@ -17,7 +17,6 @@ use super::context::{Context, Phase};
 use super::edit;
 use super::placing;
 use super::reply;
-use super::snapshot::Use;
 use super::state::State;
 use super::stream::ClientStream;
 
@@ -59,10 +58,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Box<Context>) -> Result<Box<HttpPeer>> {
-        let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
         let at = placing::place(ClientStream::of(session), context, &self.state).await?;
-        let peer = context.peer(at, purpose).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
-        let mut peer = Box::new(peer);
+        let mut peer = Box::new(placing::peer(session, context, at)?);
         if context.hops != RequestHops::Something {
             peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         }
@@ -78,7 +75,7 @@ impl ProxyHttp for Gateway {
         _digest: Option<&Digest>,
         context: &mut Box<Context>,
     ) -> Result<()> {
-        if !reused {
+        if !context.is_on_kept_connection(reused) {
             context.connected(self.state.clock.uptime());
         }
         Ok(())
@@ -109,7 +106,7 @@ impl ProxyHttp for Gateway {
             error.set_retry(false);
             return error;
         }
-        let failure = match (error.retry, reused) {
+        let failure = match (error.retry, context.is_on_kept_connection(reused)) {
             (RetryType::ReusedOnly, true) => Failure::Stale,
             (RetryType::ReusedOnly, false) => Failure::Closed,
             (RetryType::Decided(_), _) if is_silence(&error, session) => Failure::Timeout,
@@ -164,6 +161,7 @@ impl ProxyHttp for Gateway {
             return edits.map_or(Ok(()), |edits| edit::response(response, edits));
         }
         edit::hop_by_hop(response);
+        arrival::note_login_asked_for(session, response);
         if self.state.readiness.is_leaving() {
             session.set_keepalive(None);
         }

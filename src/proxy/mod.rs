@@ -27,6 +27,7 @@ mod listening;
 mod metrics;
 mod peer;
 mod placing;
+mod private;
 mod readiness;
 mod record;
 mod reply;

@@ -8,13 +8,17 @@ use burdock::time::Now;
 use burdock::upstream::failover::Cause;
 use burdock::upstream::queue::Ticket;
 use burdock::upstream::server::Slot;
+use burdock::upstream::spec::ConnectionSharing;
 use pingora::Result;
 use pingora::protocols::UniqueID;
+use pingora::upstreams::peer::HttpPeer;
+use pingora_proxy::Session;
 
 use super::arrival;
 use super::context::{Context, Phase};
 use super::hangup::hung_up;
 use super::reply;
+use super::snapshot::Use;
 use super::state::State;
 use super::stream::ClientStream;
 
@@ -51,6 +55,15 @@ pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: 
             }
         }
     }
+}
+
+/// How the server at this position is reached: by a connection that everybody shares, or by one of the client's own.
+pub fn peer(session: &Session, context: &mut Context, at: usize) -> Result<HttpPeer> {
+    let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
+    let peer = context.peer(at, purpose).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
+    let Some(client) = ClientStream::of(session) else { return Ok(peer) };
+    let private = context.sharing() == ConnectionSharing::Private || arrival::has_login(client, session.req_header());
+    Ok(if private { client.private().peer(peer, purpose, context.uses_private()) } else { peer })
 }
 
 /// Waits until the core is to be asked again, or the request has its place.

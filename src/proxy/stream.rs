@@ -8,8 +8,8 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -32,6 +32,7 @@ use tokio::time::Sleep;
 use super::clock::Clock;
 use super::cut::Cut;
 use super::metrics::Malformed;
+use super::private::PrivateConnections;
 use super::state::State;
 
 /// No request is under way: the next octet begins one.
@@ -61,6 +62,9 @@ pub struct ClientStream {
     about: About,
     /// Made when a request first wants to end with its server.
     cut: OnceLock<Arc<Cut>>,
+    /// Whether a login that belongs to the connection has been asked for or sent.
+    login: AtomicBool,
+    private: OnceLock<Arc<PrivateConnections>>,
 }
 
 /// What is known of a connection.
@@ -91,6 +95,8 @@ impl ClientStream {
             idle_sleep,
             about,
             cut: OnceLock::new(),
+            login: AtomicBool::new(false),
+            private: OnceLock::new(),
         }
     }
 
@@ -106,6 +112,20 @@ impl ClientStream {
     /// The handle by which it can be ended from elsewhere.
     pub fn cut(&self) -> &Arc<Cut> {
         self.cut.get_or_init(Arc::default)
+    }
+
+    /// From now on no request of this connection shares a server connection with others'.
+    pub fn note_login(&self) {
+        self.login.store(true, Relaxed);
+    }
+
+    pub fn has_login(&self) -> bool {
+        self.login.load(Relaxed)
+    }
+
+    /// Its own connections to servers. They end with it.
+    pub fn private(&self) -> &Arc<PrivateConnections> {
+        self.private.get_or_init(Arc::default)
     }
 
     /// A header block is complete: its deadline is met.

@@ -30,7 +30,7 @@ pub fn peer(plain: HttpPeer) -> HttpPeer {
 }
 
 /// One for all servers: it keeps no connections for them here.
-static TRANSPORT: LazyLock<TransportConnector> = LazyLock::new(|| TransportConnector::new(None));
+pub static TRANSPORT: LazyLock<TransportConnector> = LazyLock::new(|| TransportConnector::new(None));
 
 /// Connects to this server.
 #[derive(Debug)]
@@ -39,9 +39,13 @@ struct Connector(HttpPeer);
 #[async_trait]
 impl Connect for Connector {
     async fn connect(&self, _address: &SocketAddr) -> Result<pingora::protocols::l4::stream::Stream> {
-        let inner = TRANSPORT.new_stream(&self.0).await?;
-        Ok(VirtualSocketStream::new(Box::new(SendsFirst { inner, written: false })).into())
+        Ok(sends_first(TRANSPORT.new_stream(&self.0).await?))
     }
+}
+
+/// This connection, not read in the moment after a write.
+pub fn sends_first(inner: Stream) -> pingora::protocols::l4::stream::Stream {
+    VirtualSocketStream::new(Box::new(SendsFirst { inner, written: false })).into()
 }
 
 /// A stream that is not read in the moment after a write.

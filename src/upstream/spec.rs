@@ -36,6 +36,7 @@ pub struct UpstreamSpec {
     /// it has all of it at once.
     pub slow_start: Option<Duration>,
     pub on_marked_down: OnMarkedDown,
+    pub connections: ConnectionSharing,
     pub timeouts: Timeouts,
     pub retry: Retry,
     pub limits: Limits,
@@ -63,6 +64,16 @@ pub enum OnMarkedDown {
     Keep,
     /// They are closed, so that clients come again and are sent elsewhere.
     Close,
+}
+
+/// Whose requests share a connection to a server.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ConnectionSharing {
+    /// Everybody's. But a client connection with a login that belongs to the connection (NTLM, Negotiate) has its own.
+    #[default]
+    Shared,
+    /// Those of one client connection.
+    Private,
 }
 
 /// The hash ring numbers servers in 16 bits, and would send keys to the wrong one beyond that.

@@ -33,7 +33,8 @@ use burdock::upstream::outlier::Attempt;
 use burdock::upstream::retry::{Again, Failure, Progress, Retry};
 use burdock::upstream::server::{Server, Slot};
 use burdock::upstream::spec::{
-    Address, Admin, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight,
+    Address, Admin, ConnectionSharing, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec,
+    Weight,
 };
 use burdock::upstream::vitals::Probed;
 use burdock::upstream::{ServerId, UpstreamName};
@@ -861,6 +862,7 @@ fn pool(servers: &[&str]) -> PoolSpec {
         panic_threshold: None,
         slow_start: None,
         on_marked_down: OnMarkedDown::Keep,
+        connections: ConnectionSharing::Shared,
         timeouts: Timeouts::default(),
         retry: Retry::default(),
         limits: Limits::default(),

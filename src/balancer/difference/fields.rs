@@ -51,6 +51,7 @@ pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
         panic_threshold,
         slow_start,
         on_marked_down,
+        connections,
         timeouts,
         retry,
         limits,
@@ -70,6 +71,7 @@ pub(super) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
     fields.quiet("panic_threshold", panic_threshold, &new.panic_threshold);
     fields.quiet("slow_start", slow_start, &new.slow_start);
     fields.quiet("on_marked_down", on_marked_down, &new.on_marked_down);
+    fields.quiet("connections", connections, &new.connections);
     fields.quiet("timeouts", timeouts, &new.timeouts);
     fields.quiet("retry", retry, &new.retry);
     fields.quiet("limits", limits, &new.limits);

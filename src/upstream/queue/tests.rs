@@ -17,7 +17,8 @@ use crate::upstream::health::Health;
 use crate::upstream::retry::Retry;
 use crate::upstream::server::Server;
 use crate::upstream::spec::{
-    Address, Admin, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec, Weight,
+    Address, Admin, ConnectionSharing, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec,
+    Weight,
 };
 use crate::upstream::vitals::{Origin, Vitals};
 use crate::upstream::{ServerId, UpstreamName};
@@ -38,6 +39,7 @@ fn server(max_conns: u32) -> Server {
         panic_threshold: None,
         slow_start: None,
         on_marked_down: OnMarkedDown::default(),
+        connections: ConnectionSharing::default(),
         timeouts: Timeouts::default(),
         retry: Retry::default(),
         limits: Limits::default(),

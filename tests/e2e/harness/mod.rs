@@ -2,6 +2,7 @@
 //! nothing of Burdock's insides but the formats that it promises.
 
 mod api;
+mod browser;
 mod burdock;
 mod client;
 mod command;
@@ -19,6 +20,7 @@ mod wait;
 mod wire;
 
 pub use api::{Api, with_json};
+pub use browser::Browser;
 pub use burdock::{Burdock, Successor, complete, is_running};
 pub use client::Client;
 pub use command::{Finished, burdock, curl, run, signal};
@@ -28,7 +30,7 @@ pub use metrics::Metrics;
 pub use mint::Mint;
 pub use origin::{Manners, Origin, Received};
 pub use origin_process::OriginProcess;
-pub use peers::Peer;
+pub use peers::{Peer, TLS_PORT};
 pub use reply::{Page, Reply};
 pub use site::{Site, shop};
 pub use storm::{Storm, rounds};

@@ -1,8 +1,9 @@
 //! A server behind Burdock, in the test's own process: it keeps what it received to the byte, and behaves as told.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -27,6 +28,8 @@ pub struct Received {
     pub trailers: String,
     /// Requests that came before it on its connection.
     pub earlier: usize,
+    /// Of the connections that the origin has accepted, the number of the one that it came on.
+    pub connection: usize,
 }
 
 /// Whether an origin hears a request out before it answers.
@@ -43,8 +46,9 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
     received: Mutex<Vec<Received>>,
     connections: Mutex<Vec<TcpStream>>,
-    /// Held once by each connection.
-    connected: Arc<()>,
+    accepted: AtomicUsize,
+    /// The numbers of those that are open.
+    open: Mutex<BTreeSet<usize>>,
 }
 
 impl Origin {
@@ -63,7 +67,8 @@ impl Origin {
             behaviour: Mutex::new(page),
             received: Mutex::default(),
             connections: Mutex::default(),
-            connected: Arc::default(),
+            accepted: AtomicUsize::new(0),
+            open: Mutex::default(),
         });
         let serving = Arc::clone(&shared);
         let acceptor = thread::spawn(move || serving.accept(&listener));
@@ -99,7 +104,11 @@ impl Origin {
 
     /// Connections to it that are open.
     pub fn connections(&self) -> usize {
-        Arc::strong_count(&self.shared.connected) - 1
+        self.shared.open.lock().unwrap().len()
+    }
+
+    pub fn is_open(&self, connection: usize) -> bool {
+        self.shared.open.lock().unwrap().contains(&connection)
     }
 
     pub fn last(&self) -> Received {
@@ -129,20 +138,21 @@ impl Shared {
             let Ok(stream) = connection else { continue };
             let _ = stream.set_nodelay(true);
             self.connections.lock().unwrap().push(stream.try_clone().unwrap());
+            let number = self.accepted.fetch_add(1, Ordering::SeqCst);
+            self.open.lock().unwrap().insert(number);
             let shared = Arc::clone(&self);
-            let counted = Arc::clone(&self.connected);
             thread::spawn(move || {
-                let _counted = counted;
-                let _ = shared.serve(&stream);
+                let _ = shared.serve(&stream, number);
                 let _ = stream.shutdown(Shutdown::Both);
+                shared.open.lock().unwrap().remove(&number);
             });
         }
     }
 
-    fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
+    fn serve(&self, mut stream: &TcpStream, connection: usize) -> io::Result<()> {
         let mut ahead = Vec::new();
         for earlier in 0.. {
-            let request = Received { earlier, ..Received::read(stream, &mut ahead, self.manners)? };
+            let request = Received { earlier, connection, ..Received::read(stream, &mut ahead, self.manners)? };
             self.received.lock().unwrap().push(request.clone());
             let behaviour = Arc::clone(&self.behaviour.lock().unwrap());
             match behaviour(&request) {
