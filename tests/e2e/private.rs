@@ -133,7 +133,7 @@ fn a_negotiate_login_is_private_from_its_first_request_on() {
         if let Some(ticket) = request.header("authorization").and_then(|value| value.strip_prefix("Negotiate ")) {
             users.insert(request.connection, ticket.to_owned());
         }
-        users.get(&request.connection).map_or(Reply::status(401), |user| Page::new(200).body(user.clone()).into())
+        users.get(&request.connection).map_or_else(|| Reply::status(401), |user| Page::new(200).body(user.clone()).into())
     });
     let burdock = crowded(&site, "");
     let mut alice = burdock.wire();
