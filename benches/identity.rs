@@ -9,7 +9,7 @@ use std::hint::black_box;
 use base64_simd::URL_SAFE_NO_PAD;
 use burdock::http::cookie::{CookieName, CookieNames};
 use burdock::http::request::{Request, Scheme};
-use burdock::sticky::identity::{Cut, Place, Prefixes, Separator, Source};
+use burdock::source::{Cut, Place, Prefixes, Separator, Source};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};

@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use burdock::sticky::spec::Lifetime;
-use burdock::sticky::table::{Budget, Enlisted, Fingerprint, FingerprintKey, Known, Persist, Table, TableName, TableSpec};
+use burdock::table::{Budget, Enlisted, Fingerprint, FingerprintKey, Known, Persist, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};

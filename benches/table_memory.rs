@@ -9,7 +9,7 @@
 use std::num::NonZeroU32;
 
 use burdock::sticky::spec::Lifetime;
-use burdock::sticky::table::{Budget, FingerprintKey, Persist, Table, TableName, TableSpec};
+use burdock::table::{Budget, FingerprintKey, Persist, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 

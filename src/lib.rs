@@ -19,8 +19,13 @@
 pub mod balancer;
 pub mod config;
 pub mod http;
+pub mod ids;
 mod lock;
 pub mod route;
+pub mod session;
+pub mod source;
 pub mod sticky;
+pub mod table;
 pub mod time;
+pub mod token;
 pub mod upstream;

@@ -1,9 +1,20 @@
 //! The `burdock` program: arguments and exit codes. What the commands do is in `cli`, the proxy itself in `proxy`.
 
+mod admin;
 mod api;
 mod cli;
+mod control;
 mod demo;
+mod discovery;
+mod edge;
+mod probing;
+mod process;
 mod proxy;
+mod runtime;
+mod serve;
+mod servers;
+mod storage;
+mod telemetry;
 
 use std::process::ExitCode;
 

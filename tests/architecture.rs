@@ -11,26 +11,52 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("lock", &[]),
     ("http", &[]),
-    ("upstream", &["lock", "time"]),
+    ("ids", &[]),
+    ("source", &["http"]),
+    ("session", &["ids", "lock", "sticky", "time", "token", "upstream::ServerId"]),
+    ("token", &["http", "ids", "session", "sticky", "time", "upstream::ServerId"]),
+    ("table", &["ids", "lock", "session", "sticky", "time", "token", "upstream::ServerId"]),
+    ("upstream", &["ids", "lock", "time"]),
     (
         "sticky",
         &[
             "http",
+            "ids",
             "lock",
+            "session",
+            "source",
+            "table",
             "time",
-            "upstream::name",
+            "token",
             "upstream::ServerId",
             "upstream::UpstreamName",
             "upstream::balance::LoadFactor",
         ],
     ),
-    ("route", &["http::host", "http::path", "upstream::name", "upstream::UpstreamName"]),
-    ("balancer", &["route", "sticky", "upstream", "http", "lock", "time"]),
-    ("config", &["balancer", "route", "sticky", "upstream", "http", "time"]),
+    ("route", &["http::host", "http::path", "ids", "upstream::UpstreamName"]),
+    ("balancer", &["ids", "route", "session", "source", "sticky", "table", "token", "upstream", "http", "lock", "time"]),
+    ("config", &["balancer", "ids", "route", "session", "source", "sticky", "table", "token", "upstream", "http", "time"]),
 ];
 
 /// The shell: whatever it uses, nothing of the core may name it.
-const SHELL: &[&str] = &["api", "cli", "demo", "main", "proxy"];
+const SHELL: &[&str] = &[
+    "admin",
+    "api",
+    "cli",
+    "control",
+    "demo",
+    "discovery",
+    "edge",
+    "main",
+    "probing",
+    "process",
+    "proxy",
+    "runtime",
+    "serve",
+    "servers",
+    "storage",
+    "telemetry",
+];
 
 /// What the core must not touch: the world outside, time and chance. `log::` means what is in that crate, so that a value may be
 /// called `log`.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use burdock::config::{Config, Errors};
 use burdock::http::cookie::CookieName;
 use burdock::http::set_cookie::SameSite;
-use burdock::sticky::identity::Place;
+use burdock::source::Place;
 use burdock::sticky::spec::{TokenFormat, Way};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::{Bounds, DnsServers, Family};

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burdock::balancer::words::Reason;
+use burdock::balancer::reason::Reason;
 use burdock::config::Config;
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ fn every_reason_is_explained_in_the_readme_and_in_the_reference() {
 
 #[test]
 fn the_reference_names_every_metric() {
-    let source = read("src/proxy/metrics/families.rs");
+    let source = read("src/telemetry/metrics/families.rs");
     // A name and its help: two texts with nothing but a comma between them, the second a sentence.
     let texts: Vec<&str> = source.split('"').collect();
     let is_family = |three: &&[&str]| three[1].trim() == "," && three[2].starts_with(|c: char| c.is_ascii_uppercase());

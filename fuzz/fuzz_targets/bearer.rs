@@ -2,7 +2,7 @@
 #![no_main]
 
 use base64_simd::URL_SAFE_NO_PAD;
-use burdock::sticky::identity::bearer::claim;
+use burdock::source::bearer::claim;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

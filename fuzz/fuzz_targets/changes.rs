@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use burdock::balancer::Balancer;
-use burdock::balancer::changes::{Changes, Leaving};
-use burdock::balancer::difference;
+use burdock::balancer::overrides::{Changes, Leaving};
+use burdock::balancer::diff;
 use burdock::balancer::spec::Plan;
 use libfuzzer_sys::fuzz_target;
 
@@ -45,7 +45,7 @@ fuzz_target!(|json: &[u8]| {
         let mut ids = HashSet::new();
         assert!(pool.upstream.servers.iter().all(|server| ids.insert(&server.id)), "two servers of one id");
     }
-    for difference in difference::between(&PLAN, &wanted, &BEFORE, NOW) {
+    for difference in diff::between(&PLAN, &wanted, &BEFORE, NOW) {
         assert!(!difference.to_string().is_empty());
     }
     let after = common::balancer(plan, Some(&BEFORE));

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use burdock::balancer::Balancer;
-use burdock::balancer::legacy::Legacy;
+use burdock::balancer::handoff::Legacy;
 use burdock::balancer::spec::Plan;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::Upstream;

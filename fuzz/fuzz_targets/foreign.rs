@@ -7,8 +7,8 @@ mod common;
 use std::sync::LazyLock;
 
 use burdock::sticky::Member;
-use burdock::sticky::token::foreign::{Carrier, FormatSpec, Opened, Reader, Separator};
-use burdock::sticky::token::secrets::{Secret, SecretSource};
+use burdock::token::foreign::{Carrier, FormatSpec, Opened, Reader, Separator};
+use burdock::sticky::secrets::{Secret, SecretSource};
 use burdock::upstream::ServerId;
 use libfuzzer_sys::fuzz_target;
 

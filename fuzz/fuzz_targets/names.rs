@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use burdock::sticky::table::{Prefix, TableName};
+use burdock::table::{Prefix, TableName};
 use burdock::upstream::discovery::DnsName;
 use burdock::upstream::spec::Address;
 use burdock::upstream::{ServerId, UpstreamName};

@@ -13,7 +13,7 @@ use burdock::http::forwarded::{Hop, Peer, Style, TrustedProxies, client_address,
 use burdock::http::hygiene::{framing, header_bytes, is_cors_preflight, request_hops};
 use burdock::http::path::without_parameters;
 use burdock::http::request::{Request, Scheme};
-use burdock::sticky::table::{Cursor, Filter};
+use burdock::table::{Cursor, Filter};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use libfuzzer_sys::fuzz_target;
 use rand::SeedableRng;

@@ -4,8 +4,8 @@
 use std::num::NonZeroU32;
 
 use burdock::sticky::spec::Lifetime;
-use burdock::sticky::stored::{Batch, Header, Loader, Next, Precedence, next, records};
-use burdock::sticky::table::{Cursor, Persist, Table, TableName, TableSpec};
+use burdock::table::format::{Batch, Header, Loader, Next, Precedence, next, records};
+use burdock::table::{Cursor, Persist, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use libfuzzer_sys::fuzz_target;
 
@@ -49,7 +49,7 @@ fn again(first: &Table) {
     assert_eq!(before, after);
 }
 
-type Named = (Option<burdock::upstream::ServerId>, burdock::sticky::table::Entry);
+type Named = (Option<burdock::upstream::ServerId>, burdock::table::Entry);
 
 fn sessions(table: &Table) -> Vec<Named> {
     let (mut entries, mut cursor) = (Vec::new(), Some(Cursor::default()));

@@ -4,6 +4,7 @@
 pub mod config;
 pub mod drain;
 pub mod explain;
+pub mod explanation;
 pub mod problem;
 pub mod process;
 pub mod server;

@@ -4,12 +4,12 @@ use crate::http::request::Response;
 use crate::sticky::EntryKind;
 use crate::sticky::affinity::Wish;
 use crate::sticky::learn::{Carrying, Heard, LearnEntry, Moved, Pending};
-use crate::sticky::table::Tied;
+use crate::table::Tied;
 use crate::time::Now;
 
 use super::exchange::{Decision, Exchange};
 use super::settle::ties_new;
-use super::words::{Fate, Settled};
+use crate::balancer::reason::{Fate, Settled};
 
 /// What came of it.
 #[derive(Debug, Default)]

@@ -1,17 +1,17 @@
 //! From what a request claims to the server that gets it, and from the response to what becomes of the tie:
 //! claims → assignment → redispatch* → settle.
 
-pub mod changes;
 pub mod connection;
-pub mod difference;
-pub mod draining;
+pub mod diff;
+pub mod drain;
 pub mod exchange;
-mod facts;
+pub mod handoff;
 mod learning;
-pub mod legacy;
+pub mod overrides;
+pub mod reason;
+mod request_info;
 mod settle;
 pub mod spec;
-pub mod words;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use crate::http::cookie::CookieNames;
 use crate::http::request::Request;
 use crate::lock::Mutex;
 use crate::route::{RouteIndex, RouteSpec, Routes};
-use crate::sticky::claim::ServerName;
-use crate::sticky::estimate::Estimate;
-use crate::sticky::identity::Readers;
+use crate::session::claim::ServerName;
+use crate::session::estimate::Estimate;
+use crate::source::Readers;
 use crate::sticky::learn::{Tables, Unlearnable};
-use crate::sticky::table::Table;
-use crate::sticky::token::secrets::Secrets;
-use crate::sticky::token::{ServerTag, SessionNumber};
+use crate::sticky::secrets::Secrets;
 use crate::sticky::{Chain, Entry, EntryKind, Member};
+use crate::table::Table;
 use crate::time::{Now, Uptime};
+use crate::token::{ServerTag, SessionNumber};
 use crate::upstream::discovery::DnsSpec;
 use crate::upstream::server::Server;
 use crate::upstream::spec::Address;

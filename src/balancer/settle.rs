@@ -6,17 +6,17 @@ use smallvec::SmallVec;
 
 use crate::http::cache_control::make_private;
 use crate::http::request::Response;
+use crate::session::claim::{Minted, Named, SessionName};
 use crate::sticky::affinity::{self, Wish};
-use crate::sticky::claim::{Minted, Named, SessionName};
 use crate::sticky::learn::Pending;
 use crate::sticky::spec::{Caching, NewTieOn};
-use crate::sticky::token::{SessionNumber, Stamps};
 use crate::sticky::{Carried, Due, Entry, EntryKind, ResponseEdits, Spoken, Tie, Writes};
 use crate::time::Now;
+use crate::token::{SessionNumber, Stamps};
 
 use super::exchange::{Decision, Exchange, Standing};
 use super::learning::Learning;
-use super::words::{Fate, Move, Settled};
+use crate::balancer::reason::{Fate, Move, Settled};
 
 /// What is to be changed in the response, and the words for it.
 #[derive(Debug)]

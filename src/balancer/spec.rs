@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::route::RouteSpec;
-use crate::sticky::identity::Source;
+use crate::source::Source;
+use crate::sticky::secrets::SecretSource;
 use crate::sticky::spec::StickySpec;
-use crate::sticky::table::{BudgetSpec, TableSpec};
-use crate::sticky::token::secrets::SecretSource;
+use crate::table::{BudgetSpec, TableSpec};
 use crate::upstream::discovery::{Discovered, DnsSpec, Lookup};
 use crate::upstream::spec::UpstreamSpec;
 

@@ -10,15 +10,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use burdock::config::Config;
-use burdock::config::settings::LogTarget;
+use burdock::config::values::LogTarget;
 
 use super::Ended;
-use crate::proxy::folders;
+use crate::runtime::directories;
 
 /// Starts it and waits until it has written its process id; if it ends before that, says what it said.
 pub fn run(config: &Config, file: &Path) -> Ended {
     let runtime_dir = &config.process.runtime_dir;
-    if let Err(error) = folders::private(runtime_dir, "runtime_dir") {
+    if let Err(error) = directories::private(runtime_dir, "runtime_dir") {
         eprintln!("burdock: {error}");
         return Ended::Failed;
     }
@@ -57,7 +57,7 @@ fn command(file: &Path) -> io::Result<Command> {
 fn has_started(child: &mut Child, runtime_dir: &Path) -> io::Result<bool> {
     let id = child.id().to_string();
     loop {
-        if std::fs::read_to_string(folders::pid_file(runtime_dir)).is_ok_and(|written| written.trim() == id) {
+        if std::fs::read_to_string(directories::pid_file(runtime_dir)).is_ok_and(|written| written.trim() == id) {
             return Ok(true);
         }
         if child.try_wait()?.is_some() {

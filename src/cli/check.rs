@@ -6,8 +6,9 @@ use burdock::config::Config;
 use clap::Args;
 
 use super::{ConfigFile, Ended};
-use crate::proxy::folders::{self, Unbindable};
-use crate::proxy::keys;
+use crate::runtime::directories;
+use crate::runtime::directories::Unbindable;
+use crate::runtime::keys;
 
 /// Checks a configuration: all mistakes at once, each with its line
 #[derive(Debug, Args)]
@@ -24,7 +25,7 @@ pub fn check(args: &CheckArgs) -> Ended {
         Ok(config) => config,
         Err(ended) => return ended,
     };
-    let bound = if args.bind { folders::unbindable(&config, &[]) } else { Vec::new() };
+    let bound = if args.bind { directories::unbindable(&config, &[]) } else { Vec::new() };
     verdict(args.config.path(), &config, &bound)
 }
 

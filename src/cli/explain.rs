@@ -6,23 +6,24 @@ use std::num::NonZeroU32;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use burdock::balancer::Balancer;
 use burdock::balancer::exchange::Exchange;
+use burdock::balancer::reason::Settled;
 use burdock::balancer::spec::Plan;
-use burdock::balancer::words::Settled;
 use burdock::config::Config;
 use burdock::http::forwarded::{TrustedProxies, client_address, scheme};
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::route::RouteIndex;
-use burdock::sticky::table::FingerprintKey;
-use burdock::sticky::token::keys::{Key, KeyRing};
-use burdock::sticky::token::secrets::Secrets;
+use burdock::sticky::secrets::Secrets;
+use burdock::table::FingerprintKey;
 use burdock::time::Now;
+use burdock::token::keys::{Key, KeyRing};
 use burdock::upstream::health::Health;
 use clap::Args;
 
 use super::{ConfigFile, Ended};
 use crate::api::explain::Explanation;
-use crate::proxy::clock::Clock;
-use crate::proxy::{explanation, keys};
+use crate::api::explanation;
+use crate::runtime::clock::Clock;
+use crate::runtime::keys;
 
 /// Says where a request would go, and why, without sending it
 ///

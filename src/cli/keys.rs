@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use burdock::sticky::token::keys::Key;
+use burdock::token::keys::Key;
 use clap::Subcommand;
 
 use super::Ended;
-use crate::proxy::keys::write_new;
+use crate::runtime::keys::write_new;
 
 /// Makes keys that seal tokens
 #[derive(Debug, Subcommand)]

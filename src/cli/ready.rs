@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use burdock::config::settings::Admin;
+use burdock::config::values::Admin;
 use clap::Args;
 
 use super::{ConfigFile, Ended};

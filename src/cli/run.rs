@@ -4,7 +4,6 @@ use burdock::config::Config;
 use clap::Args;
 
 use super::{ConfigFile, Ended, background, check};
-use crate::proxy;
 
 /// Starts the balancer
 #[derive(Debug, Args)]
@@ -21,7 +20,7 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs) -> Ended {
     // Whoever has started us to take over from him hears why that will not be.
-    let config: Config = match args.config.load_or(proxy::decline) {
+    let config: Config = match args.config.load_or(crate::process::upgrade::decline) {
         Ok(config) => config,
         Err(ended) => return ended,
     };
@@ -31,7 +30,7 @@ pub fn run(args: &RunArgs) -> Ended {
     if args.daemon {
         return background::run(&config, args.config.path());
     }
-    match proxy::run(config, args.config.path()) {
+    match crate::process::start::run(config, args.config.path()) {
         Ok(()) => Ended::Well,
         Err(error) => {
             eprintln!("burdock: {error}");

@@ -5,15 +5,15 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
-use super::choice::choice;
-use super::errors::Findings;
 use super::process::Key;
-use super::read::{At, Leaf, ListOf, Mend, Read, defined};
-use super::record::{OrShort, Shortened, record};
-use super::tree::Node;
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::Findings;
+use crate::config::schema::map::{OrShort, Shortened, record};
+use crate::config::schema::read::{At, Leaf, ListOf, Mend, Read, defined};
+use crate::config::schema::tree::Node;
 use crate::http::cookie::CookieName;
-use crate::sticky::token::foreign::{AcceptSpec, Carrier, FormatSpec, InvalidSeparator, Separator};
 use crate::time::UnixSeconds;
+use crate::token::foreign::{AcceptSpec, Carrier, FormatSpec, InvalidSeparator, Separator};
 
 /// The value of `accept`.
 pub(super) struct AcceptedTokens;
@@ -222,11 +222,11 @@ fn called(carrier: Carrier) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::errors::Position;
-    use super::super::read::{ListOf, Read};
-    use super::super::record::OrShort;
     use super::*;
-    use crate::sticky::token::secrets::SecretSource;
+    use crate::config::schema::errors::Position;
+    use crate::config::schema::map::OrShort;
+    use crate::config::schema::read::{ListOf, Read};
+    use crate::sticky::secrets::SecretSource;
 
     fn read(text: &str, carrier: Carrier) -> Result<Vec<AcceptSpec>, String> {
         let mut findings = Findings::default();

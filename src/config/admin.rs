@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::leaf::{AbsolutePath, OrNone};
 use super::names::ListenAddress;
-use super::read::{Leaf, Mend};
-use super::record::record;
-use super::settings::Admin;
+use crate::config::schema::map::record;
+use crate::config::schema::read::{Leaf, Mend};
+use crate::config::schema::scalar::{AbsolutePath, OrNone};
+use crate::config::values::Admin;
 
 record! {
     "admin" => struct AdminText {

@@ -1,9 +1,9 @@
 //! `balance` of an upstream.
 
-use super::choice::choice;
-use super::record::record;
 use super::source::Sources;
-use crate::sticky::identity::Source;
+use crate::config::schema::choice::choice;
+use crate::config::schema::map::record;
+use crate::source::Source;
 use crate::upstream::balance::{Balance, LoadFactor};
 
 /// A way to balance, with what it hashes.

@@ -4,13 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::json;
 
-use super::choice::choice;
-use super::errors::Findings;
 use super::names::leaf;
-use super::read::{At, Leaf, Mend, Read, SomeOf};
-use super::record::record;
-use super::tree::{Node, Style, Value};
-use super::units::Positive;
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::Findings;
+use crate::config::schema::map::record;
+use crate::config::schema::read::{At, Leaf, Mend, Read, SomeOf};
+use crate::config::schema::tree::{Node, Style, Value};
+use crate::config::schema::units::Positive;
 use crate::upstream::discovery::{Bounds, DnsServers, DnsSpec, Family};
 
 record! {

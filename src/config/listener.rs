@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
-use super::choice::choice;
-use super::errors::{Findings, Position};
 use super::names::ListenAddress;
-use super::read::{At, ListOf};
-use super::record::{Shortened, record};
-use super::settings::{Admin, Listener};
-use super::tree::Node;
-use super::units::Positive;
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::map::{Shortened, record};
+use crate::config::schema::read::{At, ListOf};
+use crate::config::schema::tree::Node;
+use crate::config::schema::units::Positive;
+use crate::config::values::{Admin, Listener};
 use crate::http::forwarded::{Style, TrustedProxies};
 
 record! {

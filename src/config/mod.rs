@@ -9,52 +9,45 @@
 
 mod accept;
 mod admin;
-mod agree;
 mod balance;
-mod check;
-mod choice;
+mod conflicts;
 mod dns;
-mod errors;
-mod leaf;
+mod failover;
+mod health_check;
 mod listener;
 mod names;
-mod passive;
+mod passive_health;
 mod process;
-mod read;
-mod record;
-mod redirect;
 mod response_source;
 mod route;
+mod schema;
 mod server;
-pub mod settings;
 mod source;
 mod sticky;
 mod tables;
-mod tree;
-mod units;
 mod upstream;
-mod yaml;
+pub mod values;
 
 use serde_json::json;
 
+use crate::config::conflicts::PlacedPool;
+use crate::config::schema::errors::Findings;
+pub use crate::config::schema::errors::{Errors, Fault, Position, Warning};
+use crate::config::schema::map::{OrShort, record};
+use crate::config::schema::read::{At, ListOf, MapOf, Read, SomeOf};
+use crate::config::schema::tree::{Node, Value};
+pub use crate::config::values::Config;
+use crate::config::values::{AccessLog, Process, Text};
 use admin::AdminText;
-use agree::PlacedPool;
 use dns::DnsText;
-use errors::Findings;
-pub use errors::{Errors, Fault, Position, Warning};
 use listener::ListenerText;
 use process::Key;
-use read::{At, ListOf, MapOf, Read, SomeOf};
-use record::{OrShort, record};
 use route::RouteText;
-pub use settings::Config;
-use settings::{AccessLog, Process, Text};
 use tables::TableText;
-use tree::{Node, Value};
 use upstream::UpstreamText;
 
 use crate::balancer::spec::{Plan, PoolSpec};
-use crate::sticky::table::TableName;
+use crate::table::TableName;
 use crate::upstream::UpstreamName;
 
 record! {
@@ -125,7 +118,7 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
     let routes = route::build(written.routes, &names, root, findings);
     let pools: Vec<PlacedPool> =
         upstreams.value.into_iter().filter_map(|(name, upstream)| Some(pool(&name, upstream?, findings))).collect();
-    agree::check(&pools, &routes, findings);
+    conflicts::check(&pools, &routes, findings);
     let tables = tables::build(written.tables, &pools, findings);
     let admin = written.admin.build(&written.process.runtime_dir);
     Config {

@@ -8,13 +8,13 @@ use ::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use serde_json::json;
 
-use super::read::{Leaf, Mend};
+use crate::config::schema::read::{Leaf, Mend};
 use crate::http::cookie::CookieName;
 use crate::http::set_cookie::{CookieDomain, CookiePath, ExtraAttribute};
 use crate::route::{HostPattern, PathPrefix};
 use crate::upstream::balance::LoadFactor;
 use crate::upstream::discovery::DnsName;
-use crate::upstream::share::Share;
+use crate::upstream::percent::Share;
 use crate::upstream::spec::{Address, InvalidAddress, Weight};
 use crate::upstream::{ServerId, UpstreamName};
 
@@ -24,7 +24,7 @@ macro_rules! leaf {
         impl Leaf for $name {
             type Value = Self;
             const EXPECTED: &'static str = $expected;
-            const KIND: $crate::config::read::Kind = $crate::config::read::Kind::$kind;
+            const KIND: $crate::config::schema::read::Kind = $crate::config::schema::read::Kind::$kind;
 
             fn parse(text: &str) -> Result<Self, Mend> {
                 $parse(text)

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::choice::choice;
-use super::errors::Findings;
-use super::leaf::{AbsolutePath, Bool, Int, OrAuto, OrNone};
-use super::read::{Leaf, Mend, Read};
-use super::record::record;
-use super::settings::{AccessLog, LogFormat, LogTarget, Process, Shutdown};
-use super::tree::{Node, Value};
-use super::units::{Positive, Size, Span};
-use crate::sticky::token::secrets::SecretSource;
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::Findings;
+use crate::config::schema::map::record;
+use crate::config::schema::read::{Leaf, Mend, Read};
+use crate::config::schema::scalar::{AbsolutePath, Bool, Int, OrAuto, OrNone};
+use crate::config::schema::tree::{Node, Value};
+use crate::config::schema::units::{Positive, Size, Span};
+use crate::config::values::{AccessLog, LogFormat, LogTarget, Process, Shutdown};
+use crate::sticky::secrets::SecretSource;
 
 record! {
     "process" => Process {

@@ -3,15 +3,15 @@
 use ::http::HeaderName;
 use serde_json::json;
 
-use super::errors::{Findings, nearest};
-use super::leaf::Int;
 use super::names::leaf;
-use super::read::{At, Leaf, Mend, Read, SomeOf, defined};
-use super::record::record;
-use super::tree::{Node, Value};
+use crate::config::schema::errors::{Findings, nearest};
+use crate::config::schema::map::record;
+use crate::config::schema::read::{At, Leaf, Mend, Read, SomeOf, defined};
+use crate::config::schema::scalar::Int;
+use crate::config::schema::tree::{Node, Value};
 use crate::http::cookie::CookieName;
-use crate::sticky::identity::{Cut, ResponsePlace, ResponseSource, Separator};
-use crate::sticky::table::TableName;
+use crate::source::{Cut, ResponsePlace, ResponseSource, Separator};
+use crate::table::TableName;
 use std::num::NonZeroUsize;
 
 /// One source of responses, or a list of them.

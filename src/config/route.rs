@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::errors::{Findings, Position, any_of, nearest};
-use super::read::{At, Leaf, ListOf, Mend, State};
-use super::record::record;
-use super::tree::quoted;
+use crate::config::schema::errors::{Findings, Position, any_of, nearest};
+use crate::config::schema::map::record;
+use crate::config::schema::read::{At, Leaf, ListOf, Mend, State};
+use crate::config::schema::tree::quoted;
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
 use crate::upstream::UpstreamName;
 

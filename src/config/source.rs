@@ -5,14 +5,14 @@ use std::num::NonZeroUsize;
 use ::http::HeaderName;
 use serde_json::json;
 
-use super::errors::{Findings, Position, nearest};
-use super::leaf::Int;
 use super::names::leaf;
-use super::read::{At, Leaf, Mend, Read, SomeOf, State, defined};
-use super::record::record;
-use super::tree::{Node, Value};
+use crate::config::schema::errors::{Findings, Position, nearest};
+use crate::config::schema::map::record;
+use crate::config::schema::read::{At, Leaf, Mend, Read, SomeOf, State, defined};
+use crate::config::schema::scalar::Int;
+use crate::config::schema::tree::{Node, Value};
 use crate::http::cookie::CookieName;
-use crate::sticky::identity::{Cut, Place, Prefixes, Separator, Source};
+use crate::source::{Cut, Place, Prefixes, Separator, Source};
 
 /// One source, or a list of them in the order in which they are asked.
 pub(super) struct Sources;

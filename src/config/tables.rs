@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use super::errors::{Findings, Position, any_of, nearest};
-use super::leaf::{Bool, Int, OrNone};
-use super::read::{At, MapOf};
-use super::record::record;
-use super::units::Seconds;
+use crate::config::schema::errors::{Findings, Position, any_of, nearest};
+use crate::config::schema::map::record;
+use crate::config::schema::read::{At, MapOf};
+use crate::config::schema::scalar::{Bool, Int, OrNone};
+use crate::config::schema::units::Seconds;
 use crate::sticky::spec::{EntrySpec, Lifetime, Way};
-use crate::sticky::table::{BudgetSpec, Persist, TableName, TableSpec, TooManyServers};
+use crate::table::{BudgetSpec, Persist, TableName, TableSpec, TooManyServers};
 
-use super::agree::PlacedPool;
+use crate::config::conflicts::PlacedPool;
 
 record! {
     "a session table" => struct TableText {
@@ -31,7 +31,7 @@ record! {
 
 /// The tables, those that are only named by their entries included.
 pub(super) fn build(
-    written: <MapOf<TableName, TableText> as super::read::Read>::Value,
+    written: <MapOf<TableName, TableText> as crate::config::schema::read::Read>::Value,
     pools: &[PlacedPool],
     findings: &mut Findings,
 ) -> Vec<(TableSpec, BudgetSpec)> {

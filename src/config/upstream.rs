@@ -1,21 +1,21 @@
 //! Groups of servers: `upstreams` without what ties sessions to them.
 
 use super::balance::BalanceText;
-use super::check::HealthCheckText;
-use super::choice::choice;
-use super::errors::{Findings, Position};
-use super::leaf::{Int, OrNone};
-use super::passive::PassiveText;
-use super::read::{At, SomeOf};
-use super::record::{OrShort, record};
-use super::redirect::RetryText;
 use super::server::{self, ServerText};
 use super::sticky::{AffinityText, Entries, Written};
-use super::units::{Positive, Size};
-use crate::sticky::identity::Source;
+use crate::config::failover::RetryText;
+use crate::config::health_check::HealthCheckText;
+use crate::config::passive_health::PassiveText;
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::map::{OrShort, record};
+use crate::config::schema::read::{At, SomeOf};
+use crate::config::schema::scalar::{Int, OrNone};
+use crate::config::schema::units::{Positive, Size};
+use crate::source::Source;
 use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
-use crate::upstream::share::Share;
+use crate::upstream::percent::Share;
 use crate::upstream::spec::{
     ConnectionSharing, Limits, MOST_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec,
 };
@@ -173,8 +173,8 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::read::Read;
-    use crate::config::tree::Node;
+    use crate::config::schema::read::Read;
+    use crate::config::schema::tree::Node;
     use crate::upstream::outlier::OutlierSpec;
     use crate::upstream::retry::Retry;
 

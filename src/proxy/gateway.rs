@@ -12,13 +12,13 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 
-use super::arrival;
-use super::context::{Context, Phase};
-use super::edit;
-use super::placing;
-use super::reply;
-use super::state::State;
-use super::stream::ClientStream;
+use crate::edge::client_stream::ClientStream;
+use crate::serve::context::{Context, Phase};
+use crate::serve::edit;
+use crate::serve::place;
+use crate::serve::receive;
+use crate::serve::reply;
+use crate::serve::state::State;
 
 /// The proxy application.
 pub struct Gateway {
@@ -47,19 +47,19 @@ impl ProxyHttp for Gateway {
         if let Some(stream) = ClientStream::of(session) {
             stream.header_complete();
         }
-        arrival::note(session, context, &self.state);
-        arrival::configure(session, &self.state);
-        arrival::check_framing(session, context.hops)
+        receive::note(session, context, &self.state);
+        receive::configure(session, &self.state);
+        receive::check_framing(session, context.hops)
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<bool> {
-        arrival::receive(session, context, &self.state)?;
+        receive::receive(session, context, &self.state)?;
         Ok(false)
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Box<Context>) -> Result<Box<HttpPeer>> {
-        let at = placing::place(ClientStream::of(session), context, &self.state).await?;
-        let mut peer = Box::new(placing::peer(session, context, at)?);
+        let at = place::place(ClientStream::of(session), context, &self.state).await?;
+        let mut peer = Box::new(place::peer(session, context, at)?);
         if context.hops != RequestHops::Something {
             peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         }
@@ -161,7 +161,7 @@ impl ProxyHttp for Gateway {
             return edits.map_or(Ok(()), |edits| edit::response(response, edits));
         }
         edit::hop_by_hop(response);
-        arrival::note_login_asked_for(session, response);
+        receive::note_login_asked_for(session, response);
         if self.state.readiness.is_leaving() {
             session.set_keepalive(None);
         }

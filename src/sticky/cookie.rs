@@ -8,14 +8,14 @@ use crate::http::request::Scheme;
 use crate::http::set_cookie::{SetCookie, SetCookieLine};
 use crate::time::Now;
 
-use super::claim::Claim;
-use super::mint::{Accepted, DELIMITER, Mint, Read};
 use super::spec::{Caching, CookieMode, CookieSpec, Forwarding, Methods, NewTieOn, Preserve, Scope};
-use super::token::foreign::Carrier;
-use super::token::sealed::Context;
-use super::token::secrets::Secrets;
-use super::token::{Kind, Stamps};
 use super::{Due, Member, Spoken, Writes};
+use crate::session::claim::Claim;
+use crate::sticky::secrets::Secrets;
+use crate::token::codec::{Accepted, DELIMITER, Mint, Read};
+use crate::token::foreign::Carrier;
+use crate::token::sealed::Context;
+use crate::token::{Kind, Stamps};
 
 /// So many cookies of our name are tried. A browser sends more than one when they were set for different paths or domains.
 const TRIED: usize = 4;

@@ -3,17 +3,17 @@
 use ::http::HeaderMap;
 use rand_core::CryptoRng;
 
-use super::claim::Claim;
 use super::cookie::CookieEntry;
 use super::found::{HashEntry, RouteEntry};
 use super::header::HeaderEntry;
 use super::learn::{Carrying, LearnEntry, Sight};
 use super::spec::{Caching, Methods, NewTieOn, Strict};
-use super::token::Stamps;
 use super::{Due, Spoken, Tie, Writes};
 use crate::http::cookie::Cookies;
 use crate::http::request::Request;
+use crate::session::claim::Claim;
 use crate::time::Now;
+use crate::token::Stamps;
 
 /// One way of tying, ready for use.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use smallvec::SmallVec;
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
 
-use super::claim::{Claim, Minted, Named, ServerName, SessionName};
-use super::identity::Readers;
 use super::spec::{HashSpec, RouteIdSpec};
+use crate::session::claim::{Claim, Minted, Named, ServerName, SessionName};
+use crate::source::Readers;
 
 /// A server's route id, made by the application or by hand (`sid.route` of Tomcat and Apache, nginx's `sticky route`).
 #[derive(Debug)]

@@ -6,14 +6,14 @@ use ::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::http::request::Request;
 use crate::time::Now;
 
-use super::claim::Claim;
-use super::mint::{Accepted, DELIMITER, Mint, Read};
 use super::spec::{Caching, Expose, Forwarding, HeaderMode, HeaderSpec, NewTieOn, Scope};
-use super::token::foreign::Carrier;
-use super::token::sealed::Context;
-use super::token::secrets::Secrets;
-use super::token::{Kind, Stamps};
 use super::{Due, Member, RequestEdits, Spoken, Writes};
+use crate::session::claim::Claim;
+use crate::sticky::secrets::Secrets;
+use crate::token::codec::{Accepted, DELIMITER, Mint, Read};
+use crate::token::foreign::Carrier;
+use crate::token::sealed::Context;
+use crate::token::{Kind, Stamps};
 
 #[derive(Debug)]
 pub struct HeaderEntry {

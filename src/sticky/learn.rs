@@ -16,14 +16,14 @@ use crate::lock::Mutex;
 use crate::time::{Now, UnixSeconds};
 use crate::upstream::ServerId;
 
-use super::claim::{BadClaim, Claim, Minted, Named, ServerName, SessionName};
-use super::identity::{Readers, ResponseSource, Said};
 use super::spec::{LearnAt, LearnSpec, NewTieOn};
-use super::table::{
+use super::{Member, Spoken};
+use crate::session::claim::{BadClaim, Claim, Minted, Named, ServerName, SessionName};
+use crate::source::{Readers, ResponseSource, Said};
+use crate::table::{
     BudgetSpec, CreationBudget, Enlisted, Fingerprint, FingerprintKey, Known, ServerIndex, Session, Table, TableName,
     TableSpec, Tied, TooManyServers,
 };
-use super::{Member, Spoken};
 
 /// What an application writes into a session's cookie to end it, in some frameworks.
 const NO_NAME: &[u8] = b"deleted";
@@ -168,7 +168,7 @@ impl Learned {
     /// Ties a name to a server, in the class that its client's budget allows.
     fn tie(&self, name: Fingerprint, server: &Enlisted, client: IpAddr, now: UnixSeconds) -> Tied {
         let known = matches!(self.table.find(name, now), Known::Session(_));
-        let budget = if known { super::table::Budget::Within } else { self.budget.lock().spend(&self.key, client, now) };
+        let budget = if known { crate::table::Budget::Within } else { self.budget.lock().spend(&self.key, client, now) };
         self.table.tie(name, server, budget, now)
     }
 }
@@ -295,7 +295,7 @@ impl LearnEntry {
         let elsewhere = |known: Known| matches!(known, Known::Session(known) if known.server != server.index());
         let mut moved = Moved::None;
         for &name in names.iter().filter(|&&name| elsewhere(self.learned.table.find(name, now.wall))) {
-            self.learned.table.tie(name, server, super::table::Budget::Within, now.wall);
+            self.learned.table.tie(name, server, crate::table::Budget::Within, now.wall);
             moved = Moved::Some;
         }
         moved

@@ -2,26 +2,20 @@
 //! which servers are up.
 
 pub mod affinity;
-pub mod claim;
 pub mod cookie;
 mod edits;
 mod entry;
-pub mod estimate;
 pub mod found;
 pub mod header;
-pub mod identity;
 pub mod learn;
-pub mod lifetime;
-mod mint;
-mod secret;
+pub mod secrets;
 pub mod spec;
-pub mod stored;
-pub mod table;
-pub mod token;
 
 use std::net::SocketAddr;
 
 use crate::http::cookie::CookieNames;
+use crate::sticky::secrets::Secrets;
+use crate::token::{ServerTag, SessionNumber, Stamps};
 use crate::upstream::ServerId;
 use cookie::CookieEntry;
 pub use edits::{Carried, CookieHeader, Origin, Reader, RequestEdits, ResponseEdits};
@@ -30,8 +24,6 @@ use found::{HashEntry, RouteEntry};
 use header::HeaderEntry;
 use learn::{LearnEntry, Tables, Unlearnable};
 use spec::{AffinitySpec, EntrySpec, StickySpec, Way};
-use token::secrets::Secrets;
-use token::{ServerTag, SessionNumber, Stamps};
 
 /// The entries of one upstream, in the order in which they are asked.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use crate::http::cookie::CookieName;
 use crate::http::set_cookie::Attributes;
 use crate::upstream::balance::LoadFactor;
 
-use super::identity::{ResponseSource, Source};
-use super::table::TableName;
-use super::token::foreign::AcceptSpec;
-use super::token::secrets::SecretSource;
+use crate::source::{ResponseSource, Source};
+use crate::sticky::secrets::SecretSource;
+use crate::table::TableName;
+use crate::token::foreign::AcceptSpec;
 
 /// What an upstream's sessions are tied by.
 #[derive(Clone, Debug, Eq, PartialEq)]

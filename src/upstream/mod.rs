@@ -1,41 +1,40 @@
 //! A named group of servers and how one is picked. It knows servers, loads and states; of cookies it knows nothing.
 
 mod address;
+mod attempts;
 pub mod balance;
 pub mod discovery;
 pub mod failover;
+pub mod handoff;
 pub mod health;
-pub mod legacy;
-pub mod name;
+pub mod health_state;
 pub mod outlier;
-mod placing;
+pub mod percent;
+mod pick;
 pub mod queue;
 pub mod retry;
 mod ring;
 pub mod server;
-pub mod share;
 pub mod spec;
-mod tried;
-pub mod vitals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use crate::ids::{InvalidName, ServerId, UpstreamName};
 use crate::lock::Mutex;
 use crate::time::{Now, Uptime};
+pub use crate::upstream::attempts::Tried;
+use crate::upstream::health_state::{Origin, Vitals};
+use crate::upstream::percent::Share;
+pub use crate::upstream::pick::Placement;
 use balance::{LoadFactor, Turn};
 use failover::Cause;
 use health::{Condition, Health};
-pub use name::{InvalidName, ServerId, UpstreamName};
 use outlier::{Attempt, Ejection};
-pub use placing::Placement;
 use queue::{Rank, Ticket};
 use ring::Ring;
 use server::{Live, Server, Slot};
-use share::Share;
 use spec::{Admin, ServerSpec, Tier, UpstreamSpec};
-pub use tried::Tried;
-use vitals::{Origin, Vitals};
 
 /// An upstream as it is now. Its servers' positions are stable for as long as it lives; across configurations servers are
 /// known by id.

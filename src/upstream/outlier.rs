@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Uptime;
 
 use super::retry::Failure;
-use super::share::Share;
+use crate::upstream::percent::Share;
 
 /// When servers of an upstream are ejected, and for how long.
 #[derive(Clone, Debug, Eq, PartialEq)]

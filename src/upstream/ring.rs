@@ -9,9 +9,9 @@ use std::net::{Ipv6Addr, SocketAddr};
 use aws_lc_rs::digest::{SHA256, digest};
 use pingora_ketama::{Bucket, Continuum, DEFAULT_POINT_MULTIPLE};
 
-use super::name::ServerId;
 use super::server::Server;
 use super::spec::Tier;
+use crate::ids::ServerId;
 
 /// Twice the usual number of points: with 160 of them the share of one server in a few thousand is more than 30 % off.
 const FINENESS: u32 = 2;

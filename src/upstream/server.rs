@@ -15,10 +15,10 @@ use crate::time::{Now, Uptime};
 use super::balance;
 use super::failover::Cause;
 use super::health::Health;
-use super::name::ServerId;
 use super::queue::{Queue, Rank, Ticket};
 use super::spec::{Admin, ServerSpec, Tier};
-use super::vitals::Vitals;
+use crate::ids::ServerId;
+use crate::upstream::health_state::Vitals;
 
 /// A member of an upstream.
 #[derive(Clone, Debug)]

@@ -11,11 +11,11 @@ use super::balance::Balance;
 use super::discovery::{Discovered, DiscoverySpec, expand};
 use super::failover::Failover;
 use super::health::CheckSpec;
-use super::name::{ServerId, UpstreamName};
 use super::outlier::OutlierSpec;
 use super::retry::Retry;
-use super::share::Share;
+use crate::ids::{ServerId, UpstreamName};
 use crate::time::UnixSeconds;
+use crate::upstream::percent::Share;
 
 /// A named group of servers and how it is used.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -115,7 +115,7 @@ fn a_key_file_is_private_and_is_not_overwritten() {
 fn two_new_keys_differ_and_are_keys() {
     let keys = [0; 2].map(|_| burdock(["keys", "new"]).ok().stdout);
     assert_ne!(keys[0], keys[1]);
-    assert!(keys.iter().all(|key| burdock::sticky::token::keys::Key::parse(key).is_ok()));
+    assert!(keys.iter().all(|key| burdock::token::keys::Key::parse(key).is_ok()));
 }
 
 #[test]

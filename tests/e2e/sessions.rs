@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use burdock::sticky::token::Payload;
+use burdock::token::Payload;
 
 use crate::harness::{Burdock, Client, Mint, Request, Response, Site, Wire, complete, shop, wait_until};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burdock::sticky::table::{Change, ChangeKind, Fingerprint, Session};
+use burdock::table::{Change, ChangeKind, Fingerprint, Session};
 use shuttle::thread;
 
 use super::{NOW, drain, enlist, explore, export, name, table, tie};

@@ -13,7 +13,7 @@ mod sessions;
 use std::num::NonZeroU32;
 
 use burdock::sticky::spec::Lifetime;
-use burdock::sticky::table::{
+use burdock::table::{
     Budget, Change, Cursor, Enlisted, Entry, Fingerprint, Known, Lost, Persist, Session, Table, TableName, TableSpec,
 };
 use burdock::time::UnixSeconds;

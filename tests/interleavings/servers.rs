@@ -33,7 +33,7 @@ fn a_change_names_the_server_that_it_was_made_for() {
 }
 
 /// As the one who writes does it.
-fn write(table: &burdock::sticky::table::Table) {
+fn write(table: &burdock::table::Table) {
     for change in drain(table) {
         let made_for = if change.entry.fingerprint == name(1) { "old" } else { "new" };
         assert_eq!(table.server(change.entry.session.server), ServerId::parse(made_for).ok(), "{:?}", change.kind);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burdock::sticky::table::{Budget, Known, Tied};
+use burdock::table::{Budget, Known, Tied};
 use shuttle::thread;
 
 use super::{NOW, enlist, explore, export, find, name, spec, table, tie};
@@ -102,7 +102,7 @@ fn a_session_is_found_and_counted_while_the_table_is_given_another_spec() {
     });
 }
 
-fn counted(table: &burdock::sticky::table::Table, servers: &[burdock::sticky::table::Enlisted]) {
+fn counted(table: &burdock::table::Table, servers: &[burdock::table::Enlisted]) {
     let entries = export(table);
     for server in servers.iter().map(|server| server.index()) {
         let there = entries.iter().filter(|entry| entry.session.server == server).count();

@@ -1,7 +1,7 @@
 //! What operators change at run time, laid over the configuration; and what a new configuration would do to sessions.
 
-use burdock::balancer::changes::{Changes, MaxConns, Patch, Presence, ServerChange, ServerPatch, Wanted};
-use burdock::balancer::difference;
+use burdock::balancer::diff;
+use burdock::balancer::overrides::{Changes, MaxConns, Patch, Presence, ServerChange, ServerPatch, Wanted};
 use burdock::balancer::spec::Plan;
 use burdock::upstream::spec::{Admin, Then, Weight};
 use burdock::upstream::{ServerId, UpstreamName};
@@ -96,10 +96,7 @@ fn told(before: &Plan, after: &Plan) -> Vec<String> {
     for _ in 0..3 {
         lb.client().visits(1);
     }
-    lb.now_serving(|balancer, now| difference::between(before, after, balancer, now))
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    lb.now_serving(|balancer, now| diff::between(before, after, balancer, now)).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -137,7 +134,7 @@ fn it_is_told_how_many_sessions_a_change_moves() {
     for _ in 0..3 {
         lb.client().visits(1);
     }
-    let found = lb.now_serving(|balancer, now| difference::between(&before, &after, balancer, now));
+    let found = lb.now_serving(|balancer, now| diff::between(&before, &after, balancer, now));
     let told: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use burdock::balancer::changes::Leaving;
 use burdock::balancer::connection::Connection;
-use burdock::balancer::draining::Draining;
+use burdock::balancer::drain::Draining;
 use burdock::balancer::exchange::{Assignment, Exchange, Refusal, Waiting};
+use burdock::balancer::overrides::Leaving;
 use burdock::balancer::spec::{Plan, PoolSpec};
 use burdock::balancer::{Balancer, Settlement};
 use burdock::config::Config;
@@ -20,15 +20,16 @@ use burdock::http::cookie::Forwarded;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::route::{PathPrefix, RouteSpec};
 use burdock::sticky::RequestEdits;
+use burdock::sticky::secrets::Secrets;
 use burdock::sticky::spec::{CookieSpec, Way};
-use burdock::sticky::table::{BudgetSpec, Cursor, Filter, FingerprintKey, TableSpec};
-use burdock::sticky::token::keys::{Key, KeyRing};
-use burdock::sticky::token::secrets::Secrets;
+use burdock::table::{BudgetSpec, Cursor, Filter, FingerprintKey, TableSpec};
 use burdock::time::{Now, UnixSeconds, Uptime};
+use burdock::token::keys::{Key, KeyRing};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::DnsSpec;
 use burdock::upstream::failover::Failover;
 use burdock::upstream::health::{Health, Outcome};
+use burdock::upstream::health_state::Probed;
 use burdock::upstream::outlier::Attempt;
 use burdock::upstream::retry::{Again, Failure, Progress, Retry};
 use burdock::upstream::server::{Server, Slot};
@@ -36,7 +37,6 @@ use burdock::upstream::spec::{
     Address, Admin, ConnectionSharing, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec,
     Weight,
 };
-use burdock::upstream::vitals::Probed;
 use burdock::upstream::{ServerId, UpstreamName};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use burdock::balancer::draining::Stage;
+use burdock::balancer::drain::Stage;
 use burdock::time::UnixSeconds;
 use burdock::upstream::failover::Action;
 use burdock::upstream::spec::{Admin, Removal, Then};

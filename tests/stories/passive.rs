@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use burdock::upstream::health::{Condition, Outcome};
-use burdock::upstream::vitals::Probed;
+use burdock::upstream::health_state::Probed;
 
 use crate::language::{Lb, lb};
 

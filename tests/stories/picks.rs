@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burdock::sticky::identity::{Place, Prefixes, Source};
+use burdock::source::{Place, Prefixes, Source};
 use burdock::upstream::balance::{Balance, LoadFactor};
 use proptest::prelude::*;
 

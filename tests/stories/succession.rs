@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use burdock::balancer::draining::Stage;
-use burdock::balancer::legacy::Legacy;
+use burdock::balancer::drain::Stage;
+use burdock::balancer::handoff::Legacy;
 use burdock::upstream::failover::Action;
 use burdock::upstream::health::{Condition, Health, Outcome};
+use burdock::upstream::health_state::Probed;
 use burdock::upstream::outlier::{Attempt, Ejection};
 use burdock::upstream::retry::Failure;
 use burdock::upstream::spec::Admin;
-use burdock::upstream::vitals::Probed;
 
 use crate::language::{Client, Lb, lb};
 

@@ -1,6 +1,6 @@
 //! Capacity is a promise.
 
-use burdock::sticky::table::{Budget, Known, Table};
+use burdock::table::{Budget, Known, Table};
 use burdock::time::UnixSeconds;
 
 use super::{Chance, START, enlist, fingerprint, spec, steps};

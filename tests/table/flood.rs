@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
-use burdock::sticky::table::{Budget, BudgetSpec, CreationBudget, Enlisted, FingerprintKey, Known, Table};
+use burdock::table::{Budget, BudgetSpec, CreationBudget, Enlisted, FingerprintKey, Known, Table};
 use burdock::time::UnixSeconds;
 
 use super::{Chance, START, enlist, fingerprint, spec, steps};

@@ -12,7 +12,7 @@ mod together;
 use std::num::NonZeroU32;
 
 use burdock::sticky::spec::Lifetime;
-use burdock::sticky::table::{Enlisted, Fingerprint, Persist, Table, TableName, TableSpec};
+use burdock::table::{Enlisted, Fingerprint, Persist, Table, TableName, TableSpec};
 use burdock::upstream::ServerId;
 
 const START: u32 = 1_800_000_000;

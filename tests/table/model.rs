@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use burdock::sticky::claim::BadClaim;
+use burdock::session::claim::BadClaim;
 use burdock::sticky::spec::Lifetime;
-use burdock::sticky::table::{
+use burdock::table::{
     Budget, Change, ChangeKind, Class, Cursor, Enlisted, Entry, Filter, Fingerprint, Known, ServerIndex, Session, Table,
     Tied,
 };
-use burdock::sticky::token::Stamps;
 use burdock::time::UnixSeconds;
+use burdock::token::Stamps;
 
 use super::{Chance, START, enlist, fingerprint, spec, steps};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burdock::sticky::table::{
+use burdock::table::{
     Budget, Change, ChangeKind, Cursor, Entry, Fingerprint, Known, Lost, Persist, Session, Table, TableSpec,
 };
 use burdock::time::UnixSeconds;

@@ -1,7 +1,7 @@
 //! A table goes on under another specification.
 
-use burdock::sticky::claim::BadClaim;
-use burdock::sticky::table::{Budget, Cursor, Filter, Known, Table};
+use burdock::session::claim::BadClaim;
+use burdock::table::{Budget, Cursor, Filter, Known, Table};
 use burdock::time::UnixSeconds;
 
 use super::{START, enlist, fingerprint, spec};

@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use burdock::sticky::table::{Budget, Cursor, Filter, Table};
+use burdock::table::{Budget, Cursor, Filter, Table};
 use burdock::time::UnixSeconds;
 
 use super::{Chance, START, enlist, fingerprint, spec, steps};
@@ -35,7 +35,7 @@ fn counts_agree_after_threads_have_created_moved_forgotten_read_and_reloaded_tog
     }
 }
 
-fn work(table: &Table, servers: &[burdock::sticky::table::Enlisted; 3], seed: u64) {
+fn work(table: &Table, servers: &[burdock::table::Enlisted; 3], seed: u64) {
     let mut chance = Chance(seed << 32);
     for _ in 0..steps(2_000_000) {
         let name = fingerprint(chance.below(60_000));

@@ -14,7 +14,7 @@ use super::{Desk, Form, ServerArg, read, say};
 use crate::api::drain::{DrainStatus, Stage};
 use crate::api::server::{ServerPatch, SessionCount, Then, WantedState};
 use crate::cli::Ended;
-use crate::proxy::clock::Clock;
+use crate::runtime::clock::Clock;
 
 /// The server keeps its sessions and gets no new ones
 ///

@@ -17,7 +17,7 @@ use crate::api::process::Version;
 use crate::api::server::ServerInfo;
 use crate::api::upstream::UpstreamList;
 use crate::cli::Ended;
-use crate::proxy::clock::Clock;
+use crate::runtime::clock::Clock;
 
 /// Upstreams, servers, sessions, rates and reasons, refreshing; q ends it
 #[derive(Debug, Args)]

@@ -1,12 +1,12 @@
 //! `cookie` entries of `sticky`.
 
 use crate::config::accept::{self, AcceptedTokens};
-use crate::config::choice::choice;
-use crate::config::errors::{Findings, Position};
-use crate::config::leaf::{Bool, OrAuto, OrNone, OrOmit};
-use crate::config::read::{At, ListOf};
-use crate::config::record::{OneOrMore, record};
-use crate::config::units::Seconds;
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::map::{OneOrMore, record};
+use crate::config::schema::read::{At, ListOf};
+use crate::config::schema::scalar::{Bool, OrAuto, OrNone, OrOmit};
+use crate::config::schema::units::Seconds;
 use crate::http::cookie::CookieName;
 use crate::http::set_cookie::{
     Attributes, CookieDomain, CookiePath, ExtraAttribute, HttpOnly, Partitioned, SameSite, Secure, broken_rules,
@@ -14,7 +14,7 @@ use crate::http::set_cookie::{
 use crate::sticky::spec::{
     Caching, CookieMode, CookieSpec, EntrySpec, Forwarding, Methods, NewTieOn, Preserve, Scope, Strict, TokenFormat, Way,
 };
-use crate::sticky::token::foreign::Carrier;
+use crate::token::foreign::Carrier;
 
 use super::lifetime::{self, Times};
 

@@ -1,8 +1,8 @@
 //! `route` and `hash` entries of `sticky`: ties that are found, not written.
 
-use crate::config::choice::choice;
-use crate::config::errors::{Findings, Position};
-use crate::config::record::record;
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::map::record;
 use crate::config::source::Sources;
 use crate::sticky::spec::{EntrySpec, HashSpec, RouteIdSpec, Strict, Way, WhenFull};
 use crate::upstream::balance::LoadFactor;

@@ -3,17 +3,17 @@
 use ::http::HeaderName;
 
 use crate::config::accept::{self, AcceptedTokens};
-use crate::config::choice::choice;
-use crate::config::errors::{Findings, Position};
-use crate::config::leaf::{Bool, OrAuto, OrNone};
-use crate::config::read::{At, Read};
-use crate::config::record::record;
-use crate::config::tree::Node;
-use crate::config::units::Seconds;
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::map::record;
+use crate::config::schema::read::{At, Read};
+use crate::config::schema::scalar::{Bool, OrAuto, OrNone};
+use crate::config::schema::tree::Node;
+use crate::config::schema::units::Seconds;
 use crate::sticky::spec::{
     Caching, EntrySpec, Expose, Forwarding, HeaderMode, HeaderSpec, NewTieOn, Strict, TokenFormat, Way,
 };
-use crate::sticky::token::foreign::Carrier;
+use crate::token::foreign::Carrier;
 
 use super::lifetime::{self, Times};
 

@@ -1,14 +1,14 @@
 //! `learn` entries of `sticky`.
 
-use crate::config::choice::choice;
-use crate::config::errors::{Findings, Position};
-use crate::config::leaf::Int;
-use crate::config::record::record;
 use crate::config::response_source::ResponseSources;
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::map::record;
+use crate::config::schema::scalar::Int;
 use crate::config::source::Sources;
-use crate::sticky::identity::{Place, Source};
+use crate::source::{Place, Source};
 use crate::sticky::spec::{EntrySpec, LearnAt, LearnSpec, NewTieOn, Scope, Strict, Way};
-use crate::sticky::table::TableName;
+use crate::table::TableName;
 
 record! {
     "a learned session" => struct LearnText {

@@ -1,7 +1,7 @@
 //! The times of a tie, as they fit each other and what carries it.
 
-use crate::config::errors::Findings;
-use crate::config::read::At;
+use crate::config::schema::errors::Findings;
+use crate::config::schema::read::At;
 use crate::sticky::spec::{Lifetime, TokenFormat};
 
 /// The times of an entry, in seconds, and where they were written.

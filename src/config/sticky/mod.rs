@@ -12,12 +12,12 @@ use std::sync::Arc;
 use ::http::StatusCode;
 use serde_json::json;
 
-use super::choice::choice;
-use super::errors::{Findings, Position};
-use super::leaf::{Bool, Int};
-use super::read::{At, Leaf, ListOf, Mend, Read, defined};
-use super::record::{OneOrMore, record};
-use super::tree::{Node, Value};
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::map::{OneOrMore, record};
+use crate::config::schema::read::{At, Leaf, ListOf, Mend, Read, defined};
+use crate::config::schema::scalar::{Bool, Int};
+use crate::config::schema::tree::{Node, Value};
 use crate::sticky::spec::{
     AffinitySpec, Announce, Caching, CookieMode, EntrySpec, HeaderMode, NewTieOn, Order, Scope, StickySpec, Strict,
     TokenFormat, Way,
@@ -115,7 +115,7 @@ choice! {
 impl Leaf for Strict {
     type Value = Self;
     const EXPECTED: &'static str = "false, true (503) or a status from 400 to 599";
-    const KIND: super::read::Kind = super::read::Kind::Bare;
+    const KIND: crate::config::schema::read::Kind = crate::config::schema::read::Kind::Bare;
 
     fn parse(text: &str) -> Result<Self, Mend> {
         match text {

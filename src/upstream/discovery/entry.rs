@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::{Answer, Discovered, Lookup};
-use crate::upstream::name::ServerId;
+use crate::ids::ServerId;
 use crate::upstream::spec::{Address, Admin, MOST_SERVERS, ServerSpec, Tier, Weight};
 
 /// An entry of an upstream's servers that stands for as many servers as are found by its name.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::DnsName;
-use crate::upstream::name::ServerId;
+use crate::ids::ServerId;
 
 /// What is asked of DNS.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::upstream::name::ServerId;
+use crate::ids::ServerId;
 use crate::upstream::spec::{Address, Admin, ServerSpec, Tier, Weight};
 
 fn server(id: &str) -> Arc<ServerSpec> {

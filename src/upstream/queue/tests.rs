@@ -14,13 +14,13 @@ use crate::time::{Now, UnixSeconds, Uptime};
 use crate::upstream::balance::Balance;
 use crate::upstream::failover::Failover;
 use crate::upstream::health::Health;
+use crate::upstream::health_state::{Origin, Vitals};
 use crate::upstream::retry::Retry;
 use crate::upstream::server::Server;
 use crate::upstream::spec::{
     Address, Admin, ConnectionSharing, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec,
     Weight,
 };
-use crate::upstream::vitals::{Origin, Vitals};
 use crate::upstream::{ServerId, UpstreamName};
 
 const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };

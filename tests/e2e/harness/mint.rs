@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use burdock::sticky::token::keys::{Key, KeyRing};
-use burdock::sticky::token::sealed::{Context, SealedFormat};
-use burdock::sticky::token::{Kind, Payload, ServerTag, SessionNumber, Stamps, Unopened};
 use burdock::time::UnixSeconds;
+use burdock::token::keys::{Key, KeyRing};
+use burdock::token::sealed::{Context, SealedFormat};
+use burdock::token::{Kind, Payload, ServerTag, SessionNumber, Stamps, Unopened};
 use burdock::upstream::ServerId;
 
 use super::Site;

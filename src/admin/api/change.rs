@@ -1,0 +1,93 @@
+//! What changes the process: asked of the control, away from the thread that serves the others, and its refusals as problems.
+
+use std::sync::Arc;
+
+use ::http::{HeaderMap, StatusCode};
+use burdock::config::Errors;
+use burdock::upstream::{ServerId, UpstreamName};
+
+use crate::api::problem::{FieldError, Problem};
+use crate::control::{ChangeError, Control, Expect, Kept, ReloadError, Tag};
+
+/// Rings are built and files written: not while others wait.
+pub async fn carry_out<T: Send + 'static>(
+    control: &Arc<Control>,
+    change: impl FnOnce(&Control) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let control = Arc::clone(control);
+    let done = tokio::task::spawn_blocking(move || change(&control)).await;
+    done.map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the change failed in the middle: look at the messages")
+    })
+}
+
+/// The names of a server, where they can be names.
+///
+/// # Errors
+/// 404, as there is no such thing.
+pub fn names(upstream: &str, server: &str) -> Result<(UpstreamName, ServerId), Problem> {
+    let missing = |what: String| Problem::new(StatusCode::NOT_FOUND, format!("there is no {what}"));
+    let upstream = UpstreamName::parse(upstream).map_err(|_| missing(format!("upstream {upstream:?}")))?;
+    let id = ServerId::parse(server).map_err(|_| missing(format!("server {server:?}")))?;
+    Ok((upstream, id))
+}
+
+/// What `If-Match` expects of a server (RFC 9110 13.1.1); where it allows several states, the one that is.
+pub fn expected(control: &Control, (upstream, id): (&UpstreamName, &ServerId), headers: &HeaderMap) -> Expect {
+    let lines = headers.get_all(::http::header::IF_MATCH).iter().filter_map(|line| line.to_str().ok());
+    let tags: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    if tags.is_empty() || tags.contains(&"*") {
+        return Expect::Anything;
+    }
+    let now = control.server(upstream, id).map(|(_, tag)| etag(&tag)).ok();
+    let found = now.as_deref().filter(|now| tags.contains(now)).unwrap_or(tags[0]);
+    Expect::Tag(Tag(found.trim_matches('"').to_owned()))
+}
+
+pub fn etag(tag: &Tag) -> String {
+    format!("\"{}\"", tag.0)
+}
+
+/// Why a change will not outlive the process.
+pub fn warning(kept: Kept) -> Option<String> {
+    match kept {
+        Kept::Yes => None,
+        Kept::No(why) => Some(format!("it is in force, but will not outlive the process: {why}")),
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let status = match &error {
+            ChangeError::NoUpstream(_) | ChangeError::NoServer(..) => StatusCode::NOT_FOUND,
+            ChangeError::Exists(..) | ChangeError::OnItsWayOut(_) | ChangeError::TooMany => StatusCode::CONFLICT,
+            ChangeError::Mismatch { .. } => StatusCode::PRECONDITION_FAILED,
+            ChangeError::Leaving => StatusCode::SERVICE_UNAVAILABLE,
+            ChangeError::Unpublished(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<ReloadError> for Problem {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Wrong(errors) => wrong(&errors),
+            ReloadError::Change(error) => error.into(),
+            ReloadError::NeedsUpgrade(_) => Self::new(StatusCode::CONFLICT, error.to_string()),
+            ReloadError::Unreadable { .. } | ReloadError::Key(_) | ReloadError::Token(_) => {
+                Self::new(StatusCode::CONFLICT, format!("nothing is changed: {error}"))
+            }
+        }
+    }
+}
+
+/// All that is wrong with the file, each with its line and column.
+fn wrong(errors: &Errors) -> Problem {
+    let errors = errors.faults().iter().map(|fault| {
+        let help = fault.help.iter().map(|help| format!("; {help}"));
+        FieldError { at: fault.at.to_string(), detail: std::iter::once(fault.message.clone()).chain(help).collect() }
+    });
+    let errors = errors.collect();
+    Problem { errors, ..Problem::new(StatusCode::CONFLICT, "nothing is changed: the configuration file is wrong") }
+}

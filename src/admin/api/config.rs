@@ -1,0 +1,86 @@
+//! The configuration in force, what operators have changed of it, and taking up another one.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State as Shared;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::extract::{By, Json};
+use super::{change, views};
+use crate::api::config::{ConfigInfo, Diff, Reload, Reloaded, Reset, ResetDone};
+use crate::api::problem::Problem;
+use crate::control::{Control, Kept, ReloadMode, ReloadReport};
+
+pub fn router() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new().routes(routes!(config)).routes(routes!(reload)).routes(routes!(diff)).routes(routes!(reset))
+}
+
+/// The configuration in force
+///
+/// The file's text as it was read last, and what operators have changed since. Keys and tokens are in files of their own.
+#[utoipa::path(get, path = "/config", tag = "configuration", operation_id = "get_config",
+    responses((status = OK, body = ConfigInfo, description = "What is in force")))]
+async fn config(Shared(control): Shared<Arc<Control>>) -> Json<ConfigInfo> {
+    let desired = control.desired();
+    Json(ConfigInfo {
+        file: control.file().display().to_string(),
+        text: desired.config.text.0.to_string(),
+        changes: serde_json::to_value(&desired.changes).unwrap_or_default(),
+    })
+}
+
+/// Reads the configuration file again and takes up what it says, whole or not at all
+#[utoipa::path(post, path = "/reload", tag = "configuration", operation_id = "reload", request_body = Reload,
+    responses((status = OK, body = Reloaded, description = "What it did, or would do")))]
+async fn reload(
+    Shared(control): Shared<Arc<Control>>,
+    Extension(who): By,
+    Json(how): Json<Reload>,
+) -> Result<Json<Reloaded>, Problem> {
+    let mode = match how {
+        Reload { dry_run: true, .. } => ReloadMode::DryRun,
+        Reload { partial: true, .. } => ReloadMode::Partial,
+        Reload { .. } => ReloadMode::Whole,
+    };
+    let report = change::carry_out(&control, move |control| control.reload(mode, &who.into())).await??;
+    Ok(Json(told(report)))
+}
+
+fn told(report: ReloadReport) -> Reloaded {
+    let mut notes = report.notes.clone();
+    notes.extend(change::warning(report.kept.clone()));
+    Reloaded {
+        applied: report.mode != ReloadMode::DryRun,
+        differences: report.differences.iter().map(views::difference).collect(),
+        moves: views::moves(report.moves()),
+        needs_upgrade: report.needs_upgrade.iter().map(|section| (*section).to_owned()).collect(),
+        notes,
+        warnings: report.warnings,
+    }
+}
+
+/// What operators' changes make otherwise than the file has it
+#[utoipa::path(get, path = "/diff", tag = "configuration", operation_id = "get_diff",
+    responses((status = OK, body = Diff, description = "Nothing where nothing is changed")))]
+async fn diff(Shared(control): Shared<Arc<Control>>) -> Result<Json<Diff>, Problem> {
+    let differences = change::carry_out(&control, Control::diff).await?;
+    Ok(Json(Diff { differences: differences.iter().map(views::difference).collect() }))
+}
+
+/// Drops what operators have changed: of one server, or everything
+#[utoipa::path(post, path = "/reset", tag = "configuration", operation_id = "reset", request_body = Reset,
+    responses((status = OK, body = ResetDone, description = "Of how many servers")))]
+async fn reset(
+    Shared(control): Shared<Arc<Control>>,
+    Extension(who): By,
+    Json(wanted): Json<Reset>,
+) -> Result<Json<ResetDone>, Problem> {
+    let of = wanted.of.map(|of| change::names(&of.upstream, &of.server)).transpose()?;
+    let dropped = change::carry_out(&control, move |control| {
+        control.reset(of.as_ref().map(|(upstream, id)| (upstream, id)), &who.into())
+    });
+    let (dropped, kept): (usize, Kept) = dropped.await??;
+    Ok(Json(ResetDone { dropped, warning: change::warning(kept) }))
+}

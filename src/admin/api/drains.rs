@@ -1,0 +1,77 @@
+//! Servers on their way out: how far they are, and waiting until they are gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::StatusCode;
+use axum::extract::State as Shared;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::extract::{Json, Path, Query};
+use super::{servers, views};
+use crate::api::drain::{DrainList, DrainQuery, DrainStatus, Stage};
+use crate::api::problem::Problem;
+use crate::control::Control;
+
+/// How often it is looked while somebody waits.
+const LOOK: Duration = Duration::from_millis(200);
+/// Seconds that one request waits at most.
+const LONGEST: u64 = 60;
+
+pub fn router() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
+}
+
+/// All servers that are on their way out
+#[utoipa::path(get, path = "/drains", tag = "drains", operation_id = "list_drains",
+    responses((status = OK, body = DrainList, description = "In drain, in maintenance, of weight 0, or taken out")))]
+async fn list(Shared(control): Shared<Arc<Control>>) -> Json<DrainList> {
+    let (snapshot, now) = (control.state.snapshot.load(), control.state.clock.moment().now());
+    let of_pool = |pool: &Arc<burdock::balancer::Pool>| {
+        let all = (0..pool.upstream().servers().len()).map(|at| views::drain(pool, at, now));
+        all.filter(|status| status.stage != Stage::Serving).collect::<Vec<_>>()
+    };
+    Json(DrainList { drains: snapshot.balancer.pools().iter().flat_map(of_pool).collect() })
+}
+
+/// How far a server has drained
+///
+/// With `wait` the answer comes when the drain is complete, when the server is not on its way out (any more), or when the time is
+/// over: for a preStop hook. It changes nothing.
+#[utoipa::path(get, path = "/upstreams/{upstream}/servers/{server}/drain", tag = "drains", operation_id = "get_drain",
+    params(
+        ("upstream" = String, Path, description = "The upstream's name"),
+        ("server" = String, Path, description = "The server's id"), DrainQuery),
+    responses((status = OK, body = DrainStatus, description = "As it is now")))]
+async fn get(
+    Shared(control): Shared<Arc<Control>>,
+    Path((upstream, id)): Path<(String, String)>,
+    Query(query): Query<DrainQuery>,
+) -> Result<Json<DrainStatus>, Problem> {
+    let wait = query.wait.as_deref().map_or(Ok(Duration::ZERO), wait)?;
+    let until = control.state.clock.uptime().plus(wait);
+    let mut status = look(&control, &upstream, &id)?;
+    while status.stage == Stage::Draining && control.state.clock.uptime() < until {
+        tokio::time::sleep(LOOK).await;
+        status = match look(&control, &upstream, &id) {
+            Ok(status) => status,
+            // It was done leaving, and is gone.
+            Err(_) => return Ok(Json(DrainStatus { stage: Stage::Complete, in_flight: 0, ..status })),
+        };
+    }
+    Ok(Json(status))
+}
+
+fn look(control: &Control, upstream: &str, id: &str) -> Result<DrainStatus, Problem> {
+    let (pool, at) = servers::find(control, upstream, id)?;
+    Ok(views::drain(&pool, at, control.state.clock.moment().now()))
+}
+
+fn wait(text: &str) -> Result<Duration, Problem> {
+    let digits = text.strip_suffix('s').unwrap_or(text);
+    let plain = digits == "0" || (digits.bytes().all(|c| c.is_ascii_digit()) && !digits.starts_with('0'));
+    let seconds = digits.parse().ok().filter(|&seconds: &u64| plain && seconds <= LONGEST);
+    let wrong = || Problem::new(StatusCode::BAD_REQUEST, format!("wait is 0s to {LONGEST}s"));
+    seconds.map(Duration::from_secs).ok_or_else(wrong)
+}

@@ -1,0 +1,98 @@
+//! Where a request would go now.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::extract::State as Shared;
+use burdock::http::forwarded::{TrustedProxies, client_address, scheme};
+use burdock::http::request::{self, Request};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::extract::Json;
+use crate::api::explain::{Asked, Explanation, Field, Scheme};
+use crate::api::explanation;
+use crate::api::problem::{FieldError, Problem};
+use crate::control::Control;
+
+pub fn router() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new().routes(routes!(explain))
+}
+
+/// A request as it was asked for, each part valid.
+struct Parts {
+    method: Method,
+    headers: HeaderMap,
+    client: IpAddr,
+}
+
+/// Says where a request would go now, and why, without sending it
+///
+/// The servers' states and the session tables are those of this moment. No session counts as seen by it; for an instant it takes a
+/// place at the server, as a request would. What a response would do to the tie is told by `burdock explain`.
+#[utoipa::path(post, path = "/explain", tag = "explain", operation_id = "explain", request_body = Asked,
+    responses((status = OK, body = Explanation, description = "The decision")))]
+async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>) -> Result<Json<Explanation>, Problem> {
+    let Parts { method, headers, client } = parts(&asked)?;
+    let (path, query) = asked.path.split_once('?').map_or((&*asked.path, None), |(path, query)| (path, Some(query)));
+    let trusted =
+        control.state.listeners.first().map_or_else(TrustedProxies::default, |listener| listener.trusted_proxies.clone());
+    let spoken = match asked.scheme {
+        Scheme::Http => request::Scheme::Http,
+        Scheme::Https => request::Scheme::Https,
+    };
+    let request = Request {
+        method: &method,
+        host: &asked.host,
+        path,
+        query,
+        headers: &headers,
+        client: client_address(client, &headers, &trusted),
+        scheme: scheme(client, spoken, &headers, &trusted),
+    };
+    let (snapshot, now) = (control.state.snapshot.load(), control.state.clock.moment().now());
+    let Some(route) = snapshot.balancer.route(request.host, request.path) else {
+        return Ok(Json(explanation::unrouted()));
+    };
+    let mut exchange = snapshot.balancer.pool_of(route).ask(&request, now);
+    Ok(Json(explanation::decide(&snapshot.balancer, route, &mut exchange, &headers, now)))
+}
+
+fn parts(asked: &Asked) -> Result<Parts, Problem> {
+    let mut errors = Vec::new();
+    let mut check = |at: String, is_right: bool, detail: &str| {
+        if !is_right {
+            errors.push(FieldError { at, detail: detail.to_owned() });
+        }
+    };
+    let method = asked.method.parse().ok().filter(|_| asked.method.bytes().all(|c| c.is_ascii_uppercase()));
+    check("method".to_owned(), method.is_some() && asked.method.len() <= 20, "a method is 1 to 20 capital letters");
+    check("host".to_owned(), is_host(&asked.host), "a host is a name or an address, with or without a port");
+    check("path".to_owned(), is_path(&asked.path), "a path begins with /, has at most 2,001 octets and no spaces");
+    check("headers".to_owned(), asked.headers.len() <= 100, "at most 100 headers");
+    let mut headers = HeaderMap::new();
+    for (at, Field { name, value }) in asked.headers.iter().enumerate() {
+        let named = name.parse().ok().filter(|_: &HeaderName| name.len() <= 100);
+        let said =
+            value.parse().ok().filter(|_: &HeaderValue| value.len() <= 4000 && !value.contains('\t') && value.is_ascii());
+        check(format!("headers[{at}].name"), named.is_some(), "this is not a header's name");
+        check(format!("headers[{at}].value"), said.is_some(), "this is not a header's value");
+        headers.extend(named.zip(said));
+    }
+    let client = asked.client.parse().ok();
+    check("client".to_owned(), client.is_some(), "this is no IP address");
+    let method = method.filter(|_| errors.is_empty());
+    method.zip(client).map(|(method, client)| Parts { method, headers, client }).ok_or_else(|| Problem {
+        errors,
+        ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "this is not a request that a client could send")
+    })
+}
+
+fn is_host(text: &str) -> bool {
+    text.len() <= 255 && text.bytes().all(|c| c.is_ascii_alphanumeric() || b".:_[]-".contains(&c))
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && text.len() <= 2001 && text.bytes().all(|c| c.is_ascii_graphic())
+}

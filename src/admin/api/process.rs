@@ -1,0 +1,97 @@
+//! The process: which Burdock it is, and its successor.
+
+use std::sync::Arc;
+
+use ::http::StatusCode;
+use axum::extract::State as Shared;
+use tokio::sync::oneshot;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::audit::Caller;
+use super::super::extract::{By, Json};
+use crate::api::problem::Problem;
+use crate::api::process::{Readiness, Upgrade, Upgraded, Version};
+use crate::control::{Actor, Control};
+use crate::process::upgrade::{Asked, Failed, Timing};
+use crate::runtime::readiness::Ready;
+
+pub fn router() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new().routes(routes!(version)).routes(routes!(upgrade))
+}
+
+/// Which Burdock this is, and how long it has been running
+#[utoipa::path(get, path = "/version", tag = "process", responses((status = OK, body = Version, description = "This process")))]
+async fn version(Shared(control): Shared<Arc<Control>>) -> Json<Version> {
+    let readiness = match control.state.readiness.now() {
+        Ready::Yes => Readiness::Ready,
+        Ready::NotListening => Readiness::NotListening,
+        Ready::NotChecked => Readiness::NotChecked,
+        Ready::Leaving | Ready::Succeeded => Readiness::Leaving,
+    };
+    Json(Version {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        uptime: control.state.clock.age().as_secs(),
+        readiness,
+        connections: control.state.connections.count(),
+    })
+}
+
+/// Hand over to a new process, which is started for that
+///
+/// Answered when it serves, or when it is known that there will be none: then this process goes on as before.
+#[utoipa::path(post, path = "/upgrade", tag = "process", request_body = Upgrade, responses(
+    (status = OK, body = Upgraded, description = "It has taken over"),
+    (status = FORBIDDEN, body = Problem, description = "A program was named, and not at the Unix socket"),
+    (status = CONFLICT, body = Problem, description = "An upgrade is under way, or this is the first process of a container"),
+    (status = SERVICE_UNAVAILABLE, body = Problem, description = "This process is leaving"),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, description = "The new process does not start"),
+    (status = BAD_GATEWAY, body = Problem, description = "The new process has ended after it was given the sockets")))]
+async fn upgrade(
+    Shared(control): Shared<Arc<Control>>,
+    axum::Extension(caller): By,
+    Json(wish): Json<Upgrade>,
+) -> Result<Json<Upgraded>, Problem> {
+    if wish.binary.is_some() && !matches!(caller, Caller::User { .. }) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "another program is started only for whoever asks at the Unix socket",
+        ));
+    }
+    let by = Actor::from(caller);
+    let of = wish.binary.as_ref().map_or_else(String::new, |binary| format!(" to {binary}"));
+    by.note(format_args!("upgrade{of} asked for"));
+    let (answer, answered) = oneshot::channel();
+    let timing = wish.timeout.map_or_else(Timing::default, |seconds| Timing::seconds(seconds.clamp(1, 3600)));
+    let asked = Asked { binary: wish.binary.map(Into::into), timing, answer: Some(answer) };
+    let outcome = match control.state.successors.try_send(asked) {
+        Ok(()) => answered.await.unwrap_or(Err(Failed::Leaving)),
+        Err(_) => Err(Failed::UnderWay),
+    };
+    match outcome {
+        Ok(pid) => {
+            by.note(format_args!("upgrade{of}: process {pid} has taken over"));
+            Ok(Json(Upgraded { pid }))
+        }
+        Err(failed) => {
+            by.note(format_args!("upgrade{of} failed: {failed}"));
+            Err(Problem::new(status(&failed), failed.to_string()))
+        }
+    }
+}
+
+fn status(failed: &Failed) -> StatusCode {
+    match failed {
+        Failed::UnderWay | Failed::First => StatusCode::CONFLICT,
+        Failed::Leaving => StatusCode::SERVICE_UNAVAILABLE,
+        Failed::Lost => StatusCode::BAD_GATEWAY,
+        Failed::Socket(_)
+        | Failed::Spawn { .. }
+        | Failed::Ended(_)
+        | Failed::Refused(_)
+        | Failed::Late(_)
+        | Failed::Unwritten(_)
+        | Failed::Talk(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}

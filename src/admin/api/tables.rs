@@ -1,0 +1,87 @@
+//! Session tables.
+
+use std::sync::Arc;
+
+use ::http::StatusCode;
+use axum::extract::State as Shared;
+use burdock::sticky::learn::Learned;
+use burdock::table::Table;
+use burdock::time::UnixSeconds;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::extract::{Json, Path};
+use crate::api::problem::Problem;
+use crate::api::table::{Persistence, ServerSessions, TableDetails, TableInfo, TableList};
+use crate::control::Control;
+use crate::serve::state::State;
+use crate::storage;
+
+pub fn router() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
+}
+
+/// The table of this name.
+///
+/// # Errors
+/// 404 where there is none.
+pub fn find(state: &State, name: &str) -> Result<Arc<Learned>, Problem> {
+    let snapshot = state.snapshot.load();
+    let found = snapshot.balancer.tables().learned().find(|learned| learned.table().spec().name.as_str() == name);
+    found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no session table {name:?}")))
+}
+
+/// All session tables
+#[utoipa::path(get, path = "/tables", tag = "sessions", operation_id = "list_tables",
+    responses((status = OK, body = TableList, description = "By name")))]
+async fn list(Shared(control): Shared<Arc<Control>>) -> Json<TableList> {
+    let now = control.state.clock.moment().now().wall;
+    let snapshot = control.state.snapshot.load();
+    let mut tables: Vec<TableInfo> =
+        snapshot.balancer.tables().all().map(|table| told(&control.state, table, now)).collect();
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    Json(TableList { tables })
+}
+
+/// One session table, with its sessions counted by server
+#[utoipa::path(get, path = "/tables/{table}", tag = "sessions", operation_id = "get_table",
+    params(("table" = String, Path, description = "Its name")),
+    responses((status = OK, body = TableDetails, description = "As it is now")))]
+async fn get(Shared(control): Shared<Arc<Control>>, Path(name): Path<String>) -> Result<Json<TableDetails>, Problem> {
+    let learned = find(&control.state, &name)?;
+    let (table, now) = (learned.table(), control.state.clock.moment().now().wall);
+    Ok(Json(TableDetails { table: told(&control.state, table, now), servers: by_server(table, now) }))
+}
+
+fn by_server(table: &Table, now: UnixSeconds) -> Vec<ServerSessions> {
+    let servers = table.servers().into_iter();
+    servers.map(|(index, id)| ServerSessions { server: id.to_string(), sessions: table.count(index, now) }).collect()
+}
+
+fn told(state: &State, table: &Arc<Table>, now: UnixSeconds) -> TableInfo {
+    let spec = table.spec();
+    TableInfo {
+        name: spec.name.to_string(),
+        sessions: table.servers().into_iter().map(|(index, _)| table.count(index, now)).sum(),
+        capacity: spec.capacity.get(),
+        bytes: table.bytes(),
+        idle_timeout: spec.lifetime.idle,
+        max_life: spec.lifetime.life,
+        persistence: persistence(state, table),
+    }
+}
+
+fn persistence(state: &State, table: &Table) -> Persistence {
+    let status = state
+        .sessions
+        .tables()
+        .into_iter()
+        .find(|(kept, _)| std::ptr::eq(&**kept, table))
+        .map(|(_, status)| status.persistence());
+    match status {
+        Some(storage::Persistence::On) => Persistence::On,
+        Some(storage::Persistence::Waiting) => Persistence::Waiting,
+        Some(storage::Persistence::Failing) => Persistence::Failing,
+        Some(storage::Persistence::Off) | None => Persistence::Off,
+    }
+}

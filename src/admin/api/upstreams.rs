@@ -1,0 +1,48 @@
+//! Upstreams.
+
+use std::sync::Arc;
+
+use ::http::StatusCode;
+use axum::extract::State as Shared;
+use burdock::balancer::Pool;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::extract::{Json, Path};
+use super::views;
+use crate::api::problem::Problem;
+use crate::api::upstream::{UpstreamInfo, UpstreamList};
+use crate::control::Control;
+use crate::serve::state::State;
+
+pub fn router() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
+}
+
+/// The upstream of this name.
+///
+/// # Errors
+/// 404 where there is none.
+pub fn find(state: &State, name: &str) -> Result<Arc<Pool>, Problem> {
+    let snapshot = state.snapshot.load();
+    let found = snapshot.balancer.pools().iter().find(|pool| pool.upstream().name().as_str() == name);
+    found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no upstream {name:?}")))
+}
+
+/// All upstreams
+#[utoipa::path(get, path = "/upstreams", tag = "upstreams", operation_id = "list_upstreams",
+    responses((status = OK, body = UpstreamList, description = "In the configuration's order")))]
+async fn list(Shared(control): Shared<Arc<Control>>) -> Json<UpstreamList> {
+    let now = control.state.clock.moment().now();
+    let upstreams = control.state.snapshot.load().balancer.pools().iter().map(|pool| views::upstream(pool, now)).collect();
+    Json(UpstreamList { upstreams })
+}
+
+/// One upstream
+#[utoipa::path(get, path = "/upstreams/{upstream}", tag = "upstreams", operation_id = "get_upstream",
+    params(("upstream" = String, Path, description = "Its name")),
+    responses((status = OK, body = UpstreamInfo, description = "As it is now")))]
+async fn get(Shared(control): Shared<Arc<Control>>, Path(name): Path<String>) -> Result<Json<UpstreamInfo>, Problem> {
+    let pool = find(&control.state, &name)?;
+    Ok(Json(views::upstream(&pool, control.state.clock.moment().now())))
+}

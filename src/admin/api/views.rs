@@ -1,0 +1,144 @@
+//! The core's values as the API's.
+
+use std::sync::Arc;
+
+use burdock::balancer::diff;
+use burdock::balancer::diff::{Difference, Field, Gone, What};
+use burdock::balancer::drain;
+use burdock::balancer::{Pool, Sessions};
+use burdock::time::Now;
+use burdock::upstream::balance::Balance;
+use burdock::upstream::health::Condition;
+use burdock::upstream::server::Server;
+use burdock::upstream::spec::{Admin, Tier};
+
+use crate::api::config::{ChangeKind, DifferenceInfo, FieldChange, Moves};
+use crate::api::drain::{DrainStatus, Stage};
+use crate::api::explanation;
+use crate::api::server::{ServerHealth, ServerInfo, ServerState, SessionCount, Source};
+use crate::api::upstream::UpstreamInfo;
+use crate::control::{Origin, Origins};
+
+pub fn server(pool: &Pool, at: usize, origins: &Origins, now: Now) -> ServerInfo {
+    let server = &pool.upstream().servers()[at];
+    let spec = server.spec();
+    ServerInfo {
+        upstream: pool.upstream().name().to_string(),
+        id: spec.id.to_string(),
+        address: spec.address.to_string(),
+        state: state(spec.admin),
+        deadline: pool.draining(at, now).until().map(|until| until.since(now.wall)),
+        health: health(server.vitals().condition()),
+        weight: server.weight(),
+        max_conns: spec.max_conns.map(std::num::NonZeroU32::get),
+        backup: spec.tier == Tier::Backup,
+        in_flight: server.in_flight(),
+        waiting: server.waiting(),
+        sessions: sessions(pool.sessions(at, now)),
+        source: match origins.of(&spec.id) {
+            Origin::File => Source::File,
+            Origin::Name => Source::Dns,
+            Origin::RunTime => Source::RunTime,
+        },
+    }
+}
+
+/// How far the server at this position has drained.
+pub fn drain(pool: &Pool, at: usize, now: Now) -> DrainStatus {
+    let draining = pool.draining(at, now);
+    DrainStatus {
+        upstream: pool.upstream().name().to_string(),
+        server: pool.upstream().servers()[at].id().to_string(),
+        state: state(draining.admin),
+        stage: match draining.stage {
+            drain::Stage::Serving => Stage::Serving,
+            drain::Stage::Draining => Stage::Draining,
+            drain::Stage::Complete => Stage::Complete,
+        },
+        in_flight: draining.in_flight,
+        sessions: sessions(draining.sessions),
+        quiet_for: draining.quiet.as_secs(),
+        idle_time: draining.needed.as_secs(),
+        deadline: draining.until().map(|until| until.since(now.wall)),
+    }
+}
+
+pub fn difference(difference: &Difference) -> DifferenceInfo {
+    let change = match difference.what {
+        What::Added => ChangeKind::Added,
+        What::Removed(Gone::AtOnce) => ChangeKind::Removed,
+        What::Removed(Gone::Leaving) => ChangeKind::Leaving,
+        What::Changed(_) => ChangeKind::Changed,
+    };
+    let fields = match &difference.what {
+        What::Changed(fields) => fields.as_slice(),
+        What::Added | What::Removed(_) => &[],
+    };
+    let field = |field: &Field| FieldChange {
+        name: field.name.to_owned(),
+        before: field.before.clone(),
+        after: field.after.clone(),
+    };
+    DifferenceInfo {
+        about: difference.place.to_string(),
+        change,
+        fields: fields.iter().map(field).collect(),
+        moves: moves(difference.moves),
+        text: difference.to_string(),
+    }
+}
+
+pub fn moves(moves: diff::Moves) -> Moves {
+    Moves { learned: moves.learned, by_token: moves.by_token, hashed_permille: moves.hashed_permille }
+}
+
+pub fn upstream(pool: &Arc<Pool>, now: Now) -> UpstreamInfo {
+    let upstream = pool.upstream();
+    let counts = (0..upstream.servers().len()).map(|at| sessions(pool.sessions(at, now)));
+    UpstreamInfo {
+        name: upstream.name().to_string(),
+        balance: balance(upstream.spec().balance).to_owned(),
+        sticky: pool.chain().entries().iter().map(explanation::entry).collect(),
+        servers: upstream.servers().len(),
+        taking_new: upstream.servers().iter().filter(|server| server.takes_new()).count(),
+        in_flight: upstream.servers().iter().map(Server::in_flight).map(u64::from).sum(),
+        sessions: counts.fold(SessionCount { learned: None, by_token: None }, plus),
+    }
+}
+
+fn plus(a: SessionCount, b: SessionCount) -> SessionCount {
+    let sum = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).reduce(|a, b| a + b);
+    SessionCount { learned: sum(a.learned, b.learned), by_token: sum(a.by_token, b.by_token) }
+}
+
+fn state(admin: Admin) -> ServerState {
+    match admin {
+        Admin::Ready => ServerState::Ready,
+        Admin::Drain { .. } => ServerState::Drain,
+        Admin::Maint => ServerState::Maint,
+        Admin::Leaving { .. } => ServerState::Leaving,
+    }
+}
+
+fn health(condition: Condition) -> ServerHealth {
+    match condition {
+        Condition::Up => ServerHealth::Up,
+        Condition::Down => ServerHealth::Down,
+        Condition::Unchecked => ServerHealth::Unchecked,
+        Condition::Ejected => ServerHealth::Ejected,
+    }
+}
+
+fn sessions(sessions: Sessions) -> SessionCount {
+    SessionCount { learned: sessions.learned, by_token: sessions.by_token }
+}
+
+fn balance(balance: Balance) -> &'static str {
+    match balance {
+        Balance::RoundRobin => "round_robin",
+        Balance::LeastConn => "least_conn",
+        Balance::RandomTwo => "random_two",
+        Balance::First => "first",
+        Balance::Hash(_) => "hash",
+    }
+}

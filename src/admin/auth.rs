@@ -1,0 +1,131 @@
+//! Who is let in to the API. By the Unix socket, whoever may open it. At the address, who brings the token, and only in a request
+//! that no browser makes for a foreign page: an application's SSRF or an operator's browser must not move traffic.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use ::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::extract::{Request, State as Shared};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::audit::Caller;
+use crate::admin::bearer::{Access, Verdict};
+use crate::api::problem::Problem;
+use crate::serve::state::State;
+
+/// How a request has reached us.
+#[derive(Clone, Copy, Debug)]
+pub enum Door {
+    Socket { uid: u32 },
+    Tcp { peer: Option<SocketAddr>, local: Option<SocketAddr> },
+}
+
+/// Lets in who may, with their name for the audit lines.
+pub async fn gate(Shared(state): Shared<Arc<State>>, mut request: Request, next: Next) -> Response {
+    let Some(door) = request.extensions().get::<Door>().copied() else {
+        return Problem::new(StatusCode::FORBIDDEN, "nobody knows where this request came from").into_response();
+    };
+    let caller = match admit(door, &state.access, request.uri(), request.headers()) {
+        Ok(caller) => caller,
+        Err(problem) => return refused(problem),
+    };
+    if state.readiness.is_leaving() && !is_read(request.method()) {
+        let detail =
+            "this process is leaving and changes nothing any more; if another has taken over, connect anew to reach it";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+fn admit(door: Door, access: &Access, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Problem> {
+    match door {
+        Door::Socket { uid } => Ok(Caller::User { uid }),
+        Door::Tcp { peer, local } => {
+            let verdict = access.verify(bearer(headers));
+            if verdict == Verdict::Off {
+                let detail =
+                    "the API is not served at this address: use the Unix socket (admin.socket), or set admin.token_file";
+                return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+            }
+            to_us(uri, headers, [access.address(), local])?;
+            same_origin(headers)?;
+            match verdict {
+                Verdict::Right => Ok(Caller::Token { from: peer }),
+                Verdict::Wrong | Verdict::Off => Err(Problem::new(
+                    StatusCode::UNAUTHORIZED,
+                    "send the token of admin.token_file: Authorization: Bearer TOKEN",
+                )),
+            }
+        }
+    }
+}
+
+/// The host is our address as numbers: a name in its place may be one that a foreign page's owner points at us.
+fn to_us(uri: &Uri, headers: &HeaderMap, ours: [Option<SocketAddr>; 2]) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok()).filter(|_| hosts.next().is_none());
+    let is_ours = |text: &str| ours.iter().flatten().any(|address| names(text, *address));
+    let authority = uri.authority().is_none_or(|authority| is_ours(authority.as_str()));
+    if authority && host.is_some_and(is_ours) {
+        return Ok(());
+    }
+    let address = ours.iter().flatten().next().map_or_else(String::new, |address| format!(", which is {address}"));
+    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, format!("the Host must be the admin address{address}")))
+}
+
+fn names(text: &str, address: SocketAddr) -> bool {
+    let short = || text.parse().ok().map(|ip| SocketAddr::new(ip, 80));
+    text.parse().ok().or_else(short) == Some(address)
+}
+
+fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.contains_key(ORIGIN) {
+        false => Ok(()),
+        true => Err(Problem::new(StatusCode::FORBIDDEN, "requests from web pages (with an Origin) are refused")),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn refused(problem: Problem) -> Response {
+    let unauthorized = problem.status == StatusCode::UNAUTHORIZED;
+    let mut response = problem.into_response();
+    if unauthorized {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn misdirected(uri: &str, hosts: &[&str]) -> bool {
+        let ours = ["0.0.0.0:9180", "10.0.0.5:9180"].map(|address| address.parse().ok());
+        let headers = hosts.iter().map(|host| (HOST, HeaderValue::from_str(host).unwrap())).collect();
+        to_us(&uri.parse().unwrap(), &headers, ours).is_err()
+    }
+
+    #[test]
+    fn a_host_is_the_address_that_is_listened_on_or_connected_to() {
+        assert!(!misdirected("/", &["10.0.0.5:9180"]));
+        assert!(!misdirected("/", &["0.0.0.0:9180"]));
+        assert!(!misdirected("http://10.0.0.5:9180/", &["10.0.0.5:9180"]));
+        for host in ["evil.example", "localhost:9180", "10.0.0.5", "10.0.0.5:9181", "10.0.0.6:9180", ""] {
+            assert!(misdirected("/", &[host]), "{host}");
+        }
+        assert!(misdirected("/", &[]));
+        assert!(misdirected("/", &["10.0.0.5:9180", "10.0.0.5:9180"]));
+        assert!(misdirected("http://evil.example/", &["10.0.0.5:9180"]));
+    }
+}

@@ -1,0 +1,47 @@
+//! The door at the admin address: a listening service of Pingora, so that its socket is handed over to a successor process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::protocols::Stream;
+use pingora::server::ShutdownWatch;
+
+use super::serve::Admin;
+use crate::admin::auth::Door;
+use crate::edge::connections::LINGER;
+use crate::serve::state::State;
+
+pub struct TcpDoor {
+    pub admin: Admin,
+    pub state: Arc<State>,
+}
+
+#[async_trait]
+impl ServerApp for TcpDoor {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let _counted = self.state.admin_connections.enter();
+        let mut shutdown = shutdown.clone();
+        let door = door(&stream);
+        let leaving = async move {
+            drop(shutdown.wait_for(|ending| *ending).await);
+            tokio::time::sleep(LINGER).await;
+        };
+        self.admin.serve(stream, door, leaving).await;
+        None
+    }
+
+    async fn cleanup(&self) {
+        self.state.admin_connections.close();
+    }
+}
+
+fn door(stream: &Stream) -> Door {
+    let digest = stream.get_socket_digest();
+    let inet = |address: Option<&pingora::protocols::l4::socket::SocketAddr>| -> Option<SocketAddr> {
+        address.and_then(|address| address.as_inet().copied())
+    };
+    let peer = digest.as_ref().and_then(|digest| inet(digest.peer_addr()));
+    Door::Tcp { peer, local: digest.as_ref().and_then(|digest| inet(digest.local_addr())) }
+}

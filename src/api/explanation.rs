@@ -1,0 +1,137 @@
+//! What a decision is told as: for `explain`, which asks a configuration, and for the API, which asks what is running.
+
+use std::collections::BTreeMap;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+use burdock::balancer::Balancer;
+use burdock::balancer::exchange::{Assignment, Exchange, Standing, Waiting};
+use burdock::balancer::reason::Reason;
+use burdock::route::RouteIndex;
+use burdock::session::claim::{Minted, Named};
+use burdock::sticky::{Entry, EntryKind};
+use burdock::time::Now;
+use burdock::upstream::server::Server;
+
+use crate::api::explain::{ClaimInfo, Explanation};
+
+/// No route leads anywhere for such a request.
+pub fn unrouted() -> Explanation {
+    Explanation {
+        route: None,
+        upstream: None,
+        not_looked_up: Vec::new(),
+        claims: Vec::new(),
+        reason: Reason::Refused.as_str().to_owned(),
+        method: "none".to_owned(),
+        server: None,
+        address: None,
+        wait: None,
+        from: None,
+        status: Some(404),
+        settled: None,
+        to_server: BTreeMap::new(),
+        set_cookie: Vec::new(),
+        headers: BTreeMap::new(),
+    }
+}
+
+/// Lets a server be picked for the request of these headers, and tells what came of it.
+pub fn decide(
+    balancer: &Balancer,
+    route: RouteIndex,
+    exchange: &mut Exchange,
+    headers: &HeaderMap,
+    now: Now,
+) -> Explanation {
+    let claims = claims(exchange, now);
+    let (assignment, wait) = match exchange.pick(None, now, &mut rand::rng()) {
+        // What is told is where it would go if a place came.
+        Assignment::Wait(Waiting { ticket: _ticket, until, decision }) => {
+            exchange.admitted(decision, now);
+            (Ok(decision.at), Some(until.since(now.uptime).as_millis() as u64))
+        }
+        Assignment::Send { at, slot: _slot } => (Ok(at), None),
+        Assignment::Refuse(refusal) => (Err(refusal), None),
+    };
+    let upstream = exchange.pool().upstream();
+    let mut told = Explanation {
+        route: Some(balancer.routes()[route.0].name.to_string()),
+        upstream: Some(upstream.name().to_string()),
+        claims,
+        wait,
+        ..unrouted()
+    };
+    match assignment {
+        Ok(at) => {
+            let server = &upstream.servers()[at];
+            told.server = Some(server.id().to_string());
+            told.address = Some(server.spec().address.to_string());
+            told.status = None;
+            told.to_server = headers_told(&exchange.request_edits(headers, now).set);
+            told.reason = exchange.decision().map_or("", |decision| decision.reason.as_str()).to_owned();
+            told.method = exchange.method().as_str().to_owned();
+            told.from = exchange.from().map(|server| server.id().to_string());
+        }
+        Err(refusal) => {
+            told.reason = refusal.reason.as_str().to_owned();
+            told.status = Some(refusal.status.as_u16());
+        }
+    }
+    told
+}
+
+pub fn headers_told(headers: &[(HeaderName, HeaderValue)]) -> BTreeMap<String, String> {
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}
+
+pub fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// An entry by its kind and what it reads.
+pub fn entry(entry: &Entry) -> String {
+    match &entry.kind {
+        EntryKind::Cookie(cookie) => format!("cookie {}", cookie.name()),
+        EntryKind::Header(header) => format!("header {}", header.name()),
+        EntryKind::Route(_) => "route".to_owned(),
+        EntryKind::Hash(_) => "hash".to_owned(),
+        EntryKind::Learn(learn) => format!("learn {}", learn.table().spec().name),
+    }
+}
+
+/// The claims of a request, in the order of the chain.
+fn claims(exchange: &Exchange, now: Now) -> Vec<ClaimInfo> {
+    let entries = exchange.pool().chain().entries();
+    entries.iter().zip(exchange.standings()).map(|(entry, standing)| claim(exchange, entry, standing, now)).collect()
+}
+
+fn claim(exchange: &Exchange, of: &Entry, standing: &Standing, now: Now) -> ClaimInfo {
+    let servers = exchange.pool().upstream().servers();
+    let (claim, server, named): (_, _, Option<&Named>) = match standing {
+        Standing::Absent => ("absent", None, None),
+        Standing::Fresh(_, bad) => (bad.map_or("unknown_session", |bad| Reason::Bad(bad).as_str()), None, None),
+        Standing::Tied(tied, named) => ("tied", Some(ids(servers, tied)), Some(named)),
+        Standing::Keyed(Some(home), _) => ("tied", Some(servers[*home].id().to_string()), None),
+        Standing::Keyed(None, _) => ("tied", None, None),
+        Standing::Unknown(named) => ("unknown_server", None, Some(named)),
+        Standing::Bad(bad) => (Reason::Bad(bad.why).as_str(), None, None),
+    };
+    let stamps = named.and_then(|named| named.stamps);
+    let foreign = named.and_then(|named| match named.minted {
+        Minted::Here => None,
+        Minted::By(format) => Some(format.as_str().to_owned()),
+    });
+    ClaimInfo {
+        entry: entry(of),
+        claim: claim.to_owned(),
+        server,
+        foreign,
+        age: stamps.map(|stamps| now.wall.since(stamps.issued)),
+        idle: stamps.map(|stamps| now.wall.since(stamps.seen)),
+    }
+}
+
+/// Servers that share a route are named together.
+fn ids(servers: &[Server], at: &[usize]) -> String {
+    at.iter().map(|&at| servers[at].id().as_str()).collect::<Vec<_>>().join(" or ")
+}

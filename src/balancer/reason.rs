@@ -1,0 +1,184 @@
+//! The words for what happened to a request. The same enum is the branch, the log field, the metric label and the answer of
+//! `explain`.
+
+use crate::session::claim::BadClaim;
+use crate::upstream::failover::Cause;
+
+/// Why a request went where it went; the first that applies, in this order.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Reason {
+    /// No route, bad request, or a failover action that says so.
+    Refused,
+    /// No server may take it.
+    NoServer,
+    /// An attempt at another server failed before this one.
+    Redispatched,
+    /// The tie was not kept, for this cause.
+    Lost(Cause),
+    /// The session's token was not good; it counts as a new one.
+    Bad(BadClaim),
+    /// A session without a tie, placed whatever health says since too few servers are up.
+    Panic,
+    /// The tie was kept.
+    Hit,
+    /// A session without a tie.
+    New,
+}
+
+/// Which kind of entry decided.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Method {
+    Cookie,
+    Header,
+    Route,
+    Hash,
+    Learn,
+    None,
+}
+
+/// What becomes of the session's tie.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Fate {
+    Kept,
+    New,
+    Moved,
+    /// Served elsewhere for a while; the tie stays as it is.
+    Detour,
+}
+
+/// What the response did to the tie.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Settled {
+    Kept,
+    Renewed,
+    Inserted,
+    Rewritten,
+    Learned,
+    Forgotten,
+    None,
+}
+
+/// Why a session was moved for good.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Move {
+    /// Its server could not serve it.
+    Lost(Cause),
+    /// The application asked for it.
+    Application,
+}
+
+impl Reason {
+    /// The most frequent first, as [`Self::index`] looks from there.
+    pub const ALL: [Self; 15] = [
+        Self::Hit,
+        Self::New,
+        Self::Refused,
+        Self::NoServer,
+        Self::Redispatched,
+        Self::Lost(Cause::Down),
+        Self::Lost(Cause::Maint),
+        Self::Lost(Cause::Full),
+        Self::Lost(Cause::Drained),
+        Self::Lost(Cause::Unknown),
+        Self::Bad(BadClaim::ExpiredIdle),
+        Self::Bad(BadClaim::ExpiredLife),
+        Self::Bad(BadClaim::BadToken),
+        Self::Bad(BadClaim::UnknownKey),
+        Self::Panic,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NoServer => "no_server",
+            Self::Redispatched => "redispatched",
+            Self::Lost(cause) => word(cause),
+            Self::Bad(BadClaim::ExpiredIdle) => "expired_idle",
+            Self::Bad(BadClaim::ExpiredLife) => "expired_life",
+            Self::Bad(BadClaim::BadToken) => "bad_token",
+            Self::Bad(BadClaim::UnknownKey) => "unknown_key",
+            Self::Panic => "panic",
+            Self::Hit => "hit",
+            Self::New => "new",
+        }
+    }
+
+    /// Its position in [`Self::ALL`].
+    pub fn index(self) -> usize {
+        Self::ALL.iter().position(|&reason| reason == self).unwrap_or_default()
+    }
+}
+
+impl Method {
+    pub const ALL: [Self; 6] = [Self::Cookie, Self::Header, Self::Route, Self::Hash, Self::Learn, Self::None];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Header => "header",
+            Self::Route => "route",
+            Self::Hash => "hash",
+            Self::Learn => "learn",
+            Self::None => "none",
+        }
+    }
+
+    /// Its position in [`Self::ALL`].
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Cookie => 0,
+            Self::Header => 1,
+            Self::Route => 2,
+            Self::Hash => 3,
+            Self::Learn => 4,
+            Self::None => 5,
+        }
+    }
+}
+
+impl Move {
+    pub const ALL: [Self; 6] = [
+        Self::Lost(Cause::Down),
+        Self::Lost(Cause::Maint),
+        Self::Lost(Cause::Full),
+        Self::Lost(Cause::Drained),
+        Self::Lost(Cause::Unknown),
+        Self::Application,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost(cause) => word(cause),
+            Self::Application => "application",
+        }
+    }
+
+    /// Its position in [`Self::ALL`].
+    pub fn index(self) -> usize {
+        Self::ALL.iter().position(|&cause| cause == self).unwrap_or_default()
+    }
+}
+
+const fn word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Down => "down",
+        Cause::Maint => "maint",
+        Cause::Full => "full",
+        Cause::Drained => "drained",
+        Cause::Unknown => "unknown_server",
+    }
+}
+
+impl Settled {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Renewed => "renewed",
+            Self::Inserted => "inserted",
+            Self::Rewritten => "rewritten",
+            Self::Learned => "learned",
+            Self::Forgotten => "forgotten",
+            Self::None => "none",
+        }
+    }
+}

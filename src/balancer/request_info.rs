@@ -1,0 +1,62 @@
+//! What of a request the settling of its response still needs.
+
+use std::net::IpAddr;
+
+use ::http::Method as Verb;
+use ::http::header::ORIGIN;
+
+use crate::http::hygiene::is_cors_preflight;
+use crate::http::request::{Request, Scheme};
+use crate::sticky::spec::Methods;
+use crate::sticky::{Chain, Origin, Reader};
+
+#[derive(Debug)]
+pub(crate) struct Facts {
+    scheme: Scheme,
+    kind: Kind,
+    /// The same where no entry asks for it.
+    origin: Origin,
+    /// Stands in for the session's name where a token has no room for one.
+    pub(crate) client: IpAddr,
+    /// None where no entry asks for it.
+    host: Option<Box<str>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// A CORS preflight, whose answer browsers take no cookie from.
+    Preflight,
+    Post,
+    Other,
+}
+
+impl Facts {
+    pub(crate) fn of(request: &Request<'_>, chain: &Chain) -> Self {
+        let kind = match *request.method {
+            Verb::POST => Kind::Post,
+            _ if is_cors_preflight(request.method, request.headers) => Kind::Preflight,
+            _ => Kind::Other,
+        };
+        let foreign = chain.reads_origin() && request.headers.contains_key(ORIGIN);
+        let origin = if foreign { Origin::Other } else { Origin::Same };
+        let host = chain.reads_host().then(|| request.host.into());
+        Self { scheme: request.scheme, kind, origin, client: request.client, host }
+    }
+
+    /// Whether the answer may tie at all.
+    pub(crate) fn ties(&self) -> bool {
+        self.kind != Kind::Preflight
+    }
+
+    /// Whether the answer may begin a tie of an entry that begins them on these methods.
+    pub(crate) fn begins(&self, methods: Methods) -> bool {
+        match methods {
+            Methods::All => true,
+            Methods::Post => self.kind == Kind::Post,
+        }
+    }
+
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader { scheme: self.scheme, host: self.host.as_deref().unwrap_or_default(), origin: self.origin }
+    }
+}

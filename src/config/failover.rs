@@ -1,0 +1,144 @@
+//! What becomes of requests and sessions whose server fails them: `failover` and `retry` of an upstream.
+
+use ::http::StatusCode;
+use serde_json::json;
+
+use crate::config::schema::choice::{Chosen, Form, choice};
+use crate::config::schema::errors::Findings;
+use crate::config::schema::map::record;
+use crate::config::schema::read::{Leaf, ListOf, Mend, Read};
+use crate::config::schema::scalar::Int;
+use crate::config::schema::tree::Node;
+use crate::config::schema::units::Positive;
+use crate::upstream::failover::{Action, Failover, OnFull};
+use crate::upstream::retry::{Again, Retry};
+
+record! {
+    "failover" => Failover {
+        /// Its check says so, or a connection to it failed.
+        down: AtOnce = "permanent",
+        /// Its state is maint.
+        maint: AtOnce = "permanent",
+        /// It has max_conns requests in flight.
+        full: OnFullText = "{wait: 2s, then: temporary}",
+        /// Its drain deadline has passed.
+        drained: AtOnce = "permanent",
+        /// There is no such server any more.
+        unknown: AtOnce = "permanent",
+    }
+}
+
+choice! {
+    "a failover action" => Action {
+        /// The session moves to the server that answers.
+        permanent => Self::Permanent,
+        /// Another server answers, and the session returns when its own can serve it.
+        temporary => Self::Temporary(None),
+        /// As the word, but the session moves once its server has been unable to serve it for this long.
+        temporary(Positive) => |limit| Self::Temporary(Some(limit)),
+        /// The request is refused with this status.
+        refuse(Refusal) => Self::Refuse,
+    }
+}
+
+/// An action, where waiting would help nobody.
+pub(crate) struct AtOnce;
+
+impl Read for AtOnce {
+    type Value = Action;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Action> {
+        if node.get("wait").is_some() {
+            let help = "only a server that is full has a queue, and one waits there once: full: {wait: 2s, then: temporary}";
+            findings.fault_with_help(node.at, "found {wait: …}, expected a failover action without a wait", help);
+            return None;
+        }
+        Action::read(node, findings)
+    }
+
+    fn schema() -> serde_json::Value {
+        Action::schema()
+    }
+}
+
+/// An action, or a wait and the action that follows it.
+struct OnFullText;
+
+record! {
+    "a wait" => struct WaitText {
+        /// How long the session waits for a place at its server.
+        wait: Positive,
+        /// What happens where none has come by then, or too many wait already.
+        then: AtOnce = "temporary",
+    }
+}
+
+impl Read for OnFullText {
+    type Value = OnFull;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<OnFull> {
+        if node.get("wait").is_some() || node.get("then").is_some() {
+            return WaitText::read(node, findings).map(|WaitText { wait, then }| OnFull { wait: Some(wait), then });
+        }
+        Chosen::of::<Action>(node, &[("wait", Form::Map)], findings)?;
+        Action::read(node, findings).map(OnFull::from)
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"anyOf": [Action::schema(), WaitText::schema()]})
+    }
+}
+
+/// A status of 400 to 599.
+struct Refusal;
+
+impl Leaf for Refusal {
+    type Value = StatusCode;
+    const EXPECTED: &'static str = "a status from 400 to 599";
+
+    fn parse(text: &str) -> Result<StatusCode, Mend> {
+        Ok(StatusCode::from_u16(Int::<u16, 400, 599>::parse(text).map_err(|_| Mend::unknown())?)?)
+    }
+
+    fn schema() -> serde_json::Value {
+        <Int<u16, 400, 599> as Leaf>::schema()
+    }
+}
+
+record! {
+    "retry" => struct RetryText {
+        /// Tries in all, the first included.
+        tries: Int<u8, 1, 16> = "3",
+        /// Tries at one server before it is given up for this request.
+        same_server: Int<u8, 1, 16> = "1",
+        /// Failures after which a request is sent again; a POST only after a connection that did not come about.
+        on: ListOf<FailureText> = "[connect, closed]",
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FailureText {
+    Connect,
+    Closed,
+}
+
+choice! {
+    "a failure" => FailureText {
+        /// No connection came about.
+        connect => Self::Connect,
+        /// The connection ended before a response began.
+        closed => Self::Closed,
+    }
+}
+
+impl From<RetryText> for Retry {
+    fn from(written: RetryText) -> Self {
+        let again = |failure| if written.on.contains(&failure) { Again::Yes } else { Again::No };
+        Self {
+            tries: written.tries,
+            same_server: written.same_server,
+            on_connect: again(FailureText::Connect),
+            on_closed: again(FailureText::Closed),
+        }
+    }
+}

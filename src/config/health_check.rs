@@ -1,0 +1,181 @@
+//! `health_check` of an upstream.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::RangeInclusive;
+
+use ::http::{HeaderName, HeaderValue};
+use serde_json::json;
+
+use crate::config::schema::choice::choice;
+use crate::config::schema::errors::Findings;
+use crate::config::schema::map::{Empty, OneOrMore, Shortened, record};
+use crate::config::schema::read::{At, Leaf, MapOf, Mend, State};
+use crate::config::schema::scalar::Int;
+use crate::config::schema::tree::{Node, Value};
+use crate::config::schema::units::Positive;
+use crate::upstream::health::{CheckSpec, HttpProbe, Probe, Thresholds};
+
+record! {
+    "a health check" => struct HealthCheckText {
+        /// Asks for a connection, no more.
+        tcp: Option<At<Empty>>,
+        /// Asks for a response.
+        http: Option<At<HttpText>>,
+        /// Another port than the one that serves.
+        port: Option<Int<NonZeroU16, 1, 65_535>>,
+        /// From one check of a server to the next, give or take a tenth.
+        interval: Positive = "2s",
+        /// For a whole check: connection, request and response. At most the interval.
+        timeout: At<Positive> = "1s",
+        /// Successes in a row that bring a server up.
+        rise: Int<NonZeroU32, 1, 1_000> = "2",
+        /// Failures in a row that take it down.
+        fall: Int<NonZeroU32, 1, 1_000> = "3",
+    }
+}
+
+record! {
+    "http" => struct HttpText {
+        /// Path and query of the GET.
+        path: ProbePath = "/",
+        /// The Host header; the server's address, unless given.
+        host: Option<ProbeHost>,
+        /// Headers to send.
+        headers: MapOf<HeaderName, HeaderValue> = "{}",
+        /// Statuses that count as healthy.
+        expect: OneOrMore<Statuses> = "200-399",
+    }
+}
+
+/// The short form: a kind of check with everything else as it is by default.
+pub(crate) enum CheckWord {
+    Tcp,
+    Http,
+}
+
+choice! {
+    "a kind of health check" => CheckWord {
+        /// A connection is accepted.
+        tcp => Self::Tcp,
+        /// GET / is answered with a status from 200 to 399.
+        http => Self::Http,
+    }
+}
+
+impl Shortened for HealthCheckText {
+    type Short = CheckWord;
+
+    fn expand(short: &Node) -> Node {
+        match &short.value {
+            Value::Scalar(word, _) => Node::map(word, Node { at: short.at, value: Value::Map(Vec::new()) }),
+            Value::Null | Value::List(_) | Value::Map(_) => short.clone(),
+        }
+    }
+}
+
+/// A path as a request line takes it.
+pub(crate) struct ProbePath;
+
+/// A Host header.
+pub(crate) struct ProbeHost;
+
+/// `200` or `200-399`.
+pub(crate) struct Statuses;
+
+impl Leaf for ProbePath {
+    type Value = String;
+    const EXPECTED: &'static str = "a path such as /healthz";
+
+    fn parse(text: &str) -> Result<String, Mend> {
+        let sendable = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        if sendable { Ok(text.to_owned()) } else { Err(Mend::by("it begins with / and holds no spaces and no #")) }
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "pattern": "^/[^\\s#]*$"})
+    }
+}
+
+impl Leaf for ProbeHost {
+    type Value = String;
+    const EXPECTED: &'static str = "a host such as shop.example.com, with a port if need be";
+
+    fn parse(text: &str) -> Result<String, Mend> {
+        let authority: ::http::uri::Authority = text.parse()?;
+        if authority.as_str().contains('@') { Err(Mend::unknown()) } else { Ok(text.to_owned()) }
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string"})
+    }
+}
+
+impl Leaf for Statuses {
+    type Value = RangeInclusive<u16>;
+    const EXPECTED: &'static str = "a status such as 200 or a range such as 200-399";
+
+    fn parse(text: &str) -> Result<Self::Value, Mend> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let status = |text| <Int<u16, 100, 599> as Leaf>::parse(text);
+        let range = status(first)?..=status(last)?;
+        if range.is_empty() { Err(Mend::by(format!("the lower end first: {last}-{first}"))) } else { Ok(range) }
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": ["string", "integer"], "pattern": "^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$", "minimum": 100, "maximum": 599})
+    }
+}
+
+impl HealthCheckText {
+    pub(crate) fn build(written: At<Self>, findings: &mut Findings) -> Option<CheckSpec> {
+        let At { at, value: written, state } = written;
+        let (timeout, interval) = (written.timeout.value, written.interval);
+        if timeout > interval {
+            let message = format!("the timeout {timeout:?} exceeds the interval {interval:?}");
+            findings.fault_with_help(written.timeout.at, message, "a check must be over before the next one begins");
+        }
+        let probe = match (written.tcp, written.http) {
+            (Some(_), None) => Probe::Tcp,
+            (None, Some(http)) => Probe::Http(http.value.build(findings)),
+            (Some(tcp), Some(http)) => {
+                findings.fault(tcp.at.max(http.at), "a health check is either tcp or http");
+                return None;
+            }
+            (None, None) if state == State::Flawed => return None,
+            (None, None) => {
+                findings.fault(at, "a health check needs tcp: {} or http: {…}");
+                return None;
+            }
+        };
+        let thresholds = Thresholds { rise: written.rise, fall: written.fall };
+        let port = written.port.map(NonZeroU16::get);
+        Some(CheckSpec { probe, port, interval, timeout, thresholds })
+    }
+}
+
+impl HttpText {
+    fn build(self, findings: &mut Findings) -> HttpProbe {
+        let mut headers = Vec::new();
+        for (name, value) in self.headers {
+            if name.value == ::http::header::HOST {
+                findings.fault_with_help(name.at, "Host is no header to send here", "write host: NAME beside headers");
+            }
+            headers.extend(value.map(|value| (name.value, value)));
+        }
+        HttpProbe { path: self.path, host: self.host, headers, expect: self.expect }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expected_status_is_a_number_or_a_range() {
+        assert_eq!(Statuses::parse("200").unwrap(), 200..=200);
+        assert_eq!(Statuses::parse("200-399").unwrap(), 200..=399);
+        for wrong in ["", "2xx", "99", "600", "399-200", "200-", "-200", "200-300-400"] {
+            assert!(Statuses::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! How a piece of the tree becomes a value. A type that implements [`Read`] is a grammar: it says what may be written in a
+//! place, which value comes of it, and how a JSON Schema says the same.
+
+use serde_json::json;
+
+use super::errors::{Findings, Position};
+use super::tree::{Node, Style, Value, quoted};
+
+/// What may be written in some place of the configuration.
+pub(crate) trait Read {
+    type Value;
+
+    /// Reads what stands there. Whatever is wrong becomes a fault; None where no value is left after that.
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value>;
+
+    /// The value where nothing is written and no default is given; None where something must be.
+    fn absent() -> Option<Self::Value> {
+        None
+    }
+
+    fn schema() -> serde_json::Value;
+}
+
+/// The schema of something that is written in several places, and so is described once: under this name in `$defs`.
+pub(crate) fn defined(name: &str) -> serde_json::Value {
+    json!({"$ref": format!("#/$defs/{name}")})
+}
+
+/// What is written as a single scalar.
+pub(crate) trait Leaf {
+    type Value;
+    /// With an example: "a duration such as 30s".
+    const EXPECTED: &'static str;
+    const KIND: Kind = Kind::Text;
+
+    /// # Errors
+    /// The mend, if it can be named.
+    fn parse(text: &str) -> Result<Self::Value, Mend>;
+
+    fn schema() -> serde_json::Value;
+
+    fn expected() -> String {
+        Self::EXPECTED.to_owned()
+    }
+
+    /// How a wrong text is shown.
+    fn shown(text: &str) -> String {
+        quoted(text)
+    }
+}
+
+/// Whether a leaf may stand in quotes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Text,
+    /// A number or a truth value: quotes would make it a text.
+    Bare,
+}
+
+/// What would make a text right.
+#[derive(Debug, Default)]
+pub(crate) struct Mend(Option<String>);
+
+/// Anything, with the place where it was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At<T> {
+    pub(crate) at: Position,
+    pub(crate) value: T,
+    pub(crate) state: State,
+}
+
+/// Whether a value is what was written. What is flawed is not held against the rest of the configuration: its fault has been
+/// told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    Sound,
+    Flawed,
+}
+
+/// A list of what `R` reads. What cannot be read is left out, and is a fault.
+pub(crate) struct ListOf<R>(R);
+
+/// A list that holds something.
+pub(crate) struct SomeOf<R>(R);
+
+/// A map of names to what `R` reads. A value that cannot be read is None, so that its name is still known.
+pub(crate) struct MapOf<K, R>(K, R);
+
+impl Mend {
+    pub(crate) fn unknown() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn by(help: impl Into<String>) -> Self {
+        Self(Some(help.into()))
+    }
+}
+
+impl<E: std::error::Error> From<E> for Mend {
+    fn from(error: E) -> Self {
+        Self::by(error.to_string())
+    }
+}
+
+impl<L: Leaf> Read for L {
+    type Value = L::Value;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<L::Value> {
+        let Value::Scalar(text, style) = &node.value else {
+            findings.fault(node.at, format!("found {}, expected {}", node.found(), L::expected()));
+            return None;
+        };
+        let outcome = match (L::KIND, style) {
+            (Kind::Bare, Style::Quoted) => Err(Mend::by("leave the quotes out")),
+            (Kind::Bare, Style::Plain) | (Kind::Text, _) => L::parse(text),
+        };
+        let message = || format!("found {}, expected {}", L::shown(text), L::expected());
+        match outcome {
+            Ok(value) => return Some(value),
+            Err(Mend(Some(help))) => findings.fault_with_help(node.at, message(), help),
+            Err(Mend(None)) => findings.fault(node.at, message()),
+        }
+        None
+    }
+
+    fn schema() -> serde_json::Value {
+        <L as Leaf>::schema()
+    }
+}
+
+impl<R: Read> Read for At<R> {
+    type Value = At<R::Value>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<At<R::Value>> {
+        let before = findings.faults();
+        let value = R::read(node, findings)?;
+        let state = if findings.faults() == before { State::Sound } else { State::Flawed };
+        Some(At { at: node.at, value, state })
+    }
+
+    fn schema() -> serde_json::Value {
+        R::schema()
+    }
+}
+
+impl<R: Read> Read for Option<R> {
+    type Value = Option<R::Value>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
+        R::read(node, findings).map(Some)
+    }
+
+    fn absent() -> Option<Self::Value> {
+        Some(None)
+    }
+
+    fn schema() -> serde_json::Value {
+        R::schema()
+    }
+}
+
+impl<R: Read> Read for ListOf<R> {
+    type Value = Vec<R::Value>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
+        let Value::List(items) = &node.value else {
+            let message = format!("found {}, expected a list", node.found());
+            match &node.value {
+                Value::Scalar(text, _) => {
+                    findings.fault_with_help(node.at, message, format!("for a list of one write [{text}]"))
+                }
+                Value::Map(_) => findings.fault_with_help(node.at, message, "begin each entry of a list with a dash"),
+                Value::Null | Value::List(_) => findings.fault(node.at, message),
+            }
+            return Some(Vec::new());
+        };
+        Some(items.iter().filter_map(|item| R::read(item, findings)).collect())
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "array", "items": R::schema()})
+    }
+}
+
+impl<R: Read> Read for SomeOf<R> {
+    type Value = Vec<R::Value>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
+        if matches!(&node.value, Value::List(items) if items.is_empty()) {
+            findings.fault(node.at, "found an empty list, expected at least one entry");
+        }
+        ListOf::<R>::read(node, findings)
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "array", "items": R::schema(), "minItems": 1})
+    }
+}
+
+impl<K: Leaf, R: Read> Read for MapOf<K, R> {
+    type Value = Vec<(At<K::Value>, Option<R::Value>)>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
+        let Value::Map(entries) = &node.value else {
+            findings.fault(node.at, format!("found {}, expected a map", node.found()));
+            return None;
+        };
+        let mut read = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let key = Node { at: entry.at, value: Value::Scalar(entry.key.clone(), Style::Plain) };
+            let key = At::<K>::read(&key, findings);
+            let value = R::read(&entry.value, findings);
+            read.extend(key.map(|key| (key, value)));
+        }
+        Some(read)
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "object", "propertyNames": <K as Leaf>::schema(), "additionalProperties": R::schema()})
+    }
+}

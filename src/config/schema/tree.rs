@@ -1,0 +1,104 @@
+//! A configuration as a tree that knows where everything stood. Scalars stay text: what a plain `200` or `on` means is for the
+//! one who expects something there. It knows nothing of what should stand where.
+
+use super::errors::{Findings, Position};
+
+/// A value and where it begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) at: Position,
+    pub(crate) value: Value,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// Nothing after the colon, `~` or `null`.
+    Null,
+    Scalar(String, Style),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Style {
+    Plain,
+    Quoted,
+}
+
+/// A key of a map with its value.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) at: Position,
+    pub(crate) key: String,
+    pub(crate) value: Node,
+}
+
+impl Node {
+    /// A text that the program itself holds (a default), as if it stood at `at`.
+    pub(crate) fn literal(text: &str, at: Position) -> Self {
+        let node = Self::parse(text, &mut Findings::default());
+        node.map_or(Self { at, value: Value::Null }, |node| node.moved(at))
+    }
+
+    /// A map with one key, as if it stood where `value` does.
+    pub(crate) fn map(key: &str, value: Self) -> Self {
+        let at = value.at;
+        Self { at, value: Value::Map(vec![Entry { at, key: key.to_owned(), value }]) }
+    }
+
+    /// What stands under this key, where this is a map that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Value::Null | Value::Scalar(..) | Value::List(_) => None,
+        }
+    }
+
+    /// What stands here, for a message.
+    pub(crate) fn found(&self) -> String {
+        match &self.value {
+            Value::Null => "nothing".to_owned(),
+            Value::Scalar(text, _) => quoted(text),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map(_) => "a map".to_owned(),
+        }
+    }
+
+    fn moved(self, at: Position) -> Self {
+        let value = match self.value {
+            Value::List(items) => Value::List(items.into_iter().map(|item| item.moved(at)).collect()),
+            Value::Map(entries) => {
+                Value::Map(entries.into_iter().map(|entry| Entry { at, value: entry.value.moved(at), ..entry }).collect())
+            }
+            scalar @ (Value::Null | Value::Scalar(..)) => scalar,
+        };
+        Self { at, value }
+    }
+
+    /// Nodes in all.
+    pub(crate) fn size(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Scalar(..) => 1,
+            Value::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            Value::Map(entries) => 1 + entries.iter().map(|entry| entry.value.size()).sum::<usize>(),
+        }
+    }
+
+    /// Collections within collections.
+    pub(crate) fn depth(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Scalar(..) => 0,
+            Value::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
+            Value::Map(entries) => 1 + entries.iter().map(|entry| entry.value.depth()).max().unwrap_or(0),
+        }
+    }
+}
+
+/// A text as messages show it: quoted, escaped, and not too long.
+pub(crate) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,334 @@
+//! A client's connection as Pingora sees it: the socket, with a deadline for the whole of a request's header block, and what
+//! belongs to the connection rather than to one request.
+//!
+//! Pingora bounds each read, not the sum of them, and answers malformed requests before any hook runs. Both are seen from
+//! here: the deadline runs from a request's first octet until the first hook disarms it, and whatever is written before
+//! that is Pingora's own answer to a request that no hook will see.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use burdock::balancer::connection::Connection;
+use burdock::config::values::Listener;
+use burdock::http::forwarded::Peer;
+use burdock::time::Uptime;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use pingora_proxy::Session;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::edge::close_on_down::Cut;
+use crate::runtime::clock::Clock;
+use crate::serve::state::State;
+use crate::servers::private::PrivateConnections;
+use crate::telemetry::metrics::Malformed;
+
+/// No request is under way: the next octet begins one.
+const IDLE: u64 = 0;
+/// The first octet has come; the deadline is set once more must be waited for.
+const BEGUN: u64 = 1;
+/// A request's header block is complete; hooks are at work.
+const IN_HOOKS: u64 = u64::MAX;
+
+const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// A connection's stream.
+#[derive(Debug)]
+pub struct ClientStream {
+    inner: Stream,
+    state: Arc<State>,
+    clock: Clock,
+    header_timeout: Duration,
+    keepalive_timeout: Duration,
+    /// [`IDLE`], [`BEGUN`], [`IN_HOOKS`], or the uptime in milliseconds at which a header block under way is too late.
+    deadline: AtomicU64,
+    /// The uptime in milliseconds since which no request is under way.
+    idle_since: AtomicU64,
+    deadline_sleep: Option<Pin<Box<Sleep>>>,
+    /// Set once and looked at when it fires, not set anew for every request.
+    idle_sleep: Option<Pin<Box<Sleep>>>,
+    about: About,
+    /// Made when a request first wants to end with its server.
+    cut: OnceLock<Arc<Cut>>,
+    /// Whether a login that belongs to the connection has been asked for or sent.
+    login: AtomicBool,
+    private: OnceLock<Arc<PrivateConnections>>,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub struct About {
+    pub peer: Peer,
+    /// Which of the configured listeners it came to.
+    pub listener: usize,
+    pub shared: Connection,
+}
+
+impl ClientStream {
+    pub fn new(inner: Stream, state: Arc<State>, about: About) -> Self {
+        let clock = state.clock;
+        let Listener { header_timeout, keepalive_timeout, .. } = state.listeners[about.listener];
+        let idle_since = AtomicU64::new(millis(clock.uptime()));
+        let deadline = AtomicU64::new(IDLE);
+        let (deadline_sleep, idle_sleep) = (None, None);
+        Self {
+            inner,
+            state,
+            clock,
+            header_timeout,
+            keepalive_timeout,
+            deadline,
+            idle_since,
+            deadline_sleep,
+            idle_sleep,
+            about,
+            cut: OnceLock::new(),
+            login: AtomicBool::new(false),
+            private: OnceLock::new(),
+        }
+    }
+
+    /// The connection that a request came on.
+    pub fn of(session: &Session) -> Option<&Self> {
+        session.downstream_session.stream()?.as_any().downcast_ref()
+    }
+
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// The handle by which it can be ended from elsewhere.
+    pub fn cut(&self) -> &Arc<Cut> {
+        self.cut.get_or_init(Arc::default)
+    }
+
+    /// From now on no request of this connection shares a server connection with others'.
+    pub fn note_login(&self) {
+        self.login.store(true, Relaxed);
+    }
+
+    pub fn has_login(&self) -> bool {
+        self.login.load(Relaxed)
+    }
+
+    /// Its own connections to servers. They end with it.
+    pub fn private(&self) -> &Arc<PrivateConnections> {
+        self.private.get_or_init(Arc::default)
+    }
+
+    /// A header block is complete: its deadline is met.
+    pub fn header_complete(&self) {
+        self.deadline.store(IN_HOOKS, Relaxed);
+    }
+
+    /// A request is over: the next octet begins another.
+    pub fn request_over(&self, now: Uptime) {
+        self.idle_since.store(millis(now), Relaxed);
+        self.deadline.store(IDLE, Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.clock.uptime())
+    }
+
+    /// Most header blocks come in one piece, and the clock is not read for them.
+    fn set_deadline(&self) -> u64 {
+        let deadline = self.now() + self.header_timeout.as_millis() as u64;
+        self.deadline.store(deadline.max(BEGUN + 1), Relaxed);
+        deadline
+    }
+
+    /// Ready with an error once the deadline has passed; otherwise the task is woken when it does.
+    fn poll_deadline(&mut self, deadline: u64, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let left = deadline.saturating_sub(self.now());
+        if left == 0 {
+            return Poll::Ready(self.too_late(cx));
+        }
+        let sleep = self.deadline_sleep.insert(sleep(left));
+        match sleep.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(self.too_late(cx)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ready, with nothing read, once no request has been under way for the keep-alive time.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let keepalive = self.keepalive_timeout.as_millis() as u64;
+        while self.idle_sleep.get_or_insert_with(|| sleep(keepalive)).as_mut().poll(cx).is_ready() {
+            let left = (self.idle_since.load(Relaxed) + keepalive).saturating_sub(self.now());
+            if left == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            self.idle_sleep = Some(sleep(left));
+        }
+        Poll::Pending
+    }
+
+    /// Says 408, as far as the socket takes it at once, and ends the connection.
+    fn too_late(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.state.metrics.malformed(Malformed::Timeout);
+        self.deadline.store(IN_HOOKS, Relaxed);
+        let _ = Pin::new(&mut self.inner).poll_write(cx, TIMED_OUT);
+        let _ = Pin::new(&mut self.inner).poll_flush(cx);
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the request's header block took too long"))
+    }
+
+    /// Does what is to be done with the socket, unless the connection has been cut; if it has to wait, it is woken for that.
+    fn unless_cut<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let over = || Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server went down")));
+        if self.cut.get().is_some_and(|cut| cut.is_cut()) {
+            return over();
+        }
+        let done = act(self, cx);
+        match self.cut.get() {
+            Some(cut) if done.is_pending() && cut.watch(cx) => over(),
+            Some(_) | None => done,
+        }
+    }
+
+    /// Counts an answer that Pingora gives before any hook has seen the request.
+    fn before_write(&self) {
+        if !matches!(self.deadline.load(Relaxed), IDLE | IN_HOOKS) {
+            self.deadline.store(IN_HOOKS, Relaxed);
+            self.state.metrics.malformed(Malformed::Syntax);
+        }
+    }
+}
+
+fn millis(uptime: Uptime) -> u64 {
+    uptime.0.as_millis() as u64
+}
+
+fn sleep(millis: u64) -> Pin<Box<Sleep>> {
+    Box::pin(tokio::time::sleep(Duration::from_millis(millis)))
+}
+
+impl ClientStream {
+    fn poll_read_in_time(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        match (self.deadline.load(Relaxed), &polled) {
+            (IN_HOOKS, _) => polled,
+            (IDLE, Poll::Pending) => self.poll_idle(cx),
+            (IDLE, Poll::Ready(_)) => {
+                if buf.filled().len() > before {
+                    self.deadline.store(BEGUN, Relaxed);
+                }
+                polled
+            }
+            (BEGUN, Poll::Pending) => {
+                let deadline = self.set_deadline();
+                self.poll_deadline(deadline, cx)
+            }
+            (BEGUN, Poll::Ready(_)) => {
+                self.set_deadline();
+                polled
+            }
+            (deadline, Poll::Pending) => self.poll_deadline(deadline, cx),
+            (deadline, Poll::Ready(_)) if self.now() >= deadline => Poll::Ready(self.too_late(cx)),
+            (_, Poll::Ready(_)) => polled,
+        }
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.unless_cut(cx, |stream, cx| stream.poll_read_in_time(cx, buf))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.before_write();
+        self.unless_cut(cx, |stream, cx| Pin::new(&mut stream.inner).poll_write(cx, buf))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.before_write();
+        self.unless_cut(cx, |stream, cx| Pin::new(&mut stream.inner).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[async_trait]
+impl Shutdown for ClientStream {
+    async fn shutdown(&mut self) {
+        self.inner.shutdown().await;
+    }
+}
+
+#[async_trait]
+impl Peek for ClientStream {
+    async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
+        self.inner.try_peek(buf).await
+    }
+}
+
+impl UniqueID for ClientStream {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for ClientStream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for ClientStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for ClientStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for ClientStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+
+    fn set_socket_digest(&mut self, digest: SocketDigest) {
+        self.inner.set_socket_digest(digest);
+    }
+}

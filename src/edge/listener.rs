@@ -1,0 +1,70 @@
+//! What a client's connection goes through before its first request: it is counted, learns which listener it came to and who
+//! is at the other end, and gets its deadlines. All listeners share one proxy, and so one pool of connections to servers.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use burdock::balancer::connection::Connection;
+use burdock::http::forwarded::Peer;
+use pingora::apps::ServerApp;
+use pingora::protocols::Stream;
+use pingora::server::ShutdownWatch;
+use pingora_proxy::HttpProxy;
+
+use super::connections::LINGER;
+use crate::edge::client_stream::{About, ClientStream};
+use crate::proxy::gateway::Gateway;
+use crate::serve::state::State;
+
+/// The application behind every listening socket.
+pub struct Edge {
+    proxy: Arc<HttpProxy<Gateway>>,
+    state: Arc<State>,
+}
+
+impl Edge {
+    pub fn new(proxy: HttpProxy<Gateway>, state: Arc<State>) -> Self {
+        Self { proxy: Arc::new(proxy), state }
+    }
+
+    fn about(&self, stream: &Stream) -> About {
+        let digest = stream.get_socket_digest();
+        let inet = |address: Option<&pingora::protocols::l4::socket::SocketAddr>| address.and_then(|a| a.as_inet().copied());
+        let peer = digest.as_ref().and_then(|digest| inet(digest.peer_addr()));
+        let local = digest.as_ref().and_then(|digest| inet(digest.local_addr()));
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
+        About { peer: Peer::new(peer), listener: self.listener(local), shared: Connection::default() }
+    }
+
+    /// The listener that a local address belongs to: that of the same address, or else one for all addresses of the port.
+    fn listener(&self, local: Option<SocketAddr>) -> usize {
+        let listeners = &self.state.listeners;
+        let Some(local) = local else { return 0 };
+        let same_port = |at: &usize| listeners[*at].address.port() == local.port();
+        let exact = (0..listeners.len()).find(|&at| listeners[at].address == local);
+        exact
+            .or_else(|| (0..listeners.len()).filter(same_port).find(|&at| listeners[at].address.ip().is_unspecified()))
+            .unwrap_or(0)
+    }
+}
+
+#[async_trait]
+impl ServerApp for Edge {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        self.state.pulse.is_here();
+        let _counted = self.state.connections.enter();
+        let about = self.about(&stream);
+        let stream = ClientStream::new(stream, Arc::clone(&self.state), about);
+        self.proxy.process_new(Box::new(stream), shutdown).await
+    }
+
+    /// Nothing is accepted any more. Whoever came last may not have sent his request yet, and whoever has a connection may be
+    /// about to; then all connections end on which nothing is under way.
+    async fn cleanup(&self) {
+        self.state.connections.close();
+        let state = Arc::clone(&self.state);
+        let _ = tokio::task::spawn_blocking(move || state.connections.wait_for_the_last(LINGER)).await;
+        self.proxy.cleanup().await;
+    }
+}

@@ -1,0 +1,295 @@
+//! Runs the active checks: one service for all upstreams, a task per server, so many at once. The checks themselves are
+//! Pingora's; what an outcome means is the core's. Whenever a configuration is published, the tasks become those it asks for; one
+//! that it asks for as before goes on where it was.
+
+mod check;
+pub mod probe;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use burdock::upstream::health::{CheckSpec, Condition, Health, Outcome, Streak};
+use burdock::upstream::server::Server;
+use burdock::upstream::spec::{Admin, UpstreamSpec};
+use burdock::upstream::{ServerId, UpstreamName};
+use pingora::server::ShutdownWatch;
+use pingora::services::ServiceReadyNotifier;
+use pingora::services::background::BackgroundService;
+use rand::RngExt;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+
+use check::Check;
+
+use crate::serve::state::{FirstAnswers, State};
+
+/// Checks under way at one time.
+const AT_ONCE: usize = 64;
+/// How long listeners wait for the first pass.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub struct HealthService(pub Arc<State>);
+
+/// The tasks that run.
+struct Rounds {
+    state: Arc<State>,
+    gate: Arc<Semaphore>,
+    tasks: HashMap<(UpstreamName, ServerId), Round>,
+}
+
+/// A task that checks one server until this is dropped.
+struct Round {
+    server: Server,
+    spec: CheckSpec,
+    task: AbortHandle,
+}
+
+/// What the task needs.
+struct Checked {
+    state: Arc<State>,
+    upstream: UpstreamName,
+    server: Server,
+    check: Check,
+    spec: CheckSpec,
+    gate: Arc<Semaphore>,
+}
+
+/// How far the first pass is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pass {
+    UnderWay,
+    Done,
+}
+
+/// Held by each task until it has checked once.
+type FirstPass = mpsc::Sender<()>;
+
+#[async_trait]
+impl BackgroundService for HealthService {
+    /// Ready once every server has been checked, so that listeners open to servers that are known; or after a while, since
+    /// a successor must not keep clients waiting for servers that do not answer.
+    async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
+        let mut published = self.0.published.subscribe();
+        probe::resume(&self.0);
+        let mut rounds = Rounds::new(Arc::clone(&self.0));
+        let (held, mut first_pass) = rounds.begin();
+        // Servers that are found by name belong to the first pass, too.
+        let (mut held, mut first_answers) = (Some(held), self.0.first_answers.subscribe());
+        let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
+        let (mut ready, mut pass) = (Some(ready), Pass::UnderWay);
+        // Requests go on being placed until the last one is gone, so the checks end with the process.
+        loop {
+            tokio::select! {
+                _ = first_pass.recv(), if pass == Pass::UnderWay => {
+                    pass = Pass::Done;
+                    self.0.readiness.set_checked();
+                    notify(&mut ready);
+                }
+                () = &mut patience, if ready.is_some() => notify(&mut ready),
+                Ok(()) = published.changed() => rounds.follow(held.as_ref()),
+                _ = first_answers.wait_for(|answers| *answers == FirstAnswers::There), if held.is_some() => {
+                    rounds.follow(held.as_ref());
+                    held = None;
+                }
+                _ = shutdown.wait_for(|ending| *ending), if rounds.tasks.is_empty() => return,
+            }
+        }
+    }
+}
+
+/// What a change of a server's condition brings with it, whoever has noticed it.
+fn changed(state: &State, upstream: &UpstreamName, server: &Server, to: Condition) {
+    state.metrics.health_changed(upstream, server.id(), to);
+    if to.health() == Health::Down {
+        let closed = state.cuts.cut(server);
+        if closed > 0 {
+            log::warn!("{upstream}/{}: {closed} client connections closed", server.id());
+        }
+    }
+}
+
+fn notify(ready: &mut Option<ServiceReadyNotifier>) {
+    if let Some(ready) = ready.take() {
+        ready.notify_ready();
+    }
+}
+
+impl Rounds {
+    fn new(state: Arc<State>) -> Self {
+        Self { state, gate: Arc::new(Semaphore::new(AT_ONCE)), tasks: HashMap::new() }
+    }
+
+    /// Begins the first pass. What is received from ends when every server has been checked, and the other end is dropped,
+    /// which is for servers that come meanwhile.
+    fn begin(&mut self) -> (FirstPass, mpsc::Receiver<()>) {
+        let (first_pass, ended) = mpsc::channel(1);
+        self.follow(Some(&first_pass));
+        (first_pass, ended)
+    }
+
+    /// Makes the tasks those that the present configuration asks for.
+    fn follow(&mut self, first_pass: Option<&FirstPass>) {
+        let mut before = std::mem::take(&mut self.tasks);
+        let state = Arc::clone(&self.state);
+        let snapshot = state.snapshot.load();
+        for upstream in snapshot.lanes().iter().map(|lane| lane.pool.upstream()) {
+            let Some(check) = &upstream.spec().health_check else { continue };
+            for server in upstream.servers().iter().filter(|server| server.spec().admin != Admin::Maint) {
+                let key = (upstream.name().clone(), server.id().clone());
+                let same = before.remove(&key).filter(|round| round.is_for(server, check));
+                if let Some(round) = same.or_else(|| self.round(upstream.spec(), server, check, first_pass)) {
+                    self.tasks.insert(key, round);
+                }
+            }
+        }
+    }
+
+    fn round(
+        &self,
+        upstream: &UpstreamSpec,
+        server: &Server,
+        spec: &CheckSpec,
+        first_pass: Option<&FirstPass>,
+    ) -> Option<Round> {
+        let checked = Checked {
+            state: Arc::clone(&self.state),
+            upstream: upstream.name.clone(),
+            server: server.clone(),
+            check: Check::new(spec, server)?,
+            spec: spec.clone(),
+            gate: Arc::clone(&self.gate),
+        };
+        let task = tokio::spawn(checked.keep_checking(first_pass.cloned())).abort_handle();
+        Some(Round { server: server.clone(), spec: spec.clone(), task })
+    }
+}
+
+impl Round {
+    /// Whether its task is what this server, checked so, needs.
+    fn is_for(&self, server: &Server, spec: &CheckSpec) -> bool {
+        let same_server = Arc::ptr_eq(self.server.vitals(), server.vitals());
+        same_server && self.server.spec().address == server.spec().address && self.spec == *spec
+    }
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Checked {
+    async fn keep_checking(self, first_pass: Option<FirstPass>) {
+        let mut streak = Streak::default();
+        self.once(&mut streak).await;
+        drop(first_pass);
+        loop {
+            // Give or take a tenth, so that checks do not march in step.
+            let jitter = rand::rng().random_range(0.9..1.1);
+            tokio::time::sleep(self.spec.interval.mul_f64(jitter)).await;
+            self.once(&mut streak).await;
+        }
+    }
+
+    async fn once(&self, streak: &mut Streak) {
+        let Ok(_permit) = self.gate.acquire().await else { return };
+        let why = self.check.run().await.err();
+        let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
+        let changed = self.server.vitals().checked(outcome, streak, self.spec.thresholds, self.state.clock.uptime());
+        if let Some(condition) = changed {
+            self.report(condition, why.as_deref());
+        }
+    }
+
+    fn report(&self, condition: Condition, why: Option<&str>) {
+        changed(&self.state, &self.upstream, &self.server, condition);
+        let id = self.server.id();
+        match (condition, why) {
+            (Condition::Ejected, _) => log::info!("{}/{id} passes its checks, but is still ejected", self.upstream),
+            (Condition::Up | Condition::Down | Condition::Unchecked, None) => log::info!("{}/{id} is up", self.upstream),
+            (Condition::Up | Condition::Down | Condition::Unchecked, Some(why)) => {
+                log::warn!("{}/{id} is down: {why}", self.upstream);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burdock::balancer::Balancer;
+    use burdock::config::Config;
+
+    use super::*;
+    use crate::serve::generation::Snapshot;
+    use crate::serve::state::fixture;
+
+    fn text(servers: &str, settings: &str) -> String {
+        format!("listeners: ['127.0.0.1:1']\nupstreams: {{shop: {{servers: [{servers}], {settings}}}}}")
+    }
+
+    fn publish(state: &State, text: &str) {
+        let plan = Config::parse("test", text).unwrap().plan;
+        let before = state.snapshot.load_full();
+        let now = state.clock.moment().now();
+        let balancer = Balancer::new(plan, &fixture::secrets(), Some(&before.balancer), now).unwrap();
+        state.publish(Arc::new(Snapshot::new(balancer, &state.metrics, None).unwrap()));
+    }
+
+    fn tasks(rounds: &Rounds) -> Vec<(String, tokio::task::Id)> {
+        let named = |((_, id), round): (&(UpstreamName, ServerId), &Round)| (id.to_string(), round.task.id());
+        let mut tasks: Vec<_> = rounds.tasks.iter().map(named).collect();
+        tasks.sort_by(|(one, _), (other, _)| one.cmp(other));
+        tasks
+    }
+
+    #[tokio::test]
+    async fn a_check_goes_on_as_long_as_nothing_about_it_changes() {
+        const A: &str = "{id: a, address: '127.0.0.1:2'";
+        let folder = tempfile::tempdir().unwrap();
+        let state =
+            fixture::state(folder.path(), &text(&format!("{A}}}, {{id: b, address: '127.0.0.1:3'}}"), "health_check: tcp"));
+        let mut rounds = Rounds::new(Arc::clone(&state));
+        let (held, mut first_pass) = rounds.begin();
+        drop(held);
+        first_pass.recv().await;
+        let first = tasks(&rounds);
+        let mut follow = |servers: &str, settings: &str| {
+            publish(&state, &text(servers, settings));
+            rounds.follow(None);
+            tasks(&rounds)
+        };
+        let second =
+            follow(&format!("{{id: c, address: '127.0.0.1:4'}}, {A}, weight: 7, state: drain}}"), "health_check: tcp");
+        assert_eq!(second.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(second[0], first[0]);
+        let other_check = follow(&format!("{A}}}"), "health_check: {tcp: {}, fall: 7}");
+        assert_ne!(other_check[0], first[0]);
+        assert!(follow(&format!("{A}, state: maint}}"), "health_check: {tcp: {}, fall: 7}").is_empty());
+        let back = follow(&format!("{A}}}"), "health_check: {tcp: {}, fall: 7}");
+        assert_ne!(follow("{id: a, address: '127.0.0.1:5'}", "health_check: {tcp: {}, fall: 7}"), back);
+        assert!(follow(&format!("{A}}}"), "balance: first").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_is_published_is_followed() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = server.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let state = fixture::state(folder.path(), &text("'127.0.0.1:2'", "health_check: tcp"));
+        let (_shutdown, watch) = tokio::sync::watch::channel(false);
+        let (ready, _) = tokio::sync::watch::channel(false);
+        let service = HealthService(Arc::clone(&state));
+        tokio::spawn(async move { service.start_with_ready_notifier(watch, ServiceReadyNotifier::new(ready)).await });
+        while state.published.receiver_count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        publish(&state, &text(&format!("'{at}'"), "health_check: tcp"));
+        server.accept().await.unwrap();
+        let health = || state.snapshot.load().lanes()[0].pool.upstream().servers()[0].health();
+        while health() != Health::Up {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Knows when the listeners accept: Pingora binds them in the background and says nothing, so they are asked.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::server::ShutdownWatch;
+use pingora::services::ServiceReadyNotifier;
+use pingora::services::background::BackgroundService;
+use tokio::net::TcpStream;
+
+use crate::serve::state::State;
+
+/// Says so once every listener has taken a connection and signals are watched for, and is ready itself then.
+pub struct Listening(pub Arc<State>);
+
+#[async_trait]
+impl BackgroundService for Listening {
+    async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
+        for listener in &self.0.listeners {
+            let address = reachable(listener.address);
+            while TcpStream::connect(address).await.is_err() {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(20)) => {}
+                    _ = shutdown.wait_for(|ending| *ending) => return,
+                }
+            }
+        }
+        tokio::select! {
+            // Pingora begins to watch when it has started all services, and waits with that for the sockets in a successor.
+            () = self.0.readiness.watching() => {}
+            _ = shutdown.wait_for(|ending| *ending) => return,
+        }
+        self.0.readiness.set_listening();
+        ready.notify_ready();
+        log::info!("listening on {}", addresses(&self.0));
+    }
+}
+
+fn addresses(state: &State) -> String {
+    state.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Where we reach ourselves: loopback for a listener on all addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(v6) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => address.ip(),
+    };
+    SocketAddr::new(ip, address.port())
+}

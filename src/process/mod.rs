@@ -1,0 +1,7 @@
+//! The life of the process: start, shutdown, systemd, upgrades.
+
+pub mod bind_probe;
+pub mod shutdown;
+pub mod start;
+pub mod systemd;
+pub mod upgrade;

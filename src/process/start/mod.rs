@@ -1,0 +1,235 @@
+//! From a configuration to a running process.
+
+mod services;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use burdock::balancer::{Balancer, Unworkable};
+use burdock::config::Config;
+use burdock::table::Table;
+use pingora::server::RunArgs;
+use tokio::sync::mpsc;
+
+use crate::admin::{Access, SocketError, TokenError};
+use crate::control::{Control, Desired, Outliving, Store};
+use crate::process::shutdown;
+use crate::process::shutdown::Signals;
+use crate::process::systemd::Pulse;
+use crate::process::upgrade;
+use crate::process::upgrade::{Asked, Estate, Message, NoPredecessor, Predecessor, Program};
+use crate::runtime::clock::Clock;
+use crate::runtime::descriptor_limits;
+use crate::runtime::directories;
+use crate::runtime::directories::{Unbindable, Unfit};
+use crate::runtime::keys;
+use crate::runtime::keys::KeyError;
+use crate::runtime::readiness::Readiness;
+use crate::serve::generation::Snapshot;
+use crate::serve::state::State;
+use crate::servers::peer::PeerError;
+use crate::storage::Sessions;
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::{Metrics, Reloaded};
+
+/// Why the process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Folder(#[from] Unfit),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Listen(Vec<Unbindable>),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Plan(#[from] Unworkable),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error("access log: {0}")]
+    AccessLog(std::io::Error),
+    #[error("cannot write {}: {error}", .path.display())]
+    Pid { path: std::path::PathBuf, error: std::io::Error },
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
+    Predecessor(#[from] NoPredecessor),
+    #[error("cannot find the program that this process runs: {0}")]
+    Program(std::io::Error),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Runs until a signal ends the process. Takes over from the process that has started this one to hand over to it.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub fn run(config: Config, file: &Path) -> Result<(), StartError> {
+    init_log();
+    let predecessor = Predecessor::find()?.map(Arc::new);
+    run_after(config, file, predecessor.as_ref()).inspect_err(|error| {
+        predecessor.iter().for_each(|predecessor| predecessor.say(&Message::Refused(error.to_string())));
+    })
+}
+
+fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>) -> Result<(), StartError> {
+    let program = Program::present().map_err(StartError::Program)?;
+    prepare(&config, predecessor)?;
+    let threads =
+        config.process.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get);
+    descriptor_limits::raise(&config, threads);
+    let process = config.process.clone();
+    let admin = config.admin.clone();
+    let mut server = services::server(&config, threads, predecessor);
+    let (successors, asked) = mpsc::channel(1);
+    let control = Arc::new(control(config, file, predecessor, successors)?);
+    let state = Arc::clone(&control.state);
+    services::add(&mut server, &control, &process, &admin, predecessor)?;
+    shutdown::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
+    match predecessor {
+        None => directories::write_pid(&process.runtime_dir)
+            .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?,
+        Some(predecessor) => predecessor.follow(&state).map_err(StartError::Thread)?,
+    }
+    let signals = Signals {
+        control,
+        lame_duck: process.shutdown.lame_duck,
+        program,
+        runtime_dir: process.runtime_dir,
+        asked: asked.into(),
+    };
+    server.run(RunArgs { shutdown_signal: Box::new(signals) });
+    state.close();
+    Ok(())
+}
+
+/// Pingora's proxy would log every client that goes away, which the access log has; and a successor an error for every second
+/// that it waits for the sockets.
+const FILTER: &str = "info,pingora_core=warn,pingora_core::server::transfer_fd=off,pingora_proxy=off";
+
+/// Messages to stderr.
+fn init_log() {
+    let filter = env_logger::Env::default().default_filter_or(FILTER);
+    let _ = env_logger::Builder::from_env(filter).format_target(false).try_init();
+    end_on_listener_panic();
+}
+
+/// Pingora gives up on a port that stays taken by panicking in one of its threads, and would go on without listening.
+fn end_on_listener_panic() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        default(info);
+        if info.payload_as_str().is_some_and(|text| text.contains("Failed to build listeners")) {
+            log::error!("cannot listen; ending");
+            std::process::exit(1);
+        }
+    }));
+}
+
+fn prepare(config: &Config, predecessor: Option<&Arc<Predecessor>>) -> Result<(), StartError> {
+    directories::private(&config.process.runtime_dir, "runtime_dir")?;
+    directories::private(&config.process.state_dir, "state_dir")?;
+    let taken = match predecessor.map(|predecessor| predecessor.addresses()) {
+        None => directories::unbindable(config, &[]),
+        // It does not say.
+        Some([]) => Vec::new(),
+        Some(handed) => directories::unbindable(config, handed),
+    };
+    if taken.is_empty() { Ok(()) } else { Err(StartError::Listen(taken)) }
+}
+
+/// What is configured, with what operators have changed before the process began.
+fn control(
+    config: Config,
+    file: &Path,
+    predecessor: Option<&Arc<Predecessor>>,
+    successors: mpsc::Sender<Asked>,
+) -> Result<Control, StartError> {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let state_dir = &config.process.state_dir;
+    let store = Store::new(state_dir);
+    let estate = predecessor.and_then(|predecessor| predecessor.estate.clone());
+    let Estate { uptime, changes, leaving, discovered, servers, .. } = estate.unwrap_or_else(|| stored(&store));
+    let secrets = keys::secrets(&config)?;
+    let desired = Desired { config, secrets, changes, leaving, discovered };
+    for (upstream, id, _) in desired.changes.iter() {
+        log::info!("changed at run time, not as configured: {}/{}", upstream.as_str(), id.as_str());
+    }
+    let state = Arc::new(state(&desired, Clock::after(uptime), predecessor, successors)?);
+    state.snapshot.load().balancer.inherit(&servers);
+    match predecessor {
+        Some(_) => Ok(Control::after_another(state, desired, file, store)),
+        None => Control::new(state, desired, file, store).map_err(StartError::Thread),
+    }
+}
+
+/// What has outlived the last process.
+fn stored(store: &Store) -> Estate {
+    let Outliving { changes, leaving } = store.read().unwrap_or_else(|error| {
+        log::error!("what was changed at run time is lost: {error}; it is put aside as {}", store.set_aside().display());
+        Default::default()
+    });
+    Estate { changes, leaving, ..Estate::default() }
+}
+
+/// What all requests share, as it is at the beginning.
+pub(crate) fn state(
+    desired: &Desired,
+    clock: Clock,
+    predecessor: Option<&Arc<Predecessor>>,
+    successors: mpsc::Sender<Asked>,
+) -> Result<State, StartError> {
+    let Desired { config, secrets, .. } = desired;
+    let metrics = Metrics::new()?;
+    let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).map_err(StartError::AccessLog)?;
+    let now = clock.moment().now();
+    let balancer = Balancer::new(desired.plan(), secrets, None, now)?;
+    metrics.reloaded(Reloaded::Applied, now.wall);
+    let tables = balancer.tables().all().cloned().collect();
+    let sessions = sessions(desired, tables, clock, predecessor)?;
+    sessions.run().map_err(StartError::Thread)?;
+    let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
+    let (connections, admin_connections, handovers) = Default::default();
+    let (published, cuts) = (tokio::sync::watch::Sender::new(0), Arc::default());
+    let (access, admin_socket) = (Access::open(&config.admin)?, OnceLock::new());
+    let listeners = config.listeners.clone();
+    let first_answers = tokio::sync::watch::Sender::default();
+    Ok(State {
+        clock,
+        listeners,
+        snapshot,
+        published,
+        first_answers,
+        metrics,
+        cuts,
+        access_log,
+        connections,
+        admin_connections,
+        handovers,
+        readiness: predecessor.map_or_else(Readiness::default, |_| Readiness::of_successor()),
+        pulse: Pulse::default(),
+        sessions,
+        access,
+        admin_socket,
+        successors,
+    })
+}
+
+/// The tables as they are stored, or as the process before this one has them.
+fn sessions(
+    desired: &Desired,
+    tables: Vec<Arc<Table>>,
+    clock: Clock,
+    predecessor: Option<&Arc<Predecessor>>,
+) -> Result<Sessions, StartError> {
+    let (state_dir, key) = (&desired.config.process.state_dir, desired.secrets.fingerprints.id());
+    let Some(predecessor) = predecessor else { return Ok(Sessions::open(state_dir, tables, key, clock)) };
+    let mut from = predecessor.reader().map_err(NoPredecessor::from)?;
+    let sessions = Sessions::inherit(state_dir, tables, key, clock, &mut from).map_err(NoPredecessor::from)?;
+    upgrade::fail_at("tables");
+    Ok(sessions)
+}

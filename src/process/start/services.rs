@@ -1,0 +1,145 @@
+//! What runs in the process, as services of the framework, and which of them wait for which.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burdock::config::Config;
+use burdock::config::values;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::server::Server;
+use pingora::server::configuration::{Opt, ServerConf};
+use pingora::services::ServiceHandle;
+use pingora::services::background::background_service;
+use pingora::services::listening::Service;
+use pingora_proxy::http_proxy;
+
+use super::StartError;
+use crate::admin::{Admin, Socket, SocketService, TcpDoor};
+use crate::control::{Control, Reloading, Tending};
+use crate::discovery::DiscoveryService;
+use crate::edge::listener::Edge;
+use crate::probing::HealthService;
+use crate::process::bind_probe::Listening;
+use crate::process::shutdown::Reopen;
+use crate::process::systemd::Telling;
+use crate::process::upgrade::{Predecessor, Prepared, Taken};
+use crate::proxy::gateway::Gateway;
+
+/// The framework's server, with nothing in it.
+pub fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predecessor>>) -> Server {
+    let process = &config.process;
+    let conf = ServerConf {
+        threads,
+        work_stealing: process.work_stealing,
+        grace_period_seconds: Some(process.shutdown.grace.as_millis().div_ceil(1000) as u64),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upstream_keepalive_pool_size: process.upstream_pool,
+        // Tokio's timers are cheaper to set and to drop than Pingora's shared ones, which stay until they are due.
+        fast_timeout_to_tokio_threshold_seconds: Some(0),
+        upgrade_sock: process.runtime_dir.join("upgrade.sock").to_string_lossy().into_owned(),
+        ..ServerConf::default()
+    };
+    let options = Opt { upgrade: predecessor.is_some(), ..Opt::default() };
+    Server::new_with_opt_and_conf(options, conf)
+}
+
+/// Adds all that runs. A successor has the listening sockets only when nothing else is missing.
+pub fn add(
+    server: &mut Server,
+    control: &Arc<Control>,
+    process: &values::Process,
+    admin: &values::Admin,
+    predecessor: Option<&Arc<Predecessor>>,
+) -> Result<(), StartError> {
+    let checked = server.add_service(background_service("health", HealthService(Arc::clone(&control.state))));
+    let sockets = match predecessor {
+        None => {
+            server.bootstrap();
+            None
+        }
+        Some(predecessor) => Some(add_taking(server, predecessor, control, &checked, &process.runtime_dir)),
+    };
+    let listening = add_services(server, control, process.connection_buffer, &checked, sockets.as_ref());
+    // Until a successor accepts, whoever asks whether it is ready is answered by its predecessor.
+    add_admin(server, control, admin, sockets.map(|_| &listening))
+}
+
+/// What a successor does before it has the sockets, and right after. Gives what is ready when they are there.
+fn add_taking(
+    server: &mut Server,
+    predecessor: &Arc<Predecessor>,
+    control: &Arc<Control>,
+    checked: &ServiceHandle,
+    runtime_dir: &Path,
+) -> ServiceHandle {
+    let prepared = server.add_service(background_service("prepared", Prepared(Arc::clone(predecessor))));
+    prepared.add_dependency(checked);
+    let sockets = server.bootstrap_as_a_service();
+    sockets.add_dependency(&prepared);
+    let (predecessor, control, runtime_dir) = (Arc::clone(predecessor), Arc::clone(control), runtime_dir.to_owned());
+    let taken = server.add_service(background_service("taken", Taken { predecessor, control, runtime_dir }));
+    taken.add_dependency(&sockets);
+    sockets
+}
+
+/// Who listens, or changes what other processes see, waits for `sockets`, which a successor does not have at first. Gives what
+/// is ready when the listeners accept.
+fn add_services(
+    server: &mut Server,
+    control: &Arc<Control>,
+    buffer: usize,
+    checked: &ServiceHandle,
+    sockets: Option<&ServiceHandle>,
+) -> ServiceHandle {
+    let state = &control.state;
+    let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
+    let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
+    for listener in &state.listeners {
+        // A successor finds the open socket under this text, so it does not matter how the address was written.
+        edge.add_listener(ListenerConfig::tcp(listener.address.to_string()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
+    }
+    let edge = server.add_service(edge);
+    edge.add_dependency(checked);
+    server.add_service(background_service("discovery", DiscoveryService(Arc::clone(control))));
+    server.add_service(background_service("telling", Telling(Arc::clone(state))));
+    server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
+    let listening = server.add_service(background_service("listening", Listening(Arc::clone(state))));
+    listening.add_dependency(&edge);
+    let reloading = server.add_service(background_service("reloading", Reloading(Arc::clone(control))));
+    let tending = server.add_service(background_service("tending", Tending(Arc::clone(control))));
+    if let Some(sockets) = sockets {
+        [&edge, &reloading, &tending].into_iter().for_each(|service| service.add_dependency(sockets));
+    }
+    listening
+}
+
+/// The socket is made last, when nothing else can keep the process from starting. In a successor all this comes `after`
+/// something.
+fn add_admin(
+    server: &mut Server,
+    control: &Arc<Control>,
+    admin: &values::Admin,
+    after: Option<&ServiceHandle>,
+) -> Result<(), StartError> {
+    if let Some(address) = admin.address {
+        let mut service =
+            Service::new("admin".to_owned(), TcpDoor { admin: Admin::new(control), state: Arc::clone(&control.state) });
+        service.threads = Some(1);
+        service.add_tcp(&address.to_string());
+        let service = server.add_service(service);
+        after.into_iter().for_each(|after| service.add_dependency(after));
+    } else {
+        control.state.admin_connections.close();
+    }
+    if let Some(path) = &admin.socket {
+        let socket = Arc::new(Socket::open(path)?);
+        if after.is_none() {
+            socket.place()?;
+        }
+        let _ = control.state.admin_socket.set(Arc::clone(&socket));
+        let service = SocketService { admin: Admin::new(control), socket };
+        let service = server.add_service(background_service("admin-socket", service));
+        after.into_iter().for_each(|after| service.add_dependency(after));
+    }
+    Ok(())
+}

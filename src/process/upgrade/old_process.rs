@@ -1,0 +1,139 @@
+//! The running process's side: starts a successor and tells, in the end, whether it is prepared.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Child;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::control::Control;
+use crate::edge::connections::Counted;
+use crate::process::systemd;
+use crate::process::upgrade::protocol::{Message, read};
+use crate::process::upgrade::request::{Answer, Asked, Failed};
+use crate::process::upgrade::spawn::{Door, GLANCE, Program, Started, end};
+use crate::serve::state::State;
+
+/// So long whoever has asked for a successor has to hear that it was lost.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// A successor that is prepared, or on its way there: ended when dropped.
+#[derive(Debug)]
+pub struct Giving {
+    child: Option<Child>,
+    stream: UnixStream,
+}
+
+impl Giving {
+    /// Starts a successor, gives it the tables and waits until it is prepared. Takes its time: not for a thread that serves.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being prepared; then it is ended.
+    pub fn prepare(program: &Program, runtime_dir: &Path, asked: &Asked, control: &Control) -> Result<Self, Failed> {
+        if std::process::id() == 1 {
+            return Err(Failed::First);
+        }
+        let upgrade_socket = runtime_dir.join("upgrade.sock");
+        let _ = std::fs::remove_file(&upgrade_socket);
+        let door = Door::open(runtime_dir).map_err(Failed::Socket)?;
+        let mut started = Started::new(program, asked, &door)?;
+        let mut stream = started.greeted(&door)?;
+        drop(door);
+        Message::Estate(Some(Box::new(control.estate()))).send(&mut stream).map_err(Failed::Talk)?;
+        let heir = stream.try_clone().map_err(Failed::Talk)?;
+        if !control.state.sessions.share(heir, started.left()?) {
+            return Err(started.why(&mut stream));
+        }
+        loop {
+            stream.set_read_timeout(Some(started.left()?)).map_err(Failed::Talk)?;
+            match read(&mut stream) {
+                Ok(Message::Prepared) => break,
+                Ok(Message::Refused(reason)) => return Err(Failed::Refused(reason)),
+                Ok(_) => {}
+                Err(_) => return Err(started.why(&mut stream)),
+            }
+        }
+        while !is_listened_on(&upgrade_socket) {
+            started.still_there()?;
+            std::thread::sleep(GLANCE);
+        }
+        // Pingora lets everybody connect, were it not for the folder.
+        std::fs::set_permissions(&upgrade_socket, Permissions::from_mode(0o600)).map_err(Failed::Socket)?;
+        stream.set_read_timeout(None).map_err(Failed::Talk)?;
+        Ok(Self { child: started.child.take(), stream })
+    }
+
+    /// The sockets go to the successor now: it lives on. What becomes of it is told to whoever has asked.
+    pub fn let_go(mut self, answer: Option<Answer>, state: Arc<State>) {
+        let Some(child) = self.child.take() else { return };
+        let stream = self.stream.try_clone();
+        let watched = state.handovers.enter();
+        state.handovers.close();
+        let watch = move || watch(child, stream, answer, &state, watched);
+        if let Err(error) = std::thread::Builder::new().name("successor".into()).spawn(watch) {
+            log::error!("cannot watch the new process: {error}");
+        }
+    }
+}
+
+fn watch(mut child: Child, stream: io::Result<UnixStream>, answer: Option<Answer>, state: &State, watched: Counted) {
+    let id = child.id();
+    let serves = stream.is_ok_and(|mut stream| {
+        std::iter::from_fn(|| read(&mut stream).ok()).any(|message| matches!(message, Message::Serving))
+    });
+    if serves {
+        log::info!("process {id} has taken over");
+        systemd::succeeded_by(id);
+    }
+    if let Some(answer) = answer {
+        let _ = answer.send(if serves { Ok(id) } else { Err(Failed::Lost) });
+    }
+    if !serves {
+        give_up(id, state);
+    }
+    drop(watched);
+    let _ = child.wait();
+}
+
+/// Nobody will accept once this process has left: the sooner it is started again the better.
+fn give_up(successor: u32, state: &State) -> ! {
+    log::error!("process {successor} was given the sockets and has ended; ending, to be started again");
+    std::thread::sleep(LAST_WORDS);
+    state.close();
+    std::process::exit(1);
+}
+
+impl Drop for Giving {
+    fn drop(&mut self) {
+        self.child.take().into_iter().for_each(end);
+    }
+}
+
+/// Whether somebody listens on this socket. To connect would be an answer too, but whoever listens takes one connection only.
+fn is_listened_on(socket: &Path) -> bool {
+    const LISTENS: &str = "00010000";
+    let sockets = std::fs::read_to_string("/proc/self/net/unix").unwrap_or_default();
+    let path = socket.to_string_lossy();
+    sockets.lines().any(|line| line.split_whitespace().nth(3) == Some(LISTENS) && line.ends_with(&format!(" {path}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn one_sees_whether_a_socket_is_listened_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("upgrade.sock");
+        assert!(!is_listened_on(&path));
+        let listener = UnixListener::bind(&path).unwrap();
+        assert!(is_listened_on(&path));
+        drop(listener);
+        assert!(!is_listened_on(&path));
+    }
+}

@@ -1,0 +1,209 @@
+//! Where keys and other secrets come from: files, the environment, or a key that is made at the first start and kept in the
+//! state folder.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burdock::config::Config;
+use burdock::sticky::secrets::{Secret, SecretSource, Secrets};
+use burdock::table::FingerprintKey;
+use burdock::token::keys::{InvalidKey, InvalidKeyRing, Key, KeyRing};
+
+/// Why there are no keys to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("cannot read the key file {}: {error}", .path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("the environment has no variable {0} to read a key from")]
+    Env(String),
+    #[error("the key from {place}: {error}")]
+    Invalid { place: String, error: InvalidKey },
+    #[error("the secret from {0} is empty")]
+    Empty(String),
+    #[error("keys: {0}")]
+    Ring(#[from] InvalidKeyRing),
+    #[error("cannot keep a key in {}: {error}; set `keys`, or process.state_dir to a folder that can be written", .path.display())]
+    Keep { path: PathBuf, error: io::Error },
+}
+
+/// All secrets of a configuration: the ring of its keys, or with none of one that is kept in the state folder, and what the
+/// tokens of other proxies are keyed with.
+pub fn secrets(config: &Config) -> Result<Secrets, KeyError> {
+    let keys = match &*config.keys {
+        [] => vec![kept(&kept_path(&config.process.state_dir))?],
+        sources => sources.iter().map(key).collect::<Result<_, _>>()?,
+    };
+    with_keys(KeyRing::new(keys)?, fingerprint_key(config)?, config)
+}
+
+/// The same for a configuration that takes the place of another, whose secrets these are. Where nothing is learned before and
+/// after, names go on being fingerprinted as they were, which decides where they stand on the ring.
+pub fn again(config: &Config, before: &Secrets) -> Result<Secrets, KeyError> {
+    let mut next = secrets(config)?;
+    if config.plan.tables.is_empty() && config.fingerprint_key.is_none() {
+        next.fingerprints = Arc::clone(&before.fingerprints);
+    }
+    Ok(next)
+}
+
+/// The same with keys that are at hand.
+pub fn with_keys(ring: KeyRing, fingerprints: FingerprintKey, config: &Config) -> Result<Secrets, KeyError> {
+    let others = config.plan.secrets().map(|source| Ok((source.clone(), secret(source)?)));
+    Ok(Secrets::new(ring, fingerprints, others.collect::<Result<Vec<_>, KeyError>>()?))
+}
+
+/// What the names of learned sessions are fingerprinted with; where nothing is learned, one that is forgotten with the
+/// process.
+fn fingerprint_key(config: &Config) -> Result<FingerprintKey, KeyError> {
+    if config.plan.tables.is_empty() && config.fingerprint_key.is_none() {
+        return Ok(FingerprintKey::generate(&mut rand::rng()));
+    }
+    fingerprint(config.fingerprint_key.as_ref(), &config.process.state_dir)
+}
+
+/// Where a key is kept that was made here.
+pub fn kept_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("key")
+}
+
+/// The key that session tables fingerprint names with: the configured one, or one that is made at the first start and kept in
+/// the state folder.
+fn fingerprint(source: Option<&SecretSource>, state_dir: &Path) -> Result<FingerprintKey, KeyError> {
+    let kept = SecretSource::File(state_dir.join("fingerprint-key"));
+    if let (None, SecretSource::File(path)) = (source, &kept)
+        && !path.exists()
+    {
+        keep(path, &FingerprintKey::generate(&mut rand::rng()).to_text())?;
+        log::info!(
+            "made a key in {} to keep the names of sessions by. Other balancers place names otherwise; \
+             to share it, make one with `burdock keys new FILE` and set fingerprint_key",
+            path.display()
+        );
+    }
+    let source = source.unwrap_or(&kept);
+    let text = read(source)?;
+    FingerprintKey::parse(&String::from_utf8_lossy(&text)).map_err(|error| KeyError::Invalid { place: place(source), error })
+}
+
+/// What is wrong with the configured keys and other secrets: for `check`.
+pub fn unreadable(config: &Config) -> Vec<KeyError> {
+    let keys: Vec<Result<Key, KeyError>> = config.keys.iter().map(key).collect();
+    let fingerprints = config.fingerprint_key.iter().filter_map(|source| fingerprint(Some(source), Path::new("")).err());
+    let others = config.plan.secrets().filter_map(|source| secret(source).err()).chain(fingerprints);
+    let errors = if !keys.is_empty() && keys.iter().all(Result::is_ok) {
+        KeyRing::new(keys.into_iter().flatten().collect()).err().map(KeyError::Ring).into_iter().collect()
+    } else {
+        keys.into_iter().filter_map(Result::err).collect::<Vec<_>>()
+    };
+    errors.into_iter().chain(others).collect()
+}
+
+/// Writes a key to a file that must not be there yet and that only its owner can read.
+pub fn write_new(path: &Path, key: &Key) -> io::Result<()> {
+    write_text(path, &key.to_text())
+}
+
+/// It gets its name when it is whole: a process that is killed in the middle leaves no key that is none.
+fn write_text(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    writeln!(file, "{text}")?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn keep(path: &Path, text: &str) -> Result<(), KeyError> {
+    write_text(path, text).map_err(|error| KeyError::Keep { path: path.to_owned(), error })
+}
+
+fn key(source: &SecretSource) -> Result<Key, KeyError> {
+    let text = read(source)?;
+    Key::parse(&String::from_utf8_lossy(&text)).map_err(|error| KeyError::Invalid { place: place(source), error })
+}
+
+fn secret(source: &SecretSource) -> Result<Secret, KeyError> {
+    let secret = Secret::from_text(&read(source)?);
+    if secret.is_empty() { Err(KeyError::Empty(place(source))) } else { Ok(secret) }
+}
+
+fn read(source: &SecretSource) -> Result<Vec<u8>, KeyError> {
+    match source {
+        SecretSource::File(path) => std::fs::read(path).map_err(|error| KeyError::File { path: path.clone(), error }),
+        SecretSource::Env(name) => {
+            std::env::var_os(name).map(OsStringExt::into_vec).ok_or_else(|| KeyError::Env(name.clone()))
+        }
+    }
+}
+
+fn place(source: &SecretSource) -> String {
+    match source {
+        SecretSource::File(path) => path.display().to_string(),
+        SecretSource::Env(name) => format!("${name}"),
+    }
+}
+
+/// The key of the state folder, made at the first start.
+fn kept(path: &Path) -> Result<Key, KeyError> {
+    if !path.exists() {
+        let key = Key::generate(&mut rand::rng());
+        keep(path, &key.to_text())?;
+        log::warn!(
+            "no keys are configured: made one in {}. Other balancers cannot open the tokens that it seals; \
+             to share one, make it with `burdock keys new FILE` and set keys: [{{file: FILE}}]",
+            path.display()
+        );
+    }
+    key(&SecretSource::File(path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(secrets: &[&Path]) -> Config {
+        let accept = |path: &&Path| format!("{{format: {{caddy: {{secret: {{file: {}}}}}}}}}", path.display());
+        let accepted: Vec<String> = secrets.iter().map(accept).collect();
+        let text = format!(
+            "listeners: [\"127.0.0.1:8080\"]\nupstreams: {{shop: {{servers: [\"127.0.0.1:9000\"], \
+             sticky: [{{cookie: {{accept: [{}]}}}}]}}}}",
+            accepted.join(", ")
+        );
+        Config::parse("test.yaml", &text).unwrap()
+    }
+
+    #[test]
+    fn a_secret_that_is_empty_or_cannot_be_read_is_told_by_check_and_stops_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let [good, empty, absent] = ["good", "empty", "absent"].map(|name| folder.path().join(name));
+        std::fs::write(&good, "a secret\n").unwrap();
+        std::fs::write(&empty, "\n").unwrap();
+        let told: Vec<String> = unreadable(&config(&[&good, &empty, &absent])).iter().map(KeyError::to_string).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("/empty is empty") && told[1].contains("/absent: "), "{told:?}");
+
+        let ring = || KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap();
+        assert!(with_keys(ring(), FingerprintKey::generate(&mut rand::rng()), &config(&[&good])).is_ok());
+        assert!(with_keys(ring(), FingerprintKey::generate(&mut rand::rng()), &config(&[&good, &absent])).is_err());
+    }
+
+    #[test]
+    fn the_fingerprint_key_is_made_once_and_readable_by_nobody_else() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let first = fingerprint(None, folder.path()).unwrap();
+        assert_eq!(fingerprint(None, folder.path()).unwrap().id(), first.id());
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+        let other = folder.path().join("other");
+        write_new(&other, &Key::generate(&mut rand::rng())).unwrap();
+        assert_eq!(write_new(&other, &Key::generate(&mut rand::rng())).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let configured = fingerprint(Some(&SecretSource::File(other)), folder.path()).unwrap();
+        assert_ne!(configured.id(), first.id());
+    }
+}

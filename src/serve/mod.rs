@@ -1,0 +1,9 @@
+//! The steps of a request, as functions that an engine calls: receive, place, edit, settle, record.
+
+pub mod context;
+pub mod edit;
+pub mod generation;
+pub mod place;
+pub mod receive;
+pub mod reply;
+pub mod state;

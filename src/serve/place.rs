@@ -1,0 +1,109 @@
+//! Asks the core for a server, and waits where that says so: for a place there, no longer than it says, and only while the
+//! client is there.
+
+use std::time::Duration;
+
+use burdock::balancer::exchange::{Assignment, Waiting};
+use burdock::time::Now;
+use burdock::upstream::failover::Cause;
+use burdock::upstream::queue::Ticket;
+use burdock::upstream::server::Slot;
+use burdock::upstream::spec::ConnectionSharing;
+use pingora::Result;
+use pingora::protocols::UniqueID;
+use pingora::upstreams::peer::HttpPeer;
+use pingora_proxy::Session;
+
+use super::context::{Context, Phase};
+use super::reply;
+use super::state::State;
+use crate::edge::client_gone::hung_up;
+use crate::edge::client_stream::ClientStream;
+use crate::serve::generation::Use;
+use crate::serve::receive;
+
+/// How a wait ended.
+enum End {
+    Admitted(Slot),
+    SentAway(Cause),
+    TimedOut,
+    ClientLeft,
+}
+
+/// The position of the server that gets the request; the context holds its place there.
+pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: &State) -> Result<usize> {
+    let about = client.map(ClientStream::about).filter(|about| receive::is_one_client(about, state));
+    let mut now = context.moment_of_pick(state.clock);
+    loop {
+        let Phase::Balancing(balancing) = &mut context.phase else {
+            return Err(reply::status(500, "a request without an exchange"));
+        };
+        let assignment = balancing.exchange.pick(about.map(|about| &about.shared), now, &mut rand::rng());
+        match assignment {
+            Assignment::Send { at, slot } => {
+                context.sent(at, slot, client, now);
+                return Ok(at);
+            }
+            Assignment::Refuse(refusal) => {
+                context.refused(refusal);
+                return Err(reply::refusal(refusal));
+            }
+            Assignment::Wait(waiting) => {
+                if let Some(at) = wait(waiting, client, context, state, &mut now).await? {
+                    return Ok(at);
+                }
+            }
+        }
+    }
+}
+
+/// How the server at this position is reached: by a connection that everybody shares, or by one of the client's own.
+pub fn peer(session: &Session, context: &mut Context, at: usize) -> Result<HttpPeer> {
+    let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
+    let peer = context.peer(at, purpose).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
+    let Some(client) = ClientStream::of(session) else { return Ok(peer) };
+    let private = context.sharing() == ConnectionSharing::Private || receive::has_login(client, session.req_header());
+    Ok(if private { client.private().peer(peer, purpose, context.uses_private()) } else { peer })
+}
+
+/// Waits until the core is to be asked again, or the request has its place.
+async fn wait(
+    Waiting { ticket, until, decision }: Waiting,
+    client: Option<&ClientStream>,
+    context: &mut Context,
+    state: &State,
+    now: &mut Now,
+) -> Result<Option<usize>> {
+    let end = end(ticket, until.since(now.uptime), client).await;
+    *now = state.clock.moment_after(context.record.started).now();
+    let Phase::Balancing(balancing) = &mut context.phase else { return Ok(None) };
+    match end {
+        End::Admitted(slot) => {
+            balancing.exchange.admitted(decision, *now);
+            context.sent(decision.at, slot, client, *now);
+            Ok(Some(decision.at))
+        }
+        End::SentAway(cause) => {
+            balancing.exchange.sent_away(decision, cause);
+            Ok(None)
+        }
+        End::TimedOut => {
+            balancing.lane.meters.queue_timeouts.inc();
+            Ok(None)
+        }
+        End::ClientLeft => {
+            let reason = balancing.exchange.left(decision, *now);
+            context.left(reason);
+            Err(reply::client_left())
+        }
+    }
+}
+
+async fn end(ticket: Ticket, patience: Duration, client: Option<&ClientStream>) -> End {
+    tokio::select! {
+        biased;
+        outcome = ticket => outcome.map_or_else(End::SentAway, End::Admitted),
+        () = tokio::time::sleep(patience) => End::TimedOut,
+        () = hung_up(client.map_or(-1, UniqueID::id)) => End::ClientLeft,
+    }
+}

@@ -1,0 +1,129 @@
+//! A request's way from its header block to an exchange: noted, found well-formed, routed, claims read.
+
+use std::sync::Arc;
+
+use ::http::header::{HOST, TRANSFER_ENCODING};
+use ::http::{HeaderMap, Version};
+use burdock::http::connection_login;
+use burdock::http::forwarded::{client_address, scheme};
+use burdock::http::hygiene::{Framing, RequestHops, framing, header_bytes, request_hops};
+use burdock::http::request::{Request, Response, Scheme};
+use burdock::upstream::spec::Limits;
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use super::context::Context;
+use super::reply;
+use super::state::State;
+use crate::edge::client_stream::{About, ClientStream};
+use crate::telemetry::request_record::RequestLine;
+
+/// Writes down what the log will say of the request, whatever becomes of it.
+pub fn note(session: &Session, context: &mut Context, state: &State) {
+    let request = session.req_header();
+    context.hops = request_hops(&request.headers);
+    context.record.request = RequestLine::new(request.method.clone(), host(request), request.uri.path());
+    context.record.client = ClientStream::of(session).map(|stream| {
+        let about = stream.about();
+        client_address(about.peer.address(), &request.headers, &state.listeners[about.listener].trusted_proxies)
+    });
+}
+
+/// Sets what holds for the connection. How long it is kept is for [`ClientStream`]; Pingora is
+/// told "for ever", unless the client wants otherwise or we are leaving.
+pub fn configure(session: &mut Session, state: &State) {
+    const FOR_EVER: Option<u64> = Some(0);
+    if session.get_keepalive().is_some() {
+        session.set_keepalive(if state.readiness.is_leaving() { None } else { FOR_EVER });
+    }
+    session.as_downstream_mut().set_pipelining_enabled(true);
+}
+
+/// Refuses what servers and Burdock might read differently: HTTP/1.1 without Host, and Content-Length next to
+/// Transfer-Encoding, which Pingora has resolved by now and only the raw header block still shows.
+pub fn check_framing(session: &Session, hops: RequestHops) -> Result<()> {
+    let request = session.req_header();
+    if request.version == Version::HTTP_11 && !request.headers.contains_key(HOST) {
+        return Err(reply::status(400, "HTTP/1.1 without Host"));
+    }
+    let coded = hops == RequestHops::Something && request.headers.contains_key(TRANSFER_ENCODING);
+    if coded && framing(&session.as_downstream().to_h1_raw()) == Framing::Conflict {
+        return Err(reply::status(400, "Content-Length and Transfer-Encoding"));
+    }
+    Ok(())
+}
+
+/// Finds the route and reads the claims.
+pub fn receive(session: &Session, context: &mut Context, state: &Arc<State>) -> Result<()> {
+    let request = session.req_header();
+    let snapshot = state.snapshot.load();
+    let (host, path) = (host(request), request.uri.path());
+    let Some(route) = snapshot.balancer.route(host, path) else {
+        return Err(reply::status(404, "no route"));
+    };
+    let lane = snapshot.lane(route);
+    context.record.route = Some(Arc::clone(snapshot.route_meters(route)));
+    context.record.upstream = Some(Arc::clone(&lane.meters));
+    check_limits(request, &lane.pool.upstream().spec().limits)?;
+    let facts = Request {
+        method: &request.method,
+        host,
+        path,
+        query: request.uri.query(),
+        headers: &request.headers,
+        client: context.record.client.unwrap_or_else(|| std::net::Ipv4Addr::UNSPECIFIED.into()),
+        scheme: client_scheme(session, &request.headers, state),
+    };
+    let exchange = lane.pool.receive(&facts, context.record.started.now());
+    context.balancing(Arc::clone(lane), exchange);
+    Ok(())
+}
+
+/// Whether a connection carries one client's requests, so that nameless ones belong together. A proxy's carries many.
+pub fn is_one_client(about: &About, state: &State) -> bool {
+    !state.listeners[about.listener].trusted_proxies.trusts(about.peer.address())
+}
+
+/// Whether the request, or one before it on its client connection, has a login that belongs to the connection.
+pub fn has_login(client: &ClientStream, request: &RequestHeader) -> bool {
+    if !client.has_login() && connection_login::is_carried(&request.headers) {
+        client.note_login();
+    }
+    client.has_login()
+}
+
+/// Notes that a response asks for a login that belongs to the connection: the next request brings it.
+pub fn note_login_asked_for(session: &Session, response: &ResponseHeader) {
+    let facts = Response { status: response.status, headers: &response.headers };
+    if connection_login::is_asked_for(&facts)
+        && let Some(client) = ClientStream::of(session)
+    {
+        client.note_login();
+    }
+}
+
+fn check_limits(request: &RequestHeader, limits: &Limits) -> Result<()> {
+    if header_bytes(&request.method, &request.uri, &request.headers) > limits.header_bytes {
+        return Err(reply::status(431, "the header block is over the limit"));
+    }
+    let length =
+        request.headers.get(::http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match (limits.body, length) {
+        (Some(limit), Some(length)) if length > limit => Err(reply::status(413, "the body is over the limit")),
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
+fn client_scheme(session: &Session, headers: &HeaderMap, state: &State) -> Scheme {
+    ClientStream::of(session).map_or(Scheme::Http, |stream| {
+        let about = stream.about();
+        scheme(about.peer.address(), Scheme::Http, headers, &state.listeners[about.listener].trusted_proxies)
+    })
+}
+
+/// The name that the request was sent to: the Host header, or the authority of an absolute target.
+fn host(request: &RequestHeader) -> &str {
+    let header = request.headers.get(HOST).and_then(|host| host.to_str().ok());
+    header.or_else(|| request.uri.authority().map(|authority| authority.as_str())).unwrap_or_default()
+}

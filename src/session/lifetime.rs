@@ -1,0 +1,82 @@
+//! How long a tie holds. Stamps are whole seconds; tenths of the idle time are compared without division, so short times
+//! behave like long ones.
+
+use crate::time::UnixSeconds;
+
+use super::claim::BadClaim;
+use crate::sticky::Due;
+use crate::sticky::spec::Lifetime;
+use crate::token::Stamps;
+
+impl Lifetime {
+    /// Whether a tie with these stamps still holds.
+    ///
+    /// Idle: until `seen` plus eleven tenths of the idle time, because a renewal may be a tenth late; so never early. Life:
+    /// until `issued` plus the life, exactly.
+    ///
+    /// # Errors
+    /// What has run out.
+    pub fn check(self, stamps: Stamps, now: UnixSeconds) -> Result<(), BadClaim> {
+        if self.life.is_some_and(|life| now.since(stamps.issued) >= life) {
+            return Err(BadClaim::ExpiredLife);
+        }
+        match self.idle {
+            Some(idle) if tenths(now, stamps) > u64::from(idle) * 11 => Err(BadClaim::ExpiredIdle),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A tie is renewed by the first settled response at least a tenth of the idle time after it was stamped.
+    pub fn renewal(self, stamps: Stamps, now: UnixSeconds) -> Due {
+        match self.idle {
+            Some(idle) if now > stamps.seen && tenths(now, stamps) >= u64::from(idle) => Due::Now,
+            Some(_) | None => Due::Later,
+        }
+    }
+}
+
+fn tenths(now: UnixSeconds, stamps: Stamps) -> u64 {
+    u64::from(now.since(stamps.seen)) * 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAMPS: Stamps = Stamps { issued: UnixSeconds(1_000), seen: UnixSeconds(2_000) };
+    const HALF_HOUR: Lifetime = Lifetime { idle: Some(1_800), life: Some(28_800) };
+
+    #[test]
+    fn an_idle_tie_holds_for_its_time_and_a_tenth() {
+        assert_eq!(HALF_HOUR.check(STAMPS, UnixSeconds(2_000 + 1_980)), Ok(()));
+        assert_eq!(HALF_HOUR.check(STAMPS, UnixSeconds(2_000 + 1_981)), Err(BadClaim::ExpiredIdle));
+    }
+
+    #[test]
+    fn a_tie_is_renewed_from_a_tenth_of_its_idle_time_on() {
+        assert_eq!(HALF_HOUR.renewal(STAMPS, UnixSeconds(2_179)), Due::Later);
+        assert_eq!(HALF_HOUR.renewal(STAMPS, UnixSeconds(2_180)), Due::Now);
+        let short = Lifetime { idle: Some(2), life: None };
+        assert_eq!(short.renewal(STAMPS, UnixSeconds(2_000)), Due::Later);
+        assert_eq!(short.renewal(STAMPS, UnixSeconds(2_001)), Due::Now);
+    }
+
+    #[test]
+    fn life_counts_from_the_first_tie_exactly() {
+        let seen_now = Stamps { issued: UnixSeconds(1_000), seen: UnixSeconds(29_799) };
+        assert_eq!(HALF_HOUR.check(seen_now, UnixSeconds(29_799)), Ok(()));
+        assert_eq!(HALF_HOUR.check(seen_now, UnixSeconds(29_800)), Err(BadClaim::ExpiredLife));
+    }
+
+    #[test]
+    fn a_stamp_in_the_future_counts_as_now() {
+        assert_eq!(HALF_HOUR.check(STAMPS, UnixSeconds(500)), Ok(()));
+        assert_eq!(HALF_HOUR.renewal(STAMPS, UnixSeconds(500)), Due::Later);
+    }
+
+    #[test]
+    fn without_limits_a_tie_holds_and_is_never_renewed() {
+        assert_eq!(Lifetime::default().check(STAMPS, UnixSeconds(u32::MAX)), Ok(()));
+        assert_eq!(Lifetime::default().renewal(STAMPS, UnixSeconds(u32::MAX)), Due::Later);
+    }
+}

@@ -1,0 +1,355 @@
+//! From blocks back into a table.
+
+use std::collections::HashMap;
+
+use crate::table::{Enlisted, Entry, Known, ServerIndex, Session, Table};
+use crate::time::UnixSeconds;
+use crate::upstream::ServerId;
+
+use super::record::{Record, records};
+
+/// What counts where the table has a session already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Precedence {
+    /// What is stored: the table serves nobody yet.
+    Stored,
+    /// What was seen later: the table has been at work while another process wrote. Not exact to the second, nor for a session
+    /// that is met at this moment.
+    Later,
+}
+
+/// What a loader has done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Loaded {
+    /// Records of sessions, those that have expired included.
+    pub tied: u64,
+    pub forgotten: u64,
+    /// Sessions whose server could not be made out, or that would need more servers than a table can name.
+    pub skipped: u64,
+}
+
+/// Puts what is stored into a table, in the order in which it was written.
+pub struct Loader<'t> {
+    table: &'t Table,
+    precedence: Precedence,
+    /// Keeps their numbers until all is in.
+    held: HashMap<ServerId, Enlisted, rustc_hash::FxBuildHasher>,
+    /// Those of the block at hand.
+    servers: Vec<Option<ServerIndex>>,
+    loaded: Loaded,
+}
+
+impl<'t> Loader<'t> {
+    pub fn new(table: &'t Table, precedence: Precedence) -> Self {
+        Self { table, precedence, held: HashMap::default(), servers: Vec::new(), loaded: Loaded::default() }
+    }
+
+    /// Applies what the payload of a block says.
+    pub fn apply(&mut self, payload: &[u8], now: UnixSeconds) {
+        self.servers.clear();
+        for record in records(payload) {
+            match record {
+                Record::Server(id) => {
+                    let index = self.enlist(id);
+                    self.servers.push(index);
+                }
+                Record::Tied { fingerprint, server, stamps, class } => match self.servers.get(usize::from(server)) {
+                    Some(&Some(server)) => self.tie(Entry { fingerprint, session: Session { server, stamps, class } }, now),
+                    Some(None) | None => self.loaded.skipped += 1,
+                },
+                Record::Forgotten { fingerprint, at } => {
+                    self.loaded.forgotten += 1;
+                    let known = || self.table.find(fingerprint, now);
+                    let later = |known| matches!(known, Known::Session(session) if session.stamps.seen > at);
+                    if self.precedence == Precedence::Stored || !later(known()) {
+                        self.table.forget(fingerprint, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends loading. What forgetting has recorded of itself is dropped, with whatever else the table had to tell: where it is
+    /// at work already, a snapshot is due.
+    pub fn finish(self) -> Loaded {
+        let mut changes = Vec::new();
+        for shard in 0..self.table.shards() {
+            let _ = self.table.drain_changes(shard, &mut changes);
+            changes.clear();
+        }
+        self.loaded
+    }
+
+    fn tie(&mut self, entry: Entry, now: UnixSeconds) {
+        self.loaded.tied += 1;
+        if self.precedence == Precedence::Later
+            && let Known::Session(session) = self.table.find(entry.fingerprint, now)
+            && session.stamps.seen > entry.session.stamps.seen
+        {
+            return;
+        }
+        self.table.import(&entry, now);
+    }
+
+    fn enlist(&mut self, id: &[u8]) -> Option<ServerIndex> {
+        let id = ServerId::parse(str::from_utf8(id).ok()?).ok()?;
+        if let Some(enlisted) = self.held.get(&id) {
+            return Some(enlisted.index());
+        }
+        let enlisted = self.table.enlist(&id).ok()?;
+        let index = enlisted.index();
+        self.held.insert(id, enlisted);
+        Some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use proptest::prelude::*;
+
+    use super::super::block::{FRAME, Next, next};
+    use super::super::{Batch, record};
+    use super::*;
+    use crate::sticky::spec::Lifetime;
+    use crate::table::{Budget, Class, Cursor, Fingerprint, Persist, TableName, TableSpec};
+    use crate::token::Stamps;
+
+    const NOW: UnixSeconds = UnixSeconds(10_000);
+    const IDLE: u32 = 1_000;
+
+    type Shown = (u128, String, u32, u32, Class);
+
+    fn table() -> Table {
+        let capacity = NonZeroU32::new(1_000).unwrap();
+        let lifetime = Lifetime { idle: Some(IDLE), life: None };
+        Table::new(TableSpec { name: TableName::parse("t").unwrap(), capacity, lifetime, persist: Persist::On })
+    }
+
+    fn session(n: u128) -> Fingerprint {
+        Fingerprint::from_octets((n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
+    }
+
+    fn server(table: &Table, n: u8) -> Enlisted {
+        table.enlist(&ServerId::parse(&format!("server-{n}")).unwrap()).unwrap()
+    }
+
+    /// A table with these sessions: which, at which server, seen when, of which class.
+    fn filled(sessions: &[(u8, u8, u16, u8)]) -> Table {
+        let table = table();
+        for &(n, at, seen, class) in sessions {
+            let seen = UnixSeconds(9_500 + u32::from(seen) % 500);
+            let stamps = Stamps { issued: UnixSeconds(seen.0 - 7), seen };
+            let class = Class::ALL[usize::from(class) % 3];
+            let session_ = Session { server: server(&table, at % 5).index(), stamps, class };
+            table.import(&Entry { fingerprint: session(n.into()), session: session_ }, NOW);
+        }
+        table
+    }
+
+    fn entries(table: &Table) -> Vec<Entry> {
+        let (mut entries, mut cursor) = (Vec::new(), Some(Cursor::default()));
+        while let Some(at) = cursor {
+            cursor = table.export(at, NOW, &mut entries);
+        }
+        entries
+    }
+
+    fn shown(table: &Table) -> Vec<Shown> {
+        let show = |Entry { fingerprint, session }: Entry| {
+            let server = table.server(session.server).unwrap().as_str().to_owned();
+            let number = u128::from_be_bytes(fingerprint.octets());
+            (number, server, session.stamps.issued.0, session.stamps.seen.0, session.class)
+        };
+        let mut shown: Vec<_> = entries(table).into_iter().map(show).collect();
+        shown.sort_unstable();
+        shown
+    }
+
+    /// Each session in a block of its own.
+    fn written(table: &Table) -> Vec<u8> {
+        let mut octets = Vec::new();
+        for entry in entries(table) {
+            let mut batch = Batch::default();
+            batch.tie(&entry, table);
+            octets.extend(batch.finish());
+        }
+        octets
+    }
+
+    fn load(mut octets: &[u8], into: &Table, precedence: Precedence) -> Loaded {
+        let mut loader = Loader::new(into, precedence);
+        loop {
+            let passed = match next(octets) {
+                Next::Block { payload, octets } => {
+                    loader.apply(payload, NOW);
+                    octets
+                }
+                Next::Damaged { octets } => octets,
+                Next::Needs(_) | Next::Nothing => return loader.finish(),
+            };
+            octets = &octets[passed..];
+        }
+    }
+
+    fn any_sessions() -> impl Strategy<Value = Vec<(u8, u8, u16, u8)>> {
+        proptest::collection::vec(any::<(u8, u8, u16, u8)>(), 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_again_whatever_numbers_the_servers_have_now(sessions in any_sessions()) {
+            let first = filled(&sessions);
+            let mut batch = Batch::default();
+            entries(&first).iter().for_each(|entry| batch.tie(entry, &first));
+            let second = table();
+            let _others = [server(&second, 77), server(&second, 4)];
+            let loaded = load(batch.finish(), &second, Precedence::Stored);
+            prop_assert_eq!(loaded.skipped, 0);
+            prop_assert_eq!(shown(&second), shown(&first));
+        }
+
+        #[test]
+        fn a_file_that_is_cut_anywhere_still_has_all_blocks_before_the_cut(sessions in any_sessions(), cut: usize) {
+            let first = filled(&sessions);
+            let octets = written(&first);
+            let cut = cut % (octets.len() + 1);
+            let second = table();
+            let loaded = load(&octets[..cut], &second, Precedence::Stored);
+            let block = FRAME + 2 + 8 + 2 + record::TIED_BODY;
+            prop_assert_eq!(loaded.tied as usize, cut / block);
+            let all = shown(&first);
+            prop_assert!(shown(&second).iter().all(|session| all.contains(session)));
+        }
+
+        #[test]
+        fn a_flipped_bit_loses_sessions_and_changes_none(sessions in any_sessions(), bit: usize) {
+            let first = filled(&sessions);
+            let mut octets = written(&first);
+            prop_assume!(!octets.is_empty());
+            let bit = bit % (octets.len() * 8);
+            octets[bit / 8] ^= 1 << (bit % 8);
+            let second = table();
+            load(&octets, &second, Precedence::Stored);
+            let (before, after) = (shown(&first), shown(&second));
+            prop_assert!(after.iter().all(|session| before.contains(session)));
+            let block = FRAME + 2 + 8 + 2 + record::TIED_BODY;
+            let in_frame = bit / 8 % block < FRAME;
+            prop_assert_eq!(before.len() - after.len(), if in_frame { before.len() - bit / 8 / block } else { 1 });
+        }
+
+        #[test]
+        fn any_payload_can_be_applied(payload: Vec<u8>) {
+            let table = table();
+            let mut loader = Loader::new(&table, Precedence::Stored);
+            loader.apply(&payload, NOW);
+            loader.finish();
+        }
+    }
+
+    #[test]
+    fn blocks_are_many_and_each_stands_for_itself() {
+        let table = table();
+        let mut batch = Batch::default();
+        for n in 0..10_000 {
+            let stamps = Stamps { issued: NOW, seen: NOW };
+            let session_ = Session { server: server(&table, (n % 250) as u8).index(), stamps, class: Class::New };
+            batch.tie(&Entry { fingerprint: session(n), session: session_ }, &table);
+        }
+        let mut rest = batch.finish();
+        let (mut blocks, mut sessions) = (0, 0);
+        while let Next::Block { payload, octets } = next(rest) {
+            let other = self::table();
+            let mut loader = Loader::new(&other, Precedence::Stored);
+            loader.apply(payload, NOW);
+            let loaded = loader.finish();
+            assert_eq!(loaded.skipped, 0);
+            assert!(payload.len() < 66_000, "{}", payload.len());
+            (blocks, sessions) = (blocks + 1, sessions + loaded.tied);
+            rest = &rest[octets..];
+        }
+        assert!(rest.is_empty());
+        assert_eq!((blocks, sessions), (5, 10_000));
+    }
+
+    #[test]
+    fn records_may_grow_and_unknown_ones_are_skipped() {
+        let first = filled(&[(1, 1, 1, 1)]);
+        let octets = written(&first);
+        let Next::Block { payload, .. } = next(&octets) else { panic!() };
+        let (server, tied) = payload.split_at(2 + 8);
+        let grown =
+            [server, &[200, 3, 1, 2, 3], &[tied[0], tied[1] + 2], &tied[2..], &[9, 9], &[3, 1, 0], &[2, 40, 0]].concat();
+        let second = table();
+        let mut loader = Loader::new(&second, Precedence::Stored);
+        loader.apply(&grown, NOW);
+        assert_eq!(loader.finish(), Loaded { tied: 1, forgotten: 0, skipped: 0 });
+        assert_eq!(shown(&second), shown(&first));
+    }
+
+    #[test]
+    fn a_session_without_a_server_is_skipped() {
+        let first = filled(&[(1, 1, 1, 1)]);
+        let octets = written(&first);
+        let Next::Block { payload, .. } = next(&octets) else { panic!() };
+        let table = table();
+        let mut loader = Loader::new(&table, Precedence::Stored);
+        loader.apply(&payload[10..], NOW);
+        loader.apply(&[&[1, 2, b' ', 0xff], &payload[10..]].concat(), NOW);
+        assert_eq!(loader.finish(), Loaded { tied: 0, forgotten: 0, skipped: 2 });
+    }
+
+    #[test]
+    fn what_happened_is_replayed_in_order_and_time_away_is_idle_time() {
+        let first = table();
+        let [a, b] = [server(&first, 1), server(&first, 2)];
+        let mut batch = Batch::default();
+        first.tie(session(1), &a, Budget::Within, NOW);
+        first.tie(session(2), &a, Budget::Within, NOW);
+        first.tie(session(3), &a, Budget::Within, UnixSeconds(NOW.0 - IDLE * 11 / 10 - 1));
+        first.tie(session(1), &b, Budget::Within, NOW);
+        first.forget(session(2), NOW);
+        let mut changes = Vec::new();
+        (0..first.shards()).for_each(|shard| _ = first.drain_changes(shard, &mut changes));
+        changes.iter().for_each(|change| batch.change(change, &first, NOW));
+        let second = table();
+        let loaded = load(batch.finish(), &second, Precedence::Stored);
+        assert_eq!(loaded, Loaded { tied: 4, forgotten: 1, skipped: 0 });
+        let shown = shown(&second);
+        assert_eq!(shown.len(), 1);
+        assert_eq!(shown[0].1, "server-2");
+        let mut recorded = Vec::new();
+        (0..second.shards()).for_each(|shard| _ = second.drain_changes(shard, &mut recorded));
+        assert_eq!(recorded, []);
+    }
+
+    #[test]
+    fn what_a_predecessor_wrote_does_not_undo_what_was_seen_later() {
+        let first = table();
+        let old = server(&first, 1);
+        let mut batch = Batch::default();
+        let earlier = UnixSeconds(NOW.0 - 10);
+        for n in 1..=3 {
+            first.tie(session(n), &old, Budget::Within, earlier);
+        }
+        entries(&first).iter().for_each(|entry| batch.tie(entry, &first));
+        batch.forget(session(4), earlier);
+        batch.forget(session(5), earlier);
+
+        let second = table();
+        let [new, before] = [server(&second, 2), server(&second, 3)];
+        second.tie(session(1), &new, Budget::Within, NOW);
+        second.tie(session(2), &before, Budget::Within, UnixSeconds(NOW.0 - 20));
+        second.tie(session(4), &new, Budget::Within, NOW);
+        second.tie(session(5), &before, Budget::Within, UnixSeconds(NOW.0 - 20));
+        load(batch.finish(), &second, Precedence::Later);
+        let server = |n| match second.find(session(n), NOW) {
+            Known::Session(session) => second.server(session.server).map(|id| id.as_str().to_owned()),
+            Known::Expired(_) | Known::Unknown => None,
+        };
+        let servers: Vec<_> = (1..=5).map(server).collect();
+        let expected = [Some("server-2"), Some("server-1"), Some("server-1"), Some("server-2"), None];
+        assert_eq!(servers, expected.map(|id| id.map(str::to_owned)));
+    }
+}

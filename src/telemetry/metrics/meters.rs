@@ -1,0 +1,137 @@
+//! Handles to single series, looked up once per configuration, so that a request only adds to counters.
+
+use std::sync::{Arc, OnceLock};
+
+use burdock::balancer::reason::{Fate, Method, Move, Reason};
+use burdock::token::foreign::Format;
+use burdock::upstream::spec::UpstreamSpec;
+use burdock::upstream::{ServerId, UpstreamName};
+use prometheus::{Histogram, IntCounter, IntCounterVec};
+
+use super::families::{QueueFamilies, RequestFamilies, ServerFamilies};
+
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// A route's counters, by status class (`none` first, for requests that got no response).
+#[derive(Debug)]
+pub struct RouteMeters {
+    pub name: Arc<str>,
+    classes: [IntCounter; 6],
+}
+
+/// An upstream's counters.
+#[derive(Debug)]
+pub struct UpstreamMeters {
+    decisions: Rare,
+    moved: Rare,
+    foreign: Rare,
+    pub name: UpstreamName,
+    pub redispatches: IntCounter,
+    pub queue_timeouts: IntCounter,
+    pub queue_wait: Histogram,
+    pub connect: Histogram,
+    pub response: Histogram,
+    pub servers: Box<[Arc<ServerMeters>]>,
+}
+
+/// Counters of one family, each made when first needed: most of them never are.
+#[derive(Debug)]
+struct Rare {
+    family: IntCounterVec,
+    series: Box<[OnceLock<IntCounter>]>,
+}
+
+/// A server's counters.
+#[derive(Debug)]
+pub struct ServerMeters {
+    pub id: ServerId,
+    tied: IntCounter,
+    new: IntCounter,
+    moved: IntCounter,
+    pub failures: IntCounter,
+}
+
+impl RouteMeters {
+    pub(crate) fn new(name: &Arc<str>, families: &RequestFamilies) -> Self {
+        let classes = CLASSES.map(|class| families.requests.with_label_values(&[&**name, class]));
+        Self { name: Arc::clone(name), classes }
+    }
+
+    /// Counts a request by its status; none where no response was sent.
+    pub fn finished(&self, status: Option<u16>) {
+        let class = status.map_or(0, |status| usize::from(status / 100).min(5));
+        self.classes[class].inc();
+    }
+}
+
+impl UpstreamMeters {
+    pub(crate) fn new(
+        spec: &UpstreamSpec,
+        families: &RequestFamilies,
+        queues: &QueueFamilies,
+        of_servers: &ServerFamilies,
+    ) -> Self {
+        let name = spec.name.as_str();
+        let server = |id: &ServerId| Arc::new(ServerMeters::new(name, id, of_servers));
+        Self {
+            decisions: Rare::new(&families.decisions, Reason::ALL.len() * Method::ALL.len()),
+            moved: Rare::new(&families.moved, Move::ALL.len()),
+            foreign: Rare::new(&families.foreign, Format::ALL.len()),
+            name: spec.name.clone(),
+            redispatches: families.redispatches.with_label_values(&[name]),
+            queue_timeouts: queues.timeouts.with_label_values(&[name]),
+            queue_wait: queues.wait.with_label_values(&[name]),
+            connect: families.connect.with_label_values(&[name]),
+            response: families.response.with_label_values(&[name]),
+            servers: spec.servers.iter().map(|spec| server(&spec.id)).collect(),
+        }
+    }
+
+    pub fn decided(&self, reason: Reason, method: Method) {
+        let at = reason.index() * Method::ALL.len() + method.index();
+        self.decisions.inc(at, &[self.name.as_str(), reason.as_str(), method.as_str()]);
+    }
+
+    /// Counts a session whose tie was given to another server.
+    pub fn moved(&self, cause: Move) {
+        self.moved.inc(cause.index(), &[self.name.as_str(), cause.as_str()]);
+    }
+
+    /// Counts a request that another proxy's token has decided.
+    pub fn foreign(&self, format: Format) {
+        self.foreign.inc(format.index(), &[self.name.as_str(), format.as_str()]);
+    }
+}
+
+impl Rare {
+    fn new(family: &IntCounterVec, series: usize) -> Self {
+        Self { family: family.clone(), series: (0..series).map(|_| OnceLock::new()).collect() }
+    }
+
+    fn inc(&self, at: usize, labels: &[&str]) {
+        self.series[at].get_or_init(|| self.family.with_label_values(labels)).inc();
+    }
+}
+
+impl ServerMeters {
+    fn new(upstream: &str, server: &ServerId, families: &ServerFamilies) -> Self {
+        let requests = |tie| families.requests.with_label_values(&[upstream, server.as_str(), tie]);
+        Self {
+            id: server.clone(),
+            tied: requests("tied"),
+            new: requests("new"),
+            moved: requests("moved"),
+            failures: families.failures.with_label_values(&[upstream, server.as_str()]),
+        }
+    }
+
+    /// Counts a request that this server answered.
+    pub fn answered(&self, fate: Fate) {
+        match fate {
+            Fate::Kept => &self.tied,
+            Fate::New => &self.new,
+            Fate::Moved | Fate::Detour => &self.moved,
+        }
+        .inc();
+    }
+}

@@ -1,0 +1,45 @@
+//! What is told of session tables, taken when somebody asks: requests count nothing here.
+
+use burdock::table::{Class, Table};
+use burdock::time::UnixSeconds;
+use prometheus::IntCounter;
+
+use crate::storage::{Persistence, Status};
+
+use super::Metrics;
+
+impl Metrics {
+    /// Takes a table's figures as they are now. Costs some 50 ns for each of its servers, and 256 locks.
+    pub fn take_table(&self, table: &Table, status: &Status, now: UnixSeconds) {
+        let (spec, families) = (table.spec(), &self.tables);
+        let labels = [spec.name.as_str()];
+        let sessions: u64 = table.servers().iter().map(|(index, _)| table.count(*index, now)).sum();
+        families.sessions.with_label_values(&labels).set(signed(sessions));
+        families.capacity.with_label_values(&labels).set(spec.capacity.get().into());
+        families.bytes.with_label_values(&labels).set(signed(table.bytes() as u64));
+        families.persisted.with_label_values(&labels).set((status.persistence() == Persistence::On).into());
+        raise(&families.errors.with_label_values(&labels), status.errors());
+        raise(&families.lost.with_label_values(&labels), status.lost());
+        for (class, evicted) in Class::ALL.into_iter().zip(table.tally().evicted) {
+            raise(&families.evictions.with_label_values(&[labels[0], word(class)]), evicted);
+        }
+    }
+}
+
+fn word(class: Class) -> &'static str {
+    match class {
+        Class::OverBudget => "over_budget",
+        Class::New => "new",
+        Class::Established => "established",
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// Brings a counter to where the count is that is kept elsewhere. Whoever asks for metrics does so on one thread, so nobody
+/// else raises it meanwhile.
+fn raise(counter: &IntCounter, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
+}

@@ -1,0 +1,160 @@
+//! What is known of a request when it is over: one log line and one set of metrics, written when the record is dropped, so
+//! that a request that panics or is cut off is seen too.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use burdock::balancer::reason::{Fate, Method, Move, Reason, Settled};
+use burdock::http::path::without_parameters;
+use burdock::token::foreign::Format;
+use burdock::upstream::ServerId;
+
+use super::metrics::{RouteMeters, UpstreamMeters};
+use crate::runtime::clock::Moment;
+use crate::serve::state::State;
+use crate::telemetry::access_log::format;
+
+/// A request's record.
+#[derive(Debug)]
+pub struct Record {
+    state: Arc<State>,
+    pub started: Moment,
+    /// When it was over; None where it was cut off.
+    pub ended: Option<Moment>,
+    pub client: Option<IpAddr>,
+    pub request: RequestLine,
+    pub status: Option<u16>,
+    pub route: Option<Arc<RouteMeters>>,
+    pub upstream: Option<Arc<UpstreamMeters>>,
+    /// The server picked last, by its position in the upstream.
+    pub server: Option<usize>,
+    pub from: Option<ServerId>,
+    pub reason: Option<Reason>,
+    pub method: Method,
+    pub fate: Option<Fate>,
+    pub settled: Settled,
+    /// Why the tie is now another server's, where it is.
+    pub moved: Option<Move>,
+    /// Whose token decided, where it was not one of ours.
+    pub foreign: Option<Format>,
+    pub tries: u8,
+    /// How long it waited for places at full servers; none where it did not.
+    pub wait: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub response: Option<Duration>,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// The request as the log names it: the path without query and path parameters, which may hold session ids.
+#[derive(Debug, Default)]
+pub struct RequestLine {
+    pub method: ::http::Method,
+    /// Host and path, one after the other.
+    text: Box<str>,
+    host: usize,
+}
+
+impl Record {
+    pub fn new(state: Arc<State>) -> Self {
+        let started = state.clock.moment();
+        Self {
+            state,
+            started,
+            ended: None,
+            client: None,
+            request: RequestLine::default(),
+            status: None,
+            route: None,
+            upstream: None,
+            server: None,
+            from: None,
+            reason: None,
+            method: Method::None,
+            fate: None,
+            settled: Settled::None,
+            moved: None,
+            foreign: None,
+            tries: 0,
+            wait: None,
+            connect: None,
+            response: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// The reason as it is reported: a request that never came to a decision was refused.
+    pub fn reason(&self) -> Reason {
+        self.reason.unwrap_or(Reason::Refused)
+    }
+
+    /// The id of the server picked last.
+    pub fn server_id(&self) -> Option<&ServerId> {
+        self.server.and_then(|at| self.upstream.as_ref().map(|upstream| &upstream.servers[at].id))
+    }
+
+    fn count(&self) {
+        match &self.route {
+            Some(route) => route.finished(self.status),
+            None => self.state.snapshot.load().unrouted().finished(self.status),
+        }
+        let Some(upstream) = &self.upstream else { return };
+        upstream.decided(self.reason(), self.method);
+        if self.reason == Some(Reason::Redispatched) {
+            upstream.redispatches.inc();
+        }
+        self.moved.inspect(|&cause| upstream.moved(cause));
+        self.foreign.inspect(|&format| upstream.foreign(format));
+        self.wait.inspect(|wait| upstream.queue_wait.observe(wait.as_secs_f64()));
+        self.connect.inspect(|connect| upstream.connect.observe(connect.as_secs_f64()));
+        if let (Some(response), Some(server), Some(fate)) = (self.response, self.server, self.fate) {
+            upstream.response.observe(response.as_secs_f64());
+            upstream.servers[server].answered(fate);
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.count();
+        if let Some(format) = self.state.access_log.format() {
+            let ended = self.ended.unwrap_or_else(|| self.state.clock.moment_after(self.started));
+            format::with(self, format, ended, |line| self.state.access_log.push(line));
+        }
+    }
+}
+
+impl RequestLine {
+    pub fn new(method: ::http::Method, host: &str, path: &str) -> Self {
+        let mut text = String::with_capacity(host.len() + path.len());
+        text.push_str(host);
+        text.push_str(&without_parameters(path));
+        Self { method, text: text.into(), host: host.len() }
+    }
+
+    pub fn host(&self) -> &str {
+        &self.text[..self.host]
+    }
+
+    pub fn path(&self) -> &str {
+        &self.text[self.host..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_parameters_are_not_logged() {
+        let line = RequestLine::new(::http::Method::GET, "a:80", "/shop;jsessionid=secret/cart;v=1");
+        assert_eq!((line.host(), line.path()), ("a:80", "/shop/cart"));
+        assert_eq!(RequestLine::new(::http::Method::GET, "", "/").path(), "/");
+    }
+}

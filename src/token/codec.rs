@@ -1,0 +1,211 @@
+//! Makes and reads the tokens of one entry, whatever carries them: its own, sealed or plain, and those of the proxy that was
+//! here before. Where a token stands in a request is the entry's business.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+
+use crate::time::{Now, UnixSeconds};
+
+use crate::session::claim::{BadClaim, Minted, Named, Refused, ServerName, SessionName};
+use crate::sticky::secrets::Secrets;
+use crate::sticky::spec::{Lifetime, TokenFormat};
+use crate::sticky::{Due, Member, Tie};
+use crate::token::foreign;
+use crate::token::foreign::{AcceptSpec, Carrier, Opened, Reader};
+use crate::token::keys::KeyRing;
+use crate::token::sealed;
+use crate::token::sealed::{Context, SealedFormat};
+use crate::token::{Payload, Stamps, Unopened, plain};
+
+/// Between a token and the application's own value.
+pub(crate) const DELIMITER: u8 = b'~';
+
+#[derive(Debug)]
+pub(crate) struct Mint {
+    format: Format,
+    lifetime: Lifetime,
+    accepted: Box<[Accepted]>,
+}
+
+/// Tokens of another's making that are still taken.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    reader: Reader,
+    until: Option<UnixSeconds>,
+}
+
+#[derive(Debug)]
+enum Format {
+    Sealed(SealedFormat),
+    Plain,
+}
+
+/// What a token says: its server, and what else it tells of the session.
+pub(crate) type Read<'v> = Result<(ServerName<'v>, Named), Refused>;
+
+/// A value that holds a token and, behind it, the application's own.
+pub(crate) struct Wrapped<'v> {
+    pub(crate) claim: Read<'v>,
+    /// What the application is to see.
+    pub(crate) value: Cow<'v, [u8]>,
+}
+
+impl Mint {
+    pub(crate) fn new(
+        format: TokenFormat,
+        lifetime: Lifetime,
+        accepted: Box<[Accepted]>,
+        keys: &Arc<KeyRing>,
+        context: Context<'_>,
+    ) -> Self {
+        let format = match format {
+            TokenFormat::Sealed => Format::Sealed(SealedFormat::new(Arc::clone(keys), context)),
+            TokenFormat::Plain => Format::Plain,
+        };
+        Self { format, lifetime, accepted }
+    }
+
+    /// The token for a tie.
+    pub(crate) fn make(&self, tie: &Tie<'_>, random: &mut impl CryptoRng) -> String {
+        match &self.format {
+            Format::Plain => tie.route.to_owned(),
+            Format::Sealed(format) => {
+                let payload = Payload { server: tie.tag, session: tie.session, stamps: tie.stamps };
+                format.seal(&payload, random).to_string()
+            }
+        }
+    }
+
+    /// What a value says that is a token and nothing else.
+    pub(crate) fn read<'v>(&self, value: &'v [u8], now: Now) -> Read<'v> {
+        match self.own(value, now) {
+            Err(bad @ Refused { why: BadClaim::BadToken, .. }) => self.foreign(value, now).unwrap_or(Err(bad)),
+            // A plain token may be anything, so those who are known to have been here are asked first.
+            Ok(route @ (ServerName::Route(_), _)) => self.foreign(value, now).unwrap_or(Ok(route)),
+            read => read,
+        }
+    }
+
+    /// What a value says in which a token stands before the application's own. None where there is no token.
+    pub(crate) fn unwrap<'v>(&self, value: &'v [u8], now: Now) -> Option<Wrapped<'v>> {
+        let own = self.own_end(value).map(|end| {
+            let (token, rest) = value.split_at(end);
+            Wrapped { claim: self.own(token, now), value: Cow::Borrowed(&rest[1..]) }
+        });
+        match (&self.format, own) {
+            (Format::Sealed(_), Some(own)) => Some(own),
+            // A plain token may be anything, so those who are known to have been here are asked first.
+            (Format::Plain | Format::Sealed(_), own) => self.unwrap_foreign(value, now).or(own),
+        }
+    }
+
+    /// The application's own value behind a token, whether or not that is good. None where there is no token.
+    pub(crate) fn inside<'v>(&self, value: &'v [u8], now: Now) -> Option<Cow<'v, [u8]>> {
+        let own = self.own_end(value).map(|end| Cow::Borrowed(&value[end + 1..]));
+        own.or_else(|| self.unwrap_foreign(value, now).map(|wrapped| wrapped.value))
+    }
+
+    pub(crate) fn idle(&self) -> Option<u32> {
+        self.lifetime.idle
+    }
+
+    /// Whether a tie with these stamps is to be written anew.
+    pub(crate) fn renewal(&self, stamps: Stamps, now: Now) -> Due {
+        self.lifetime.renewal(stamps, now.wall)
+    }
+
+    fn own<'v>(&self, value: &'v [u8], now: Now) -> Read<'v> {
+        match &self.format {
+            Format::Plain => {
+                let route = plain::open(value).map_err(BadClaim::from)?;
+                let named = Named { session: None, stamps: None, minted: Minted::Here };
+                Ok((ServerName::Route(Cow::Borrowed(route)), named))
+            }
+            Format::Sealed(format) => {
+                let Payload { server, session, stamps } = format.open(value).map_err(BadClaim::from)?;
+                let session = Some(SessionName::Number(session));
+                if let Err(why) = self.lifetime.check(stamps, now.wall) {
+                    return Err(Refused { why, session });
+                }
+                Ok((ServerName::Tag(server), Named { session, stamps: Some(stamps), minted: Minted::Here }))
+            }
+        }
+    }
+
+    /// Where a token of ours ends that stands before a delimiter. A sealed one is told by its length and letters even when
+    /// it does not open, so that the application never sees it.
+    fn own_end(&self, value: &[u8]) -> Option<usize> {
+        match &self.format {
+            Format::Sealed(_) => sealed::looks_sealed(value.get(..sealed::CHARACTERS)?)
+                .then_some(sealed::CHARACTERS)
+                .filter(|&end| value.get(end) == Some(&DELIMITER)),
+            Format::Plain => {
+                let end = memchr::memchr(DELIMITER, value)?;
+                plain::open(&value[..end]).is_ok().then_some(end)
+            }
+        }
+    }
+
+    fn foreign<'v>(&self, value: &'v [u8], now: Now) -> Option<Read<'v>> {
+        self.accepted.iter().find_map(|accepted| self.read_accepted(accepted, value, now))
+    }
+
+    /// What a value says that is another's token and nothing else. None where it is none.
+    pub(crate) fn read_accepted<'v>(&self, accepted: &Accepted, value: &'v [u8], now: Now) -> Option<Read<'v>> {
+        match accepted.open(value, now) {
+            Opened::Server { server, stamps, .. } => {
+                Some(self.accept(accepted, ServerName::Id(server.clone()), stamps, now))
+            }
+            Opened::Stranger { .. } => Some(self.accept(accepted, ServerName::Stranger, None, now)),
+            Opened::NotMine => None,
+        }
+    }
+
+    fn unwrap_foreign<'v>(&self, value: &'v [u8], now: Now) -> Option<Wrapped<'v>> {
+        self.accepted.iter().find_map(|accepted| {
+            let (server, stamps, rest) = match accepted.open(value, now) {
+                Opened::Server { server, stamps, rest } => (ServerName::Id(server.clone()), stamps, rest?),
+                Opened::Stranger { rest } => (ServerName::Stranger, None, rest?),
+                Opened::NotMine => return None,
+            };
+            Some(Wrapped { claim: self.accept(accepted, server, stamps, now), value: rest })
+        })
+    }
+
+    /// A foreign token's dates are as good as the proxy that wrote them: whoever changes them keeps an old session, as there.
+    fn accept<'v>(&self, accepted: &Accepted, server: ServerName<'v>, stamps: Option<Stamps>, now: Now) -> Read<'v> {
+        if let Some(stamps) = stamps {
+            self.lifetime.check(stamps, now.wall)?;
+        }
+        Ok((server, Named { session: None, stamps, minted: Minted::By(accepted.reader.format()) }))
+    }
+}
+
+impl Accepted {
+    pub(crate) fn new(spec: &AcceptSpec, carrier: Carrier, secrets: &Secrets, members: &[Member<'_>]) -> Self {
+        Self { reader: Reader::new(&spec.format, carrier, secrets, members), until: spec.until }
+    }
+
+    /// Whether such a token stands in a value of the application's.
+    pub(crate) fn rides_on_the_applications(&self) -> bool {
+        self.reader.format() == foreign::Format::Apache
+    }
+
+    fn open<'a, 'v>(&'a self, value: &'v [u8], now: Now) -> Opened<'a, 'v> {
+        match self.until {
+            Some(until) if now.wall > until => Opened::NotMine,
+            Some(_) | None => self.reader.open(value),
+        }
+    }
+}
+
+impl From<Unopened> for BadClaim {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::BadToken => Self::BadToken,
+            Unopened::UnknownKey => Self::UnknownKey,
+        }
+    }
+}

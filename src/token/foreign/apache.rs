@@ -1,0 +1,84 @@
+//! Apache httpd, `stickysession`: the application's own session id with the server's route behind a separator, as Tomcat and
+//! others add it (`jvmRoute`). The value stays the application's.
+
+use memchr::memchr;
+
+use super::Opened;
+use super::servers::Servers;
+use crate::sticky::Member;
+
+/// The character between session id and route (`stickysessionsep`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Separator(u8);
+
+/// A separator that is not one character, or not one that a cookie may hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a separator is one character, no letter or digit, that may stand in a cookie's value")]
+pub struct InvalidSeparator;
+
+impl Separator {
+    /// Takes a separator as the user wrote it.
+    ///
+    /// # Errors
+    /// [`InvalidSeparator`] for anything that is not one suitable character.
+    pub fn parse(text: &str) -> Result<Self, InvalidSeparator> {
+        match text.as_bytes() {
+            &[c] if c.is_ascii_punctuation() && !matches!(c, b'"' | b',' | b';' | b'\\') => Ok(Self(c)),
+            _ => Err(InvalidSeparator),
+        }
+    }
+}
+
+impl Default for Separator {
+    fn default() -> Self {
+        Self(b'.')
+    }
+}
+
+pub(crate) fn names(member: &Member<'_>) -> Vec<String> {
+    vec![member.route.to_owned()]
+}
+
+/// The route is what stands behind the first separator, as it is for Apache.
+pub(crate) fn open<'r, 'v>(servers: &'r Servers, separator: Separator, value: &'v [u8]) -> Opened<'r, 'v> {
+    match memchr(separator.0, value) {
+        Some(end) => servers.open(&value[end + 1..], |route| !route.is_empty()),
+        None => Opened::NotMine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_told, none, reader_of};
+    use super::super::{Carrier, FormatSpec};
+    use super::*;
+
+    fn assert_cookies(separator: &str, values: &[(&str, &str)]) {
+        let spec = FormatSpec::Apache { separator: Separator::parse(separator).unwrap() };
+        assert_told(&reader_of(&spec, Carrier::Cookie, &none()), values);
+    }
+
+    #[test]
+    fn the_route_stands_behind_the_first_separator() {
+        assert_cookies(
+            ".",
+            &[
+                ("0A1B2C.s1", "web-1 - - -"),
+                (".s2", "web-2 - - -"),
+                ("0A1B2C.x.s1", "stranger -"),
+                ("0A1B2C.s4", "stranger -"),
+                ("0A1B2C.", "not mine"),
+                ("s1", "not mine"),
+            ],
+        );
+        assert_cookies("!", &[("0A1B2C.x!s1", "web-1 - - -"), ("0A1B2C.s1", "not mine")]);
+    }
+
+    #[test]
+    fn a_separator_is_one_character_that_a_cookie_may_hold() {
+        assert_eq!(Separator::parse("."), Ok(Separator::default()));
+        for wrong in ["", "..", "a", "7", " ", ";", ",", "\"", "\\", "\u{e4}"] {
+            assert_eq!(Separator::parse(wrong), Err(InvalidSeparator), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `NAME~value`: a server's name before the value of an application's cookie, as HAProxy and Tengine write it in their mode
+//! `prefix`.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use super::Opened;
+use super::servers::Servers;
+use crate::token::plain;
+
+/// A name that is no server's is taken off all the same, as both proxies do: the application never saw it.
+pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 'v> {
+    let Some(end) = memchr(b'~', value) else { return Opened::NotMine };
+    let (name, rest) = (&value[..end], Some(Cow::Borrowed(&value[end + 1..])));
+    match servers.find(name) {
+        Some(server) => Opened::Server { server, stamps: None, rest },
+        None if plain::open(name).is_ok() => Opened::Stranger { rest },
+        None => Opened::NotMine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_told, none, reader_of};
+    use super::super::{Carrier, FormatSpec};
+
+    // The first as HAProxy 2.6.12 sent it in mode `prefix`.
+    #[test]
+    fn the_name_stands_before_the_first_tilde_and_the_rest_is_the_applications() {
+        for spec in [FormatSpec::Haproxy { dynamic_cookie_key: None }, FormatSpec::Tengine] {
+            assert_told(
+                &reader_of(&spec, Carrier::PrefixedCookie, &none()),
+                &[
+                    ("s1~app-value", "web-1 - - app-value"),
+                    ("s2~a~b", "web-2 - - a~b"),
+                    ("s3~", "web-3 - - "),
+                    ("s4~app-value", "stranger app-value"),
+                    ("~app-value", "not mine"),
+                    ("a b~app-value", "not mine"),
+                    ("s1", "not mine"),
+                ],
+            );
+        }
+    }
+}
