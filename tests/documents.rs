@@ -12,8 +12,8 @@ use burdock::balancer::reason::Reason;
 use burdock::config::Config;
 use serde_json::Value;
 
-const DOCUMENTS: [&str; 6] =
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md", "docs/monitoring.md"];
+const ROOT_DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const OTHER_DOCUMENTS: [&str; 3] = ["docker/README.md", "deploy/kubernetes/README.md", "deploy/systemd/README.md"];
 
 #[test]
 fn the_reference_names_every_field_and_word_of_the_schema() {
@@ -43,12 +43,12 @@ fn the_reference_names_every_metric() {
 
 #[test]
 fn every_whole_configuration_in_the_documents_is_right() {
-    for document in ["README.md", "docs/reference.md"] {
-        let text = read(document);
+    for document in documents() {
+        let text = read(&document);
         let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
         for block in blocks.filter(|block| block.lines().any(|line| line.starts_with("upstreams:"))) {
-            let config = Config::parse(document, block).unwrap_or_else(|errors| panic!("{errors}\n{block}"));
-            assert_eq!(config.warnings, [], "{block}");
+            let config = Config::parse(&document, block).unwrap_or_else(|errors| panic!("{errors}\n{block}"));
+            assert_eq!(config.warnings, [], "{document}\n{block}");
         }
     }
 }
@@ -119,19 +119,39 @@ fn every_test_that_holds_an_invariant_is_there() {
 
 #[test]
 fn every_link_within_the_project_leads_somewhere() {
-    for document in DOCUMENTS {
-        let folder = root().join(document).parent().unwrap().to_owned();
-        let text = read(document);
+    for document in documents() {
+        let folder = root().join(&document).parent().unwrap().to_owned();
+        let text = read(&document);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             if file.contains("://") {
                 continue;
             }
-            let path = if file.is_empty() { root().join(document) } else { folder.join(file) };
+            let path = if file.is_empty() { root().join(&document) } else { folder.join(file) };
             assert!(path.exists(), "{document}: {target}");
             assert!(heading.is_empty() || headings(&path).contains(heading), "{document}: {target}");
         }
     }
+}
+
+#[test]
+fn the_index_lists_every_page() {
+    let pages = pages().into_iter().filter(|page| page != "docs/README.md");
+    let links: Vec<String> = pages.map(|page| page.replace("docs/", "](") + ")").collect();
+    none_missing(&read("docs/README.md"), links.iter().map(String::as_str));
+}
+
+/// All documents: those of the root, every page of docs, and the others.
+fn documents() -> Vec<String> {
+    ROOT_DOCUMENTS.iter().chain(&OTHER_DOCUMENTS).map(|&document| document.to_owned()).chain(pages()).collect()
+}
+
+/// The pages of docs.
+fn pages() -> Vec<String> {
+    let all = files(&root().join("docs"));
+    let pages: Vec<String> = all.iter().map(|file| relative(file)).filter(|file| file.ends_with(".md")).collect();
+    assert!(pages.len() > 6, "{pages:?}");
+    pages
 }
 
 /// Field names and fixed words of a schema.
