@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burdock::balancer::words::{Method, Move, Reason, Settled};
+use burdock::balancer::reason::{Method, Move, Reason, Settled};
 use burdock::config::Config;
-use burdock::sticky::token::foreign::Format;
+use burdock::token::foreign::Format;
 use serde_json::{Map, Value};
 
 const REFERENCE: &str = "docs/reference.md";
