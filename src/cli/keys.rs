@@ -25,7 +25,7 @@ pub fn keys(command: &KeysCommand) -> Ended {
     let Some(file) = file else {
         #[expect(clippy::print_stdout, reason = "the key is what was asked for")]
         {
-            println!("{}", key.to_text());
+            println!("{}", *key.to_text());
         }
         return Ended::Well;
     };

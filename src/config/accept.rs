@@ -192,7 +192,7 @@ fn moment_mend(text: &str) -> Mend {
 
 fn end_of_day(text: &str) -> Result<i64, jiff::Error> {
     let day: Date = text.parse()?;
-    Ok(day.checked_add(1.day())?.to_zoned(TimeZone::UTC)?.timestamp().as_second() - 1)
+    Ok(day.checked_add(1.day())?.to_zoned_datetime(TimeZone::UTC)?.timestamp().as_second() - 1)
 }
 
 /// What an entry accepts that has its tokens in `carrier`.

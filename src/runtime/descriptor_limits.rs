@@ -1,16 +1,16 @@
 //! File descriptors: every client connection needs one, and every connection to a server.
 
 use burdock::config::Config;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the soft limit to the hard one, and warns where even that cannot suffice for what is configured.
 pub fn raise(config: &Config, threads: usize) {
-    let limit = match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => limit,
-        Err(error) => {
-            log::warn!("cannot raise the limit of open files: {error}");
-            return;
-        }
-    };
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        log::warn!("cannot raise the limit of open files: {error}");
+        return;
+    }
+    let limit = maximum.unwrap_or(u64::MAX);
     let needed = needed(config, threads);
     if limit < needed {
         log::warn!(

@@ -11,6 +11,7 @@ use burdock::config::Config;
 use burdock::sticky::secrets::{Secret, SecretSource, Secrets};
 use burdock::table::FingerprintKey;
 use burdock::token::keys::{InvalidKey, InvalidKeyRing, Key, KeyRing};
+use zeroize::Zeroizing;
 
 /// Why there are no keys to work with.
 #[derive(Debug, thiserror::Error)]
@@ -130,13 +131,14 @@ fn secret(source: &SecretSource) -> Result<Secret, KeyError> {
     if secret.is_empty() { Err(KeyError::Empty(place(source))) } else { Ok(secret) }
 }
 
-fn read(source: &SecretSource) -> Result<Vec<u8>, KeyError> {
-    match source {
+fn read(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let text = match source {
         SecretSource::File(path) => std::fs::read(path).map_err(|error| KeyError::File { path: path.clone(), error }),
         SecretSource::Env(name) => {
             std::env::var_os(name).map(OsStringExt::into_vec).ok_or_else(|| KeyError::Env(name.clone()))
         }
-    }
+    };
+    text.map(Zeroizing::new)
 }
 
 fn place(source: &SecretSource) -> String {

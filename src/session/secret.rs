@@ -1,10 +1,11 @@
-//! A secret of 32 bytes and its text, whatever it is a key to.
+//! A secret of 32 bytes and its text, whatever it is a key to. Every copy that is made here is overwritten when it is dropped.
 
 use base64_simd::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 /// 32 bytes that nobody else knows. What wraps it says how it shows itself.
-pub(crate) struct Secret([u8; 32]);
+pub(crate) struct Secret(Zeroizing<[u8; 32]>);
 
 /// Why a text is not a key. Never holds any of the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -31,14 +32,14 @@ impl Secret {
     }
 
     pub(crate) fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut secret = [0; 32];
-        rng.fill_bytes(&mut secret);
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *secret);
         Self(secret)
     }
 
     /// 43 characters of base64url. [`Secret::parse`] reads them.
-    pub(crate) fn to_text(&self) -> String {
-        URL_SAFE_NO_PAD.encode_to_string(self.0)
+    pub(crate) fn to_text(&self) -> Zeroizing<String> {
+        URL_SAFE_NO_PAD.encode_to_string(&*self.0).into()
     }
 
     pub(crate) fn octets(&self) -> &[u8; 32] {
@@ -47,7 +48,7 @@ impl Secret {
 }
 
 fn from_base64(text: &[u8]) -> Result<Secret, InvalidKey> {
-    let standard: Vec<u8> = text
+    let standard: Zeroizing<Vec<u8>> = text
         .iter()
         .map(|&c| {
             if c == b'-' {
@@ -58,14 +59,20 @@ fn from_base64(text: &[u8]) -> Result<Secret, InvalidKey> {
                 c
             }
         })
-        .collect();
-    let bytes = STANDARD_NO_PAD.decode_to_vec(standard).map_err(|_| InvalidKey::NotBase64)?;
-    bytes.try_into().map(Secret).map_err(|_| InvalidKey::NotBase64)
+        .collect::<Vec<u8>>()
+        .into();
+    let bytes = Zeroizing::new(STANDARD_NO_PAD.decode_to_vec(&*standard).map_err(|_| InvalidKey::NotBase64)?);
+    let mut secret = Zeroizing::new([0; 32]);
+    if bytes.len() != secret.len() {
+        return Err(InvalidKey::NotBase64);
+    }
+    secret.copy_from_slice(&bytes);
+    Ok(Secret(secret))
 }
 
 fn from_hex(text: &[u8]) -> Result<Secret, InvalidKey> {
     let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut secret = [0; 32];
+    let mut secret = Zeroizing::new([0; 32]);
     for (byte, pair) in secret.iter_mut().zip(text.chunks_exact(2)) {
         let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
             return Err(InvalidKey::NotHex);
@@ -114,9 +121,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_keys_text_is_read_back(bytes: [u8; 32]) {
-            let text = Secret(bytes).to_text();
+            let text = Secret(bytes.into()).to_text();
             prop_assert_eq!(text.len(), 43);
-            prop_assert_eq!(Secret::parse(&text).ok().unwrap().0, bytes);
+            prop_assert_eq!(Secret::parse(&text).ok().unwrap().0, Zeroizing::new(bytes));
         }
 
         #[test]

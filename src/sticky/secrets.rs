@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::table::FingerprintKey;
 use crate::token::keys::KeyRing;
 
@@ -18,7 +20,7 @@ pub enum SecretSource {
 
 /// Some octets that nobody is to see. It does not show itself.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Secret(Box<[u8]>);
+pub struct Secret(Zeroizing<Box<[u8]>>);
 
 /// All that tokens are made and opened with.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ impl Secret {
     /// Takes a secret as its file has it: all of it, but for a line end behind it.
     pub fn from_text(text: &[u8]) -> Self {
         let line = text.strip_suffix(b"\n").unwrap_or(text);
-        Self(line.strip_suffix(b"\r").unwrap_or(line).into())
+        Self(Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).into()))
     }
 
     pub fn is_empty(&self) -> bool {

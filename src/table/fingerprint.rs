@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use crate::session::secret::{InvalidKey, Secret};
 
@@ -49,7 +50,7 @@ impl FingerprintKey {
     }
 
     /// The secret itself, for its file: 43 characters of base64url. [`FingerprintKey::parse`] reads it.
-    pub fn to_text(&self) -> String {
+    pub fn to_text(&self) -> Zeroizing<String> {
         self.0.to_text()
     }
 

@@ -13,6 +13,7 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, LessSafeKey, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::{first, sha256};
 use crate::session::secret::Secret;
@@ -53,7 +54,7 @@ impl Key {
     }
 
     /// The secret itself, for its file: 43 characters of base64url. [`Key::parse`] reads it.
-    pub fn to_text(&self) -> String {
+    pub fn to_text(&self) -> Zeroizing<String> {
         self.0.to_text()
     }
 

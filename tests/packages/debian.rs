@@ -82,3 +82,14 @@ fn purged_it_leaves_nothing() {
     assert_eq!(before.0.difference(&after).collect::<Vec<_>>(), [] as [&str; 0]);
     assert_eq!(known(&root), before.1);
 }
+
+#[test]
+#[ignore = "needs root, debootstrap and cargo-deb: scripts/test --full"]
+fn the_program_is_stripped_and_names_the_file_with_its_symbols() {
+    package();
+    let made = project().join("target/package");
+    let sections = |file: &str| ok(command("readelf --section-headers --wide").arg(made.join(file)));
+    let shipped = sections("burdock");
+    assert!(shipped.contains(".gnu_debuglink") && !shipped.contains(".debug_line"), "{shipped}");
+    assert!(sections("burdock.debug").contains(".debug_line"));
+}
