@@ -1,5 +1,5 @@
-//! Sessions that the application makes, on the wire: learned from its responses, found in requests, forgotten when it ends
-//! them.
+//! Sessions that the application creates, on the wire: learned from its responses, found in requests, forgotten when the
+//! application ends them.
 
 mod moves;
 mod unconfirmed;
@@ -15,13 +15,13 @@ const EVERYWHERE: &str = "sticky: [{learn: {create: [set_cookie:JSESSIONID, resp
                           lookup: [cookie:JSESSIONID, header:X-Session-Id, query:sid, path_parameter:jsessionid, bearer_claim:sid]}}]";
 const AT_END: &str = "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID, learn_at: end}}]";
 
-/// An application that begins a session where it is asked to: `/login?LINE` sets this cookie, `/app?NAME` sends this
-/// X-Session-Id, `/logout?LINE` sets a cookie too. It does nothing else.
+/// An application that starts a session on request: `/login?LINE` and `/logout?LINE` set this cookie, `/app?NAME` sends this
+/// X-Session-Id. Every other path gets a plain 200.
 fn application(request: &Received) -> Reply {
-    let said = request.target().split_once('?').map_or("", |(_, said)| said).replace("%20", " ").replace("%22", "\"");
+    let query = request.target().split_once('?').map_or("", |(_, query)| query).replace("%20", " ").replace("%22", "\"");
     match request.path() {
-        "/login" | "/logout" => Reply::with("Set-Cookie", &said),
-        "/app" => Reply::with("X-Session-Id", &said),
+        "/login" | "/logout" => Reply::with("Set-Cookie", &query),
+        "/app" => Reply::with("X-Session-Id", &query),
         _ => Reply::status(200),
     }
 }
@@ -32,7 +32,7 @@ fn applications<const COUNT: usize>(site: &Site) -> [Origin; COUNT] {
     origins
 }
 
-/// Begins a session of this name, wherever that is to be; returns its server.
+/// Starts a session with this id on whichever server is chosen; returns that server.
 fn login(burdock: &Burdock, name: &str) -> String {
     burdock.get(&format!("/login?JSESSIONID={name}")).served_by().to_owned()
 }
@@ -45,9 +45,9 @@ fn served(burdock: &Burdock, request: &Request) -> String {
     burdock.ask(request).served_by().to_owned()
 }
 
-/// What is in all files under a folder.
-fn files(folder: &Path) -> Vec<Vec<u8>> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+/// The contents of all files under a directory.
+fn files(directory: &Path) -> Vec<Vec<u8>> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![std::fs::read(path).unwrap()] }).collect()
 }
 
@@ -55,14 +55,14 @@ fn words(line: &Line) -> [String; 3] {
     ["reason", "method", "settled"].map(|field| line.text(field))
 }
 
-/// What the log says of a request with this name; the path must be new.
+/// The log's words for a request with this session id; the path must be new.
 fn words_of(burdock: &Burdock, path: &str, name: &str) -> [String; 3] {
     burdock.ask(&with_cookie(path, name));
     words(&burdock.line(path))
 }
 
 #[test]
-fn a_session_is_learned_and_its_cookie_passes_as_it_came() {
+fn a_learned_session_sticks_and_its_cookie_passes_unchanged() {
     let site = Site::take();
     let _origins = applications::<3>(&site);
     let burdock = site.shop(3, TOMCAT);
@@ -70,13 +70,17 @@ fn a_session_is_learned_and_its_cookie_passes_as_it_came() {
     for n in 0..6 {
         let mut client = burdock.client();
         let line = format!("JSESSIONID=\"A1B2C3D4-{n}\" ;path=/;  HTTPONLY;Comment=a,b");
-        let begun = client.get(&format!("/login?{}", line.replace(' ', "%20").replace('"', "%22")));
-        assert_eq!((begun.set_cookies(), begun.header("cache-control")), (vec![&*line], None), "nothing of it is touched");
+        let first = client.get(&format!("/login?{}", line.replace(' ', "%20").replace('"', "%22")));
+        assert_eq!(
+            (first.set_cookies(), first.header("cache-control")),
+            (vec![&*line], None),
+            "the response passes unchanged"
+        );
         for _ in 0..5 {
             let next = client.get("/next");
-            assert_eq!((next.served_by(), next.set_cookies().len()), (begun.served_by(), 0));
+            assert_eq!((next.served_by(), next.set_cookies().len()), (first.served_by(), 0));
         }
-        homes.insert(begun.served_by().to_owned());
+        homes.insert(first.served_by().to_owned());
     }
     assert_eq!(homes.len(), 3, "sessions are balanced: {homes:?}");
     assert_eq!(words(&burdock.line("/login")), ["new", "none", "learned"]);
@@ -84,7 +88,7 @@ fn a_session_is_learned_and_its_cookie_passes_as_it_came() {
 }
 
 #[test]
-fn the_server_sees_the_session_as_the_client_says_it() {
+fn the_server_sees_the_session_id_exactly_as_sent() {
     let site = Site::take();
     let [origin] = applications::<1>(&site);
     let burdock = site.shop(1, EVERYWHERE);
@@ -98,14 +102,14 @@ fn the_server_sees_the_session_as_the_client_says_it() {
 }
 
 #[test]
-fn web_and_mobile_clients_share_a_session_wherever_it_began_and_however_they_say_it() {
+fn all_lookup_sources_find_the_same_session() {
     let site = Site::take();
     let _origins = applications::<4>(&site);
     let burdock = site.shop(4, EVERYWHERE);
     let mut homes = BTreeSet::new();
     for n in 0..8 {
         let id = format!("5E55-10-{n}");
-        let begun = if n % 2 == 0 { login(&burdock, &id) } else { served(&burdock, &Request::get(&format!("/app?{id}"))) };
+        let first = if n % 2 == 0 { login(&burdock, &id) } else { served(&burdock, &Request::get(&format!("/app?{id}"))) };
         for (nth, request) in [
             with_cookie("/cookie", &id),
             Request::get("/header").header("X-Session-Id", &id),
@@ -116,9 +120,9 @@ fn web_and_mobile_clients_share_a_session_wherever_it_began_and_however_they_say
         .iter()
         .enumerate()
         {
-            assert_eq!(served(&burdock, request), begun, "{nth}");
+            assert_eq!(served(&burdock, request), first, "{nth}");
         }
-        homes.insert(begun);
+        homes.insert(first);
     }
     assert_eq!(homes.len(), 4);
     for path in ["/cookie", "/header", "/query", "/path/cart", "/claim"] {
@@ -147,7 +151,7 @@ fn a_session_that_the_application_ends_is_forgotten() {
 }
 
 #[test]
-fn what_is_learned_at_the_end_is_learned_of_responses_that_end() {
+fn learn_at_end_learns_only_from_complete_responses() {
     let site = Site::take();
     let [origin] = applications::<1>(&site);
     let burdock = site.shop(1, AT_END);
@@ -168,8 +172,8 @@ fn what_is_learned_at_the_end_is_learned_of_responses_that_end() {
         let bytes = format!("{begins}{name}\r\n{rest}").into_bytes();
         origin.behave(move |_| Reply::Last(bytes.clone()));
         let path = format!("/begins/{nth}");
-        let begun = burdock.wire().try_ask(&Request::get(&path));
-        assert_eq!(begun.is_ok(), whole, "{rest:?}");
+        let first = burdock.wire().try_ask(&Request::get(&path));
+        assert_eq!(first.is_ok(), whole, "{rest:?}");
         let line = burdock.line(&path);
         assert_eq!(words(&line), ["new", "none", if whole { "learned" } else { "none" }], "{rest:?}");
         origin.behave(application);
@@ -179,7 +183,7 @@ fn what_is_learned_at_the_end_is_learned_of_responses_that_end() {
 }
 
 #[test]
-fn a_session_of_which_the_head_suffices_is_learned_before_the_response_ends() {
+fn by_default_a_session_is_learned_from_the_response_head() {
     let site = Site::take();
     let origins = applications::<3>(&site);
     let head = "HTTP/1.1 200 OK\r\nX-Served-By: NAME\r\nTransfer-Encoding: chunked\r\nSet-Cookie: JSESSIONID=A1B2C3D4\r\n\r\n9\r\nhal";
@@ -191,14 +195,14 @@ fn a_session_of_which_the_head_suffices_is_learned_before_the_response_ends() {
     let burdock = site.shop(3, TOMCAT);
     let mut slow = burdock.wire();
     slow.send(Request::get("/slow").bytes());
-    let begun = slow.head().unwrap();
+    let first = slow.head().unwrap();
     let home =
-        begun.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("x-served-by: ").map(str::to_owned)).unwrap();
+        first.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("x-served-by: ").map(str::to_owned)).unwrap();
     (0..4).for_each(|_| assert_eq!(served(&burdock, &with_cookie("/", "A1B2C3D4")), home));
 }
 
 #[test]
-fn two_upstreams_that_share_a_table_share_its_sessions() {
+fn upstreams_share_sessions_only_through_a_common_table() {
     let site = Site::take();
     let origins: Vec<_> = [1, 2, 3, 11, 12, 13, 21, 22, 23].map(|n| site.origin(n)).into();
     origins.iter().for_each(|origin| origin.behave(application));
@@ -224,18 +228,18 @@ fn two_upstreams_that_share_a_table_share_its_sessions() {
 }
 
 #[test]
-fn what_names_a_learned_session_is_never_written_down() {
+fn session_ids_never_reach_logs_metrics_or_the_disk() {
     let site = Site::take();
-    let _origins = applications::<2>(&site);
-    let asked = "sticky: [{learn: {create: [set_cookie:JSESSIONID, response_header:X-Session-Id], \
+    let origins = applications::<2>(&site);
+    let sticky = "sticky: [{learn: {create: [set_cookie:JSESSIONID, response_header:X-Session-Id], \
                  create_from_requests: [query:user, path_parameter:u], \
                  lookup: [cookie:JSESSIONID, header:X-Session-Id, query:sid, path_parameter:jsessionid, bearer_claim:sid]}}]";
-    let mut burdock = site.shop(2, asked);
-    let begin = |name: &str, value: &str| Reply::from(Page::new(200).header(name, value));
-    for origin in &_origins {
+    let mut burdock = site.shop(2, sticky);
+    let start = |name: &str, value: &str| Reply::from(Page::new(200).header(name, value));
+    for origin in &origins {
         origin.behave(move |request| match request.path() {
-            "/web" => begin("Set-Cookie", "JSESSIONID=SECRET-SESSION; Path=/"),
-            "/mobile" => begin("X-Session-Id", "SECRET-SESSION"),
+            "/web" => start("Set-Cookie", "JSESSIONID=SECRET-SESSION; Path=/"),
+            "/mobile" => start("X-Session-Id", "SECRET-SESSION"),
             _ => Reply::status(200),
         });
     }
@@ -258,7 +262,7 @@ fn what_names_a_learned_session_is_never_written_down() {
     }
     burdock.signal("TERM");
     burdock.wait();
-    let kept = files(&site.path("state"));
-    assert!(kept.iter().map(Vec::len).sum::<usize>() > 100, "sessions are kept on disk");
-    assert!(!kept.iter().any(|kept| kept.windows(6).any(|six| six == b"SECRET")));
+    let stored = files(&site.path("state"));
+    assert!(stored.iter().map(Vec::len).sum::<usize>() > 100, "the sessions are on disk");
+    assert!(!stored.iter().any(|file| file.windows(6).any(|six| six == b"SECRET")));
 }

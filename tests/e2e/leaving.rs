@@ -1,4 +1,4 @@
-//! How the process leaves on SIGTERM: announced, finishing what it began, and no later than needed.
+//! Shutdown on SIGTERM: it is announced, finishes the requests in flight, and takes no longer than needed.
 
 use std::sync::{Mutex, mpsc};
 
@@ -9,7 +9,7 @@ fn shop(site: &Site, shutdown: &str) -> Burdock {
     site.burdock(&format!("{process}\n{}", crate::harness::shop(1, "sticky: cookie")))
 }
 
-/// `/long` is answered once the sender is dropped or sends.
+/// `/long` is answered once the sender sends or is dropped.
 fn gated(origin: &Origin) -> mpsc::Sender<()> {
     let (release, gate) = mpsc::channel::<()>();
     let gate = Mutex::new(gate);
@@ -22,46 +22,46 @@ fn gated(origin: &Origin) -> mpsc::Sender<()> {
     release
 }
 
-fn begin_long(burdock: &Burdock, origin: &Origin) -> Wire {
+fn start_long_request(burdock: &Burdock, origin: &Origin) -> Wire {
     let mut wire = burdock.wire();
     wire.send(Request::get("/long").bytes());
-    wait_until("the long request is there", || !origin.received().is_empty());
+    wait_until("the long request reaches the server", || !origin.received().is_empty());
     wire
 }
 
 #[test]
-fn it_says_that_it_leaves_and_serves_on_in_its_lame_duck_time() {
+fn a_lame_duck_process_is_not_ready_but_keeps_serving() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = shop(&site, "{lame_duck: 60s, grace: 60s}");
-    let mut kept = burdock.wire();
-    assert_ne!(kept.ask(&Request::get("/")).header("connection"), Some("close"));
+    let mut keepalive = burdock.wire();
+    assert_ne!(keepalive.ask(&Request::get("/")).header("connection"), Some("close"));
     burdock.signal("TERM");
-    wait_until("it says so", || burdock.readiness() == Some(503));
+    wait_until("the process is not ready", || burdock.readiness() == Some(503));
     let newcomer = burdock.get("/");
     assert_eq!((newcomer.status, newcomer.header("connection")), (200, Some("close")));
-    assert_eq!(kept.ask(&Request::get("/")).header("connection"), Some("close"));
-    assert!(kept.is_closed());
+    assert_eq!(keepalive.ask(&Request::get("/")).header("connection"), Some("close"));
+    assert!(keepalive.is_closed());
 }
 
 #[test]
-fn a_request_in_flight_is_finished() {
+fn shutdown_finishes_requests_in_flight() {
     let site = Site::take();
     let origin = site.origin(1);
     let mut burdock = shop(&site, "{lame_duck: 0s, grace: 60s}");
     let release = gated(&origin);
-    let mut long = begin_long(&burdock, &origin);
+    let mut long = start_long_request(&burdock, &origin);
     burdock.signal("TERM");
-    wait_until("nobody else is let in", || Wire::try_open(burdock.listen).is_err());
+    wait_until("new connections are refused", || Wire::try_open(burdock.listen).is_err());
     assert!(burdock.has_ended().is_none());
     drop(release);
     assert_eq!(long.response().status, 200);
     assert_eq!(burdock.wait().code(), Some(0));
-    assert_eq!(burdock.line("/long").number("status"), 200.0, "its line is written");
+    assert_eq!(burdock.line("/long").number("status"), 200.0, "the log line is written");
 }
 
 #[test]
-fn with_nothing_to_finish_it_ends_long_before_its_grace_is_over() {
+fn shutdown_ends_early_when_nothing_is_in_flight() {
     let site = Site::take();
     let _origin = site.origin(1);
     let mut burdock = shop(&site, "{lame_duck: 0s, grace: 300s}");
@@ -72,24 +72,24 @@ fn with_nothing_to_finish_it_ends_long_before_its_grace_is_over() {
 }
 
 #[test]
-fn when_its_grace_is_over_it_ends_whatever_goes_on() {
+fn shutdown_ends_when_the_grace_period_expires() {
     let site = Site::take();
     let origin = site.origin(1);
     let mut burdock = shop(&site, "{lame_duck: 0s, grace: 1s}");
     let _release = gated(&origin);
-    let _long = begin_long(&burdock, &origin);
+    let _long = start_long_request(&burdock, &origin);
     burdock.signal("TERM");
     burdock.wait();
 }
 
 #[test]
-fn the_metrics_stay_reachable_while_it_leaves() {
+fn metrics_stay_available_during_shutdown() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = shop(&site, "{lame_duck: 60s, grace: 60s}");
     let _release = gated(&origin);
-    let _long = begin_long(&burdock, &origin);
+    let _long = start_long_request(&burdock, &origin);
     burdock.signal("TERM");
-    wait_until("it says so", || burdock.readiness() == Some(503));
+    wait_until("the process is not ready", || burdock.readiness() == Some(503));
     assert_eq!(burdock.metrics().sum("burdock_server_in_flight_requests", &[]), 1.0);
 }

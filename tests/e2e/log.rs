@@ -1,9 +1,9 @@
-//! The access log: one line per request, which says who, where and why.
+//! The access log: one line per request, with the client, the server and the reason for the decision.
 
 use crate::harness::{Reply, Request, Site, wait_until};
 
 #[test]
-fn a_line_says_who_asked_for_what_where_it_went_and_why() {
+fn a_log_line_records_client_request_server_and_reason() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -31,7 +31,7 @@ fn a_line_says_who_asked_for_what_where_it_went_and_why() {
 }
 
 #[test]
-fn a_token_is_never_written_down() {
+fn tokens_never_appear_in_logs_or_metrics() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -45,7 +45,7 @@ fn a_token_is_never_written_down() {
 }
 
 #[test]
-fn what_a_client_writes_cannot_break_a_line() {
+fn client_input_cannot_break_a_log_line() {
     let site = Site::take();
     let _origin = site.origin(1);
     for format in ["json", "text"] {
@@ -61,7 +61,7 @@ fn what_a_client_writes_cannot_break_a_line() {
         let status = wire.response().status;
         assert!(matches!(status, 200 | 400), "{status}");
         assert_eq!(burdock.get("/after").status, 200);
-        wait_until("the lines", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("/after")));
+        wait_until("the log lines", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("/after")));
         let text = std::fs::read_to_string(&log).unwrap();
         assert_eq!(text.lines().count(), if status == 200 { 2 } else { 1 }, "{text}");
         assert!(!text.contains('\u{1b}') && !text.contains('\u{7f}'), "{text}");
@@ -72,7 +72,7 @@ fn what_a_client_writes_cannot_break_a_line() {
 }
 
 #[test]
-fn the_file_is_opened_anew_on_sigusr1() {
+fn sigusr1_reopens_the_log_file() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -81,14 +81,14 @@ fn the_file_is_opened_anew_on_sigusr1() {
     let (log, rotated) = (site.path("access.log"), site.path("access.log.1"));
     std::fs::rename(&log, &rotated).unwrap();
     burdock.signal("USR1");
-    wait_until("the file is there again", || log.exists());
+    wait_until("the log file exists again", || log.exists());
     burdock.get("/after");
     burdock.line("/after");
     assert!(!std::fs::read_to_string(&rotated).unwrap().contains("/after"));
 }
 
 #[test]
-fn what_was_refused_has_its_line_too() {
+fn refused_and_failed_requests_are_logged() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\nlimits: {body: 10}\nretry: {tries: 1}");
@@ -105,7 +105,7 @@ fn what_was_refused_has_its_line_too() {
 }
 
 #[test]
-fn the_log_goes_to_stdout_as_text_unless_told_otherwise() {
+fn the_log_defaults_to_text_on_stdout() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.burdock(&format!("access_log: {{}}\n{}", crate::harness::shop(1, "sticky: cookie")));
@@ -119,7 +119,7 @@ fn the_log_goes_to_stdout_as_text_unless_told_otherwise() {
 }
 
 #[test]
-fn every_request_has_its_line_even_at_the_end() {
+fn shutdown_loses_no_log_lines() {
     let site = Site::take();
     let _origin = site.origin(1);
     let mut burdock = site.shop(1, "sticky: cookie");
@@ -131,7 +131,7 @@ fn every_request_has_its_line_even_at_the_end() {
 }
 
 #[test]
-fn a_session_id_in_a_path_or_query_is_never_written_down() {
+fn session_ids_in_urls_are_never_logged() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");

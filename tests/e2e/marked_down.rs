@@ -1,11 +1,11 @@
-//! Connections whose server goes down while they are at it.
+//! Connections whose server goes down while they use it.
 
 use crate::harness::{Burdock, Origin, Reply, Request, Site, Wire, wait_until};
 
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const CHECKED: &str = "balance: first\nhealth_check: {tcp: {}, port: 9050, interval: 100ms, timeout: 100ms}";
 
-/// The server answers streams, silence and pages, each by its path.
+/// The path decides what the server does: an upgraded stream, silence, half a page, or a plain 200.
 fn behave(origin: &Origin) {
     origin.behave(|request| match request.path() {
         "/socket" => Reply::Echo(SWITCH.into()),
@@ -33,9 +33,9 @@ fn in_flight(burdock: &Burdock) -> f64 {
 }
 
 #[test]
-fn connections_at_a_server_that_goes_down_are_closed_where_that_is_wanted() {
+fn on_marked_down_close_closes_connections_to_a_down_server() {
     let site = Site::take();
-    let (origin, doctor) = (site.origin(1), site.origin(50));
+    let (origin, check_target) = (site.origin(1), site.origin(50));
     behave(&origin);
     let burdock = site.shop(1, &format!("{CHECKED}\non_marked_down: close"));
     let mut idle = burdock.client();
@@ -48,31 +48,31 @@ fn connections_at_a_server_that_goes_down_are_closed_where_that_is_wanted() {
     });
     half.head().unwrap();
     half.take(100_000).unwrap();
-    wait_until("all are there", || in_flight(&burdock) == 3.0);
-    drop(doctor);
+    wait_until("all three requests are in flight", || in_flight(&burdock) == 3.0);
+    drop(check_target);
     assert!(stream.is_closed() && silent.is_closed());
-    assert!(half.take(300_000).is_err(), "it ends before its end");
-    wait_until("their places are free", || in_flight(&burdock) == 0.0);
-    wait_until("it is told", || burdock.stderr().contains("shop/web-1: 3 client connections closed"));
-    // A connection without a request is not at any server.
+    assert!(half.take(300_000).is_err(), "the response is cut off");
+    wait_until("their slots are free", || in_flight(&burdock) == 0.0);
+    wait_until("the closed connections are logged", || burdock.stderr().contains("shop/web-1: 3 client connections closed"));
+    // An idle connection uses no server, so it stays open.
     assert_eq!(idle.get("/").status, 503);
-    wait_until("nothing is left at the server", || origin.connections() <= 1);
+    wait_until("no connection to the server is left", || origin.connections() <= 1);
 }
 
 #[test]
-fn connections_at_a_server_that_goes_down_stay_by_default() {
+fn connections_to_a_down_server_stay_open_by_default() {
     let site = Site::take();
-    let (origin, doctor) = (site.origin(1), site.origin(50));
+    let (origin, check_target) = (site.origin(1), site.origin(50));
     behave(&origin);
     let burdock = site.shop(1, CHECKED);
     let mut stream = socket(&burdock);
-    drop(doctor);
-    wait_until("it is down", || burdock.metrics().sum("burdock_server_up", &[]) == 0.0);
+    drop(check_target);
+    wait_until("the server is down", || burdock.metrics().sum("burdock_server_up", &[]) == 0.0);
     echo(&mut stream);
 }
 
 #[test]
-fn an_ejection_closes_connections_too_and_those_at_other_servers_stay() {
+fn an_ejection_closes_connections_and_new_ones_go_elsewhere() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let settings = "balance: first\non_marked_down: close\npassive_health: {failures: 2, hold: 60s}";

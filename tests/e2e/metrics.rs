@@ -1,4 +1,4 @@
-//! What is counted.
+//! The metrics: what is counted, and under which labels.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -22,14 +22,14 @@ fn every_decision_is_counted_under_its_reason() {
     let decisions = |reason: &str, method: &str| {
         burdock.metrics().sum("burdock_decisions_total", &[("upstream", "shop"), ("reason", reason), ("method", method)])
     };
-    wait_until("all are counted", || decisions("hit", "cookie") == 3.0 && decisions("new", "none") == 2.0);
+    wait_until("all requests are counted", || decisions("hit", "cookie") == 3.0 && decisions("new", "none") == 2.0);
     let metrics = burdock.metrics();
     assert_eq!(metrics.sum("burdock_requests_total", &[]), 5.0);
     assert_eq!(metrics.sum("burdock_decisions_total", &[]), 5.0);
 }
 
 #[test]
-fn what_the_issue_promises_is_there() {
+fn core_metrics_exist_and_all_names_are_prefixed() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
@@ -40,12 +40,12 @@ fn what_the_issue_promises_is_there() {
     for family in ["burdock_build_info", "burdock_server_up", "burdock_server_in_flight_requests", "burdock_server_weight"] {
         assert!(text.contains(&format!("\n{family}{{")), "{family}: {text}");
     }
-    let named: Vec<_> = text
+    let foreign: Vec<_> = text
         .lines()
         .filter(|line| !line.starts_with('#'))
         .filter(|line| !line.starts_with("burdock_") && !line.starts_with("process_"))
         .collect();
-    assert!(named.is_empty(), "{named:?}");
+    assert!(foreign.is_empty(), "{foreign:?}");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn no_label_comes_from_a_request() {
 }
 
 #[test]
-fn requests_that_were_never_routed_are_counted_under_none() {
+fn unrouted_requests_are_counted_under_route_none() {
     let site = Site::take();
     let _origins = site.origins::<1>();
     let burdock = site.shop(1, "sticky: cookie");
@@ -87,32 +87,32 @@ fn requests_that_were_never_routed_are_counted_under_none() {
     wire.send("GET / HTTP/1.1\r\n\r\n");
     assert_eq!(wire.response().status, 400);
     let counted = || burdock.metrics().sum("burdock_requests_total", &[("route", "none"), ("status", "4xx")]);
-    wait_until("it is counted", || counted() == 1.0);
+    wait_until("the request is counted", || counted() == 1.0);
 }
 
 #[test]
-fn promtool_finds_nothing_to_say() {
+fn promtool_accepts_the_metrics() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
-    let checking = Command::new("promtool")
+    let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let Ok(mut checking) = checking else {
-        println!("SKIPPED: there is no promtool here; Debian has it in the package prometheus");
+    let Ok(mut promtool) = promtool else {
+        println!("SKIPPED: promtool is not installed; Debian has it in the package prometheus");
         return;
     };
-    checking.stdin.take().unwrap().write_all(burdock.exposition().as_bytes()).unwrap();
-    let output = checking.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    promtool.stdin.take().unwrap().write_all(burdock.exposition().as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let complaints = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && complaints.is_empty(), "{}", String::from_utf8_lossy(&complaints));
 }
 
 #[test]
-fn alive_and_ready_are_answered_on_the_admin_address() {
+fn the_admin_address_serves_liveness_readiness_and_metrics() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
@@ -126,15 +126,15 @@ fn open_connections_are_counted() {
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
     let count = || burdock.metrics().sum("burdock_connections", &[]);
-    wait_until("those of before are gone", || count() == 0.0);
+    wait_until("the earlier connections are gone", || count() == 0.0);
     let open: Vec<_> = (0..5).map(|_| burdock.wire()).collect();
-    wait_until("they are counted", || count() == 5.0);
+    wait_until("the connections are counted", || count() == 5.0);
     drop(open);
-    wait_until("they are gone", || count() == 0.0);
+    wait_until("the connections are gone", || count() == 0.0);
 }
 
 #[test]
-fn redispatches_failures_and_changes_of_health_are_counted() {
+fn redispatches_failures_and_health_changes_are_counted() {
     let site = Site::take();
     let servers = site.origins::<2>();
     let burdock = site.shop(
@@ -143,22 +143,22 @@ fn redispatches_failures_and_changes_of_health_are_counted() {
     );
     servers[0].behave(|_| crate::harness::Reply::Close);
     (0..4).for_each(|_| assert_eq!(burdock.get("/").status, 200));
-    wait_until("redispatches", || burdock.metrics().sum("burdock_redispatches_total", &[("upstream", "shop")]) == 2.0);
+    wait_until("two redispatches", || burdock.metrics().sum("burdock_redispatches_total", &[("upstream", "shop")]) == 2.0);
     assert_eq!(burdock.metrics().sum("burdock_server_failures_total", &[("server", "web-1")]), 2.0);
     let answered = || burdock.metrics().sum("burdock_server_requests_total", &[("server", "web-2"), ("tie", "new")]);
-    wait_until("the last of them is counted", || answered() == 4.0);
+    wait_until("the last request is counted", || answered() == 4.0);
     servers[1].ill();
-    wait_until("a fall", || {
+    wait_until("web-2 goes down", || {
         burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "down")]) == 1.0
     });
     servers[1].behave(|_| crate::harness::Reply::status(200));
-    wait_until("a rise", || {
+    wait_until("web-2 comes up", || {
         burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "up")]) >= 1.0
     });
 }
 
 #[test]
-fn requests_are_counted_by_route_and_class() {
+fn requests_are_counted_by_route_and_status_class() {
     let site = Site::take();
     let servers = site.origins::<1>();
     let routes = "routes: [{name: front, match: {path_prefix: /shop}, upstream: shop}]";
@@ -168,5 +168,5 @@ fn requests_are_counted_by_route_and_class() {
         assert_eq!(burdock.get(&format!("/shop/{status}")).status, status);
     }
     let count = |class: &str| burdock.metrics().sum("burdock_requests_total", &[("route", "front"), ("status", class)]);
-    wait_until("all are counted", || ["2xx", "3xx", "4xx", "5xx"].map(count) == [2.0, 1.0, 1.0, 1.0]);
+    wait_until("all requests are counted", || ["2xx", "3xx", "4xx", "5xx"].map(count) == [2.0, 1.0, 1.0, 1.0]);
 }

@@ -1,4 +1,4 @@
-//! Cookies that the application sets, on the wire: what the client gets and what the server sees, to the byte.
+//! Cookies that the application sets, on the wire: what the client gets and what the server sees, byte for byte.
 
 use crate::harness::{Page, Received, Reply, Request, Site, eventually};
 
@@ -11,7 +11,7 @@ fn sets(line: &'static str) -> impl Fn(&Received) -> Reply + Send + Sync {
     move |_| Reply::with("Set-Cookie", line)
 }
 
-/// An application that sets this cookie for those who come without one, and else leaves it alone.
+/// An application that sets this cookie for requests without a cookie, and sets nothing otherwise.
 fn sets_once(line: &'static str) -> impl Fn(&Received) -> Reply + Send + Sync {
     move |request| match request.header("cookie") {
         None => Reply::with("Set-Cookie", line),
@@ -20,7 +20,7 @@ fn sets_once(line: &'static str) -> impl Fn(&Received) -> Reply + Send + Sync {
 }
 
 #[test]
-fn a_prefix_is_all_that_is_added_to_what_the_application_sets() {
+fn prefix_mode_only_prepends_to_the_cookie_value() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, &cookie("name: S, mode: prefix, token: plain"));
@@ -45,7 +45,7 @@ fn a_prefix_is_all_that_is_added_to_what_the_application_sets() {
 }
 
 #[test]
-fn a_prefix_is_all_that_is_taken_from_what_the_client_sends() {
+fn prefix_mode_strips_only_the_prefix_from_requests() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, &cookie("name: S, mode: prefix, token: plain"));
@@ -64,7 +64,7 @@ fn a_prefix_is_all_that_is_taken_from_what_the_client_sends() {
 }
 
 #[test]
-fn a_prefixed_session_goes_where_its_prefix_says() {
+fn a_prefixed_cookie_selects_its_server() {
     let site = Site::take();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, &cookie("name: JSESSIONID, mode: prefix"));
@@ -81,7 +81,7 @@ fn a_prefixed_session_goes_where_its_prefix_says() {
 }
 
 #[test]
-fn a_rewritten_cookie_is_the_applications_but_for_its_value() {
+fn rewrite_mode_changes_only_the_cookie_value() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, &cookie("name: SRV, mode: rewrite, token: plain"));
@@ -108,7 +108,7 @@ fn a_rewritten_cookie_is_the_applications_but_for_its_value() {
 }
 
 #[test]
-fn an_upgraded_connection_ties_like_any_response() {
+fn upgrade_responses_tie_like_any_other_response() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, &cookie("name: S, mode: prefix, token: plain"));
@@ -128,7 +128,7 @@ fn an_upgraded_connection_ties_like_any_response() {
 }
 
 #[test]
-fn where_the_application_sets_no_cookie_nobody_is_tied() {
+fn rewrite_and_prefix_need_an_application_cookie_to_tie() {
     for mode in ["rewrite", "prefix"] {
         let site = Site::take();
         let origins = site.origins::<2>();
@@ -139,7 +139,7 @@ fn where_the_application_sets_no_cookie_nobody_is_tied() {
 }
 
 #[test]
-fn a_deletion_reaches_the_client_as_the_application_wrote_it() {
+fn cookie_deletions_pass_through_unchanged() {
     for mode in ["rewrite", "prefix"] {
         let site = Site::take();
         let origin = site.origin(1);
@@ -160,7 +160,7 @@ fn a_deletion_reaches_the_client_as_the_application_wrote_it() {
 }
 
 #[test]
-fn a_passive_cookie_is_obeyed_shown_and_never_set() {
+fn a_passive_cookie_is_followed_forwarded_and_never_set() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, &cookie("name: SRV, mode: passive, token: plain"));
@@ -175,7 +175,7 @@ fn a_passive_cookie_is_obeyed_shown_and_never_set() {
 }
 
 #[test]
-fn with_preserve_the_application_moves_and_ends_a_session() {
+fn preserve_lets_the_application_move_and_end_a_session() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, &cookie("name: SRV, token: plain, preserve: true"));
@@ -183,7 +183,7 @@ fn with_preserve_the_application_moves_and_ends_a_session() {
         let mut client = burdock.client();
         (client.get("/").served_by() == "web-1").then_some(client)
     });
-    assert_eq!(client.jar["SRV"], "web-1", "Burdock's own, where the application sets none");
+    assert_eq!(client.jar["SRV"], "web-1", "Burdock sets its own cookie when the application sets none");
     origins[0].behave(sets("SRV=web-2; Path=/"));
     assert_eq!(client.get("/").set_cookies(), ["SRV=web-2; Path=/"]);
     origins[1].behave(sets("SRV=; Max-Age=0"));
@@ -193,7 +193,7 @@ fn with_preserve_the_application_moves_and_ends_a_session() {
 }
 
 #[test]
-fn without_preserve_a_servers_cookie_of_our_name_does_not_pass() {
+fn without_preserve_a_server_cannot_set_our_cookie() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, &cookie("name: SRV, token: plain"));
@@ -203,7 +203,7 @@ fn without_preserve_a_servers_cookie_of_our_name_does_not_pass() {
 }
 
 #[test]
-fn with_post_only_a_session_begins_with_a_post() {
+fn post_only_starts_sessions_only_on_post() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, &cookie("post_only: true"));
@@ -215,7 +215,7 @@ fn with_post_only_a_session_begins_with_a_post() {
 }
 
 #[test]
-fn of_several_domains_each_host_gets_its_own() {
+fn each_host_gets_its_matching_cookie_domain() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.shop(1, &cookie("name: S, token: plain, domain: [example.com, shop.example.com, example.org]"));
@@ -232,7 +232,7 @@ fn of_several_domains_each_host_gets_its_own() {
 }
 
 #[test]
-fn attributes_without_a_field_are_written_as_they_are() {
+fn extra_cookie_attributes_are_written_verbatim() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.shop(1, &cookie("name: S, token: plain, attributes: [Priority=High, 'X-Odd']"));
@@ -240,7 +240,7 @@ fn attributes_without_a_field_are_written_as_they_are() {
 }
 
 #[test]
-fn whether_the_server_sees_the_cookie_is_a_choice() {
+fn hide_controls_whether_the_server_sees_the_cookie() {
     for (fields, seen) in [
         ("name: S, token: plain", vec!["a=1; b=2"]),
         ("name: S, token: plain, hide: false", vec!["a=1; S=web-1; b=2"]),
@@ -255,6 +255,6 @@ fn whether_the_server_sees_the_cookie_is_a_choice() {
         assert_eq!(origin.last().all("cookie"), seen, "{fields}");
         burdock.ask(&Request::get("/").header("Cookie", "S=web-1"));
         let alone: &[&str] = if seen[0].contains('S') { &["S=web-1"] } else { &[] };
-        assert_eq!(origin.last().all("cookie"), alone, "no empty line is left: {fields}");
+        assert_eq!(origin.last().all("cookie"), alone, "no empty Cookie header is left: {fields}");
     }
 }

@@ -1,4 +1,4 @@
-//! Servers at which requests fail, those that come back, and times at which nearly all are down.
+//! Passive health: servers on which requests fail, their return, and phases in which nearly all servers are down.
 
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,16 @@ fn changes(burdock: &Burdock, server: &str, to: &str) -> f64 {
     burdock.metrics().sum("burdock_server_health_changes_total", &[("server", server), ("to", to)])
 }
 
-/// Clients come until this server is ejected.
+/// Sends requests until this server is ejected.
 fn eject(burdock: &Burdock, server: &str, path: &str) {
-    wait_until("it is ejected", || {
+    wait_until("the server is ejected", || {
         burdock.get(path);
         changes(burdock, server, "ejected") >= 1.0
     });
 }
 
 #[test]
-fn a_server_that_answers_with_failures_is_ejected_and_comes_back_by_a_probe() {
+fn a_failing_server_is_ejected_and_a_probe_restores_it() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, EJECTS);
@@ -32,31 +32,31 @@ fn a_server_that_answers_with_failures_is_ejected_and_comes_back_by_a_probe() {
     let failed = origins[0].received().len();
     assert!(failed >= 3, "{failed}");
     origins[0].behave(|_| Reply::status(200));
-    wait_until("it is up", || up(&burdock, "web-1"));
-    wait_until("its return is counted", || changes(&burdock, "web-1", "up") == 1.0);
+    wait_until("the server is up", || up(&burdock, "web-1"));
+    wait_until("the return is counted", || changes(&burdock, "web-1", "up") == 1.0);
     assert_eq!(changes(&burdock, "web-1", "ejected"), 1.0);
-    wait_until("it serves", || burdock.get("/").served_by() == "web-1");
-    let told = "shop/web-1 is ejected for 200ms: requests fail there, the last by status_5xx";
-    wait_until("it is told", || burdock.stderr().contains(told));
+    wait_until("the server gets requests", || burdock.get("/").served_by() == "web-1");
+    let message = "shop/web-1 is ejected for 200ms: requests fail there, the last by status_5xx";
+    wait_until("the ejection is logged", || burdock.stderr().contains(message));
 }
 
 #[test]
-fn a_server_that_refuses_connections_is_held_longer_each_time() {
+fn each_failed_probe_doubles_the_ejection_time() {
     let site = Site::take();
     let _other = site.origin(2);
     let burdock = site.shop(2, EJECTS);
     eject(&burdock, "web-1", "/");
-    let tries = |burdock: &Burdock| burdock.metrics().sum("burdock_server_failures_total", &[("server", "web-1")]);
-    assert_eq!(tries(&burdock), 3.0);
-    for held in ["ejected for 200ms", "stays ejected for 400ms", "stays ejected for 800ms", "stays ejected for 1.6s"] {
-        wait_until(held, || burdock.stderr().contains(held));
+    let failures = |burdock: &Burdock| burdock.metrics().sum("burdock_server_failures_total", &[("server", "web-1")]);
+    assert_eq!(failures(&burdock), 3.0);
+    for message in ["ejected for 200ms", "stays ejected for 400ms", "stays ejected for 800ms", "stays ejected for 1.6s"] {
+        wait_until(message, || burdock.stderr().contains(message));
     }
     assert_eq!(burdock.api().get("/upstreams/shop/servers/web-1")["health"], "ejected");
-    // As long as it is ejected no request is tried there.
+    // An ejected server gets no requests.
     (0..10).for_each(|_| assert_eq!(burdock.get("/").served_by(), "web-2"));
-    assert_eq!(tries(&burdock), 3.0);
-    let _back = site.origin(1);
-    wait_until("it is up", || up(&burdock, "web-1"));
+    assert_eq!(failures(&burdock), 3.0);
+    let _restored = site.origin(1);
+    wait_until("the server is up", || up(&burdock, "web-1"));
 }
 
 #[test]
@@ -67,26 +67,26 @@ fn an_ejection_and_its_probe_survive_a_reload() {
     eject(&burdock, "web-1", "/");
     assert!(burdock.reload(&site, &shop(2, &format!("{EJECTS}\nbalance: first"))));
     assert_eq!(burdock.get("/").served_by(), "web-2");
-    let _back = site.origin(1);
-    wait_until("it is up", || up(&burdock, "web-1"));
+    let _restored = site.origin(1);
+    wait_until("the server is up", || up(&burdock, "web-1"));
     assert_eq!(burdock.get("/").served_by(), "web-1");
 }
 
 #[test]
-fn a_probe_asks_what_the_check_asks() {
+fn ejection_probes_use_the_health_check_request() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let check = "health_check: {http: {path: /healthz}, interval: 60s, timeout: 200ms}";
     let burdock = site.shop(2, &format!("{EJECTS}\n{check}"));
     origins[0].ill();
     eject(&burdock, "web-1", "/");
-    wait_until("its probe has failed", || burdock.stderr().contains("web-1 stays ejected for 400ms: unexpected status 503"));
+    wait_until("the probe has failed", || burdock.stderr().contains("web-1 stays ejected for 400ms: unexpected status 503"));
     origins[0].behave(|_| Reply::status(200));
-    wait_until("it is up", || up(&burdock, "web-1"));
+    wait_until("the server is up", || up(&burdock, "web-1"));
 }
 
 #[test]
-fn half_of_the_servers_at_most_are_ejected() {
+fn at_most_half_of_the_servers_are_ejected() {
     let site = Site::take();
     let origins = site.origins::<4>();
     let burdock = site.shop(4, "passive_health: {failures: 2, hold: 60s}");
@@ -97,7 +97,7 @@ fn half_of_the_servers_at_most_are_ejected() {
 }
 
 #[test]
-fn a_server_that_is_silent_is_ejected_and_one_that_waits_for_its_client_is_not() {
+fn read_timeouts_eject_a_server_but_slow_clients_do_not() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock =
@@ -115,7 +115,7 @@ fn a_server_that_is_silent_is_ejected_and_one_that_waits_for_its_client_is_not()
 }
 
 #[test]
-fn a_kept_connection_that_was_closed_is_no_failure() {
+fn a_closed_idle_connection_is_not_a_failure() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\npassive_health: {failures: 1, hold: 60s}");
@@ -129,7 +129,7 @@ fn a_kept_connection_that_was_closed_is_no_failure() {
 }
 
 #[test]
-fn what_becomes_of_an_upgraded_stream_is_no_failure() {
+fn an_upgraded_stream_that_ends_is_not_a_failure() {
     let site = Site::take();
     let origin = site.origins::<2>();
     let burdock = site.shop(2, "balance: first\ntimeouts: {upgraded: 100ms}\npassive_health: {failures: 1, hold: 60s}");
@@ -145,10 +145,10 @@ fn what_becomes_of_an_upgraded_stream_is_no_failure() {
 }
 
 #[test]
-fn with_too_few_servers_up_new_sessions_are_placed_whatever_health_says() {
+fn the_panic_threshold_places_new_sessions_regardless_of_health() {
     let site = Site::take();
     let _origins = site.origins::<4>();
-    // Nobody answers where the checks ask.
+    // Nothing listens on the port that the checks use.
     let down = "sticky: cookie\nhealth_check: {tcp: {}, port: 9050, interval: 200ms, timeout: 200ms}";
     let burdock = site.shop(4, down);
     assert_eq!(burdock.get("/").status, 503);
@@ -156,26 +156,28 @@ fn with_too_few_servers_up_new_sessions_are_placed_whatever_health_says() {
     let burdock = site.shop(4, &format!("{down}\npanic_threshold: 50%"));
     let served: std::collections::BTreeSet<_> = (0..4).map(|_| burdock.get("/").served_by().to_owned()).collect();
     assert_eq!(served.len(), 4);
-    wait_until("all are counted", || burdock.metrics().sum("burdock_decisions_total", &[("reason", "panic")]) == 4.0);
+    wait_until("all decisions are counted", || {
+        burdock.metrics().sum("burdock_decisions_total", &[("reason", "panic")]) == 4.0
+    });
 }
 
 #[test]
-fn a_server_that_comes_up_gets_its_share_little_by_little() {
-    const GROWS: Duration = Duration::from_secs(4);
+fn slow_start_ramps_up_a_servers_share() {
+    const RAMP: Duration = Duration::from_secs(4);
     let site = Site::take();
     let _first = site.origin(1);
     let check = "health_check: {tcp: {}, interval: 50ms, timeout: 50ms}";
     let burdock = site.shop(2, &format!("{check}\nslow_start: 4s"));
     let _second = site.origin(2);
-    wait_until("it is up", || up(&burdock, "web-2"));
-    let (begun, mut windows) = (Instant::now(), [(0.0, 0.0); 5]);
-    while begun.elapsed() < GROWS + GROWS / 4 {
-        let window = &mut windows[(begun.elapsed().as_millis() * 4 / GROWS.as_millis()) as usize];
+    wait_until("the server is up", || up(&burdock, "web-2"));
+    let (start, mut windows) = (Instant::now(), [(0.0, 0.0); 5]);
+    while start.elapsed() < RAMP + RAMP / 4 {
+        let window = &mut windows[(start.elapsed().as_millis() * 4 / RAMP.as_millis()) as usize];
         window.0 += f64::from(u8::from(burdock.get("/").served_by() == "web-2"));
         window.1 += 1.0;
     }
-    let shares = windows.map(|(here, all)| here / all);
-    // With so much of its weight beside a whole one, taken at the middle of each quarter.
+    let shares = windows.map(|(of_web_2, all)| of_web_2 / all);
+    // The weight of web-2 in the middle of each quarter of its slow start; web-1 has weight 1.
     for (share, weight) in shares.into_iter().zip([0.125, 0.375, 0.625, 0.875, 1.0]) {
         let expected: f64 = weight / (1.0 + weight);
         assert!((share - expected).abs() < 0.06, "{shares:?}");

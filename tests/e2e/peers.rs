@@ -1,9 +1,9 @@
-//! Moving in without logging anybody out: what another proxy gave its clients holds at Burdock, for the same server, and is
-//! replaced by what Burdock gives. The other proxies are the real programs, so these tests are for the full tier.
+//! Migration without logouts: Burdock accepts the cookies and headers that another proxy has given to clients, keeps each client on
+//! the same server, and replaces them with its own. The other proxies are the real programs, so these tests run in the full tier.
 
 use crate::harness::{Burdock, Origin, Page, Peer, Received, Reply, Request, Response, Site};
 
-/// Where a client keeps what it is given, by name.
+/// Where a client keeps its token, by name.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Place {
     Cookie(&'static str),
@@ -12,34 +12,34 @@ enum Place {
 
 use Place::{Cookie, Header};
 
-/// What the application hears of what the client shows.
+/// What the application sees of the client's token.
 #[derive(Clone, Copy)]
-enum Hears {
+enum Visible {
     Nothing,
-    /// The value that it once gave the client itself.
-    ItsOwn,
-    /// Not promised.
-    Something,
+    /// The value that the application itself gave the client.
+    OwnValue,
+    /// No promise is made.
+    Unspecified,
 }
 
-struct Move {
-    /// Where the other proxy puts what it mints.
+struct Migration {
+    /// Where the other proxy puts its token.
     from: Place,
     /// Where Burdock puts its own.
     to: Place,
     /// The entry of `sticky`.
     entry: &'static str,
-    hears: Hears,
+    visible: Visible,
 }
 
 /// The key of HAProxy's dynamic cookies.
 const DYNAMIC_KEY: &str = "sesame";
-/// Caddy's secret, as an editor would leave it in a file.
+/// Caddy's secret with the line feed that an editor leaves in a file.
 const SECRET: &str = "open\n";
 
-impl Move {
-    /// In a new site: the peer mints for each server, Burdock takes its place, and each client comes back.
-    fn holds(&self, peer: impl FnOnce(&Site) -> Peer) {
+impl Migration {
+    /// On a new site, the peer issues a token for each server; then Burdock takes the peer's place, and each client returns.
+    fn check(&self, peer: impl FnOnce(&Site) -> Peer) {
         let site = Site::take();
         let origins = site.origins::<3>();
         origins.iter().for_each(application);
@@ -48,39 +48,39 @@ impl Move {
         site.write("secret", SECRET);
         let burdock = Burdock::start_with(&site, &configuration(self.entry), ("HAPROXY_KEY", DYNAMIC_KEY));
         for origin in &origins {
-            let own = self.taken_over(&burdock, origin, &minted[&origin.name]);
-            self.kept(&burdock, origin, &own);
+            let own = self.accepts_foreign(&burdock, origin, &minted[&origin.name]);
+            self.accepts_own(&burdock, origin, &own);
             if self.from != self.to {
-                self.undisturbed(&burdock, origin, &minted[&origin.name], &own);
+                self.prefers_own(&burdock, origin, &minted[&origin.name], &own);
             }
         }
-        let taken_over = burdock.metrics().sum("burdock_foreign_tokens_total", &[]);
-        assert_eq!(taken_over, 3.0);
+        let accepted = burdock.metrics().sum("burdock_foreign_tokens_total", &[]);
+        assert_eq!(accepted, 3.0);
     }
 
-    /// Shows what the peer minted for this server; gives what Burdock puts in its place.
-    fn taken_over(&self, burdock: &Burdock, origin: &Origin, foreign: &str) -> String {
+    /// Shows the peer's token for this server; returns Burdock's replacement.
+    fn accepts_foreign(&self, burdock: &Burdock, origin: &Origin, foreign: &str) -> String {
         let path = format!("/moving-to-{}", origin.name);
         let response = burdock.ask(&self.from.show(Request::get(&path), foreign));
         let line = burdock.line(&path);
         let seen = (response.served_by(), line.reason(), line.text("settled"));
         assert_eq!(seen, (&*origin.name, "hit".to_owned(), "rewritten".to_owned()), "{foreign}");
-        self.hears.check(self.from, origin);
-        let own = self.to.given(&response).unwrap_or_else(|| panic!("nothing in place of {foreign}: {response:?}"));
+        self.visible.check(self.from, origin);
+        let own = self.to.given(&response).unwrap_or_else(|| panic!("no replacement for {foreign}: {response:?}"));
         assert!(holds_token(&own), "{own} in place of {foreign}");
         own
     }
 
-    /// Shows what Burdock gave, and nothing else.
-    fn kept(&self, burdock: &Burdock, origin: &Origin, own: &str) {
+    /// Shows only Burdock's token.
+    fn accepts_own(&self, burdock: &Burdock, origin: &Origin, own: &str) {
         let path = format!("/living-at-{}", origin.name);
         let response = burdock.ask(&self.to.show(Request::get(&path), own));
         assert_eq!((response.served_by(), burdock.line(&path).reason()), (&*origin.name, "hit".to_owned()), "{own}");
-        self.hears.check(self.to, origin);
+        self.visible.check(self.to, origin);
     }
 
-    /// Shows both, as a browser does that has the old one under another name.
-    fn undisturbed(&self, burdock: &Burdock, origin: &Origin, foreign: &str, own: &str) {
+    /// Shows both tokens, like a browser that still has the old one under another name.
+    fn prefers_own(&self, burdock: &Burdock, origin: &Origin, foreign: &str, own: &str) {
         let path = format!("/settled-at-{}", origin.name);
         let response = burdock.ask(&self.to.show(self.from.show(Request::get(&path), foreign), own));
         let seen = (response.served_by(), burdock.line(&path).reason(), self.to.given(&response));
@@ -103,8 +103,8 @@ impl Place {
         }
     }
 
-    /// What the application was shown.
-    fn heard(self, request: &Received) -> Option<String> {
+    /// What the application received.
+    fn received(self, request: &Received) -> Option<String> {
         match self {
             Cookie(name) => Some(request.header("cookie")?.strip_prefix(name)?.strip_prefix('=')?.to_owned()),
             Header(name) => request.header(name).map(str::to_owned),
@@ -112,18 +112,18 @@ impl Place {
     }
 }
 
-impl Hears {
+impl Visible {
     fn check(self, place: Place, origin: &Origin) {
-        let heard = place.heard(&origin.last());
+        let received = place.received(&origin.last());
         match self {
-            Self::Nothing => assert_eq!(heard, None),
-            Self::ItsOwn => assert_eq!(heard, Some(session(&origin.name))),
-            Self::Something => {}
+            Self::Nothing => assert_eq!(received, None),
+            Self::OwnValue => assert_eq!(received, Some(session(&origin.name))),
+            Self::Unspecified => {}
         }
     }
 }
 
-/// An application that names its session in a cookie and in a header, in every response.
+/// An application that sends its session id in a cookie and in a header of every response.
 fn application(origin: &Origin) {
     let session = session(&origin.name);
     origin.behave(move |_| {
@@ -142,92 +142,92 @@ fn configuration(entry: &str) -> String {
     format!("upstreams:\n  shop:\n    servers:\n{servers}    sticky:\n      - {entry}\n")
 }
 
-/// Whether a sealed token stands somewhere in it.
+/// Whether the value contains a sealed token.
 fn holds_token(value: &str) -> bool {
     value.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').any(|part| part.len() == 76)
 }
 
 #[test]
 #[ignore = "needs haproxy: scripts/test --full"]
-fn what_haproxy_inserted_holds() {
+fn haproxy_insert_cookies_keep_their_server() {
     let entry = "cookie: {name: SRV, accept: [haproxy]}";
-    let case = Move { from: Cookie("SRV"), to: Cookie("SRV"), entry, hears: Hears::Nothing };
-    case.holds(|site| Peer::haproxy(site, "cookie SRV insert indirect nocache"));
+    let case = Migration { from: Cookie("SRV"), to: Cookie("SRV"), entry, visible: Visible::Nothing };
+    case.check(|site| Peer::haproxy(site, "cookie SRV insert indirect nocache"));
 }
 
 #[test]
 #[ignore = "needs haproxy: scripts/test --full"]
-fn what_haproxy_inserted_with_its_dates_holds() {
+fn haproxy_insert_cookies_with_dates_keep_their_server() {
     let entry = "cookie: {name: SRV, accept: [haproxy]}";
-    let case = Move { from: Cookie("SRV"), to: Cookie("SRV"), entry, hears: Hears::Nothing };
-    case.holds(|site| Peer::haproxy(site, "cookie SRV insert indirect nocache maxidle 30m"));
-    case.holds(|site| Peer::haproxy(site, "cookie SRV insert indirect nocache maxidle 30m maxlife 8h"));
+    let case = Migration { from: Cookie("SRV"), to: Cookie("SRV"), entry, visible: Visible::Nothing };
+    case.check(|site| Peer::haproxy(site, "cookie SRV insert indirect nocache maxidle 30m"));
+    case.check(|site| Peer::haproxy(site, "cookie SRV insert indirect nocache maxidle 30m maxlife 8h"));
 }
 
 #[test]
 #[ignore = "needs haproxy: scripts/test --full"]
-fn what_haproxy_made_of_a_key_holds() {
+fn haproxy_dynamic_cookies_keep_their_server() {
     let entry = "cookie: {name: SRV, accept: [{format: {haproxy: {dynamic_cookie_key: {env: HAPROXY_KEY}}}}]}";
-    let case = Move { from: Cookie("SRV"), to: Cookie("SRV"), entry, hears: Hears::Nothing };
+    let case = Migration { from: Cookie("SRV"), to: Cookie("SRV"), entry, visible: Visible::Nothing };
     let key = format!("dynamic-cookie-key {DYNAMIC_KEY}");
-    case.holds(|site| Peer::haproxy(site, &format!("cookie SRV insert indirect nocache dynamic\n    {key}")));
-    case.holds(|site| Peer::haproxy(site, &format!("cookie SRV insert indirect dynamic maxlife 8h\n    {key}")));
+    case.check(|site| Peer::haproxy(site, &format!("cookie SRV insert indirect nocache dynamic\n    {key}")));
+    case.check(|site| Peer::haproxy(site, &format!("cookie SRV insert indirect dynamic maxlife 8h\n    {key}")));
 }
 
 #[test]
 #[ignore = "needs haproxy: scripts/test --full"]
-fn what_haproxy_put_before_the_applications_cookie_holds() {
+fn haproxy_prefix_cookies_keep_their_server() {
     let entry = "cookie: {name: JSESSIONID, mode: prefix, accept: [haproxy]}";
-    let case = Move { from: Cookie("JSESSIONID"), to: Cookie("JSESSIONID"), entry, hears: Hears::ItsOwn };
-    case.holds(|site| Peer::haproxy(site, "cookie JSESSIONID prefix"));
+    let case = Migration { from: Cookie("JSESSIONID"), to: Cookie("JSESSIONID"), entry, visible: Visible::OwnValue };
+    case.check(|site| Peer::haproxy(site, "cookie JSESSIONID prefix"));
 }
 
 #[test]
 #[ignore = "needs haproxy: scripts/test --full"]
-fn what_haproxy_wrote_over_the_applications_cookie_holds() {
+fn haproxy_rewrite_cookies_keep_their_server() {
     let entry = "cookie: {name: JSESSIONID, mode: rewrite, accept: [haproxy]}";
-    let case = Move { from: Cookie("JSESSIONID"), to: Cookie("JSESSIONID"), entry, hears: Hears::Something };
-    case.holds(|site| Peer::haproxy(site, "cookie JSESSIONID rewrite"));
+    let case = Migration { from: Cookie("JSESSIONID"), to: Cookie("JSESSIONID"), entry, visible: Visible::Unspecified };
+    case.check(|site| Peer::haproxy(site, "cookie JSESSIONID rewrite"));
 }
 
 #[test]
 #[ignore = "needs caddy: scripts/test --full"]
-fn what_caddy_signed_holds() {
+fn caddy_signed_cookies_keep_their_server() {
     let entry = "cookie: {name: BURDOCK_shop, accept: [{format: {caddy: {secret: {file: $DIR/secret}}}, cookie: lb, until: 2099-01-01}]}";
-    let case = Move { from: Cookie("lb"), to: Cookie("BURDOCK_shop"), entry, hears: Hears::Something };
-    case.holds(|site| Peer::caddy(site, &format!("cookie lb {}", SECRET.trim_end())));
+    let case = Migration { from: Cookie("lb"), to: Cookie("BURDOCK_shop"), entry, visible: Visible::Unspecified };
+    case.check(|site| Peer::caddy(site, &format!("cookie lb {}", SECRET.trim_end())));
 }
 
 #[test]
 #[ignore = "needs caddy: scripts/test --full"]
-fn what_caddy_signed_without_a_secret_holds() {
+fn caddy_cookies_without_a_secret_keep_their_server() {
     let entry = "cookie: {name: lb, accept: [caddy]}";
-    let case = Move { from: Cookie("lb"), to: Cookie("lb"), entry, hears: Hears::Nothing };
-    case.holds(|site| Peer::caddy(site, "cookie lb"));
+    let case = Migration { from: Cookie("lb"), to: Cookie("lb"), entry, visible: Visible::Nothing };
+    case.check(|site| Peer::caddy(site, "cookie lb"));
 }
 
 #[test]
 #[ignore = "needs envoy: scripts/test --full"]
-fn what_envoy_put_into_a_cookie_holds() {
+fn envoy_session_cookies_keep_their_server() {
     let entry = "cookie: {name: SESSION, accept: [envoy]}";
-    let case = Move { from: Cookie("SESSION"), to: Cookie("SESSION"), entry, hears: Hears::Nothing };
+    let case = Migration { from: Cookie("SESSION"), to: Cookie("SESSION"), entry, visible: Visible::Nothing };
     for fields in ["cookie: {name: SESSION, path: /}", "cookie: {name: SESSION, path: /, ttl: 3600s}"] {
-        case.holds(|site| Peer::envoy(site, "cookie", "CookieBasedSessionState", fields));
+        case.check(|site| Peer::envoy(site, "cookie", "CookieBasedSessionState", fields));
     }
 }
 
 #[test]
 #[ignore = "needs envoy: scripts/test --full"]
-fn what_envoy_put_into_a_header_holds() {
+fn envoy_session_headers_keep_their_server() {
     let entry = "header: {name: X-Session, accept: [envoy]}";
-    let case = Move { from: Header("X-Session"), to: Header("X-Session"), entry, hears: Hears::Something };
-    case.holds(|site| Peer::envoy(site, "header", "HeaderBasedSessionState", "name: X-Session"));
+    let case = Migration { from: Header("X-Session"), to: Header("X-Session"), entry, visible: Visible::Unspecified };
+    case.check(|site| Peer::envoy(site, "header", "HeaderBasedSessionState", "name: X-Session"));
 }
 
 #[test]
 #[ignore = "needs envoy: scripts/test --full"]
-fn what_envoy_wrapped_around_the_applications_header_holds() {
+fn envoy_envelope_headers_keep_their_server() {
     let entry = "header: {name: Mcp-Session-Id, mode: envelope, accept: [envoy]}";
-    let case = Move { from: Header("Mcp-Session-Id"), to: Header("Mcp-Session-Id"), entry, hears: Hears::ItsOwn };
-    case.holds(|site| Peer::envoy(site, "envelope", "EnvelopeSessionState", "header: {name: Mcp-Session-Id}"));
+    let case = Migration { from: Header("Mcp-Session-Id"), to: Header("Mcp-Session-Id"), entry, visible: Visible::OwnValue };
+    case.check(|site| Peer::envoy(site, "envelope", "EnvelopeSessionState", "header: {name: Mcp-Session-Id}"));
 }

@@ -1,4 +1,4 @@
-//! Connections to servers that serve one client connection: logins that belong to a connection (NTLM, Negotiate), and
+//! Server connections that belong to one client connection: logins bound to a connection (NTLM, Negotiate), and
 //! `connections: private`.
 
 use std::collections::HashMap;
@@ -11,15 +11,15 @@ use crate::harness::{Burdock, Origin, Page, Raised, Received, Reply, Request, Re
 
 const CHALLENGE: &str = "WWW-Authenticate";
 
-/// Two threads, room for one idle connection on each, and none is idle for longer than a second.
+/// Two threads with room for one idle connection each; idle connections are closed after a second.
 fn crowded(site: &Site, settings: &str) -> Burdock {
     let process = "process: {threads: 2, upstream_pool: 1, state_dir: $DIR/state, runtime_dir: $DIR/run}";
     let shop = crate::harness::shop(1, &format!("sticky: cookie\ntimeouts: {{keepalive: 1s}}\n{settings}"));
     site.burdock(&format!("{process}\n{shop}"))
 }
 
-/// A server that binds a login to the connection, as IIS does: the third message of NTLM makes the connection its user's. To
-/// whoever is on it then, it shows that user's mailbox.
+/// A server that binds a login to the connection, as IIS does: from NTLM's third message on, every request on the connection gets
+/// that user's mailbox.
 fn binds_logins(origin: &Origin) {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
     origin.behave(move |request| {
@@ -68,7 +68,7 @@ fn is_mailbox_of(response: &Response, user: &str) {
 
 #[test]
 fn logins_stay_with_their_client_connection() {
-    const SIDE_BY_SIDE: usize = 50;
+    const CLIENTS: usize = 50;
     let site = Site::take();
     let origin = site.origin(1);
     binds_logins(&origin);
@@ -78,17 +78,17 @@ fn logins_stay_with_their_client_connection() {
         for _ in 0..5 {
             scope.spawn(|| stranger(&burdock, &over));
         }
-        let users = (0..SIDE_BY_SIDE).map(|n| {
+        let users = (0..CLIENTS).map(|n| {
             let (origin, burdock) = (&origin, &burdock);
             scope.spawn(move || {
-                for _ in 0..rounds(1000).div_ceil(SIDE_BY_SIDE) {
+                for _ in 0..rounds(1000).div_ceil(CLIENTS) {
                     log_in_use_and_leave(origin, burdock, &format!("user-{}", n % 10));
                 }
             })
         });
-        let _over = Raised(&over);
+        let _raised = Raised(&over);
         for user in users.collect::<Vec<_>>() {
-            user.join().expect("each login held");
+            user.join().expect("each login stays valid");
         }
     });
 }
@@ -97,21 +97,21 @@ fn log_in_use_and_leave(origin: &Origin, burdock: &Burdock, user: &str) {
     let mut wire = burdock.wire();
     let login = log_in(&mut wire, user);
     is_mailbox_of(&login, user);
-    // Longer than `timeouts.keepalive`, while others push each other out of the pool.
+    // Longer than `timeouts.keepalive`, while other connections compete for the pool.
     thread::sleep(Duration::from_secs(5));
     is_mailbox_of(&wire.ask(&Request::get("/mail")), user);
     let post = wire.ask(&Request::new("POST", "/mail").body("a letter"));
     is_mailbox_of(&post, user);
     assert_eq!(connection(&post), connection(&login));
     drop(wire);
-    let left = Instant::now();
-    wait_until("the server's connection ends", || !origin.is_open(connection(&login)));
+    let disconnect = Instant::now();
+    wait_until("the server connection ends", || !origin.is_open(connection(&login)));
     if rounds(10) == 10 {
-        assert!(left.elapsed() < Duration::from_secs(1), "{:?} after its client", left.elapsed());
+        assert!(disconnect.elapsed() < Duration::from_secs(1), "{:?} after its client", disconnect.elapsed());
     }
 }
 
-/// Asks without a login, on new and on kept connections, and must never see anything.
+/// Sends requests without a login, on new and on reused connections, and must never see a mailbox.
 fn stranger(burdock: &Burdock, over: &AtomicBool) {
     while !over.load(Ordering::SeqCst) {
         let mut wire = burdock.wire();
@@ -124,7 +124,7 @@ fn stranger(burdock: &Burdock, over: &AtomicBool) {
 }
 
 #[test]
-fn a_negotiate_login_is_private_from_its_first_request_on() {
+fn a_negotiate_login_is_private_from_its_first_request() {
     let site = Site::take();
     let origin = site.origin(1);
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
@@ -138,7 +138,7 @@ fn a_negotiate_login_is_private_from_its_first_request_on() {
     let burdock = crowded(&site, "");
     let mut alice = burdock.wire();
     let login = Request::get("/").header("Authorization", "Negotiate alice");
-    assert_eq!(alice.ask(&login).text(), "alice", "without a 401 before it");
+    assert_eq!(alice.ask(&login).text(), "alice", "without a preceding 401");
     assert_eq!(burdock.get("/").status, 401);
     assert_eq!(alice.ask(&Request::get("/")).text(), "alice");
 }
@@ -152,14 +152,14 @@ fn a_private_connection_ends_with_its_client() {
     assert_eq!(wire.ask(&Request::get("/")).status, 200);
     thread::sleep(Duration::from_millis(1500));
     assert_eq!(wire.ask(&Request::get("/")).status, 200);
-    assert_eq!(origin.last().earlier, 1, "it is kept for longer than timeouts.keepalive");
+    assert_eq!(origin.last().earlier, 1, "the connection outlives timeouts.keepalive");
     assert_eq!(origin.connections(), 1);
     drop(wire);
-    wait_until("it is closed", || origin.connections() == 0);
+    wait_until("the connection is closed", || origin.connections() == 0);
 }
 
 #[test]
-fn connections_private_shares_none_between_client_connections() {
+fn private_connections_are_never_shared_between_clients() {
     let site = Site::take();
     let origin = site.origin(1);
     origin.behave(|request| page(200, request).into());
@@ -167,7 +167,7 @@ fn connections_private_shares_none_between_client_connections() {
     let mut clients: Vec<Wire> = (0..4).map(|_| burdock.wire()).collect();
     let mut ask_all = || clients.iter_mut().map(|wire| connection(&wire.ask(&Request::get("/")))).collect::<Vec<_>>();
     let first = ask_all();
-    assert_eq!(ask_all(), first, "each keeps its own");
+    assert_eq!(ask_all(), first, "each client keeps its connection");
     let mut distinct = first.clone();
     distinct.sort_unstable();
     distinct.dedup();
@@ -175,7 +175,7 @@ fn connections_private_shares_none_between_client_connections() {
 }
 
 #[test]
-fn a_private_connection_that_cannot_be_used_again_is_replaced() {
+fn an_unusable_private_connection_is_replaced() {
     let site = Site::take();
     let origin = site.origin(1);
     origin.behave(|request| match request.path() {
@@ -197,7 +197,7 @@ fn a_private_connection_that_cannot_be_used_again_is_replaced() {
 }
 
 #[test]
-fn a_websocket_goes_over_the_connection_that_carries_its_login() {
+fn a_websocket_uses_the_connection_that_carries_its_login() {
     let site = Site::take();
     let origin = site.origin(1);
     let user: Arc<Mutex<Option<usize>>> = Arc::default();

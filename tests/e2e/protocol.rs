@@ -1,4 +1,4 @@
-//! HTTP/1.1 as it comes: early hints, pipelines, bodies of all kinds.
+//! HTTP/1.1 in all its forms: early hints, pipelining, bodies of every kind.
 
 use crate::harness::{Manners, Origin, Page, Reply, Request, Response, Site};
 
@@ -60,7 +60,7 @@ fn chunked_bodies_arrive_whole_in_both_directions() {
     wire.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
     let response = wire.response();
     assert_eq!((response.text(), origin.last().body), ("hello, world".to_owned(), b"abcde".to_vec()));
-    assert_eq!(wire.ask(&Request::get("/")).text(), "hello, world", "the connection is still good");
+    assert_eq!(wire.ask(&Request::get("/")).text(), "hello, world", "the connection is still usable");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_body_that_ends_with_its_connection_arrives_whole() {
 }
 
 #[test]
-fn answers_without_a_body_have_none() {
+fn responses_to_head_and_of_204_and_304_have_no_body() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -89,7 +89,7 @@ fn answers_without_a_body_have_none() {
     let unchanged = wire.ask(&Request::get("/304").header("If-None-Match", "\"1\""));
     assert_eq!((unchanged.status, unchanged.header("etag")), (304, Some("\"1\"")));
     assert_eq!(wire.ask(&Request::get("/204")).status, 204);
-    assert_eq!(wire.ask(&Request::get("/")).text(), "a body", "the connection is still good");
+    assert_eq!(wire.ask(&Request::get("/")).text(), "a body", "the connection is still usable");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_body_sent_in_pieces_arrives_whole() {
 }
 
 #[test]
-fn an_answer_before_the_bodys_end_reaches_the_client() {
+fn an_early_response_reaches_the_client_mid_upload() {
     let site = Site::take();
     let origin = Origin::with("web-1", site.server(1), Manners::Hasty);
     origin.behave(|_| Reply::Raw(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno".to_vec()));
@@ -130,7 +130,7 @@ fn an_answer_before_the_bodys_end_reaches_the_client() {
 }
 
 #[test]
-fn a_pipeline_may_hold_bodies() {
+fn pipelined_requests_may_have_bodies() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -143,7 +143,7 @@ fn a_pipeline_may_hold_bodies() {
 }
 
 #[test]
-fn a_target_may_be_absolute_when_it_agrees_with_its_host() {
+fn an_absolute_target_must_match_the_host() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");

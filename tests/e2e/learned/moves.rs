@@ -1,12 +1,12 @@
-//! Learned sessions whose servers go.
+//! Learned sessions whose server goes down.
 
 use super::{AT_END, TOMCAT, application, applications, login, served, with_cookie, words, words_of};
 use crate::harness::{Burdock, Reply, Request, Site, eventually};
 
-/// The name of a session at this server.
-fn begun_at(burdock: &Burdock, server: &str) -> String {
+/// The id of a new session on this server.
+fn started_on(burdock: &Burdock, server: &str) -> String {
     let mut tries = 0;
-    eventually("a session at the server", || {
+    eventually("a session on the server", || {
         let name = format!("A1B2C3D4-{tries}");
         tries += 1;
         (login(burdock, &name) == server).then_some(name)
@@ -14,14 +14,14 @@ fn begun_at(burdock: &Burdock, server: &str) -> String {
 }
 
 #[test]
-fn a_session_whose_server_is_killed_moves_to_one_other_and_stays_there() {
+fn a_session_of_a_killed_server_moves_once_and_stays() {
     let site = Site::take();
     let mut doomed = site.origin_process(1);
     let _others = [site.origin(2), site.origin(3)];
     let burdock = site.shop(3, TOMCAT);
-    let name = eventually("a session at the server", || {
-        let begun = burdock.get("/set?JSESSIONID=A1B2C3D4");
-        (begun.served_by() == "web-1").then_some("A1B2C3D4")
+    let name = eventually("a session on the server", || {
+        let response = burdock.get("/set?JSESSIONID=A1B2C3D4");
+        (response.served_by() == "web-1").then_some("A1B2C3D4")
     });
     assert_eq!(words_of(&burdock, "/before", name), ["hit", "learn", "kept"]);
     doomed.kill();
@@ -31,7 +31,7 @@ fn a_session_whose_server_is_killed_moves_to_one_other_and_stays_there() {
         (words(&line), line.text("from")),
         (["redispatched", "learn", "rewritten"].map(str::to_owned), "web-1".into())
     );
-    let _back = site.origin_process(1);
+    let _restored = site.origin_process(1);
     (0..4).for_each(|_| assert_eq!(served(&burdock, &with_cookie("/after", name)), moved));
     assert_eq!(words(&burdock.line("/after")), ["hit", "learn", "kept"]);
 }
@@ -41,31 +41,31 @@ fn a_session_on_a_detour_returns_to_its_server() {
     let site = Site::take();
     let mut origins: Vec<_> = applications::<3>(&site).into();
     let burdock = site.shop(3, &format!("{TOMCAT}\nfailover: {{down: temporary}}"));
-    let name = begun_at(&burdock, "web-1");
+    let name = started_on(&burdock, "web-1");
     drop(origins.remove(0));
     let away = served(&burdock, &with_cookie("/away", &name));
     (0..4).for_each(|_| assert_eq!(served(&burdock, &with_cookie("/still-away", &name)), away, "a detour has one server"));
     let line = burdock.line("/away");
     assert_eq!((words(&line)[2].as_str(), line.text("from")), ("none", "web-1".to_owned()));
-    let _back = site.origin(1);
+    let _restored = site.origin(1);
     assert_eq!(served(&burdock, &with_cookie("/back", &name)), "web-1");
     assert_eq!(words(&burdock.line("/back")), ["hit", "learn", "kept"]);
 }
 
 #[test]
-fn a_detour_ends_where_the_substitute_begins_a_session() {
+fn a_detour_becomes_a_move_when_the_substitute_creates_a_session() {
     for sticky in [TOMCAT, AT_END] {
         let site = Site::take();
         let mut origins: Vec<_> = applications::<3>(&site).into();
         let burdock = site.shop(3, &format!("{sticky}\nfailover: {{down: temporary}}"));
-        let name = begun_at(&burdock, "web-1");
+        let name = started_on(&burdock, "web-1");
         drop(origins.remove(0));
-        let anew = burdock.ask(&with_cookie("/login?JSESSIONID=B2C3D4E5", &name));
-        let _back = site.origin(1);
+        let restarted = burdock.ask(&with_cookie("/login?JSESSIONID=B2C3D4E5", &name));
+        let _restored = site.origin(1);
         for name in [&name, "B2C3D4E5"] {
             let path = format!("/after/{name}");
-            eventually("what waits for the response's end", || {
-                (served(&burdock, &with_cookie("/", name)) == anew.served_by()).then_some(())
+            eventually("the session moves to the substitute", || {
+                (served(&burdock, &with_cookie("/", name)) == restarted.served_by()).then_some(())
             });
             assert_eq!(words_of(&burdock, &path, name), ["hit", "learn", "kept"]);
         }
@@ -73,18 +73,18 @@ fn a_detour_ends_where_the_substitute_begins_a_session() {
 }
 
 #[test]
-fn a_session_that_begins_anew_on_another_server_is_found_there() {
+fn a_session_that_restarts_on_another_server_is_found_there() {
     let site = Site::take();
     let origins = applications::<2>(&site);
     let burdock = site.shop(2, TOMCAT);
-    let begun: Vec<_> = (0..2).map(|_| login(&burdock, "A1B2C3D4")).collect();
-    assert_ne!(begun[0], begun[1]);
-    assert_eq!(served(&burdock, &with_cookie("/", "A1B2C3D4")), begun[1]);
+    let homes: Vec<_> = (0..2).map(|_| login(&burdock, "A1B2C3D4")).collect();
+    assert_ne!(homes[0], homes[1]);
+    assert_eq!(served(&burdock, &with_cookie("/", "A1B2C3D4")), homes[1]);
     assert_eq!(origins.iter().map(|origin| origin.received().len()).sum::<usize>(), 3);
 }
 
 #[test]
-fn a_session_is_not_learned_from_a_server_that_fails() {
+fn a_session_is_not_learned_from_a_5xx_response() {
     let site = Site::take();
     let [origin] = applications::<1>(&site);
     let burdock = site.shop(1, TOMCAT);
@@ -96,7 +96,7 @@ fn a_session_is_not_learned_from_a_server_that_fails() {
 }
 
 #[test]
-fn a_session_that_begins_after_a_failed_try_is_at_the_server_that_answered() {
+fn a_retried_session_is_learned_at_the_server_that_answered() {
     let site = Site::take();
     let origins = applications::<3>(&site);
     origins[0].behave(|_| Reply::Close);
