@@ -1,9 +1,10 @@
-//! When a request that failed at one server goes to another: never a second answer, never a POST that a server may have seen.
+//! When a request that failed at one server goes to another: never after a response has begun, and never a POST that a server may
+//! have seen.
 
 use crate::harness::{Burdock, Origin, Received, Reply, Request, Site};
 
-/// A client tied to `web-1`, whose kept connection there is stale: the next request on it ends without an answer.
-fn stale(burdock: &Burdock, origins: &[Origin; 2]) -> String {
+/// A client tied to `web-1`, whose idle connection there is stale: the next request on it gets no response.
+fn make_stale(burdock: &Burdock, origins: &[Origin; 2]) -> String {
     let token = burdock.client_at("web-1").token().to_owned();
     origins[0].behave(|request| if request.earlier > 0 { Reply::Close } else { Reply::status(200) });
     format!("BURDOCK_shop={token}")
@@ -19,23 +20,23 @@ fn seen(origin: &Origin, path: &str) -> usize {
 }
 
 #[test]
-fn a_get_on_a_stale_connection_is_sent_again_on_a_fresh_one_or_elsewhere() {
+fn a_get_on_a_stale_connection_is_retried_on_a_fresh_one() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
-    let cookie = stale(&burdock, &origins);
+    let cookie = make_stale(&burdock, &origins);
     let response = burdock.ask(&Request::get("/x").header("Cookie", &cookie));
     assert_eq!(response.status, 200);
-    assert_eq!(response.served_by(), "web-1", "a stale connection says nothing against its server");
+    assert_eq!(response.served_by(), "web-1", "a stale connection is not held against its server");
     assert!(response.set_cookies().is_empty());
 }
 
 #[test]
-fn a_post_on_a_stale_connection_is_never_sent_again() {
+fn a_post_on_a_stale_connection_is_never_retried() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
-    let cookie = stale(&burdock, &origins);
+    let cookie = make_stale(&burdock, &origins);
     let response = burdock.ask(&Request::new("POST", "/pay").header("Cookie", &cookie).body("once"));
     assert_eq!(response.status, 502);
     assert!(response.set_cookies().is_empty());
@@ -43,11 +44,11 @@ fn a_post_on_a_stale_connection_is_never_sent_again() {
 }
 
 #[test]
-fn a_small_put_on_a_stale_connection_is_sent_again_whole() {
+fn a_small_put_on_a_stale_connection_is_retried_in_full() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
-    let cookie = stale(&burdock, &origins);
+    let cookie = make_stale(&burdock, &origins);
     let response = burdock.ask(&Request::new("PUT", "/x").header("Cookie", &cookie).body("abc"));
     assert_eq!(response.status, 200);
     let answered = origins.iter().find(|origin| origin.name == response.served_by()).unwrap();
@@ -55,18 +56,18 @@ fn a_small_put_on_a_stale_connection_is_sent_again_whole() {
 }
 
 #[test]
-fn a_put_too_large_to_keep_is_not_sent_again() {
+fn a_put_too_large_to_buffer_is_not_retried() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
-    let cookie = stale(&burdock, &origins);
+    let cookie = make_stale(&burdock, &origins);
     let response = burdock.ask(&Request::new("PUT", "/x").header("Cookie", &cookie).body(vec![b'x'; 100_000]));
     assert_eq!(response.status, 502);
     assert_eq!(seen(&origins[1], "/x"), 0);
 }
 
 #[test]
-fn a_get_whose_fresh_connection_closes_goes_to_another_server() {
+fn a_get_whose_fresh_connection_closes_is_redispatched() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
@@ -80,7 +81,7 @@ fn a_get_whose_fresh_connection_closes_goes_to_another_server() {
 }
 
 #[test]
-fn a_post_whose_fresh_connection_closes_is_a_502() {
+fn a_post_whose_fresh_connection_closes_gets_a_502() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
@@ -91,7 +92,7 @@ fn a_post_whose_fresh_connection_closes_is_a_502() {
 }
 
 #[test]
-fn a_refused_connection_sends_any_request_on_with_its_body() {
+fn a_refused_connection_redispatches_any_request_with_its_body() {
     let site = Site::take();
     let origin = site.origin(2);
     let burdock = site.shop(2, "sticky: cookie");
@@ -124,7 +125,7 @@ fn the_cookie_names_the_server_that_answered() {
 }
 
 #[test]
-fn tries_are_limited() {
+fn attempts_never_exceed_retry_tries() {
     let site = Site::take();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie\nretry: {tries: 2}");
@@ -136,7 +137,7 @@ fn tries_are_limited() {
 }
 
 #[test]
-fn one_try_is_one_try() {
+fn one_try_means_no_retry() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\nretry: {tries: 1}");
@@ -146,7 +147,7 @@ fn one_try_is_one_try() {
 }
 
 #[test]
-fn what_retry_on_leaves_out_is_not_tried_again() {
+fn failures_not_listed_in_retry_on_are_not_retried() {
     let site = Site::take();
     let origin = site.origin(1);
     let _other = site.origin(2);
@@ -157,7 +158,7 @@ fn what_retry_on_leaves_out_is_not_tried_again() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_a_504_and_is_not_asked_again() {
+fn a_read_timeout_gets_a_504_without_a_retry() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\ntimeouts: {read: 500ms}");
@@ -168,7 +169,7 @@ fn a_server_that_never_answers_is_a_504_and_is_not_asked_again() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_not_continued_by_another() {
+fn a_truncated_response_is_never_retried() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
@@ -185,7 +186,7 @@ fn an_answer_that_breaks_off_is_not_continued_by_another() {
 }
 
 #[test]
-fn an_answer_that_is_no_http_is_a_502() {
+fn a_response_that_is_not_http_becomes_a_502() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -195,14 +196,14 @@ fn an_answer_that_is_no_http_is_a_502() {
 }
 
 #[test]
-fn with_two_tries_for_one_server_a_tied_session_stays_through_a_hiccup() {
+fn same_server_retries_keep_a_tied_session_in_place() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\nretry: {same_server: 2}");
     let mut client = burdock.client_at("web-1");
     let hiccups = std::sync::atomic::AtomicUsize::new(0);
     origins[0].behave(move |_| match hiccups.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
-        // The first attempt meets a kept connection, and the next a fresh one.
+        // The first attempt uses an idle connection, the next one a fresh connection.
         0 | 1 => Reply::Close,
         _ => Reply::status(200),
     });
@@ -224,7 +225,7 @@ fn a_chunked_post_survives_a_refused_connection_whole() {
 }
 
 #[test]
-fn a_server_that_dies_after_early_hints_leaves_the_client_a_final_answer() {
+fn a_server_failure_after_early_hints_gets_a_502() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -238,7 +239,7 @@ fn a_server_that_dies_after_early_hints_leaves_the_client_a_final_answer() {
 }
 
 #[test]
-fn a_server_that_dies_after_100_continue_leaves_the_client_a_final_answer() {
+fn a_server_failure_after_100_continue_gets_a_502() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");

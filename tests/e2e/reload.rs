@@ -1,4 +1,4 @@
-//! A new configuration while Burdock runs: what it brings, what stays, and that a bad one changes nothing.
+//! Reloads: what a new configuration changes, what it keeps, and that an invalid one changes nothing.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,7 +12,7 @@ fn served(burdock: &Burdock, times: usize) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_reload_brings_new_servers_and_leaves_every_session_where_it_is() {
+fn a_reload_adds_servers_without_moving_sessions() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.shop(2, STICKY);
@@ -26,7 +26,7 @@ fn a_reload_brings_new_servers_and_leaves_every_session_where_it_is() {
 }
 
 #[test]
-fn a_server_that_is_taken_out_keeps_its_sessions_until_they_are_gone() {
+fn a_removed_server_keeps_its_sessions_until_they_expire() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let sticky = "sticky: [{cookie: {idle_timeout: 2s}}]";
@@ -36,12 +36,12 @@ fn a_server_that_is_taken_out_keeps_its_sessions_until_they_are_gone() {
     assert_eq!(client.get("/tied").served_by(), "web-2");
     assert_eq!(burdock.line("/tied").reason(), "hit");
     assert_eq!(served(&burdock, 6), ["web-1".to_owned()].into());
-    wait_until("it is gone", || burdock.stderr().contains("no session needs it any more: shop/web-2"));
+    wait_until("the server is gone", || burdock.stderr().contains("no session needs it any more: shop/web-2"));
     assert_eq!(client.get("/later").served_by(), "web-1");
 }
 
 #[test]
-fn a_bad_file_changes_nothing_and_every_mistake_is_told() {
+fn an_invalid_file_changes_nothing_and_reports_every_error() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, STICKY);
@@ -52,35 +52,35 @@ fn a_bad_file_changes_nothing_and_every_mistake_is_told() {
     assert_eq!(served(&burdock, 4).len(), 2);
     std::fs::remove_file(site.path("burdock.yaml")).unwrap();
     burdock.signal("HUP");
-    wait_until("the missing file is told", || burdock.stderr().contains("cannot read"));
-    assert!(burdock.reload(&site, &shop(1, STICKY)), "a good one is taken up afterwards");
+    wait_until("the missing file is reported", || burdock.stderr().contains("cannot read"));
+    assert!(burdock.reload(&site, &shop(1, STICKY)), "a valid file is applied afterwards");
 }
 
 #[test]
-fn what_only_another_process_can_take_up_is_named_and_the_whole_is_refused() {
+fn a_change_that_needs_a_new_process_refuses_the_whole_reload() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, STICKY);
     let other = format!("listeners: [\"$IP:8080\", \"$IP:8081\"]\n{}", shop(1, STICKY));
     assert!(!burdock.reload(&site, &other));
     burdock.tells("listeners is otherwise");
-    assert_eq!(served(&burdock, 4).len(), 2, "the rest of it is not in force either");
+    assert_eq!(served(&burdock, 4).len(), 2, "the rest of it is not applied either");
 }
 
 #[test]
-fn health_and_counters_and_requests_in_flight_go_on() {
+fn health_counters_and_requests_in_flight_survive_a_reload() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let checks = "health_check: {http: {path: /healthz}, interval: 10s, timeout: 1s, rise: 1, fall: 1}";
     let burdock = site.shop(2, checks);
     burdock.get("/");
-    let (entered, gate) = std::sync::mpsc::channel();
-    let (open, opened) = std::sync::mpsc::channel::<()>();
-    let opened = std::sync::Mutex::new(opened);
+    let (arrival, arrived) = std::sync::mpsc::channel();
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
     origins[0].behave(move |request| {
         if request.path() == "/slow" {
-            let _ = entered.send(());
-            let _ = opened.lock().unwrap().recv();
+            let _ = arrival.send(());
+            let _ = gate.lock().unwrap().recv();
         }
         Reply::status(200)
     });
@@ -88,7 +88,7 @@ fn health_and_counters_and_requests_in_flight_go_on() {
     let slow = std::thread::spawn(move || {
         (0..2).map(|_| Wire::open(listen).ask(&Request::get("/slow"))).find(|answer| answer.served_by() == "web-1")
     });
-    gate.recv().unwrap();
+    arrived.recv().unwrap();
     let checked = origins[0].checks().len();
     let requests = burdock.metrics().sum("burdock_server_requests_total", &[]);
     assert!(burdock.reload(&site, &shop(2, &format!("{checks}\nbalance: least_conn"))));
@@ -96,20 +96,20 @@ fn health_and_counters_and_requests_in_flight_go_on() {
     assert!(burdock.metrics().sum("burdock_server_requests_total", &[]) >= requests);
     for _ in 0..3 {
         assert_eq!(burdock.get("/").served_by(), "web-2", "the slow request still counts");
-        // A request is counted out a moment after its client has the answer.
-        let here = || burdock.metrics().sum("burdock_server_in_flight_requests", &[("server", "web-2")]);
-        wait_until("that one does not", || here() == 0.0);
+        // The gauge goes down a moment after the client has the response.
+        let in_flight = || burdock.metrics().sum("burdock_server_in_flight_requests", &[("server", "web-2")]);
+        wait_until("the fast request has ended", || in_flight() == 0.0);
     }
-    assert_eq!(origins[0].checks().len(), checked, "nobody was checked anew");
-    open.send(()).unwrap();
+    assert_eq!(origins[0].checks().len(), checked, "the reload starts no new check");
+    release.send(()).unwrap();
     assert_eq!(slow.join().unwrap().unwrap().status, 200);
-    wait_until("it is counted out", || {
+    wait_until("the slow request has ended", || {
         burdock.metrics().sum("burdock_server_in_flight_requests", &[("server", "web-1")]) == 0.0
     });
 }
 
 #[test]
-fn learned_sessions_stay_when_their_table_gets_another_size_and_other_times() {
+fn learned_sessions_survive_a_table_resize_and_new_timeouts() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
     let site = Site::take();
     let origins = site.origins::<2>();
@@ -133,7 +133,7 @@ fn learned_sessions_stay_when_their_table_gets_another_size_and_other_times() {
 }
 
 #[test]
-fn a_table_that_comes_back_has_what_was_stored_of_it() {
+fn a_table_that_returns_has_its_stored_sessions() {
     let site = Site::take();
     let origins = site.origins::<2>();
     origins[0].behave(|_| Reply::with("Set-Cookie", "JSESSIONID=session-of-web-1; Path=/"));
@@ -148,7 +148,7 @@ fn a_table_that_comes_back_has_what_was_stored_of_it() {
 }
 
 #[test]
-fn keys_are_rotated_by_a_reload_and_old_tokens_stay_good_until_their_key_is_dropped() {
+fn tokens_stay_valid_until_a_reload_drops_their_key() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     for (file, key) in [("old", "17"), ("new", "18")] {
@@ -168,7 +168,7 @@ fn keys_are_rotated_by_a_reload_and_old_tokens_stay_good_until_their_key_is_drop
 }
 
 #[test]
-fn a_file_that_is_watched_is_taken_up_when_it_changes() {
+fn a_watched_file_is_reloaded_when_it_changes() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let process = "process: {threads: 2, state_dir: $DIR/state, runtime_dir: $DIR/run, watch: 50ms}\n";

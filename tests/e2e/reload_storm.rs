@@ -1,4 +1,4 @@
-//! Reloads without pause under load: no request fails, no session moves.
+//! Continuous reloads under load: no request fails, no session moves.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ fn no_request_fails_and_no_session_moves_in_a_storm_of_reloads() {
     let site = Site::take();
     let _origins = site.origins::<4>();
     let burdock = site.shop(4, "sticky: cookie");
-    let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..8)
             .map(|_| {
@@ -19,21 +19,21 @@ fn no_request_fails_and_no_session_moves_in_a_storm_of_reloads() {
                     while !over.load(Relaxed) {
                         let answer = client.get("/");
                         assert_eq!((answer.status, answer.served_by()), (200, &*home));
-                        asked.fetch_add(1, Relaxed);
+                        answered.fetch_add(1, Relaxed);
                     }
                 })
             })
             .collect();
         let end = Raised(&over);
         for round in 0..rounds(200) {
-            let weight = format!("sticky: cookie\nbalance: {}", ["round_robin", "least_conn", "random_two"][round % 3]);
-            // Every third time the last servers are taken out, and come back.
+            let settings = format!("sticky: cookie\nbalance: {}", ["round_robin", "least_conn", "random_two"][round % 3]);
+            // Every third reload removes the last two servers, and the next one restores them.
             let servers = if round % 3 == 2 { 2 } else { 4 };
-            assert!(burdock.reload(&site, &shop(servers, &weight)), "{}", burdock.stderr());
+            assert!(burdock.reload(&site, &shop(servers, &settings)), "{}", burdock.stderr());
         }
         drop(end);
         clients.into_iter().for_each(|client| client.join().unwrap());
     });
-    println!("{} requests", asked.load(Relaxed));
-    assert!(asked.load(Relaxed) > 100);
+    println!("{} requests", answered.load(Relaxed));
+    assert!(answered.load(Relaxed) > 100);
 }

@@ -1,4 +1,4 @@
-//! What a service manager hears from Burdock, at a socket as systemd has one, and what one that asks is told.
+//! What Burdock sends to a service manager, over a socket like systemd's, and what `burdock ready` answers.
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
@@ -9,7 +9,7 @@ use crate::harness::{Burdock, Finished, Origin, Reply, Site, Successor, burdock,
 
 const CHECKED: &str = "health_check: {http: {path: /}, interval: 60s, timeout: 60s}";
 
-/// The manager's end.
+/// The service manager's end of the socket.
 struct Manager {
     socket: UnixDatagram,
     path: String,
@@ -27,20 +27,20 @@ impl Manager {
         Burdock::launch_with(site, yaml, &[("NOTIFY_SOCKET", &self.path)])
     }
 
-    fn hears(&self) -> String {
+    fn receive(&self) -> String {
         let mut text = [0; 256];
         let length = self.socket.recv(&mut text).expect("a message");
         String::from_utf8(text[..length].to_vec()).unwrap().trim_end().to_owned()
     }
 
-    fn has_heard_nothing(&self) {
+    fn assert_no_message(&self) {
         self.socket.set_nonblocking(true).unwrap();
         assert_eq!(self.socket.recv(&mut [0; 256]).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
         self.socket.set_nonblocking(false).unwrap();
     }
 }
 
-/// A server that answers nobody until what comes with it is dropped.
+/// A server that answers no request until the sender is dropped.
 fn silent(site: &Site) -> (Origin, mpsc::Sender<()>) {
     let origin = site.origin(1);
     let (release, gate) = mpsc::channel::<()>();
@@ -58,81 +58,81 @@ fn a_successor_becomes_the_main_process() {
     let _origins = site.origins::<1>();
     let manager = Manager::at(&site);
     let first = manager.start(&site, &shop(1, CHECKED));
-    assert_eq!(manager.hears(), "READY=1");
+    assert_eq!(manager.receive(), "READY=1");
     let successor = Successor::of(&first);
     let main = format!("MAINPID={}", successor.process());
-    wait_until("the main process is another one", || match manager.hears() {
-        said if said == main => true,
-        // The successor says that it is ready, too, when it is.
-        said => {
-            assert_eq!(said, "READY=1");
+    wait_until("the successor is the main process", || match manager.receive() {
+        message if message == main => true,
+        // The successor sends READY=1 too.
+        message => {
+            assert_eq!(message, "READY=1");
             false
         }
     });
 }
 
 #[test]
-fn it_is_ready_when_its_servers_have_been_checked_and_not_before() {
+fn ready_is_sent_only_after_the_first_health_checks() {
     let site = Site::take();
     let (origin, release) = silent(&site);
     let manager = Manager::at(&site);
     let burdock = manager.start(&site, &shop(1, CHECKED));
     wait_until("the check is under way", || burdock.readiness() == Some(503) && !origin.received().is_empty());
-    manager.has_heard_nothing();
+    manager.assert_no_message();
     drop(release);
-    assert_eq!(manager.hears(), "READY=1");
+    assert_eq!(manager.receive(), "READY=1");
     assert_eq!(burdock.readiness(), Some(200));
 }
 
 #[test]
-fn a_reload_is_told_from_its_beginning_to_its_end_also_when_it_fails() {
+fn a_reload_sends_reloading_then_ready_even_on_failure() {
     let site = Site::take();
     let _origin = site.origin(1);
     let manager = Manager::at(&site);
     let burdock = manager.start(&site, &shop(1, "sticky: cookie"));
-    assert_eq!(manager.hears(), "READY=1");
+    assert_eq!(manager.receive(), "READY=1");
     for text in [complete(&shop(1, "balance: first")), "upstreams: 7".to_owned()] {
         site.write("burdock.yaml", &text);
         burdock.signal("HUP");
-        let beginning = manager.hears();
-        assert!(beginning.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{beginning}");
-        assert_eq!(manager.hears(), "READY=1");
+        let reloading = manager.receive();
+        assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+        assert_eq!(manager.receive(), "READY=1");
     }
 }
 
 #[test]
-fn it_says_that_it_leaves() {
+fn shutdown_sends_one_stopping_message() {
     let site = Site::take();
     let _origin = site.origin(1);
     let manager = Manager::at(&site);
     let mut burdock = manager.start(&site, &shop(1, "sticky: cookie"));
-    assert_eq!(manager.hears(), "READY=1");
+    assert_eq!(manager.receive(), "READY=1");
     burdock.signal("TERM");
-    assert_eq!(manager.hears(), "STOPPING=1");
+    assert_eq!(manager.receive(), "STOPPING=1");
     burdock.wait();
-    manager.has_heard_nothing();
+    manager.assert_no_message();
 }
 
 #[test]
-fn it_says_that_it_lives_for_as_long_as_it_does_where_that_is_asked() {
+fn the_watchdog_is_pinged_when_systemd_asks_for_it() {
     let site = Site::take();
     let _origin = site.origin(1);
     let manager = Manager::at(&site);
     let variables = [("NOTIFY_SOCKET", &*manager.path), ("WATCHDOG_USEC", "300000")];
     let _burdock = Burdock::launch_with(&site, &shop(1, "sticky: cookie"), &variables);
-    assert_eq!(manager.hears(), "READY=1");
+    assert_eq!(manager.receive(), "READY=1");
     for _ in 0..3 {
-        assert_eq!(manager.hears(), "WATCHDOG=1");
+        assert_eq!(manager.receive(), "WATCHDOG=1");
     }
 }
 
 #[test]
-fn a_manager_that_is_gone_keeps_nobody_from_being_served() {
+fn an_unreachable_service_manager_does_not_stop_serving() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = Burdock::start_with(&site, &shop(1, "sticky: cookie"), ("NOTIFY_SOCKET", "/nobody/listens"));
     assert_eq!(burdock.get("/").status, 200);
-    wait_until("it is told", || burdock.stderr().contains("cannot tell the service manager (READY=1"));
+    wait_until("the failure is logged", || burdock.stderr().contains("cannot tell the service manager (READY=1"));
 }
 
 fn ready(site: &Site) -> Finished {
@@ -140,7 +140,7 @@ fn ready(site: &Site) -> Finished {
 }
 
 #[test]
-fn whoever_asks_by_socket_or_by_address_is_told_whether_it_is_ready() {
+fn the_ready_command_asks_by_socket_or_address() {
     for admin in ["", "admin: {address: $IP:9180, socket: none}"] {
         let site = Site::take();
         let _origin = site.origin(1);
@@ -148,21 +148,23 @@ fn whoever_asks_by_socket_or_by_address_is_told_whether_it_is_ready() {
         let mut running = Burdock::start(&site, &yaml);
         ready(&site).ok();
         running.kill();
-        let gone = ready(&site);
-        assert_eq!(gone.code, Some(1));
-        assert!(gone.stderr.starts_with("burdock: cannot ask: "), "{gone:?}");
+        let finished = ready(&site);
+        assert_eq!(finished.code, Some(1));
+        assert!(finished.stderr.starts_with("burdock: cannot ask: "), "{finished:?}");
     }
 }
 
 #[test]
-fn whoever_asks_before_the_servers_have_been_checked_is_told_so() {
+fn the_ready_command_fails_before_the_first_health_checks() {
     let site = Site::take();
     let (origin, release) = silent(&site);
     let burdock = Burdock::launch(&site, &shop(1, CHECKED), &[]);
-    wait_until("it listens", || burdock.readiness() == Some(503) && !origin.received().is_empty());
-    let told = ready(&site);
-    assert_eq!(told.code, Some(1));
-    assert!(told.stderr.starts_with("burdock: not ready: "), "{told:?}");
+    wait_until("burdock listens and the check is under way", || {
+        burdock.readiness() == Some(503) && !origin.received().is_empty()
+    });
+    let finished = ready(&site);
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.stderr.starts_with("burdock: not ready: "), "{finished:?}");
     drop(release);
-    wait_until("it is ready", || ready(&site).code == Some(0));
+    wait_until("burdock is ready", || ready(&site).code == Some(0));
 }

@@ -1,4 +1,4 @@
-//! What a session is across requests, connections, servers and balancers: one number, one place.
+//! A session has one number and one server across requests, connections, failovers and balancers.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ fn payload(mint: &Mint, response: &Response) -> Payload {
 }
 
 #[test]
-fn the_nameless_requests_of_a_connection_are_one_session() {
+fn cookieless_requests_on_one_connection_share_a_session() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let (mint, burdock) = start(&site);
@@ -32,7 +32,7 @@ fn the_nameless_requests_of_a_connection_are_one_session() {
 }
 
 #[test]
-fn the_connections_of_a_trusted_proxy_carry_many_clients() {
+fn requests_on_a_trusted_proxys_connection_are_balanced_separately() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";
@@ -43,7 +43,7 @@ fn the_connections_of_a_trusted_proxy_carry_many_clients() {
 }
 
 #[test]
-fn a_nameless_connection_moves_once_when_its_server_dies() {
+fn a_cookieless_connection_moves_once_when_its_server_dies() {
     let site = Site::take();
     let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
     let (mint, burdock) = start(&site);
@@ -58,7 +58,7 @@ fn a_nameless_connection_moves_once_when_its_server_dies() {
 }
 
 #[test]
-fn a_move_keeps_the_session_and_its_beginning() {
+fn a_moved_session_keeps_its_number_and_issue_time() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let (mint, burdock) = start(&site);
@@ -71,7 +71,7 @@ fn a_move_keeps_the_session_and_its_beginning() {
 }
 
 #[test]
-fn the_parallel_requests_of_an_orphan_agree() {
+fn parallel_requests_of_an_orphaned_session_agree() {
     let site = Site::take();
     let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
     let (_mint, burdock) = start(&site);
@@ -80,15 +80,15 @@ fn the_parallel_requests_of_an_orphan_agree() {
     for cookie in cookies {
         let homes: BTreeSet<String> = std::thread::scope(|scope| {
             let ask = || burdock.ask(&Request::get("/").header("Cookie", &cookie)).served_by().to_owned();
-            let asking: Vec<_> = (0..6).map(|_| scope.spawn(ask)).collect();
-            asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+            let threads: Vec<_> = (0..6).map(|_| scope.spawn(ask)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(homes.len(), 1, "{homes:?}");
     }
 }
 
 #[test]
-fn balancers_that_share_a_key_answer_alike() {
+fn balancers_with_the_same_key_choose_the_same_server() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let (mint, first) = start(&site);
@@ -100,11 +100,11 @@ fn balancers_that_share_a_key_answer_alike() {
     for _ in 0..6 {
         let orphan = mint.random_token("web-9");
         let [a, b] = [first.ask(&cookie(&orphan)), second.ask(&cookie(&orphan))];
-        assert_eq!(a.served_by(), b.served_by(), "orphans are placed alike");
+        assert_eq!(a.served_by(), b.served_by(), "both balancers choose the same server for an orphaned session");
     }
 }
 
-/// Another Burdock of the same site, at port 8081.
+/// Another Burdock of the same site, on port 8081.
 fn second(site: &Site) -> Balancer {
     let yaml = complete(&format!("{KEYS}{}", shop(3, "sticky: cookie")));
     let yaml = yaml
@@ -116,7 +116,7 @@ fn second(site: &Site) -> Balancer {
     Balancer::start(&file, site.at(8081))
 }
 
-/// A second process, ended with the test.
+/// A second process, killed when dropped.
 struct Balancer(std::process::Child, std::net::SocketAddr);
 
 impl Balancer {
@@ -139,7 +139,7 @@ impl Drop for Balancer {
 }
 
 #[test]
-fn a_client_may_change_its_address_and_keep_its_server() {
+fn a_client_keeps_its_server_when_its_address_changes() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";

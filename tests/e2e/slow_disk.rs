@@ -1,4 +1,4 @@
-//! A disk that takes its time: whoever changes something waits for it, and nobody else.
+//! A slow disk: only the answer to a change waits for it.
 
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -11,16 +11,16 @@ const STICKY: &str = "sticky: cookie";
 const WEB_1: &str = "/upstreams/shop/servers/web-1";
 const WEB_2: &str = "/upstreams/shop/servers/web-2";
 
-/// Nothing reaches the disk as long as this file is there.
-struct Stuck(PathBuf);
+/// While this file exists, nothing reaches the disk.
+struct BlockedDisk(PathBuf);
 
-impl Stuck {
-    fn disk(site: &Site) -> Self {
+impl BlockedDisk {
+    fn block(site: &Site) -> Self {
         Self(site.write("stuck", ""))
     }
 }
 
-impl Drop for Stuck {
+impl Drop for BlockedDisk {
     fn drop(&mut self) {
         std::fs::remove_file(&self.0).unwrap();
     }
@@ -30,18 +30,18 @@ fn start(site: &Site) -> Burdock {
     Burdock::start_with(site, &shop(2, STICKY), ("BURDOCK_SLOW_DISK", &site.filled("$DIR/stuck")))
 }
 
-/// Asks for a change, and waits for the answer elsewhere.
-fn ask(burdock: &Burdock, path: &'static str, wish: Value) -> JoinHandle<Response> {
+/// Requests a change in a thread that waits for the answer.
+fn request_change(burdock: &Burdock, path: &'static str, change: Value) -> JoinHandle<Response> {
     let api = burdock.api();
-    std::thread::spawn(move || api.send("PATCH", path, &wish))
+    std::thread::spawn(move || api.send("PATCH", path, &change))
 }
 
-/// A drain that is in force, and whose answer waits for the disk.
-fn held_drain(site: &Site) -> (Burdock, Stuck, JoinHandle<Response>) {
+/// A drain that is in force while its answer waits for the disk.
+fn blocked_drain(site: &Site) -> (Burdock, BlockedDisk, JoinHandle<Response>) {
     let burdock = start(site);
-    let stuck = Stuck::disk(site);
-    let drain = ask(&burdock, WEB_2, json!({"state": "drain"}));
-    wait_until("it is in force", || drained(&burdock, "web-2"));
+    let stuck = BlockedDisk::block(site);
+    let drain = request_change(&burdock, WEB_2, json!({"state": "drain"}));
+    wait_until("the drain is in force", || drained(&burdock, "web-2"));
     (burdock, stuck, drain)
 }
 
@@ -55,21 +55,21 @@ fn stored(site: &Site) -> Value {
 }
 
 #[test]
-fn while_a_change_waits_for_the_disk_everybody_else_goes_on() {
+fn a_change_that_waits_for_the_disk_blocks_nothing_else() {
     let site = Site::take();
     let _origins = site.origins::<2>();
-    let (mut burdock, stuck, drain) = held_drain(&site);
+    let (mut burdock, stuck, drain) = blocked_drain(&site);
     assert!((0..6).all(|_| burdock.get("/").served_by() == "web-1"));
     let api = burdock.api();
     assert!(api.get("/config")["changes"]["shop"]["web-2"]["state"]["drain"].is_object());
     assert_eq!(api.get("/upstreams/shop/servers")["servers"].as_array().unwrap().len(), 2);
     assert_eq!(api.get("/diff")["differences"].as_array().unwrap().len(), 1);
     assert_eq!(burdock.readiness(), Some(200));
-    let weight = ask(&burdock, WEB_1, json!({"weight": 3}));
-    wait_until("so is the next change", || api.get(WEB_1)["weight"] == 3);
-    assert!(burdock.reload(&site, &shop(3, STICKY)), "so is another configuration");
-    let again = ask(&burdock, WEB_2, json!({"state": "drain"}));
-    // Whoever is answered can rely on it.
+    let weight = request_change(&burdock, WEB_1, json!({"weight": 3}));
+    wait_until("the next change is in force", || api.get(WEB_1)["weight"] == 3);
+    assert!(burdock.reload(&site, &shop(3, STICKY)), "a reload is applied");
+    let again = request_change(&burdock, WEB_2, json!({"state": "drain"}));
+    // An answered change is on disk, so none is answered yet.
     assert!(!drain.is_finished() && !weight.is_finished() && !again.is_finished());
     assert_eq!(stored(&site), Value::Null);
     drop(stuck);
@@ -83,26 +83,26 @@ fn while_a_change_waits_for_the_disk_everybody_else_goes_on() {
 }
 
 #[test]
-fn a_configuration_is_taken_up_while_the_one_before_waits_for_the_disk() {
+fn reloads_apply_while_an_earlier_one_waits_for_the_disk() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = start(&site);
-    let stuck = Stuck::disk(&site);
+    let stuck = BlockedDisk::block(&site);
     for servers in [1, 3, 2] {
         assert!(burdock.reload(&site, &shop(servers, STICKY)));
-        let named = burdock.api().get("/upstreams/shop/servers")["servers"].as_array().unwrap().len();
-        assert!(named >= servers.into(), "{named}: those that leave keep their sessions");
+        let listed = burdock.api().get("/upstreams/shop/servers")["servers"].as_array().unwrap().len();
+        assert!(listed >= servers.into(), "{listed}: removed servers keep their sessions");
     }
     assert_eq!(stored(&site), Value::Null);
     drop(stuck);
-    wait_until("that servers leave is on disk", || stored(&site) != Value::Null);
+    wait_until("the removed servers are on disk", || stored(&site) != Value::Null);
 }
 
 #[test]
-fn a_successor_comes_when_what_was_changed_is_on_disk_and_not_before() {
+fn an_upgrade_waits_until_changes_are_on_disk() {
     let site = Site::take();
     let _origins = site.origins::<2>();
-    let (mut burdock, stuck, drain) = held_drain(&site);
+    let (mut burdock, stuck, drain) = blocked_drain(&site);
     let refused = burdock.api().send("POST", "/upgrade", &json!({"timeout": 1}));
     assert!(refused.status == 422 && refused.text().contains("disk"), "{}", refused.text());
     assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));
@@ -110,13 +110,13 @@ fn a_successor_comes_when_what_was_changed_is_on_disk_and_not_before() {
     assert_eq!(drain.join().unwrap().status, 200);
     let successor = Successor::of(&burdock);
     assert!(burdock.leaves().success());
-    let wanted = eventually("it answers", || successor.api().get("/config").get("changes").cloned());
-    assert!(wanted["shop"]["web-2"]["state"]["drain"].is_object(), "{wanted}");
-    assert_eq!(stored(&site)["changes"], wanted);
+    let changes = eventually("the successor answers", || successor.api().get("/config").get("changes").cloned());
+    assert!(changes["shop"]["web-2"]["state"]["drain"].is_object(), "{changes}");
+    assert_eq!(stored(&site)["changes"], changes);
 }
 
 #[test]
-fn new_tables_are_at_work_while_the_disk_is_slow_and_are_kept_once_it_is_not() {
+fn new_tables_work_while_the_disk_is_slow_and_persist_later() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let learn = |table: &str| {
@@ -124,20 +124,20 @@ fn new_tables_are_at_work_while_the_disk_is_slow_and_are_kept_once_it_is_not() {
         format!("tables: {{{table}: {{idle_timeout: 1h}}}}\n{}", shop(2, &format!("sticky: [{{learn: {entry}}}]")))
     };
     let burdock = Burdock::start_with(&site, &learn("first"), ("BURDOCK_SLOW_DISK", &site.filled("$DIR/stuck")));
-    let stuck = Stuck::disk(&site);
-    let is_kept = |table| site.path(&format!("state/sessions/{table}/journal.1")).exists();
-    let late = || burdock.stderr().matches("the disk is slow").count();
+    let stuck = BlockedDisk::block(&site);
+    let has_files = |table| site.path(&format!("state/sessions/{table}/journal.1")).exists();
+    let warnings = || burdock.stderr().matches("the disk is slow").count();
     assert!(burdock.reload(&site, &learn("second")));
-    assert!(is_kept("second") && late() == 0, "its files need not be on disk");
+    assert!(has_files("second") && warnings() == 0, "its files exist without waiting for the disk");
     assert!(burdock.reload(&site, &learn("third")));
     assert_eq!(burdock.api().get("/tables")["tables"][0]["name"], "third");
-    wait_until("the end of the second waits for the disk, and that is told", || late() == 1);
-    let drain = ask(&burdock, WEB_2, json!({"state": "drain"}));
-    wait_until("what has to do with no table is in force", || drained(&burdock, "web-2"));
-    assert!(!is_kept("third") && late() == 1);
+    wait_until("the removal of the second waits for the disk, which is logged", || warnings() == 1);
+    let drain = request_change(&burdock, WEB_2, json!({"state": "drain"}));
+    wait_until("a change that concerns no table is in force", || drained(&burdock, "web-2"));
+    assert!(!has_files("third") && warnings() == 1);
     drop(stuck);
     assert_eq!(drain.join().unwrap().status, 200);
-    wait_until("it has its files", || is_kept("third"));
-    let kept = || burdock.metrics().sum("burdock_table_persisted", &[("table", "third")]) == 1.0;
-    wait_until("the last is kept", kept);
+    wait_until("the third has its files", || has_files("third"));
+    let is_persisted = || burdock.metrics().sum("burdock_table_persisted", &[("table", "third")]) == 1.0;
+    wait_until("the third is persisted", is_persisted);
 }

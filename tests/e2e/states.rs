@@ -1,10 +1,10 @@
-//! Server states of the configuration: who serves tied sessions, who gets new ones.
+//! Server states in the configuration: which servers serve tied sessions, and which get new ones.
 
 use std::collections::BTreeSet;
 
 use crate::harness::{Burdock, Reply, Request, Site, Wire, wait_until};
 
-/// Two servers, the first with this setting, plain tokens.
+/// Two servers, the first with this setting, and plain tokens.
 fn with_first(site: &Site, setting: &str, more: &str) -> Burdock {
     let servers = format!("[{{id: web-1, address: $IP:9001, {setting}}}, {{id: web-2, address: $IP:9002}}]");
     site.burdock(&format!("upstreams: {{shop: {{servers: {servers}, sticky: [{{cookie: {{token: plain}}}}]{more}}}}}"))
@@ -14,7 +14,8 @@ fn tied_to(server: &str, path: &str) -> Request {
     Request::get(path).header("Cookie", &format!("BURDOCK_shop={server}"))
 }
 
-fn newcomers(burdock: &Burdock) -> BTreeSet<String> {
+/// The servers that new clients go to.
+fn servers_of_new_clients(burdock: &Burdock) -> BTreeSet<String> {
     (0..6).map(|_| burdock.get("/new").served_by().to_owned()).collect()
 }
 
@@ -23,7 +24,7 @@ fn a_draining_server_keeps_its_sessions_and_gets_no_new_ones() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = with_first(&site, "state: drain", "");
-    assert_eq!(newcomers(&burdock), ["web-2".to_owned()].into());
+    assert_eq!(servers_of_new_clients(&burdock), ["web-2".to_owned()].into());
     let tied = burdock.ask(&tied_to("web-1", "/tied"));
     assert_eq!((tied.served_by(), tied.set_cookies().len()), ("web-1", 0));
     assert_eq!(burdock.line("/tied").reason(), "hit");
@@ -34,7 +35,7 @@ fn a_server_of_weight_0_keeps_its_sessions_and_gets_no_new_ones() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = with_first(&site, "weight: 0", "");
-    assert_eq!(newcomers(&burdock), ["web-2".to_owned()].into());
+    assert_eq!(servers_of_new_clients(&burdock), ["web-2".to_owned()].into());
     assert_eq!(burdock.ask(&tied_to("web-1", "/tied")).served_by(), "web-1");
 }
 
@@ -43,7 +44,7 @@ fn a_server_in_maintenance_serves_nobody_and_its_sessions_move() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = with_first(&site, "state: maint", "");
-    assert_eq!(newcomers(&burdock), ["web-2".to_owned()].into());
+    assert_eq!(servers_of_new_clients(&burdock), ["web-2".to_owned()].into());
     let moved = burdock.ask(&tied_to("web-1", "/tied"));
     assert_eq!((moved.served_by(), moved.cookie("BURDOCK_").unwrap().1), ("web-2", "web-2"));
     assert_eq!(burdock.line("/tied").reason(), "maint");
@@ -51,7 +52,7 @@ fn a_server_in_maintenance_serves_nobody_and_its_sessions_move() {
 }
 
 #[test]
-fn a_maintenance_that_refuses_has_its_own_status() {
+fn maintenance_refusals_use_the_configured_status() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = with_first(&site, "state: maint", ", failover: {maint: {refuse: 507}}");
@@ -67,18 +68,18 @@ fn a_backup_serves_only_while_no_primary_does() {
     let mut primary = site.origin_process(2);
     let checks = ", health_check: {tcp: {}, interval: 200ms, timeout: 200ms, rise: 1, fall: 1}";
     let burdock = with_first(&site, "backup: true", checks);
-    assert_eq!(newcomers(&burdock), ["web-2".to_owned()].into());
+    assert_eq!(servers_of_new_clients(&burdock), ["web-2".to_owned()].into());
     primary.kill();
     assert_eq!(burdock.get("/at-once").served_by(), "web-1", "a refused connection is enough");
     wait_until("the primary is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-2")]) == 0.0);
-    assert_eq!(newcomers(&burdock), ["web-1".to_owned()].into());
-    let _back = site.origin(2);
-    wait_until("newcomers go to the primary again", || burdock.get("/").served_by() == "web-2");
-    assert_eq!(burdock.ask(&tied_to("web-1", "/tied")).served_by(), "web-1", "who went to the backup stays");
+    assert_eq!(servers_of_new_clients(&burdock), ["web-1".to_owned()].into());
+    let _restored = site.origin(2);
+    wait_until("new clients go to the primary again", || burdock.get("/").served_by() == "web-2");
+    assert_eq!(burdock.ask(&tied_to("web-1", "/tied")).served_by(), "web-1", "sessions of the backup stay there");
 }
 
 #[test]
-fn a_full_server_lends_its_sessions_out_and_takes_them_back() {
+fn sessions_of_a_full_server_move_temporarily_and_return() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = with_first(&site, "max_conns: 1", ", failover: {full: temporary}");
@@ -92,17 +93,19 @@ fn a_full_server_lends_its_sessions_out_and_takes_them_back() {
     });
     let mut long = Wire::open(burdock.listen);
     long.send(tied_to("web-1", "/long").bytes());
-    wait_until("the long request is there", || origins[0].received().iter().any(|request| request.path() == "/long"));
+    wait_until("the long request reaches the server", || {
+        origins[0].received().iter().any(|request| request.path() == "/long")
+    });
     let lent = burdock.ask(&tied_to("web-1", "/lent"));
     assert_eq!((lent.served_by(), lent.set_cookies().len()), ("web-2", 0));
     assert_eq!(burdock.line("/lent").reason(), "full");
     drop(release);
     assert_eq!(long.response().served_by(), "web-1");
-    wait_until("its place is free", || burdock.ask(&tied_to("web-1", "/back")).served_by() == "web-1");
+    wait_until("the slot is free", || burdock.ask(&tied_to("web-1", "/back")).served_by() == "web-1");
 }
 
 #[test]
-fn a_tie_by_the_clients_address_needs_no_cookie() {
+fn hashing_the_client_address_ties_without_a_cookie() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.burdock(&format!(
@@ -120,7 +123,7 @@ fn a_tie_by_the_clients_address_needs_no_cookie() {
 }
 
 #[test]
-fn least_conn_sends_newcomers_where_less_is_going_on() {
+fn least_conn_sends_new_clients_to_the_less_busy_server() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\nbalance: least_conn");
@@ -140,11 +143,11 @@ fn least_conn_sends_newcomers_where_less_is_going_on() {
 }
 
 #[test]
-fn balance_first_fills_the_first_server_before_the_next() {
+fn balance_first_prefers_the_first_server() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, "balance: first");
-    assert_eq!(newcomers(&burdock), ["web-1".to_owned()].into());
+    assert_eq!(servers_of_new_clients(&burdock), ["web-1".to_owned()].into());
 }
 
 #[test]
@@ -182,7 +185,7 @@ fn answer_ok(stream: std::os::unix::net::UnixStream) {
 }
 
 #[test]
-fn the_last_tenth_of_a_servers_places_is_for_those_who_are_tied() {
+fn the_last_tenth_of_a_servers_slots_is_for_tied_sessions() {
     let site = Site::take();
     let origin = site.origin(1);
     let servers = "[{id: web-1, address: $IP:9001, max_conns: 10}]";
@@ -193,7 +196,7 @@ fn the_last_tenth_of_a_servers_places_is_for_those_who_are_tied() {
         .map(|count| {
             let mut wire = burdock.wire();
             wire.send(Request::get("/long").bytes());
-            wait_until("it is in flight", || origin.received().len() == count);
+            wait_until("the request is in flight", || origin.received().len() == count);
             wire
         })
         .collect();
@@ -203,23 +206,23 @@ fn the_last_tenth_of_a_servers_places_is_for_those_who_are_tied() {
 }
 
 #[test]
-fn a_hash_of_a_header_says_where_a_session_starts() {
+fn a_header_hash_chooses_where_a_session_starts() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "balance: {hash: {key: 'header:X-Tenant'}}\nsticky: cookie");
     let start = |tenant: u8| {
         let response = burdock.ask(&Request::get("/").header("X-Tenant", &format!("tenant-{tenant}")));
-        assert_eq!(response.set_cookies().len(), 1, "the cookie is the tie");
+        assert_eq!(response.set_cookies().len(), 1, "the cookie ties the session");
         response.served_by().to_owned()
     };
     let starts: Vec<_> = (0..20).map(start).collect();
     assert_eq!(starts, (0..20).map(start).collect::<Vec<_>>());
     assert_eq!(starts.iter().collect::<BTreeSet<_>>().len(), 3, "{starts:?}");
-    assert_eq!(newcomers(&burdock).len(), 3, "who has no tenant goes round");
+    assert_eq!(servers_of_new_clients(&burdock).len(), 3, "requests without a tenant rotate");
 }
 
 #[test]
-fn every_place_is_given_back_whatever_happens() {
+fn every_slot_is_released_however_a_request_ends() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\ntimeouts: {read: 300ms}\nlimits: {body: 10}");
@@ -244,11 +247,11 @@ fn every_place_is_given_back_whatever_happens() {
 }
 
 #[test]
-fn a_server_is_its_id_wherever_it_stands() {
+fn a_server_is_identified_by_its_id_not_its_address() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let servers = "[{id: web-2, address: $IP:9001}, {id: web-1, address: $IP:9002}]";
     let burdock =
         site.burdock(&format!("upstreams: {{shop: {{servers: {servers}, sticky: [{{cookie: {{token: plain}}}}]}}}}"));
-    assert_eq!(burdock.ask(&tied_to("web-1", "/")).served_by(), "web-2", "it has moved there");
+    assert_eq!(burdock.ask(&tied_to("web-1", "/")).served_by(), "web-2", "web-1 is now at the second address");
 }

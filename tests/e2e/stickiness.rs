@@ -1,11 +1,11 @@
-//! The main job: a client stays on its server.
+//! The main promise: a client stays on its server.
 
 use std::collections::BTreeSet;
 
 use crate::harness::{Page, Reply, Request, Site, curl, rounds};
 
 #[test]
-fn a_curl_with_a_cookie_jar_stays_on_its_server() {
+fn curl_with_a_cookie_jar_stays_on_its_server() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
@@ -13,12 +13,12 @@ fn a_curl_with_a_cookie_jar_stays_on_its_server() {
     let fetched: Vec<String> = (0..rounds(100)).map(|_| curl(&jar, burdock.listen, "/", &[]).ok().stdout).collect();
     let servers: BTreeSet<_> = fetched.iter().map(|text| field(text, "x-served-by")).collect();
     assert_eq!(servers.len(), 1, "{servers:?}");
-    let given = fetched.iter().filter(|text| text.to_ascii_lowercase().contains("set-cookie:")).count();
-    assert_eq!(given, 1, "the cookie is given once");
+    let cookies = fetched.iter().filter(|text| text.to_ascii_lowercase().contains("set-cookie:")).count();
+    assert_eq!(cookies, 1, "the cookie is set once");
 }
 
 #[test]
-fn a_curl_without_a_jar_is_a_new_client_each_time() {
+fn curl_without_a_cookie_jar_is_a_new_client_each_time() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
@@ -29,7 +29,7 @@ fn a_curl_without_a_jar_is_a_new_client_each_time() {
 }
 
 #[test]
-fn new_clients_spread_evenly_and_each_of_them_stays() {
+fn new_clients_spread_evenly_and_each_stays() {
     let site = Site::take();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
@@ -50,7 +50,7 @@ fn new_clients_spread_evenly_and_each_of_them_stays() {
 }
 
 #[test]
-fn weights_are_shares_of_the_new_clients() {
+fn new_clients_are_distributed_by_weight() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let servers = "[{id: web-1, address: $IP:9001, weight: 3}, {id: web-2, address: $IP:9002}]";
@@ -60,7 +60,7 @@ fn weights_are_shares_of_the_new_clients() {
 }
 
 #[test]
-fn the_parallel_requests_of_a_tied_client_agree() {
+fn parallel_requests_of_a_tied_client_agree() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
@@ -78,7 +78,7 @@ fn the_parallel_requests_of_a_tied_client_agree() {
 }
 
 #[test]
-fn requests_without_a_name_on_one_connection_go_to_one_server() {
+fn cookieless_requests_on_one_connection_go_to_one_server() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
@@ -88,7 +88,7 @@ fn requests_without_a_name_on_one_connection_go_to_one_server() {
 }
 
 #[test]
-fn without_sticky_clients_go_round_and_get_no_cookie() {
+fn without_sticky_requests_rotate_and_get_no_cookie() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, "");
@@ -104,7 +104,7 @@ fn without_sticky_clients_go_round_and_get_no_cookie() {
 }
 
 #[test]
-fn each_upstream_of_one_host_has_a_tie_of_its_own() {
+fn each_upstream_of_a_host_has_its_own_cookie() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.burdock(
@@ -124,7 +124,7 @@ routes:
 }
 
 #[test]
-fn a_host_or_path_without_a_route_is_not_found() {
+fn an_unrouted_host_or_path_gets_a_404() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.burdock(
@@ -143,7 +143,7 @@ routes: [{match: {hosts: [shop.example.com, '*.shops.example.com'], path_prefix:
 }
 
 #[test]
-fn the_path_reaches_the_server_as_the_client_wrote_it() {
+fn the_request_target_reaches_the_server_unchanged() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -154,7 +154,7 @@ fn the_path_reaches_the_server_as_the_client_wrote_it() {
 }
 
 #[test]
-fn every_answer_that_is_no_failure_ties_the_client() {
+fn every_response_below_500_ties_the_client() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -170,7 +170,7 @@ fn every_answer_that_is_no_failure_ties_the_client() {
 }
 
 #[test]
-fn a_server_that_fails_collects_no_newcomers() {
+fn a_5xx_response_ties_no_new_client() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -180,7 +180,7 @@ fn a_server_that_fails_collects_no_newcomers() {
 }
 
 #[test]
-fn with_new_tie_on_any_a_failure_ties_too() {
+fn new_tie_on_any_ties_on_a_5xx_response_too() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: [{cookie: {new_tie_on: any}}]");
@@ -202,7 +202,7 @@ fn a_cors_preflight_gets_no_cookie() {
 }
 
 #[test]
-fn what_the_server_sets_reaches_the_client_beside_our_cookie() {
+fn application_cookies_pass_alongside_ours() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -216,6 +216,6 @@ fn what_the_server_sets_reaches_the_client_beside_our_cookie() {
 /// A header's value in what curl printed.
 pub fn field(fetched: &str, name: &str) -> String {
     let lines = fetched.lines().filter_map(|line| line.split_once(':'));
-    let found = lines.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()).next();
-    found.unwrap_or_else(|| panic!("no {name} in {fetched}"))
+    let mut values = lines.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned());
+    values.next().unwrap_or_else(|| panic!("no {name} in {fetched}"))
 }

@@ -1,4 +1,4 @@
-//! The sealed cookie against those who would make, change or keep one. The reason says what was found; the client is served.
+//! The sealed cookie against forgery, tampering and overlong use. The client is always served; the log's reason names the problem.
 
 use crate::harness::{Burdock, Mint, Reply, Request, Response, Site};
 
@@ -8,23 +8,23 @@ fn shop(site: &Site, keys: &str, settings: &str) -> Burdock {
     site.burdock(&format!("keys: {keys}\n{}", crate::harness::shop(2, settings)))
 }
 
-/// Asks with this value of our cookie; gives the answer and the reason.
+/// Sends a request with this value of our cookie; returns the response and the logged reason.
 fn ask(burdock: &Burdock, path: &str, token: &str) -> (Response, String) {
     let response = burdock.ask(&Request::get(path).header("Cookie", &format!("BURDOCK_shop={token}")));
     let reason = burdock.line(path).reason();
     (response, reason)
 }
 
-/// Served, with this reason and a new cookie.
-fn starts_anew(burdock: &Burdock, path: &str, token: &str, reason: &str) {
-    let (response, found) = ask(burdock, path, token);
-    assert_eq!((response.status, &*found), (200, reason), "{token}");
-    let renewed = response.cookie("BURDOCK_shop").unwrap_or_else(|| panic!("no new cookie: {response:?}")).1;
-    assert_ne!(renewed, token);
+/// The request is served with this reason and a new cookie.
+fn is_replaced(burdock: &Burdock, path: &str, token: &str, reason: &str) {
+    let (response, logged) = ask(burdock, path, token);
+    assert_eq!((response.status, &*logged), (200, reason), "{token}");
+    let replacement = response.cookie("BURDOCK_shop").unwrap_or_else(|| panic!("no new cookie: {response:?}")).1;
+    assert_ne!(replacement, token);
 }
 
 #[test]
-fn a_cookie_that_was_changed_is_no_cookie() {
+fn tampered_or_forged_cookies_are_replaced() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -34,32 +34,32 @@ fn a_cookie_that_was_changed_is_no_cookie() {
         let changed: String =
             token.char_indices().map(|(n, c)| if n == at { if c == 'A' { 'B' } else { 'A' } } else { c }).collect();
         let reason = if (1..7).contains(&at) { "unknown_key" } else { "bad_token" };
-        starts_anew(&burdock, &format!("/changed/{at}"), &changed, reason);
+        is_replaced(&burdock, &format!("/changed/{at}"), &changed, reason);
     }
     for (path, forged) in [("/empty", ""), ("/short", &token[..75]), ("/name", "web-1"), ("/long", &"A".repeat(4000))] {
-        starts_anew(&burdock, path, forged, "bad_token");
+        is_replaced(&burdock, path, forged, "bad_token");
     }
 }
 
 #[test]
-fn a_cookie_of_another_upstream_is_no_cookie() {
+fn a_cookie_of_another_upstream_is_replaced() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
     let key = std::fs::read_to_string(site.path("key")).unwrap();
     let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
     assert_eq!(ask(&burdock, "/own", &mint.token("web-1", 10, 10)).1, "hit");
-    starts_anew(&burdock, "/other", &Mint::reading(&key, "blog").token("web-1", 10, 10), "bad_token");
+    is_replaced(&burdock, "/other", &Mint::reading(&key, "blog").token("web-1", 10, 10), "bad_token");
 }
 
 #[test]
-fn a_cookie_under_a_key_that_is_not_ours_is_of_an_unknown_key() {
+fn a_cookie_sealed_with_a_foreign_key_is_replaced() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     Mint::new(&site, "key", "shop");
     let stranger = Mint::new(&site, "other", "shop");
     let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
-    starts_anew(&burdock, "/", &stranger.token("web-1", 10, 10), "unknown_key");
+    is_replaced(&burdock, "/", &stranger.token("web-1", 10, 10), "unknown_key");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_rotated_key_opens_and_the_first_key_seals() {
 }
 
 #[test]
-fn a_cookie_outlives_a_balancer_whose_key_is_kept() {
+fn cookies_survive_a_restart_with_the_same_key() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -91,7 +91,7 @@ fn a_cookie_outlives_a_balancer_whose_key_is_kept() {
 }
 
 #[test]
-fn a_key_made_at_start_is_private_kept_and_warned_of() {
+fn a_generated_key_is_private_persistent_and_warned_about() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mut burdock = site.shop(2, "sticky: cookie");
@@ -112,28 +112,28 @@ fn mode(path: &std::path::Path) -> u32 {
 }
 
 #[test]
-fn a_session_idle_for_too_long_starts_anew() {
+fn a_session_past_its_idle_timeout_starts_over() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
     let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
-    starts_anew(&burdock, "/late", &mint.token("web-1", 2 * 3600, 33 * 60 + 5), "expired_idle");
+    is_replaced(&burdock, "/late", &mint.token("web-1", 2 * 3600, 33 * 60 + 5), "expired_idle");
     let (response, reason) = ask(&burdock, "/tenth", &mint.token("web-1", 2 * 3600, 33 * 60 - 20));
-    assert_eq!((response.served_by(), &*reason), ("web-1", "hit"), "until a tenth late");
+    assert_eq!((response.served_by(), &*reason), ("web-1", "hit"), "a tenth of the timeout is tolerated");
 }
 
 #[test]
-fn a_session_older_than_its_longest_life_starts_anew() {
+fn a_session_past_its_max_life_starts_over() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
     let burdock = shop(&site, "[{file: $DIR/key}]", LIMITS);
-    starts_anew(&burdock, "/old", &mint.token("web-1", 8 * 3600 + 5, 5), "expired_life");
+    is_replaced(&burdock, "/old", &mint.token("web-1", 8 * 3600 + 5, 5), "expired_life");
     assert_eq!(ask(&burdock, "/young", &mint.token("web-1", 8 * 3600 - 60, 5)).1, "hit");
 }
 
 #[test]
-fn a_renewal_keeps_the_session_and_its_beginning() {
+fn a_renewal_keeps_the_session_number_and_issue_time() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -148,7 +148,7 @@ fn a_renewal_keeps_the_session_and_its_beginning() {
 }
 
 #[test]
-fn a_cookie_that_is_not_due_is_left_alone() {
+fn a_cookie_not_due_for_renewal_is_left_alone() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -159,7 +159,7 @@ fn a_cookie_that_is_not_due_is_left_alone() {
 }
 
 #[test]
-fn a_stamp_of_the_future_counts_as_now() {
+fn timestamps_in_the_future_count_as_now() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -169,7 +169,7 @@ fn a_stamp_of_the_future_counts_as_now() {
 }
 
 #[test]
-fn of_several_cookies_of_our_name_a_good_one_decides() {
+fn a_valid_cookie_wins_over_a_forged_one() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -181,7 +181,7 @@ fn of_several_cookies_of_our_name_a_good_one_decides() {
 }
 
 #[test]
-fn a_token_of_a_server_that_is_gone_is_placed_by_its_session() {
+fn a_token_of_an_unknown_server_is_placed_consistently() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -195,7 +195,7 @@ fn a_token_of_a_server_that_is_gone_is_placed_by_its_session() {
 }
 
 #[test]
-fn only_the_first_four_cookies_of_our_name_are_tried_and_none_reaches_the_server() {
+fn only_four_cookies_of_our_name_are_tried_and_all_are_hidden() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -212,7 +212,7 @@ fn only_the_first_four_cookies_of_our_name_are_tried_and_none_reaches_the_server
 }
 
 #[test]
-fn a_failure_of_the_server_renews_and_moves_ties_all_the_same() {
+fn a_5xx_response_still_renews_and_moves_ties() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -226,7 +226,7 @@ fn a_failure_of_the_server_renews_and_moves_ties_all_the_same() {
 }
 
 #[test]
-fn a_preflight_renews_nothing() {
+fn a_cors_preflight_renews_no_cookie() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -240,7 +240,7 @@ fn a_preflight_renews_nothing() {
 }
 
 #[test]
-fn a_scope_keeps_ties_through_a_renaming() {
+fn a_sticky_scope_keeps_ties_when_an_upstream_is_renamed() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");
@@ -252,7 +252,7 @@ fn a_scope_keeps_ties_through_a_renaming() {
 }
 
 #[test]
-fn a_key_may_stand_in_the_environment() {
+fn a_key_may_come_from_the_environment() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mint = Mint::new(&site, "key", "shop");

@@ -1,4 +1,4 @@
-//! A new process takes over the sockets of the old one.
+//! Upgrades: a new process takes over the sockets of the old one.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -12,21 +12,21 @@ use crate::harness::{Api, Burdock, Client, Origin, Page, Reply, Request, Site, S
 use crate::harness::{burdock, complete, eventually, is_running, rounds, shop, signal, wait_until};
 
 const LEARN: &str = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: sessions}}]";
-/// Streams live on for longer than the test takes.
-const PATIENT: &str =
+/// The grace period outlasts the test, so streams survive.
+const LONG_GRACE: &str =
     "process: {threads: 2, state_dir: $DIR/state, runtime_dir: $DIR/run, shutdown: {lame_duck: 0s, grace: 300s}}";
 const HUGE: usize = 16 << 20;
 const UPGRADED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-/// An application that makes a session where the request brings none, and has sockets and long pages.
-fn serves(origin: &Origin, made: &'static AtomicUsize) {
+/// An application that creates a session for each request without one, and offers WebSockets and large pages.
+fn serve(origin: &Origin, created: &'static AtomicUsize) {
     let name = origin.name.clone();
     origin.behave(move |request| match request.path() {
         "/socket" => Reply::Echo(UPGRADED.to_vec()),
         "/huge" => Page::new(200).body(vec![b'z'; HUGE]).into(),
         "/large" => Page::new(200).body(vec![b'x'; 1 << 20]).into(),
         _ if request.header("cookie").is_some_and(|cookie| cookie.contains("JSESSIONID=")) => Reply::status(200),
-        _ => Reply::with("Set-Cookie", &format!("JSESSIONID={name}-session-{:08}; Path=/", made.fetch_add(1, Relaxed))),
+        _ => Reply::with("Set-Cookie", &format!("JSESSIONID={name}-session-{:08}; Path=/", created.fetch_add(1, Relaxed))),
     });
 }
 
@@ -34,13 +34,13 @@ fn learning() -> String {
     format!("tables: {{sessions: {{idle_timeout: 1h}}}}\n{}", shop(3, LEARN))
 }
 
-/// Asks for one thing after the other, and tells what went wrong.
-fn ask_on(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<String> {
-    let (mut home, mut wrong) = (None, Vec::new());
-    let mut asked = 0_usize;
+/// Sends one request after the other; returns the failures.
+fn send_requests(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<String> {
+    let (mut home, mut failures) = (None, Vec::new());
+    let mut sent = 0_usize;
     while over.load(Relaxed) == 0 {
-        asked += 1;
-        let request = match (number % 8, asked % 50) {
+        sent += 1;
+        let request = match (number % 8, sent % 50) {
             (0, 0) => Request::get("/large"),
             (1, 0) => Request::new("POST", "/").body(vec![b'y'; 300_000]),
             _ => Request::get("/"),
@@ -49,20 +49,20 @@ fn ask_on(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<String> 
             Ok(response) if response.status == 200 => {
                 let server = response.served_by().to_owned();
                 if *home.get_or_insert_with(|| server.clone()) != server {
-                    wrong.push(format!("client {number} was moved at request {asked}"));
+                    failures.push(format!("client {number} was moved at request {sent}"));
                 }
             }
-            Ok(response) => wrong.push(format!("client {number}: {response:?}")),
-            Err(error) => wrong.push(format!("client {number}, request {asked}: {error}")),
+            Ok(response) => failures.push(format!("client {number}: {response:?}")),
+            Err(error) => failures.push(format!("client {number}, request {sent}: {error}")),
         }
     }
-    assert!(asked > 10, "it has hardly asked");
-    wrong
+    assert!(sent > 10, "the client sent only {sent} requests");
+    failures
 }
 
-/// Reads one page after the other, each far beyond what the kernel buffers and for the better part of a second.
+/// Reads one page after the other, each far larger than the kernel's buffers and for most of a second; returns the failures.
 fn read_slowly(listen: std::net::SocketAddr, over: &AtomicUsize) -> Vec<String> {
-    let (mut wrong, mut pages) = (Vec::new(), 0);
+    let (mut failures, mut pages) = (Vec::new(), 0);
     while over.load(Relaxed) == 0 {
         let read = Wire::try_open(listen).and_then(|mut wire| {
             wire.try_send(&Request::get("/huge").header("Connection", "close").bytes())?;
@@ -73,21 +73,21 @@ fn read_slowly(listen: std::net::SocketAddr, over: &AtomicUsize) -> Vec<String> 
             }
             Ok(head)
         });
-        wrong.extend(match read {
+        failures.extend(match read {
             Ok(head) if head.starts_with("HTTP/1.1 200") => None,
             Ok(head) => Some(head),
             Err(error) => Some(format!("a slow reader, page {pages}: {error}")),
         });
         pages += 1;
     }
-    assert!(pages > 0, "it has read nothing");
-    wrong
+    assert!(pages > 0, "the reader finished no page");
+    failures
 }
 
-/// Ends those who ask on, also where the test fails.
-struct Ends<'a>(&'a AtomicUsize);
+/// Ends the client threads, even if the test fails.
+struct EndGuard<'a>(&'a AtomicUsize);
 
-impl Drop for Ends<'_> {
+impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
         self.0.store(1, Relaxed);
     }
@@ -104,111 +104,117 @@ fn echoes(wire: &mut Wire) -> bool {
     wire.try_send(b"still there").is_ok() && wire.take(11).is_ok_and(|echo| echo == b"still there")
 }
 
-/// Hands over again and again while clients ask and sockets are open.
-fn hands_over_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
-    static MADE: AtomicUsize = AtomicUsize::new(0);
+/// Upgrades again and again while clients send requests and WebSockets are open.
+fn upgrade_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
+    static CREATED: AtomicUsize = AtomicUsize::new(0);
     let site = Site::take();
     let origins = site.origins::<3>();
-    origins.iter().for_each(|origin| serves(origin, &MADE));
-    let first = site.burdock(&format!("{PATIENT}\n{yaml}"));
+    origins.iter().for_each(|origin| serve(origin, &CREATED));
+    let first = site.burdock(&format!("{LONG_GRACE}\n{yaml}"));
     let (listen, over) = (first.listen, AtomicUsize::new(0));
     let mut sockets: Vec<Wire> = (0..50).map(|_| websocket(listen)).collect();
-    let wrong: Vec<String> = std::thread::scope(|scope| {
+    let failures: Vec<String> = std::thread::scope(|scope| {
         let over = &over;
-        let _ends = Ends(over);
-        let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || ask_on(Client::new(listen), n, over))).collect();
+        let _guard = EndGuard(over);
+        let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || send_requests(Client::new(listen), n, over))).collect();
         let readers: Vec<_> = (0..4).map(|_| scope.spawn(move || read_slowly(listen, over))).collect();
-        let mut line = vec![Successor::of(&first)];
-        assert!(sockets.iter_mut().all(echoes), "sockets live on in the process that has them");
+        let mut chain = vec![Successor::of(&first)];
+        assert!(sockets.iter_mut().all(echoes), "WebSockets survive in the old process");
         for round in 1..rounds(20) {
             between(&site, round);
-            line.push(line[line.len() - 1].next());
+            chain.push(chain[chain.len() - 1].next());
         }
-        assert!(sockets.iter_mut().all(echoes), "and so they do when it has been succeeded more than once");
+        assert!(sockets.iter_mut().all(echoes), "WebSockets survive several upgrades");
         over.store(1, Relaxed);
-        let wrong = clients.into_iter().chain(readers).flat_map(|client| client.join().unwrap()).collect();
-        let last = &line[line.len() - 1];
+        let failures = clients.into_iter().chain(readers).flat_map(|client| client.join().unwrap()).collect();
+        let last = &chain[chain.len() - 1];
         assert_eq!(last.api().get("/version")["pid"], last.process());
-        wrong
+        failures
     });
-    assert!(wrong.is_empty(), "{} failures, first {:?}\n{}", wrong.len(), &wrong[..wrong.len().min(5)], first.stderr());
+    assert!(
+        failures.is_empty(),
+        "{} failures, first {:?}\n{}",
+        failures.len(),
+        &failures[..failures.len().min(5)],
+        first.stderr()
+    );
 }
 
 #[test]
-fn no_request_fails_and_no_cookie_session_moves_however_often_it_hands_over() {
-    hands_over_under_load(&shop(3, "sticky: cookie"), |_, _| {});
+fn repeated_upgrades_fail_no_request_and_move_no_cookie_session() {
+    upgrade_under_load(&shop(3, "sticky: cookie"), |_, _| {});
 }
 
 #[test]
-fn no_learned_session_moves_however_often_it_hands_over() {
-    hands_over_under_load(&learning(), |_, _| {});
+fn repeated_upgrades_move_no_learned_session() {
+    upgrade_under_load(&learning(), |_, _| {});
 }
 
 #[test]
-fn it_hands_over_to_another_configuration_too() {
-    hands_over_under_load(&shop(3, "sticky: cookie"), |site, round| {
+fn upgrades_under_load_may_change_the_configuration() {
+    upgrade_under_load(&shop(3, "sticky: cookie"), |site, round| {
         let yaml = shop(3, if round % 2 == 0 { "sticky: cookie" } else { "sticky: cookie\nbalance: least_conn" });
-        site.write("burdock.yaml", &complete(&format!("{PATIENT}\n{yaml}")));
+        site.write("burdock.yaml", &complete(&format!("{LONG_GRACE}\n{yaml}")));
     });
 }
 
 #[test]
-fn who_is_slow_to_send_a_request_is_answered_by_either_process() {
+fn slow_clients_are_answered_during_an_upgrade() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let mut first = site.shop(2, "sticky: cookie");
     let (listen, over) = (first.listen, AtomicUsize::new(0));
-    let wrong: Vec<String> = std::thread::scope(|scope| {
+    let failures: Vec<String> = std::thread::scope(|scope| {
         let over = &over;
-        let _ends = Ends(over);
+        let _guard = EndGuard(over);
         let ask = move |pause: u64| {
-            let mut wrong = Vec::new();
+            let mut failures = Vec::new();
             while over.load(Relaxed) == 0 {
                 let mut wire = Wire::open(listen);
                 std::thread::sleep(Duration::from_millis(pause));
                 let outcome = wire.try_ask(&Request::get("/"));
-                wrong.extend(outcome.err().map(|error| error.to_string()));
+                failures.extend(outcome.err().map(|error| error.to_string()));
             }
-            wrong
+            failures
         };
         let clients: Vec<_> = (0..16).map(|n| scope.spawn(move || ask(40 + 10 * n))).collect();
         let successor = Successor::of(&first);
         assert!(first.leaves().success());
         over.store(1, Relaxed);
-        let wrong = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        let failures = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         drop(successor);
-        wrong
+        failures
     });
-    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(failures, Vec::<String>::new());
 }
 
 #[test]
-fn whoever_asks_whether_it_is_ready_is_told_yes_all_the_time() {
+fn readiness_never_drops_during_an_upgrade() {
     let site = Site::take();
     let _origins = site.origins::<1>();
-    is_ready_all_the_time(&mut site.shop(1, "sticky: cookie"));
+    stays_ready_during_upgrade(&mut site.shop(1, "sticky: cookie"));
 }
 
 #[test]
-fn a_server_that_does_not_answer_meanwhile_makes_nobody_say_otherwise() {
+fn a_silent_server_does_not_drop_readiness_during_an_upgrade() {
     let site = Site::take();
     let servers = [site.origin_process(1), site.origin_process(2)];
     let mut first = site.shop(2, "health_check: {http: {path: /}, interval: 60s, timeout: 20s}");
     servers[1].stop();
-    is_ready_all_the_time(&mut first);
+    stays_ready_during_upgrade(&mut first);
 }
 
-/// Asks at the admin address until the first process has handed over and ended.
-fn is_ready_all_the_time(first: &mut Burdock) {
+/// Polls `/readyz` until the first process has handed over and ended; every answer must be 200.
+fn stays_ready_during_upgrade(first: &mut Burdock) {
     let (admin, over) = (first.admin, AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let over = &over;
-        let _ends = Ends(over);
-        let asking = scope.spawn(move || {
+        let _guard = EndGuard(over);
+        let poller = scope.spawn(move || {
             let mut seen = Vec::new();
             while over.load(Relaxed) == 0 {
                 seen.push(Wire::try_open(admin).and_then(|mut wire| wire.try_ask(&Request::get("/readyz"))));
-                // The kernel remembers each connection for minutes, and some kernels only so many.
+                // The kernel remembers closed connections for minutes, and some kernels only a limited number.
                 std::thread::sleep(Duration::from_millis(1));
             }
             seen
@@ -216,11 +222,11 @@ fn is_ready_all_the_time(first: &mut Burdock) {
         let _successor = Successor::of(first);
         assert!(first.leaves().success());
         over.store(1, Relaxed);
-        let seen = asking.join().unwrap();
+        let seen = poller.join().unwrap();
         let (answers, broken): (Vec<_>, Vec<_>) = seen.into_iter().partition(Result::is_ok);
         let other: Vec<_> =
             answers.iter().flatten().filter(|answer| answer.status != 200).map(|answer| answer.text()).collect();
-        assert!(answers.len() > 100 && other.is_empty(), "of {} these were told otherwise: {other:?}", answers.len());
+        assert!(answers.len() > 100 && other.is_empty(), "of {} answers these are not 200: {other:?}", answers.len());
         assert!(broken.is_empty(), "{broken:?}");
     });
 }
@@ -246,7 +252,7 @@ fn a_successor_that_does_not_become_ready_changes_nothing() {
 }
 
 #[test]
-fn a_configuration_that_is_wrong_is_refused_and_told_and_the_next_one_is_taken_up() {
+fn an_upgrade_refuses_an_invalid_configuration_and_accepts_the_next() {
     let site = Site::take();
     let _origins = site.origins::<1>();
     let yaml = shop(1, "sticky: cookie");
@@ -257,7 +263,7 @@ fn a_configuration_that_is_wrong_is_refused_and_told_and_the_next_one_is_taken_u
     assert_eq!(answer.status, 422, "{}", answer.text());
     assert!(answer.text().contains("burdock.yaml:1:12: found"), "{}", answer.text());
     burdock.signal("QUIT");
-    wait_until("that it cannot is said", || burdock.stderr().matches("this process goes on").count() >= 2);
+    wait_until("both refusals are logged", || burdock.stderr().matches("this process goes on").count() >= 2);
     assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));
     site.write("burdock.yaml", &good);
     let _successor = Successor::of(&burdock);
@@ -265,21 +271,21 @@ fn a_configuration_that_is_wrong_is_refused_and_told_and_the_next_one_is_taken_u
 }
 
 #[test]
-fn a_successor_that_takes_too_long_is_ended_and_only_one_is_prepared_at_a_time() {
+fn a_slow_upgrade_is_aborted_and_upgrades_never_overlap() {
     let site = Site::take();
     let _origins = site.origins::<1>();
     let burdock = site.burdock(&shop(1, "sticky: cookie"));
     let idle = site.write("idle", "#!/bin/sh\necho $$ > $DIR/idle.pid\nexec sleep 60\n");
     std::fs::set_permissions(&idle, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let api = burdock.api();
-    let wish = json!({"binary": idle, "timeout": 2});
-    let first = std::thread::spawn(move || api.send("POST", "/upgrade", &wish));
+    let request = json!({"binary": idle, "timeout": 2});
+    let first = std::thread::spawn(move || api.send("POST", "/upgrade", &request));
     let pid = || std::fs::read_to_string(site.path("idle.pid")).ok()?.trim().parse::<u32>().ok();
-    wait_until("it has been started", || pid().is_some());
+    wait_until("the successor has been started", || pid().is_some());
     let second = burdock.api().send("POST", "/upgrade", &json!({}));
     assert_eq!(second.status, 409, "{}", second.text());
     let change = burdock.api().send("PATCH", "/upstreams/shop/servers/web-1", &json!({"weight": 2}));
-    assert_eq!(change.status, 503, "a successor would not know of it: {}", change.text());
+    assert_eq!(change.status, 503, "the successor would miss the change: {}", change.text());
     let first = first.join().unwrap();
     assert_eq!(first.status, 422, "{}", first.text());
     assert!(first.text().contains("within 2s"), "{}", first.text());
@@ -288,56 +294,56 @@ fn a_successor_that_takes_too_long_is_ended_and_only_one_is_prepared_at_a_time()
 }
 
 #[test]
-fn a_successor_whose_predecessor_crashes_before_it_is_prepared_ends_too() {
+fn a_successor_ends_when_its_predecessor_crashes_early() {
     let site = Site::take();
     let origin = site.origin(1);
     let mut first = site.shop(1, "health_check: {http: {path: /health}, interval: 60s, timeout: 60s}");
-    // The first pass of checks keeps it waiting.
+    // The successor waits for its first round of health checks.
     origin.behave(|_| Reply::Silence);
     first.signal("USR2");
-    let successor = eventually("it has been started", || Daemon::find(&site, first.process()));
-    wait_until("it has what it is told", || first.stderr().contains("to take over"));
+    let successor = eventually("the successor has been started", || Daemon::find(&site, first.process()));
+    wait_until("the successor has received the state", || first.stderr().contains("to take over"));
     first.kill();
-    wait_until("it has ended", || !is_running(successor.0));
+    wait_until("the successor has ended", || !is_running(successor.0));
     origin.behave(|_| Reply::status(200));
-    let _again = site.shop(1, "");
+    let _restarted = site.shop(1, "");
 }
 
 #[test]
-fn a_signal_or_the_command_hands_over() {
+fn a_signal_or_the_command_starts_an_upgrade() {
     let site = Site::take();
     let _origins = site.origins::<1>();
-    for how in ["USR2", "QUIT", "command"] {
-        let mut burdock_ = site.burdock(&shop(1, "sticky: cookie"));
-        if how == "command" {
+    for trigger in ["USR2", "QUIT", "command"] {
+        let mut first = site.burdock(&shop(1, "sticky: cookie"));
+        if trigger == "command" {
             let file = site.dir().join("burdock.yaml");
-            let said = burdock(["upgrade".as_ref(), "-c".as_ref(), file.as_os_str()]).ok();
-            assert!(said.stderr.contains("has taken over"), "{}", said.stderr);
+            let finished = burdock(["upgrade".as_ref(), "-c".as_ref(), file.as_os_str()]).ok();
+            assert!(finished.stderr.contains("has taken over"), "{}", finished.stderr);
         } else {
-            burdock_.signal(how);
+            first.signal(trigger);
         }
-        assert!(burdock_.leaves().success(), "{how}");
+        assert!(first.leaves().success(), "{trigger}");
         let pid = std::fs::read_to_string(site.path("run/burdock.pid")).unwrap().trim().parse().unwrap();
-        assert_ne!(pid, burdock_.process());
-        assert_eq!((burdock_.get("/").status, burdock_.readiness()), (200, Some(200)), "{how}");
+        assert_ne!(pid, first.process());
+        assert_eq!((first.get("/").status, first.readiness()), (200, Some(200)), "{trigger}");
         signal(pid, "TERM");
         wait_until("the successor ends", || !is_running(pid));
     }
 }
 
 #[test]
-fn ties_that_are_learned_while_it_leaves_reach_the_successor() {
-    static MADE: AtomicUsize = AtomicUsize::new(0);
+fn sessions_learned_during_shutdown_reach_the_successor() {
+    static CREATED: AtomicUsize = AtomicUsize::new(0);
     let site = Site::take();
     let origins = site.origins::<3>();
-    origins.iter().for_each(|origin| serves(origin, &MADE));
+    origins.iter().for_each(|origin| serve(origin, &CREATED));
     for yaml in [learning(), learning().replace("idle_timeout: 1h", "idle_timeout: 1h, persist: false")] {
         let mut first = site.burdock(&yaml);
         let mut before: Vec<Client> = (0..30).map(|_| first.client()).collect();
         let homes: Vec<String> = before.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
         let mut late: Vec<Wire> = (0..8).map(|_| first.wire()).collect();
         let successor = Successor::of(&first);
-        // Connections of the old process: what they learn it learns after the handover.
+        // These connections belong to the old process, which learns their sessions after the handover.
         let learned = late.iter_mut().map(|wire| {
             let response = wire.ask(&Request::get("/"));
             let cookie = response.set_cookies()[0].split(';').next().unwrap().to_owned();
@@ -355,8 +361,8 @@ fn ties_that_are_learned_while_it_leaves_reach_the_successor() {
     }
 }
 
-/// Three processes, of which the second has no connection left: the first has one, on which a session will be made.
-struct Three {
+/// Three processes. The second has no connection left; the first has one, on which a session will be created.
+struct Chain {
     first: Burdock,
     second: Successor,
     third: Successor,
@@ -365,7 +371,7 @@ struct Three {
     _origin: Origin,
 }
 
-impl Three {
+impl Chain {
     fn start(site: &Site) -> Self {
         let origin = site.origin(1);
         let (release, gate) = channel::<()>();
@@ -374,45 +380,45 @@ impl Three {
             let _ = gate.lock().unwrap().recv();
             Reply::with("Set-Cookie", "JSESSIONID=made-at-the-end-00000001; Path=/")
         });
-        let first = site.burdock(&format!("{PATIENT}\ntables: {{sessions: {{idle_timeout: 1h}}}}\n{}", shop(1, LEARN)));
+        let first = site.burdock(&format!("{LONG_GRACE}\ntables: {{sessions: {{idle_timeout: 1h}}}}\n{}", shop(1, LEARN)));
         let mut late = first.wire();
         late.send(Request::get("/").header("Connection", "close").bytes());
-        wait_until("the server has it", || !origin.received().is_empty());
+        wait_until("the request reaches the server", || !origin.received().is_empty());
         let second = Successor::of(&first);
         let third = second.next();
         let idle = || first.stderr().contains("the last connection is gone") || !second.is_there();
-        wait_until("the second has nothing left to do", idle);
+        wait_until("the second has no connection left", idle);
         Self { first, second, third, late, release, _origin: origin }
     }
 }
 
 #[test]
-fn what_the_first_of_three_learns_last_reaches_the_third_though_the_second_has_nothing_left_to_do() {
+fn chained_upgrades_relay_late_sessions() {
     let site = Site::take();
-    let Three { mut first, second, third, mut late, release, _origin } = Three::start(&site);
+    let Chain { mut first, second, third, mut late, release, _origin } = Chain::start(&site);
     drop(release);
     assert_eq!(late.response().status, 200);
     assert!(first.leaves().success());
-    wait_until("the second is needed no more", || !second.is_there());
+    wait_until("the second ends", || !second.is_there());
     let sessions = || third.api().get("/tables/sessions/sessions")["sessions"].as_array().map_or(0, Vec::len);
-    wait_until("the third knows what the first has learned", || sessions() == 1);
+    wait_until("the third has the session that the first learned", || sessions() == 1);
 }
 
 #[test]
-fn a_process_that_stays_only_to_hand_on_ends_when_it_is_told_to() {
+fn a_process_that_only_relays_sessions_ends_on_sigterm() {
     let site = Site::take();
-    let mut three = Three::start(&site);
-    assert!(three.second.is_there());
-    signal(three.second.process(), "TERM");
-    wait_until("the second ends", || !three.second.is_there());
-    assert!(three.first.has_ended().is_none() && three.third.is_there());
-    drop(three.release);
-    assert_eq!(three.late.response().status, 200);
-    assert!(three.first.leaves().success(), "whom it tells has gone");
+    let mut chain = Chain::start(&site);
+    assert!(chain.second.is_there());
+    signal(chain.second.process(), "TERM");
+    wait_until("the second ends", || !chain.second.is_there());
+    assert!(chain.first.has_ended().is_none() && chain.third.is_there());
+    drop(chain.release);
+    assert_eq!(chain.late.response().status, 200);
+    assert!(chain.first.leaves().success(), "the first ends although its receiver is gone");
 }
 
 #[test]
-fn what_was_known_of_servers_and_what_operators_wanted_of_them_goes_on() {
+fn health_and_runtime_overrides_survive_an_upgrade() {
     let site = Site::take();
     let mut origins: Vec<Origin> = site.origins::<5>().into();
     let settings = "sticky: cookie\nhealth_check: {http: {path: /health}, interval: 100ms, timeout: 100ms}\nslow_start: 1h\n\
@@ -443,23 +449,23 @@ fn what_was_known_of_servers_and_what_operators_wanted_of_them_goes_on() {
 }
 
 #[test]
-fn a_session_of_a_server_that_is_gone_is_elsewhere_no_longer_than_it_may_however_many_processes_that_takes() {
+fn a_detours_time_limit_survives_an_upgrade() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let first = site.shop(2, "sticky: [{cookie: {token: plain}}]\nfailover: {unknown: {temporary: 2s}}");
     let moves = || !first.ask(&Request::get("/").header("Cookie", "BURDOCK_shop=gone")).set_cookies().is_empty();
-    wait_until("the time is over", moves);
+    wait_until("the time limit has passed", moves);
     let _successor = Successor::of(&first);
-    // Both answer for a while; each connection is another one.
-    assert!((0..20).all(|_| moves()), "the time has begun anew");
+    // Both processes answer for a while, and each connection reaches one of them.
+    assert!((0..20).all(|_| moves()), "the time limit has started again");
 }
 
 #[test]
-fn a_successor_that_is_lost_with_the_sockets_ends_its_predecessor_too_so_that_it_is_started_again() {
-    static MADE: AtomicUsize = AtomicUsize::new(0);
+fn a_successor_that_dies_with_the_sockets_ends_its_predecessor() {
+    static CREATED: AtomicUsize = AtomicUsize::new(0);
     let site = Site::take();
     let origins = site.origins::<3>();
-    origins.iter().for_each(|origin| serves(origin, &MADE));
+    origins.iter().for_each(|origin| serve(origin, &CREATED));
     let yaml = learning();
     let mut first = Burdock::start_with(&site, &yaml, ("BURDOCK_FAIL_AT", "taken"));
     let mut clients: Vec<Client> = (0..30).map(|_| first.client()).collect();
@@ -467,40 +473,40 @@ fn a_successor_that_is_lost_with_the_sockets_ends_its_predecessor_too_so_that_it
     let answer = first.api().send("POST", "/upgrade", &json!({}));
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert_eq!(first.leaves().code(), Some(1));
-    let again = site.burdock(&yaml);
+    let restarted = site.burdock(&yaml);
     for (client, home) in clients.iter_mut().zip(&homes) {
         assert_eq!(client.get("/").served_by(), home);
     }
-    assert_eq!(again.readiness(), Some(200));
+    assert_eq!(restarted.readiness(), Some(200));
 }
 
 #[test]
 fn a_successor_that_crashes_later_leaves_its_sessions_on_disk() {
-    static MADE: AtomicUsize = AtomicUsize::new(0);
+    static CREATED: AtomicUsize = AtomicUsize::new(0);
     let site = Site::take();
     let origins = site.origins::<3>();
-    origins.iter().for_each(|origin| serves(origin, &MADE));
+    origins.iter().for_each(|origin| serve(origin, &CREATED));
     let yaml = learning();
     let mut first = site.burdock(&yaml);
     let successor = Successor::of(&first);
     let mut clients: Vec<Client> = (0..30).map(|_| first.client()).collect();
     assert!(first.leaves().success());
     let homes: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
-    // What is older than a second is safe; what is made now is lost or not.
+    // Sessions older than a second are safe; newer ones may be lost.
     let safe = Instant::now() + Duration::from_millis(1_050);
     while Instant::now() < safe {
         first.get("/");
     }
     signal(successor.process(), "KILL");
-    wait_until("it is gone", || !successor.is_there());
-    let _again = site.burdock(&yaml);
+    wait_until("the successor is gone", || !successor.is_there());
+    let _restarted = site.burdock(&yaml);
     for (client, home) in clients.iter_mut().zip(&homes) {
         assert_eq!(client.get("/").served_by(), home);
     }
 }
 
 #[test]
-fn another_configuration_may_listen_elsewhere() {
+fn an_upgrade_may_change_the_listeners() {
     let site = Site::take();
     let _origins = site.origins::<1>();
     let yaml = |listeners: &str| format!("listeners: [{listeners}]\n{}", shop(1, "sticky: cookie"));
@@ -515,12 +521,12 @@ fn another_configuration_may_listen_elsewhere() {
 }
 
 #[test]
-fn a_new_listener_whose_address_another_program_has_is_refused_before_anything_changes() {
+fn an_upgrade_to_an_occupied_address_is_refused_up_front() {
     let site = Site::take();
     let _origins = site.origins::<1>();
     let yaml = |listeners: &str| format!("listeners: [{listeners}]\n{}", shop(1, "sticky: cookie"));
     let mut first = site.burdock(&yaml("$IP:8080"));
-    let _another = std::net::TcpListener::bind(site.at(8082)).unwrap();
+    let _other_program = std::net::TcpListener::bind(site.at(8082)).unwrap();
     site.write("burdock.yaml", &complete(&yaml("$IP:8080, $IP:8082")));
     let answer = first.api().send("POST", "/upgrade", &json!({}));
     assert_eq!(answer.status, 422, "{}", answer.text());
@@ -534,18 +540,18 @@ fn a_process_without_connections_stays_until_its_successor_serves() {
     let _origins = site.origins::<1>();
     let yaml = |listeners: &str| format!("listeners: [{listeners}]\n{}", shop(1, "sticky: cookie"));
     let mut first = site.burdock(&yaml("$IP:8080"));
-    // It is ours and nobody listens there, so the successor goes on trying.
-    let taken = tokio::net::TcpSocket::new_v4().unwrap();
-    taken.bind(other.at(8080)).unwrap();
+    // The address is bound but not listening, so the successor keeps retrying.
+    let occupied = tokio::net::TcpSocket::new_v4().unwrap();
+    occupied.bind(other.at(8080)).unwrap();
     site.write("burdock.yaml", &complete(&yaml(&format!("$IP:8080, '{}'", other.at(8080)))));
     let api = first.api();
-    let asking = std::thread::spawn(move || api.send("POST", "/upgrade", &json!({})));
-    wait_until("the first has nothing left to do", || {
+    let upgrade = std::thread::spawn(move || api.send("POST", "/upgrade", &json!({})));
+    wait_until("the first has no connection left", || {
         first.stderr().contains("the last connection is gone") || first.has_ended().is_some()
     });
     assert_eq!(first.has_ended(), None);
-    drop(taken);
-    let answer = asking.join().unwrap();
+    drop(occupied);
+    let answer = upgrade.join().unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(first.leaves().success());
     let successor = answer.json()["pid"].as_u64().unwrap() as u32;
@@ -554,7 +560,7 @@ fn a_process_without_connections_stays_until_its_successor_serves() {
 }
 
 #[test]
-fn told_again_while_it_leaves_it_ends_at_once() {
+fn sigterm_during_shutdown_ends_the_process_at_once() {
     let site = Site::take();
     let origin = site.origin(1);
     origin.behave(|_| Reply::Echo(UPGRADED.to_vec()));
@@ -567,49 +573,49 @@ fn told_again_while_it_leaves_it_ends_at_once() {
 }
 
 #[test]
-fn a_daemon_runs_on_after_its_command_and_leaves_its_process_id() {
+fn a_daemon_outlives_its_command_and_writes_a_pid_file() {
     let site = Site::take();
     let _origins = site.origins::<1>();
     let mut command = Burdock::launch(&site, &shop(1, "sticky: cookie"), &["-d"]);
-    wait_until("it is ready", || command.readiness() == Some(200));
+    wait_until("the daemon is ready", || command.readiness() == Some(200));
     assert!(command.wait().success());
     let daemon = Daemon::of(&site);
     assert_eq!(command.get("/served").status, 200);
     command.line("/served");
     assert_eq!(std::fs::read_to_string(site.path("run/burdock.pid")).unwrap().trim(), daemon.0.to_string());
     signal(daemon.0, "TERM");
-    wait_until("the daemon ends", || !daemon.is_there());
+    wait_until("the daemon ends", || !daemon.exists());
 }
 
-/// A process that is nobody's child, ended when dropped.
+/// A process that is not a child of the test, killed when dropped.
 struct Daemon(u32);
 
 impl Daemon {
-    /// The one process whose command line names the site's folder.
+    /// The only process whose command line names the site's directory.
     fn of(site: &Site) -> Self {
         Self::find(site, std::process::id()).expect("a daemon")
     }
 
-    /// The same, but not this one.
-    fn find(site: &Site, other: u32) -> Option<Self> {
-        let folder = site.dir().display().to_string();
+    /// The same, except for this process.
+    fn find(site: &Site, except: u32) -> Option<Self> {
+        let directory = site.dir().display().to_string();
         let mut numbers =
             std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let named = |process: &u32| {
-            *process != other
-                && std::fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.contains(&folder))
+            *process != except
+                && std::fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.contains(&directory))
         };
         numbers.find(named).map(Self)
     }
 
-    fn is_there(&self) -> bool {
+    fn exists(&self) -> bool {
         Path::new(&format!("/proc/{}", self.0)).exists()
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if self.is_there() {
+        if self.exists() {
             signal(self.0, "KILL");
         }
     }

@@ -1,9 +1,9 @@
-//! Connections that become something else: tied like requests, open for longer.
+//! Upgraded connections: tied like requests, but open for longer.
 
 use crate::harness::{Reply, Request, Response, Site, Wire, rounds, wait_until};
 
 #[test]
-fn a_connection_is_upgraded_tied_and_stays_open() {
+fn an_upgraded_connection_is_tied_and_stays_open() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -19,18 +19,18 @@ fn a_connection_is_upgraded_tied_and_stays_open() {
     }
 }
 
-/// An upgraded connection that has carried its first bytes both ways.
+/// Upgrades a connection and sends the first bytes in both directions.
 fn upgrade(mut wire: Wire) -> (Wire, Response) {
     let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
     let response = wire.ask(&request);
     assert_eq!(response.status, 101, "{response:?}");
     wire.send("hello");
-    assert_eq!(wire.take(5).expect("an upgrade that holds"), b"hello");
+    assert_eq!(wire.take(5).expect("the upgraded connection works"), b"hello");
     (wire, response)
 }
 
 #[test]
-fn no_upgrade_is_torn_however_fast_the_server_answers() {
+fn upgrades_survive_servers_that_answer_immediately() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -45,7 +45,7 @@ fn no_upgrade_is_torn_however_fast_the_server_answers() {
 }
 
 #[test]
-fn an_upgraded_connection_may_be_silent_longer_than_a_request() {
+fn an_upgraded_connection_outlives_the_read_timeout() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\ntimeouts: {read: 200ms, upgraded: 60s}");
@@ -54,7 +54,7 @@ fn an_upgraded_connection_may_be_silent_longer_than_a_request() {
         _ => Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec()),
     });
     let (mut wire, _) = upgrade(burdock.wire());
-    // Two requests that run into the read timeout, one after the other, are a clock.
+    // Two requests that run into the read timeout in turn serve as a clock.
     assert_eq!([burdock.get("/silence").status, burdock.get("/silence").status], [504, 504]);
     wire.send("still");
     assert_eq!(wire.take(5).unwrap(), b"still");
@@ -80,11 +80,11 @@ fn an_upgrade_goes_to_the_clients_server_and_counts_as_in_flight() {
     let in_flight = || burdock.metrics().sum("burdock_server_in_flight_requests", &[("server", "web-2")]);
     assert_eq!(in_flight(), 1.0);
     drop(wire);
-    wait_until("its place is free", || in_flight() == 0.0);
+    wait_until("the slot is free", || in_flight() == 0.0);
 }
 
 #[test]
-fn an_upgrade_to_anything_else_is_no_upgrade() {
+fn an_h2c_upgrade_is_not_forwarded() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -97,7 +97,7 @@ fn an_upgrade_to_anything_else_is_no_upgrade() {
 }
 
 #[test]
-fn an_upgrade_finds_its_way_around_a_dead_server() {
+fn an_upgrade_is_redispatched_around_a_dead_server() {
     let site = Site::take();
     let origin = site.origin(2);
     let burdock = site.shop(2, "sticky: cookie");
