@@ -1,5 +1,5 @@
-//! The site of containers in docker/compose.yaml, by podman-compose. Grafana's image cannot be made of Debian's packages, so of that
-//! service only the files are looked for; Prometheus is Debian's.
+//! The containers of docker/compose.yaml, run by podman-compose. Grafana's image cannot be built from Debian packages, so the test
+//! only checks that its files exist; Prometheus comes from Debian.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,16 +10,16 @@ use crate::image;
 use crate::podman::Store;
 use crate::root;
 use crate::shop::{Customer, wait_until};
-use crate::tools::{command, from_pypi, ok, output, project, said};
+use crate::tools::{command, from_pypi, ok, output, project, text};
 
 const FILE: &str = "docker/compose.yaml";
-/// Whoever may not raise limits cannot start a container that wants to.
-const HERE: &str = "services: {burdock: {ulimits: {nofile: {soft: 8192, hard: 8192}, nproc: {soft: 8192, hard: 8192}}}}";
+/// Lower limits: a user who may not raise limits cannot start a container that asks for more.
+const OVERRIDE: &str = "services: {burdock: {ulimits: {nofile: {soft: 8192, hard: 8192}, nproc: {soft: 8192, hard: 8192}}}}";
 const PORTS: [&str; 3] = ["BURDOCK_PORT", "BURDOCK_ADMIN_PORT", "PROMETHEUS_PORT"];
 
 struct Compose<'a> {
     store: &'a Store,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     project: String,
     ports: [u16; 3],
 }
@@ -30,10 +30,10 @@ impl<'a> Compose<'a> {
         let prometheus = root::with("prometheus", &["prometheus"]);
         let lines = ["ENTRYPOINT [\"prometheus\"]", "WORKDIR /prometheus"];
         store.import(&prometheus, "docker.io/prom/prometheus:v3.5.0", &lines);
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("here.yaml"), HERE).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("override.yaml"), OVERRIDE).unwrap();
         let project = format!("burdock-{}", std::process::id());
-        let compose = Self { store, folder, project, ports: free_ports() };
+        let compose = Self { store, directory, project, ports: free_ports() };
         ok(&mut compose.command("up --detach --no-build burdock shop-1 shop-2 shop-3 prometheus"));
         compose
     }
@@ -41,22 +41,22 @@ impl<'a> Compose<'a> {
     fn command(&self, line: &str) -> Command {
         let mut compose = Command::new(from_pypi("podman-compose"));
         compose.current_dir(project()).args(["--project-name", &self.project, "--file", FILE, "--file"]);
-        compose.arg(self.folder.path().join("here.yaml")).args(line.split_whitespace());
+        compose.arg(self.directory.path().join("override.yaml")).args(line.split_whitespace());
         compose.envs(PORTS.into_iter().zip(self.ports.map(|port| port.to_string())));
         self.store.with(compose)
     }
 
-    /// What Prometheus answers.
-    fn asked(&self, path: &str) -> String {
-        said(&output(command("curl --silent --max-time 5").arg(format!("http://127.0.0.1:{}{path}", self.ports[2]))))
+    /// Prometheus' answer to a request.
+    fn ask_prometheus(&self, path: &str) -> String {
+        text(&output(command("curl --silent --max-time 5").arg(format!("http://127.0.0.1:{}{path}", self.ports[2]))))
     }
 }
 
 impl Drop for Compose<'_> {
     fn drop(&mut self) {
-        // With the volumes that have no name, which `down` would leave.
+        // This also removes the anonymous volumes, which `down` would leave behind.
         let label = format!("label=io.podman.compose.project={}", self.project);
-        let ids = said(&output(self.store.podman("ps --all --quiet --filter").arg(label)));
+        let ids = text(&output(self.store.podman("ps --all --quiet --filter").arg(label)));
         let _ = self.store.podman("rm --force --time 0 --volumes").args(ids.split_whitespace()).output();
         let _ = self.command("down --volumes --timeout 0").output();
     }
@@ -69,30 +69,32 @@ fn free_ports() -> [u16; 3] {
 
 #[test]
 #[ignore = "needs root, debootstrap, podman and podman-compose: scripts/test --full"]
-fn the_compose_file_is_a_shop_that_keeps_its_sessions_while_prometheus_watches() {
+fn the_compose_site_keeps_sessions_across_a_restart_and_is_monitored() {
     let store = Store::open();
     let site = Compose::up(&store);
     let ready = format!("http://127.0.0.1:{}/readyz", site.ports[1]);
-    let is_ready = || said(&output(command("curl --silent --max-time 5").arg(&ready))).trim() == "ready";
-    wait_until("it is ready", is_ready);
+    let is_ready = || text(&output(command("curl --silent --max-time 5").arg(&ready))).trim() == "ready";
+    wait_until("burdock is ready", is_ready);
     let shop = (Ipv4Addr::LOCALHOST, site.ports[0]).into();
-    wait_until("all shops are known", || site.asked("/api/v1/query?query=count(burdock_server_up==1)").contains("\"3\"]"));
-    let customers: Vec<Customer> = (0..9).map(|_| Customer::begin(shop)).collect();
-    assert!(customers.iter().all(Customer::is_still_there));
+    wait_until("all shops are up", || {
+        site.ask_prometheus("/api/v1/query?query=count(burdock_server_up==1)").contains("\"3\"]")
+    });
+    let customers: Vec<Customer> = (0..9).map(|_| Customer::log_in(shop)).collect();
+    assert!(customers.iter().all(Customer::has_session));
     ok(&mut site.command("restart --timeout 30 burdock"));
-    wait_until("it is ready again", is_ready);
-    assert!(customers.iter().all(Customer::is_still_there));
-    let rules = site.asked("/api/v1/rules");
+    wait_until("burdock is ready again", is_ready);
+    assert!(customers.iter().all(Customer::has_session));
+    let rules = site.ask_prometheus("/api/v1/rules");
     assert!(rules.contains("BurdockServerDown") && !rules.contains("\"health\":\"err\""), "{rules}");
 }
 
 #[test]
-fn what_the_compose_file_mounts_is_there() {
+fn every_file_the_compose_file_mounts_exists() {
     let text = fs::read_to_string(project().join(FILE)).unwrap();
     let mounts = text.lines().filter_map(|line| line.trim().strip_prefix("- .")?.split(':').next());
     let mounts: Vec<&str> = mounts.collect();
     assert!(mounts.len() > 4, "{mounts:?}");
     for mount in mounts {
-        assert!(Path::new(&project().join("docker").join(format!(".{mount}"))).exists(), ".{mount} is not there");
+        assert!(Path::new(&project().join("docker").join(format!(".{mount}"))).exists(), ".{mount} does not exist");
     }
 }

@@ -1,5 +1,5 @@
-//! The image: built by its Dockerfile, and run as docker/README.md says. Nothing is pulled: the images that it starts from are made
-//! here, of Debian's packages and of the toolchain that compiles these tests.
+//! The image, built from its Dockerfile and run as docker/README.md says. Nothing is pulled: the base images are built here from
+//! Debian packages and the toolchain that compiles these tests.
 
 use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
@@ -12,14 +12,14 @@ use crate::root;
 use crate::shop::{Customer, address, wait_until};
 use crate::tools::{answer, command, lock, ok, output};
 
-/// Builds it, or what has changed of it. Without optimising, which takes minutes.
+/// Builds the image, or the layers that have changed. Optimization is off because it takes minutes.
 pub fn build(store: &Store) {
     store.import(&root::base(), "docker.io/library/debian:bookworm-slim", &[]);
     let tools = root::with("rust", &["ca-certificates", "cmake", "g++", "gcc", "libc6-dev", "make"]);
     let path = "ENV PATH=/toolchain/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     store.import(&tools, "docker.io/library/rust:1-bookworm", &[path]);
-    let _alone = lock("image");
-    // The stage that compiles has a name of its own, or it would go with what is of no use any more.
+    let _lock = lock("image");
+    // The build stage has a tag of its own, or `image prune` would remove it.
     ok(&mut stage(store, "--target build --tag burdock-build"));
     ok(&mut stage(store, "--tag burdock"));
     ok(&mut store.podman("image prune --force"));
@@ -36,13 +36,13 @@ fn stage(store: &Store, which: &str) -> Command {
     build
 }
 
-/// Where cargo keeps what it has fetched to build these tests.
+/// Cargo's cache of the crates that these tests were built from.
 fn registry() -> PathBuf {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     home.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cargo")).join("registry")
 }
 
-/// Before two shops, with sessions in cookies.
+/// A configuration with two shops and sessions in cookies.
 fn site(ip: Ipv4Addr) -> String {
     format!(
         "listeners: ['{ip}:8080']
@@ -57,20 +57,20 @@ upstreams:
     )
 }
 
-/// As docker/README.md says, with a state that outlives the container.
+/// Runs the image as docker/README.md says, with state that outlives the container.
 fn run<'a>(store: &'a Store, configuration: &str, state: &str) -> Container<'a> {
     let (configuration, state) =
         (format!("{configuration}:/etc/burdock/burdock.yaml:ro"), format!("{state}:/var/lib/burdock"));
     let options =
         ["--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "-v", &configuration, "-v", &state];
     let container = store.start(&options, &["burdock"]);
-    wait_until("it is healthy", || output(store.podman("healthcheck run").arg(&container.id)).status.success());
+    wait_until("the container is healthy", || output(store.podman("healthcheck run").arg(&container.id)).status.success());
     container
 }
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn the_image_runs_read_only_and_unprivileged_leaves_in_order_and_its_successor_knows_the_sessions() {
+fn the_image_runs_unprivileged_and_its_replacement_keeps_sessions() {
     let store = Store::open();
     build(&store);
     let ip = address();
@@ -79,26 +79,26 @@ fn the_image_runs_read_only_and_unprivileged_leaves_in_order_and_its_successor_k
         store.start(&["--read-only"], &["burdock", "demo-shop", "--listen", &at, "--id", &id])
     };
     let _shops = [shop(1), shop(2)];
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("burdock.yaml");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("burdock.yaml");
     fs::write(&file, site(ip)).unwrap();
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     let (file, state) = (file.display().to_string(), format!("state-{}", std::process::id()));
 
     let first = run(&store, &file, &state);
     assert_eq!(first.ok(&["id", "-u"]).trim(), "10001");
-    assert!(!output(&mut first.exec(&["touch", "/etc/burdock/other"])).status.success(), "the root can be written to");
+    assert!(!output(&mut first.exec(&["touch", "/etc/burdock/other"])).status.success(), "the root file system is writable");
     let refused = output(&mut first.exec(&["burdock", "upgrade"]));
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(!refused.status.success() && said.contains("replace the container instead"), "{said}");
-    let customers: Vec<Customer> = (0..8).map(|_| Customer::begin((ip, 8080).into())).collect();
-    assert!(customers.iter().all(Customer::is_still_there));
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && stderr.contains("replace the container instead"), "{stderr}");
+    let customers: Vec<Customer> = (0..8).map(|_| Customer::log_in((ip, 8080).into())).collect();
+    assert!(customers.iter().all(Customer::has_session));
     ok(store.podman("stop --time 30").arg(&first.id));
     assert_eq!(answer(store.podman("inspect --format {{.State.ExitCode}}").arg(&first.id)), "0");
     assert!(ok(store.podman("logs").arg(&first.id)).contains("leaving: not ready from now on"));
 
     let second = run(&store, &file, &state);
-    assert!(customers.iter().all(Customer::is_still_there));
+    assert!(customers.iter().all(Customer::has_session));
     drop((first, second));
     ok(store.podman("volume rm").arg(&state));
 }

@@ -1,5 +1,5 @@
-//! The manifests: against Kubernetes' schemas, against the configuration in them, and as containers that get what the pods would
-//! get. There is no cluster.
+//! The Kubernetes manifests: checked against Kubernetes' schemas and against the configuration in them, and run as containers with
+//! the pods' volumes and network. There is no cluster.
 
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +13,7 @@ use serde_yaml::Value;
 use crate::image;
 use crate::podman::{Container, Store};
 use crate::shop::{Customer, wait_until};
-use crate::tools::{answer, command, from_pypi, ok, output, project, said};
+use crate::tools::{answer, command, from_pypi, ok, output, project, text};
 
 /// The user and group of the image and of the manifests.
 const USER: u32 = 10001;
@@ -52,13 +52,13 @@ fn validates(file: &Path) -> bool {
 
 #[test]
 #[ignore = "needs kubernetes-validate: scripts/test --full"]
-fn the_manifests_are_what_kubernetes_schemas_say() {
-    let folder = tempfile::tempdir().unwrap();
+fn the_manifests_validate_against_kubernetes_schemas() {
+    let directory = tempfile::tempdir().unwrap();
     for file in ["burdock.yaml", "shop.yaml"] {
         assert!(validates(&project().join("deploy/kubernetes").join(file)), "{file}");
-        let wrong = folder.path().join(file);
+        let wrong = directory.path().join(file);
         fs::write(&wrong, manifest(file).replace("readinessProbe:", "readynessProbe:")).unwrap();
-        assert!(!validates(&wrong), "nothing is found in {file}, whatever it says");
+        assert!(!validates(&wrong), "the validator accepts a misspelled field in {file}");
     }
 }
 
@@ -68,8 +68,8 @@ fn the_manifests_agree_with_the_configuration_in_them() {
     let deployment = object("burdock.yaml", "Deployment", "burdock");
     let burdock = pod(&deployment);
     let shutdown = &config.process.shutdown;
-    let patience = burdock["terminationGracePeriodSeconds"].as_u64().unwrap();
-    assert!((shutdown.lame_duck + shutdown.grace).as_secs() < patience);
+    let grace_period = burdock["terminationGracePeriodSeconds"].as_u64().unwrap();
+    assert!((shutdown.lame_duck + shutdown.grace).as_secs() < grace_period);
     let ports: Vec<u64> = [0, 1].map(|n| burdock["containers"][0]["ports"][n]["containerPort"].as_u64().unwrap()).into();
     let configured = [config.listeners[0].address.port(), config.admin.address.unwrap().port()];
     assert_eq!(ports, configured.map(u64::from));
@@ -78,30 +78,31 @@ fn the_manifests_agree_with_the_configuration_in_them() {
 }
 
 #[test]
-fn the_configuration_in_the_manifests_is_right() {
-    let folder = tempfile::tempdir().unwrap();
-    let secrets = folder.path().display().to_string();
-    let file = folder.path().join("burdock.yaml");
+fn the_configuration_in_the_manifests_is_valid() {
+    let directory = tempfile::tempdir().unwrap();
+    let secrets = directory.path().display().to_string();
+    let file = directory.path().join("burdock.yaml");
     fs::write(&file, configuration().replace("/etc/burdock-secrets", &secrets)).unwrap();
     for name in ["key", "token"] {
-        ok(command(env!("CARGO_BIN_EXE_burdock")).args(["keys", "new"]).arg(folder.path().join(name)));
+        ok(command(env!("CARGO_BIN_EXE_burdock")).args(["keys", "new"]).arg(directory.path().join(name)));
     }
-    let checked = ok(command(env!("CARGO_BIN_EXE_burdock")).args(["check", "-c"]).arg(&file));
-    assert!(checked.contains("the configuration is right") && !checked.contains("warning"), "{checked}");
+    let report = ok(command(env!("CARGO_BIN_EXE_burdock")).args(["check", "-c"]).arg(&file));
+    assert!(report.contains("the configuration is right") && !report.contains("warning"), "{report}");
 }
 
-/// What the pods would be given, and the network with their names.
+/// The pods' volumes, and the network with their names.
 struct Cluster<'a> {
     store: &'a Store,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     network: String,
 }
 
 impl<'a> Cluster<'a> {
     fn start(store: &'a Store) -> Self {
         image::build(store);
-        let cluster = Self { store, folder: tempfile::tempdir().unwrap(), network: format!("pods-{}", std::process::id()) };
-        fs::set_permissions(cluster.folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let cluster =
+            Self { store, directory: tempfile::tempdir().unwrap(), network: format!("pods-{}", std::process::id()) };
+        fs::set_permissions(cluster.directory.path(), Permissions::from_mode(0o755)).unwrap();
         ok(store.podman("network create").arg(&cluster.network));
         cluster.volume("config", 0o755);
         fs::write(cluster.path("config/burdock.yaml"), configuration()).unwrap();
@@ -109,29 +110,29 @@ impl<'a> Cluster<'a> {
         for name in ["key", "token"] {
             let file = cluster.path(&format!("secrets/{name}"));
             ok(command(env!("CARGO_BIN_EXE_burdock")).args(["keys", "new", &file]));
-            give(&file, 0o440);
+            chown_to_group(&file, 0o440);
         }
         cluster.volume("tools", 0o2777);
-        cluster.bring_tools();
+        cluster.copy_tools();
         cluster
     }
 
     fn path(&self, within: &str) -> String {
-        self.folder.path().join(within).display().to_string()
+        self.directory.path().join(within).display().to_string()
     }
 
-    /// Root's, and open to the group, as `fsGroup` has it.
+    /// A volume that belongs to root and is open to the group, as `fsGroup` makes it.
     fn volume(&self, name: &str, mode: u32) {
         fs::create_dir(self.path(name)).unwrap();
-        give(&self.path(name), mode);
+        chown_to_group(&self.path(name), mode);
     }
 
     fn mount(&self, volume: &str, at: &str) -> [String; 2] {
         ["--volume".into(), format!("{}:{at}", self.path(volume))]
     }
 
-    /// What the pods' first container does.
-    fn bring_tools(&self) {
+    /// Does what the pods' init container does.
+    fn copy_tools(&self) {
         let stateful = object("shop.yaml", "StatefulSet", "shop");
         let line = pod(&stateful)["initContainers"][0]["command"].as_sequence().unwrap();
         let words: Vec<&str> = line.iter().map(|word| word.as_str().unwrap()).collect();
@@ -176,51 +177,54 @@ impl Drop for Cluster<'_> {
     }
 }
 
-fn give(path: &str, mode: u32) {
+fn chown_to_group(path: &str, mode: u32) {
     chown(path, Some(0), Some(USER)).unwrap();
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// How many servers Burdock finds up.
+/// How many servers are up according to Burdock.
 fn up(at: Ipv4Addr) -> usize {
-    let metrics = said(&output(command("curl --silent --max-time 5").arg(format!("http://{at}:9180/metrics"))));
+    let metrics = text(&output(command("curl --silent --max-time 5").arg(format!("http://{at}:9180/metrics"))));
     metrics.lines().filter(|line| line.starts_with("burdock_server_up{") && line.ends_with(" 1")).count()
 }
 
-/// The hook, with a deadline of some seconds.
-fn leave(pod: &Container<'_>, address: Ipv4Addr) -> Child {
+/// Runs the preStop hook with a deadline of a few seconds.
+fn run_hook(pod: &Container<'_>, address: Ipv4Addr) -> Child {
     let script = format!("POD_IP={address}; {}", hook().replace("10m", "8s"));
     pod.exec(&["sh", "-c", &script]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn pods_share_sessions_and_one_that_leaves_is_drained_by_all() {
+fn pods_share_sessions_and_all_drain_a_leaving_pod() {
     let store = Store::open();
     let cluster = Cluster::start(&store);
     let shops = [0, 1, 2].map(|n| cluster.shop(n));
     let burdocks = [0, 1].map(|n| cluster.burdock(n));
     let at = burdocks.each_ref().map(|burdock| cluster.address(burdock));
-    wait_until("all shops are found", || at.into_iter().all(|burdock| up(burdock) == 3));
+    wait_until("all shops are up", || at.into_iter().all(|burdock| up(burdock) == 3));
 
-    let door = |n: usize| SocketAddr::from((at[n], 8080));
-    let customers: Vec<Customer> = (0..12).map(|n| Customer::begin(door(n % 2))).collect();
-    let all_are_there =
-        |of: &[Customer]| of.iter().all(|customer| [0, 1].iter().all(|n| customer.is_still_there_by(door(*n))));
-    assert!(all_are_there(&customers));
+    let listener = |n: usize| SocketAddr::from((at[n], 8080));
+    let customers: Vec<Customer> = (0..12).map(|n| Customer::log_in(listener(n % 2))).collect();
+    let all_have_sessions =
+        |of: &[Customer]| of.iter().all(|customer| [0, 1].iter().all(|n| customer.has_session_via(listener(*n))));
+    assert!(all_have_sessions(&customers));
 
-    let leaving = leave(&shops[0], cluster.address(&shops[0]));
-    wait_until("both drain", || {
+    let hook = run_hook(&shops[0], cluster.address(&shops[0]));
+    wait_until("both balancers drain the pod", || {
         burdocks
             .iter()
             .all(|burdock| burdock.ok(&["burdock", "ctl", "-c", "/etc/burdock/burdock.yaml", "drains"]).contains("shop@"))
     });
-    assert!(all_are_there(&customers), "a session was lost before the deadline");
-    assert!((0..12).all(|n| Customer::begin(door(n % 2)).server != "shop-0"), "a newcomer where somebody leaves");
-    let left = leaving.wait_with_output().unwrap();
-    assert!(left.status.success(), "{}", said(&left));
+    assert!(all_have_sessions(&customers), "a session was lost before the deadline");
+    assert!(
+        (0..12).all(|n| Customer::log_in(listener(n % 2)).server != "shop-0"),
+        "a new client was sent to the leaving pod"
+    );
+    let finished = hook.wait_with_output().unwrap();
+    assert!(finished.status.success(), "{}", text(&finished));
     let (moved, stayed): (Vec<Customer>, Vec<Customer>) =
         customers.into_iter().partition(|customer| customer.server == "shop-0");
-    assert!(!moved.is_empty() && all_are_there(&stayed));
+    assert!(!moved.is_empty() && all_have_sessions(&stayed));
     assert!(moved.iter().all(|customer| customer.visit().is_some_and(|answer| answer.is_elsewhere(customer))));
 }

@@ -1,6 +1,7 @@
-//! What is shipped, tried with the tools that use it: systemd, dpkg, podman and Kubernetes' schemas. As root, in the full tier
-//! (`scripts/test --full`), with what `scripts/install full` brings. Roots are made by debootstrap once and kept in the target
-//! folder; what a test makes of one goes with the test, and mounts are in namespaces that end with their command.
+//! The shipped files, tested with the tools that use them: systemd, dpkg, podman and Kubernetes' schemas. The tests run as root in the
+//! full tier (`scripts/test --full`), with the tools that `scripts/install full` installs. debootstrap creates root file systems
+//! once and keeps them in the target directory; a test's copy is removed with the test, and mounts are in namespaces that end with
+//! their command.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod compose;

@@ -1,16 +1,16 @@
-//! Containers by Debian's podman and runc, with a store, networks and a cache of the tests' own. Those that do not say otherwise use
-//! the host's network: each test has a loopback address of its own.
+//! Containers run by Debian's podman and runc, with a separate store, separate networks and a separate cache. By default they use the
+//! host's network: each test has its own loopback address.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::tools::{answer, command, kept, lock, ok, output};
+use crate::tools::{answer, cache_directory, command, lock, ok, output};
 
-/// Images and what was compiled for them; kept, since they take minutes to make.
+/// Images and their build cache; they are kept because building them takes minutes.
 pub struct Store(PathBuf);
 
-/// A container that runs, gone with its test.
+/// A running container, removed when dropped.
 pub struct Container<'a> {
     store: &'a Store,
     pub id: String,
@@ -18,11 +18,11 @@ pub struct Container<'a> {
 
 impl Store {
     pub fn open() -> Self {
-        let _alone = lock("store");
-        let folder = kept().join("store");
-        fs::create_dir_all(folder.join("tmp")).unwrap();
-        let path = |name: &str| folder.join(name).display().to_string();
-        // The limits: of those who start a container without a right to raise them.
+        let _lock = lock("store");
+        let directory = cache_directory().join("store");
+        fs::create_dir_all(directory.join("tmp")).unwrap();
+        let path = |name: &str| directory.join(name).display().to_string();
+        // The limits suit users who may not raise them.
         let engine = format!(
             "[containers]
 default_ulimits = ['nofile=8192:8192', 'nproc=8192:8192']
@@ -38,7 +38,7 @@ network_config_dir = '{}'
             path("tmp/libpod"),
             path("networks")
         );
-        // A mount on the folder itself would outlive the tests.
+        // A mount on the directory itself would outlive the tests.
         let storage = format!(
             "[storage]
 driver = 'overlay'
@@ -50,16 +50,16 @@ skip_mount_home = 'true'
             path("images"),
             path("run")
         );
-        fs::write(folder.join("containers.conf"), engine).unwrap();
-        fs::write(folder.join("storage.conf"), storage).unwrap();
-        Self(folder)
+        fs::write(directory.join("containers.conf"), engine).unwrap();
+        fs::write(directory.join("storage.conf"), storage).unwrap();
+        Self(directory)
     }
 
     pub fn podman(&self, line: &str) -> Command {
         self.with(command(&format!("podman {line}")))
     }
 
-    /// A command that uses podman.
+    /// Lets a command that calls podman use this store.
     pub fn with(&self, mut command: Command) -> Command {
         command
             .env("CONTAINERS_CONF", self.0.join("containers.conf"))
@@ -68,13 +68,13 @@ skip_mount_home = 'true'
         command
     }
 
-    /// A folder as an image of this name, with lines as in a Dockerfile, unless there is one.
-    pub fn import(&self, folder: &Path, name: &str, lines: &[&str]) {
-        let _alone = lock("import");
+    /// Imports a directory as an image with this name and these Dockerfile lines, unless the image exists.
+    pub fn import(&self, directory: &Path, name: &str, lines: &[&str]) {
+        let _lock = lock("import");
         if output(self.podman("image exists").arg(name)).status.success() {
             return;
         }
-        let mut tar = command("tar -c .").current_dir(folder).stdout(Stdio::piped()).spawn().unwrap();
+        let mut tar = command("tar -c .").current_dir(directory).stdout(Stdio::piped()).spawn().unwrap();
         let mut import = self.podman("import --quiet");
         for line in lines {
             import.args(["--change", line]);
@@ -83,7 +83,7 @@ skip_mount_home = 'true'
         assert!(tar.wait().unwrap().success());
     }
 
-    /// On the host's network.
+    /// Starts a container on the host's network.
     pub fn start(&self, options: &[&str], image_and_command: &[&str]) -> Container<'_> {
         self.start_on("host", options, image_and_command)
     }
@@ -105,7 +105,7 @@ impl Container<'_> {
         ok(&mut self.exec(line))
     }
 
-    /// A file of root's that all may read.
+    /// Writes a file that belongs to root and that everyone may read.
     pub fn write(&self, path: &str, contents: &[u8]) {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), contents).unwrap();

@@ -1,5 +1,5 @@
-//! "In production" of the README, from the package to the alert: its commands, in its order, in a real systemd that has nothing
-//! yet but Debian's Prometheus.
+//! The README's section "In production", from the package to the alert: its commands, in order, in a real systemd that at first has
+//! only Debian's Prometheus.
 
 use std::fs;
 
@@ -7,21 +7,21 @@ use crate::debian::package;
 use crate::podman::{Container, Store};
 use crate::root;
 use crate::shop::wait_until;
-use crate::tools::{ok, output, project, said};
+use crate::tools::{ok, output, project, text};
 
-/// The lines of the README's part that are to be typed.
+/// The commands of that section.
 fn commands() -> Vec<String> {
     let readme = fs::read_to_string(project().join("README.md")).unwrap();
-    let part = readme.split("\n## In production\n").nth(1).expect("the part").split("\n## ").next().unwrap();
-    let blocks = part.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let section = readme.split("\n## In production\n").nth(1).expect("the section").split("\n## ").next().unwrap();
+    let blocks = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.flat_map(str::lines).map(str::to_owned).collect()
 }
 
-fn says(host: &Container<'_>, line: &str) -> String {
-    said(&output(&mut host.exec(&["sh", "-c", line])))
+fn shell(host: &Container<'_>, line: &str) -> String {
+    text(&output(&mut host.exec(&["sh", "-c", line])))
 }
 
-/// What an operator does besides typing, before a command.
+/// What an operator does before a command.
 fn prepare(host: &Container<'_>, command: &str) {
     match command {
         // Two shops where the example configuration expects them.
@@ -34,52 +34,54 @@ fn prepare(host: &Container<'_>, command: &str) {
         "burdock check" => {
             host.ok(&["sh", "-c", "echo 'keys: [{file: /etc/burdock/keys/2026-11}]' >>/etc/burdock/burdock.yaml"]);
         }
-        // Looks more often than in the example.
+        // Scrapes more often than the example.
         "systemctl restart prometheus" => {
             host.ok(&["sed", "-i", "s/interval: 15s/interval: 1s/", "/etc/prometheus/prometheus.yml"]);
         }
         "systemctl reload burdock" => {
-            wait_until("Prometheus sees the servers", || asked(host, "query?query=burdock_server_up").contains("shop-2"));
+            wait_until("Prometheus sees the servers", || {
+                ask_prometheus(host, "query?query=burdock_server_up").contains("shop-2")
+            });
             host.ok(&["systemctl", "stop", "shop-2"]);
-            wait_until("the alert is raised", || asked(host, "alerts").contains("BurdockServerDown"));
+            wait_until("the alert fires", || ask_prometheus(host, "alerts").contains("BurdockServerDown"));
             host.ok(&["sed", "-i", "s/id: shop-2,/id: shop-2, state: maint,/", "/etc/burdock/burdock.yaml"]);
         }
         _ => {}
     }
 }
 
-fn asked(host: &Container<'_>, what: &str) -> String {
-    says(host, &format!("curl --silent --max-time 5 'http://127.0.0.1:9090/api/v1/{what}'"))
+fn ask_prometheus(host: &Container<'_>, path: &str) -> String {
+    shell(host, &format!("curl --silent --max-time 5 'http://127.0.0.1:9090/api/v1/{path}'"))
 }
 
-/// What must be so after a command.
-fn look(host: &Container<'_>, command: &str) {
+/// Checks the result of a command.
+fn verify(host: &Container<'_>, command: &str) {
     match command {
         "burdock ctl status" => {
-            let page = says(host, "curl --silent --show-error http://127.0.0.1:8080/");
+            let page = shell(host, "curl --silent --show-error http://127.0.0.1:8080/");
             assert!(page.contains("shop-"), "{page}");
         }
         "systemctl reload burdock" => {
-            wait_until("the reload is over", || says(host, "burdock ctl servers shop").contains("maint"));
+            wait_until("the reload is applied", || shell(host, "burdock ctl servers shop").contains("maint"));
         }
         "burdock upgrade" => {
-            let state = says(host, "systemctl is-active burdock; burdock ready && echo well");
+            let state = shell(host, "systemctl is-active burdock; burdock ready && echo well");
             assert_eq!(state, "active\nwell\n");
         }
-        "systemctl stop burdock" => assert_eq!(says(host, "systemctl is-active burdock").trim(), "inactive"),
+        "systemctl stop burdock" => assert_eq!(shell(host, "systemctl is-active burdock").trim(), "inactive"),
         _ => {}
     }
 }
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn the_readme_leads_from_the_package_to_the_alert() {
+fn the_readme_commands_work_from_package_to_alert() {
     let store = Store::open();
     let system = root::with("production", &["systemd", "systemd-sysv", "dbus", "logrotate", "prometheus", "curl"]);
     store.import(&system, "localhost/production", &[]);
     let host = store.start_on("none", &["--systemd", "always"], &["localhost/production", "/sbin/init"]);
     wait_until("systemd is up", || {
-        let state = says(&host, "systemctl is-system-running");
+        let state = shell(&host, "systemctl is-system-running");
         state.contains("running") || state.contains("degraded")
     });
     host.ok(&["mkdir", "-p", "/root/target/package"]);
@@ -89,6 +91,6 @@ fn the_readme_leads_from_the_package_to_the_alert() {
     for command in commands.iter().filter(|command| *command != "scripts/package") {
         prepare(&host, command);
         ok(&mut host.exec(&["sh", "-c", &format!("cd /root && {command}")]));
-        look(&host, command);
+        verify(&host, command);
     }
 }

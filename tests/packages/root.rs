@@ -1,4 +1,4 @@
-//! Small Debian systems of the release that this one is, in folders: as the programs that are built here need their libraries.
+//! Small Debian root file systems of the host's release, because the binaries built here need its libraries.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -8,21 +8,21 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::tools::{command, kept, lock, ok};
+use crate::tools::{cache_directory, command, lock, ok};
 
-/// One of them, gone with the test.
+/// A root file system, removed when dropped.
 pub struct Root(TempDir);
 
 impl Root {
-    /// As small as Debian gets.
+    /// The smallest Debian system.
     pub fn bare() -> Self {
         Self::copy(&base())
     }
 
     fn copy(from: &Path) -> Self {
-        let folder = TempDir::with_prefix_in("root-", kept()).unwrap();
-        ok(command("cp -a").arg(from.join(".")).arg(folder.path()));
-        Self(folder)
+        let directory = TempDir::with_prefix_in("root-", cache_directory()).unwrap();
+        ok(command("cp -a").arg(from.join(".")).arg(directory.path()));
+        Self(directory)
     }
 
     pub fn path(&self, within: &str) -> PathBuf {
@@ -37,12 +37,12 @@ impl Root {
         fs::read_to_string(self.path(within)).unwrap()
     }
 
-    /// Runs a command in it, with a /proc of its own, and gives what it has said.
+    /// Runs a command in the root, with its own /proc, and returns its output.
     pub fn ok(&self, line: &[&str]) -> String {
         ok(&mut within(self.0.path(), line))
     }
 
-    /// Every file and folder, but for what package tools keep of their own work.
+    /// Every file and directory, except for the package tools' own records.
     pub fn files(&self) -> BTreeSet<String> {
         let found = ok(command(
             "find . -mindepth 1 ( -path ./proc -o -path ./var/lib/dpkg -o -path ./var/log \
@@ -65,39 +65,39 @@ fn within(root: &Path, line: &[&str]) -> Command {
     command
 }
 
-/// Debian as it is when new; made once.
+/// A fresh Debian system, created once.
 pub fn base() -> PathBuf {
-    made("bare", |folder| {
+    create_once("bare", |directory| {
         let release = fs::read_to_string("/etc/os-release").unwrap();
         let name = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).expect("a Debian release");
-        ok(command("debootstrap --variant=minbase").arg(name).arg(folder));
+        ok(command("debootstrap --variant=minbase").arg(name).arg(directory));
     })
 }
 
-/// The same with systemd, and what goes with it on a host.
+/// The same with systemd and the packages that accompany it on a host.
 pub fn with_systemd() -> PathBuf {
     with("systemd", &["systemd", "systemd-sysv", "dbus", "logrotate", "procps"])
 }
 
-/// The same with these packages of Debian's.
+/// The same with these Debian packages.
 pub fn with(name: &str, packages: &[&str]) -> PathBuf {
     let base = base();
-    made(name, |folder| {
-        ok(command("cp -a").arg(&base).arg(folder));
-        ok(&mut within(folder, &["apt-get", "update", "-qq"]));
-        ok(within(folder, &["apt-get", "install", "-y", "-qq", "--no-install-recommends"]).args(packages));
+    create_once(name, |directory| {
+        ok(command("cp -a").arg(&base).arg(directory));
+        ok(&mut within(directory, &["apt-get", "update", "-qq"]));
+        ok(within(directory, &["apt-get", "install", "-y", "-qq", "--no-install-recommends"]).args(packages));
     })
 }
 
-/// A folder that is there whole or not at all, however many tests want it at once.
-fn made(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
-    let folder = kept().join(name);
-    let _alone = lock(name);
-    if !folder.exists() {
-        let unfinished = kept().join(format!("{name}.unfinished"));
+/// A directory that is created atomically, however many tests need it at once.
+fn create_once(name: &str, create: impl FnOnce(&Path)) -> PathBuf {
+    let directory = cache_directory().join(name);
+    let _lock = lock(name);
+    if !directory.exists() {
+        let unfinished = cache_directory().join(format!("{name}.unfinished"));
         ok(command("rm -rf").arg(&unfinished));
-        make(&unfinished);
-        fs::rename(&unfinished, &folder).unwrap();
+        create(&unfinished);
+        fs::rename(&unfinished, &directory).unwrap();
     }
-    folder
+    directory
 }

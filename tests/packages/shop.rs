@@ -1,10 +1,10 @@
-//! A customer of the demo's shops, who notices whether the session is still there.
+//! A customer of the demo shops, who notices when the session is lost.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// An address that no other test has: tests run in processes of their own.
+/// An address that no other test uses: each test is a process of its own.
 pub fn address() -> Ipv4Addr {
     let process = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, 220 + process[1] % 30, process[2], process[3].max(1))
@@ -22,8 +22,8 @@ pub struct Answer {
 }
 
 impl Customer {
-    /// Logs in, and so begins a session at some server.
-    pub fn begin(to: SocketAddr) -> Self {
+    /// Logs in, which starts a session on some server.
+    pub fn log_in(to: SocketAddr) -> Self {
         let answer = ask(to, "POST /api/login", "", "name=Ann").expect("an answer");
         assert_eq!(answer.status, 200, "{}", answer.text);
         let lines = answer
@@ -34,21 +34,21 @@ impl Customer {
         Self { to, cookies: cookies.join("; "), server: answer.server() }
     }
 
-    /// Whether the session is where it was, and known there.
-    pub fn is_still_there(&self) -> bool {
-        self.is_still_there_by(self.to)
+    /// Whether the session is still on its server.
+    pub fn has_session(&self) -> bool {
+        self.has_session_via(self.to)
     }
 
     /// The same through another Burdock.
-    pub fn is_still_there_by(&self, to: SocketAddr) -> bool {
-        self.visit_by(to).is_some_and(|answer| answer.is_of(self))
+    pub fn has_session_via(&self, to: SocketAddr) -> bool {
+        self.visit_via(to).is_some_and(|answer| answer.is_of(self))
     }
 
     pub fn visit(&self) -> Option<Answer> {
-        self.visit_by(self.to)
+        self.visit_via(self.to)
     }
 
-    fn visit_by(&self, to: SocketAddr) -> Option<Answer> {
+    fn visit_via(&self, to: SocketAddr) -> Option<Answer> {
         ask(to, "GET /api/whoami", &self.cookies, "")
     }
 }
@@ -68,7 +68,7 @@ impl Answer {
     }
 }
 
-/// None where the connection fails.
+/// Returns None if the connection fails.
 fn ask(to: SocketAddr, what: &str, cookies: &str, body: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

@@ -1,4 +1,4 @@
-//! The package in a real systemd: a container whose first process it is.
+//! The package under a real systemd, which is the first process of a container.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,9 +10,9 @@ use crate::debian::package;
 use crate::podman::{Container, Store};
 use crate::root;
 use crate::shop::{Customer, address, wait_until};
-use crate::tools::{output, said};
+use crate::tools::{output, text};
 
-/// Burdock, on a port below 1024, before two shops whose sessions it learns.
+/// A configuration with a port below 1024 and two shops whose sessions are learned.
 fn site(ip: Ipv4Addr) -> String {
     format!(
         "listeners: ['{ip}:80']
@@ -34,12 +34,12 @@ struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// With the package installed, its configuration written, and Burdock started.
+    /// Installs the package, writes its configuration and starts Burdock.
     fn start(store: &'a Store) -> Self {
         store.import(&root::with_systemd(), "localhost/host", &[]);
         let container = store.start(&["--systemd", "always"], &["localhost/host", "/sbin/init"]);
         let host = Self { container, ip: address() };
-        wait_until("systemd is up", || host.says(&["systemctl", "is-system-running"]).contains("running"));
+        wait_until("systemd is up", || host.run(&["systemctl", "is-system-running"]).contains("running"));
         host.container.write("/root/burdock.deb", package());
         host.container.ok(&["dpkg", "--install", "/root/burdock.deb"]);
         host.write(&site(host.ip));
@@ -55,20 +55,20 @@ impl<'a> Host<'a> {
         self.container.write("/etc/burdock/burdock.yaml", configuration.as_bytes());
     }
 
-    fn says(&self, line: &[&str]) -> String {
-        said(&output(&mut self.container.exec(line))).trim().to_owned()
+    fn run(&self, line: &[&str]) -> String {
+        text(&output(&mut self.container.exec(line))).trim().to_owned()
     }
 
     fn property(&self, name: &str) -> String {
-        self.says(&["systemctl", "show", "--value", "--property", name, "burdock"])
+        self.run(&["systemctl", "show", "--value", "--property", name, "burdock"])
     }
 
     fn listen(&self) -> SocketAddr {
         (self.ip, 80).into()
     }
 
-    /// Starts it anew with a watchdog of little patience.
-    fn watch_closely(&self) {
+    /// Restarts Burdock with a short watchdog timeout.
+    fn shorten_watchdog(&self) {
         self.container.ok(&["mkdir", "-p", "/etc/systemd/system/burdock.service.d"]);
         let file = "/etc/systemd/system/burdock.service.d/test.conf";
         self.container.write(file, b"[Service]\nWatchdogSec=2s\n");
@@ -76,8 +76,8 @@ impl<'a> Host<'a> {
         self.container.ok(&["systemctl", "restart", "burdock"]);
     }
 
-    /// Sends a signal to the main process and waits for another one that is ready.
-    fn is_replaced_after(&self, signal: &str) {
+    /// Sends a signal to the main process and waits until another one is ready.
+    fn wait_for_restart_after(&self, signal: &str) {
         let before = self.property("MainPID");
         self.container.ok(&["kill", signal, &before]);
         wait_until("another process is ready", || {
@@ -88,15 +88,15 @@ impl<'a> Host<'a> {
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn when_systemd_says_that_it_is_started_it_serves() {
+fn burdock_serves_once_systemd_reports_it_started() {
     let store = Store::open();
     let host = Host::start(&store);
-    assert!(Customer::begin(host.listen()).is_still_there());
+    assert!(Customer::log_in(host.listen()).has_session());
     assert_eq!(host.property("StatusErrno"), "0");
-    let log = host.says(&["journalctl", "--no-pager", "--unit", "burdock"]);
+    let log = host.run(&["journalctl", "--no-pager", "--unit", "burdock"]);
     assert!(!log.contains("ERROR") && !log.contains("cannot raise") && !log.contains("cannot tell"), "{log}");
     assert_eq!(
-        host.says(&["stat", "-c", "%a %U", "/var/lib/burdock", "/run/burdock", "/var/log/burdock"]),
+        host.run(&["stat", "-c", "%a %U", "/var/lib/burdock", "/run/burdock", "/var/log/burdock"]),
         ["700 burdock"; 3].join("\n")
     );
     host.container.ok(&["systemctl", "stop", "burdock"]);
@@ -105,42 +105,42 @@ fn when_systemd_says_that_it_is_started_it_serves() {
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn an_update_of_the_package_leaves_the_process_to_be_upgraded_and_its_removal_ends_it() {
+fn a_package_update_keeps_the_process_and_a_purge_ends_it() {
     let store = Store::open();
     let host = Host::start(&store);
     let before = host.property("MainPID");
     host.container.ok(&["dpkg", "--install", "/root/burdock.deb"]);
     assert_eq!((host.property("MainPID"), host.property("ActiveState")), (before.clone(), "active".to_owned()));
     host.container.ok(&["burdock", "upgrade"]);
-    wait_until("there is another main process", || host.property("MainPID") != before);
+    wait_until("another process is the main process", || host.property("MainPID") != before);
     let after = host.property("MainPID");
     assert_eq!(host.property("ActiveState"), "active");
     host.container.ok(&["dpkg", "--purge", "burdock"]);
-    assert!(!output(&mut host.container.exec(&["kill", "-0", &after])).status.success(), "it still runs");
+    assert!(!output(&mut host.container.exec(&["kill", "-0", &after])).status.success(), "the process still runs");
     assert_eq!(host.property("LoadState"), "not-found");
 }
 
-/// Lets customers visit without a pause while something happens to the host: each visit must find its session.
-fn nobody_notices(host: &Host<'_>, happens: impl FnOnce()) {
-    let customers: Vec<Customer> = (0..8).map(|_| Customer::begin(host.listen())).collect();
+/// Lets customers visit continuously during an action: each visit must find its session.
+fn no_session_is_lost_during(host: &Host<'_>, action: impl FnOnce()) {
+    let customers: Vec<Customer> = (0..8).map(|_| Customer::log_in(host.listen())).collect();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let shopping = customers.iter().map(|customer| {
+        let threads = customers.iter().map(|customer| {
             let over = &over;
             scope.spawn(move || {
                 let mut visits = 0;
                 while !over.load(Ordering::Relaxed) {
-                    assert!(customer.is_still_there(), "a session lost after {visits} visits");
+                    assert!(customer.has_session(), "a session lost after {visits} visits");
                     visits += 1;
                 }
                 visits
             })
         });
-        let shopping: Vec<_> = shopping.collect();
-        let happened = catch_unwind(AssertUnwindSafe(happens));
+        let threads: Vec<_> = threads.collect();
+        let outcome = catch_unwind(AssertUnwindSafe(action));
         over.store(true, Ordering::Relaxed);
-        let visits: Vec<usize> = shopping.into_iter().map(|customer| customer.join().unwrap()).collect();
-        if let Err(panic) = happened {
+        let visits: Vec<usize> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        if let Err(panic) = outcome {
             resume_unwind(panic);
         }
         assert!(visits.iter().all(|visits| *visits > 10), "{visits:?}");
@@ -149,10 +149,10 @@ fn nobody_notices(host: &Host<'_>, happens: impl FnOnce()) {
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn reloads_under_load_lose_nothing_and_a_wrong_file_fails_and_changes_nothing() {
+fn reloads_under_load_lose_no_session_and_an_invalid_file_fails() {
     let store = Store::open();
     let host = Host::start(&store);
-    nobody_notices(&host, || {
+    no_session_is_lost_during(&host, || {
         for weight in 2..12 {
             host.write(&site(host.ip).replace("id: shop-1,", &format!("id: shop-1, weight: {weight},")));
             host.container.ok(&["systemctl", "reload", "burdock"]);
@@ -165,50 +165,50 @@ fn reloads_under_load_lose_nothing_and_a_wrong_file_fails_and_changes_nothing() 
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn upgrades_under_load_lose_nothing_and_leave_a_main_process_that_is_watched_and_started_again() {
+fn upgrades_under_load_lose_no_session_and_stay_supervised() {
     let store = Store::open();
     let host = Host::start(&store);
-    host.watch_closely();
-    let ways: [&[&str]; 2] =
+    host.shorten_watchdog();
+    let triggers: [&[&str]; 2] =
         [&["burdock", "upgrade"], &["systemctl", "kill", "--signal=USR2", "--kill-who=main", "burdock"]];
-    nobody_notices(&host, || {
-        for way in ways.into_iter().cycle().take(6) {
+    no_session_is_lost_during(&host, || {
+        for trigger in triggers.into_iter().cycle().take(6) {
             let before = host.property("MainPID");
-            host.container.ok(way);
-            wait_until("there is another main process", || host.property("MainPID") != before);
+            host.container.ok(trigger);
+            wait_until("another process is the main process", || host.property("MainPID") != before);
             assert_eq!(host.property("ActiveState"), "active");
         }
     });
     let last = host.property("MainPID");
-    wait_until("those before have ended", || host.says(&["pgrep", "-f", "^/usr/bin/burdock run"]) == last);
-    // Longer than the watchdog waits.
+    wait_until("the earlier processes have ended", || host.run(&["pgrep", "-f", "^/usr/bin/burdock run"]) == last);
+    // Longer than the watchdog timeout.
     thread::sleep(Duration::from_secs(4));
     assert_eq!((host.property("MainPID"), host.property("NRestarts")), (last, "0".to_owned()));
-    // A crash of it is an ordinary crash.
-    let customers: Vec<Customer> = (0..8).map(|_| Customer::begin(host.listen())).collect();
+    // systemd restarts this process after a crash like any other.
+    let customers: Vec<Customer> = (0..8).map(|_| Customer::log_in(host.listen())).collect();
     thread::sleep(Duration::from_millis(1500));
-    host.is_replaced_after("-KILL");
-    assert!(customers.iter().all(Customer::is_still_there));
+    host.wait_for_restart_after("-KILL");
+    assert!(customers.iter().all(Customer::has_session));
 }
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn after_a_crash_or_a_stop_of_all_its_threads_it_is_back_with_its_sessions() {
+fn a_crashed_or_frozen_process_restarts_with_its_sessions() {
     let store = Store::open();
     let host = Host::start(&store);
-    let customers: Vec<Customer> = (0..8).map(|_| Customer::begin(host.listen())).collect();
-    // What a crash may cost of learned sessions is the last second.
+    let customers: Vec<Customer> = (0..8).map(|_| Customer::log_in(host.listen())).collect();
+    // A crash may lose the learned sessions of the last second.
     thread::sleep(Duration::from_millis(1500));
-    host.is_replaced_after("-KILL");
-    assert!(customers.iter().all(Customer::is_still_there));
-    host.watch_closely();
-    host.is_replaced_after("-STOP");
-    assert!(customers.iter().all(Customer::is_still_there));
+    host.wait_for_restart_after("-KILL");
+    assert!(customers.iter().all(Customer::has_session));
+    host.shorten_watchdog();
+    host.wait_for_restart_after("-STOP");
+    assert!(customers.iter().all(Customer::has_session));
 }
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn a_wrong_configuration_is_not_tried_again_and_again() {
+fn an_invalid_configuration_causes_no_restart_loop() {
     let store = Store::open();
     let host = Host::start(&store);
     host.container.ok(&["systemctl", "stop", "burdock"]);
@@ -219,15 +219,15 @@ fn a_wrong_configuration_is_not_tried_again_and_again() {
 
 #[test]
 #[ignore = "needs root, debootstrap and podman: scripts/test --full"]
-fn a_rotated_log_is_written_anew() {
+fn logrotate_starts_a_new_log_file() {
     let store = Store::open();
     let host = Host::start(&store);
-    let customer = Customer::begin(host.listen());
-    let lines = |file: &str| host.says(&["grep", "-c", "path=", file]);
+    let customer = Customer::log_in(host.listen());
+    let lines = |file: &str| host.run(&["grep", "-c", "path=", file]);
     wait_until("the log is written", || lines("/var/log/burdock/access.log") == "1");
     host.container.ok(&["logrotate", "--force", "/etc/logrotate.d/burdock"]);
-    assert!(customer.is_still_there());
-    wait_until("the new one is written", || lines("/var/log/burdock/access.log") == "1");
+    assert!(customer.has_session());
+    wait_until("the new log is written", || lines("/var/log/burdock/access.log") == "1");
     assert_eq!(lines("/var/log/burdock/access.log.1"), "1");
-    assert_eq!(host.says(&["stat", "-c", "%a %U", "/var/log/burdock/access.log"]), "600 burdock");
+    assert_eq!(host.run(&["stat", "-c", "%a %U", "/var/log/burdock/access.log"]), "600 burdock");
 }

@@ -1,4 +1,4 @@
-//! Commands that must succeed, and where things are.
+//! Commands that must succeed, and the locations of files.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A folder that outlives the tests.
-pub fn kept() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages");
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+/// A directory that outlives the tests.
+pub fn cache_directory() -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages");
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
 }
 
-/// A program that scripts/install has put into the target folder.
+/// A program that scripts/install has put into the target directory.
 pub fn from_pypi(name: &str) -> PathBuf {
-    kept().ancestors().nth(2).unwrap().join(name).join("bin").join(name)
+    cache_directory().ancestors().nth(2).unwrap().join(name).join("bin").join(name)
 }
 
-/// Nobody else has this until it is dropped.
+/// Locks this name against other tests until the result is dropped.
 pub fn lock(name: &str) -> File {
-    let file = File::create(kept().join(format!("{name}.lock"))).unwrap();
+    let file = File::create(cache_directory().join(format!("{name}.lock"))).unwrap();
     file.lock().unwrap();
     file
 }
@@ -36,26 +36,26 @@ pub fn command(line: &str) -> Command {
 }
 
 pub fn output(command: &mut Command) -> Output {
-    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; scripts/install full brings it"))
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; scripts/install full installs it"))
 }
 
-/// What it says on both ways.
-pub fn said(output: &Output) -> String {
+/// What a command wrote to stdout and stderr.
+pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Runs it, and gives what it has said.
+/// Runs a command and returns its stdout and stderr.
 pub fn ok(command: &mut Command) -> String {
-    said(&well(command))
+    text(&run(command))
 }
 
-/// As [`ok`], and gives its answer alone, without its complaints.
+/// As [`ok`], but returns only stdout.
 pub fn answer(command: &mut Command) -> String {
-    String::from_utf8_lossy(&well(command).stdout).trim().to_owned()
+    String::from_utf8_lossy(&run(command).stdout).trim().to_owned()
 }
 
-fn well(command: &mut Command) -> Output {
+fn run(command: &mut Command) -> Output {
     let output = output(command);
-    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, said(&output));
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, text(&output));
     output
 }
