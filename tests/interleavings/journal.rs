@@ -1,4 +1,4 @@
-//! What whoever writes a table down gets of it while requests go on.
+//! What the writer of a table's journal reads from it while requests continue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use shuttle::thread;
 use super::{NOW, drain, enlist, explore, export, name, table, tie};
 
 #[test]
-fn a_snapshot_and_the_changes_since_it_was_begun_are_the_table() {
+fn a_snapshot_plus_later_changes_equals_the_table() {
     explore(|| {
         let table = Arc::new(table());
         let servers = Arc::new([enlist(&table, "a"), enlist(&table, "b")]);
@@ -39,13 +39,13 @@ fn a_snapshot_and_the_changes_since_it_was_begun_are_the_table() {
         let mut written: BTreeMap<Fingerprint, Session> =
             snapshot.into_iter().map(|entry| (entry.fingerprint, entry.session)).collect();
         apply(&changes, &mut written);
-        let there = export(&table).into_iter().map(|entry| (entry.fingerprint, entry.session)).collect();
-        assert_eq!(written, there);
+        let expected = export(&table).into_iter().map(|entry| (entry.fingerprint, entry.session)).collect();
+        assert_eq!(written, expected);
     });
 }
 
 #[test]
-fn each_change_is_drained_once_and_in_its_order() {
+fn each_change_is_drained_once_and_in_order() {
     explore(|| {
         let table = Arc::new(table());
         let server = enlist(&table, "a");
@@ -66,7 +66,7 @@ fn each_change_is_drained_once_and_in_its_order() {
                 changes.iter().filter(|change| change.entry.fingerprint == name(n)).map(|change| change.kind).collect()
             };
             let mut kinds: Vec<_> = drained.iter().flat_map(of).collect();
-            // Which of two that drain came first is theirs to know.
+            // The order between two writers is unknown here, so each drain is checked on its own.
             kinds.sort_by_key(|kind| *kind == ChangeKind::Forgotten);
             assert_eq!(kinds, [ChangeKind::Created, ChangeKind::Forgotten]);
             assert!(drained.iter().all(|changes| of(changes).is_sorted_by_key(|kind| *kind == ChangeKind::Forgotten)));

@@ -1,8 +1,9 @@
-//! The session table, and the queue at a full server, under a scheduler that decides at each of their locks which thread goes on
-//! (shuttle): thousands of orders of the same few calls, among them those that real threads meet once in a year. A deadlock
-//! fails the test, and so does a request that nobody calls.
+//! The session table, and the queue of a full server, under a scheduler (shuttle) that decides at each lock which thread continues:
+//! it tries thousands of interleavings of the same few calls, including those that real threads meet once a year. A deadlock fails
+//! the test, and so does a waiting request that is never woken.
 //!
-//! `cargo nextest run --no-default-features --features shuttle --test interleavings`; ten times as many with `BURDOCK_FULL=1`.
+//! `cargo nextest run --no-default-features --features shuttle --test interleavings`; `BURDOCK_FULL=1` tries ten times
+//! as many interleavings.
 #![allow(clippy::unwrap_used, reason = "a test may end where it fails")]
 
 mod journal;
@@ -23,20 +24,20 @@ use shuttle::{Config, Runner};
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
-/// Names of the last shards alone are used, so that going through the table takes few steps: the fewer a thread takes, the
-/// more of its orders are tried.
+/// Only names in the last shards are used, so that a pass over the table takes few steps: the fewer steps a thread takes, the more
+/// of its interleavings are tried.
 const SHARDS: [u8; 2] = [254, 255];
 
-/// Tries orders by chance, and then orders with few changes between threads, which find what chance seldom does.
+/// Tries random interleavings, then interleavings with few switches between threads, which find what random ones rarely do.
 fn explore(test: impl Fn() + Send + Sync + Clone + 'static) {
-    let orders = if std::env::var("BURDOCK_FULL").is_ok_and(|set| set == "1") { 20_000 } else { 2_000 };
-    run(RandomScheduler::new(orders), test.clone());
-    run(PctScheduler::new(3, orders), test);
+    let interleavings = if std::env::var("BURDOCK_FULL").is_ok_and(|set| set == "1") { 20_000 } else { 2_000 };
+    run(RandomScheduler::new(interleavings), test.clone());
+    run(PctScheduler::new(3, interleavings), test);
 }
 
 fn run(scheduler: impl Scheduler + 'static, test: impl Fn() + Send + Sync + 'static) {
     let mut config = Config::new();
-    // A reload has pages on its stack where nothing is optimised.
+    // Without optimization, a reload puts table pages on its stack.
     config.stack_size = 256 << 10;
     Runner::new(scheduler, config).run(test);
 }
@@ -57,9 +58,9 @@ fn enlist(table: &Table, id: &str) -> Enlisted {
 
 /// The session with this number; odd ones are in the last shard.
 fn name(n: u8) -> Fingerprint {
-    let mut octets = [n.wrapping_mul(37); 16];
-    octets[0] = SHARDS[usize::from(n % 2)];
-    Fingerprint::from_octets(octets)
+    let mut bytes = [n.wrapping_mul(37); 16];
+    bytes[0] = SHARDS[usize::from(n % 2)];
+    Fingerprint::from_octets(bytes)
 }
 
 fn tie(table: &Table, n: u8, server: &Enlisted) {
@@ -81,7 +82,7 @@ fn drain(table: &Table) -> Vec<Change> {
     changes
 }
 
-/// All that lives in the shards that are used.
+/// All entries in the used shards.
 fn export(table: &Table) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut cursor = Some(Cursor::from_number(u64::from(SHARDS[0]) << 48));

@@ -1,4 +1,4 @@
-//! Places at servers that are full, while requests end, come, give up and wait, and servers go down and away.
+//! Slots at full servers while requests end, arrive, give up and wait, and servers go down or are removed.
 
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use super::explore;
 
 const AT: Now = Now { wall: super::NOW, uptime: Uptime(Duration::from_secs(60)) };
 
-/// Two servers.
+/// An upstream with two servers.
 static SPEC: LazyLock<UpstreamSpec> = LazyLock::new(|| {
     let text = "listeners: ['127.0.0.1:80']\nupstreams: {shop: {servers: ['127.0.0.1:1', '127.0.0.1:2']}}\n";
     Config::parse("queue", text).unwrap_or_else(|errors| panic!("{errors}")).plan.pools.remove(0).upstream
@@ -32,61 +32,61 @@ static SPEC: LazyLock<UpstreamSpec> = LazyLock::new(|| {
 const A: usize = 0;
 const B: usize = 1;
 
-/// An upstream, and how many are at work at each of its servers.
+/// An upstream, and the number of requests that each of its servers is processing.
 struct Shop {
     upstream: Upstream,
-    inside: [AtomicU32; 2],
+    active: [AtomicU32; 2],
 }
 
-/// Whose session it is.
+/// Whether a request belongs to a session.
 #[derive(Clone, Copy)]
-enum Who {
+enum Kind {
     Tied,
     New,
 }
 
 impl Shop {
-    /// Its servers have so many places each.
-    fn open(places: u32) -> Arc<Self> {
+    /// Each server has this many slots.
+    fn open(slots: u32) -> Arc<Self> {
         let mut spec = SPEC.clone();
-        spec.servers.iter_mut().for_each(|server| Arc::make_mut(server).max_conns = NonZeroU32::new(places));
-        Arc::new(Self { upstream: Upstream::new(spec, None, AT), inside: Default::default() })
+        spec.servers.iter_mut().for_each(|server| Arc::make_mut(server).max_conns = NonZeroU32::new(slots));
+        Arc::new(Self { upstream: Upstream::new(spec, None, AT), active: Default::default() })
     }
 
-    /// A request that has a place at the server.
+    /// Takes a slot at the server.
     fn occupy(&self, at: usize) -> Slot {
         self.upstream.admit_tied(at, &Tried::default(), AT).unwrap().slot
     }
 
-    /// A place there, or a ticket for one.
-    fn ask(&self, at: usize, who: Who) -> Result<Slot, Ticket> {
+    /// A slot at the server, or a ticket for one.
+    fn ask(&self, at: usize, kind: Kind) -> Result<Slot, Ticket> {
         let (upstream, tried) = (&self.upstream, &Tried::default());
-        let taken = match who {
-            Who::Tied => upstream.admit_tied(at, tried, AT).ok(),
-            Who::New => upstream.admit_new(at, tried),
+        let taken = match kind {
+            Kind::Tied => upstream.admit_tied(at, tried, AT).ok(),
+            Kind::New => upstream.admit_new(at, tried),
         };
-        let queued = || match who {
-            Who::Tied => upstream.queue_tied(at, None, tried, AT),
-            Who::New => upstream.queue_new(Placement::Balance(None), Some(at), tried),
+        let queued = || match kind {
+            Kind::Tied => upstream.queue_tied(at, None, tried, AT),
+            Kind::New => upstream.queue_new(Placement::Balance(None), Some(at), tried),
         };
         taken.map(|pick| pick.slot).ok_or_else(|| queued().unwrap().ticket)
     }
 
-    fn wait(&self, at: usize, who: Who) -> Ticket {
-        self.ask(at, who).unwrap_err()
+    fn wait(&self, at: usize, kind: Kind) -> Ticket {
+        self.ask(at, kind).unwrap_err()
     }
 
-    /// A whole request, however long it has to wait.
-    fn visit(&self, at: usize, who: Who) -> Result<(), Cause> {
-        let slot = self.ask(at, who).map_or_else(block_on, Ok)?;
-        assert_eq!(self.inside[at].fetch_add(1, SeqCst), 0, "two have the one place");
+    /// A whole request, including its wait for a slot.
+    fn visit(&self, at: usize, kind: Kind) -> Result<(), Cause> {
+        let slot = self.ask(at, kind).map_or_else(block_on, Ok)?;
+        assert_eq!(self.active[at].fetch_add(1, SeqCst), 0, "two requests have the only slot");
         thread::yield_now();
-        self.inside[at].fetch_sub(1, SeqCst);
+        self.active[at].fetch_sub(1, SeqCst);
         drop(slot);
         Ok(())
     }
 
-    fn nothing_is_left(&self) {
+    fn assert_empty(&self) {
         for server in self.upstream.servers() {
             assert_eq!((server.in_flight(), server.waiting()), (0, 0));
         }
@@ -98,44 +98,44 @@ fn spawn<T: Send + 'static>(shop: &Arc<Shop>, run: impl FnOnce(&Shop) -> T + Sen
     thread::spawn(move || run(&shop))
 }
 
-/// Whether it has been told something; if not, it has this task called.
+/// Polls the ticket; while it is pending, it wakes this waker later.
 fn poll(ticket: &mut Ticket, waker: &Waker) -> Poll<Result<Slot, Cause>> {
     Pin::new(ticket).poll(&mut Context::from_waker(waker))
 }
 
 #[test]
-fn a_place_that_becomes_free_while_others_join_is_never_lost() {
+fn a_slot_freed_while_others_join_is_never_lost() {
     explore(|| {
         let shop = Shop::open(1);
         let held = shop.occupy(A);
         let mut threads = vec![spawn(&shop, |_| drop(held))];
-        threads.extend([Who::Tied, Who::New].map(|who| spawn(&shop, move |shop| shop.visit(A, who).unwrap())));
+        threads.extend([Kind::Tied, Kind::New].map(|kind| spawn(&shop, move |shop| shop.visit(A, kind).unwrap())));
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        shop.nothing_is_left();
+        shop.assert_empty();
     });
 }
 
 #[test]
-fn who_gives_up_keeps_no_place() {
+fn a_waiter_that_gives_up_keeps_no_slot() {
     explore(|| {
         let shop = Shop::open(1);
         let held = shop.occupy(A);
-        let (mut leaving, waiting) = (shop.wait(A, Who::Tied), shop.wait(A, Who::New));
+        let (mut leaving, waiting) = (shop.wait(A, Kind::Tied), shop.wait(A, Kind::New));
         let threads = [
             spawn(&shop, |_| drop(held)),
             spawn(&shop, move |_| drop((poll(&mut leaving, Waker::noop()), leaving))),
             spawn(&shop, |_| drop(block_on(waiting).unwrap())),
-            spawn(&shop, |shop| drop(shop.ask(A, Who::Tied))),
+            spawn(&shop, |shop| drop(shop.ask(A, Kind::Tied))),
         ];
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        shop.nothing_is_left();
+        shop.assert_empty();
     });
 }
 
-/// A task that ends when it is called, and gives back a place that it has at another server.
-struct Ends(Mutex<Option<Slot>>);
+/// A task that ends when it is woken, and releases its slot at another server.
+struct ReleaseOnWake(Mutex<Option<Slot>>);
 
-impl Wake for Ends {
+impl Wake for ReleaseOnWake {
     fn wake(self: Arc<Self>) {
         let slot = self.0.lock().unwrap().take();
         drop(slot);
@@ -143,31 +143,31 @@ impl Wake for Ends {
 }
 
 #[test]
-fn the_queues_of_two_servers_never_wait_for_each_other() {
+fn the_queues_of_two_servers_never_deadlock() {
     explore(|| {
         let shop = Shop::open(2);
         let (first, second) = ([A, B].map(|at| shop.occupy(at)), [A, B].map(|at| shop.occupy(at)));
-        let (mut called, waiting) = ([A, B].map(|at| shop.wait(at, Who::Tied)), [A, B].map(|at| shop.wait(at, Who::New)));
+        let (mut woken, waiting) = ([A, B].map(|at| shop.wait(at, Kind::Tied)), [A, B].map(|at| shop.wait(at, Kind::New)));
         let [at_a, at_b] = second;
-        for (ticket, elsewhere) in called.iter_mut().zip([at_b, at_a]) {
-            let waker = Waker::from(Arc::new(Ends(Mutex::new(Some(elsewhere)))));
+        for (ticket, elsewhere) in woken.iter_mut().zip([at_b, at_a]) {
+            let waker = Waker::from(Arc::new(ReleaseOnWake(Mutex::new(Some(elsewhere)))));
             assert!(poll(ticket, &waker).is_pending());
         }
         let mut threads: Vec<_> = first.into_iter().map(|held| spawn(&shop, |_| drop(held))).collect();
         threads.extend(waiting.map(|ticket| spawn(&shop, |_| drop(block_on(ticket).unwrap()))));
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        drop(called);
-        shop.nothing_is_left();
+        drop(woken);
+        shop.assert_empty();
     });
 }
 
 #[test]
-fn nobody_waits_at_a_server_that_goes_down_or_away() {
+fn a_server_that_goes_down_or_is_removed_releases_its_waiters() {
     explore(|| {
         let shop = Shop::open(1);
         let _held = [A, B].map(|at| shop.occupy(at));
         let wait = |at| {
-            // Where it is seen to be down already, there is no queue.
+            // A server that is already down has no queue.
             spawn(&shop, move |shop| match shop.upstream.queue_tied(at, None, &Tried::default(), AT) {
                 Some(queued) => block_on(queued.ticket).unwrap_err(),
                 None => Cause::Down,

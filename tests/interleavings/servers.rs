@@ -1,4 +1,4 @@
-//! Servers' numbers, while configurations come and go.
+//! Server numbers while configurations change.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use shuttle::thread;
 use super::{NOW, drain, enlist, explore, find, name, spec, table, tie};
 
 #[test]
-fn a_change_names_the_server_that_it_was_made_for() {
+fn a_change_names_the_server_it_was_made_for() {
     explore(|| {
         let table = Arc::new(table());
         let old = enlist(&table, "old");
@@ -32,7 +32,7 @@ fn a_change_names_the_server_that_it_was_made_for() {
     });
 }
 
-/// As the one who writes does it.
+/// What the journal's writer does.
 fn write(table: &burdock::table::Table) {
     for change in drain(table) {
         let made_for = if change.entry.fingerprint == name(1) { "old" } else { "new" };
@@ -42,7 +42,7 @@ fn write(table: &burdock::table::Table) {
 }
 
 #[test]
-fn a_server_with_sessions_keeps_its_number_while_the_table_is_given_another_spec() {
+fn a_server_with_sessions_keeps_its_number_during_a_table_reload() {
     explore(|| {
         let table = Arc::new(table());
         let old = enlist(&table, "old");
@@ -70,7 +70,7 @@ fn a_server_with_sessions_keeps_its_number_while_the_table_is_given_another_spec
 }
 
 #[test]
-fn one_server_has_one_number_however_many_ask_at_once() {
+fn concurrent_enlistments_get_one_server_number() {
     explore(|| {
         let table = Arc::new(table());
         let threads: Vec<_> = (0..3)

@@ -1,4 +1,4 @@
-//! What requests do to sessions at one time.
+//! Concurrent requests on the same sessions.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use shuttle::thread;
 use super::{NOW, enlist, explore, export, find, name, spec, table, tie};
 
 #[test]
-fn what_a_thread_has_tied_is_found_whatever_others_do() {
+fn a_tied_session_is_found_despite_concurrent_changes() {
     explore(|| {
         let table = Arc::new(table());
         let servers = Arc::new([enlist(&table, "a"), enlist(&table, "b")]);
@@ -32,7 +32,7 @@ fn what_a_thread_has_tied_is_found_whatever_others_do() {
 }
 
 #[test]
-fn threads_that_tie_one_name_agree_who_was_first_and_who_moved_it() {
+fn concurrent_ties_of_one_name_form_one_chain_of_moves() {
     explore(|| {
         let table = Arc::new(table());
         let servers = Arc::new(["a", "b", "c"].map(|id| enlist(&table, id)));
@@ -44,7 +44,7 @@ fn threads_that_tie_one_name_agree_who_was_first_and_who_moved_it() {
             .collect();
         let tied: Vec<Tied> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert_eq!(tied.iter().filter(|tied| **tied == Tied::Created).count(), 1);
-        // Each tie but the last was found by another, who moved it.
+        // Each tie but the last was found and moved by another thread.
         let last = find(&table, 1).unwrap().server;
         let mut left: Vec<_> =
             tied.iter().filter_map(|tied| if let Tied::Moved { from } = tied { Some(*from) } else { None }).collect();
@@ -55,7 +55,7 @@ fn threads_that_tie_one_name_agree_who_was_first_and_who_moved_it() {
 }
 
 #[test]
-fn counts_are_those_of_the_entries() {
+fn session_counts_match_the_entries() {
     explore(|| {
         let table = Arc::new(table());
         let servers = Arc::new([enlist(&table, "a"), enlist(&table, "b")]);
@@ -74,19 +74,19 @@ fn counts_are_those_of_the_entries() {
         let index = servers[0].index();
         threads.push(thread::spawn(move || assert!((0..3).all(|_| reader.count(index, NOW) <= 3))));
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        counted(&table, &*servers);
+        assert_counts_match(&table, &*servers);
     });
 }
 
 #[test]
-fn a_session_is_found_and_counted_while_the_table_is_given_another_spec() {
+fn sessions_are_found_and_counted_during_a_table_reload() {
     explore(|| {
         let table = Arc::new(table());
         let servers = Arc::new([enlist(&table, "a"), enlist(&table, "b")]);
         tie(&table, 1, &servers[0]);
         let (succeeding, moving) = (Arc::clone(&table), Arc::clone(&table));
         let ours = Arc::clone(&servers);
-        // Other tenths to count by, and more pages.
+        // The new spec has another idle timeout, so other periods for counting, and more pages.
         let reload = thread::spawn(move || succeeding.succeed(spec(40_000, 60), NOW));
         let request = thread::spawn(move || {
             assert!(moving.count(ours[0].index(), NOW) >= 1);
@@ -98,14 +98,14 @@ fn a_session_is_found_and_counted_while_the_table_is_given_another_spec() {
         reload.join().unwrap();
         request.join().unwrap();
         assert_eq!(table.count(servers[1].index(), NOW), 2);
-        counted(&table, &*servers);
+        assert_counts_match(&table, &*servers);
     });
 }
 
-fn counted(table: &burdock::table::Table, servers: &[burdock::table::Enlisted]) {
+fn assert_counts_match(table: &burdock::table::Table, servers: &[burdock::table::Enlisted]) {
     let entries = export(table);
     for server in servers.iter().map(|server| server.index()) {
-        let there = entries.iter().filter(|entry| entry.session.server == server).count();
-        assert_eq!(table.count(server, NOW), there as u64);
+        let expected = entries.iter().filter(|entry| entry.session.server == server).count();
+        assert_eq!(table.count(server, NOW), expected as u64);
     }
 }
