@@ -1,6 +1,6 @@
-//! What a user sees of the configuration: files that are good, and everything that is said of those that are not.
+//! The configuration as a user sees it: files that are valid, and the errors and warnings for those that are not.
 
-// The helpers below are tests too, which clippy does not see.
+// Clippy does not recognize the helpers below as test code.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn good(text: &str) -> Config {
 }
 
 fn wrong(text: &str) -> String {
-    let errors: Errors = Config::parse("burdock.yaml", text).expect_err("it should be wrong");
+    let errors: Errors = Config::parse("burdock.yaml", text).expect_err("the configuration should be invalid");
     errors.to_string()
 }
 
@@ -31,7 +31,7 @@ fn warnings(text: &str) -> String {
     warnings.join("\n")
 }
 
-/// A configuration that is good, with `upstream` added to its only upstream and `rest` to its end.
+/// A valid configuration with `upstream` added to its only upstream and `rest` at its end.
 fn with(upstream: &str, rest: &str) -> String {
     let indented: String = upstream.lines().map(|line| format!("    {line}\n")).collect();
     format!("listeners: [127.0.0.1:8080]\nupstreams:\n  shop:\n    servers: [127.0.0.1:3001]\n{indented}{rest}")
@@ -42,8 +42,8 @@ fn conf() -> PathBuf {
 }
 
 fn files() -> Vec<PathBuf> {
-    let folders = [conf(), conf().join("examples")];
-    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let directories = [conf(), conf().join("examples")];
+    let entries = directories.iter().flat_map(|directory| std::fs::read_dir(directory).unwrap());
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
@@ -51,7 +51,7 @@ fn files() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_file_in_conf_is_good_and_without_warnings() {
+fn every_file_in_conf_is_valid_without_warnings() {
     let files = files();
     assert!(files.len() >= 5, "{files:?}");
     for file in files {
@@ -63,14 +63,14 @@ fn every_file_in_conf_is_good_and_without_warnings() {
 }
 
 #[test]
-fn the_schema_file_is_what_the_types_say() {
+fn the_schema_file_matches_the_types() {
     let path = conf().join("burdock.schema.json");
     let schema = format!("{:#}\n", Config::schema());
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
         std::fs::write(&path, &schema).unwrap();
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == schema, "conf/burdock.schema.json is out of date: UPDATE_SCHEMA=1 cargo test --test config schema");
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == schema, "conf/burdock.schema.json is out of date: UPDATE_SCHEMA=1 cargo test --test config schema");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_shortest_configuration_has_every_default() {
 
 #[test]
 fn the_reference_shows_the_defaults() {
-    // What the reference sets on purpose: least_conn, times of the cookie, a check.
+    // The reference deliberately sets least_conn, the cookie's times and a health check, so these are not compared.
     let text = std::fs::read_to_string(conf().join("burdock.yaml")).unwrap();
     let reference = good(&text);
     let short = good(&with("", ""));
@@ -96,7 +96,7 @@ fn the_reference_shows_the_defaults() {
 }
 
 #[test]
-fn a_short_form_is_the_long_form_with_defaults() {
+fn a_short_form_equals_the_long_form_with_defaults() {
     let short = good(&with("sticky: cookie\nhealth_check: tcp", ""));
     let long = "sticky: [{cookie: {name: BURDOCK_shop}}]\nhealth_check: {tcp: {}, interval: 2s, timeout: 1s}";
     assert_eq!(short.plan, good(&with(long, "")).plan);
@@ -104,7 +104,7 @@ fn a_short_form_is_the_long_form_with_defaults() {
 }
 
 #[test]
-fn a_server_says_what_it_may_be_used_for() {
+fn server_fields_are_read_with_their_defaults() {
     let config = good(
         "listeners: [127.0.0.1:8080]\n\
          upstreams:\n\
@@ -121,7 +121,7 @@ fn a_server_says_what_it_may_be_used_for() {
 }
 
 #[test]
-fn a_chain_a_balance_and_a_failover_are_read_as_written() {
+fn sticky_balance_and_failover_are_read_as_written() {
     let config = good(&with(
         "sticky:\n- cookie: {name: SID, same_site: none, secure: always, idle_timeout: 30m, max_life: 8h, max_age: 2d}\n\
          sticky_scope: web\n\
@@ -151,17 +151,18 @@ fn a_chain_a_balance_and_a_failover_are_read_as_written() {
 }
 
 #[test]
-fn passive_health_is_off_unless_written_and_its_times_fit() {
+fn passive_health_is_off_by_default_and_its_fields_are_checked() {
     let upstream = |settings: &str| good(&with(settings, "")).plan.pools.remove(0).upstream;
     assert_eq!(upstream("sticky: []").passive_health, None);
     assert_eq!(upstream("passive_health: {}").passive_health, Some(Default::default()));
     assert_eq!(upstream("panic_threshold: none\nslow_start: none").panic_threshold, None);
-    let told = wrong(&with("passive_health: {hold: 10m, on: [], max_share: 120%}\npanic_threshold: 50\nslow_start: 0s", ""));
-    assert_snapshot!(told);
+    let errors =
+        wrong(&with("passive_health: {hold: 10m, on: [], max_share: 120%}\npanic_threshold: 50\nslow_start: 0s", ""));
+    assert_snapshot!(errors);
 }
 
 #[test]
-fn a_full_server_may_be_waited_for() {
+fn failover_full_may_wait_for_a_slot() {
     let second = std::time::Duration::from_secs(1);
     let read = |settings: &str| good(&with(settings, "")).plan.pools.remove(0).upstream;
     let full = |text: &str| read(&format!("failover: {{full: {text}}}")).failover.full;
@@ -176,37 +177,37 @@ fn a_full_server_may_be_waited_for() {
 }
 
 #[test]
-fn nothing_but_a_full_server_is_waited_for() {
+fn only_failover_full_may_wait_for_a_slot() {
     let text = "failover: {down: {wait: 2s, then: permanent}, full: {wait: 1s, then: {wait: 1s}}, maint: wait}\nqueue: {length: -1, new_sessions: 0s, lenght: 3}";
     assert_snapshot!(wrong(&with(text, "")));
 }
 
 #[test]
-fn where_a_wait_may_be_written_the_mistake_is_told_with_it() {
+fn errors_in_failover_full_mention_wait() {
     for (full, found) in [("wait", "\"wait\""), ("lend", "\"lend\""), ("{later: 2s}", "{later: …}"), ("[]", "a list")] {
-        let told = wrong(&with(&format!("failover: {{full: {full}}}"), ""));
+        let errors = wrong(&with(&format!("failover: {{full: {full}}}"), ""));
         let all = "expected a failover action: permanent, temporary, {temporary: …}, {refuse: …} or {wait: …}";
-        assert!(told.contains(&format!("found {found}, {all}")), "{told}");
-        assert_eq!(told.contains("help: write {wait: …}"), full == "wait", "{told}");
+        assert!(errors.contains(&format!("found {found}, {all}")), "{errors}");
+        assert_eq!(errors.contains("help: write {wait: …}"), full == "wait", "{errors}");
     }
 }
 
 #[test]
-fn with_one_upstream_everything_goes_there() {
+fn a_single_upstream_gets_every_request() {
     let routes = good(&with("", "")).plan.routes;
     assert_eq!((routes.len(), &*routes[0].name, routes[0].upstream.as_str()), (1, "shop", "shop"));
     assert!(routes[0].hosts.is_empty());
 }
 
 #[test]
-fn a_route_without_a_name_is_called_after_what_it_matches() {
+fn an_unnamed_route_is_named_after_its_match() {
     let routes = "routes:\n- {upstream: shop}\n- {match: {hosts: [A.example.com, '*.b.example.com'], path_prefix: /x}, upstream: shop}\n";
     let routes = good(&with("", routes)).plan.routes;
     assert_eq!(routes.iter().map(|route| &*route.name).collect::<Vec<_>>(), ["*/", "a.example.com,*.b.example.com/x"]);
 }
 
 #[test]
-fn an_anchor_may_stand_for_a_whole_value() {
+fn a_yaml_anchor_may_stand_for_a_whole_value() {
     let config = good(
         "listeners: [127.0.0.1:8080]\n\
          upstreams:\n\
@@ -220,45 +221,45 @@ fn an_anchor_may_stand_for_a_whole_value() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once() {
+fn all_errors_are_reported_at_once() {
     assert_snapshot!(wrong(include_str!("config/ten_mistakes.yaml")));
 }
 
 #[test]
-fn all_that_does_not_fit_together_is_told_at_once() {
+fn all_conflicts_are_reported_at_once() {
     assert_snapshot!(wrong(include_str!("config/misfits.yaml")));
 }
 
 #[test]
-fn a_syntax_error_stands_alone() {
+fn a_syntax_error_is_reported_alone() {
     assert_snapshot!(wrong("listeners: [127.0.0.1:8080]\nlisteners: 3\nupstreams: {shop: {servers: [}}\nfoo: 1\n"));
 }
 
 #[test]
-fn an_empty_file_lacks_everything_that_is_needed() {
+fn an_empty_file_reports_every_required_field() {
     assert_snapshot!(wrong(""));
     assert_eq!(wrong("# nothing\n"), wrong(""));
 }
 
 #[test]
-fn a_value_for_a_list_is_told_and_the_rest_still_looked_at() {
+fn a_value_in_place_of_a_list_hides_no_other_error() {
     let text = "listeners: 127.0.0.1:8080\nupstreams: {shop: {servers: {a: 127.0.0.1:3001}}}\nroutes: [{upstream: shops}]\n";
     assert_snapshot!(wrong(text));
 }
 
 #[test]
-fn what_is_no_map_is_no_configuration() {
+fn the_configuration_must_be_a_map() {
     assert_eq!(wrong("hello"), "burdock.yaml:1:1: found \"hello\", expected a map: the configuration");
 }
 
 #[test]
-fn words_of_older_yaml_are_answered_with_the_right_ones() {
+fn yaml_1_1_words_and_quoted_numbers_get_corrections() {
     let text = "sticky: [{cookie: {http_only: yes, partitioned: off}}]\nservers2: []\nretry: {tries: \"3\"}";
     assert_snapshot!(wrong(&with(text, "access_log: {to: none}\nadmin: {address: off}\nprocess: {work_stealing: on}\n")));
 }
 
 #[test]
-fn addresses_that_cannot_be_used_are_answered_with_those_that_can() {
+fn unusable_addresses_get_corrections() {
     let text = "listeners: [:8080, '8080', '*:80', localhost:80, 10.0.0.1, '[::]:0']\n\
                 upstreams:\n\
                 \x20 shop:\n\
@@ -267,7 +268,7 @@ fn addresses_that_cannot_be_used_are_answered_with_those_that_can() {
 }
 
 #[test]
-fn a_server_may_be_a_name() {
+fn a_server_may_be_a_dns_name() {
     let config = good(
         "listeners: [127.0.0.1:8080]\n\
          upstreams:\n\
@@ -299,7 +300,7 @@ fn a_server_may_be_a_name() {
 }
 
 #[test]
-fn what_does_not_go_with_names_is_told() {
+fn fields_that_conflict_with_dns_names_are_reported() {
     let text = "listeners: [127.0.0.1:8080]\n\
                 upstreams:\n\
                 \x20 shop:\n\
@@ -318,7 +319,7 @@ fn what_does_not_go_with_names_is_told() {
 }
 
 #[test]
-fn upstreams_of_one_scope_have_different_names() {
+fn upstreams_of_one_scope_must_not_share_dns_names() {
     let text = |second: &str| {
         format!(
             "listeners: [127.0.0.1:8080]\n\
@@ -335,7 +336,7 @@ fn upstreams_of_one_scope_have_different_names() {
 }
 
 #[test]
-fn listeners_must_fit_into_a_handover() {
+fn at_most_32_listeners_are_allowed() {
     let text = |count: usize, admin: &str| {
         let addresses: Vec<String> = (0..count).map(|nth| format!("127.0.0.1:{}", 8000 + nth)).collect();
         let servers = "{servers: [127.0.0.1:3001]}";
@@ -344,12 +345,12 @@ fn listeners_must_fit_into_a_handover() {
     assert_eq!(good(&text(32, "none")).listeners.len(), 32);
     assert!(wrong(&text(33, "none")).starts_with("burdock.yaml:1:12: found 33 listeners, expected at most 32\n  help: "));
     assert_eq!(good(&text(31, "127.0.0.1:9180")).listeners.len(), 31);
-    let told = "burdock.yaml:1:12: found 32 listeners beside the admin address, expected at most 31\n  help: ";
-    assert!(wrong(&text(32, "127.0.0.1:9180")).starts_with(told));
+    let error = "burdock.yaml:1:12: found 32 listeners beside the admin address, expected at most 31\n  help: ";
+    assert!(wrong(&text(32, "127.0.0.1:9180")).starts_with(error));
 }
 
 #[test]
-fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
+fn inline_secrets_are_refused_and_not_repeated() {
     let secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=";
     let errors =
         wrong(&with("", &format!("keys:\n- {secret}\n- {{env: {secret}}}\n- {{file: {secret}}}\n- {{value: {secret}}}\n")));
@@ -358,7 +359,7 @@ fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn cookies_that_one_browser_would_send_to_two_upstreams_are_refused() {
+fn a_cookie_sent_to_two_upstreams_is_refused() {
     let two = |cookie: &str, first: &str, second: &str| {
         format!(
             "listeners: [127.0.0.1:8080]\n\
@@ -382,7 +383,7 @@ fn cookies_that_one_browser_would_send_to_two_upstreams_are_refused() {
 }
 
 #[test]
-fn a_cookie_of_several_domains_goes_no_further_than_the_one_that_fits() {
+fn a_cookie_of_several_domains_reaches_only_the_matching_one() {
     let two = |domains: &str, first: &str, second: &str| {
         format!(
             "listeners: [127.0.0.1:8080]\n\
@@ -406,20 +407,20 @@ fn a_cookie_of_several_domains_goes_no_further_than_the_one_that_fits() {
 }
 
 #[test]
-fn an_attribute_with_a_field_of_its_own_is_told_the_field() {
+fn an_attribute_with_its_own_field_is_refused_with_a_hint() {
     let text = "sticky: [{cookie: {domain: [a.com, b.com], attributes: [Priority=High, x]}}]";
     let plan = good(&with(text, "")).plan;
     let Way::Cookie(cookie) = &plan.pools[0].sticky.entries[0].way else { panic!("no cookie") };
     let domains: Vec<_> = cookie.attributes.domains.iter().map(|domain| domain.as_str()).collect();
     let extra: Vec<_> = cookie.attributes.extra.iter().map(|extra| extra.as_str()).collect();
     assert_eq!((domains, extra), (vec!["a.com", "b.com"], vec!["Priority=High", "x"]));
-    let wrong = wrong(&with("sticky: [{cookie: {attributes: [Max-Age=3, 'x; Domain=y']}}]", ""));
-    assert!(wrong.contains("Max-Age has a field of its own: write `max_age`"), "{wrong}");
-    assert!(wrong.contains("';' is not allowed in an attribute"), "{wrong}");
+    let errors = wrong(&with("sticky: [{cookie: {attributes: [Max-Age=3, 'x; Domain=y']}}]", ""));
+    assert!(errors.contains("Max-Age has a field of its own: write `max_age`"), "{errors}");
+    assert!(errors.contains("';' is not allowed in an attribute"), "{errors}");
 }
 
 #[test]
-fn upstreams_of_one_scope_have_different_servers() {
+fn upstreams_of_one_scope_must_not_share_servers() {
     let text = |second: &str| {
         format!(
             "listeners: [127.0.0.1:8080]\n\
@@ -436,7 +437,7 @@ fn upstreams_of_one_scope_have_different_servers() {
 }
 
 #[test]
-fn what_is_probably_not_meant_is_a_warning() {
+fn likely_mistakes_are_only_warnings() {
     let text = "listeners: [127.0.0.1:8080]\n\
                 upstreams:\n\
                 \x20 shop:\n\
@@ -448,7 +449,7 @@ fn what_is_probably_not_meant_is_a_warning() {
 }
 
 #[test]
-fn names_with_a_route_or_without_new_sessions_are_warned_of() {
+fn dns_names_with_a_route_or_no_new_sessions_get_warnings() {
     let text = "listeners: [127.0.0.1:8080]\n\
                 upstreams: {shop: {servers: [{name: app.internal:80, route: a, weight: 0}, {srv: app.internal, state: maint}]}}\n";
     assert_snapshot!(warnings(text));
@@ -456,17 +457,17 @@ fn names_with_a_route_or_without_new_sessions_are_warned_of() {
 
 proptest! {
     #[test]
-    fn any_text_is_answered(text in "\\PC{0,400}") {
+    fn parsing_arbitrary_text_never_panics(text in "\\PC{0,400}") {
         let _ = Config::parse("f", &text);
     }
 
     #[test]
-    fn any_yaml_like_text_is_answered(text in "[a-z0-9:,\\[\\]{}&*!'\"#|>~\\- \n\t\r\\\\%@`?<.]{0,200}") {
+    fn parsing_yaml_like_text_never_panics(text in "[a-z0-9:,\\[\\]{}&*!'\"#|>~\\- \n\t\r\\\\%@`?<.]{0,200}") {
         let _ = Config::parse("f", &text);
     }
 
     #[test]
-    fn a_reference_with_anything_changed_is_answered(changes in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, "\\PC{0,8}|[ \n\\[\\]{}:,*&-]{1,3}"), 1..8)) {
+    fn errors_in_a_mutated_reference_have_a_valid_line(changes in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, "\\PC{0,8}|[ \n\\[\\]{}:,*&-]{1,3}"), 1..8)) {
         let mut text: Vec<char> = std::fs::read_to_string(conf().join("burdock.yaml")).unwrap().chars().collect();
         for (at, length, instead) in changes {
             let at = at.index(text.len());
@@ -483,7 +484,7 @@ proptest! {
 }
 
 #[test]
-fn an_upstream_has_no_more_servers_than_its_ring_can_number() {
+fn an_upstream_has_at_most_65536_servers() {
     let servers = |count: usize| {
         let addresses: Vec<String> =
             (0..count).map(|n| format!("'10.{}.{}.{}:80'", n / 65_536, n / 256 % 256, n % 256)).collect();
@@ -495,7 +496,7 @@ fn an_upstream_has_no_more_servers_than_its_ring_can_number() {
 }
 
 #[test]
-fn a_table_names_65536_servers_at_most() {
+fn a_table_names_at_most_65536_servers() {
     let upstream = |name: &str, servers: std::ops::Range<u32>| {
         let servers: String = servers.map(|n| format!("10.{}.{}.{}:80, ", n >> 16, n >> 8 & 255, n & 255)).collect();
         let learn = "{create: 'set_cookie:S', lookup: 'cookie:S', table: t}";
