@@ -1,9 +1,9 @@
-//! The admin service: what is served, to whom, at the socket and at the address.
+//! The admin service at its Unix socket and at its address: access, reads, changes and sessions.
 
+mod access;
 mod changing;
 mod conformance;
-mod doors;
 mod reading;
 mod sessions;
 
-pub use doors::open;
+pub use access::open;

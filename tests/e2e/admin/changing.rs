@@ -1,4 +1,4 @@
-//! What an operator changes while the process runs.
+//! Runtime changes by an operator.
 
 use serde_json::{Value, json};
 
@@ -20,15 +20,15 @@ fn delete(burdock: &Burdock, path: &str) -> Response {
 }
 
 #[test]
-fn state_weight_and_limit_are_changed_and_reset_by_null() {
+fn patch_sets_state_weight_and_limit_and_null_resets_them() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, STICKY);
     let changed = patch(&burdock, ONE, &json!({"state": "drain", "weight": 7, "max_conns": 100}));
     assert_eq!(changed.status, 200, "{changed:?}");
-    let told = changed.json()["server"].clone();
-    assert_eq!((&told["state"], &told["weight"], &told["max_conns"]), (&json!("drain"), &json!(7), &json!(100)));
-    assert_eq!(told, server(&burdock, "web-1"));
+    let updated = changed.json()["server"].clone();
+    assert_eq!((&updated["state"], &updated["weight"], &updated["max_conns"]), (&json!("drain"), &json!(7), &json!(100)));
+    assert_eq!(updated, server(&burdock, "web-1"));
     (0..4).for_each(|_| assert_eq!(burdock.get("/").served_by(), "web-2"));
     let none = patch(&burdock, ONE, &json!({"max_conns": "none"})).json();
     assert_eq!((&none["server"]["max_conns"], &none["server"]["weight"]), (&Value::Null, &json!(7)));
@@ -38,20 +38,20 @@ fn state_weight_and_limit_are_changed_and_reset_by_null() {
 }
 
 #[test]
-fn every_change_is_an_audit_line_with_who_what_before_and_after() {
+fn every_change_is_audited_with_user_server_and_both_values() {
     let site = Site::take();
     let burdock = site.shop(2, STICKY);
     patch(&burdock, ONE, &json!({"weight": 7}));
     let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
-    let said = burdock.stderr();
-    let line = said.lines().find(|line| line.contains("audit: ")).unwrap_or_else(|| panic!("{said}"));
+    let log = burdock.stderr();
+    let line = log.lines().find(|line| line.contains("audit: ")).unwrap_or_else(|| panic!("{log}"));
     for part in [&format!("uid {uid}"), "shop/web-1", "weight", "1", "7"] {
         assert!(line.contains(part), "{part} in {line}");
     }
 }
 
 #[test]
-fn what_makes_no_sense_changes_nothing_and_is_told_by_field() {
+fn an_invalid_change_names_its_field_and_changes_nothing() {
     let site = Site::take();
     let burdock = site.shop(2, STICKY);
     let refused = |wanted: Value| {
@@ -71,7 +71,7 @@ fn what_makes_no_sense_changes_nothing_and_is_told_by_field() {
 }
 
 #[test]
-fn of_two_operators_who_have_seen_the_same_only_one_changes_it() {
+fn a_change_with_a_stale_etag_is_refused() {
     let site = Site::take();
     let burdock = site.shop(2, STICKY);
     let etag = |path: &str| burdock.api().ask(Request::get(&format!("/api/v1{path}"))).header("etag").unwrap().to_owned();
@@ -90,7 +90,7 @@ fn of_two_operators_who_have_seen_the_same_only_one_changes_it() {
 }
 
 #[test]
-fn a_server_is_added_used_and_removed_and_its_sessions_stay_until_they_are_gone() {
+fn an_added_server_takes_sessions_and_keeps_them_until_removed_now() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.shop(1, STICKY);
@@ -114,7 +114,7 @@ fn a_server_is_added_used_and_removed_and_its_sessions_stay_until_they_are_gone(
 }
 
 #[test]
-fn changes_outlive_a_restart_are_shown_by_diff_and_dropped_by_reset() {
+fn changes_survive_a_restart_appear_in_diff_and_can_be_reset() {
     let site = Site::take();
     let mut first = site.shop(2, STICKY);
     patch(&first, ONE, &json!({"weight": 7}));
@@ -124,8 +124,8 @@ fn changes_outlive_a_restart_are_shown_by_diff_and_dropped_by_reset() {
     let second = site.shop(2, STICKY);
     assert_eq!(server(&second, "web-1")["weight"], 7);
     let diff = second.api().get("/diff");
-    let told: Vec<_> = diff["differences"].as_array().unwrap().iter().map(|one| one["about"].clone()).collect();
-    assert_eq!(told, ["server shop/web-1", "server shop/web-2"]);
+    let about: Vec<_> = diff["differences"].as_array().unwrap().iter().map(|entry| entry["about"].clone()).collect();
+    assert_eq!(about, ["server shop/web-1", "server shop/web-2"]);
     let config = second.api().get("/config");
     assert!(config["text"].as_str().unwrap().contains("web-1"));
     assert_eq!(config["changes"]["shop"]["web-1"]["weight"], 7, "{config}");
@@ -142,7 +142,7 @@ fn a_long_poll_ends_when_the_drain_is_complete() {
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: [{cookie: {idle_timeout: 1s}}]\n");
     let drain = |query: &str| burdock.api().get(&format!("{ONE}/drain{query}"));
-    assert_eq!(drain("?wait=30s")["stage"], "serving", "there is nothing to wait for");
+    assert_eq!(drain("?wait=30s")["stage"], "serving", "no drain to wait for");
     drop(burdock.client_at("web-1"));
     patch(&burdock, ONE, &json!({"state": "drain", "deadline": 3600, "then": "move"}));
     let begun = drain("");
@@ -157,7 +157,7 @@ fn a_long_poll_ends_when_the_drain_is_complete() {
 }
 
 #[test]
-fn a_reload_says_what_it_did_and_a_bad_file_changes_nothing() {
+fn a_reload_reports_what_it_applied_and_refuses_a_bad_file() {
     let site = Site::take();
     let yaml = shop(2, STICKY);
     let burdock = site.burdock(&yaml);
@@ -174,31 +174,31 @@ fn a_reload_says_what_it_did_and_a_bad_file_changes_nothing() {
     assert_eq!(refused.status, 409);
     assert!(refused.json()["errors"][0]["detail"].as_str().unwrap().contains("biscuit"), "{refused:?}");
     rewrite(&format!("access_log: {{to: off}}\n{yaml}"));
-    assert_eq!(reload(json!({})).status, 409, "the access log needs another process");
+    assert_eq!(reload(json!({})).status, 409, "a changed access log needs a new process");
     let partial = reload(json!({"partial": true})).json();
     assert_eq!((&partial["applied"], &partial["needs_upgrade"]), (&json!(true), &json!(["access_log"])), "{partial}");
 }
 
 #[test]
-fn another_token_is_taken_up_by_a_reload() {
+fn a_reload_replaces_the_admin_token() {
     let site = Site::take();
-    let burdock = super::doors::open(&site, STICKY);
+    let burdock = super::access::open(&site, STICKY);
     let status = |token: &str| {
         let request = Request::get("/api/v1/version").header("Host", &burdock.admin.to_string());
         crate::harness::Wire::open(burdock.admin).ask(&request.header("Authorization", &format!("Bearer {token}"))).status
     };
     let other = "another-token-that-nobody-will-guess";
-    super::doors::write_token(&site, other);
-    assert_eq!((status(super::doors::TOKEN), status(other)), (200, 401));
+    super::access::write_token(&site, other);
+    assert_eq!((status(super::access::TOKEN), status(other)), (200, 401));
     assert_eq!(burdock.api().send("POST", "/reload", &json!({})).status, 200);
-    assert_eq!((status(super::doors::TOKEN), status(other)), (401, 200));
-    super::doors::write_token(&site, "short");
+    assert_eq!((status(super::access::TOKEN), status(other)), (401, 200));
+    super::access::write_token(&site, "short");
     assert_eq!(burdock.api().send("POST", "/reload", &json!({})).status, 409);
     assert_eq!(status(other), 200);
 }
 
 #[test]
-fn a_process_that_is_leaving_can_be_read_and_changes_nothing() {
+fn a_process_shutting_down_is_readable_but_refuses_changes() {
     let site = Site::take();
     let _origins = site.origins::<1>();
     let yaml = format!(
@@ -207,7 +207,7 @@ fn a_process_that_is_leaving_can_be_read_and_changes_nothing() {
     );
     let burdock = site.burdock(&yaml);
     burdock.signal("TERM");
-    wait_until("it is leaving", || burdock.api().get("/version")["readiness"] == "leaving");
+    wait_until("it is shutting down", || burdock.api().get("/version")["readiness"] == "leaving");
     assert_eq!(patch(&burdock, ONE, &json!({"weight": 7})).status, 503);
     assert_eq!(server(&burdock, "web-1")["weight"], 1);
 }

@@ -1,18 +1,18 @@
-//! The API as its OpenAPI document describes it, tried out by schemathesis: valid requests, invalid ones, and what lies between.
+//! The API against its OpenAPI document: schemathesis sends valid, invalid and borderline requests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{Reply, Site, run, shop};
 
-use super::doors::{TOKEN, write_token};
+use super::access::{TOKEN, write_token};
 
 const SETTINGS: &str = "sticky: [{cookie: {idle_timeout: 1s}}, \
                         {learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID, table: sessions}}]\n";
 const REST: &str =
     "admin: {address: $IP:9180, token_file: $DIR/token}\ntables: {sessions: {capacity: 1000, idle_timeout: 1s}}\n";
 
-/// Where `scripts/install full` puts it.
+/// Where `scripts/install full` installs it.
 fn schemathesis() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), Into::into);
@@ -21,15 +21,15 @@ fn schemathesis() -> PathBuf {
 
 #[test]
 #[ignore = "needs schemathesis, which scripts/install full installs; takes a minute"]
-fn schemathesis_finds_nothing() {
+fn the_api_conforms_to_its_openapi_document() {
     let site = Site::take();
     let origins = site.origins::<2>();
     origins.iter().for_each(|origin| origin.behave(|_| Reply::with("Set-Cookie", "JSESSIONID=a-session-that-lives")));
     write_token(&site, TOKEN);
     let burdock = site.burdock(&format!("{REST}{}", shop(2, SETTINGS)));
     burdock.get("/");
-    // Names that are there, so that not every answer is a 404; and what a schema cannot say: what is an address, which fields
-    // belong together.
+    // Existing names, so that not every response is a 404, and rules that a schema cannot express: what an address is, which
+    // fields belong together.
     let names = "[dictionaries]\nupstreams = { values = [\"shop\"] }\nservers = { values = [\"web-1\", \"web-2\"] }\n\
                  tables = { values = [\"sessions\"] }\n\n[parameters]\n\
                  \"path.upstream\" = { dictionary = \"upstreams\", probability = 0.8 }\n\
@@ -44,7 +44,7 @@ fn schemathesis_finds_nothing() {
         .arg(config)
         .args(["run", &format!("http://{}/api/v1/openapi.json", burdock.admin), "--header"])
         .arg(format!("Authorization: Bearer {TOKEN}"))
-        // It would make another process of it in the middle of everything.
+        // An upgrade would replace the process in the middle of the run.
         .args(["--exclude-operation-id", "upgrade"])
         .args(["--checks", "all", "--seed", "1", "--max-examples", "50", "--no-color", "--continue-on-failure"])
         .current_dir(site.dir()));

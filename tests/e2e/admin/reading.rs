@@ -1,28 +1,28 @@
-//! What can be read of a running Burdock.
+//! What the API reports about a running Burdock.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Mint, Request, Site, shop, wait_until};
 
 #[test]
-fn a_server_is_told_with_state_health_weight_and_load() {
+fn a_server_reports_state_health_weight_and_load() {
     let site = Site::take();
     let _origins = site.origins::<1>();
     let servers = "upstreams: {shop: {sticky: [{cookie: {idle_timeout: 30m}}], servers: [
         {id: web-1, address: '$IP:9001', weight: 3, max_conns: 20},
         {id: web-2, address: '$IP:9002', state: drain, backup: true}]}}";
     let burdock = site.burdock(servers);
-    let told = |id: &str| burdock.api().get(&format!("/upstreams/shop/servers/{id}"));
+    let report = |id: &str| burdock.api().get(&format!("/upstreams/shop/servers/{id}"));
     assert_eq!(burdock.get("/").status, 200);
-    wait_until("the request is counted out", || told("web-1")["in_flight"] == 0);
-    let one = told("web-1");
+    wait_until("the request has ended", || report("web-1")["in_flight"] == 0);
+    let one = report("web-1");
     let expected = json!({"upstream": "shop", "id": "web-1", "address": site.server(1).to_string(), "state": "ready",
         "health": "up", "weight": 3, "max_conns": 20, "backup": false, "in_flight": 0, "waiting": 0,
         "sessions": {"learned": null, "by_token": 1}});
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&one[field], value, "{field}: {one}");
     }
-    let two = told("web-2");
+    let two = report("web-2");
     assert_eq!((&two["state"], &two["backup"], &two["max_conns"]), (&json!("drain"), &json!(true), &Value::Null));
     let all = burdock.api().get("/upstreams/shop/servers");
     assert_eq!(all["servers"].as_array().unwrap().len(), 2);
@@ -30,19 +30,19 @@ fn a_server_is_told_with_state_health_weight_and_load() {
 }
 
 #[test]
-fn a_server_that_is_ill_is_told_as_down() {
+fn a_server_that_fails_its_checks_is_reported_down() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "health_check: {http: {path: /healthz}, interval: 100ms, timeout: 100ms, fall: 1, rise: 1}");
     let health = || burdock.api().get("/upstreams/shop/servers/web-1")["health"].clone();
     assert_eq!(health(), "up");
     origins[0].ill();
-    wait_until("it is told as down", || health() == "down");
+    wait_until("it is reported down", || health() == "down");
     assert_eq!(burdock.api().get("/upstreams/shop")["taking_new"], 1);
 }
 
 #[test]
-fn upstreams_are_told_with_what_ties_their_sessions() {
+fn upstreams_report_their_persistence_methods() {
     let site = Site::take();
     let burdock = site.shop(3, "sticky: [cookie, {hash: {key: client_ip}}]\nbalance: least_conn");
     let all = burdock.api().get("/upstreams");
@@ -62,7 +62,7 @@ fn an_id_with_a_slash_is_percent_encoded() {
 }
 
 #[test]
-fn an_etag_tells_what_can_be_changed_and_not_what_changes_by_itself() {
+fn an_etag_ignores_traffic_and_differs_between_servers() {
     let site = Site::take();
     let _origins = site.origins::<1>();
     let burdock = site.shop(2, "sticky: [{cookie: {idle_timeout: 30m}}]");
@@ -77,25 +77,28 @@ fn an_etag_tells_what_can_be_changed_and_not_what_changes_by_itself() {
 }
 
 #[test]
-fn a_request_is_explained_by_the_state_of_this_moment_and_leaves_no_trace() {
+fn explain_uses_the_live_state_and_leaves_no_trace() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let yaml = format!("keys: [{{file: $DIR/key}}]\n{}", shop(2, "sticky: [{cookie: {idle_timeout: 30m}}]"));
     let mint = Mint::new(&site, "key", "shop");
     let burdock = site.burdock(&yaml);
     let token = mint.token("web-2", 10, 10);
-    let asked = json!({"host": "shop.example.com", "path": "/cart?x=1", "client": "192.0.2.7",
+    let request = json!({"host": "shop.example.com", "path": "/cart?x=1", "client": "192.0.2.7",
         "headers": [{"name": "Cookie", "value": format!("BURDOCK_shop={token}")}]});
-    let response = burdock.api().send("POST", "/explain", &asked);
-    let told = response.json();
+    let response = burdock.api().send("POST", "/explain", &request);
+    let explained = response.json();
     assert_eq!(
-        (&told["reason"], &told["server"], &told["method"]),
+        (&explained["reason"], &explained["server"], &explained["method"]),
         (&json!("hit"), &json!("web-2"), &json!("cookie")),
-        "{told}"
+        "{explained}"
     );
-    assert!(told.get("set_cookie").is_none() && !response.text().contains("BURDOCK_shop="), "no token is made: {told}");
-    let newcomer = burdock.api().send("POST", "/explain", &json!({})).json();
-    assert_eq!((&newcomer["reason"], &newcomer["status"]), (&json!("new"), &Value::Null));
+    assert!(
+        explained.get("set_cookie").is_none() && !response.text().contains("BURDOCK_shop="),
+        "no token is issued: {explained}"
+    );
+    let new_client = burdock.api().send("POST", "/explain", &json!({})).json();
+    assert_eq!((&new_client["reason"], &new_client["status"]), (&json!("new"), &Value::Null));
     let servers = burdock.api().get("/upstreams/shop/servers");
     for server in servers["servers"].as_array().unwrap() {
         assert_eq!((&server["in_flight"], &server["sessions"]["by_token"]), (&json!(0), &json!(0)));
@@ -108,11 +111,11 @@ fn a_request_is_explained_by_the_state_of_this_moment_and_leaves_no_trace() {
 }
 
 #[test]
-fn the_document_that_is_served_is_the_one_in_the_repository() {
+fn the_served_openapi_document_matches_the_repository() {
     let site = Site::take();
     let burdock = site.shop(1, "sticky: cookie");
     let served = burdock.api().ask(Request::get("/api/v1/openapi.json"));
-    let kept = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json")).unwrap();
-    assert!(served.body == kept, "{}", served.text());
+    let committed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json")).unwrap();
+    assert!(served.body == committed, "{}", served.text());
     assert_eq!(served.json()["openapi"], "3.1.0");
 }

@@ -1,4 +1,4 @@
-//! Sessions in tables, as operators see them.
+//! Session tables as operators see them.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ const TABLES: &str = "tables: {sessions: {capacity: 1000, idle_timeout: 1h}}\n";
 
 fn application(request: &Received) -> Reply {
     match request.target().split_once('?') {
-        Some(("/login", said)) => Reply::with("Set-Cookie", said),
+        Some(("/login", cookie)) => Reply::with("Set-Cookie", cookie),
         Some(_) | None => Reply::status(200),
     }
 }
@@ -33,7 +33,7 @@ fn list(burdock: &Burdock, query: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_table_is_told_with_its_sessions_by_server() {
+fn a_table_reports_its_sessions_per_server() {
     let site = Site::take();
     let (_origins, burdock) = learning(&site);
     (0..6).for_each(|n| drop(login(&burdock, &format!("session-{n}"))));
@@ -46,19 +46,23 @@ fn a_table_is_told_with_its_sessions_by_server() {
 }
 
 #[test]
-fn a_session_is_found_by_its_id_which_is_written_nowhere() {
+fn a_session_is_found_by_its_id_without_logging_it() {
     let site = Site::take();
     let (_origins, burdock) = learning(&site);
     let server = login(&burdock, "a-secret-session-id");
     let found = find(&burdock, "a-secret-session-id").json();
     assert_eq!((&found["server"], &found["established"]), (&json!(server), &json!(false)));
     assert_eq!(find(&burdock, "another").status, 404);
-    assert_eq!(find(&burdock, "a-secret-session-id").json()["established"], false, "looking is no request of it");
+    assert_eq!(
+        find(&burdock, "a-secret-session-id").json()["established"],
+        false,
+        "a lookup does not count as a request of the session"
+    );
     assert!(!burdock.stderr().contains("a-secret-session-id"));
 }
 
 #[test]
-fn sessions_are_listed_by_server_and_in_parts() {
+fn sessions_are_listed_by_server_and_in_pages() {
     let site = Site::take();
     let (_origins, burdock) = learning(&site);
     let at_one = (0..20).filter(|n| login(&burdock, &format!("session-{n}")) == "web-1").count();
@@ -69,9 +73,9 @@ fn sessions_are_listed_by_server_and_in_parts() {
     let mut seen = Vec::new();
     let mut next = Some(String::new());
     while let Some(cursor) = next {
-        let part = burdock.api().get(&format!("/tables/sessions/sessions?limit=7{cursor}"));
-        seen.extend(part["sessions"].as_array().unwrap().iter().map(|session| session["fingerprint"].to_string()));
-        next = part["next"].as_str().map(|cursor| format!("&cursor={cursor}"));
+        let page = burdock.api().get(&format!("/tables/sessions/sessions?limit=7{cursor}"));
+        seen.extend(page["sessions"].as_array().unwrap().iter().map(|session| session["fingerprint"].to_string()));
+        next = page["next"].as_str().map(|cursor| format!("&cursor={cursor}"));
     }
     seen.sort();
     seen.dedup();
@@ -83,7 +87,7 @@ fn sessions_are_listed_by_server_and_in_parts() {
 }
 
 #[test]
-fn a_session_can_be_forgotten_and_the_audit_says_by_whom() {
+fn a_session_can_be_deleted_and_the_audit_names_the_user() {
     let site = Site::take();
     let (_origins, burdock) = learning(&site);
     login(&burdock, "session-one");
@@ -96,13 +100,13 @@ fn a_session_can_be_forgotten_and_the_audit_says_by_whom() {
     assert_eq!((find(&burdock, "session-one").status, find(&burdock, "session-two").status), (404, 200));
     let short = burdock.api().ask(Request::new("DELETE", "/api/v1/tables/sessions/sessions/0123"));
     assert_eq!(short.status, 400);
-    let said = burdock.stderr();
-    let audit: Vec<_> = said.lines().filter(|line| line.contains("audit: ")).collect();
-    assert!(matches!(&*audit, [line] if line.contains("audit: uid ") && line.contains(&fingerprint)), "{said}");
+    let log = burdock.stderr();
+    let audit: Vec<_> = log.lines().filter(|line| line.contains("audit: ")).collect();
+    assert!(matches!(&*audit, [line] if line.contains("audit: uid ") && line.contains(&fingerprint)), "{log}");
 }
 
 #[test]
-fn all_sessions_of_a_server_can_be_forgotten() {
+fn all_sessions_of_a_server_can_be_deleted() {
     let site = Site::take();
     let (_origins, burdock) = learning(&site);
     let at_one = (0..10).filter(|n| login(&burdock, &format!("session-{n}")) == "web-1").count();

@@ -1,4 +1,4 @@
-//! Who is let in: by the socket, with the token, and nobody else.
+//! Access to the admin service: by the socket, or at the address with the token.
 
 use std::fs::Permissions;
 use std::io::Write;
@@ -18,7 +18,7 @@ pub fn write_token(site: &Site, token: &str) -> PathBuf {
     path
 }
 
-/// A Burdock whose API is open at the address, too.
+/// A Burdock that also serves the API at its address.
 pub fn open(site: &Site, settings: &str) -> Burdock {
     write_token(site, TOKEN);
     site.burdock(&format!("{WITH_TOKEN}{}", shop(2, settings)))
@@ -36,7 +36,7 @@ fn with_token(request: Request, token: &str) -> Request {
     request.header("Authorization", &format!("Bearer {token}"))
 }
 
-fn is_problem(response: &Response, status: u16) -> String {
+fn check_problem(response: &Response, status: u16) -> String {
     assert_eq!(response.status, status, "{response:?}");
     assert_eq!(response.header("content-type"), Some("application/problem+json"), "{response:?}");
     let problem = response.json();
@@ -45,7 +45,7 @@ fn is_problem(response: &Response, status: u16) -> String {
 }
 
 #[test]
-fn the_socket_is_for_its_owner_alone_and_goes_with_the_process() {
+fn the_admin_socket_is_private_and_removed_at_shutdown() {
     let site = Site::take();
     let mut burdock = site.shop(1, "sticky: cookie");
     assert_eq!(std::fs::metadata(site.socket()).unwrap().mode() & 0o777, 0o600);
@@ -53,12 +53,12 @@ fn the_socket_is_for_its_owner_alone_and_goes_with_the_process() {
     burdock.signal("TERM");
     burdock.wait();
     assert!(!site.socket().exists());
-    let left: Vec<_> = std::fs::read_dir(site.path("run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["burdock.pid"]);
+    let files: Vec<_> = std::fs::read_dir(site.path("run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["burdock.pid"]);
 }
 
 #[test]
-fn a_socket_that_a_killed_process_has_left_is_replaced() {
+fn a_socket_left_by_a_killed_process_is_replaced() {
     let site = Site::take();
     let mut first = site.shop(1, "sticky: cookie");
     first.kill();
@@ -68,7 +68,7 @@ fn a_socket_that_a_killed_process_has_left_is_replaced() {
 }
 
 #[test]
-fn a_successor_takes_the_socket_over_and_keeps_it_when_the_other_ends() {
+fn a_new_process_takes_over_the_socket_and_keeps_it() {
     let site = Site::take();
     let yaml = shop(1, "sticky: cookie");
     let mut first = site.burdock(&yaml);
@@ -79,7 +79,7 @@ fn a_successor_takes_the_socket_over_and_keeps_it_when_the_other_ends() {
 }
 
 #[test]
-fn there_need_be_no_socket_and_it_may_be_elsewhere() {
+fn the_admin_socket_can_be_disabled_or_moved() {
     let site = Site::take();
     let none = site.burdock(&format!("admin: {{address: $IP:9180, socket: none}}\n{}", shop(1, "sticky: cookie")));
     assert!(!site.socket().exists());
@@ -89,7 +89,7 @@ fn there_need_be_no_socket_and_it_may_be_elsewhere() {
 }
 
 #[test]
-fn a_socket_that_cannot_be_made_refuses_the_start() {
+fn an_admin_socket_that_cannot_be_created_prevents_startup() {
     let site = Site::take();
     let yaml = format!("admin: {{address: $IP:9180, socket: /nonexistent/admin.sock}}\n{}", shop(1, "sticky: cookie"));
     let mut burdock = Burdock::launch(&site, &yaml, &[]);
@@ -98,7 +98,7 @@ fn a_socket_that_cannot_be_made_refuses_the_start() {
 }
 
 #[test]
-fn a_token_that_others_can_read_refuses_the_start() {
+fn a_token_file_readable_by_others_prevents_startup() {
     let site = Site::take();
     std::fs::set_permissions(site.write("token", TOKEN), Permissions::from_mode(0o644)).unwrap();
     let mut burdock = Burdock::launch(&site, &format!("{WITH_TOKEN}{}", shop(1, "sticky: cookie")), &[]);
@@ -107,29 +107,29 @@ fn a_token_that_others_can_read_refuses_the_start() {
 }
 
 #[test]
-fn without_a_token_file_the_address_has_no_api_and_says_how_to_get_it() {
+fn without_a_token_file_the_address_refuses_the_api_with_a_hint() {
     let site = Site::take();
     let burdock = site.shop(1, "sticky: cookie");
     let refused = ask(&burdock, with_token(to(&burdock, "/api/v1/version"), TOKEN));
-    assert!(is_problem(&refused, 404).contains("admin.token_file"));
+    assert!(check_problem(&refused, 404).contains("admin.token_file"));
     assert_eq!(ask(&burdock, to(&burdock, "/healthz")).status, 200);
 }
 
 #[test]
-fn with_the_token_the_address_has_it_and_without_it_nothing() {
+fn the_admin_address_serves_the_api_only_with_the_token() {
     let site = Site::take();
     let burdock = open(&site, "sticky: cookie");
     let version = || to(&burdock, "/api/v1/version");
-    let let_in = ask(&burdock, with_token(version(), TOKEN));
-    assert_eq!(let_in.json()["pid"], burdock.process());
+    let accepted = ask(&burdock, with_token(version(), TOKEN));
+    assert_eq!(accepted.json()["pid"], burdock.process());
     let wrong = ["", "b-token-that-nobody-will-ever-guess", &TOKEN[1..], "a-token-that-nobody-will-ever-guess-"];
     for refused in wrong.map(|token| with_token(version(), token)).into_iter().chain([version()]) {
         let refused = ask(&burdock, refused);
-        is_problem(&refused, 401);
+        check_problem(&refused, 401);
         assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
     }
     let basic = version().header("Authorization", &format!("Basic  {TOKEN}"));
-    is_problem(&ask(&burdock, basic), 401);
+    check_problem(&ask(&burdock, basic), 401);
     for open in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(ask(&burdock, Request::get(open).header("Host", "whoever.example")).status, 200);
     }
@@ -137,22 +137,22 @@ fn with_the_token_the_address_has_it_and_without_it_nothing() {
 }
 
 #[test]
-fn a_host_that_is_not_the_address_is_refused_even_with_the_token() {
+fn a_foreign_host_is_refused_even_with_the_token() {
     let site = Site::take();
     let burdock = open(&site, "sticky: cookie");
     for host in ["rebound.example", "rebound.example:9180", "localhost:9180", &burdock.admin.ip().to_string()] {
         let request = with_token(Request::get("/api/v1/version").header("Host", host), TOKEN);
-        is_problem(&ask(&burdock, request), 421);
+        check_problem(&ask(&burdock, request), 421);
     }
 }
 
 #[test]
-fn what_a_browser_sends_for_another_page_is_refused_even_with_the_token() {
+fn a_cross_origin_request_is_refused_even_with_the_token() {
     let site = Site::take();
     let burdock = open(&site, "sticky: cookie");
     let from_page = with_token(to(&burdock, "/api/v1/version"), TOKEN).header("Origin", "https://evil.example");
     let refused = ask(&burdock, from_page);
-    is_problem(&refused, 403);
+    check_problem(&refused, 403);
     assert!(!refused.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("access-control-")));
     let form = |content_type: &str| {
         Request::new("POST", "/api/v1/explain")
@@ -160,36 +160,36 @@ fn what_a_browser_sends_for_another_page_is_refused_even_with_the_token() {
             .header("Content-Type", content_type)
             .body("{}")
     };
-    is_problem(&ask(&burdock, form("application/x-www-form-urlencoded").header("Origin", "https://evil.example")), 403);
+    check_problem(&ask(&burdock, form("application/x-www-form-urlencoded").header("Origin", "https://evil.example")), 403);
     for content_type in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"] {
-        is_problem(&ask(&burdock, form(content_type)), 401);
-        is_problem(&ask(&burdock, with_token(form(content_type), TOKEN)), 415);
+        check_problem(&ask(&burdock, form(content_type)), 401);
+        check_problem(&ask(&burdock, with_token(form(content_type), TOKEN)), 415);
     }
     let preflight = Request::new("OPTIONS", "/api/v1/explain").header("Host", &burdock.admin.to_string());
-    is_problem(&ask(&burdock, preflight.header("Origin", "https://evil.example")), 405);
+    check_problem(&ask(&burdock, preflight.header("Origin", "https://evil.example")), 405);
 }
 
 #[test]
-fn bodies_that_are_too_large_or_no_json_are_refused() {
+fn oversized_or_invalid_json_bodies_are_refused() {
     let site = Site::take();
     let api = site.shop(1, "sticky: cookie");
     let api = api.api();
     let explain =
         |body: &str| api.ask(Request::new("POST", "/api/v1/explain").header("Content-Type", "application/json").body(body));
-    assert!(is_problem(&explain(&format!("{{\"path\": \"/{}\"}}", "x".repeat(65 * 1024))), 413).contains("64 KiB"));
-    is_problem(&explain("{\"path\": "), 400);
-    is_problem(&explain(""), 400);
-    is_problem(&explain("\u{0}\u{ff}"), 400);
-    assert!(is_problem(&explain("{\"pathh\": \"/\"}"), 422).contains("pathh"));
-    is_problem(&explain("{\"path\": 7}"), 422);
+    assert!(check_problem(&explain(&format!("{{\"path\": \"/{}\"}}", "x".repeat(65 * 1024))), 413).contains("64 KiB"));
+    check_problem(&explain("{\"path\": "), 400);
+    check_problem(&explain(""), 400);
+    check_problem(&explain("\u{0}\u{ff}"), 400);
+    assert!(check_problem(&explain("{\"pathh\": \"/\"}"), 422).contains("pathh"));
+    check_problem(&explain("{\"path\": 7}"), 422);
     for no_object in ["[]", "null", "[\"GET\"]", "7"] {
-        is_problem(&explain(no_object), 422);
+        check_problem(&explain(no_object), 422);
     }
-    is_problem(&explain("{\"headers\": [[\"a\", \"b\"]]}"), 422);
+    check_problem(&explain("{\"headers\": [[\"a\", \"b\"]]}"), 422);
 }
 
 #[test]
-fn a_header_block_that_never_ends_holds_no_other_up() {
+fn an_unfinished_header_block_delays_no_other_client() {
     let site = Site::take();
     let burdock = open(&site, "sticky: cookie");
     let slow: Vec<_> = (0..20)
@@ -204,20 +204,20 @@ fn a_header_block_that_never_ends_holds_no_other_up() {
 }
 
 #[test]
-fn what_is_not_there_or_not_done_is_a_problem_too() {
+fn unknown_resources_and_methods_return_problem_documents() {
     let site = Site::take();
     let burdock = site.shop(1, "sticky: cookie");
     let api = burdock.api();
     let ask = |method: &str, path: &str| api.ask(Request::new(method, path));
-    is_problem(&ask("GET", "/api/v1/nothing"), 404);
-    is_problem(&ask("GET", "/"), 404);
-    is_problem(&ask("GET", "/api/v1/upstreams/none"), 404);
-    is_problem(&ask("GET", "/api/v1/upstreams/shop/servers/none"), 404);
-    is_problem(&ask("GET", "/api/v1/upstreams/none/servers"), 404);
-    is_problem(&ask("GET", "/api/v1/tables/none"), 404);
+    check_problem(&ask("GET", "/api/v1/nothing"), 404);
+    check_problem(&ask("GET", "/"), 404);
+    check_problem(&ask("GET", "/api/v1/upstreams/none"), 404);
+    check_problem(&ask("GET", "/api/v1/upstreams/shop/servers/none"), 404);
+    check_problem(&ask("GET", "/api/v1/upstreams/none/servers"), 404);
+    check_problem(&ask("GET", "/api/v1/tables/none"), 404);
     let refused = ask("DELETE", "/api/v1/version");
-    is_problem(&refused, 405);
+    check_problem(&refused, 405);
     assert_eq!(refused.header("allow"), Some("GET,HEAD"));
     let found = api.ask(with_json("POST", "/tables/none/sessions/find", &json!({"id": "1"})));
-    is_problem(&found, 404);
+    check_problem(&found, 404);
 }
