@@ -1,13 +1,13 @@
-//! What servers hear of a session that comes to them from elsewhere, and what they may say of it, on the wire.
+//! The `Burdock-Affinity` header on the wire: announcements to servers of moved sessions, and orders from applications.
 
 use crate::harness::{Burdock, Client, Origin, Page, Reply, Request, Site, wait_until};
 
-const SAYS: &str = "Burdock-Affinity";
+const AFFINITY: &str = "Burdock-Affinity";
 const PLAIN: &str = "sticky: [{cookie: {name: S, token: plain}}]";
 
-/// What a server was told with the last request that it received.
-fn told(origin: &Origin) -> Vec<String> {
-    origin.last().all(SAYS).into_iter().map(str::to_owned).collect()
+/// The announcements in the last request that a server received.
+fn announced(origin: &Origin) -> Vec<String> {
+    origin.last().all(AFFINITY).into_iter().map(str::to_owned).collect()
 }
 
 fn tied_to(server: &str, path: &str) -> Request {
@@ -18,7 +18,7 @@ fn moved(burdock: &Burdock, cause: &str) -> f64 {
     burdock.metrics().sum("burdock_sessions_moved_total", &[("upstream", "shop"), ("cause", cause)])
 }
 
-/// A shop of two servers that obeys these orders, and a client that is tied to the first.
+/// A shop of two servers that obeys these orders, and a client pinned to the first.
 fn obeying(site: &Site, orders: &str, sticky: &str) -> (Burdock, Client) {
     let burdock = site.shop(2, &format!("sticky: {sticky}\naffinity: {{obey: [{orders}]}}"));
     let client = burdock.client_at("web-1");
@@ -26,20 +26,20 @@ fn obeying(site: &Site, orders: &str, sticky: &str) -> (Burdock, Client) {
 }
 
 #[test]
-fn a_server_is_told_of_a_session_that_a_refused_connection_sent_to_it() {
+fn a_redispatched_session_is_announced_once_to_its_new_server() {
     let site = Site::take();
     let origin = site.origin(2);
     let burdock = site.shop(2, PLAIN);
     let response = burdock.ask(&tied_to("web-1", "/moved"));
     assert_eq!(response.set_cookies(), ["S=web-2; Path=/; HttpOnly"]);
-    assert_eq!(told(&origin), ["moved; from=web-1; reason=redispatched"]);
+    assert_eq!(announced(&origin), ["moved; from=web-1; reason=redispatched"]);
     burdock.ask(&tied_to("web-2", "/kept"));
-    assert_eq!(told(&origin), [""; 0], "it is told once");
+    assert_eq!(announced(&origin), [""; 0], "the move is announced once");
     wait_until("the move is counted", || moved(&burdock, "down") == 1.0);
 }
 
 #[test]
-fn a_server_is_told_of_a_session_whose_server_was_killed() {
+fn a_session_of_a_killed_server_is_announced_to_its_new_server() {
     let site = Site::take();
     let mut first = site.origin_process(1);
     let origin = site.origin(2);
@@ -47,13 +47,13 @@ fn a_server_is_told_of_a_session_whose_server_was_killed() {
     let mut client = burdock.client_at("web-1");
     first.kill();
     assert_eq!(client.get("/moved").served_by(), "web-2");
-    assert_eq!(told(&origin), ["moved; from=web-1; reason=redispatched"]);
+    assert_eq!(announced(&origin), ["moved; from=web-1; reason=redispatched"]);
     let line = burdock.line("/moved");
     assert_eq!(["from", "settled"].map(|field| line.text(field)), ["web-1", "rewritten"]);
 }
 
 #[test]
-fn a_server_is_told_why_a_session_came_to_it() {
+fn the_announcement_names_the_reason_for_the_move() {
     let site = Site::take();
     let origin = site.origin(2);
     let check = "health_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms, fall: 1, rise: 1}";
@@ -74,7 +74,7 @@ fn a_server_is_told_why_a_session_came_to_it() {
         ("gone", "moved; reason=unknown_server"),
     ] {
         assert_eq!(burdock.ask(&tied_to(server, "/")).status, 200);
-        assert_eq!(told(&origin), [affinity]);
+        assert_eq!(announced(&origin), [affinity]);
     }
     for cause in ["down", "maint", "unknown_server"] {
         wait_until(cause, || moved(&burdock, cause) == 1.0);
@@ -82,7 +82,7 @@ fn a_server_is_told_why_a_session_came_to_it() {
 }
 
 #[test]
-fn a_session_that_is_away_for_a_while_is_a_detour() {
+fn a_temporary_move_is_announced_as_a_detour() {
     for sticky in [
         format!("{PLAIN}\nfailover: {{down: temporary}}"),
         "sticky: [{route: {from: cookie:S}}]".into(),
@@ -93,23 +93,23 @@ fn a_session_that_is_away_for_a_while_is_a_detour() {
         let burdock = site.shop(2, &sticky);
         for _ in 0..2 {
             assert_eq!(burdock.ask(&tied_to("web-1", "/")).set_cookies(), [""; 0]);
-            assert_eq!(told(&origin), ["detour; from=web-1; reason=redispatched"], "{sticky}");
+            assert_eq!(announced(&origin), ["detour; from=web-1; reason=redispatched"], "{sticky}");
         }
         assert_eq!(burdock.metrics().sum("burdock_sessions_moved_total", &[]), 0.0);
     }
 }
 
 #[test]
-fn a_client_cannot_say_what_burdock_says() {
+fn a_client_cannot_forge_the_affinity_header() {
     for listener in ["$IP:8080", "{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}"] {
         let site = Site::take();
         let origin = site.origin(2);
         let shop = crate::harness::shop(2, PLAIN);
         let burdock = site.burdock(&format!("listeners: [{listener}]\n{shop}"));
         let forged = |request: Request| {
-            let first = request.header(SAYS, "moved; from=x; reason=down").header("burdock-affinity", "release");
+            let first = request.header(AFFINITY, "moved; from=x; reason=down").header("burdock-affinity", "release");
             assert_eq!(burdock.ask(&first).status, 200);
-            told(&origin)
+            announced(&origin)
         };
         assert_eq!(forged(tied_to("web-2", "/")), [""; 0]);
         assert_eq!(forged(tied_to("web-1", "/")), ["moved; from=web-1; reason=redispatched"]);
@@ -117,12 +117,12 @@ fn a_client_cannot_say_what_burdock_says() {
 }
 
 #[test]
-fn nothing_is_announced_where_that_is_not_wanted() {
+fn announcements_can_be_turned_off() {
     let site = Site::take();
     let origin = site.origin(2);
     let burdock = site.shop(2, &format!("{PLAIN}\naffinity: {{announce: false}}"));
-    assert_eq!(burdock.ask(&tied_to("web-1", "/").header(SAYS, "moved")).served_by(), "web-2");
-    assert_eq!(told(&origin), [""; 0]);
+    assert_eq!(burdock.ask(&tied_to("web-1", "/").header(AFFINITY, "moved")).served_by(), "web-2");
+    assert_eq!(announced(&origin), [""; 0]);
 }
 
 #[test]
@@ -130,10 +130,10 @@ fn an_application_ends_a_session_at_logout() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let (burdock, mut client) = obeying(&site, "release", "cookie");
-    origins[0].behave(|_| Reply::with(SAYS, "release"));
+    origins[0].behave(|_| Reply::with(AFFINITY, "release"));
     let logout = client.get("/logout");
     assert_eq!(logout.set_cookies(), ["BURDOCK_shop=; Path=/; Max-Age=0; HttpOnly"]);
-    assert_eq!((logout.header(SAYS), client.tied()), (None, None));
+    assert_eq!((logout.header(AFFINITY), client.tied()), (None, None));
     let line = burdock.line("/logout");
     assert_eq!(["reason", "method", "settled"].map(|field| line.text(field)), ["hit", "cookie", "forgotten"]);
 }
@@ -143,9 +143,9 @@ fn an_application_moves_a_session_to_another_server() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let (burdock, mut client) = obeying(&site, "move_to", "cookie");
-    origins[0].behave(|_| Reply::with(SAYS, "move-to=web-2"));
+    origins[0].behave(|_| Reply::with(AFFINITY, "move-to=web-2"));
     let order = client.get("/order");
-    assert_eq!((order.served_by(), order.header(SAYS), order.set_cookies().len()), ("web-1", None, 1));
+    assert_eq!((order.served_by(), order.header(AFFINITY), order.set_cookies().len()), ("web-1", None, 1));
     for _ in 0..3 {
         let after = client.get("/after");
         assert_eq!((after.served_by(), after.set_cookies().len()), ("web-2", 0));
@@ -162,43 +162,43 @@ fn an_application_extends_a_session() {
     let before = client.token().to_owned();
     client.get("/young");
     assert_eq!((burdock.line("/young").text("settled"), client.token()), ("kept".into(), &*before));
-    origins[0].behave(|_| Reply::with(SAYS, "extend"));
+    origins[0].behave(|_| Reply::with(AFFINITY, "extend"));
     let extended = client.get("/extended");
-    assert_eq!((extended.served_by(), extended.header(SAYS)), ("web-1", None));
+    assert_eq!((extended.served_by(), extended.header(AFFINITY)), ("web-1", None));
     assert_eq!(burdock.line("/extended").text("settled"), "renewed");
     assert_ne!(client.token(), before);
 }
 
 #[test]
-fn orders_that_the_configuration_does_not_allow_are_stripped_and_not_obeyed() {
+fn disallowed_affinity_orders_are_stripped_and_ignored() {
     for (allowed, order) in [("", "release"), ("extend", "release"), ("release, extend", "move-to=web-2"), ("", "nonsense")]
     {
         let site = Site::take();
         let origins = site.origins::<2>();
         let (burdock, mut client) = obeying(&site, allowed, "cookie");
-        origins[0].behave(move |_| Reply::with(SAYS, order));
+        origins[0].behave(move |_| Reply::with(AFFINITY, order));
         for _ in 0..2 {
             let response = client.get("/ordered");
-            assert_eq!((response.served_by(), response.header(SAYS), response.set_cookies().len()), ("web-1", None, 0));
+            assert_eq!((response.served_by(), response.header(AFFINITY), response.set_cookies().len()), ("web-1", None, 0));
         }
         assert_eq!(burdock.line("/ordered").text("settled"), "kept");
     }
 }
 
 #[test]
-fn what_a_server_says_to_burdock_is_in_no_response_to_the_client() {
+fn the_affinity_header_never_reaches_the_client() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\naffinity: {obey: [release, extend, move_to]}");
     for status in [200, 304, 404, 500] {
-        origin.behave(move |_| Page::new(status).header(SAYS, "extend").header("burdock-affinity", "x").into());
+        origin.behave(move |_| Page::new(status).header(AFFINITY, "extend").header("burdock-affinity", "x").into());
         let response = burdock.get("/");
-        assert_eq!((response.status, response.header(SAYS)), (status, None));
+        assert_eq!((response.status, response.header(AFFINITY)), (status, None));
     }
-    origin.behave(|_| Reply::with(SAYS, "release"));
+    origin.behave(|_| Reply::with(AFFINITY, "release"));
     let preflight =
         Request::new("OPTIONS", "/").header("Origin", "https://a.test").header("Access-Control-Request-Method", "PUT");
-    assert_eq!(burdock.ask(&preflight).header(SAYS), None);
+    assert_eq!(burdock.ask(&preflight).header(AFFINITY), None);
     origin.behave(|_| {
         Reply::raw(
             "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nBurdock-Affinity: extend\r\n\r\n\
@@ -209,12 +209,12 @@ fn what_a_server_says_to_burdock_is_in_no_response_to_the_client() {
     wire.send(Request::get("/").bytes());
     for status in [103, 200] {
         let response = wire.response();
-        assert_eq!((response.status, response.header(SAYS)), (status, None));
+        assert_eq!((response.status, response.header(AFFINITY)), (status, None));
     }
 }
 
 #[test]
-fn a_session_is_not_moved_to_a_server_that_takes_no_new_ones() {
+fn orders_to_move_to_an_unassignable_server_are_ignored() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.burdock(
@@ -228,14 +228,14 @@ fn a_session_is_not_moved_to_a_server_that_takes_no_new_ones() {
 ",
     );
     let mut client = burdock.client_at("web-1");
-    for nowhere in ["move-to=web-2", "move-to=web-9", "move-to=web-1"] {
-        origins[0].behave(move |_| Reply::with(SAYS, nowhere));
-        assert!(client.get("/").set_cookies().is_empty(), "{nowhere}");
+    for order in ["move-to=web-2", "move-to=web-9", "move-to=web-1"] {
+        origins[0].behave(move |_| Reply::with(AFFINITY, order));
+        assert!(client.get("/").set_cookies().is_empty(), "{order}");
     }
 }
 
 #[test]
-fn an_application_that_logs_in_elsewhere_moves_a_session_that_was_on_a_detour() {
+fn a_login_during_a_detour_moves_the_session() {
     let site = Site::take();
     let origin = site.origin(2);
     let sticky = "sticky: [{cookie: {name: S, mode: prefix, token: plain}}]\nfailover: {down: temporary}";

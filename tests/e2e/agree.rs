@@ -1,5 +1,5 @@
-//! Requests of one session that come at once agree on one server, though none of them knows of another: while one server is
-//! slow, and another refuses connections.
+//! Concurrent requests of one session agree on one server without knowing of each other, while one server is slow and
+//! another refuses connections.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use crate::harness::{Burdock, Line, Mint, Origin, Reply, Request, Site, rounds, shop};
 
 const AT_ONCE: usize = 16;
-/// `web-3` refuses: nobody listens there.
+/// `web-3` refuses connections: nothing listens there.
 const REFUSING: &str = "web-3";
 const LEARNING: &str =
     "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: [cookie:JSESSIONID, path_parameter:jsessionid]}}]";
 
-/// Three servers that answer, the first of them slowly. `web-3` is none of them.
-fn living(site: &Site) -> [Origin; 3] {
+/// The three servers that respond, the first of them slowly. `web-3` is not among them.
+fn live_servers(site: &Site) -> [Origin; 3] {
     let origins = [1, 2, 4].map(|n| site.origin(n));
     origins[0].behave(|_| {
         thread::sleep(Duration::from_millis(30));
@@ -24,7 +24,7 @@ fn living(site: &Site) -> [Origin; 3] {
     origins
 }
 
-/// The servers that answer requests that are sent at one moment, each on a connection of its own.
+/// The servers that answer these requests, which are sent at the same moment, each on its own connection.
 fn at_once(burdock: &Burdock, requests: &[Request]) -> BTreeSet<String> {
     let ready = Barrier::new(requests.len());
     thread::scope(|scope| {
@@ -33,13 +33,13 @@ fn at_once(burdock: &Burdock, requests: &[Request]) -> BTreeSet<String> {
             ready.wait();
             wire.ask(request).served_by().to_owned()
         };
-        let asking: Vec<_> = requests.iter().map(|request| scope.spawn(move || ask(request))).collect();
-        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+        let threads: Vec<_> = requests.iter().map(|request| scope.spawn(move || ask(request))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
 
-/// In each round, all requests are answered by one server; over all rounds, by all that live: there are more rounds until the
-/// last of them has had its turn, which chance may keep from it for long.
+/// Asserts that one server answers all requests of a round, and that every live server answers some round. Rounds continue
+/// until the last live server has had its turn, which can take long by chance.
 fn all_agree(burdock: &Burdock, requests: impl Fn(usize) -> Vec<Request>) {
     let mut used = BTreeSet::new();
     for round in 0..20 * rounds(200) {
@@ -58,9 +58,9 @@ fn same(request: Request) -> Vec<Request> {
 }
 
 #[test]
-fn requests_with_one_fresh_name_agree_wherever_they_say_it() {
+fn requests_with_one_new_name_agree_across_cookie_and_header() {
     let site = Site::take();
-    let _living = living(&site);
+    let _live_servers = live_servers(&site);
     let burdock = site.shop(4, "sticky: [{hash: {key: [cookie:JSESSIONID, header:X-Session-Id]}}]");
     all_agree(&burdock, |round| {
         let web = Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-{round}"));
@@ -70,9 +70,9 @@ fn requests_with_one_fresh_name_agree_wherever_they_say_it() {
 }
 
 #[test]
-fn requests_with_one_token_that_has_expired_agree() {
+fn requests_with_one_expired_token_agree() {
     let site = Site::take();
-    let _living = living(&site);
+    let _live_servers = live_servers(&site);
     let mint = Mint::new(&site, "key", "shop");
     let limited = shop(4, "sticky: [{cookie: {idle_timeout: 30m}}]");
     let burdock = site.burdock(&format!("keys: [{{file: $DIR/key}}]\n{limited}"));
@@ -85,9 +85,9 @@ fn requests_with_one_token_that_has_expired_agree() {
 }
 
 #[test]
-fn requests_with_one_name_that_no_table_knows_agree() {
+fn requests_with_one_name_unknown_to_the_table_agree() {
     let site = Site::take();
-    let _living = living(&site);
+    let _live_servers = live_servers(&site);
     let closing = site.origin(5);
     closing.behave(|_| Reply::Close);
     let burdock = site.shop(5, LEARNING);
@@ -97,10 +97,10 @@ fn requests_with_one_name_that_no_table_knows_agree() {
 #[test]
 fn requests_with_one_name_agree_while_it_is_learned() {
     let site = Site::take();
-    let living = living(&site);
+    let live_servers = live_servers(&site);
     let closing = site.origin(5);
     closing.behave(|_| Reply::Close);
-    for (nth, origin) in living.iter().enumerate() {
+    for (nth, origin) in live_servers.iter().enumerate() {
         origin.behave(move |request| {
             thread::sleep(Duration::from_millis(if nth == 0 { 30 } else { 0 }));
             Reply::with("Set-Cookie", request.header("cookie").unwrap_or("none=1"))
@@ -115,25 +115,25 @@ fn requests_with_one_name_agree_while_it_is_learned() {
 }
 
 #[test]
-fn requests_with_a_route_of_nobody_agree() {
+fn requests_with_an_unknown_route_agree() {
     let site = Site::take();
-    let _living = living(&site);
+    let _live_servers = live_servers(&site);
     let burdock = site.shop(4, "sticky: [{route: {from: {cookie: JSESSIONID, after: '.'}}}]");
     all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-{round}.nobody"))));
 }
 
 #[test]
-fn requests_of_a_route_that_refuses_agree() {
+fn requests_with_a_route_to_a_refusing_server_agree() {
     let site = Site::take();
-    let _living = living(&site);
+    let _live_servers = live_servers(&site);
     let burdock = site.shop(4, "sticky: [{route: {from: {cookie: JSESSIONID, after: '.'}}}]");
     all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-{round}.{REFUSING}"))));
 }
 
 #[test]
-fn requests_with_one_token_of_a_server_that_refuses_agree() {
+fn requests_with_one_token_for_a_refusing_server_agree() {
     let site = Site::take();
-    let _living = living(&site);
+    let _live_servers = live_servers(&site);
     let mint = Mint::new(&site, "key", "shop");
     let shop = shop(4, "sticky: cookie");
     let burdock = site.burdock(&format!("keys: [{{file: $DIR/key}}]\n{shop}"));
@@ -142,9 +142,9 @@ fn requests_with_one_token_of_a_server_that_refuses_agree() {
 }
 
 #[test]
-fn requests_with_one_plain_token_of_a_server_that_refuses_agree() {
+fn requests_with_one_plain_token_for_a_refusing_server_agree() {
     let site = Site::take();
-    let _living = living(&site);
+    let _live_servers = live_servers(&site);
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";
     let shop = shop(4, "sticky: [{cookie: {name: S, token: plain}}]");
     let burdock = site.burdock(&format!("{listeners}\n{shop}"));
@@ -158,7 +158,7 @@ fn requests_with_one_plain_token_of_a_server_that_refuses_agree() {
 fn pipelined_requests_without_a_name_agree() {
     for sticky in ["cookie", "[{header: {name: X-Session}}]", "[{hash: {key: 'header:X-User'}}, cookie]"] {
         let site = Site::take();
-        let _living = living(&site);
+        let _live_servers = live_servers(&site);
         let burdock = site.shop(4, &format!("sticky: {sticky}"));
         let side_by_side = 10;
         let mut used = BTreeSet::new();
@@ -174,7 +174,7 @@ fn pipelined_requests_without_a_name_agree() {
     }
 }
 
-/// The servers that answer the requests of one connection.
+/// The servers that answer the requests on one connection.
 fn pipelined(burdock: &Burdock) -> BTreeSet<String> {
     let mut wire = burdock.wire();
     wire.send(Request::get("/").bytes().repeat(AT_ONCE));

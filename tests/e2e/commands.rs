@@ -1,4 +1,4 @@
-//! The commands that look and make, and how a start is refused.
+//! The commands `check`, `keys` and `run -t`, and errors that prevent startup.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -11,14 +11,14 @@ fn check(site: &Site, yaml: &str, more: &[&str]) -> Finished {
 }
 
 #[test]
-fn a_right_configuration_is_said_to_be_right() {
+fn check_accepts_a_valid_configuration() {
     let site = Site::take();
-    let right = check(&site, &complete(&shop(2, "sticky: cookie")), &[]).ok();
-    assert!(right.stderr.contains("checked.yaml"), "{right:?}");
+    let valid = check(&site, &complete(&shop(2, "sticky: cookie")), &[]).ok();
+    assert!(valid.stderr.contains("checked.yaml"), "{valid:?}");
 }
 
 #[test]
-fn every_mistake_is_named_at_once_with_file_and_line() {
+fn check_reports_every_error_with_file_and_line() {
     let site = Site::take();
     let wrong = check(
         &site,
@@ -38,13 +38,16 @@ routes:
     for (line, found, help) in
         [(5, "wieght", "weight"), (6, "257", "256"), (6, "web-1", "line 5"), (7, "stikcy", "sticky"), (9, "shpo", "shop")]
     {
-        let named = wrong.stderr.lines().any(|said| said.contains(&format!("checked.yaml:{line}:")) && said.contains(found));
-        assert!(named && wrong.stderr.contains(help), "line {line}, {found}, {help}: {}", wrong.stderr);
+        let reported = wrong
+            .stderr
+            .lines()
+            .any(|message| message.contains(&format!("checked.yaml:{line}:")) && message.contains(found));
+        assert!(reported && wrong.stderr.contains(help), "line {line}, {found}, {help}: {}", wrong.stderr);
     }
 }
 
 #[test]
-fn what_is_no_yaml_is_said_so_with_its_line() {
+fn check_names_a_file_that_is_not_yaml() {
     let site = Site::take();
     let wrong = check(&site, "listeners: [127.0.0.1:8080\nupstreams: {\n", &[]);
     assert_eq!(wrong.code, Some(2));
@@ -52,36 +55,36 @@ fn what_is_no_yaml_is_said_so_with_its_line() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_said_so() {
+fn check_names_a_missing_file() {
     let missing = burdock(["check", "-c", "/nonexistent/burdock.yaml"]);
     assert_eq!(missing.code, Some(2));
     assert!(missing.stderr.contains("/nonexistent/burdock.yaml"), "{missing:?}");
 }
 
 #[test]
-fn a_taken_address_is_found_by_check_bind_only() {
+fn only_check_bind_finds_an_address_in_use() {
     let site = Site::take();
-    let taken = std::net::TcpListener::bind(site.listen()).unwrap();
+    let listener = std::net::TcpListener::bind(site.listen()).unwrap();
     let yaml = complete(&shop(1, "sticky: cookie"));
     check(&site, &yaml, &[]).ok();
     let found = check(&site, &yaml, &["--bind"]);
     assert_eq!(found.code, Some(2), "{found:?}");
     assert!(found.stderr.contains(&site.listen().to_string()), "{found:?}");
-    drop(taken);
+    drop(listener);
     check(&site, &yaml, &["--bind"]).ok();
 }
 
 #[test]
-fn a_taken_address_refuses_the_start() {
+fn a_listen_address_in_use_prevents_startup() {
     let site = Site::take();
-    let _taken = std::net::TcpListener::bind(site.listen()).unwrap();
+    let _listener = std::net::TcpListener::bind(site.listen()).unwrap();
     let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
     assert!(!burdock.wait().success());
     assert!(burdock.stderr().contains(&site.listen().to_string()), "{}", burdock.stderr());
 }
 
 #[test]
-fn run_t_tests_and_ends() {
+fn run_t_checks_the_configuration_and_exits() {
     let site = Site::take();
     let run = |yaml: &str| {
         let file = site.write("tested.yaml", &complete(yaml));
@@ -92,7 +95,7 @@ fn run_t_tests_and_ends() {
 }
 
 #[test]
-fn a_runtime_folder_that_others_can_enter_refuses_the_start() {
+fn a_runtime_directory_open_to_others_prevents_startup() {
     let site = Site::take();
     std::fs::set_permissions(site.path("run"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
@@ -112,14 +115,14 @@ fn a_key_file_is_private_and_is_not_overwritten() {
 }
 
 #[test]
-fn two_new_keys_differ_and_are_keys() {
+fn two_new_keys_are_valid_and_differ() {
     let keys = [0; 2].map(|_| burdock(["keys", "new"]).ok().stdout);
     assert_ne!(keys[0], keys[1]);
     assert!(keys.iter().all(|key| burdock::token::keys::Key::parse(key).is_ok()));
 }
 
 #[test]
-fn a_key_that_cannot_be_read_is_found_by_check() {
+fn check_finds_an_unreadable_key_file() {
     let site = Site::take();
     let yaml = complete(&format!("keys: [{{file: $DIR/nowhere}}]\n{}", shop(1, "sticky: cookie")));
     let wrong = check(&site, &yaml, &[]);
@@ -128,7 +131,7 @@ fn a_key_that_cannot_be_read_is_found_by_check() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_help_shows_examples() {
+fn wrong_usage_exits_with_2_and_help_shows_examples() {
     assert_eq!(burdock(["flatten"]).code, Some(2));
     assert_eq!(burdock(["check", "--no-such-flag"]).code, Some(2));
     assert!(burdock(["--help"]).ok().stdout.contains("Examples:"));
@@ -136,7 +139,7 @@ fn wrong_usage_ends_with_2_and_help_shows_examples() {
 }
 
 #[test]
-fn the_limit_of_open_files_is_raised() {
+fn the_open_file_limit_is_raised_to_its_maximum() {
     let site = Site::take();
     let burdock = site.shop(1, "sticky: cookie");
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", burdock.process())).unwrap();
@@ -146,7 +149,7 @@ fn the_limit_of_open_files_is_raised() {
 }
 
 #[test]
-fn a_log_that_cannot_be_opened_refuses_the_start() {
+fn an_access_log_that_cannot_be_opened_prevents_startup() {
     let site = Site::take();
     let yaml = format!("access_log: {{to: /nonexistent/access.log}}\n{}", shop(1, "sticky: cookie"));
     let mut burdock = crate::harness::Burdock::launch(&site, &yaml, &[]);
@@ -155,9 +158,9 @@ fn a_log_that_cannot_be_opened_refuses_the_start() {
 }
 
 #[test]
-fn a_taken_admin_address_refuses_the_start() {
+fn an_admin_address_in_use_prevents_startup() {
     let site = Site::take();
-    let _taken = std::net::TcpListener::bind(site.admin()).unwrap();
+    let _listener = std::net::TcpListener::bind(site.admin()).unwrap();
     let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
     assert!(!burdock.wait().success());
     assert!(burdock.stderr().contains(&site.admin().to_string()), "{}", burdock.stderr());

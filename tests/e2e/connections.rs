@@ -1,9 +1,9 @@
-//! Connections of clients and to servers: how long they are kept, and what is left of them.
+//! Client and server connections: how long they stay open, and what remains when a client leaves.
 
 use crate::harness::{Burdock, Page, Reply, Request, Site, wait_until};
 
 #[test]
-fn a_client_that_leaves_in_the_middle_of_an_answer_leaves_nothing_behind() {
+fn a_client_that_leaves_mid_response_leaves_no_request_in_flight() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -17,18 +17,18 @@ fn a_client_that_leaves_in_the_middle_of_an_answer_leaves_nothing_behind() {
     wait_until("no request is in flight", || burdock.metrics().sum("burdock_server_in_flight_requests", &[]) == 0.0);
     origin.behave(|_| Reply::status(200));
     assert_eq!(burdock.get("/").status, 200);
-    assert_eq!(burdock.log(6).len(), 6, "each has its line");
+    assert_eq!(burdock.log(6).len(), 6, "each request has a log line");
 }
 
 #[test]
-fn a_client_that_leaves_while_the_server_thinks_leaves_nothing_behind() {
+fn a_client_that_leaves_before_the_response_leaves_no_request_in_flight() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     origin.behave(|request| if request.path() == "/think" { Reply::Silence } else { Reply::status(200) });
     let mut wire = burdock.wire();
     wire.send(Request::get("/think").bytes());
-    wait_until("the server thinks", || origin.received().len() == 1);
+    wait_until("the server has the request", || origin.received().len() == 1);
     assert_eq!(burdock.metrics().sum("burdock_server_in_flight_requests", &[]), 1.0);
     drop(wire);
     wait_until("no request is in flight", || burdock.metrics().sum("burdock_server_in_flight_requests", &[]) == 0.0);
@@ -36,7 +36,7 @@ fn a_client_that_leaves_while_the_server_thinks_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_connection_that_is_to_be_closed_is_closed() {
+fn a_request_with_connection_close_closes_its_connection() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -47,7 +47,7 @@ fn a_connection_that_is_to_be_closed_is_closed() {
 }
 
 #[test]
-fn connections_to_servers_are_kept_and_shared() {
+fn server_connections_are_pooled_across_clients() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -58,7 +58,7 @@ fn connections_to_servers_are_kept_and_shared() {
     assert!(fresh <= 2, "{fresh} connections for 10 requests");
 }
 
-fn impatient(site: &Site) -> Burdock {
+fn with_short_keepalive(site: &Site) -> Burdock {
     site.burdock(&format!(
         "listeners: [{{address: $IP:8080, keepalive_timeout: 1s}}]\n{}",
         crate::harness::shop(1, "sticky: cookie")
@@ -66,29 +66,29 @@ fn impatient(site: &Site) -> Burdock {
 }
 
 #[test]
-fn a_client_connection_is_closed_when_its_next_request_stays_away() {
+fn keepalive_timeout_closes_an_idle_client_connection() {
     let site = Site::take();
     let _origin = site.origin(1);
-    let burdock = impatient(&site);
+    let burdock = with_short_keepalive(&site);
     let mut wire = burdock.wire();
     assert_eq!(wire.ask(&Request::get("/")).status, 200);
-    assert!(!wire.has_news(), "it is kept for a while");
+    assert!(!wire.is_readable(), "it stays open for a while");
     assert!(wire.is_closed());
 }
 
 #[test]
-fn a_client_connection_on_which_nothing_comes_is_closed_too() {
+fn keepalive_timeout_closes_a_connection_that_never_sends_a_request() {
     let site = Site::take();
-    let burdock = impatient(&site);
+    let burdock = with_short_keepalive(&site);
     assert!(burdock.wire().is_closed());
 }
 
 #[test]
-fn a_connection_to_a_server_is_closed_before_the_server_would() {
+fn keepalive_timeout_closes_an_idle_server_connection() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\ntimeouts: {keepalive: 1s}");
     assert_eq!(burdock.get("/").status, 200);
-    assert_eq!(origin.connections(), 1, "it is kept for a while");
+    assert_eq!(origin.connections(), 1, "it stays open for a while");
     wait_until("it is closed", || origin.connections() == 0);
 }

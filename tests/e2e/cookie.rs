@@ -1,8 +1,8 @@
-//! The cookie on the wire: what the client gets, what the server sees.
+//! The cookie on the wire: what the client receives and what the server sees.
 
 use crate::harness::{Page, Reply, Request, Site};
 
-/// The attributes of our cookie in answer to a newcomer's request.
+/// The attributes of our cookie in the response to a new client's request.
 fn attributes(settings: &str, request: &Request) -> String {
     let site = Site::take();
     let _origin = site.origin(1);
@@ -24,35 +24,32 @@ fn sorted(attributes: &str) -> Vec<&str> {
 }
 
 #[test]
-fn by_default_it_is_for_the_whole_site_and_hidden_from_scripts() {
-    let given = attributes("cookie", &Request::get("/deep/path"));
-    assert_eq!(sorted(&given), ["HttpOnly", "Path=/"]);
+fn the_default_cookie_is_site_wide_and_http_only() {
+    let set = attributes("cookie", &Request::get("/deep/path"));
+    assert_eq!(sorted(&set), ["HttpOnly", "Path=/"]);
 }
 
 #[test]
-fn it_is_secure_when_the_client_came_by_tls() {
-    let given = attributes("cookie", &Request::get("/").header("X-Forwarded-Proto", "https"));
-    assert_eq!(sorted(&given), ["HttpOnly", "Path=/", "SameSite=None", "Secure"]);
+fn the_cookie_is_secure_for_a_client_on_tls() {
+    let set = attributes("cookie", &Request::get("/").header("X-Forwarded-Proto", "https"));
+    assert_eq!(sorted(&set), ["HttpOnly", "Path=/", "SameSite=None", "Secure"]);
 }
 
 #[test]
-fn it_is_as_configured() {
+fn the_cookie_has_the_configured_attributes() {
     let settings = "[{cookie: {name: tie, path: /shop, domain: example.com, http_only: false, secure: always, same_site: none, partitioned: true, max_age: 1h}}]";
-    let given = attributes(settings, &Request::get("/"));
-    assert_eq!(
-        sorted(&given),
-        ["Domain=example.com", "Max-Age=3600", "Partitioned", "Path=/shop", "SameSite=None", "Secure"]
-    );
+    let set = attributes(settings, &Request::get("/"));
+    assert_eq!(sorted(&set), ["Domain=example.com", "Max-Age=3600", "Partitioned", "Path=/shop", "SameSite=None", "Secure"]);
 }
 
 #[test]
-fn secure_never_is_never() {
-    let given = attributes("[{cookie: {secure: never}}]", &Request::get("/").header("X-Forwarded-Proto", "https"));
-    assert_eq!(sorted(&given), ["HttpOnly", "Path=/"]);
+fn secure_never_omits_secure_even_over_tls() {
+    let set = attributes("[{cookie: {secure: never}}]", &Request::get("/").header("X-Forwarded-Proto", "https"));
+    assert_eq!(sorted(&set), ["HttpOnly", "Path=/"]);
 }
 
 #[test]
-fn a_sealed_value_has_76_characters_and_tells_nothing() {
+fn a_sealed_value_has_76_characters_and_hides_the_server() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
@@ -100,21 +97,21 @@ fn the_server_sees_every_cookie_but_ours_byte_for_byte() {
 }
 
 #[test]
-fn cookies_in_several_lines_reach_the_server_as_one() {
+fn several_cookie_headers_reach_the_server_as_one() {
     let site = Site::take();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
     let mut client = burdock.client();
     let home = client.get("/").served_by().to_owned();
     let ours = format!("BURDOCK_shop={}", client.token());
-    let crumbs = Request::get("/crumbs").header("Cookie", "a=1").header("Cookie", &ours).header("Cookie", "b=2; c=3");
-    assert_eq!(burdock.ask(&crumbs).served_by(), home, "the tie is found in any line");
+    let request = Request::get("/crumbs").header("Cookie", "a=1").header("Cookie", &ours).header("Cookie", "b=2; c=3");
+    assert_eq!(burdock.ask(&request).served_by(), home, "our cookie is found in any header line");
     let at_home = origins.iter().find(|origin| origin.name == home).unwrap();
     assert_eq!(at_home.last().all("cookie"), ["a=1; b=2; c=3"]);
 }
 
 #[test]
-fn a_cookie_of_our_name_from_the_server_does_not_reach_the_client() {
+fn a_server_cookie_with_our_name_never_reaches_the_client() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: [{cookie: {token: plain}}]");
@@ -125,11 +122,11 @@ fn a_cookie_of_our_name_from_the_server_does_not_reach_the_client() {
     names.sort_unstable();
     assert_eq!(names, ["BURDOCK_shop=web-1", "other=1"]);
     let tied = burdock.ask(&Request::get("/").header("Cookie", "BURDOCK_shop=web-1"));
-    assert_eq!(tied.set_cookies(), ["other=1"], "also where ours is not written");
+    assert_eq!(tied.set_cookies(), ["other=1"], "also where ours is not set");
 }
 
 #[test]
-fn an_answer_that_carries_our_cookie_is_for_this_client_only() {
+fn a_response_that_sets_our_cookie_is_private() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -148,11 +145,11 @@ fn an_answer_that_carries_our_cookie_is_for_this_client_only() {
         );
     }
     assert!(cache_control(Some("public, max-age=60")).contains("max-age=60"));
-    assert_eq!(cache_control(Some("no-store")), "no-store", "what is stricter already stays");
+    assert_eq!(cache_control(Some("no-store")), "no-store", "a stricter value stays");
 }
 
 #[test]
-fn an_answer_without_our_cookie_keeps_its_cache_control() {
+fn a_response_without_our_cookie_keeps_its_cache_control() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -163,7 +160,7 @@ fn an_answer_without_our_cookie_keeps_its_cache_control() {
 }
 
 #[test]
-fn cookies_that_are_no_text_pass_too() {
+fn cookies_with_non_ascii_bytes_pass_unchanged() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");

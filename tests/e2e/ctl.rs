@@ -1,4 +1,4 @@
-//! `burdock ctl`: what an operator types and sees, where nobody is at a terminal.
+//! `burdock ctl`: its commands and their output without a terminal.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -22,26 +22,26 @@ fn json_of(site: &Site, args: &[&str]) -> Value {
     serde_json::from_str(&ctl(site, &[args, &["--json"]].concat()).ok().stdout).unwrap()
 }
 
-/// The words of the line that begins so.
+/// The words of the line that starts with `begin`.
 fn line(text: &str, begin: &str) -> Vec<String> {
     let line = text.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("no {begin} in {text}"));
     line.split_whitespace().map(str::to_owned).collect()
 }
 
-/// A client tied to this server, whose request is over.
+/// A client pinned to this server, whose request has ended.
 fn client_at(running: &Burdock, server: &str) -> Client {
     let client = running.client_at(server);
     let path = format!("/upstreams/shop/servers/{server}");
-    wait_until("its request is over", || running.api().get(&path)["in_flight"] == 0);
+    wait_until("its request has ended", || running.api().get(&path)["in_flight"] == 0);
     client
 }
 
-/// Two servers whose application begins a session `session-N` with the Nth request.
+/// Two servers whose application sets the cookie that the request's query names.
 fn learning(site: &Site) -> ([crate::harness::Origin; 2], Burdock) {
     let origins = site.origins::<2>();
     for origin in &origins {
         origin.behave(|request| match request.target().split_once('?') {
-            Some((_, said)) => Reply::with("Set-Cookie", said),
+            Some((_, cookie)) => Reply::with("Set-Cookie", cookie),
             None => Reply::status(200),
         });
     }
@@ -49,7 +49,7 @@ fn learning(site: &Site) -> ([crate::harness::Origin; 2], Burdock) {
 }
 
 #[test]
-fn status_upstreams_and_servers_are_tables_without_terminal_codes() {
+fn status_and_servers_print_tables_without_terminal_codes() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let running = site.shop(2, &format!("{STICKY}balance: first"));
@@ -68,27 +68,27 @@ fn status_upstreams_and_servers_are_tables_without_terminal_codes() {
 }
 
 #[test]
-fn a_server_is_changed_and_what_it_is_now_is_said() {
+fn commands_that_change_a_server_print_its_new_state() {
     let site = Site::take();
     let _running = site.shop(2, STICKY);
-    let said = |args: &[&str]| ctl(&site, args).ok().stdout;
-    assert_eq!(said(&["weight", "shop/web-1", "7"]), "shop/web-1: ready, up, weight 7, max_conns -\n");
-    assert_eq!(said(&["max-conns", "shop/web-1", "100"]), "shop/web-1: ready, up, weight 7, max_conns 100\n");
-    assert!(said(&["maint", "shop/web-1"]).starts_with("shop/web-1: maint"));
-    assert!(said(&["diff"]).contains("server shop/web-1 has another"));
-    assert!(said(&["ready", "shop/web-1"]).starts_with("shop/web-1: ready"));
-    assert!(said(&["weight", "shop/web-1", "reset"]).contains("weight 1"));
-    assert_eq!(said(&["reset", "shop/web-1"]), "as the file has them again: 1 servers\n");
-    assert!(said(&["diff"]).starts_with("nothing is changed"));
+    let output = |args: &[&str]| ctl(&site, args).ok().stdout;
+    assert_eq!(output(&["weight", "shop/web-1", "7"]), "shop/web-1: ready, up, weight 7, max_conns -\n");
+    assert_eq!(output(&["max-conns", "shop/web-1", "100"]), "shop/web-1: ready, up, weight 7, max_conns 100\n");
+    assert!(output(&["maint", "shop/web-1"]).starts_with("shop/web-1: maint"));
+    assert!(output(&["diff"]).contains("server shop/web-1 has another"));
+    assert!(output(&["ready", "shop/web-1"]).starts_with("shop/web-1: ready"));
+    assert!(output(&["weight", "shop/web-1", "reset"]).contains("weight 1"));
+    assert_eq!(output(&["reset", "shop/web-1"]), "as the file has them again: 1 servers\n");
+    assert!(output(&["diff"]).starts_with("nothing is changed"));
     let address = site.server(3).to_string();
-    assert!(said(&["add", "shop", &address, "--id", "web-3", "--weight", "2", "--maint"]).contains("weight 2"));
-    assert!(line(&said(&["servers"]), "shop/web-3").join(" ").ends_with("not in the file"));
-    assert_eq!(said(&["remove", "shop/web-3", "--now"]), "shop/web-3 is gone\n");
-    assert_eq!(said(&["reset", "--all"]), "as the file has them again: 0 servers\n");
+    assert!(output(&["add", "shop", &address, "--id", "web-3", "--weight", "2", "--maint"]).contains("weight 2"));
+    assert!(line(&output(&["servers"]), "shop/web-3").join(" ").ends_with("not in the file"));
+    assert_eq!(output(&["remove", "shop/web-3", "--now"]), "shop/web-3 is gone\n");
+    assert_eq!(output(&["reset", "--all"]), "as the file has them again: 0 servers\n");
 }
 
 #[test]
-fn errors_go_to_stderr_with_the_right_code() {
+fn errors_go_to_stderr_with_the_right_exit_code() {
     let site = Site::take();
     let _running = site.shop(1, STICKY);
     let failed = |args: &[&str], code: i32, part: &str| {
@@ -107,7 +107,7 @@ fn errors_go_to_stderr_with_the_right_code() {
 }
 
 #[test]
-fn where_nothing_is_running_the_socket_is_named() {
+fn without_a_running_process_the_error_names_the_socket() {
     let site = Site::take();
     let finished = ctl(&site, &["status"]);
     assert_eq!(finished.code, Some(1));
@@ -116,7 +116,7 @@ fn where_nothing_is_running_the_socket_is_named() {
 }
 
 #[test]
-fn the_process_is_found_by_its_configuration_or_by_its_address_and_token() {
+fn ctl_finds_the_process_by_configuration_or_by_url_and_token() {
     let site = Site::take();
     let running = crate::admin::open(&site, STICKY);
     let file = site.path("burdock.yaml");
@@ -133,7 +133,7 @@ fn the_process_is_found_by_its_configuration_or_by_its_address_and_token() {
 }
 
 #[test]
-fn a_drain_is_waited_for_and_told_in_plain_lines() {
+fn drain_wait_reports_progress_in_plain_lines() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let running = site.shop(2, "sticky: [{cookie: {idle_timeout: 2s}}]\n");
@@ -149,7 +149,7 @@ fn a_drain_is_waited_for_and_told_in_plain_lines() {
 }
 
 #[test]
-fn a_drain_whose_deadline_passes_with_sessions_left_ends_with_1() {
+fn drain_wait_exits_with_1_when_sessions_outlast_the_deadline() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let running = site.shop(2, STICKY);
@@ -166,7 +166,7 @@ fn a_drain_whose_deadline_passes_with_sessions_left_ends_with_1() {
 }
 
 #[test]
-fn a_drain_that_somebody_undoes_is_not_waited_for_any_longer() {
+fn drain_wait_stops_when_the_drain_is_cancelled() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let running = site.shop(2, STICKY);
@@ -198,15 +198,15 @@ fn sessions_are_counted_listed_found_and_deleted() {
     let found = json_of(&site, &["sessions", "find", "sessions", "--id", "session-0003"]);
     assert_eq!(found["server"], servers[3]);
     let fingerprint = found["fingerprint"].as_str().unwrap();
-    let forgotten = ctl(&site, &["sessions", "delete", "sessions", fingerprint]).ok().stdout;
-    assert_eq!(forgotten, format!("the session {fingerprint} of {} is forgotten\n", servers[3]));
+    let deleted = ctl(&site, &["sessions", "delete", "sessions", fingerprint]).ok().stdout;
+    assert_eq!(deleted, format!("the session {fingerprint} of {} is forgotten\n", servers[3]));
     assert_eq!(ctl(&site, &["sessions", "find", "sessions", "--id", "session-0003"]).code, Some(1));
     ctl(&site, &["sessions", "delete", "sessions", "--server", "web-1"]).ok();
     assert_eq!(listed(&["--server", "web-1"]), 0);
 }
 
 #[test]
-fn a_session_id_is_read_from_stdin_so_that_it_stands_nowhere() {
+fn sessions_find_reads_the_session_id_from_stdin() {
     let site = Site::take();
     let (_origins, running) = learning(&site);
     let server = running.get("/?JSESSIONID=a-secret-session").served_by().to_owned();
@@ -218,23 +218,23 @@ fn a_session_id_is_read_from_stdin_so_that_it_stands_nowhere() {
         .unwrap();
     finding.stdin.take().unwrap().write_all(b"a-secret-session\n").unwrap();
     let output = finding.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && said.contains(&server), "{said}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && stdout.contains(&server), "{stdout}");
 }
 
 #[test]
-fn explain_reload_and_config_are_told() {
+fn explain_reload_and_config_print_their_results() {
     let site = Site::take();
     let yaml = shop(2, STICKY);
     let _running = site.burdock(&yaml);
-    let said = |args: &[&str]| ctl(&site, args).ok().stdout;
-    let told = said(&["explain", "-H", "X-Any: 1", "http://shop.example.com/cart?x=1"]);
-    assert!(told.contains("reason    new (method: none)") && told.contains("server    web-"), "{told}");
+    let output = |args: &[&str]| ctl(&site, args).ok().stdout;
+    let explained = output(&["explain", "-H", "X-Any: 1", "http://shop.example.com/cart?x=1"]);
+    assert!(explained.contains("reason    new (method: none)") && explained.contains("server    web-"), "{explained}");
     site.write("burdock.yaml", &crate::harness::complete(&shop(3, STICKY)));
-    let dry = said(&["reload", "--dry-run"]);
+    let dry = output(&["reload", "--dry-run"]);
     assert!(dry.contains("server shop/web-3 is new") && dry.contains("it would move no session"), "{dry}");
-    assert!(said(&["reload"]).ends_with("taken up; differences: 1\n"));
-    let config = said(&["config"]);
+    assert!(output(&["reload"]).ends_with("taken up; differences: 1\n"));
+    let config = output(&["config"]);
     assert!(config.starts_with("# /") && config.contains("web-3"), "{config}");
     site.write("burdock.yaml", "upstreams: 7");
     let refused = ctl(&site, &["reload"]);
@@ -243,7 +243,7 @@ fn explain_reload_and_config_are_told() {
 }
 
 #[test]
-fn top_tells_once_and_plainly_where_there_is_no_terminal() {
+fn top_prints_one_plain_report_without_a_terminal() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let running = site.shop(2, STICKY);
@@ -254,24 +254,24 @@ fn top_tells_once_and_plainly_where_there_is_no_terminal() {
     while !top.is_finished() {
         running.get("/");
     }
-    let said = top.join().unwrap().ok().stdout;
-    assert!(!said.contains('\u{1b}'), "{said}");
-    let shop = line(&said, "shop ");
-    assert!(shop[1].parse::<f64>().unwrap() > 0.0 && said.contains("new "), "{said}");
-    assert_eq!(line(&said, "shop/web-1")[1..4], ["ready", "up", "1"]);
+    let report = top.join().unwrap().ok().stdout;
+    assert!(!report.contains('\u{1b}'), "{report}");
+    let shop = line(&report, "shop ");
+    assert!(shop[1].parse::<f64>().unwrap() > 0.0 && report.contains("new "), "{report}");
+    assert_eq!(line(&report, "shop/web-1")[1..4], ["ready", "up", "1"]);
 }
 
 #[test]
-fn completions_are_made_for_three_shells() {
+fn completions_exist_for_bash_zsh_and_fish() {
     for (shell, part) in [("bash", "complete -F _burdock"), ("zsh", "#compdef burdock"), ("fish", "complete -c burdock")] {
-        let made = burdock(["ctl", "completions", shell]).ok().stdout;
-        assert!(made.contains(part) && made.contains("max-conns"), "{shell}");
+        let script = burdock(["ctl", "completions", shell]).ok().stdout;
+        assert!(script.contains(part) && script.contains("max-conns"), "{shell}");
     }
     assert_eq!(burdock(["ctl", "completions", "csh"]).code, Some(2));
 }
 
 #[test]
-fn whoever_reads_only_the_first_line_breaks_nothing() {
+fn a_closed_output_pipe_causes_no_error_message() {
     let site = Site::take();
     let _running = site.shop(2, STICKY);
     let shell = format!("{} ctl --socket {} servers | head -1", env!("CARGO_BIN_EXE_burdock"), site.socket().display());

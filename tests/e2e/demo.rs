@@ -1,4 +1,4 @@
-//! `burdock demo`: what it prints is true, line by line.
+//! `burdock demo`: every line that it prints is true.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -10,29 +10,29 @@ use crate::harness::{Finished, Site, burdock, eventually, run, signal};
 
 struct Demo {
     child: Child,
-    says: BufReader<ChildStdout>,
-    /// The command lines that it says to try.
+    output: BufReader<ChildStdout>,
+    /// The command lines that it suggests.
     lines: Vec<String>,
 }
 
 impl Demo {
     fn start(site: &Site) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_burdock")).args(args(site)).stdout(Stdio::piped()).spawn().unwrap();
-        let says = BufReader::new(child.stdout.take().unwrap());
-        let mut demo = Self { child, says, lines: Vec::new() };
-        let said = demo.says.by_ref().lines().map(Result::unwrap).take_while(|line| !line.starts_with("Ctrl-C"));
-        demo.lines = said.filter_map(|line| Some(line.strip_prefix("     ")?.to_owned())).collect();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut demo = Self { child, output, lines: Vec::new() };
+        let printed = demo.output.by_ref().lines().map(Result::unwrap).take_while(|line| !line.starts_with("Ctrl-C"));
+        demo.lines = printed.filter_map(|line| Some(line.strip_prefix("     ")?.to_owned())).collect();
         demo
     }
 
-    /// What comes after the next line that holds this.
-    fn says_after(&mut self, word: &str) -> String {
-        let mut lines = self.says.by_ref().lines().map(Result::unwrap);
-        assert!(lines.any(|line| line.contains(word)), "it did not say {word}");
+    /// The line after the next line that contains this word.
+    fn line_after(&mut self, word: &str) -> String {
+        let mut lines = self.output.by_ref().lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains(word)), "it did not print {word}");
         lines.next().unwrap()
     }
 
-    fn leave(mut self) {
+    fn interrupt(mut self) {
         signal(self.child.id(), "INT");
         let status = eventually("the demo ends", || self.child.try_wait().unwrap());
         assert!(status.success(), "{status}");
@@ -40,7 +40,7 @@ impl Demo {
 }
 
 impl Drop for Demo {
-    /// With its own signal, so that it takes its children along.
+    /// SIGTERM rather than SIGKILL, so that it ends its child processes.
     fn drop(&mut self) {
         if self.child.try_wait().unwrap().is_none() {
             signal(self.child.id(), "TERM");
@@ -58,7 +58,7 @@ fn shell(line: &str) -> Finished {
     run(Command::new("sh").args(["-c", line])).ok()
 }
 
-/// One answer of a shop per line.
+/// The answers of the shops, one per line.
 fn answers(line: &str) -> Vec<Value> {
     shell(line).stdout.lines().map(|answer| serde_json::from_str(answer).unwrap()).collect()
 }
@@ -69,7 +69,7 @@ fn answer(line: &str) -> Value {
 }
 
 #[test]
-fn the_lines_that_the_demo_prints_show_what_it_says_they_show() {
+fn the_commands_that_the_demo_prints_work_as_described() {
     let site = Site::take();
     let mut demo = Demo::start(&site);
     let [whoami, login, put, cart, kill, after, again, tail, metrics, explain] = demo.lines.clone().try_into().unwrap();
@@ -85,7 +85,7 @@ fn the_lines_that_the_demo_prints_show_what_it_says_they_show() {
     }
 
     shell(&kill);
-    let restart = demo.says_after(&format!("{} has ended", first["server"].as_str().unwrap()));
+    let restart = demo.line_after(&format!("{} has ended", first["server"].as_str().unwrap()));
     assert!(restart.contains("demo-shop"), "{restart}");
     let (after, again) = (answer(&after), answer(&again));
     assert_ne!(after["server"], first["server"]);
@@ -96,17 +96,17 @@ fn the_lines_that_the_demo_prints_show_what_it_says_they_show() {
     eventually("the move is in the access log", || answers(&tail).iter().any(moved).then_some(()));
     assert!(shell(&metrics).stdout.contains("reason=\"hit\""));
     assert!(shell(&explain).stdout.contains("new"));
-    demo.leave();
+    demo.interrupt();
 }
 
 #[test]
-fn the_demo_takes_everything_along_when_it_ends() {
+fn the_demo_removes_its_files_and_processes_when_it_ends() {
     let site = Site::take();
     let demo = Demo::start(&site);
     let (_, log) = demo.lines[7].rsplit_once(' ').unwrap();
     let log = std::path::PathBuf::from(log);
     assert!(log.exists());
-    demo.leave();
+    demo.interrupt();
     assert!(!log.parent().unwrap().exists());
     for port in [8080, 9180, 9181, 9182, 9183] {
         TcpListener::bind(site.at(port)).unwrap();
@@ -114,11 +114,11 @@ fn the_demo_takes_everything_along_when_it_ends() {
 }
 
 #[test]
-fn a_taken_address_is_named_with_the_option_that_changes_it() {
+fn an_address_in_use_is_reported_with_its_option() {
     let site = Site::take();
     for (port, option) in [(8080, "--listen"), (9180, "--admin"), (9182, "--port")] {
         let taken = site.at(port);
-        let _held = TcpListener::bind(taken).unwrap();
+        let _listener = TcpListener::bind(taken).unwrap();
         let refused = burdock(args(&site));
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.stderr.contains(&taken.to_string()) && refused.stderr.contains(option), "{refused:?}");

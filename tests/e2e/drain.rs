@@ -1,11 +1,11 @@
-//! A server drains under constant load: nobody is moved away, nobody new comes, and it is known when the last one is gone.
+//! A server drains under constant load: no session is moved, no new one is assigned, and the count of sessions reaches zero.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use crate::harness::{Burdock, Client, Raised, Site, rounds, wait_until};
 
-/// Three servers, the first in this state, whose sessions end after four seconds of silence.
+/// Three servers, the first in this state, whose sessions end after four idle seconds.
 fn with_first(state: &str) -> String {
     let servers = format!(
         "[{{id: web-1, address: '$IP:9001', state: {state}}}, {{id: web-2, address: '$IP:9002'}}, {{id: web-3, address: '$IP:9003'}}]"
@@ -13,12 +13,13 @@ fn with_first(state: &str) -> String {
     format!("upstreams: {{shop: {{servers: {servers}, sticky: [{{cookie: {{idle_timeout: 4s}}}}]}}}}")
 }
 
-fn live(burdock: &Burdock, server: &str) -> f64 {
+fn sessions(burdock: &Burdock, server: &str) -> f64 {
     burdock.metrics().sum("burdock_server_sessions", &[("server", server)])
 }
 
-/// Clients that ask in turn, over and over, until told to stop: each must be answered by the server that it has met first.
-fn ask_on(clients: &mut [(Client, String)], over: &AtomicBool, moved: &AtomicUsize) {
+/// Sends requests for each client in turn until `over` is set, and counts responses from a server other than the client's
+/// first.
+fn send_until(clients: &mut [(Client, String)], over: &AtomicBool, moved: &AtomicUsize) {
     while !over.load(Relaxed) {
         for (client, home) in clients.iter_mut() {
             let answer = client.get("/");
@@ -30,7 +31,7 @@ fn ask_on(clients: &mut [(Client, String)], over: &AtomicBool, moved: &AtomicUsi
 }
 
 #[test]
-fn a_drain_moves_no_live_session_takes_no_new_one_and_its_count_reaches_zero() {
+fn a_drain_moves_no_session_takes_no_new_one_and_reaches_zero() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.burdock(&with_first("ready"));
@@ -48,20 +49,20 @@ fn a_drain_moves_no_live_session_takes_no_new_one_and_its_count_reaches_zero() {
     let mut others = clients.split_off(draining);
     let (gone, over, moved) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
-        let tied = scope.spawn(|| ask_on(&mut clients, &gone, &moved));
-        let rest = scope.spawn(|| ask_on(&mut others, &over, &moved));
+        let tied = scope.spawn(|| send_until(&mut clients, &gone, &moved));
+        let rest = scope.spawn(|| send_until(&mut others, &over, &moved));
         let (first_end, second_end) = (Raised(&gone), Raised(&over));
         assert!(burdock.reload(&site, &with_first("drain")));
-        let told = live(&burdock, "web-1");
-        assert!((told - draining as f64).abs() <= draining as f64 * 0.15, "{told} told of {draining}");
+        let reported = sessions(&burdock, "web-1");
+        assert!((reported - draining as f64).abs() <= draining as f64 * 0.15, "{reported} reported of {draining}");
         for _ in 0..20 {
             assert_ne!(burdock.get("/new").served_by(), "web-1");
         }
-        assert!(live(&burdock, "web-1") > 0.0, "its sessions are still there");
+        assert!(sessions(&burdock, "web-1") > 0.0, "its sessions remain");
         drop(first_end);
         tied.join().unwrap();
-        wait_until("the last session is gone", || live(&burdock, "web-1") == 0.0);
-        assert!(live(&burdock, "web-2") > 0.0, "the others go on");
+        wait_until("the last session is gone", || sessions(&burdock, "web-1") == 0.0);
+        assert!(sessions(&burdock, "web-2") > 0.0, "the others still have sessions");
         drop(second_end);
         rest.join().unwrap();
     });
