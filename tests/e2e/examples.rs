@@ -1,4 +1,4 @@
-//! Every configuration that is shown to users is one, runs, and does what it says.
+//! Every configuration shown to users is valid, runs, and does what it says.
 
 mod clients;
 mod haproxy;
@@ -16,9 +16,9 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All files under a folder whose names end so.
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+/// All files under a directory with this extension.
+fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mut found = Vec::new();
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
@@ -30,7 +30,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Checks a text as a configuration, its key files made up.
+/// Checks a text as a configuration, with a generated key file.
 fn check(site: &Site, name: &str, text: &str) {
     let key = site.path("key");
     if !key.exists() {
@@ -41,7 +41,7 @@ fn check(site: &Site, name: &str, text: &str) {
     assert_eq!(checked.code, Some(0), "{name}:\n{text}\n{}", checked.stderr);
 }
 
-/// The text with its first key file (there is none on this machine) replaced and others taken out.
+/// The text with each list of key files replaced by this one, since the files that it names do not exist.
 fn with_key(text: &str, key: &str) -> String {
     let lines = text.lines().map(|line| match line.trim_start().strip_prefix("keys: [") {
         Some(_) => format!("keys: [{{file: {key}}}]"),
@@ -51,7 +51,7 @@ fn with_key(text: &str, key: &str) -> String {
 }
 
 #[test]
-fn every_file_in_conf_is_a_right_configuration() {
+fn every_file_in_conf_is_a_valid_configuration() {
     let site = Site::take();
     let all = files(&root().join("conf"), "yaml");
     assert!(!all.is_empty());
@@ -61,7 +61,7 @@ fn every_file_in_conf_is_a_right_configuration() {
 }
 
 #[test]
-fn every_configuration_in_the_readme_is_right() {
+fn every_configuration_in_the_readme_is_valid() {
     let site = Site::take();
     let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
     let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
@@ -72,10 +72,10 @@ fn every_configuration_in_the_readme_is_right() {
     }
 }
 
-/// What the site decides in place of a file of conf/examples.
+/// Sections that the site overrides in a file of conf/examples.
 const OF_THE_SITE: [&str; 5] = ["listeners", "admin", "process", "access_log", "keys"];
 
-/// Runs a file of conf/examples before the site's servers; they have the ports 3001 and so on there.
+/// Runs a file of conf/examples in front of the site's servers, whose ports are 3001 and up in the file.
 fn run(site: &Site, file: &str) -> Burdock {
     run_file(site, &root().join("conf/examples").join(file))
 }
@@ -97,12 +97,12 @@ fn run_file(site: &Site, file: &Path) -> Burdock {
     site.burdock(&own)
 }
 
-/// A request of the client at this address.
+/// A request from the client at this address.
 fn from(address: &str) -> Request {
     Request::get("/").header("X-Forwarded-For", address)
 }
 
-/// What the server of this name was last asked with.
+/// The last request that this server received.
 fn last(origins: &[Origin], name: &str) -> Received {
     origins.iter().find(|origin| origin.name == name).expect("a server of that name").last()
 }
@@ -117,7 +117,7 @@ fn every_file_in_conf_runs() {
     }
 }
 
-/// An application in the manner of express-session: who is logged in is known to one process only.
+/// An application in the style of express-session: only one process knows a logged-in user.
 fn login_application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
     let sessions: Mutex<HashMap<String, String>> = Mutex::default();
     let prefix = format!("s-{name}-");
@@ -140,7 +140,7 @@ fn login_application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + 
 }
 
 #[test]
-fn the_login_application_knows_its_users_on_every_request() {
+fn the_login_example_keeps_its_users_logged_in() {
     let site = Site::take();
     let origins = site.origins::<4>();
     let burdock = run(&site, "express-login.yaml");

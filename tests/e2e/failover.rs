@@ -1,4 +1,4 @@
-//! Servers that die under load: clients are moved, once, and see nothing of it.
+//! Servers that fail under load: each client is moved once and notices nothing.
 
 use crate::harness::{Site, Storm, eventually, rounds, wait_until};
 
@@ -6,7 +6,7 @@ const CHECKED: &str = "sticky: cookie
 health_check: {http: {path: /healthz}, interval: 300ms, timeout: 300ms, rise: 1, fall: 2}";
 
 #[test]
-fn a_server_killed_under_load_costs_no_request_and_moves_each_session_once() {
+fn killing_a_server_fails_no_request_and_moves_each_session_once() {
     let site = Site::take();
     let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
     let burdock = site.shop(3, CHECKED);
@@ -21,14 +21,14 @@ fn a_server_killed_under_load_costs_no_request_and_moves_each_session_once() {
             seen.chunk_by(|a, b| a.server == b.server).map(|stay| stay[0].server.as_deref().unwrap()).collect();
         assert!(homes.len() == 1 || homes.len() == 2 && homes[0] == "web-1", "{homes:?}");
         let cookies = seen.iter().filter(|seen| seen.new_cookie).count();
-        assert_eq!(cookies, homes.len(), "one cookie per stay");
+        assert_eq!(cookies, homes.len(), "one cookie per server");
     }
     let moved = |line: &crate::harness::Line| ["redispatched", "down"].contains(&&*line.reason());
     wait_until("a move is in the log", || burdock.log(1).iter().any(moved));
 }
 
 #[test]
-fn a_server_stopped_under_load_is_taken_out_and_its_sessions_move() {
+fn a_server_frozen_under_load_goes_down_and_its_sessions_move() {
     let site = Site::take();
     let servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
     let burdock = site.shop(3, &format!("{CHECKED}\ntimeouts: {{read: 1s}}"));
@@ -38,18 +38,18 @@ fn a_server_stopped_under_load_is_taken_out_and_its_sessions_move() {
     wait_until("the stopped server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
     storm.pass(rounds(2000));
     for seen in storm.end() {
-        let odd: Vec<_> = seen.iter().filter(|seen| !matches!(seen.outcome, Ok(200 | 502 | 504))).collect();
-        assert!(odd.is_empty(), "{:?}", odd.first());
+        let unexpected: Vec<_> = seen.iter().filter(|seen| !matches!(seen.outcome, Ok(200 | 502 | 504))).collect();
+        assert!(unexpected.is_empty(), "{:?}", unexpected.first());
         let failed = seen.iter().filter(|seen| seen.outcome != Ok(200)).count();
-        assert!(failed <= 2, "{failed} requests waited for a server that was known to be down");
+        assert!(failed <= 2, "{failed} requests went to a server known to be down");
         assert_ne!(seen.last().unwrap().server.as_deref(), Some("web-1"));
     }
     servers[0].resume();
-    eventually("new sessions at the server that is back", || (burdock.get("/").served_by() == "web-1").then_some(()));
+    eventually("new sessions on the recovered server", || (burdock.get("/").served_by() == "web-1").then_some(()));
 }
 
 #[test]
-fn a_session_that_moved_for_good_stays_where_it_went() {
+fn a_moved_session_stays_when_its_old_server_returns() {
     let site = Site::take();
     let mut servers = [site.origin_process(1), site.origin_process(2)];
     let burdock = site.shop(2, "sticky: cookie");
@@ -70,7 +70,7 @@ fn a_session_that_moved_for_good_stays_where_it_went() {
 }
 
 #[test]
-fn a_session_on_a_detour_comes_back_to_its_server() {
+fn a_session_on_a_detour_returns_to_its_server() {
     let site = Site::take();
     let mut servers = [site.origin_process(1), site.origin_process(2)];
     let burdock = site.shop(2, "sticky: cookie\nfailover: {down: temporary}");
@@ -78,7 +78,7 @@ fn a_session_on_a_detour_comes_back_to_its_server() {
     servers[0].kill();
     for n in 0..3 {
         let away = client.get(&format!("/away/{n}"));
-        assert_eq!((away.served_by(), away.set_cookies().len()), ("web-2", 0), "the tie is left alone");
+        assert_eq!((away.served_by(), away.set_cookies().len()), ("web-2", 0), "the cookie is unchanged");
     }
     let _back = site.origin(1);
     assert_eq!(client.get("/back").served_by(), "web-1");
@@ -86,28 +86,28 @@ fn a_session_on_a_detour_comes_back_to_its_server() {
 }
 
 #[test]
-fn a_failover_that_refuses_says_when_to_come_again() {
+fn a_refused_failover_answers_503_with_retry_after() {
     let site = Site::take();
     let servers = site.origins::<2>();
     let burdock = site.shop(2, &format!("{CHECKED}\nfailover: {{down: {{refuse: 503}}}}"));
     let mut client = burdock.client_at("web-1");
     servers[0].ill();
-    wait_until("the ill server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
+    wait_until("the unhealthy server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
     let refused = client.get("/refused");
     assert_eq!((refused.status, refused.set_cookies().len()), (503, 0));
     assert!(refused.header("retry-after").is_some(), "{refused:?}");
     assert_eq!(burdock.line("/refused").reason(), "refused");
-    assert_eq!(burdock.get("/new").served_by(), "web-2", "newcomers are not refused");
+    assert_eq!(burdock.get("/new").served_by(), "web-2", "new clients are not refused");
 }
 
 #[test]
-fn sessions_of_a_server_found_ill_move_with_the_reason_down() {
+fn sessions_of_an_unhealthy_server_move_with_reason_down() {
     let site = Site::take();
     let servers = site.origins::<2>();
     let burdock = site.shop(2, CHECKED);
     let mut client = burdock.client_at("web-1");
     servers[0].ill();
-    wait_until("the ill server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
+    wait_until("the unhealthy server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
     assert_eq!(client.get("/moved").served_by(), "web-2");
     let line = burdock.line("/moved");
     assert_eq!(
@@ -117,7 +117,7 @@ fn sessions_of_a_server_found_ill_move_with_the_reason_down() {
 }
 
 #[test]
-fn where_no_server_is_left_clients_are_told_to_come_again() {
+fn without_available_servers_clients_get_503_with_retry_after() {
     let site = Site::take();
     let burdock = site.shop(2, "sticky: cookie\nhealth_check: {tcp: {}, interval: 200ms, timeout: 200ms}");
     let response = burdock.get("/");
@@ -127,16 +127,16 @@ fn where_no_server_is_left_clients_are_told_to_come_again() {
 }
 
 #[test]
-fn without_health_checks_a_dead_upstream_is_a_502_after_every_server_was_tried() {
+fn without_health_checks_a_dead_upstream_fails_after_trying_each_server_once() {
     let site = Site::take();
     let burdock = site.shop(2, "sticky: cookie");
     let response = burdock.get("/");
     assert!(matches!(response.status, 502 | 503), "{response:?}");
-    assert_eq!(burdock.line("/").number("tries"), 2.0, "never a server twice");
+    assert_eq!(burdock.line("/").number("tries"), 2.0, "no server is tried twice");
 }
 
 #[test]
-fn a_tcp_check_takes_a_server_out_and_back() {
+fn a_tcp_check_marks_a_server_down_and_up_again() {
     let site = Site::take();
     let mut servers = [site.origin_process(1), site.origin_process(2)];
     let burdock = site.shop(2, "sticky: cookie\nhealth_check: {tcp: {}, interval: 200ms, timeout: 200ms, rise: 1, fall: 1}");
@@ -149,23 +149,23 @@ fn a_tcp_check_takes_a_server_out_and_back() {
 }
 
 #[test]
-fn a_temporary_stay_becomes_permanent_when_it_lasts_too_long() {
+fn a_detour_that_outlasts_its_limit_becomes_permanent() {
     let site = Site::take();
     let servers = site.origins::<2>();
     let burdock = site.shop(2, &format!("{CHECKED}\nfailover: {{down: {{temporary: 1s}}}}"));
     let mut client = burdock.client_at("web-1");
     servers[0].ill();
-    wait_until("the ill server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
+    wait_until("the unhealthy server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
     let away = client.get("/away");
     assert_eq!((away.served_by(), away.set_cookies().len()), ("web-2", 0));
-    wait_until("the session moves for good", || client.get("/").set_cookies().len() == 1);
+    wait_until("the session moves permanently", || client.get("/").set_cookies().len() == 1);
     servers[0].behave(|_| crate::harness::Reply::status(200));
     wait_until("the server is up", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 1.0);
     assert_eq!(client.get("/stays").served_by(), "web-2");
 }
 
 #[test]
-fn the_orphans_of_a_server_spread_over_the_others() {
+fn sessions_of_a_dead_server_spread_over_the_others() {
     let site = Site::take();
     let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
     let burdock = site.shop(3, "sticky: cookie");
@@ -176,11 +176,11 @@ fn the_orphans_of_a_server_spread_over_the_others() {
 }
 
 #[test]
-fn a_head_request_is_refused_without_a_body() {
+fn a_refused_head_request_gets_no_body() {
     let site = Site::take();
     let burdock = site.shop(1, "sticky: cookie\nhealth_check: {tcp: {}, interval: 200ms, timeout: 200ms}");
     let mut wire = burdock.wire();
     let response = wire.ask(&crate::harness::Request::new("HEAD", "/"));
     assert_eq!(response.status, 503);
-    assert!(wire.is_closed(), "nothing follows");
+    assert!(wire.is_closed(), "the connection carries no body");
 }

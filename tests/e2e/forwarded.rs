@@ -1,4 +1,4 @@
-//! What the server is told of the client, and whom Burdock believes.
+//! Forwarding headers: what servers see of the client, and which proxies Burdock trusts.
 
 use crate::harness::{Burdock, Origin, Received, Request, Site};
 
@@ -14,10 +14,10 @@ fn seen(origin: &Origin, burdock: &Burdock, request: Request) -> Received {
 }
 
 #[test]
-fn nobody_is_believed_who_is_not_a_trusted_proxy() {
+fn forwarding_headers_from_untrusted_clients_are_discarded() {
     let site = Site::take();
     let (origin, burdock) = before(&site, "$IP:8080");
-    let lies = Request::get("/lies")
+    let forged = Request::get("/lies")
         .header("X-Forwarded-For", "6.6.6.6")
         .header("X-Forwarded-For", "7.7.7.7")
         .header("X-Forwarded-Proto", "https")
@@ -26,31 +26,32 @@ fn nobody_is_believed_who_is_not_a_trusted_proxy() {
         .header("X-Real-IP", "6.6.6.6")
         .header("Forwarded", "for=6.6.6.6;proto=https")
         .header("Burdock-Anything", "1");
-    let seen = seen(&origin, &burdock, lies);
+    let seen = seen(&origin, &burdock, forged);
     assert_eq!(seen.all("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(seen.all("x-forwarded-proto"), ["http"]);
     for line in seen.head.lines() {
-        let lied = ["6.6.6.6", "7.7.7.7", "evil", "666", "burdock-anything"]
+        let leaked = ["6.6.6.6", "7.7.7.7", "evil", "666", "burdock-anything"]
             .iter()
-            .any(|lie| line.to_ascii_lowercase().contains(lie));
-        assert!(!lied, "{line}");
+            .any(|value| line.to_ascii_lowercase().contains(value));
+        assert!(!leaked, "{line}");
     }
     assert_eq!(burdock.line("/lies").text("client"), "127.0.0.1");
 }
 
 #[test]
-fn a_trusted_proxy_is_believed_and_added_to() {
+fn forwarding_headers_from_trusted_proxies_are_kept_and_extended() {
     let site = Site::take();
     let (origin, burdock) = before(&site, "{address: $IP:8080, trusted_proxies: [127.0.0.0/8, 10.0.0.0/8]}");
-    let told = Request::get("/told").header("X-Forwarded-For", "203.0.113.9, 10.1.2.3").header("X-Forwarded-Proto", "https");
-    let seen = seen(&origin, &burdock, told);
+    let forwarded =
+        Request::get("/told").header("X-Forwarded-For", "203.0.113.9, 10.1.2.3").header("X-Forwarded-Proto", "https");
+    let seen = seen(&origin, &burdock, forwarded);
     assert_eq!(seen.all("x-forwarded-for").join(", "), "203.0.113.9, 10.1.2.3, 127.0.0.1");
     assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
     assert_eq!(burdock.line("/told").text("client"), "203.0.113.9");
 }
 
 #[test]
-fn the_client_is_the_rightmost_address_that_is_not_trusted() {
+fn the_client_is_the_rightmost_untrusted_address() {
     let site = Site::take();
     let (_origin, burdock) = before(&site, "{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}");
     let spoofed = Request::get("/spoofed").header("X-Forwarded-For", "6.6.6.6, 203.0.113.9");
@@ -59,7 +60,7 @@ fn the_client_is_the_rightmost_address_that_is_not_trusted() {
 }
 
 #[test]
-fn the_servers_see_the_host_that_the_client_asked_for() {
+fn servers_see_the_host_that_the_client_requested() {
     let site = Site::take();
     let (origin, burdock) = before(&site, "$IP:8080");
     let seen = seen(&origin, &burdock, Request::get("/").header("Host", "shop.example.com:8080"));
@@ -81,7 +82,7 @@ fn other_headers_pass_byte_for_byte() {
 }
 
 #[test]
-fn trailers_tell_no_lies_either() {
+fn trailers_cannot_forge_forwarding_headers() {
     let site = Site::take();
     let (origin, burdock) = before(&site, "$IP:8080");
     let mut wire = burdock.wire();
@@ -92,24 +93,24 @@ fn trailers_tell_no_lies_either() {
 }
 
 #[test]
-fn each_listener_has_its_own_trust() {
+fn each_listener_has_its_own_trusted_proxies() {
     let site = Site::take();
     let _origin = site.origin(1);
     let listeners = "listeners: [{address: $IP:8081, trusted_proxies: [127.0.0.0/8]}, $IP:8080]";
     let burdock = site.burdock(&format!("{listeners}\n{}", crate::harness::shop(1, "sticky: cookie")));
-    let told = |path: &str| Request::get(path).header("X-Forwarded-For", "203.0.113.9");
-    burdock.ask(&told("/8080"));
-    crate::harness::Wire::open(site.at(8081)).ask(&told("/8081"));
+    let forwarded = |path: &str| Request::get(path).header("X-Forwarded-For", "203.0.113.9");
+    burdock.ask(&forwarded("/8080"));
+    crate::harness::Wire::open(site.at(8081)).ask(&forwarded("/8081"));
     assert_eq!(burdock.line("/8080").text("client"), "127.0.0.1");
     assert_eq!(burdock.line("/8081").text("client"), "203.0.113.9");
 }
 
 #[test]
-fn the_standard_header_says_the_same() {
+fn the_standard_forwarded_header_is_kept_and_extended() {
     let site = Site::take();
     let (origin, burdock) = before(&site, "{address: $IP:8080, trusted_proxies: [127.0.0.0/8], forwarded: rfc7239}");
-    let told = Request::get("/").header("Forwarded", "for=203.0.113.9;proto=https").header("X-Forwarded-For", "6.6.6.6");
-    let seen = seen(&origin, &burdock, told);
+    let request = Request::get("/").header("Forwarded", "for=203.0.113.9;proto=https").header("X-Forwarded-For", "6.6.6.6");
+    let seen = seen(&origin, &burdock, request);
     let forwarded = seen.all("forwarded").join(", ").to_ascii_lowercase();
     assert!(forwarded.starts_with("for=203.0.113.9;proto=https, ") && forwarded.contains("for=127.0.0.1"), "{forwarded}");
 }

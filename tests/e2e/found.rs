@@ -1,4 +1,4 @@
-//! Ties that are found in what clients and applications say anyway, on the wire: routes, and names that are hashed.
+//! Persistence without state of Burdock's own, on the wire: routes that applications set, and hashed names.
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,14 @@ fn served(burdock: &Burdock, request: &Request) -> String {
     burdock.ask(request).served_by().to_owned()
 }
 
-/// The servers of so many requests, each made for its number.
+/// The servers that answer `count` requests, each built from its number.
 fn servers(burdock: &Burdock, count: usize, request: impl Fn(usize) -> Request) -> Vec<String> {
     (0..count).map(|n| served(burdock, &request(n))).collect()
 }
 
-/// Each of several requests has one server, and not all have the same.
+/// Asserts that each of several requests has one server, and that they do not all have the same one.
 #[track_caller]
-fn assert_tied(burdock: &Burdock, request: impl Fn(usize) -> Request) {
+fn assert_sticky(burdock: &Burdock, request: impl Fn(usize) -> Request) {
     let once = servers(burdock, 20, &request);
     assert_eq!(servers(burdock, 20, &request), once);
     assert!(once.iter().collect::<BTreeSet<_>>().len() > 1, "{once:?}");
@@ -32,7 +32,7 @@ pub fn bearer(name: &str, value: &str) -> String {
 }
 
 #[test]
-fn a_route_is_found_in_a_cookie_a_path_parameter_or_the_query() {
+fn a_route_is_read_from_cookie_path_parameter_or_query() {
     let site = Site::take();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, TOMCAT);
@@ -42,10 +42,10 @@ fn a_route_is_found_in_a_cookie_a_path_parameter_or_the_query() {
         assert_eq!(served(&burdock, &Request::get("/cart;jsessionid=A1B2.web-3/items?x=1")), "web-3");
         assert_eq!(served(&burdock, &Request::get("/query?a=1&route=web-1")), "web-1");
     }
-    assert_eq!(origins[2].last().target(), "/cart;jsessionid=A1B2.web-3/items?x=1", "the server sees what was asked for");
+    assert_eq!(origins[2].last().target(), "/cart;jsessionid=A1B2.web-3/items?x=1", "the server sees the original target");
     assert_eq!(origins[1].last().all("cookie"), ["JSESSIONID=A1B2.web-2"]);
     let response = burdock.ask(&cookie("A1B2.web-2"));
-    assert_eq!((response.set_cookies().len(), response.header("cache-control")), (0, None), "nothing is written");
+    assert_eq!((response.set_cookies().len(), response.header("cache-control")), (0, None), "nothing is set");
     for path in ["/cookie", "/query"] {
         let line = burdock.line(path);
         assert_eq!(["reason", "method", "settled"].map(|field| line.text(field)), ["hit", "route", "kept"]);
@@ -53,7 +53,7 @@ fn a_route_is_found_in_a_cookie_a_path_parameter_or_the_query() {
 }
 
 #[test]
-fn servers_may_have_routes_that_are_not_their_ids() {
+fn a_servers_route_may_differ_from_its_id() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock = site.burdock(&format!(
@@ -70,7 +70,7 @@ fn servers_may_have_routes_that_are_not_their_ids() {
 }
 
 #[test]
-fn a_route_whose_server_is_gone_leads_to_one_other_and_back() {
+fn a_lost_route_has_one_substitute_until_its_server_returns() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = site.shop(3, TOMCAT);
@@ -85,19 +85,19 @@ fn a_route_whose_server_is_gone_leads_to_one_other_and_back() {
 }
 
 #[test]
-fn an_address_is_the_one_that_a_trusted_proxy_tells() {
+fn client_ip_hashing_uses_the_address_from_a_trusted_proxy() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";
     let burdock = site.burdock(&format!("{listeners}\n{}", shop(3, "sticky: [{hash: {key: client_ip}}]")));
     let from = |n: usize| Request::get("/").header("X-Forwarded-For", &format!("198.51.100.{n}"));
-    assert_tied(&burdock, from);
+    assert_sticky(&burdock, from);
     let chained = |n: usize| Request::get("/").header("X-Forwarded-For", &format!("203.0.113.9, 198.51.100.{n}, 127.0.0.1"));
     assert_eq!(servers(&burdock, 20, chained), servers(&burdock, 20, from));
 }
 
 #[test]
-fn an_address_that_nobody_vouches_for_is_not_believed() {
+fn client_ip_hashing_ignores_addresses_from_untrusted_clients() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: [{hash: {key: client_ip}}]");
@@ -105,11 +105,11 @@ fn an_address_that_nobody_vouches_for_is_not_believed() {
         servers(&burdock, 20, |n| Request::get("/").header("X-Forwarded-For", &format!("198.51.100.{n}")))
             .into_iter()
             .collect();
-    assert_eq!(spread.len(), 1, "they all come from this machine: {spread:?}");
+    assert_eq!(spread.len(), 1, "all requests come from one address: {spread:?}");
 }
 
 #[test]
-fn a_hashed_name_is_a_tie_and_nothing_is_written() {
+fn hashing_pins_a_name_to_one_server_without_cookies() {
     for (key, request) in [
         ("header:X-User", (|n| Request::get("/").header("X-User", &format!("user-{n}"))) as fn(usize) -> Request),
         ("cookie:sid", |n| Request::get("/").header("Cookie", &format!("a=1; sid=s{n}"))),
@@ -124,7 +124,7 @@ fn a_hashed_name_is_a_tie_and_nothing_is_written() {
         let site = Site::take();
         let _origins = site.origins::<3>();
         let burdock = site.shop(3, &format!("sticky: [{{hash: {{key: '{key}'}}}}]").replace("'{", "{").replace("}'", "}"));
-        assert_tied(&burdock, request);
+        assert_sticky(&burdock, request);
         let response = burdock.ask(&request(1));
         assert_eq!((response.set_cookies().len(), response.header("cache-control")), (0, None), "{key}");
         let line = burdock.log(1).remove(0);
@@ -133,7 +133,7 @@ fn a_hashed_name_is_a_tie_and_nothing_is_written() {
 }
 
 #[test]
-fn those_without_a_key_go_to_the_next_entry_and_not_all_to_one_server() {
+fn requests_without_a_hash_key_use_the_next_method_and_spread() {
     let site = Site::take();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: [{hash: {key: [header:X-User, bearer_claim:sub]}}, cookie]");
@@ -150,7 +150,7 @@ fn those_without_a_key_go_to_the_next_entry_and_not_all_to_one_server() {
 }
 
 #[test]
-fn one_identity_is_one_session_for_web_and_mobile() {
+fn one_identity_reaches_one_server_from_web_and_mobile() {
     let site = Site::take();
     let _origins = site.origins::<4>();
     let burdock = site.shop(4, IDENTITY);
@@ -197,7 +197,7 @@ fn a_strict_session_is_refused_while_others_are_served() {
 }
 
 #[test]
-fn what_names_a_session_is_never_written_down() {
+fn session_names_never_appear_in_logs_or_metrics() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let burdock =

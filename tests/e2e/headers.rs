@@ -1,10 +1,10 @@
-//! Sessions of clients without cookies, on the wire: a header of Burdock's own, and the application's in an envelope.
+//! Sessions of clients without cookies, on the wire: Burdock's own header, and the application's header in an envelope.
 
 use crate::harness::{Burdock, Page, Received, Reply, Request, Response, Site};
 
 const HEADER: &str = "sticky: [{header: {name: X-Session}}]";
 
-/// An application that begins a session for those who come without one, as an agent server does.
+/// An application that begins a session for each client without one, like an agent server.
 fn agent_server(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
     let session = format!("of-{name}");
     move |request| match request.header("mcp-session-id") {
@@ -14,7 +14,7 @@ fn agent_server(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<>
     }
 }
 
-/// A new session's token, and the server that it began at.
+/// A new session's token, and the server where the session began.
 fn begun(burdock: &Burdock) -> (String, String) {
     let first = burdock.get("/first");
     (first.header("x-session").expect("a token").to_owned(), first.served_by().to_owned())
@@ -58,7 +58,7 @@ fn a_token_in_a_header_makes_the_response_private() {
 }
 
 #[test]
-fn a_servers_own_header_of_our_name_never_reaches_the_client() {
+fn a_server_header_with_our_name_never_reaches_the_client() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, HEADER);
@@ -75,7 +75,7 @@ fn a_servers_own_header_of_our_name_never_reaches_the_client() {
 }
 
 #[test]
-fn a_page_of_another_origin_may_read_the_token() {
+fn a_cross_origin_page_may_read_the_token() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, HEADER);
@@ -92,7 +92,7 @@ fn a_page_of_another_origin_may_read_the_token() {
 }
 
 #[test]
-fn a_lost_header_session_gets_a_new_token_for_where_it_went() {
+fn a_moved_header_session_gets_one_new_token() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<2>().into();
     let burdock = site.shop(2, HEADER);
@@ -107,7 +107,7 @@ fn a_lost_header_session_gets_a_new_token_for_where_it_went() {
 }
 
 #[test]
-fn an_agent_sees_an_envelope_and_its_server_the_letter() {
+fn an_agent_sees_the_envelope_and_its_server_the_bare_id() {
     let site = Site::take();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: mcp");
@@ -120,11 +120,11 @@ fn an_agent_sees_an_envelope_and_its_server_the_letter() {
         let next = burdock.ask(&Request::new("POST", "/mcp").header("Mcp-Session-Id", session).body("tools/list"));
         assert_eq!((next.status, next.served_by(), next.header("mcp-session-id")), (200, home, None));
     }
-    assert!(origins.iter().all(|origin| origin.received().len() == 4), "new agents go round");
+    assert!(origins.iter().all(|origin| origin.received().len() == 4), "new agents are balanced");
 }
 
 #[test]
-fn an_agents_bare_session_id_passes_as_it_is() {
+fn an_agents_bare_session_id_passes_unchanged() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: mcp");
@@ -135,7 +135,7 @@ fn an_agents_bare_session_id_passes_as_it_is() {
 }
 
 #[test]
-fn an_agent_whose_server_is_gone_gets_404_and_may_begin_anew() {
+fn an_agent_of_a_lost_server_gets_404_and_can_start_over() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<2>().into();
     let burdock = site.shop(2, "sticky: mcp");
@@ -146,8 +146,8 @@ fn an_agent_whose_server_is_gone_gets_404_and_may_begin_anew() {
     let before = origins[0].received().len();
     let gone = burdock.ask(&Request::new("POST", "/gone").header("Mcp-Session-Id", session).body("tools/list"));
     assert_eq!((gone.status, gone.header("x-served-by"), gone.header("mcp-session-id")), (404, None, None));
-    assert_eq!(origins[0].received().len(), before, "no other server hears of it");
+    assert_eq!(origins[0].received().len(), before, "no other server gets the request");
     assert_eq!(burdock.line("/gone").reason(), "refused");
-    let anew = burdock.get("/mcp");
-    assert_eq!((anew.status, anew.served_by()), (200, &*origins[0].name));
+    let restarted = burdock.get("/mcp");
+    assert_eq!((restarted.status, restarted.served_by()), (200, &*origins[0].name));
 }

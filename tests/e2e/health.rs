@@ -1,4 +1,4 @@
-//! Active checks: what they ask, what they make of the answer, and what waits for them.
+//! Active health checks: what they send, how they judge the response, and what waits for them.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ fn up(burdock: &Burdock, server: &str) -> bool {
 }
 
 #[test]
-fn a_check_asks_what_it_was_told_to_ask() {
+fn a_check_sends_the_configured_request() {
     let site = Site::take();
     let origin = site.origin(1);
     let check =
@@ -22,7 +22,7 @@ fn a_check_asks_what_it_was_told_to_ask() {
 }
 
 #[test]
-fn a_status_that_is_not_expected_is_a_failure() {
+fn an_unexpected_check_status_is_a_failure() {
     let site = Site::take();
     let _origins = site.origins::<2>();
     let check = |expect: &str| {
@@ -37,7 +37,7 @@ fn a_status_that_is_not_expected_is_a_failure() {
 }
 
 #[test]
-fn a_server_falls_only_after_its_failures_in_a_row() {
+fn a_server_changes_health_only_after_fall_or_rise_checks() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "health_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms, fall: 3, rise: 2}");
@@ -64,36 +64,36 @@ fn a_server_in_maintenance_is_not_checked() {
 }
 
 #[test]
-fn a_check_may_ask_at_another_port() {
+fn a_check_can_use_another_port() {
     let site = Site::take();
-    let (origin, doctor) = (site.origin(1), site.origin(50));
+    let (origin, check_port) = (site.origin(1), site.origin(50));
     let _burdock = site.shop(1, "health_check: {http: {path: /healthz}, port: 9050, interval: 200ms, timeout: 200ms}");
-    assert!(origin.checks().is_empty() && !doctor.checks().is_empty());
+    assert!(origin.checks().is_empty() && !check_port.checks().is_empty());
 }
 
 #[test]
-fn nobody_is_ready_before_every_server_was_checked_once() {
+fn readiness_waits_for_the_first_check_of_every_server() {
     let site = Site::take();
     let _silent = TcpListener::bind(site.server(1)).unwrap();
     let _origin = site.origin(2);
     let check = "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 2s, timeout: 1s}";
     let burdock = Burdock::launch(&site, &shop(2, check), &[]);
-    wait_until("it says that it is not ready", || burdock.readiness() == Some(503));
+    wait_until("it reports that it is not ready", || burdock.readiness() == Some(503));
     wait_until("it is ready", || burdock.readiness() == Some(200));
     (0..4).for_each(|_| assert_eq!(burdock.get("/").served_by(), "web-2"));
 }
 
 #[test]
-fn an_answer_that_drips_is_a_failure_in_its_time() {
+fn a_check_response_that_trickles_fails_at_the_timeout() {
     let site = Site::take();
     let _origin = site.origin(2);
-    let dripping = TcpListener::bind(site.server(1)).unwrap();
+    let trickling = TcpListener::bind(site.server(1)).unwrap();
     std::thread::spawn(move || {
-        for mut stream in dripping.incoming().map_while(Result::ok) {
+        for mut stream in trickling.incoming().map_while(Result::ok) {
             std::thread::spawn(move || {
                 let _ = stream.read(&mut [0; 1024]);
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nX-Drip: ");
-                // A drop every tenth of the check's time: no single read takes too long.
+                // A byte every tenth of the timeout: no single read takes too long.
                 while stream.write_all(b"x").is_ok() {
                     std::thread::sleep(std::time::Duration::from_millis(30));
                 }
@@ -105,7 +105,7 @@ fn an_answer_that_drips_is_a_failure_in_its_time() {
 }
 
 #[test]
-fn checks_follow_the_configuration_and_no_session_moves_for_them() {
+fn a_reload_starts_and_stops_checks_without_moving_sessions() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let checked = "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 100ms, timeout: 100ms}";
@@ -118,5 +118,5 @@ fn checks_follow_the_configuration_and_no_session_moves_for_them() {
     origins[0].ill();
     wait_until("it is down", || !up(&burdock, "web-1"));
     assert!(burdock.reload(&site, &shop(2, "sticky: cookie")));
-    assert!(up(&burdock, "web-1"), "nobody says otherwise any more");
+    assert!(up(&burdock, "web-1"), "a server without checks counts as up");
 }

@@ -1,8 +1,8 @@
-//! Requests that are broken, ambiguous or too large never reach a server.
+//! Malformed, ambiguous and oversized requests never reach a server.
 
 use crate::harness::{Burdock, Request, Response, Site, wait_until};
 
-/// Sends these bytes and nothing more; gives the answer.
+/// Sends these bytes and nothing more, and returns the response.
 fn answer(burdock: &Burdock, bytes: impl AsRef<[u8]>) -> Response {
     let mut wire = burdock.wire();
     wire.send(bytes);
@@ -37,17 +37,17 @@ fn a_request_with_two_framings_is_refused() {
         wire.send(head(lines) + "0\r\n\r\n");
         let response = wire.response();
         assert_eq!((response.status, response.set_cookies().len()), (400, 0), "{lines}");
-        assert!(wire.is_closed(), "nothing after it may be taken for a request");
+        assert!(wire.is_closed(), "no further bytes may be read as a request");
     }
     assert!(origin.received().is_empty());
 }
 
 #[test]
-fn what_is_no_request_is_refused_and_counted() {
+fn malformed_requests_are_refused_and_counted() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    let broken = [
+    let malformed = [
         "GET / HTTP/1.1|Host: a|Host: b",
         "GET / HTTP/1.1|Host : a",
         "GET / HTTP/1.1|Host: a| folded: b",
@@ -56,16 +56,22 @@ fn what_is_no_request_is_refused_and_counted() {
         "POST / HTTP/1.1|Host: a|Content-Length: -1",
         "POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked, gzip",
     ];
-    for lines in broken {
+    for lines in malformed {
         assert_eq!(answer(&burdock, head(lines)).status, 400, "{lines}");
     }
-    assert_eq!(answer(&burdock, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n").status, 400, "TLS to a plain port");
+    assert_eq!(
+        answer(&burdock, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n").status,
+        400,
+        "TLS to a plain-text port"
+    );
     assert!(origin.received().is_empty());
-    wait_until("all are counted", || burdock.metrics().sum("burdock_malformed_requests_total", &[]) >= broken.len() as f64);
+    wait_until("all are counted", || {
+        burdock.metrics().sum("burdock_malformed_requests_total", &[]) >= malformed.len() as f64
+    });
 }
 
 #[test]
-fn headers_over_the_limit_are_431() {
+fn headers_over_the_limit_get_431() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\nlimits: {header_bytes: 4KiB}");
@@ -77,21 +83,21 @@ fn headers_over_the_limit_are_431() {
 }
 
 #[test]
-fn a_body_over_the_limit_is_413() {
+fn a_body_over_the_limit_gets_413() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\nlimits: {body: 1KiB}");
     let sized = |size: usize| burdock.ask(&Request::new("POST", "/").body(vec![b'x'; size])).status;
     assert_eq!(sized(1024), 200);
     assert_eq!(sized(1025), 413);
-    assert_eq!(origin.received().len(), 1, "what says its length is refused before a server sees it");
+    assert_eq!(origin.received().len(), 1, "a body with Content-Length is refused before it reaches a server");
     let chunks = head("POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked") + &format!("400\r\n{}\r\n", "x".repeat(1024));
     assert_eq!(answer(&burdock, format!("{chunks}0\r\n\r\n")).status, 200);
     assert_eq!(answer(&burdock, format!("{chunks}1\r\nx\r\n0\r\n\r\n")).status, 413);
 }
 
 #[test]
-fn a_header_block_that_drips_is_cut_off() {
+fn a_header_block_that_trickles_gets_408() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.burdock(&format!(
@@ -100,19 +106,19 @@ fn a_header_block_that_drips_is_cut_off() {
     ));
     let mut wire = burdock.wire();
     wire.send("GET / HTTP/1.1\r\nHost: a\r\nX-Drip: ");
-    let mut drops = 0;
-    wait_until("an answer to the drip", || {
-        drops += 1;
-        wire.has_news() || wire.try_send(b"x").is_err()
+    let mut sent = 0;
+    wait_until("a response to the slow request", || {
+        sent += 1;
+        wire.is_readable() || wire.try_send(b"x").is_err()
     });
     assert_eq!(wire.response().status, 408);
     assert!(wire.is_closed());
-    assert!(drops > 20, "cut too early: {drops} drops");
+    assert!(sent > 20, "cut too early: {sent} bytes");
     assert!(origin.received().is_empty());
 }
 
 #[test]
-fn the_header_deadline_holds_for_later_requests_of_a_connection_too() {
+fn the_header_timeout_applies_to_later_requests_of_a_connection() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.burdock(&format!(
@@ -128,7 +134,7 @@ fn the_header_deadline_holds_for_later_requests_of_a_connection_too() {
 }
 
 #[test]
-fn a_beginning_that_came_together_with_a_request_is_cut_off_by_the_keep_alive_time() {
+fn an_incomplete_pipelined_request_ends_at_the_keepalive_timeout() {
     let site = Site::take();
     let _origin = site.origin(1);
     let burdock = site.burdock(&format!(
@@ -142,7 +148,7 @@ fn a_beginning_that_came_together_with_a_request_is_cut_off_by_the_keep_alive_ti
 }
 
 #[test]
-fn a_slow_body_is_not_cut_by_the_header_deadline() {
+fn the_header_timeout_does_not_cut_a_slow_body() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.burdock(&format!(
@@ -152,7 +158,7 @@ fn a_slow_body_is_not_cut_by_the_header_deadline() {
     let mut wire = burdock.wire();
     wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 120\r\n\r\n");
     let mut sent = 0;
-    wait_until("a body sent slowly", || {
+    wait_until("the slow body is sent", || {
         wire.send("x");
         sent += 1;
         sent == 120
@@ -162,7 +168,7 @@ fn a_slow_body_is_not_cut_by_the_header_deadline() {
 }
 
 #[test]
-fn hop_by_hop_headers_end_here_in_both_directions() {
+fn hop_by_hop_headers_are_removed_in_both_directions() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -193,7 +199,7 @@ fn hop_by_hop_headers_end_here_in_both_directions() {
 }
 
 #[test]
-fn a_broken_chunk_ends_the_request() {
+fn a_malformed_chunk_ends_the_request() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -208,7 +214,7 @@ fn a_broken_chunk_ends_the_request() {
 }
 
 #[test]
-fn chunks_in_http_1_0_or_in_disguise_are_refused() {
+fn chunked_framing_in_http_1_0_or_in_disguise_is_refused() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
@@ -227,7 +233,7 @@ fn chunks_in_http_1_0_or_in_disguise_are_refused() {
 }
 
 #[test]
-fn a_client_cannot_have_our_headers_taken_out() {
+fn a_client_cannot_nominate_our_headers_for_removal() {
     let site = Site::take();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");

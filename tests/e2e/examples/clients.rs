@@ -1,4 +1,4 @@
-//! Clients without cookies, and with several ways of naming themselves.
+//! Clients without cookies, and clients that send their identity in several ways.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use crate::found::bearer;
 use crate::harness::{Burdock, Page, Received, Reply, Request, Response, Site};
 
 #[test]
-fn a_server_id_in_a_header_is_obeyed_and_never_written() {
+fn a_server_id_in_a_header_is_followed_and_never_set() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "server-id-header.yaml");
@@ -29,7 +29,7 @@ fn a_server_id_in_a_header_is_obeyed_and_never_written() {
 }
 
 #[test]
-fn a_client_session_in_a_header_has_one_server() {
+fn a_client_session_in_a_header_sticks_to_one_server() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = run(&site, "server-id-header.yaml");
@@ -42,7 +42,7 @@ fn a_client_session_in_a_header_has_one_server() {
     assert_eq!(burdock.ask(&both).served_by(), "web-2", "the server's id comes first");
 }
 
-/// An agent server: it knows the sessions that it has begun, and no other's.
+/// An agent server that knows only the sessions that it began.
 fn agent_server(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
     let session = format!("session-of-{name}");
     move |request| match (request.header("mcp-session-id"), &*request.body) {
@@ -53,7 +53,7 @@ fn agent_server(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<>
 }
 
 #[test]
-fn an_agent_keeps_its_server_and_begins_anew_when_that_is_gone() {
+fn an_agent_keeps_its_server_and_starts_over_when_it_is_gone() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "mcp-agents.yaml");
@@ -73,11 +73,11 @@ fn an_agent_keeps_its_server_and_begins_anew_when_that_is_gone() {
     origins.retain(|origin| origin.name != begun.served_by());
     let gone = post(session, "tools/call");
     assert_eq!((gone.status, gone.header("x-served-by")), (404, None));
-    let anew = post("", "initialize");
-    assert_eq!(post(anew.header("mcp-session-id").unwrap(), "tools/call").status, 200);
+    let restarted = post("", "initialize");
+    assert_eq!(post(restarted.header("mcp-session-id").unwrap(), "tools/call").status, 200);
 }
 
-/// An application that keeps its users in memory, and takes their session's id from the cookie or from the header.
+/// An application that keeps its users in memory and reads their session id from the cookie or the header.
 fn shop(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
     let users: Mutex<HashMap<String, String>> = Mutex::default();
     let prefix = format!("of-{name}-");
@@ -104,7 +104,7 @@ enum From {
     Mobile,
 }
 
-/// Logs in, and says how the next requests are to be made.
+/// Logs in and returns the next request to send, with the response to the login.
 fn login(burdock: &Burdock, user: &str, from: From) -> (Request, Response) {
     let request = Request::new("POST", "/login").body(user);
     let response = burdock.ask(&match from {
@@ -119,7 +119,7 @@ fn login(burdock: &Burdock, user: &str, from: From) -> (Request, Response) {
 }
 
 #[test]
-fn web_and_mobile_clients_stay_where_they_have_logged_in() {
+fn web_and_mobile_clients_stay_where_they_logged_in() {
     for file in ["web-and-mobile.yaml", "learned-web-and-mobile.yaml"] {
         clients_stay_where_they_have_logged_in(file);
     }
@@ -154,7 +154,7 @@ fn clients_stay_where_they_have_logged_in(file: &str) {
 }
 
 #[test]
-fn a_learned_session_is_one_for_a_users_browser_and_phone() {
+fn a_users_browser_and_phone_share_a_learned_session() {
     let site = Site::take();
     let origins = site.origins::<3>();
     let burdock = run(&site, "learned-web-and-mobile.yaml");
@@ -181,7 +181,7 @@ fn a_learned_session_is_one_for_a_users_browser_and_phone() {
     }
 }
 
-/// All ways in which a client can say that it is this session.
+/// All the ways in which a client can send this session id.
 fn ways(id: &str) -> [Request; 5] {
     [
         Request::get("/").header("Cookie", &format!("theme=dark; JSESSIONID={id}")),
@@ -193,7 +193,7 @@ fn ways(id: &str) -> [Request; 5] {
 }
 
 #[test]
-fn one_identity_has_one_server_however_it_is_told() {
+fn one_identity_has_one_server_however_it_is_sent() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "one-identity.yaml");
@@ -215,7 +215,7 @@ fn one_identity_has_one_server_however_it_is_told() {
 }
 
 #[test]
-fn a_visitor_without_a_name_is_tied_by_a_cookie_that_follows_the_name() {
+fn an_anonymous_visitors_cookie_follows_a_later_identity() {
     let site = Site::take();
     let _origins = site.origins::<3>();
     let burdock = run(&site, "one-identity.yaml");

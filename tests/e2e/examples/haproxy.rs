@@ -1,4 +1,4 @@
-//! What HAProxy does by balance source, by cookies in insert and prefix mode, and did by appsession.
+//! HAProxy's balance source, cookies in insert and prefix mode, and the former appsession.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn balance_source_keeps_each_address_on_its_server() {
     };
     let before = homes();
     assert_eq!(homes(), before);
-    assert_eq!(before.iter().collect::<BTreeSet<_>>().len(), 3, "neighbours are several: {before:?}");
+    assert_eq!(before.iter().collect::<BTreeSet<_>>().len(), 3, "neighboring addresses spread: {before:?}");
     drop(origins.remove(2));
     for (before, now) in before.iter().zip(homes()) {
         assert!(if before == "web-3" { now != "web-3" } else { now == *before }, "{before} {now}");
@@ -40,7 +40,7 @@ fn an_inserted_cookie_is_set_once_hidden_and_never_cached() {
 }
 
 #[test]
-fn an_inserted_cookie_of_haproxys_holds_and_is_moved_with_its_session() {
+fn cookies_inserted_by_haproxy_are_accepted_and_updated_on_failover() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "haproxy-insert.yaml");
@@ -55,7 +55,7 @@ fn an_inserted_cookie_of_haproxys_holds_and_is_moved_with_its_session() {
     assert_eq!((unknown.status, unknown.set_cookies().len()), (200, 1));
 }
 
-/// An application that begins a session for those who have none, or one that it does not know.
+/// An application that begins a session for clients without one or with an unknown one.
 fn application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
     let session = format!("JSESSIONID=of-{name}");
     move |request| match request.header("cookie") {
@@ -65,7 +65,7 @@ fn application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> 
 }
 
 #[test]
-fn a_prefix_ties_the_applications_session_and_is_hidden_from_it() {
+fn a_cookie_prefix_pins_the_session_and_is_hidden_from_servers() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<2>().into();
     let burdock = run(&site, "haproxy-prefix.yaml");
@@ -78,13 +78,13 @@ fn a_prefix_ties_the_applications_session_and_is_hidden_from_it() {
     }
     drop(origins.remove(0));
     let moved = client.get("/");
-    assert_eq!((moved.served_by(), moved.set_cookies().len()), ("web-2", 1), "another session, at another server");
+    assert_eq!((moved.served_by(), moved.set_cookies().len()), ("web-2", 1), "a new session at another server");
     assert!(client.jar["JSESSIONID"].ends_with("~of-web-2"), "{:?}", client.jar);
     assert_eq!(client.get("/").set_cookies(), [""; 0]);
 }
 
 #[test]
-fn a_prefix_of_haproxys_holds() {
+fn cookie_prefixes_set_by_haproxy_are_accepted() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = run(&site, "haproxy-prefix.yaml");
@@ -97,7 +97,7 @@ fn a_prefix_of_haproxys_holds() {
     }
 }
 
-/// An application that begins sessions of this length, and sends `theme` with everything.
+/// An application that begins sessions with long ids, and sends `theme` with all other responses.
 fn with_long_names(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
     let server = name.to_owned();
     move |request| match request.path() {
@@ -110,7 +110,7 @@ fn with_long_names(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + us
 }
 
 #[test]
-fn appsession_keeps_the_applications_sessions_by_their_first_52_octets() {
+fn appsession_matches_sessions_by_their_first_52_bytes() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "haproxy-appsession.yaml");
@@ -140,5 +140,5 @@ fn appsession_keeps_the_applications_sessions_by_their_first_52_octets() {
     };
     let moved = lost();
     let _back = site.origin(1);
-    (0..4).for_each(|_| assert_eq!(lost(), moved, "a move is for good"));
+    (0..4).for_each(|_| assert_eq!(lost(), moved, "a move is permanent"));
 }

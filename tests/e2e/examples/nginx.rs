@@ -1,4 +1,4 @@
-//! What nginx does by ip_hash, sticky cookie, sticky route and sticky learn.
+//! nginx's ip_hash, sticky cookie, sticky route and sticky learn.
 
 use std::collections::BTreeSet;
 
@@ -19,11 +19,11 @@ fn ip_hash_keeps_each_network_on_its_server() {
     assert_eq!(homes, (0..20).map(|network| home(&format!("198.51.{network}.99"))).collect::<Vec<_>>());
     assert_eq!(homes.iter().collect::<BTreeSet<_>>().len(), 3, "{homes:?}");
     let hosts: BTreeSet<_> = (0..20).map(|host| home(&format!("2001:db8::{host:x}"))).collect();
-    assert_eq!(hosts.len(), 3, "all of an IPv6 address counts");
+    assert_eq!(hosts.len(), 3, "the whole IPv6 address is hashed");
 }
 
 #[test]
-fn ip_hash_moves_the_clients_of_a_lost_server_alone_and_only_while_it_is_gone() {
+fn ip_hash_moves_only_a_lost_servers_clients_until_it_returns() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "ip-hash.yaml");
@@ -67,14 +67,14 @@ fn sticky_cookie_keeps_a_browser_for_an_hour_after_its_last_visit() {
 }
 
 #[test]
-fn sticky_cookie_takes_over_nginxs_own_cookies() {
+fn sticky_cookie_accepts_cookies_set_by_nginx() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<2>().into();
     let burdock = run(&site, "nginx-sticky-cookie.yaml");
     let of_nginx = format!("srv_id={:x}", md5::compute(site.server(2).to_string()));
     for _ in 0..3 {
-        let taken_over = burdock.ask(&Request::get("/").header("Cookie", &of_nginx));
-        assert_eq!((taken_over.served_by(), taken_over.set_cookies().len()), ("web-2", 1));
+        let accepted = burdock.ask(&Request::get("/").header("Cookie", &of_nginx));
+        assert_eq!((accepted.served_by(), accepted.set_cookies().len()), ("web-2", 1));
     }
     drop(origins.remove(1));
     let moved = burdock.ask(&Request::get("/").header("Cookie", &of_nginx));
@@ -82,11 +82,11 @@ fn sticky_cookie_takes_over_nginxs_own_cookies() {
     assert_eq!(moved.served_by(), "web-1");
     let _back = site.origin(2);
     let next = burdock.ask(&Request::get("/").header("Cookie", &format!("{name}={token}")));
-    assert_eq!((next.served_by(), next.set_cookies().len()), ("web-1", 0), "a move is for good");
+    assert_eq!((next.served_by(), next.set_cookies().len()), ("web-1", 0), "a move is permanent");
 }
 
 #[test]
-fn sticky_route_goes_where_the_application_says() {
+fn sticky_route_follows_the_applications_route() {
     let site = Site::take();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "nginx-sticky-route.yaml");
@@ -101,8 +101,8 @@ fn sticky_route_goes_where_the_application_says() {
         assert_eq!((response.served_by(), response.set_cookies().len()), (server, 0), "{request:?}");
     }
     assert_eq!(last(&origins, "web-2").header("cookie"), Some("route=B"), "the application sees its cookie");
-    let nobody: BTreeSet<_> = (0..6).map(|_| burdock.get("/").served_by().to_owned()).collect();
-    assert_eq!(nobody.len(), 3, "those without a route go round");
+    let unrouted: BTreeSet<_> = (0..6).map(|_| burdock.get("/").served_by().to_owned()).collect();
+    assert_eq!(unrouted.len(), 3, "clients without a route are balanced");
     drop(origins.remove(1));
     let lost = |_| burdock.ask(&Request::get("/").header("Cookie", "JSESSIONID=1A2B.B")).served_by().to_owned();
     let away: BTreeSet<_> = (0..4).map(lost).collect();
@@ -136,8 +136,8 @@ fn sticky_learn_keeps_the_applications_sessions() {
     for server in ["web-1", "web-2", "web-3"].repeat(3) {
         assert_eq!(at("/", &format!("session-of-{server}")), server);
     }
-    let strangers: BTreeSet<_> = (0..20).map(|n| at("/stranger", &format!("unknown-{n}"))).collect();
-    assert_eq!(strangers.len(), 3, "names that the application has not made");
+    let unknown: BTreeSet<_> = (0..20).map(|n| at("/stranger", &format!("unknown-{n}"))).collect();
+    assert_eq!(unknown.len(), 3, "names that the application did not create");
     assert!(burdock.log(32).iter().filter(|line| line.text("path") == "/stranger").all(|line| line.reason() == "new"));
     drop(origins.remove(0));
     let moved = at("/lost", "session-of-web-1");

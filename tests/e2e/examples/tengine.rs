@@ -1,4 +1,4 @@
-//! What Tengine does by session_sticky.
+//! Tengine's session_sticky.
 
 use super::{last, run};
 use crate::harness::{Burdock, Reply, Request, Response, Site};
@@ -25,7 +25,7 @@ fn session_sticky_sets_a_cookie_that_servers_see() {
 }
 
 #[test]
-fn session_sticky_sets_no_cookie_with_an_error() {
+fn session_sticky_sets_no_cookie_on_errors() {
     let site = Site::take();
     let origins = site.origins::<2>();
     for file in ["tengine-session-sticky.yaml", "tengine-insert-indirect.yaml"] {
@@ -38,7 +38,7 @@ fn session_sticky_sets_no_cookie_with_an_error() {
 }
 
 #[test]
-fn insert_and_indirect_sets_a_cookie_that_servers_do_not_see() {
+fn insert_indirect_hides_its_cookie_from_servers() {
     let site = Site::take();
     let origins = site.origins::<2>();
     let burdock = run(&site, "tengine-insert-indirect.yaml");
@@ -54,18 +54,18 @@ fn insert_and_indirect_sets_a_cookie_that_servers_do_not_see() {
 }
 
 #[test]
-fn a_cookie_of_tengines_is_taken_over_and_moved_with_its_session() {
+fn cookies_set_by_tengine_are_replaced_and_moved_on_failover() {
     for (file, name) in [("tengine-session-sticky.yaml", "route"), ("tengine-insert-indirect.yaml", "uid")] {
         let site = Site::take();
         let mut origins: Vec<_> = site.origins::<2>().into();
         let burdock = run(&site, file);
         let md5 = |n| format!("{name}={:x}", md5::compute(site.server(n).to_string()));
         for n in [1, 2] {
-            let taken_over = ask(&burdock, &md5(n));
-            assert_eq!((taken_over.served_by(), taken_over.set_cookies().len()), (&*format!("web-{n}"), 1));
-            let own = taken_over.cookie(name).unwrap().1;
+            let replaced = ask(&burdock, &md5(n));
+            assert_eq!((replaced.served_by(), replaced.set_cookies().len()), (&*format!("web-{n}"), 1));
+            let own = replaced.cookie(name).unwrap().1;
             let next = ask(&burdock, &format!("{name}={own}"));
-            assert_eq!((next.served_by(), next.set_cookies().len()), (taken_over.served_by(), 0));
+            assert_eq!((next.served_by(), next.set_cookies().len()), (replaced.served_by(), 0));
         }
         drop(origins.remove(0));
         let moved = ask(&burdock, &md5(1));
