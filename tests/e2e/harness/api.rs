@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Request, Response};
 
 /// Longer than any long poll that a test makes.
-const PATIENCE: Duration = Duration::from_secs(40);
+const READ_TIMEOUT: Duration = Duration::from_secs(40);
 
 #[derive(Clone, Debug)]
 pub struct Api(PathBuf);
@@ -23,27 +23,27 @@ impl Api {
     /// Sends a request whose target is under `/api/v1`.
     pub fn ask(&self, request: Request) -> Response {
         let mut stream = UnixStream::connect(&self.0).unwrap_or_else(|error| panic!("{}: {error}", self.0.display()));
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
         stream.write_all(&request.header("Connection", "close").bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         Response::whole(&answer)
     }
 
-    /// What is there.
+    /// The JSON at this path.
     pub fn get(&self, path: &str) -> Value {
         let response = self.ask(Request::get(&format!("/api/v1{path}")));
         assert_eq!(response.status, 200, "{path}: {response:?}");
         response.json()
     }
 
-    /// Sends JSON, whatever comes of it.
+    /// Sends JSON and returns the response, whatever its status.
     pub fn send(&self, method: &str, path: &str, body: &Value) -> Response {
         self.ask(with_json(method, path, body))
     }
 }
 
-/// A request of the API with a JSON body.
+/// An API request with a JSON body.
 pub fn with_json(method: &str, path: &str, body: &Value) -> Request {
     let request = Request::new(method, &format!("/api/v1{path}")).header("Content-Type", "application/json");
     request.body(body.to_string())

@@ -1,4 +1,4 @@
-//! Chromium, the real one, with a profile of its own. `scripts/install full` brings it.
+//! Real Chromium with its own profile. `scripts/install full` installs it.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -7,17 +7,17 @@ use tempfile::TempDir;
 
 use super::Site;
 
-/// Headless Chromium blocks them unless told otherwise; then only partitioned cookies reach a frame of another site.
+/// Headless Chromium blocks third-party cookies by default; then only partitioned cookies reach a cross-site frame.
 const THIRD_PARTY_COOKIES_ALLOWED: &str = r#"{"profile": {"cookie_controls_mode": 0}}"#;
 
-/// A browser that has opened a page. Ends when dropped, and its profile with it.
+/// A browser that has opened a page. Killed when dropped, and its profile deleted.
 pub struct Browser {
     child: Child,
     _profile: TempDir,
 }
 
 impl Browser {
-    /// Opens a page, with every host name under `.test` at the site's address and any certificate accepted.
+    /// Opens a page. Every host name under `.test` resolves to the site's address, and any certificate is accepted.
     pub fn open(site: &Site, url: &str) -> Self {
         let profile = TempDir::with_prefix("chromium-").unwrap();
         fs::create_dir(profile.path().join("Default")).unwrap();
@@ -29,7 +29,7 @@ impl Browser {
         command.arg(format!("--host-resolver-rules=MAP *.test {}", site.listen().ip()));
         command.arg(format!("--user-data-dir={}", profile.path().display())).arg(url);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let child = child.unwrap_or_else(|error| panic!("chromium: {error}; scripts/install full brings it"));
+        let child = child.unwrap_or_else(|error| panic!("chromium: {error}; scripts/install full installs it"));
         Self { child, _profile: profile }
     }
 }

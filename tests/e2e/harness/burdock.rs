@@ -1,4 +1,4 @@
-//! A running Burdock: the real binary with a configuration file, ended by its process id.
+//! A running Burdock: the real binary with a configuration file, killed by its process id.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -10,9 +10,8 @@ use std::thread::{self, JoinHandle};
 
 use super::{Api, Client, Line, Metrics, Request, Response, Site, Wire, eventually, signal, wait_until};
 
-/// What every test's configuration has, unless it says something else: each line is left out where the test's own text has
-/// its key.
-const COMMON: [&str; 4] = [
+/// Defaults for every test's configuration. A line is left out if the test's own text has its key.
+const DEFAULTS: [&str; 4] = [
     "listeners: [$IP:8080]",
     "admin: {address: $IP:9180}",
     "process: {threads: 2, state_dir: $DIR/state, runtime_dir: $DIR/run, shutdown: {lame_duck: 0s, grace: 10s}}",
@@ -30,23 +29,23 @@ pub struct Burdock {
 }
 
 impl Burdock {
-    /// Starts with this configuration (`$IP` and `$DIR` stand for the site's, what is common to all tests is added) and waits
-    /// until it is ready.
+    /// Starts with this configuration, completed with the defaults, and waits until it is ready. `$IP` and `$DIR` stand for the
+    /// site's address and directory.
     pub fn start(site: &Site, yaml: &str) -> Self {
         Self::launch(site, yaml, &[]).ready()
     }
 
-    /// As [`Self::start`], with a variable in its environment.
+    /// Like [`Self::start`], with a variable in its environment.
     pub fn start_with(site: &Site, yaml: &str, variable: (&str, &str)) -> Self {
         Self::launch_with(site, yaml, &[variable]).ready()
     }
 
-    /// As [`Self::launch`], with variables in its environment.
+    /// Like [`Self::launch`], with variables in its environment.
     pub fn launch_with(site: &Site, yaml: &str, variables: &[(&str, &str)]) -> Self {
         Self::spawn(site, yaml, |command| command.envs(variables.iter().copied()))
     }
 
-    /// As [`Self::start`], with further arguments and without waiting.
+    /// Like [`Self::start`], with further arguments and without waiting.
     pub fn launch(site: &Site, yaml: &str, args: &[&str]) -> Self {
         Self::spawn(site, yaml, |command| command.args(args))
     }
@@ -70,21 +69,21 @@ impl Burdock {
         Self { child, listen: site.listen(), admin: site.admin(), socket, log, stdout, stderr }
     }
 
-    /// Lets it take up another configuration (completed as for [`Self::start`]) and waits until it has answered: whether it is in
-    /// force.
+    /// Reloads with another configuration, completed as for [`Self::start`]. Waits for the result and returns whether it was
+    /// applied.
     pub fn reload(&self, site: &Site, yaml: &str) -> bool {
         let count = |result| self.metrics().sum("burdock_reloads_total", &[("result", result)]);
         let (applied, refused) = (count("applied"), count("refused"));
         site.write("burdock.yaml", &complete(yaml));
         self.signal("HUP");
-        eventually("the reload is over", || match (count("applied") > applied, count("refused") > refused) {
+        eventually("the reload has ended", || match (count("applied") > applied, count("refused") > refused) {
             (true, _) => Some(true),
             (_, true) => Some(false),
             (false, false) => None,
         })
     }
 
-    /// A GET by a client that nobody knows, on a connection of its own.
+    /// A GET by a new client, on its own connection.
     pub fn get(&self, target: &str) -> Response {
         self.ask(&Request::get(target))
     }
@@ -101,9 +100,9 @@ impl Burdock {
         Client::new(self.listen)
     }
 
-    /// A client that is tied to this server by now.
+    /// A new client that is pinned to this server.
     pub fn client_at(&self, server: &str) -> Client {
-        eventually(&format!("somebody is tied to {server}"), || {
+        eventually(&format!("a client is pinned to {server}"), || {
             let mut client = self.client();
             (client.get("/").served_by() == server).then_some(client)
         })
@@ -128,7 +127,7 @@ impl Burdock {
         Wire::open(self.admin).ask(&Request::get("/metrics")).text()
     }
 
-    /// The access log, once it has so many lines.
+    /// The access log, once it has at least this many lines.
     pub fn log(&self, lines: usize) -> Vec<Line> {
         eventually(&format!("{lines} lines in the access log"), || {
             let text = fs::read_to_string(&self.log).unwrap_or_default();
@@ -139,7 +138,7 @@ impl Burdock {
 
     /// The log line of the one request for this path.
     pub fn line(&self, path: &str) -> Line {
-        eventually(&format!("a log line of {path}"), || self.log(0).into_iter().find(|line| line.text("path") == path))
+        eventually(&format!("a log line for {path}"), || self.log(0).into_iter().find(|line| line.text("path") == path))
     }
 
     pub fn stdout(&self) -> String {
@@ -150,9 +149,9 @@ impl Burdock {
         self.stderr.text()
     }
 
-    /// Waits until these words are among its messages, which come by a pipe of their own.
+    /// Waits until it has logged these words. Messages arrive through their own pipe.
     pub fn tells(&self, words: &str) {
-        wait_until(&format!("it says: {words}"), || self.stderr().contains(words));
+        wait_until(&format!("the log contains: {words}"), || self.stderr().contains(words));
     }
 
     pub fn process(&self) -> u32 {
@@ -167,16 +166,16 @@ impl Burdock {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits until it ends by itself, and all that it said has arrived.
+    /// Waits until it exits by itself and all its output has arrived.
     pub fn wait(&mut self) -> ExitStatus {
-        let status = eventually("burdock ends", || self.has_ended());
-        wait_until("its last words", || self.stdout.is_whole() && self.stderr.is_whole());
+        let status = eventually("burdock exits", || self.has_ended());
+        wait_until("its remaining output", || self.stdout.is_complete() && self.stderr.is_complete());
         status
     }
 
-    /// Waits until it ends by itself. What a successor says comes by the same pipes, so they may stay open.
+    /// Waits until it exits by itself. A successor writes to the same pipes, so they may stay open.
     pub fn leaves(&mut self) -> ExitStatus {
-        eventually("burdock leaves", || self.has_ended())
+        eventually("burdock exits", || self.has_ended())
     }
 
     pub fn kill(&mut self) {
@@ -189,21 +188,21 @@ impl Drop for Burdock {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
-            println!("burdock said:\n{}", self.stderr());
+            println!("burdock's output:\n{}", self.stderr());
             println!("its access log:\n{}", fs::read_to_string(&self.log).unwrap_or_default());
         }
     }
 }
 
-/// What a process says, as it comes.
+/// The output of a process as it arrives.
 struct Output {
     text: Arc<Mutex<String>>,
     reader: JoinHandle<()>,
 }
 
-/// The text with what is common to all tests.
+/// The text, completed with the defaults of all tests.
 pub fn complete(yaml: &str) -> String {
-    let missing = COMMON.iter().filter(|line| {
+    let missing = DEFAULTS.iter().filter(|line| {
         let key = line.split(':').next().unwrap_or_default();
         !yaml.lines().any(|own| own.split(':').next() == Some(key))
     });
@@ -229,12 +228,12 @@ impl Output {
         self.text.lock().unwrap().clone()
     }
 
-    fn is_whole(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.reader.is_finished()
     }
 }
 
-/// A process that a Burdock has started to take over from it, ended when dropped.
+/// A process that a Burdock started as its successor in an upgrade. Killed when dropped.
 pub struct Successor {
     process: u32,
     api: Api,
@@ -242,17 +241,17 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Lets a process hand over by the API.
+    /// Upgrades a process through the API.
     pub fn of(predecessor: &Burdock) -> Self {
-        Self::asked(&predecessor.api(), predecessor.listen)
+        Self::upgrade(&predecessor.api(), predecessor.listen)
     }
 
-    /// Lets it hand over in its turn.
+    /// Upgrades this process in its turn.
     pub fn next(&self) -> Self {
-        Self::asked(&self.api, self.listen)
+        Self::upgrade(&self.api, self.listen)
     }
 
-    fn asked(api: &Api, listen: SocketAddr) -> Self {
+    fn upgrade(api: &Api, listen: SocketAddr) -> Self {
         let answer = api.send("POST", "/upgrade", &serde_json::json!({}));
         assert_eq!(answer.status, 200, "{}", answer.text());
         let process = answer.json()["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a process id");
@@ -276,14 +275,14 @@ impl Drop for Successor {
     fn drop(&mut self) {
         if self.is_there() {
             signal(self.process, "KILL");
-            // It holds its addresses until then.
+            // It holds its addresses until it is gone.
             wait_until("it is gone", || !self.is_there());
         }
     }
 }
 
-/// Whether there is this process, and it has not ended: its sockets are open until its last thread is gone, and its first
-/// may go before.
+/// Whether this process still runs. Its sockets stay open until its last thread ends, and the main thread may end earlier, so
+/// this looks at every thread.
 pub fn is_running(process: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     threads.into_iter().any(|thread| {

@@ -1,4 +1,4 @@
-//! A browser in small: one connection that is kept, and a cookie jar.
+//! A minimal browser: one persistent connection and a cookie jar.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,7 +9,7 @@ use super::{Request, Response, Wire};
 pub struct Client {
     to: SocketAddr,
     wire: Option<Wire>,
-    /// By name. Paths and domains do not matter before one host.
+    /// By name. Paths and domains do not matter with a single host.
     pub jar: BTreeMap<String, String>,
 }
 
@@ -26,9 +26,9 @@ impl Client {
         self.try_ask(request).expect("a response")
     }
 
-    /// Asks on the kept connection, or on a new one where the other end has closed it. A request is sent once.
+    /// Sends a request on the open connection, or on a new one if the other end has closed it. A request is sent once.
     pub fn try_ask(&mut self, request: Request) -> io::Result<Response> {
-        let kept = self.wire.take().filter(|wire| !wire.has_news());
+        let kept = self.wire.take().filter(|wire| !wire.is_readable());
         let mut wire = kept.map_or_else(|| Wire::try_open(self.to), Ok)?;
         let response = wire.try_ask(&self.with_cookies(request))?;
         self.remember(&response);
@@ -40,7 +40,7 @@ impl Client {
 
     /// The value of the one cookie whose name starts with `BURDOCK_`.
     pub fn token(&self) -> &str {
-        self.tied().unwrap_or_else(|| panic!("not tied: {:?}", self.jar))
+        self.tied().unwrap_or_else(|| panic!("no session cookie: {:?}", self.jar))
     }
 
     pub fn tied(&self) -> Option<&str> {

@@ -1,14 +1,14 @@
-//! Commands that run and end.
+//! Commands that run to their end.
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-/// What a command left behind.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Finished {
-    /// None: a signal ended it.
+    /// `None` if a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -19,7 +19,7 @@ pub fn burdock<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Finished {
     run(Command::new(env!("CARGO_BIN_EXE_burdock")).args(args))
 }
 
-/// Runs curl with a cookie jar kept in this file: what it fetched, byte for byte, with response headers first.
+/// Runs curl with this file as its cookie jar. Its output is the response headers and the body, byte for byte.
 pub fn curl(jar: &Path, to: SocketAddr, path: &str, args: &[&str]) -> Finished {
     let url = format!("http://{to}{path}");
     run(Command::new("curl")
@@ -45,7 +45,7 @@ pub fn run(command: &mut Command) -> Finished {
 
 impl Finished {
     /// # Panics
-    /// Unless it ended with code 0.
+    /// Unless it exited with code 0.
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
         self

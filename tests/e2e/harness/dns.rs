@@ -1,4 +1,4 @@
-//! A DNS server: dnsmasq, on an address of the site.
+//! A DNS server: dnsmasq, at the site's address.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -12,30 +12,30 @@ const PORT: u16 = 5353;
 /// Answers for `internal.` and nothing else. Killed when dropped.
 pub struct Dns {
     address: SocketAddr,
-    folder: PathBuf,
+    directory: PathBuf,
     child: Option<Child>,
 }
 
 impl Dns {
-    /// One that does not run yet.
+    /// A server that is not running yet.
     pub fn new(site: &Site) -> Self {
-        Self { address: site.at(PORT), folder: site.dir().to_owned(), child: None }
+        Self { address: site.at(PORT), directory: site.dir().to_owned(), child: None }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Begins to answer, or answers from now on, with these addresses (as in /etc/hosts) and these further lines of dnsmasq's
+    /// Starts, or restarts, with these addresses (in the format of /etc/hosts) and these additional lines of dnsmasq's
     /// configuration.
     pub fn serve(&mut self, hosts: &str, settings: &str) {
         self.stop();
         let file = |name: &str, text: &str| {
-            let path = self.folder.join(name);
+            let path = self.directory.join(name);
             fs::write(&path, text).unwrap();
             path
         };
-        let (hosts, log) = (file("hosts", hosts), self.folder.join("queries"));
+        let (hosts, log) = (file("hosts", hosts), self.directory.join("queries"));
         let own = format!(
             "port={PORT}\nlisten-address={}\nbind-interfaces\nno-resolv\nno-hosts\nno-poll\nlocal=/internal/\n\
              addn-hosts={}\nlog-queries\nlog-facility={}\npid-file=\nuser=\n{settings}\n",
@@ -50,13 +50,13 @@ impl Dns {
         wait_until("the DNS server listens", || TcpStream::connect(self.address).is_ok());
     }
 
-    /// How often this was asked for by now, such as `[A] app.internal`.
+    /// How many queries for this it has received, such as `[A] app.internal`.
     pub fn asked(&self, what: &str) -> usize {
-        let log = fs::read_to_string(self.folder.join("queries")).unwrap_or_default();
+        let log = fs::read_to_string(self.directory.join("queries")).unwrap_or_default();
         log.lines().filter(|line| line.contains(&format!("query{what} from"))).count()
     }
 
-    /// Nobody answers any more.
+    /// Stops answering.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();

@@ -7,10 +7,10 @@ pub struct Line(Value);
 
 impl Line {
     pub fn parse(line: &str) -> Self {
-        Self(serde_json::from_str(line).unwrap_or_else(|error| panic!("no JSON: {error} in {line:?}")))
+        Self(serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON: {error} in {line:?}")))
     }
 
-    /// A field's text; empty where it is absent or null.
+    /// A field's text, empty if it is absent or null.
     pub fn text(&self, field: &str) -> String {
         match self.0.get(field) {
             None | Some(Value::Null) => String::new(),

@@ -1,4 +1,4 @@
-//! A scrape, read: every sample by name and labels.
+//! A parsed scrape: every sample by name and labels.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ impl Metrics {
         &self.0
     }
 
-    /// The sum of the samples of this name that have these labels among theirs.
+    /// The sum of all samples with this name and at least these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let matching = self.0.iter().filter(|sample| sample.name == name && sample.has(labels));
         matching.map(|sample| sample.value).sum()
@@ -30,11 +30,11 @@ impl Metrics {
 
 impl Sample {
     fn parse(line: &str) -> Self {
-        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line:?}"));
+        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("not a sample: {line:?}"));
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
         let pairs = labels.trim_end_matches('}').split("\",").filter_map(|pair| pair.split_once("=\""));
         let labels = pairs.map(|(name, value)| (name.to_owned(), value.trim_end_matches('"').to_owned())).collect();
-        Self { name: name.to_owned(), labels, value: value.parse().unwrap_or_else(|_| panic!("no number: {line:?}")) }
+        Self { name: name.to_owned(), labels, value: value.parse().unwrap_or_else(|_| panic!("not a number: {line:?}")) }
     }
 
     pub fn has(&self, labels: &[(&str, &str)]) -> bool {

@@ -1,5 +1,5 @@
-//! Makes and opens sealed tokens with a key that Burdock has too, so that tests can hold tokens of any age and read those
-//! that Burdock makes.
+//! Seals and opens tokens with a key that Burdock also has, so that tests can create tokens of any age and read the tokens that
+//! Burdock issues.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,26 +12,26 @@ use burdock::upstream::ServerId;
 
 use super::Site;
 
-/// The tokens of one cookie, `BURDOCK_<scope>` unless it is given another name, sealed with one key.
+/// The tokens of one cookie, named `BURDOCK_<scope>` by default, sealed with one key.
 pub struct Mint {
     format: SealedFormat,
     scope: String,
 }
 
 impl Mint {
-    /// A mint with a new key, which is written to the site's file of this name.
+    /// A mint with a new key, which is written to this file of the site.
     pub fn new(site: &Site, file: &str, scope: &str) -> Self {
         let key = Key::generate(&mut rand::rng());
         site.write(file, &key.to_text());
         Self::with(key, scope)
     }
 
-    /// With the key in this text.
+    /// A mint with the key in this text.
     pub fn reading(text: &str, scope: &str) -> Self {
         Self::with(Key::parse(text).unwrap(), scope)
     }
 
-    /// For a cookie of this name, with the key in this text.
+    /// A mint for a cookie with this name, with the key in this text.
     pub fn of_cookie(text: &str, scope: &str, name: &str) -> Self {
         Self::of(Key::parse(text).unwrap(), scope, name)
     }
@@ -45,17 +45,17 @@ impl Mint {
         Self { format: SealedFormat::new(Arc::new(KeyRing::new(vec![key]).unwrap()), context), scope: scope.to_owned() }
     }
 
-    /// A token of a session that began and was last seen so many seconds ago.
+    /// A token of a session that began `began` seconds ago and was last seen `seen` seconds ago.
     pub fn token(&self, server: &str, began: u32, seen: u32) -> String {
         self.token_of(SessionNumber(0x00b0_0dda), server, began, seen)
     }
 
-    /// A token of a session of its own, a moment old.
+    /// A token of a random session, a few seconds old.
     pub fn random_token(&self, server: &str) -> String {
         self.token_of(SessionNumber::random(&mut rand::rng()), server, 10, 10)
     }
 
-    /// A token of a session of its own, seen hours ago.
+    /// A token of a random session, last seen hours ago.
     pub fn old_token(&self, server: &str) -> String {
         self.token_of(SessionNumber::random(&mut rand::rng()), server, 20_000, 10_000)
     }

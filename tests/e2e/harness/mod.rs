@@ -1,5 +1,5 @@
-//! What the tests are written in: a site, origins, a Burdock, clients. It knows HTTP/1.1 as far as the tests speak it, and
-//! nothing of Burdock's insides but the formats that it promises.
+//! The vocabulary of the tests: a site, origins, a Burdock, clients. It speaks as much HTTP/1.1 as the tests need, and knows
+//! nothing of Burdock's internals except the formats that Burdock promises.
 
 mod api;
 mod browser;

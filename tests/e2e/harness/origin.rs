@@ -1,4 +1,4 @@
-//! A server behind Burdock, in the test's own process: it keeps what it received to the byte, and behaves as told.
+//! A server behind Burdock, in the test's own process. It records each request byte for byte and replies as configured.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use super::Reply;
 
 type Behaviour = Arc<dyn Fn(&Received) -> Reply + Send + Sync>;
 
-/// Listens until dropped; then its port is free, and its connections are closed.
+/// Listens until dropped, which frees its port and closes its connections.
 pub struct Origin {
     pub name: String,
     pub address: SocketAddr,
@@ -22,17 +22,17 @@ pub struct Origin {
 /// A request as it arrived.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
-    /// With its closing empty line; a character for each octet.
+    /// The request line and headers with the final empty line, one character per byte.
     pub head: String,
     pub body: Vec<u8>,
     pub trailers: String,
-    /// Requests that came before it on its connection.
+    /// The number of earlier requests on its connection.
     pub earlier: usize,
-    /// Of the connections that the origin has accepted, the number of the one that it came on.
+    /// The number of its connection, among all that the origin has accepted.
     pub connection: usize,
 }
 
-/// Whether an origin hears a request out before it answers.
+/// Whether an origin reads a whole request before it responds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Manners {
     Patient,
@@ -47,12 +47,12 @@ struct Shared {
     received: Mutex<Vec<Received>>,
     connections: Mutex<Vec<TcpStream>>,
     accepted: AtomicUsize,
-    /// The numbers of those that are open.
+    /// The numbers of the open connections.
     open: Mutex<BTreeSet<usize>>,
 }
 
 impl Origin {
-    /// An origin that answers everything with 200 and its name.
+    /// An origin that responds to every request with 200 and its name.
     pub fn start(name: &str, address: SocketAddr) -> Self {
         Self::with(name, address, Manners::Patient)
     }
@@ -75,7 +75,7 @@ impl Origin {
         Self { name: name.to_owned(), address, shared, acceptor: Some(acceptor) }
     }
 
-    /// From now on answers so. A health check's `/healthz` is answered with 200 unless [`Self::ill`].
+    /// Sets how it responds from now on. A health check of `/healthz` gets 200 except after [`Self::ill`].
     pub fn behave(&self, behaviour: impl Fn(&Received) -> Reply + Send + Sync + 'static) {
         *self.shared.behaviour.lock().unwrap() = Arc::new(move |request| match request.path() {
             "/healthz" => Reply::status(200),
@@ -83,17 +83,17 @@ impl Origin {
         });
     }
 
-    /// From now on answers everything with 503, health checks too.
+    /// Responds to every request with 503 from now on, including health checks.
     pub fn ill(&self) {
         *self.shared.behaviour.lock().unwrap() = Arc::new(|_| Reply::status(503));
     }
 
-    /// All it received but health checks.
+    /// All requests received, except health checks.
     pub fn received(&self) -> Vec<Received> {
         self.all_received().into_iter().filter(|request| request.path() != "/healthz").collect()
     }
 
-    /// The health checks that it received.
+    /// The health checks received.
     pub fn checks(&self) -> Vec<Received> {
         self.all_received().into_iter().filter(|request| request.path() == "/healthz").collect()
     }
@@ -102,7 +102,7 @@ impl Origin {
         self.shared.received.lock().unwrap().clone()
     }
 
-    /// Connections to it that are open.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         self.shared.open.lock().unwrap().len()
     }
@@ -170,8 +170,8 @@ impl Shared {
     }
 }
 
-/// Octets as characters of the same numbers, so that none is lost or changed.
-fn octets(bytes: &[u8]) -> String {
+/// Maps each byte to the character with the same number, so that none is lost or changed.
+fn latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
@@ -186,7 +186,7 @@ impl Received {
         self.head.split(' ').next().unwrap_or_default()
     }
 
-    /// Without query.
+    /// The target without its query.
     pub fn path(&self) -> &str {
         self.target().split('?').next().unwrap_or_default()
     }
@@ -195,7 +195,7 @@ impl Received {
         self.head.split(' ').nth(1).unwrap_or_default()
     }
 
-    /// All lines of a header, as they came.
+    /// The values of all lines of a header, as received.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         fields.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
@@ -205,11 +205,11 @@ impl Received {
         self.all(name).first().copied()
     }
 
-    /// Reads a request, without its body where an origin is too hasty for that.
+    /// Reads a request, without its body if the origin is hasty.
     fn read(mut stream: &TcpStream, ahead: &mut Vec<u8>, manners: Manners) -> io::Result<Self> {
         let end = fill(stream, ahead, |bytes| bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4))?;
         let head: Vec<u8> = ahead.drain(..end).collect();
-        let mut request = Self { head: octets(&head), ..Self::default() };
+        let mut request = Self { head: latin1(&head), ..Self::default() };
         if manners == Manners::Hasty {
             return Ok(request);
         }

@@ -1,5 +1,5 @@
-//! A server behind Burdock that is a process of its own, so that it can be killed and stopped: this test binary, started
-//! anew to do nothing but serve.
+//! A server behind Burdock in its own process, so that it can be killed and stopped: this test binary, started a second time
+//! only to serve.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ const SERVE: &str = "harness::origin_process::serve";
 const NAME: &str = "BURDOCK_TEST_ORIGIN_NAME";
 const ADDRESS: &str = "BURDOCK_TEST_ORIGIN_ADDRESS";
 
-/// Answers everything with its name, and `/set?LINE` with that Set-Cookie too. Killed when dropped.
+/// Responds to every request with its name, and to `/set?LINE` also with that Set-Cookie. Killed when dropped.
 pub struct OriginProcess {
     child: Child,
 }
@@ -31,13 +31,13 @@ impl OriginProcess {
         Self { child }
     }
 
-    /// SIGKILL: its connections end, and nobody listens there any more.
+    /// SIGKILL: its connections end, and nothing listens at its address any more.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGSTOP: connections are still accepted by the kernel, and nothing answers.
+    /// SIGSTOP: the kernel still accepts connections, but nothing responds.
     pub fn stop(&self) {
         signal(self.child.id(), "STOP");
     }
@@ -54,7 +54,7 @@ impl Drop for OriginProcess {
     }
 }
 
-/// No test: what the processes run. It ends with the test that started it, whose end of the pipe closes.
+/// Not a test: the code that the processes run. It ends with the test that started it, when that end of the pipe closes.
 #[test]
 #[ignore = "the body of OriginProcess"]
 fn serve() {

@@ -1,5 +1,5 @@
-//! The proxies that people come from, the real ones: each stands before the servers of a site and gives clients what its
-//! kind gives them. `scripts/install full` brings the programs.
+//! The real proxies that people migrate from. Each runs in front of the servers of a site and gives clients its own kind of
+//! session. `scripts/install full` installs the programs.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,16 +10,16 @@ use std::thread;
 
 use super::{Request, Response, Site, Wire, run, wait_until};
 
-/// Where a peer listens.
+/// The port where a peer listens.
 const PORT: u16 = 7000;
-/// Below the folder that the binary under test was built in.
+/// Relative to the directory where the binary under test was built.
 const ENVOY: &str = "envoy/envoy/_bin/envoy";
 
-/// Another proxy before the servers `web-1` to `web-3`. Killed when dropped.
+/// Another proxy in front of the servers `web-1` to `web-3`. Killed when dropped.
 pub struct Peer {
     child: Child,
     address: SocketAddr,
-    said: PathBuf,
+    output: PathBuf,
 }
 
 impl Peer {
@@ -32,8 +32,8 @@ impl Peer {
         Self::start(site, Command::new("haproxy").args(["-db", "-f"]).arg(config))
     }
 
-    /// HAProxy in front of a Burdock and other programs, with and without TLS ([`TLS_PORT`]): each host name has its own port of the
-    /// site behind it. It says which scheme a client came by.
+    /// HAProxy in front of a Burdock and other programs, with and without TLS ([`TLS_PORT`]). Each host name maps to its own port
+    /// of the site. It forwards the client's scheme.
     pub fn terminator(site: &Site, hosts: &[(&str, u16)]) -> Self {
         let certificate = site.write("edge.pem", "");
         let key = site.path("edge.key");
@@ -65,24 +65,23 @@ impl Peer {
         Self::start(site, &mut caddy)
     }
 
-    /// Envoy whose `stateful_session` is kept by this extension (`cookie`, `header`, `envelope`), whose message has these
-    /// fields.
+    /// Envoy with this extension for `stateful_session` (`cookie`, `header`, `envelope`), whose message has these fields.
     pub fn envoy(site: &Site, state: &str, message: &str, fields: &str) -> Self {
         let server =
             |n| format!("        - endpoint: {{address: {{socket_address: {{address: $IP, port_value: 900{n}}}}}}}\n");
         let config = ENVOY_CONFIG.replace("$SERVERS", &per_server(server)).replace("$FIELDS", fields);
         let config = site.write("envoy.yaml", &config.replace("$STATE", state).replace("$MESSAGE", message));
-        let built = Path::new(env!("CARGO_BIN_EXE_burdock")).ancestors().nth(2).expect("a target folder");
+        let built = Path::new(env!("CARGO_BIN_EXE_burdock")).ancestors().nth(2).expect("a target directory");
         let quiet = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"];
         Self::start(site, Command::new(built.join(ENVOY)).args(quiet).arg("-c").arg(config))
     }
 
     fn start(site: &Site, command: &mut Command) -> Self {
-        let said = site.path("peer.log");
-        let log = File::create(&said).unwrap();
+        let output = site.path("peer.log");
+        let log = File::create(&output).unwrap();
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn();
-        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; scripts/install full brings it"));
-        let mut peer = Self { child, address: site.at(PORT), said };
+        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; scripts/install full installs it"));
+        let mut peer = Self { child, address: site.at(PORT), output };
         wait_until("the peer reaches a server", || {
             assert!(peer.child.try_wait().unwrap().is_none(), "the peer did not start");
             peer.try_get().is_some_and(|response| response.status == 200)
@@ -90,12 +89,12 @@ impl Peer {
         peer
     }
 
-    /// What newcomers are given, by the server that answered them: asks until each of so many servers has.
+    /// The session values that new clients get, by server. Sends requests until this many servers have answered.
     pub fn minted(&self, servers: usize, given: impl Fn(&Response) -> Option<String>) -> BTreeMap<String, String> {
         let mut minted = BTreeMap::new();
-        wait_until("the peer has given something out for every server", || {
+        wait_until("the peer has issued a session for every server", || {
             let response = self.try_get().expect("a response");
-            let value = given(&response).unwrap_or_else(|| panic!("the peer gave nothing: {response:?}"));
+            let value = given(&response).unwrap_or_else(|| panic!("the peer issued no session: {response:?}"));
             minted.insert(response.served_by().to_owned(), value);
             minted.len() == servers
         });
@@ -112,7 +111,7 @@ impl Drop for Peer {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            println!("the peer said:\n{}", fs::read_to_string(&self.said).unwrap_or_default());
+            println!("the peer's output:\n{}", fs::read_to_string(&self.output).unwrap_or_default());
         }
     }
 }
@@ -135,7 +134,7 @@ backend shop
     $LINES
 $SERVERS";
 
-/// Where [`Peer::terminator`] takes TLS.
+/// The TLS port of [`Peer::terminator`].
 pub const TLS_PORT: u16 = 7443;
 
 const TERMINATOR: &str = "

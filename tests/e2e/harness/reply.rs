@@ -1,19 +1,19 @@
-//! What an origin does with a request.
+//! How an origin responds to a request.
 
-/// The end of one exchange, as an origin sees it.
+/// The response of an origin.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// An answer, with the origin's name in `X-Served-By`.
+    /// A response with the origin's name in `X-Served-By`.
     Page(Page),
-    /// These bytes, as they are.
+    /// These bytes as they are.
     Raw(Vec<u8>),
-    /// These bytes, as they are, and the connection's end.
+    /// These bytes as they are, then the end of the connection.
     Last(Vec<u8>),
-    /// The connection's end, without a word.
+    /// The end of the connection without a response.
     Close,
-    /// Nothing, for as long as the origin lives.
+    /// No response for the lifetime of the origin.
     Silence,
-    /// These bytes, then every byte back as it comes.
+    /// These bytes, then every received byte.
     Echo(Vec<u8>),
 }
 
@@ -54,7 +54,7 @@ impl Page {
         self
     }
 
-    /// As sent by the server of this name, in answer to a request of this method.
+    /// The response as sent by this server to a request with this method.
     pub(super) fn bytes(&self, server: &str, method: &str) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Said\r\nX-Served-By: {server}\r\n", self.status);
         if !matches!(self.status, 204 | 304) {

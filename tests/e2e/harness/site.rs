@@ -1,4 +1,4 @@
-//! A test's own corner of the loopback network and of the file system.
+//! A test's own loopback address and directory.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
@@ -9,17 +9,17 @@ use tempfile::TempDir;
 
 use super::{Burdock, Origin, OriginProcess};
 
-/// Holding this port of an address means owning the address.
+/// A site that holds this port of an address owns the address.
 const RESERVATION: u16 = 8000;
-/// Where Burdock listens.
+/// The port where Burdock listens.
 const LISTEN: u16 = 8080;
 const ADMIN: u16 = 9180;
-/// Server `web-N` has this port plus N.
+/// Server `web-N` listens on this port plus N.
 const SERVERS: u16 = 9000;
 
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 
-/// An address in 127.0.0.0/8 that nobody else has, and a folder that vanishes with it.
+/// An address in 127.0.0.0/8 that no other test has, and a directory that is deleted with the site.
 pub struct Site {
     ip: Ipv4Addr,
     dir: TempDir,
@@ -45,12 +45,12 @@ impl Site {
         self.at(ADMIN)
     }
 
-    /// Where the API is, unless the configuration says something else.
+    /// The default path of the API's socket.
     pub fn socket(&self) -> PathBuf {
         self.path("run/admin.sock")
     }
 
-    /// Where the server `web-N` listens.
+    /// The address of the server `web-N`.
     pub fn server(&self, n: u16) -> SocketAddr {
         self.at(SERVERS + n)
     }
@@ -78,7 +78,7 @@ impl Site {
         text.replace("$IP", &self.ip.to_string()).replace("$DIR", &self.dir().display().to_string())
     }
 
-    /// A server in this process, named `web-N`.
+    /// A server in this process, with the name `web-N`.
     pub fn origin(&self, n: u16) -> Origin {
         Origin::start(&name(n), self.server(n))
     }
@@ -88,7 +88,7 @@ impl Site {
         std::array::from_fn(|n| self.origin(n as u16 + 1))
     }
 
-    /// A server that is a process, to be killed.
+    /// A server in its own process, which can be killed.
     pub fn origin_process(&self, n: u16) -> OriginProcess {
         OriginProcess::start(&name(n), self.server(n))
     }
@@ -98,8 +98,7 @@ impl Site {
         Burdock::start(self, yaml)
     }
 
-    /// A running Burdock before the servers `web-1` to `web-COUNT` of one upstream, `shop`, and with these other settings
-    /// of the upstream.
+    /// A running Burdock with the servers `web-1` to `web-COUNT` in one upstream, `shop`, which also has these settings.
     pub fn shop(&self, count: u16, settings: &str) -> Burdock {
         self.burdock(&shop(count, settings))
     }
@@ -117,7 +116,7 @@ fn name(n: u16) -> String {
     format!("web-{n}")
 }
 
-/// Process ids spread over 127.1.0.0 to 127.254.255.255, further sites of one process far from its first.
+/// Spreads process ids over 127.1.0.0 to 127.254.255.255, and the sites of one process far apart.
 fn candidate() -> Ipv4Addr {
     let mixed = std::process::id()
         .wrapping_mul(0x9E37_79B1)

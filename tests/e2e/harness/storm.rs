@@ -1,4 +1,4 @@
-//! Load: clients with cookie jars, each in a thread of its own, that ask until told to stop and keep what they saw.
+//! Load: clients with cookie jars, each in its own thread, that send requests until the storm ends and record the results.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use super::{Client, Request, wait_until};
 
-/// How one request ended: the status and the server that answered, or why there was no response.
+/// The result of one request: the status and the server, or why there was no response.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub outcome: Result<u16, String>,
@@ -31,25 +31,25 @@ impl Storm {
         let (done, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let client = |_| {
             let (done, over) = (Arc::clone(&done), Arc::clone(&over));
-            thread::spawn(move || ask_on(to, &done, &over))
+            thread::spawn(move || send_until(to, &done, &over))
         };
         Self { clients: (0..clients).map(client).collect(), done, over }
     }
 
-    /// Waits until so many more requests have ended.
+    /// Waits until this many more requests have ended.
     pub fn pass(&self, requests: usize) {
         let target = self.done.load(Ordering::SeqCst) + requests;
         wait_until("requests of a storm", || self.done.load(Ordering::SeqCst) >= target);
     }
 
-    /// What each client saw, in order.
+    /// Ends the storm and returns each client's results in order.
     pub fn end(self) -> Vec<Vec<Seen>> {
         self.over.store(true, Ordering::SeqCst);
         self.clients.into_iter().map(|client| client.join().unwrap()).collect()
     }
 }
 
-fn ask_on(to: SocketAddr, done: &AtomicUsize, over: &AtomicBool) -> Vec<Seen> {
+fn send_until(to: SocketAddr, done: &AtomicUsize, over: &AtomicBool) -> Vec<Seen> {
     let (mut client, mut seen) = (Client::new(to), Vec::new());
     while !over.load(Ordering::SeqCst) {
         seen.push(match client.try_ask(Request::get("/")) {

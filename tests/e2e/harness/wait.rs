@@ -1,4 +1,4 @@
-//! Waiting for a condition, with a deadline instead of a hopeful sleep.
+//! Waiting for a condition, with a deadline instead of a fixed sleep.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
@@ -11,25 +11,25 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// When the deadline has passed; the message says what was waited for.
+/// If the deadline passes. The message names the condition.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     eventually(what, || condition().then_some(()));
 }
 
-/// Waits until `find` finds something.
+/// Waits until `find` returns a value.
 pub fn eventually<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = find() {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        assert!(Instant::now() < deadline, "timed out waiting: {what}");
         sleep(PAUSE);
     }
 }
 
-/// Raises a flag when it is dropped: threads that go on until then end also where the test fails, which would otherwise wait for
-/// them for ever.
+/// Raises a flag when dropped. Threads that run until then also end when the test fails, so the test does not wait for them
+/// forever.
 pub struct Raised<'f>(pub &'f AtomicBool);
 
 impl Drop for Raised<'_> {

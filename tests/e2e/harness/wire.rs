@@ -1,16 +1,16 @@
-//! HTTP/1.1 from a client's end, close to the wire: what is sent is chosen to the byte, what comes is read as it comes.
+//! A low-level HTTP/1.1 client: tests choose every byte that it sends, and it reads responses as they arrive.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A read that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A read or write that takes longer fails.
+const IO_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One connection.
 pub struct Wire {
     stream: TcpStream,
-    /// Read, but not yet part of a response.
+    /// Bytes read ahead that do not belong to a response yet.
     ahead: Vec<u8>,
 }
 
@@ -37,8 +37,8 @@ impl Wire {
     pub fn try_open(to: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(to)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(IO_TIMEOUT))?;
+        stream.set_write_timeout(Some(IO_TIMEOUT))?;
         Ok(Self { stream, ahead: Vec::new() })
     }
 
@@ -54,7 +54,7 @@ impl Wire {
         self.try_ask(request).expect("a response")
     }
 
-    /// Sends a request and reads its final response; informational ones are passed over.
+    /// Sends a request and reads its final response, skipping informational responses.
     pub fn try_ask(&mut self, request: &Request) -> io::Result<Response> {
         self.try_send(&request.bytes())?;
         loop {
@@ -65,7 +65,7 @@ impl Wire {
         }
     }
 
-    /// The next response, of whatever status, to a request that was no HEAD.
+    /// The next response, with any status, to a request other than HEAD.
     pub fn response(&mut self) -> Response {
         self.try_response("GET").expect("a response")
     }
@@ -89,7 +89,7 @@ impl Wire {
         Ok(String::from_utf8_lossy(&head).into_owned())
     }
 
-    /// Exactly so many bytes.
+    /// Exactly this many bytes.
     pub fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
         while self.ahead.len() < count {
             self.more()?;
@@ -97,14 +97,14 @@ impl Wire {
         Ok(self.ahead.drain(..count).collect())
     }
 
-    /// Whether the other end closes before patience ends, having sent nothing more.
+    /// Whether the other end closes within the timeout without sending more bytes.
     pub fn is_closed(&mut self) -> bool {
         let timed_out = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
         self.ahead.is_empty() && self.more().is_err_and(|error| !timed_out.contains(&error.kind()))
     }
 
-    /// Whether something can be read or the end is reached, without waiting for it.
-    pub fn has_news(&self) -> bool {
+    /// Whether bytes or the end of the stream can be read without waiting.
+    pub fn is_readable(&self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
         let peeked = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false).unwrap();
@@ -182,7 +182,7 @@ impl Request {
         self.header("Content-Length", &length)
     }
 
-    /// With a Host of its own or `shop.example.com`.
+    /// The request as sent, with its own Host or `shop.example.com`.
     pub fn bytes(&self) -> Vec<u8> {
         let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -197,7 +197,7 @@ impl Request {
 }
 
 impl Response {
-    /// Of all that came until the end of a connection.
+    /// Parses everything received until the connection closed.
     pub fn whole(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a header block");
         let head = Self::parse(&String::from_utf8_lossy(&bytes[..end])).unwrap();
@@ -212,7 +212,7 @@ impl Response {
     fn parse(head: &str) -> io::Result<Self> {
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
-        let status = status.ok_or_else(|| io::Error::other(format!("no response: {head:?}")))?;
+        let status = status.ok_or_else(|| io::Error::other(format!("not a response: {head:?}")))?;
         let headers =
             lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
         Ok(Self { status, headers: headers.collect(), body: Vec::new() })
@@ -230,13 +230,13 @@ impl Response {
         self.all("set-cookie")
     }
 
-    /// The name and value that a Set-Cookie gives a cookie whose name starts so.
+    /// The name and value of the cookie that a Set-Cookie sets and whose name starts with this prefix.
     pub fn cookie(&self, prefix: &str) -> Option<(&str, &str)> {
         let mut pairs = self.set_cookies().into_iter().filter_map(|line| line.split(';').next()?.split_once('='));
         pairs.find(|(name, _)| name.starts_with(prefix))
     }
 
-    /// The server that answered, as it says itself.
+    /// The server that responded, by its own header.
     pub fn served_by(&self) -> &str {
         self.header("x-served-by").unwrap_or_else(|| panic!("no server answered: {self:?}"))
     }
