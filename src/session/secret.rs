@@ -39,7 +39,7 @@ impl Secret {
 
     /// 43 characters of base64url. [`Secret::parse`] reads them.
     pub(crate) fn to_text(&self) -> Zeroizing<String> {
-        URL_SAFE_NO_PAD.encode_to_string(&*self.0).into()
+        URL_SAFE_NO_PAD.encode_to_string(*self.0).into()
     }
 
     pub(crate) fn octets(&self) -> &[u8; 32] {
