@@ -5,7 +5,8 @@ use std::path::Path;
 use burdock::config::Config;
 use clap::Args;
 
-use super::{ConfigFile, Ended};
+use super::config_file::ConfigFile;
+use super::ended::Ended;
 use crate::runtime::directories;
 use crate::runtime::directories::Unbindable;
 use crate::runtime::keys;

@@ -19,7 +19,8 @@ use burdock::token::keys::{Key, KeyRing};
 use burdock::upstream::health::Health;
 use clap::Args;
 
-use super::{ConfigFile, Ended};
+use super::config_file::ConfigFile;
+use super::ended::Ended;
 use crate::api::explain::Explanation;
 use crate::api::explanation;
 use crate::runtime::clock::Clock;
