@@ -7,45 +7,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Uptime;
 use crate::upstream::UpstreamName;
-use crate::upstream::handoff::UpstreamLegacy;
+use crate::upstream::handoff::UpstreamHandoff;
 
 use super::{Balancer, Pool};
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Legacy(BTreeMap<UpstreamName, PoolLegacy>);
+pub struct BalancerHandoff(BTreeMap<UpstreamName, StickyUpstreamHandoff>);
 
 /// Fields that a later version adds are skipped by an earlier one, and those that an earlier one does not have are empty.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
-struct PoolLegacy {
+struct StickyUpstreamHandoff {
     /// Since when it has had these servers and no others.
     since: Option<Uptime>,
-    servers: UpstreamLegacy,
+    servers: UpstreamHandoff,
 }
 
 impl Balancer {
-    pub fn legacy(&self) -> Legacy {
-        Legacy(self.pools.iter().map(|pool| (pool.upstream.name().clone(), pool.legacy())).collect())
+    pub fn handoff(&self) -> BalancerHandoff {
+        BalancerHandoff(self.pools.iter().map(|pool| (pool.upstream.name().clone(), pool.handoff())).collect())
     }
 
     /// Goes on with what another process knew, whose uptime this one goes on with, too. For one that serves nobody yet.
-    pub fn inherit(&self, legacy: &Legacy) {
+    pub fn inherit(&self, handoff: &BalancerHandoff) {
         for pool in &self.pools {
-            legacy.0.get(pool.upstream.name()).into_iter().for_each(|legacy| pool.inherit(legacy));
+            handoff.0.get(pool.upstream.name()).into_iter().for_each(|handoff| pool.inherit(handoff));
         }
     }
 }
 
 impl Pool {
-    fn legacy(&self) -> PoolLegacy {
-        PoolLegacy { since: Some(*self.since.lock()), servers: self.upstream.legacy() }
+    fn handoff(&self) -> StickyUpstreamHandoff {
+        StickyUpstreamHandoff { since: Some(*self.since.lock()), servers: self.upstream.handoff() }
     }
 
     /// Where the configuration names other servers meanwhile, it has had those since now.
-    fn inherit(&self, legacy: &PoolLegacy) {
-        self.upstream.inherit(&legacy.servers);
-        let since = legacy.since.filter(|_| self.upstream.consists_of(legacy.servers.ids()));
+    fn inherit(&self, handoff: &StickyUpstreamHandoff) {
+        self.upstream.inherit(&handoff.servers);
+        let since = handoff.since.filter(|_| self.upstream.consists_of(handoff.servers.ids()));
         since.into_iter().for_each(|since| *self.since.lock() = since);
     }
 }

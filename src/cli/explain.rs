@@ -158,7 +158,7 @@ fn take_down<'d>(balancer: &Balancer, down: &'d [String]) -> Result<(), &'d str>
     }
     for server in servers() {
         let is_down = down.iter().any(|id| id == server.id().as_str());
-        server.vitals().set(if is_down { Health::Down } else { Health::Up }, burdock::time::Uptime::default());
+        server.health_state().set(if is_down { Health::Down } else { Health::Up }, burdock::time::Uptime::default());
     }
     Ok(())
 }

@@ -149,7 +149,7 @@ impl Control {
     pub fn estate(&self) -> Estate {
         let Desired { config, changes, leaving, discovered, .. } = (**self.desired.load()).clone();
         let (addresses, live) = (directories::addresses(&config).collect(), self.state.snapshot.load());
-        Estate { uptime: self.now().uptime, addresses, changes, leaving, discovered, servers: live.balancer.legacy() }
+        Estate { uptime: self.now().uptime, addresses, changes, leaving, discovered, servers: live.balancer.handoff() }
     }
 
     /// The process before this one writes no more: what is wanted is for this one to write down.

@@ -31,8 +31,9 @@ use burdock::upstream::failover::Failover;
 use burdock::upstream::health::{Health, Outcome};
 use burdock::upstream::health_state::Probed;
 use burdock::upstream::outlier::Attempt;
+use burdock::upstream::queue::Slot;
 use burdock::upstream::retry::{Again, Failure, Progress, Retry};
-use burdock::upstream::server::{Server, Slot};
+use burdock::upstream::server::Server;
 use burdock::upstream::spec::{
     Address, Admin, ConnectionSharing, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec,
     Weight,
@@ -238,7 +239,7 @@ impl Lb {
     pub fn succeeded(self) -> Self {
         {
             let world = &mut *self.0.borrow_mut();
-            let told = serde_json::to_vec(&world.balancer.legacy()).unwrap();
+            let told = serde_json::to_vec(&world.balancer.handoff()).unwrap();
             world.balancer = build(&world.pool, &world.tables, &world.keys, None, world.now);
             world.balancer.inherit(&serde_json::from_slice(&told).unwrap());
         }
@@ -335,14 +336,14 @@ impl Lb {
     }
 
     pub fn health(self, id: &str, health: Health) -> Self {
-        self.at(id, |server, now| server.vitals().set(health, now.uptime));
+        self.at(id, |server, now| server.health_state().set(health, now.uptime));
         self
     }
 
     /// The probe of an ejected server ends so.
     pub fn probed(&self, id: &str, outcome: Outcome) -> Probed {
         let spec = self.0.borrow().pool.upstream.passive_health.clone().expect("passive health");
-        self.at(id, |server, now| server.vitals().probed(outcome, &spec, now.uptime))
+        self.at(id, |server, now| server.health_state().probed(outcome, &spec, now.uptime))
     }
 
     /// Connections to this server fail from now on.

@@ -28,7 +28,7 @@ pub fn server(pool: &Pool, at: usize, origins: &Origins, now: Now) -> ServerInfo
         address: spec.address.to_string(),
         state: state(spec.admin),
         deadline: pool.draining(at, now).until().map(|until| until.since(now.wall)),
-        health: health(server.vitals().condition()),
+        health: health(server.health_state().condition()),
         weight: server.weight(),
         max_conns: spec.max_conns.map(std::num::NonZeroU32::get),
         backup: spec.tier == Tier::Backup,

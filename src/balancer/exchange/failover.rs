@@ -78,8 +78,8 @@ impl Exchange {
             }
             // A server that is named and unknown all the same was there until now.
             (_, Cause::Full) | (Some(_), Cause::Unknown) => Duration::ZERO,
-            (Some(at), Cause::Maint) => self.pool.upstream.servers()[at].wished_for(now),
-            (Some(at), Cause::Drained) => self.pool.upstream.servers()[at].over_for(now),
+            (Some(at), Cause::Maint) => self.pool.upstream.servers()[at].admin_unchanged_for(now),
+            (Some(at), Cause::Drained) => self.pool.upstream.servers()[at].drained_for(now),
             (None, Cause::Down | Cause::Maint | Cause::Drained | Cause::Unknown) => {
                 now.uptime.since(*self.pool.since.lock())
             }

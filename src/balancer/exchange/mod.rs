@@ -19,9 +19,9 @@ use crate::sticky::{CookieHeader, Entry, EntryKind};
 use crate::time::Now;
 use crate::upstream::balance::LoadFactor;
 use crate::upstream::failover::Cause;
+use crate::upstream::queue::Slot;
 use crate::upstream::retry::{Again, Failure, Progress};
-use crate::upstream::server::Slot;
-use crate::upstream::{Among, Pick, Queued, Tried};
+use crate::upstream::{Among, Attempts, Pick, Queued};
 
 use super::Pool;
 use super::connection::Connection;
@@ -43,7 +43,7 @@ pub struct Exchange {
     pub(crate) carrying: SmallVec<[(usize, Carrying); 1]>,
     hash_key: Option<Box<[u8]>>,
     cookie: CookieHeader,
-    tried: Tried,
+    tried: Attempts,
     attempts: u8,
     intent: Intent,
     wait: Wait,
@@ -120,7 +120,7 @@ impl Exchange {
         let hash_key = pool.hash_key.read(request, &cookies).map(|found| found.text().into());
         let cookie = pool.chain.cookie_header(&cookies, now);
         let facts = Facts::of(request, &pool.chain);
-        let (tried, attempts, wait, session, decided) = (Tried::default(), 0, Wait::default(), None, None);
+        let (tried, attempts, wait, session, decided) = (Attempts::default(), 0, Wait::default(), None, None);
         Self { pool, standings, facts, carrying, hash_key, cookie, tried, attempts, intent, wait, session, decided }
     }
 

@@ -7,7 +7,7 @@ use super::{Decision, Exchange, Place, bound_of};
 use crate::balancer::reason::{Fate, Reason};
 use crate::sticky::spec::{Strict, WhenFull};
 use crate::time::{Now, Uptime};
-use crate::upstream::failover::{Cause, PATIENCE};
+use crate::upstream::failover::{Cause, WAIT_TIMEOUT};
 use crate::upstream::queue::Ticket;
 
 /// A request that waits for a place at a full server.
@@ -66,7 +66,7 @@ impl Exchange {
     fn patience(&self, entry: usize) -> Option<Duration> {
         let configured = self.pool.upstream.spec().failover.full.wait;
         match (self.pool.chain.entries()[entry].strict, self.when_full(entry)) {
-            (Strict::Refuse(_), _) | (Strict::Off, Some(WhenFull::Keep)) => configured.or(Some(PATIENCE)),
+            (Strict::Refuse(_), _) | (Strict::Off, Some(WhenFull::Keep)) => configured.or(Some(WAIT_TIMEOUT)),
             (Strict::Off, Some(WhenFull::Spill)) => None,
             (Strict::Off, None) => configured,
         }
