@@ -56,7 +56,7 @@ fuzz_target!(|json: &[u8]| {
     let balancer = common::balancer(plan.expanded(&discovered), None);
     balancer.inherit(&legacy);
     let now = Now { uptime, ..NOW };
-    balancer.pools().iter().for_each(|pool| live(pool.upstream(), now));
+    balancer.upstreams().iter().for_each(|pool| live(pool.upstream(), now));
     let next = balancer.handoff();
     assert_eq!(again(&next), next);
     goes_on(&balancer, plan, now);
@@ -81,6 +81,6 @@ fn live(upstream: &Upstream, now: Now) {
 /// Another configuration takes over from it.
 fn goes_on(balancer: &Balancer, plan: &Plan, now: Now) {
     let leaving = balancer.leaving(plan, now);
-    assert!(leaving.len() <= balancer.pools().iter().map(|pool| pool.upstream().servers().len()).sum());
+    assert!(leaving.len() <= balancer.upstreams().iter().map(|pool| pool.upstream().servers().len()).sum());
     common::balancer(plan.clone(), Some(balancer)).in_force(balancer, now);
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::UpstreamName;
 use crate::time::Uptime;
-use crate::upstream::UpstreamName;
 use crate::upstream::handoff::UpstreamHandoff;
 
-use super::{Balancer, Pool};
+use super::balancer::Balancer;
+use super::sticky_upstream::StickyUpstream;
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -26,26 +27,31 @@ struct StickyUpstreamHandoff {
 
 impl Balancer {
     pub fn handoff(&self) -> BalancerHandoff {
-        BalancerHandoff(self.pools.iter().map(|pool| (pool.upstream.name().clone(), pool.handoff())).collect())
+        BalancerHandoff(self.upstreams().iter().map(|upstream| (upstream.name().clone(), upstream.handoff())).collect())
     }
 
     /// Goes on with what another process knew, whose uptime this one goes on with, too. For one that serves nobody yet.
     pub fn inherit(&self, handoff: &BalancerHandoff) {
-        for pool in &self.pools {
-            handoff.0.get(pool.upstream.name()).into_iter().for_each(|handoff| pool.inherit(handoff));
+        for upstream in self.upstreams() {
+            if let Some(handoff) = handoff.0.get(upstream.name()) {
+                upstream.inherit(handoff);
+            }
         }
     }
 }
 
-impl Pool {
+impl StickyUpstream {
     fn handoff(&self) -> StickyUpstreamHandoff {
-        StickyUpstreamHandoff { since: Some(*self.since.lock()), servers: self.upstream.handoff() }
+        StickyUpstreamHandoff { since: Some(self.since()), servers: self.upstream().handoff() }
     }
 
     /// Where the configuration names other servers meanwhile, it has had those since now.
     fn inherit(&self, handoff: &StickyUpstreamHandoff) {
-        self.upstream.inherit(&handoff.servers);
-        let since = handoff.since.filter(|_| self.upstream.consists_of(handoff.servers.ids()));
-        since.into_iter().for_each(|since| *self.since.lock() = since);
+        self.upstream().inherit(&handoff.servers);
+        if let Some(since) = handoff.since
+            && self.upstream().consists_of(handoff.servers.ids())
+        {
+            self.set_since(since);
+        }
     }
 }

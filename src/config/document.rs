@@ -18,7 +18,7 @@ use crate::config::schema::read::{At, ListOf, MapOf, Read, SomeOf};
 use crate::config::schema::tree::{Node, Value};
 use crate::config::values::{AccessLog, Config, Process, Text};
 
-use crate::balancer::spec::{Plan, PoolSpec};
+use crate::balancer::spec::{Plan, StickyUpstreamSpec};
 use crate::ids::UpstreamName;
 use crate::table::TableName;
 
@@ -101,7 +101,7 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
         keys: written.keys,
         fingerprint_key: written.fingerprint_key,
         plan: Plan {
-            pools: pools.into_iter().map(|pool| pool.spec).collect(),
+            upstreams: pools.into_iter().map(|pool| pool.spec).collect(),
             routes: routes.into_iter().map(|route| route.spec).collect(),
             tables,
             dns: written.dns.build(findings),
@@ -114,6 +114,6 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
 fn pool(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> PlacedPool {
     let built = upstream::build(name, written, findings);
     let (sticky, entries_at) = entries::build(&name.value, built.sticky, &built.spec, findings);
-    let spec = PoolSpec { upstream: built.spec, sticky, hash_key: built.hash_key };
+    let spec = StickyUpstreamSpec { upstream: built.spec, sticky, hash_key: built.hash_key };
     PlacedPool { spec, servers_at: built.servers_at, found_at: built.found_at, entries_at }
 }

@@ -22,7 +22,7 @@ use burdock::balancer::diff;
 use burdock::balancer::diff::Difference;
 use burdock::balancer::overrides::{Changes, Leaving};
 use burdock::balancer::spec::Plan;
-use burdock::balancer::{Balancer, Unworkable};
+use burdock::balancer::{Balancer, PlanError};
 use burdock::config::Config;
 use burdock::sticky::secrets::Secrets;
 use burdock::time::Now;
@@ -78,7 +78,7 @@ pub struct Desired {
 #[derive(Debug, thiserror::Error)]
 pub enum Unpublished {
     #[error(transparent)]
-    Plan(#[from] Unworkable),
+    Plan(#[from] PlanError),
     #[error(transparent)]
     Peer(#[from] PeerError),
 }

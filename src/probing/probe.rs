@@ -80,7 +80,7 @@ impl Held {
     /// know it, or nothing of its ejection.
     fn present(&self) -> Option<(Check, OutlierSpec)> {
         let snapshot = self.state.snapshot.load();
-        let upstream = snapshot.balancer.pool(&self.upstream)?.upstream();
+        let upstream = snapshot.balancer.upstream(&self.upstream)?.upstream();
         let server = upstream.find(self.server.id())?;
         let same = Arc::ptr_eq(server.health_state(), self.server.health_state());
         let spec = upstream.spec().passive_health.clone().filter(|_| same)?;

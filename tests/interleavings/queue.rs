@@ -26,7 +26,7 @@ const AT: Now = Now { wall: super::NOW, uptime: Uptime(Duration::from_secs(60)) 
 /// Two servers.
 static SPEC: LazyLock<UpstreamSpec> = LazyLock::new(|| {
     let text = "listeners: ['127.0.0.1:80']\nupstreams: {shop: {servers: ['127.0.0.1:1', '127.0.0.1:2']}}\n";
-    Config::parse("queue", text).unwrap_or_else(|errors| panic!("{errors}")).plan.pools.remove(0).upstream
+    Config::parse("queue", text).unwrap_or_else(|errors| panic!("{errors}")).plan.upstreams.remove(0).upstream
 });
 
 const A: usize = 0;

@@ -20,7 +20,7 @@ impl Lb {
     fn cannot_connect(&self, id: &str) -> Option<Ejection> {
         let at = self.servers().iter().position(|server| server == id).unwrap();
         self.now_serving(|balancer, now| {
-            balancer.pools()[0].upstream().attempted(at, Attempt::Failed(Failure::Connect), now.uptime)
+            balancer.upstreams()[0].upstream().attempted(at, Attempt::Failed(Failure::Connect), now.uptime)
         })
     }
 
