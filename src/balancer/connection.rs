@@ -2,7 +2,7 @@
 //! name are one session, so they go to one server.
 
 use crate::lock::Mutex;
-use crate::token::SessionNumber;
+use crate::session::number::SessionNumber;
 use crate::upstream::{ServerId, UpstreamName};
 
 /// Kept with a client's connection. Not for a connection from a trusted proxy, which carries many clients.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::sticky::EntryKind;
+use crate::sticky::entry::EntryKind;
 use crate::time::{Now, UnixSeconds};
 use crate::upstream::ServerId;
 use crate::upstream::server::Server;

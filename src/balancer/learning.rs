@@ -1,8 +1,8 @@
 //! What the final response does to the session table.
 
 use crate::http::request::Response;
-use crate::sticky::EntryKind;
 use crate::sticky::affinity::Wish;
+use crate::sticky::entry::EntryKind;
 use crate::sticky::learn::{Carrying, Heard, LearnEntry, Moved, Pending};
 use crate::table::Tied;
 use crate::time::Now;

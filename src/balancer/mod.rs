@@ -24,13 +24,16 @@ use crate::lock::Mutex;
 use crate::route::{RouteIndex, RouteSpec, Routes};
 use crate::session::claim::ServerName;
 use crate::session::estimate::Estimate;
+use crate::session::number::SessionNumber;
+use crate::session::server_ref::ServerRef;
+use crate::session::server_tag::ServerTag;
 use crate::source::Readers;
+use crate::sticky::chain::Chain;
+use crate::sticky::entry::{Entry, EntryKind};
 use crate::sticky::learn::{Tables, Unlearnable};
 use crate::sticky::secrets::Secrets;
-use crate::sticky::{Chain, Entry, EntryKind, Member};
 use crate::table::Table;
 use crate::time::{Now, Uptime};
-use crate::token::{ServerTag, SessionNumber};
 use crate::upstream::discovery::DnsSpec;
 use crate::upstream::server::Server;
 use crate::upstream::spec::Address;
@@ -200,7 +203,7 @@ impl Pool {
             by_route.entry(server.route().into()).or_default().push(at);
         }
         let mut cookies = CookieNames::default();
-        let members: Vec<Member<'_>> = upstream.servers().iter().map(member).collect();
+        let members: Vec<ServerRef<'_>> = upstream.servers().iter().map(member).collect();
         let chain = Chain::new(spec.sticky.clone(), secrets, tables, &members, &mut cookies)
             .map_err(|why| Unworkable { upstream: spec.upstream.name.clone(), why })?;
         let hash_key = Readers::bind(spec.hash_key.clone(), &mut cookies);
@@ -275,10 +278,10 @@ impl Pool {
     }
 }
 
-fn member(server: &Server) -> Member<'_> {
+fn member(server: &Server) -> ServerRef<'_> {
     let address = match server.spec().address {
         Address::Inet(address) => Some(address),
         Address::Unix(_) => None,
     };
-    Member { id: server.id(), route: server.route(), address }
+    ServerRef { id: server.id(), route: server.route(), address }
 }

@@ -6,13 +6,19 @@ use smallvec::SmallVec;
 
 use crate::http::cache_control::make_private;
 use crate::http::request::Response;
-use crate::session::claim::{Minted, Named, SessionName};
+use crate::session::claim::{Minted, Named};
+use crate::session::lifetime::Due;
+use crate::session::name::SessionName;
+use crate::session::number::SessionNumber;
+use crate::session::stamps::Stamps;
+use crate::session::tie::Tie;
 use crate::sticky::affinity::{self, Wish};
+use crate::sticky::answers::{AppSignal, Writes};
+use crate::sticky::edits::{Carried, ResponseEdits};
+use crate::sticky::entry::{Entry, EntryKind};
 use crate::sticky::learn::Pending;
 use crate::sticky::spec::{Caching, NewTieOn};
-use crate::sticky::{Carried, Due, Entry, EntryKind, ResponseEdits, Spoken, Tie, Writes};
 use crate::time::Now;
-use crate::token::{SessionNumber, Stamps};
 
 use super::exchange::{Decision, Exchange, Standing};
 use super::learning::Learning;
@@ -92,7 +98,7 @@ impl Exchange {
 
     /// An application that creates a session during a detour has moved it for good.
     fn at_last(&self, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
-        let creates = || self.pool.chain.entries().iter().any(|entry| entry.spoken(headers, now) == Spoken::Creates);
+        let creates = || self.pool.chain.entries().iter().any(|entry| entry.spoken(headers, now) == AppSignal::Creates);
         match decision.fate {
             Fate::Detour if creates() => Decision { fate: Fate::Moved, ..decision },
             Fate::Detour | Fate::Kept | Fate::New | Fate::Moved => decision,
@@ -147,7 +153,7 @@ impl Exchange {
     ) -> Option<Write> {
         match entry.writes() {
             Writes::Never | Writes::InTable => None,
-            Writes::WhenSpoken if entry.spoken(response.headers, now) != Spoken::Creates => None,
+            Writes::WhenSpoken if entry.spoken(response.headers, now) != AppSignal::Creates => None,
             Writes::WhenSpoken => spoken(standing, decision),
             Writes::Always if entry.is_preserved(response.headers) => None,
             Writes::Always => match decision.fate {
@@ -228,7 +234,7 @@ impl Exchange {
             return word;
         }
         let mut tied = self.pool.chain.entries().iter().zip(&self.standings).filter(|(_, standing)| standing.is_tie());
-        if self.facts.ties() && tied.any(|(entry, _)| entry.spoken(headers, now) == Spoken::Deletes) {
+        if self.facts.ties() && tied.any(|(entry, _)| entry.spoken(headers, now) == AppSignal::Deletes) {
             return Settled::Forgotten;
         }
         if fate == Some(Fate::Kept) { Settled::Kept } else { Settled::None }

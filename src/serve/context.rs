@@ -7,7 +7,7 @@ use burdock::balancer::exchange::{Exchange, Refusal};
 use burdock::balancer::reason::Reason;
 use burdock::http::hygiene::RequestHops;
 use burdock::http::request::Response;
-use burdock::sticky::ResponseEdits;
+use burdock::sticky::edits::ResponseEdits;
 use burdock::sticky::learn::Pending;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::Upstream;

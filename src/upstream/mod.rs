@@ -22,12 +22,13 @@ use std::sync::Arc;
 
 pub use crate::ids::{InvalidName, ServerId, UpstreamName};
 use crate::lock::Mutex;
+use crate::session::load_factor::LoadFactor;
 use crate::time::{Now, Uptime};
 pub use crate::upstream::attempts::Tried;
 use crate::upstream::health_state::{Origin, Vitals};
 use crate::upstream::percent::Share;
 pub use crate::upstream::pick::Placement;
-use balance::{LoadFactor, Turn};
+use balance::Turn;
 use failover::Cause;
 use health::{Condition, Health};
 use outlier::{Attempt, Ejection};

@@ -3,13 +3,14 @@
 use rand_core::Rng;
 use smallvec::SmallVec;
 
-use super::balance::{self, Balance, LoadFactor};
+use super::balance::Balance;
 use super::health::Health;
 use super::queue::Rank;
 use super::ring::Ring;
 use super::server::Server;
 use super::spec::Tier;
-use super::{Among, Pick, Queued, Tried, Upstream};
+use super::{Among, Pick, Queued, Tried, Upstream, balance};
+use crate::session::load_factor::LoadFactor;
 use crate::time::{Now, Uptime};
 
 /// How a server is chosen for a request that no tie decides.

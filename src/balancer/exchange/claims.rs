@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use super::super::Pool;
 use super::{Exchange, Intent, bound_of};
-use crate::session::claim::{BadClaim, Claim, Named, Refused, SessionName};
+use crate::session::claim::{BadClaim, Claim, Named, Refused};
+use crate::session::name::SessionName;
 use crate::sticky::spec::Strict;
 use crate::time::Now;
 use crate::upstream::Pick;

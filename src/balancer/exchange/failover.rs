@@ -7,8 +7,9 @@ use rand_core::CryptoRng;
 
 use super::{Exchange, Outcome};
 use crate::balancer::reason::{Fate, Reason};
+use crate::sticky::answers::Writes;
+use crate::sticky::entry::EntryKind;
 use crate::sticky::spec::WhenFull;
-use crate::sticky::{EntryKind, Writes};
 use crate::time::Now;
 use crate::upstream::failover::{Action, Cause};
 use crate::upstream::health::Health;

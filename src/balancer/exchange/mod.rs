@@ -13,11 +13,12 @@ use rand_core::CryptoRng;
 use smallvec::SmallVec;
 
 use crate::http::request::Request;
-use crate::session::claim::SessionName;
+use crate::session::load_factor::LoadFactor;
+use crate::session::name::SessionName;
+use crate::sticky::edits::CookieHeader;
+use crate::sticky::entry::{Entry, EntryKind};
 use crate::sticky::learn::{Carrying, Sight};
-use crate::sticky::{CookieHeader, Entry, EntryKind};
 use crate::time::Now;
-use crate::upstream::balance::LoadFactor;
 use crate::upstream::failover::Cause;
 use crate::upstream::retry::{Again, Failure, Progress};
 use crate::upstream::server::Slot;

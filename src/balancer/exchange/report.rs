@@ -5,11 +5,12 @@ use ::http::{HeaderMap, HeaderValue};
 use super::{Exchange, Standing};
 use crate::balancer::reason::{Fate, Method};
 use crate::session::claim::{Minted, Named};
+use crate::session::foreign_format::ForeignFormat;
 use crate::sticky::affinity::{self, Arrival};
+use crate::sticky::edits::RequestEdits;
+use crate::sticky::entry::{Entry, EntryKind};
 use crate::sticky::spec::Announce;
-use crate::sticky::{Entry, EntryKind, RequestEdits};
 use crate::time::Now;
-use crate::token::foreign::Format;
 use crate::upstream::server::Server;
 
 impl Exchange {
@@ -40,7 +41,7 @@ impl Exchange {
     }
 
     /// The proxy whose token decided, where it was not one of ours.
-    pub fn foreign(&self) -> Option<Format> {
+    pub fn foreign(&self) -> Option<ForeignFormat> {
         match self.standings.get(self.decided?.entry?)? {
             Standing::Tied(_, Named { minted: Minted::By(format), .. }) => Some(*format),
             Standing::Absent

@@ -8,10 +8,11 @@ use rand_core::CryptoRng;
 
 use super::super::connection::{Connection, Provisional};
 use super::{Exchange, Standing, bound_of};
-use crate::session::claim::{Refused, SessionName};
+use crate::session::claim::Refused;
+use crate::session::load_factor::LoadFactor;
+use crate::session::name::SessionName;
+use crate::session::number::SessionNumber;
 use crate::time::Now;
-use crate::token::SessionNumber;
-use crate::upstream::balance::LoadFactor;
 use crate::upstream::{Among, Pick, Placement, Queued};
 
 /// Where a request gets its place.
