@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64_simd::URL_SAFE_NO_PAD;
-use burdock::balancer::exchange::Assignment;
-use burdock::balancer::{Balancer, Pool, Settlement};
+use burdock::balancer::exchange::{Assignment, Settlement};
+use burdock::balancer::{Balancer, StickyUpstream};
 use burdock::config::Config;
 use burdock::http::cookie::{CookieName, CookieNames};
 use burdock::http::request::{Request, Response, Scheme};
@@ -190,7 +190,7 @@ fn crowded() -> String {
 }
 
 /// One request from its claims to its settled response.
-fn decide(pool: &Arc<Pool>, headers: &HeaderMap, response: &HeaderMap, random: &mut StdRng) -> Settlement {
+fn decide(pool: &Arc<StickyUpstream>, headers: &HeaderMap, response: &HeaderMap, random: &mut StdRng) -> Settlement {
     let request = Request {
         method: &Method::GET,
         host: "shop.example.com",
@@ -207,7 +207,7 @@ fn decide(pool: &Arc<Pool>, headers: &HeaderMap, response: &HeaderMap, random: &
 }
 
 /// The headers of a client that was served once.
-fn tied(pool: &Arc<Pool>, case: &Case) -> HeaderMap {
+fn tied(pool: &Arc<StickyUpstream>, case: &Case) -> HeaderMap {
     let mut headers = browser(case.cookies);
     let edits = decide(pool, &headers, &case.response(), &mut StdRng::seed_from_u64(2)).edits;
     for line in edits.cookies.iter().chain(edits.server_cookies.iter().flatten()) {
@@ -247,7 +247,7 @@ fn bearer() -> HeaderValue {
     HeaderValue::from_str(&format!("Bearer {token}")).unwrap()
 }
 
-fn pool(servers: usize, chain: &str) -> Arc<Pool> {
+fn pool(servers: usize, chain: &str) -> Arc<StickyUpstream> {
     let servers: Vec<String> =
         (0..servers).map(|n| format!("{{id: s{n}, address: '10.0.{}.{}:80'}}", n / 250, n % 250)).collect();
     let text = format!(
@@ -259,7 +259,7 @@ fn pool(servers: usize, chain: &str) -> Arc<Pool> {
     let fingerprints = FingerprintKey::parse(&"5e".repeat(32)).unwrap();
     let secrets = Secrets::new(keys, fingerprints, []);
     let balancer = Balancer::new(config.plan, &secrets, None, NOW).unwrap();
-    Arc::clone(&balancer.pools()[0])
+    Arc::clone(&balancer.upstreams()[0])
 }
 
 criterion_group!(benches, methods, writing, servers, entries, cookie_walk);

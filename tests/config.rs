@@ -89,7 +89,7 @@ fn the_reference_shows_the_defaults() {
     assert_eq!(format!("{:?}", reference.process), format!("{:?}", short.process));
     assert_eq!(format!("{:?}", reference.access_log), format!("{:?}", short.access_log));
     assert_eq!(reference.admin.address, short.admin.address);
-    let (reference, short) = (&reference.plan.pools[0].upstream, &short.plan.pools[0].upstream);
+    let (reference, short) = (&reference.plan.upstreams[0].upstream, &short.plan.upstreams[0].upstream);
     assert_eq!(reference.failover, short.failover);
     assert_eq!(reference.timeouts, short.timeouts);
     assert_eq!(reference.retry, short.retry);
@@ -115,7 +115,7 @@ fn a_server_says_what_it_may_be_used_for() {
          \x20     - {id: two, address: '[::1]:3002', weight: 2, max_conns: 200, state: drain}\n\
          \x20     - {id: spare, address: unix:/run/spare.sock, backup: true}\n",
     );
-    let [one, two, spare] = &config.plan.pools[0].upstream.servers[..] else { panic!("three servers") };
+    let [one, two, spare] = &config.plan.upstreams[0].upstream.servers[..] else { panic!("three servers") };
     assert_eq!((one.id.as_str(), one.weight.get(), one.admin, one.tier), ("127.0.0.1:3001", 1, Admin::Ready, Tier::Primary));
     assert_eq!((two.weight.get(), two.max_conns.unwrap().get(), two.admin), (2, 200, Admin::DRAIN));
     assert_eq!((spare.address.to_string().as_str(), spare.tier), ("unix:/run/spare.sock", Tier::Backup));
@@ -130,7 +130,7 @@ fn a_chain_a_balance_and_a_failover_are_read_as_written() {
          failover: {down: {temporary: 10m}, maint: temporary, full: {refuse: 503}}",
         "",
     ));
-    let pool = &config.plan.pools[0];
+    let pool = &config.plan.upstreams[0];
     let Way::Cookie(cookie) = &pool.sticky.entries[0].way else { panic!("no cookie") };
     assert_eq!(
         (cookie.name.as_str(), cookie.attributes.same_site, cookie.token),
@@ -153,7 +153,7 @@ fn a_chain_a_balance_and_a_failover_are_read_as_written() {
 
 #[test]
 fn passive_health_is_off_unless_written_and_its_times_fit() {
-    let upstream = |settings: &str| good(&with(settings, "")).plan.pools.remove(0).upstream;
+    let upstream = |settings: &str| good(&with(settings, "")).plan.upstreams.remove(0).upstream;
     assert_eq!(upstream("sticky: []").passive_health, None);
     assert_eq!(upstream("passive_health: {}").passive_health, Some(Default::default()));
     assert_eq!(upstream("panic_threshold: none\nslow_start: none").panic_threshold, None);
@@ -164,7 +164,7 @@ fn passive_health_is_off_unless_written_and_its_times_fit() {
 #[test]
 fn a_full_server_may_be_waited_for() {
     let second = std::time::Duration::from_secs(1);
-    let read = |settings: &str| good(&with(settings, "")).plan.pools.remove(0).upstream;
+    let read = |settings: &str| good(&with(settings, "")).plan.upstreams.remove(0).upstream;
     let full = |text: &str| read(&format!("failover: {{full: {text}}}")).failover.full;
     assert_eq!(read("").failover.full, OnFull { wait: Some(2 * second), then: Action::Temporary(None) });
     assert_eq!(full("permanent"), OnFull { wait: None, then: Action::Permanent });
@@ -217,7 +217,7 @@ fn an_anchor_may_stand_for_a_whole_value() {
          - {upstream: a}\n\
          - {match: {path_prefix: /b}, upstream: b}\n",
     );
-    assert_eq!(config.plan.pools[0].upstream.timeouts, config.plan.pools[1].upstream.timeouts);
+    assert_eq!(config.plan.upstreams[0].upstream.timeouts, config.plan.upstreams[1].upstream.timeouts);
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_server_may_be_a_name() {
          \x20     - {srv: _http._tcp.app.internal}\n\
          dns: {servers: [127.0.0.1:5353, '::1'], min_ttl: 2s, max_ttl: 1m, timeout: 500ms, family: ipv4}\n",
     );
-    let upstream = &config.plan.pools[0].upstream;
+    let upstream = &config.plan.upstreams[0].upstream;
     let [app, web, service] = &upstream.discovery[..] else { panic!("three names") };
     assert_eq!(
         (app.stem.as_str(), app.lookup.to_string().as_str(), app.place),
@@ -410,7 +410,7 @@ fn a_cookie_of_several_domains_goes_no_further_than_the_one_that_fits() {
 fn an_attribute_with_a_field_of_its_own_is_told_the_field() {
     let text = "sticky: [{cookie: {domain: [a.com, b.com], attributes: [Priority=High, x]}}]";
     let plan = good(&with(text, "")).plan;
-    let Way::Cookie(cookie) = &plan.pools[0].sticky.entries[0].way else { panic!("no cookie") };
+    let Way::Cookie(cookie) = &plan.upstreams[0].sticky.entries[0].way else { panic!("no cookie") };
     let domains: Vec<_> = cookie.attributes.domains.iter().map(|domain| domain.as_str()).collect();
     let extra: Vec<_> = cookie.attributes.extra.iter().map(|extra| extra.as_str()).collect();
     assert_eq!((domains, extra), (vec!["a.com", "b.com"], vec!["Priority=High", "x"]));

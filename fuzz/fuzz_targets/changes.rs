@@ -41,7 +41,7 @@ fuzz_target!(|json: &[u8]| {
     changes.apply(&mut plan);
     let wanted = plan.clone();
     Leaving::keep(&leaving, &mut plan);
-    for pool in &plan.pools {
+    for pool in &plan.upstreams {
         let mut ids = HashSet::new();
         assert!(pool.upstream.servers.iter().all(|server| ids.insert(&server.id)), "two servers of one id");
     }

@@ -45,7 +45,7 @@ fuzz_target!(|answers: Vec<Vec<Record>>| {
     }
     let plan = PLAN.expanded(&discovered);
     assert_eq!(plan, PLAN.expanded(&reversed));
-    let servers = &plan.pools[0].upstream.servers;
+    let servers = &plan.upstreams[0].upstream.servers;
     let ids: HashSet<_> = servers.iter().map(|server| &server.id).collect();
     assert!(ids.len() == servers.len() && servers.len() <= MOST_SERVERS);
     assert!(ids.iter().any(|id| id.as_str() == "app@10.0.0.7:1"), "what is written is never lost");

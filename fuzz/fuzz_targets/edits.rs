@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::{Arc, LazyLock};
 
-use burdock::balancer::Pool;
+use burdock::balancer::StickyUpstream;
 use burdock::balancer::exchange::Assignment;
 use burdock::http::request::{Request, Response, Scheme};
 use http::header::{COOKIE, SET_COOKIE};
@@ -33,7 +33,7 @@ upstreams:
       - {cookie: {}}
 ";
 
-static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::clone(&common::balancer(common::plan(CONFIG), None).pools()[0]));
+static UPSTREAM: LazyLock<Arc<StickyUpstream>> = LazyLock::new(|| Arc::clone(&common::balancer(common::plan(CONFIG), None).upstreams()[0]));
 
 /// Cookie lines or Set-Cookie lines, and the values of `X-E`, `X-S` and `Burdock-Affinity`.
 type Said = (Vec<Vec<u8>>, Vec<u8>, Vec<u8>, Vec<u8>);
@@ -50,7 +50,7 @@ fuzz_target!(|input: (Said, Said)| {
         client: [192, 0, 2, 1].into(),
         scheme: Scheme::Http,
     };
-    let mut exchange = POOL.receive(&request, NOW);
+    let mut exchange = UPSTREAM.receive(&request, NOW);
     let Assignment::Send { slot: _slot, .. } = exchange.pick(None, NOW, &mut random) else { panic!("refused") };
     let edits = exchange.request_edits(&asked, NOW);
     for (name, value) in edits.set.iter().filter(|(name, _)| *name != AFFINITY) {

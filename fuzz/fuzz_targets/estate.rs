@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use burdock::balancer::Balancer;
-use burdock::balancer::handoff::Legacy;
+use burdock::balancer::handoff::BalancerHandoff;
 use burdock::balancer::spec::Plan;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::Upstream;
@@ -40,13 +40,13 @@ routes:
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| {
     let plan = common::plan(CONFIG);
-    let own = common::balancer(plan.clone(), None).legacy();
+    let own = common::balancer(plan.clone(), None).handoff();
     assert_eq!(again(&own), own);
     plan
 });
 
 fuzz_target!(|json: &[u8]| {
-    let read = serde_json::from_slice::<(Uptime, Discovered, Legacy)>(json);
+    let read = serde_json::from_slice::<(Uptime, Discovered, BalancerHandoff)>(json);
     let plan = &*PLAN;
     let Ok((uptime, discovered, legacy)) = read else { return };
     assert_eq!((again(&uptime), again(&discovered), again(&legacy)), (uptime, discovered.clone(), legacy.clone()));
@@ -56,8 +56,8 @@ fuzz_target!(|json: &[u8]| {
     let balancer = common::balancer(plan.expanded(&discovered), None);
     balancer.inherit(&legacy);
     let now = Now { uptime, ..NOW };
-    balancer.pools().iter().for_each(|pool| live(pool.upstream(), now));
-    let next = balancer.legacy();
+    balancer.upstreams().iter().for_each(|pool| live(pool.upstream(), now));
+    let next = balancer.handoff();
     assert_eq!(again(&next), next);
     goes_on(&balancer, plan, now);
 });
@@ -66,21 +66,21 @@ fuzz_target!(|json: &[u8]| {
 fn live(upstream: &Upstream, now: Now) {
     let spec = upstream.spec().passive_health.as_ref().expect("passive health");
     for (at, server) in upstream.servers().iter().enumerate() {
-        let vitals = server.vitals();
-        let _ = (server.quiet_for(now), server.unchanged_for(now), server.wished_for(now), vitals.held_until());
+        let state = server.health_state();
+        let _ = (server.quiet_for(now), server.unchanged_for(now), server.admin_unchanged_for(now), state.ejected_until());
         for attempt in
             [Attempt::Answered(StatusCode::OK), Attempt::Failed(Failure::Connect), Attempt::Failed(Failure::Closed)]
         {
             upstream.attempted(at, attempt, now.uptime);
         }
-        vitals.probed(Outcome::Failed, spec, now.uptime.plus(Duration::from_secs(1)));
-        vitals.probed(Outcome::Passed, spec, now.uptime);
+        state.probed(Outcome::Failed, spec, now.uptime.plus(Duration::from_secs(1)));
+        state.probed(Outcome::Passed, spec, now.uptime);
     }
 }
 
 /// Another configuration takes over from it.
 fn goes_on(balancer: &Balancer, plan: &Plan, now: Now) {
     let leaving = balancer.leaving(plan, now);
-    assert!(leaving.len() <= balancer.pools().iter().map(|pool| pool.upstream().servers().len()).sum());
+    assert!(leaving.len() <= balancer.upstreams().iter().map(|pool| pool.upstream().servers().len()).sum());
     common::balancer(plan.clone(), Some(balancer)).in_force(balancer, now);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use burdock::balancer::Balancer;
-use burdock::balancer::exchange::{Assignment, Exchange, Standing, Waiting};
+use burdock::balancer::exchange::{Assignment, Exchange, ResolvedClaim, Waiting};
 use burdock::balancer::reason::Reason;
 use burdock::route::RouteIndex;
 use burdock::session::claim::{Minted, Named};
@@ -53,7 +53,7 @@ pub fn decide(
         Assignment::Send { at, slot: _slot } => (Ok(at), None),
         Assignment::Refuse(refusal) => (Err(refusal), None),
     };
-    let upstream = exchange.pool().upstream();
+    let upstream = exchange.upstream();
     let mut told = Explanation {
         route: Some(balancer.routes()[route.0].name.to_string()),
         upstream: Some(upstream.name().to_string()),
@@ -101,20 +101,20 @@ pub fn entry(entry: &Entry) -> String {
 
 /// The claims of a request, in the order of the chain.
 fn claims(exchange: &Exchange, now: Now) -> Vec<ClaimInfo> {
-    let entries = exchange.pool().chain().entries();
-    entries.iter().zip(exchange.standings()).map(|(entry, standing)| claim(exchange, entry, standing, now)).collect()
+    let entries = exchange.chain().entries();
+    entries.iter().zip(exchange.claims()).map(|(entry, standing)| claim(exchange, entry, standing, now)).collect()
 }
 
-fn claim(exchange: &Exchange, of: &Entry, standing: &Standing, now: Now) -> ClaimInfo {
-    let servers = exchange.pool().upstream().servers();
+fn claim(exchange: &Exchange, of: &Entry, standing: &ResolvedClaim, now: Now) -> ClaimInfo {
+    let servers = exchange.upstream().servers();
     let (claim, server, named): (_, _, Option<&Named>) = match standing {
-        Standing::Absent => ("absent", None, None),
-        Standing::Fresh(_, bad) => (bad.map_or("unknown_session", |bad| Reason::Bad(bad).as_str()), None, None),
-        Standing::Tied(tied, named) => ("tied", Some(ids(servers, tied)), Some(named)),
-        Standing::Keyed(Some(home), _) => ("tied", Some(servers[*home].id().to_string()), None),
-        Standing::Keyed(None, _) => ("tied", None, None),
-        Standing::Unknown(named) => ("unknown_server", None, Some(named)),
-        Standing::Bad(bad) => (Reason::Bad(bad.why).as_str(), None, None),
+        ResolvedClaim::Absent => ("absent", None, None),
+        ResolvedClaim::Fresh(_, bad) => (bad.map_or("unknown_session", |bad| Reason::Bad(bad).as_str()), None, None),
+        ResolvedClaim::Tied(tied, named) => ("tied", Some(ids(servers, tied)), Some(named)),
+        ResolvedClaim::Keyed(Some(home), _) => ("tied", Some(servers[*home].id().to_string()), None),
+        ResolvedClaim::Keyed(None, _) => ("tied", None, None),
+        ResolvedClaim::Unknown(named) => ("unknown_server", None, Some(named)),
+        ResolvedClaim::Bad(bad) => (Reason::Bad(bad.why).as_str(), None, None),
     };
     let stamps = named.and_then(|named| named.stamps);
     let foreign = named.and_then(|named| match named.minted {

@@ -1,9 +1,9 @@
 //! What requests of one client connection share before they have a tie: streams and pipelined requests that come without a
 //! name are one session, so they go to one server.
 
+use crate::ids::{ServerId, UpstreamName};
 use crate::lock::Mutex;
 use crate::session::number::SessionNumber;
-use crate::upstream::{ServerId, UpstreamName};
 
 /// Kept with a client's connection. Not for a connection from a trusted proxy, which carries many clients.
 #[derive(Debug, Default)]

@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::ids::ServerId;
 use crate::sticky::entry::EntryKind;
 use crate::time::{Now, UnixSeconds};
-use crate::upstream::ServerId;
 use crate::upstream::server::Server;
 use crate::upstream::spec::{Admin, Removal, ServerSpec};
 
-use super::spec::{Plan, PoolSpec};
-use super::{Balancer, Pool, Sessions};
-use crate::balancer::overrides::Leaving;
+use super::balancer::Balancer;
+use super::overrides::Leaving;
+use super::spec::{Plan, StickyUpstreamSpec};
+use super::sticky_upstream::{Sessions, StickyUpstream};
 
 /// Without an idle time a session counts as gone that has not shown itself for so long.
 const IDLE: Duration = Duration::from_secs(30 * 60);
@@ -42,14 +43,14 @@ pub enum Stage {
     Complete,
 }
 
-impl Pool {
+impl StickyUpstream {
     /// How far the server at this position has drained.
     ///
     /// It is complete when nothing is in flight and no request has named it for its idle time, the tenth included for which a
     /// token is good beyond that: exact, whatever the counts of sessions say. In maintenance, or after a drain's deadline,
     /// only what is in flight counts.
     pub fn draining(&self, at: usize, now: Now) -> Draining {
-        let server = &self.upstream.servers()[at];
+        let server = &self.upstream().servers()[at];
         let (admin, in_flight) = (server.spec().admin, server.in_flight());
         let (quiet, needed) = (server.quiet_for(now), self.needed());
         let closed = admin == Admin::Maint || admin.is_over(now.wall);
@@ -65,7 +66,7 @@ impl Pool {
 
     /// The longest that a session of this upstream may be silent and come back: the largest idle time of its entries.
     pub fn idle(&self) -> Duration {
-        let of_entries = self.chain.entries().iter().filter_map(|entry| match &entry.kind {
+        let of_entries = self.chain().entries().iter().filter_map(|entry| match &entry.kind {
             EntryKind::Learn(learn) => learn.table().spec().lifetime.idle,
             EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => entry.idle(),
         });
@@ -78,24 +79,24 @@ impl Balancer {
     /// of removed servers. Those that were leaving already go on with their date. Where the whole upstream is gone, so are
     /// its sessions.
     pub fn leaving(&self, plan: &Plan, now: Now) -> Vec<Leaving> {
-        let next = |pool: &Pool| plan.pools.iter().find(|next| next.upstream.name == *pool.upstream.name());
-        self.pools
+        let next = |before: &StickyUpstream| plan.upstreams.iter().find(|next| next.upstream.name == *before.name());
+        self.upstreams()
             .iter()
-            .filter_map(|pool| Some((pool, next(pool)?)))
-            .flat_map(|(pool, next)| pool.leaving(next, now))
+            .filter_map(|before| Some((before, next(before)?)))
+            .flat_map(|(before, next)| before.leaving(next, now))
             .collect()
     }
 }
 
-impl Pool {
-    fn leaving(&self, next: &PoolSpec, now: Now) -> Vec<Leaving> {
+impl StickyUpstream {
+    fn leaving(&self, next: &StickyUpstreamSpec, now: Now) -> Vec<Leaving> {
         let kept: HashSet<&ServerId> = next.upstream.servers.iter().map(|server| &server.id).collect();
-        let gone = self.upstream.servers().iter().filter(|server| !kept.contains(server.id()));
+        let gone = self.upstream().servers().iter().filter(|server| !kept.contains(server.id()));
         gone.filter_map(|server| {
             let until = leaves(server.spec().admin, next.upstream.removal, now)?;
             let spec = ServerSpec { admin: Admin::Leaving { until }, ..(**server.spec()).clone() };
             let over = spec.admin.is_over(now.wall) || self.is_quiet(server, now);
-            (!over || server.in_flight() > 0).then(|| Leaving::new(self.upstream.name(), &spec, until))
+            (!over || server.in_flight() > 0).then(|| Leaving::new(self.upstream().name(), &spec, until))
         })
         .collect()
     }

@@ -5,47 +5,53 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::UpstreamName;
 use crate::time::Uptime;
-use crate::upstream::UpstreamName;
-use crate::upstream::handoff::UpstreamLegacy;
+use crate::upstream::handoff::UpstreamHandoff;
 
-use super::{Balancer, Pool};
+use super::balancer::Balancer;
+use super::sticky_upstream::StickyUpstream;
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Legacy(BTreeMap<UpstreamName, PoolLegacy>);
+pub struct BalancerHandoff(BTreeMap<UpstreamName, StickyUpstreamHandoff>);
 
 /// Fields that a later version adds are skipped by an earlier one, and those that an earlier one does not have are empty.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
-struct PoolLegacy {
+struct StickyUpstreamHandoff {
     /// Since when it has had these servers and no others.
     since: Option<Uptime>,
-    servers: UpstreamLegacy,
+    servers: UpstreamHandoff,
 }
 
 impl Balancer {
-    pub fn legacy(&self) -> Legacy {
-        Legacy(self.pools.iter().map(|pool| (pool.upstream.name().clone(), pool.legacy())).collect())
+    pub fn handoff(&self) -> BalancerHandoff {
+        BalancerHandoff(self.upstreams().iter().map(|upstream| (upstream.name().clone(), upstream.handoff())).collect())
     }
 
     /// Goes on with what another process knew, whose uptime this one goes on with, too. For one that serves nobody yet.
-    pub fn inherit(&self, legacy: &Legacy) {
-        for pool in &self.pools {
-            legacy.0.get(pool.upstream.name()).into_iter().for_each(|legacy| pool.inherit(legacy));
+    pub fn inherit(&self, handoff: &BalancerHandoff) {
+        for upstream in self.upstreams() {
+            if let Some(handoff) = handoff.0.get(upstream.name()) {
+                upstream.inherit(handoff);
+            }
         }
     }
 }
 
-impl Pool {
-    fn legacy(&self) -> PoolLegacy {
-        PoolLegacy { since: Some(*self.since.lock()), servers: self.upstream.legacy() }
+impl StickyUpstream {
+    fn handoff(&self) -> StickyUpstreamHandoff {
+        StickyUpstreamHandoff { since: Some(self.since()), servers: self.upstream().handoff() }
     }
 
     /// Where the configuration names other servers meanwhile, it has had those since now.
-    fn inherit(&self, legacy: &PoolLegacy) {
-        self.upstream.inherit(&legacy.servers);
-        let since = legacy.since.filter(|_| self.upstream.consists_of(legacy.servers.ids()));
-        since.into_iter().for_each(|since| *self.since.lock() = since);
+    fn inherit(&self, handoff: &StickyUpstreamHandoff) {
+        self.upstream().inherit(&handoff.servers);
+        if let Some(since) = handoff.since
+            && self.upstream().consists_of(handoff.servers.ids())
+        {
+            self.set_since(since);
+        }
     }
 }

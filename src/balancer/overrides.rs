@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{ServerId, UpstreamName};
 use crate::time::UnixSeconds;
 use crate::upstream::spec::{Address, Admin, ServerSpec, Then, Tier, Weight};
-use crate::upstream::{ServerId, UpstreamName};
 
-use super::spec::{Plan, PoolSpec};
+use super::spec::{Plan, StickyUpstreamSpec};
 
 /// All changes, by server.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -145,15 +145,15 @@ impl Changes {
 
     /// Lays the changes over a plan. Those of upstreams and servers that it does not have wait for them.
     pub fn apply(&self, plan: &mut Plan) {
-        for pool in &mut plan.pools {
-            let Some(changes) = self.0.get(&pool.upstream.name) else { continue };
-            apply_to(pool, changes);
+        for sticky in &mut plan.upstreams {
+            let Some(changes) = self.0.get(&sticky.upstream.name) else { continue };
+            apply_to(sticky, changes);
         }
     }
 }
 
-fn apply_to(pool: &mut PoolSpec, changes: &BTreeMap<ServerId, ServerChange>) {
-    let servers = &mut pool.upstream.servers;
+fn apply_to(sticky: &mut StickyUpstreamSpec, changes: &BTreeMap<ServerId, ServerChange>) {
+    let servers = &mut sticky.upstream.servers;
     servers.retain(|server| changes.get(&server.id).is_none_or(|change| change.presence != Presence::Removed));
     for server in servers.iter_mut() {
         if let Some(change) = changes.get(&server.id) {
@@ -258,8 +258,10 @@ impl Leaving {
     /// Keeps these servers in the plan, unless it has them anyway.
     pub fn keep(leaving: &[Self], plan: &mut Plan) {
         for gone in leaving {
-            let Some(pool) = plan.pools.iter_mut().find(|pool| pool.upstream.name == gone.upstream) else { continue };
-            let servers = &mut pool.upstream.servers;
+            let Some(sticky) = plan.upstreams.iter_mut().find(|sticky| sticky.upstream.name == gone.upstream) else {
+                continue;
+            };
+            let servers = &mut sticky.upstream.servers;
             if !servers.iter().any(|server| server.id == gone.id) {
                 let spec = gone.server.spec(&gone.id);
                 let (max_conns, host, admin) = (gone.max_conns, gone.host.clone(), Admin::Leaving { until: gone.until });

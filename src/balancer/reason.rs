@@ -38,7 +38,7 @@ pub enum Method {
 
 /// What becomes of the session's tie.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Fate {
+pub enum TieOutcome {
     Kept,
     New,
     Moved,
@@ -48,7 +48,7 @@ pub enum Fate {
 
 /// What the response did to the tie.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Settled {
+pub enum TieAction {
     Kept,
     Renewed,
     Inserted,
@@ -169,7 +169,7 @@ const fn word(cause: Cause) -> &'static str {
     }
 }
 
-impl Settled {
+impl TieAction {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Kept => "kept",

@@ -12,7 +12,7 @@ use std::time::Duration;
 use burdock::config::Config;
 use burdock::config::values::LogTarget;
 
-use super::Ended;
+use super::ended::Ended;
 use crate::runtime::directories;
 
 /// Starts it and waits until it has written its process id; if it ends before that, says what it said.

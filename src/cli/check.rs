@@ -5,7 +5,8 @@ use std::path::Path;
 use burdock::config::Config;
 use clap::Args;
 
-use super::{ConfigFile, Ended};
+use super::config_file::ConfigFile;
+use super::ended::Ended;
 use crate::runtime::directories;
 use crate::runtime::directories::Unbindable;
 use crate::runtime::keys;
@@ -38,7 +39,7 @@ pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Ended
     if !unreadable.is_empty() || !unbindable.is_empty() {
         return Ended::Misused;
     }
-    let pools = &config.plan.pools;
+    let pools = &config.plan.upstreams;
     let servers: usize = pools.iter().map(|pool| pool.upstream.servers.len()).sum();
     let names = match config.plan.lookups().len() {
         0 => String::new(),

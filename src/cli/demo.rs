@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Ended;
+use super::ended::Ended;
 use crate::demo::{Addresses, Decisions, GOODS, Process, Shop, Stage};
 
 /// How often it is looked whether a process has ended.

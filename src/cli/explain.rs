@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use burdock::balancer::Balancer;
 use burdock::balancer::exchange::Exchange;
-use burdock::balancer::reason::Settled;
+use burdock::balancer::reason::TieAction;
 use burdock::balancer::spec::Plan;
 use burdock::config::Config;
 use burdock::http::forwarded::{TrustedProxies, client_address, scheme};
@@ -19,7 +19,8 @@ use burdock::token::keys::{Key, KeyRing};
 use burdock::upstream::health::Health;
 use clap::Args;
 
-use super::{ConfigFile, Ended};
+use super::config_file::ConfigFile;
+use super::ended::Ended;
 use crate::api::explain::Explanation;
 use crate::api::explanation;
 use crate::runtime::clock::Clock;
@@ -118,11 +119,11 @@ fn tell(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now: 
 }
 
 fn decide(balancer: &Balancer, route: RouteIndex, request: &Request<'_>, args: &ExplainArgs, now: Now) -> Explanation {
-    let mut exchange = balancer.pool_of(route).receive(request, now);
+    let mut exchange = balancer.upstream_of(route).receive(request, now);
     let mut told = explanation::decide(balancer, route, &mut exchange, request.headers, now);
-    let found_by_name = &balancer.pool_of(route).upstream().spec().discovery;
+    let found_by_name = &balancer.upstream_of(route).upstream().spec().discovery;
     told.not_looked_up = found_by_name.iter().map(|entry| entry.lookup.to_string()).collect();
-    told.settled = Some(Settled::None.as_str().to_owned());
+    told.settled = Some(TieAction::None.as_str().to_owned());
     if told.server.is_some() {
         settle(&mut told, &exchange, args, now);
     }
@@ -133,7 +134,7 @@ fn settle(told: &mut Explanation, exchange: &Exchange, args: &ExplainArgs, now: 
     let headers: HeaderMap = args.response_headers.iter().cloned().collect();
     let response = Response { status: args.status, headers: &headers };
     let settlement = exchange.settle(&response, now, &mut rand::rng());
-    told.settled = Some(settlement.settled.as_str().to_owned());
+    told.settled = Some(settlement.action.as_str().to_owned());
     let edits = settlement.edits;
     told.set_cookie = edits.server_cookies.iter().flatten().chain(&edits.cookies).map(explanation::text).collect();
     told.headers = explanation::headers_told(&edits.set);
@@ -151,13 +152,13 @@ fn secrets(config: &Config) -> Result<Secrets, keys::KeyError> {
 
 /// Servers count as up, except those that are said to be down.
 fn take_down<'d>(balancer: &Balancer, down: &'d [String]) -> Result<(), &'d str> {
-    let servers = || balancer.pools().iter().flat_map(|pool| pool.upstream().servers());
+    let servers = || balancer.upstreams().iter().flat_map(|pool| pool.upstream().servers());
     if let Some(unknown) = down.iter().find(|id| !servers().any(|server| server.id().as_str() == id.as_str())) {
         return Err(unknown);
     }
     for server in servers() {
         let is_down = down.iter().any(|id| id == server.id().as_str());
-        server.vitals().set(if is_down { Health::Down } else { Health::Up }, burdock::time::Uptime::default());
+        server.health_state().set(if is_down { Health::Down } else { Health::Up }, burdock::time::Uptime::default());
     }
     Ok(())
 }

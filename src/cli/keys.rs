@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burdock::token::keys::Key;
 use clap::Subcommand;
 
-use super::Ended;
+use super::ended::Ended;
 use crate::runtime::keys::write_new;
 
 /// Makes keys that seal tokens

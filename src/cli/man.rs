@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Ended, command_line};
+use super::ended::Ended;
 
 /// Writes the manual pages into a folder
 #[derive(Debug, Args)]
@@ -12,9 +12,8 @@ pub struct ManArgs {
     folder: PathBuf,
 }
 
-pub fn man(args: &ManArgs) -> Ended {
-    let written =
-        std::fs::create_dir_all(&args.folder).and_then(|()| clap_mangen::generate_to(command_line(), &args.folder));
+pub fn man(args: &ManArgs, command_line: clap::Command) -> Ended {
+    let written = std::fs::create_dir_all(&args.folder).and_then(|()| clap_mangen::generate_to(command_line, &args.folder));
     match written {
         Ok(()) => Ended::Well,
         Err(error) => {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use burdock::config::values::Admin;
 use clap::Args;
 
-use super::{ConfigFile, Ended};
+use super::config_file::ConfigFile;
+use super::ended::Ended;
 
 /// For the whole of it.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -3,7 +3,9 @@
 use burdock::config::Config;
 use clap::Args;
 
-use super::{ConfigFile, Ended, background, check};
+use super::config_file::ConfigFile;
+use super::ended::Ended;
+use super::{background, check};
 
 /// Starts the balancer
 #[derive(Debug, Args)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use ::http::Method;
 use clap::Args;
 
-use super::Ended;
 use super::ctl::{AskError, Client, Where};
+use super::ended::Ended;
 use crate::api::process::{Upgrade, Upgraded};
 
 /// Beyond the time that the new process has, for all the rest.
@@ -34,7 +34,7 @@ pub fn upgrade(args: &UpgradeArgs) -> Ended {
             eprintln!("burdock: process {pid} has taken over");
             Ended::Well
         }
-        Err(error) => error.told(),
+        Err(error) => error.report(),
     }
 }
 

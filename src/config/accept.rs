@@ -100,7 +100,7 @@ record! {
 }
 
 /// The short form: a format of which nothing more need be said.
-pub(super) enum FormatWord {
+pub(crate) enum FormatWord {
     Nginx,
     Tengine,
     Haproxy,

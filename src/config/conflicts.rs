@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::route::Placed;
-use crate::balancer::spec::PoolSpec;
+use crate::balancer::spec::StickyUpstreamSpec;
 use crate::config::schema::errors::{Findings, Position};
 use crate::http::set_cookie::{Attributes, CookieDomain, narrowest};
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
@@ -13,7 +13,7 @@ use crate::upstream::ServerId;
 
 /// A pool and where its parts were written.
 pub(crate) struct PlacedPool {
-    pub(crate) spec: PoolSpec,
+    pub(crate) spec: StickyUpstreamSpec,
     pub(crate) servers_at: Vec<Position>,
     pub(crate) found_at: Vec<Position>,
     pub(crate) entries_at: Vec<Position>,

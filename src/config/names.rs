@@ -14,7 +14,7 @@ use crate::http::set_cookie::{CookieDomain, CookiePath, ExtraAttribute};
 use crate::route::{HostPattern, PathPrefix};
 use crate::session::load_factor::LoadFactor;
 use crate::upstream::discovery::DnsName;
-use crate::upstream::percent::Share;
+use crate::upstream::percent::Percent;
 use crate::upstream::spec::{Address, InvalidAddress, Weight};
 use crate::upstream::{ServerId, UpstreamName};
 
@@ -47,7 +47,7 @@ leaf! {
         weight, {"type": "integer", "minimum": 0, "maximum": 256};
     LoadFactor: "a load factor such as 1.25", Bare,
         load_factor, {"type": "number", "exclusiveMinimum": 1, "maximum": 100};
-    Share: "a share such as 50%", Text,
+    Percent: "a share such as 50%", Text,
         |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[0-9]{1,3}%$", "examples": ["50%"]};
     Address: "a server's address such as 10.0.0.10:8080, [fd00::10]:8080 or unix:/run/app.sock", Text,
         server_address, {"type": "string", "examples": ["10.0.0.10:8080", "[fd00::10]:8080", "unix:/run/app.sock"]};
@@ -106,7 +106,7 @@ fn host_port(text: &str) -> Result<HostPort, Mend> {
 
 /// A place to listen: an address and a port that can be bound as they are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ListenAddress(pub(super) SocketAddr);
+pub(crate) struct ListenAddress(pub(super) SocketAddr);
 
 leaf! {
     ListenAddress: "an address to listen on such as 0.0.0.0:8080 or [::]:8080", Text,

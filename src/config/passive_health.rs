@@ -8,8 +8,8 @@ use crate::config::schema::map::record;
 use crate::config::schema::read::{At, SomeOf};
 use crate::config::schema::scalar::Int;
 use crate::config::schema::units::Positive;
-use crate::upstream::outlier::{OutlierSpec, Sign};
-use crate::upstream::percent::Share;
+use crate::upstream::outlier::{OutlierSpec, PassiveFailure};
+use crate::upstream::percent::Percent;
 
 record! {
     "passive health" => struct PassiveText {
@@ -18,18 +18,18 @@ record! {
         /// All of them must have come within this time.
         window: Positive = "10s",
         /// What counts as a failure.
-        on: SomeOf<Sign> = "[connect, timeout, closed, status_5xx]",
+        on: SomeOf<PassiveFailure> = "[connect, timeout, closed, status_5xx]",
         /// How long the first ejection lasts; each further one, and each probe that fails, twice as long as the one before.
         hold: Positive = "10s",
         /// The longest hold; a server that has been back for as long begins anew.
         max_hold: At<Positive> = "5m",
         /// Of the servers in use at most so many are ejected at one time, rounded down.
-        max_share: Share = "50%",
+        max_share: Percent = "50%",
     }
 }
 
 choice! {
-    "a sign of bad health" => Sign {
+    "a sign of bad health" => PassiveFailure {
         /// No connection came about.
         connect => Self::Connect,
         /// It was silent for longer than timeouts.read, having all of the request.
@@ -43,11 +43,10 @@ choice! {
 
 impl PassiveText {
     pub(crate) fn build(self, findings: &mut Findings) -> OutlierSpec {
-        let (hold, max_hold) = (self.hold, self.max_hold.value);
-        if max_hold < hold {
-            findings.fault(self.max_hold.at, format!("the longest hold {max_hold:?} is shorter than the hold {hold:?}"));
+        let Self { failures, window, on, hold, max_hold, max_share } = self;
+        if max_hold.value < hold {
+            findings.fault(max_hold.at, format!("the longest hold {:?} is shorter than the hold {hold:?}", max_hold.value));
         }
-        let Self { failures, window, on, max_share, .. } = self;
-        OutlierSpec { failures, window, on, hold, max_hold, max_share }
+        OutlierSpec { failures, window, on, ejection_time: hold, max_ejection_time: max_hold.value, max_ejected: max_share }
     }
 }

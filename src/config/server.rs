@@ -56,7 +56,7 @@ choice! {
 }
 
 /// A server's address or name alone.
-pub(super) struct ServerWord;
+pub(crate) struct ServerWord;
 
 impl Read for ServerWord {
     type Value = ServerText;

@@ -2,7 +2,7 @@
 
 use super::balance::BalanceText;
 use super::server::{self, ServerText};
-use super::sticky::{AffinityText, Entries, Written};
+use super::sticky::entries::{AffinityText, Entries, Written};
 use crate::config::failover::RetryText;
 use crate::config::health_check::HealthCheckText;
 use crate::config::passive_health::PassiveText;
@@ -15,7 +15,7 @@ use crate::config::schema::units::{Positive, Size};
 use crate::source::Source;
 use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
-use crate::upstream::percent::Share;
+use crate::upstream::percent::Percent;
 use crate::upstream::spec::{
     ConnectionSharing, Limits, MOST_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec,
 };
@@ -45,7 +45,7 @@ record! {
         passive_health: Option<PassiveText>,
         /// The share of ready servers below which, when no more are up, new sessions are placed on all of them whatever
         /// their health.
-        panic_threshold: OrNone<Share> = "none",
+        panic_threshold: OrNone<Percent> = "none",
         /// How long the share of new sessions of a server that has come up, or was added, grows to what its weight says.
         slow_start: OrNone<Positive> = "none",
         /// What becomes of client connections whose requests or upgraded streams are at a server that goes down.

@@ -141,7 +141,7 @@ impl Control {
         let Ok(turn) = self.turn() else { return };
         let now = self.now();
         let live = self.state.snapshot.load_full();
-        let done = live.balancer.pools().iter().flat_map(|pool| {
+        let done = live.balancer.upstreams().iter().flat_map(|pool| {
             let servers = pool.upstream().servers().iter().enumerate();
             let leaving = servers.filter(|(_, server)| matches!(server.spec().admin, Admin::Leaving { .. }));
             leaving

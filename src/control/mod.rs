@@ -22,7 +22,7 @@ use burdock::balancer::diff;
 use burdock::balancer::diff::Difference;
 use burdock::balancer::overrides::{Changes, Leaving};
 use burdock::balancer::spec::Plan;
-use burdock::balancer::{Balancer, Unworkable};
+use burdock::balancer::{Balancer, PlanError};
 use burdock::config::Config;
 use burdock::sticky::secrets::Secrets;
 use burdock::time::Now;
@@ -78,7 +78,7 @@ pub struct Desired {
 #[derive(Debug, thiserror::Error)]
 pub enum Unpublished {
     #[error(transparent)]
-    Plan(#[from] Unworkable),
+    Plan(#[from] PlanError),
     #[error(transparent)]
     Peer(#[from] PeerError),
 }
@@ -149,7 +149,7 @@ impl Control {
     pub fn estate(&self) -> Estate {
         let Desired { config, changes, leaving, discovered, .. } = (**self.desired.load()).clone();
         let (addresses, live) = (directories::addresses(&config).collect(), self.state.snapshot.load());
-        Estate { uptime: self.now().uptime, addresses, changes, leaving, discovered, servers: live.balancer.legacy() }
+        Estate { uptime: self.now().uptime, addresses, changes, leaving, discovered, servers: live.balancer.handoff() }
     }
 
     /// The process before this one writes no more: what is wanted is for this one to write down.

@@ -228,5 +228,5 @@ impl Tag {
 }
 
 fn find<'p>(plan: &'p Plan, upstream: &UpstreamName) -> Option<&'p Vec<Arc<ServerSpec>>> {
-    plan.pools.iter().find(|pool| pool.upstream.name == *upstream).map(|pool| &pool.upstream.servers)
+    plan.upstreams.iter().find(|pool| pool.upstream.name == *upstream).map(|pool| &pool.upstream.servers)
 }

@@ -169,7 +169,7 @@ impl Rounds {
 impl Round {
     /// Whether its task is what this server, checked so, needs.
     fn is_for(&self, server: &Server, spec: &CheckSpec) -> bool {
-        let same_server = Arc::ptr_eq(self.server.vitals(), server.vitals());
+        let same_server = Arc::ptr_eq(self.server.health_state(), server.health_state());
         same_server && self.server.spec().address == server.spec().address && self.spec == *spec
     }
 }
@@ -197,7 +197,7 @@ impl Checked {
         let Ok(_permit) = self.gate.acquire().await else { return };
         let why = self.check.run().await.err();
         let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
-        let changed = self.server.vitals().checked(outcome, streak, self.spec.thresholds, self.state.clock.uptime());
+        let changed = self.server.health_state().checked(outcome, streak, self.spec.thresholds, self.state.clock.uptime());
         if let Some(condition) = changed {
             self.report(condition, why.as_deref());
         }

@@ -25,7 +25,7 @@ struct Held {
 pub fn ejected(state: &Arc<State>, upstream: &Upstream, at: usize, ejection: Ejection) {
     let held = Held { state: Arc::clone(state), upstream: upstream.name().clone(), server: upstream.servers()[at].clone() };
     held.report(ejection);
-    tokio::spawn(held.bring_back(ejection.hold));
+    tokio::spawn(held.bring_back(ejection.time));
 }
 
 /// Goes on with the servers that were ejected before this process began.
@@ -33,7 +33,7 @@ pub fn resume(state: &Arc<State>) {
     let snapshot = state.snapshot.load();
     for upstream in snapshot.lanes().iter().map(|lane| lane.pool.upstream()) {
         for server in upstream.servers() {
-            let Some(until) = server.vitals().held_until() else { continue };
+            let Some(until) = server.health_state().ejected_until() else { continue };
             let left = until.since(state.clock.uptime());
             let held = Held { state: Arc::clone(state), upstream: upstream.name().clone(), server: server.clone() };
             tokio::spawn(held.bring_back(left));
@@ -42,9 +42,9 @@ pub fn resume(state: &Arc<State>) {
 }
 
 impl Held {
-    fn report(&self, Ejection { sign, hold }: Ejection) {
+    fn report(&self, Ejection { failure, time }: Ejection) {
         let id = self.server.id();
-        log::warn!("{}/{id} is ejected for {hold:?}: requests fail there, the last by {}", self.upstream, sign.as_str());
+        log::warn!("{}/{id} is ejected for {time:?}: requests fail there, the last by {}", self.upstream, failure.as_str());
         super::changed(&self.state, &self.upstream, &self.server, Condition::Ejected);
     }
 
@@ -54,7 +54,7 @@ impl Held {
             let Some((check, spec)) = self.present() else { return };
             let why = check.run().await.err();
             let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
-            match self.server.vitals().probed(outcome, &spec, self.state.clock.uptime()) {
+            match self.server.health_state().probed(outcome, &spec, self.state.clock.uptime()) {
                 Probed::Back(condition) => return self.report_back(condition),
                 Probed::Held(again) => hold = again,
             }
@@ -80,9 +80,9 @@ impl Held {
     /// know it, or nothing of its ejection.
     fn present(&self) -> Option<(Check, OutlierSpec)> {
         let snapshot = self.state.snapshot.load();
-        let upstream = snapshot.balancer.pool(&self.upstream)?.upstream();
+        let upstream = snapshot.balancer.upstream(&self.upstream)?.upstream();
         let server = upstream.find(self.server.id())?;
-        let same = Arc::ptr_eq(server.vitals(), self.server.vitals());
+        let same = Arc::ptr_eq(server.health_state(), self.server.health_state());
         let spec = upstream.spec().passive_health.clone().filter(|_| same)?;
         let check = match &upstream.spec().health_check {
             Some(check) => Check::new(check, server)?,

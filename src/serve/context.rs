@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use burdock::balancer::Settlement;
-use burdock::balancer::exchange::{Exchange, Refusal};
+use burdock::balancer::exchange::{Exchange, Refusal, Settlement};
 use burdock::balancer::reason::Reason;
 use burdock::http::hygiene::RequestHops;
 use burdock::http::request::Response;
@@ -13,8 +12,8 @@ use burdock::time::{Now, Uptime};
 use burdock::upstream::Upstream;
 use burdock::upstream::health::Health;
 use burdock::upstream::outlier::Attempt;
+use burdock::upstream::queue::Slot;
 use burdock::upstream::retry::{Again, Failure, Progress};
-use burdock::upstream::server::Slot;
 use burdock::upstream::spec::{ConnectionSharing, OnMarkedDown};
 use pingora::Result;
 use pingora::http::ResponseHeader;
@@ -115,7 +114,7 @@ impl Context {
         self.record.from = exchange.from().map(|from| from.id().clone());
         self.record.method = exchange.method();
         self.record.reason = exchange.decision().map(|decision| decision.reason);
-        self.record.fate = exchange.decision().map(|decision| decision.fate);
+        self.record.fate = exchange.decision().map(|decision| decision.outcome);
         self.record.foreign = exchange.foreign();
     }
 
@@ -222,8 +221,8 @@ impl Context {
         self.answered(&balancing.lane, response.status, now.uptime);
         let facts = Response { status: response.status, headers: &response.headers };
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
-        self.record.settled = settlement.settled;
-        self.record.fate = settlement.fate;
+        self.record.settled = settlement.action;
+        self.record.fate = settlement.outcome;
         self.record.moved = settlement.moved;
         self.pending.append(&mut settlement.pending);
         Some(settlement)

@@ -1,7 +1,7 @@
 //! Applies to Pingora's headers what the core says of them.
 
 use ::http::header::{CACHE_CONTROL, CONNECTION, COOKIE, SET_COOKIE};
-use burdock::balancer::Settlement;
+use burdock::balancer::exchange::Settlement;
 use burdock::http::cookie::Forwarded;
 use burdock::http::forwarded::{Hop, outgoing};
 use burdock::http::hygiene::{self, RequestHops};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burdock::balancer::{Balancer, Pool};
+use burdock::balancer::{Balancer, StickyUpstream};
 use burdock::route::RouteIndex;
 use burdock::upstream::spec::UpstreamSpec;
 use pingora::upstreams::peer::HttpPeer;
@@ -25,7 +25,7 @@ pub struct Snapshot {
 /// A pool and what is needed to send requests to its servers.
 #[derive(Debug)]
 pub struct Lane {
-    pub pool: Arc<Pool>,
+    pub pool: Arc<StickyUpstream>,
     pub meters: Arc<UpstreamMeters>,
     peers: Box<[Peers]>,
 }
@@ -48,11 +48,11 @@ pub enum Use {
 impl Snapshot {
     /// Lanes of pools that are as they were in `earlier` stay as they are.
     pub fn new(balancer: Balancer, metrics: &Metrics, earlier: Option<&Self>) -> Result<Self, PeerError> {
-        let kept = |pool: &Arc<Pool>| earlier?.lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
+        let kept = |pool: &Arc<StickyUpstream>| earlier?.lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
         let lane = |pool| kept(pool).map_or_else(|| Lane::new(pool, metrics).map(Arc::new), Ok);
-        let lanes = balancer.pools().iter().map(lane).collect::<Result<Box<[_]>, _>>()?;
-        let lane_of = |pool: &Arc<Pool>| lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
-        let by_route = (0..balancer.routes().len()).filter_map(|at| lane_of(balancer.pool_of(RouteIndex(at)))).collect();
+        let lanes = balancer.upstreams().iter().map(lane).collect::<Result<Box<[_]>, _>>()?;
+        let lane_of = |pool: &Arc<StickyUpstream>| lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
+        let by_route = (0..balancer.routes().len()).filter_map(|at| lane_of(balancer.upstream_of(RouteIndex(at)))).collect();
         let routes = balancer.routes().iter().map(|route| Arc::new(metrics.route(&route.name))).collect();
         let unrouted = Arc::new(metrics.route(&"none".into()));
         Ok(Self { balancer, by_route, routes, unrouted, lanes })
@@ -87,7 +87,7 @@ impl Snapshot {
 }
 
 impl Lane {
-    fn new(pool: &Arc<Pool>, metrics: &Metrics) -> Result<Self, PeerError> {
+    fn new(pool: &Arc<StickyUpstream>, metrics: &Metrics) -> Result<Self, PeerError> {
         let spec: &UpstreamSpec = pool.upstream().spec();
         let peers = spec
             .servers

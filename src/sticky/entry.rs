@@ -7,7 +7,7 @@ use super::answers::AppSignal;
 use super::cookie::CookieEntry;
 use super::found::{HashEntry, RouteEntry};
 use super::header::HeaderEntry;
-use super::learn::{Carrying, LearnEntry, Sight};
+use super::learn::{Carrying, LearnEntry, Purpose};
 use super::spec::{Caching, Methods, NewTieOn, Strict};
 use crate::http::cookie::Cookies;
 use crate::http::request::Request;
@@ -41,7 +41,7 @@ impl Entry {
         request: &Request<'r>,
         cookies: &Cookies<'r>,
         carrying: Option<&Carrying>,
-        sight: Sight,
+        purpose: Purpose,
         now: Now,
     ) -> Claim<'r> {
         match &self.kind {
@@ -49,7 +49,7 @@ impl Entry {
             EntryKind::Header(entry) => entry.claim(request, now),
             EntryKind::Route(entry) => entry.claim(request, cookies),
             EntryKind::Hash(entry) => entry.claim(request, cookies),
-            EntryKind::Learn(entry) => carrying.map_or(Claim::Absent, |carrying| entry.claim(&carrying.names, sight, now)),
+            EntryKind::Learn(entry) => carrying.map_or(Claim::Absent, |carrying| entry.claim(&carrying.names, purpose, now)),
         }
     }
 

@@ -84,13 +84,13 @@ pub struct Carrying {
     pub offered: Names,
 }
 
-/// What it means for a session that its name is looked up.
+/// What a request's claims are read for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Sight {
-    /// A request of it has come: it lives, and is seen now.
-    OfLife,
-    /// Nothing.
-    Only,
+pub enum Purpose {
+    /// The request has come: its session lives, and is seen now.
+    Serve,
+    /// Somebody wants to know where it would go: it is no sign of life of its session.
+    Explain,
 }
 
 /// What a response says to an entry that learns.
@@ -239,13 +239,13 @@ impl LearnEntry {
 
     /// The first name that the table knows ties the session; the others are in use, too. One that it does not know is a
     /// session all the same: it goes where its parallel requests go.
-    pub fn claim(&self, names: &Names, sight: Sight, now: Now) -> Claim<'static> {
+    pub fn claim(&self, names: &Names, purpose: Purpose, now: Now) -> Claim<'static> {
         let mut bad: Option<BadClaim> = None;
         let mut tie: Option<(Fingerprint, Session)> = None;
         for &name in names {
-            let known = match sight {
-                Sight::OfLife => self.learned.table.look(name, now.wall),
-                Sight::Only => self.learned.table.find(name, now.wall),
+            let known = match purpose {
+                Purpose::Serve => self.learned.table.look(name, now.wall),
+                Purpose::Explain => self.learned.table.find(name, now.wall),
             };
             match known {
                 Known::Session(known) => tie = tie.or(Some((name, known))),

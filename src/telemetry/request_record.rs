@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use burdock::balancer::reason::{Fate, Method, Move, Reason, Settled};
+use burdock::balancer::reason::{Method, Move, Reason, TieAction, TieOutcome};
 use burdock::http::path::without_parameters;
 use burdock::session::foreign_format::ForeignFormat;
 use burdock::upstream::ServerId;
@@ -32,8 +32,8 @@ pub struct Record {
     pub from: Option<ServerId>,
     pub reason: Option<Reason>,
     pub method: Method,
-    pub fate: Option<Fate>,
-    pub settled: Settled,
+    pub fate: Option<TieOutcome>,
+    pub settled: TieAction,
     /// Why the tie is now another server's, where it is.
     pub moved: Option<Move>,
     /// Whose token decided, where it was not one of ours.
@@ -73,7 +73,7 @@ impl Record {
             reason: None,
             method: Method::None,
             fate: None,
-            settled: Settled::None,
+            settled: TieAction::None,
             moved: None,
             foreign: None,
             tries: 0,

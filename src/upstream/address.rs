@@ -19,7 +19,7 @@ pub enum Address {
 pub enum InvalidAddress {
     #[error("a socket's path is absolute: unix:/run/app.sock")]
     RelativePath,
-    #[error("a socket's path has at most {LONGEST_PATH} octets")]
+    #[error("a socket's path has at most {LONGEST_PATH} bytes")]
     LongPath,
     #[error("a port from 1 to 65535")]
     Port,

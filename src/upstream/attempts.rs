@@ -6,14 +6,14 @@ use super::failover::Cause;
 
 /// What has come of earlier picks for one request, by server.
 #[derive(Debug, Default)]
-pub struct Tried {
+pub struct Attempts {
     /// Tries that failed.
     failed: SmallVec<[(usize, u8); 2]>,
     /// Where it waited until the server took nobody any more, and why.
     sent_away: SmallVec<[(usize, Cause); 1]>,
 }
 
-impl Tried {
+impl Attempts {
     /// Notes that a try at the server at this position failed.
     pub fn failed(&mut self, at: usize) {
         match self.failed.iter_mut().find(|(server, _)| *server == at) {

@@ -1,14 +1,12 @@
 //! Which of several servers gets a session that nothing ties: the algorithms. They see loads and weights, not why a server
 //! may be used; [`super::Upstream`] says which may.
 
-use std::time::Duration;
-
 use rand_core::Rng;
 
 use crate::lock::Mutex;
 use crate::session::load_factor::LoadFactor;
 
-use super::server::Load;
+use super::load::Load;
 
 /// Where a session without a tie starts.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -56,26 +54,6 @@ impl Turn {
     }
 }
 
-/// Hundredths of a unit of weight: a server that comes up grows by less than one at a time.
-const UNIT: u64 = 100;
-/// What a server has at the least while it grows: a tenth of one unit, so that it gets something.
-const LEAST: u64 = 10;
-
-/// What counts, in hundredths, of a weight `since` a server came up, where it grows for so long.
-pub(super) fn ramped(weight: u32, since: Duration, over: Duration) -> u64 {
-    let full = u64::from(weight) * UNIT;
-    if since >= over {
-        return full;
-    }
-    let grown = u128::from(full) * since.as_micros() / over.as_micros().max(1);
-    (grown as u64).max(LEAST.min(full))
-}
-
-/// All of a weight, in hundredths.
-pub(super) fn grown(weight: u32) -> u64 {
-    u64::from(weight) * UNIT
-}
-
 /// Those of `among` with the fewest requests in flight for their weight.
 pub(super) fn least_loaded(among: &[usize], load: impl Fn(usize) -> Load) -> Vec<usize> {
     let mut least: Vec<usize> = Vec::new();
@@ -117,18 +95,4 @@ fn draw(among: &[usize], weigh: impl Fn(usize) -> u64, except: Option<usize>, ra
         left = left.saturating_sub(weight);
         here
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_weight_grows_in_a_straight_line_from_a_tenth_of_one_unit() {
-        let over = Duration::from_secs(30);
-        let after = |seconds| ramped(2, Duration::from_secs(seconds), over);
-        assert_eq!([0, 1, 15, 29, 30, 31].map(after), [10, 10, 100, 193, 200, 200]);
-        assert_eq!(ramped(0, Duration::ZERO, over), 0, "what gets nothing gets nothing");
-        assert_eq!(ramped(256, Duration::from_micros(1), over), 10);
-    }
 }

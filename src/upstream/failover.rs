@@ -41,7 +41,7 @@ pub struct OnFull {
 }
 
 /// How long a session that must not go to another server waits for its own where `failover` says of no wait.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One action per cause.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,7 +79,7 @@ impl Default for Failover {
         Self {
             down: Action::Permanent,
             maint: Action::Permanent,
-            full: OnFull { wait: Some(PATIENCE), then: Action::Temporary(None) },
+            full: OnFull { wait: Some(WAIT_TIMEOUT), then: Action::Temporary(None) },
             drained: Action::Permanent,
             unknown: Action::Permanent,
         }

@@ -5,26 +5,28 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::server::{LiveLegacy, Server};
+use super::server::{LiveHandoff, Server};
 use super::spec::{Address, Admin, UpstreamSpec};
-use super::{ServerId, Upstream};
-use crate::upstream::health_state::VitalsLegacy;
+use super::upstream::Upstream;
+use crate::ids::ServerId;
+use crate::upstream::health_state::handoff::HealthHandoff;
 
 /// Fields that a later version adds are skipped by an earlier one.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct UpstreamLegacy(BTreeMap<ServerId, ServerLegacy>);
+pub struct UpstreamHandoff(BTreeMap<ServerId, ServerHandoff>);
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-struct ServerLegacy {
+struct ServerHandoff {
     address: Address,
     admin: Admin,
     #[serde(flatten)]
-    live: LiveLegacy,
-    vitals: VitalsLegacy,
+    live: LiveHandoff,
+    #[serde(rename = "vitals")]
+    health_state: HealthHandoff,
 }
 
-impl UpstreamLegacy {
+impl UpstreamHandoff {
     /// The servers of which it tells: all that the upstream had.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = &ServerId> {
         self.0.keys()
@@ -32,26 +34,28 @@ impl UpstreamLegacy {
 }
 
 impl Upstream {
-    pub fn legacy(&self) -> UpstreamLegacy {
-        UpstreamLegacy(self.servers.iter().map(|server| (server.id().clone(), ServerLegacy::of(server))).collect())
+    pub fn handoff(&self) -> UpstreamHandoff {
+        UpstreamHandoff(self.servers().iter().map(|server| (server.id().clone(), ServerHandoff::of(server))).collect())
     }
 
     /// Goes on with what another process knew. For one that serves nobody yet.
-    pub fn inherit(&self, legacy: &UpstreamLegacy) {
-        for server in &self.servers {
-            let same = |legacy: &&ServerLegacy| legacy.is_of(server);
-            legacy.0.get(server.id()).filter(same).into_iter().for_each(|legacy| legacy.go_to(server, &self.spec));
+    pub fn inherit(&self, handoff: &UpstreamHandoff) {
+        for server in self.servers() {
+            let same = |handoff: &&ServerHandoff| handoff.is_of(server);
+            if let Some(handoff) = handoff.0.get(server.id()).filter(same) {
+                handoff.go_to(server, self.spec());
+            }
         }
     }
 }
 
-impl ServerLegacy {
+impl ServerHandoff {
     fn of(server: &Server) -> Self {
         Self {
             address: server.spec().address.clone(),
             admin: server.spec().admin,
-            live: server.live().legacy(),
-            vitals: server.vitals().legacy(),
+            live: server.live().handoff(),
+            health_state: server.health_state().handoff(),
         }
     }
 
@@ -61,8 +65,8 @@ impl ServerLegacy {
     }
 
     fn go_to(&self, server: &Server, upstream: &UpstreamSpec) {
-        let wished = self.live.wished.filter(|_| self.admin == server.spec().admin);
-        server.live().inherit(&LiveLegacy { wished, ..self.live });
-        server.vitals().inherit(&self.vitals, upstream);
+        let admin_changed = self.live.admin_changed.filter(|_| self.admin == server.spec().admin);
+        server.live().inherit(&LiveHandoff { admin_changed, ..self.live });
+        server.health_state().inherit(&self.health_state, upstream);
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Uptime;
 
+use super::percent::Percent;
 use super::retry::Failure;
-use crate::upstream::percent::Share;
 
 /// When servers of an upstream are ejected, and for how long.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,18 +21,18 @@ pub struct OutlierSpec {
     /// All of them must have come within this time.
     pub window: Duration,
     /// What counts as a failure.
-    pub on: Vec<Sign>,
+    pub on: Vec<PassiveFailure>,
     /// How long the first ejection lasts; each further one, and each probe that fails, twice as long as the one before.
-    pub hold: Duration,
+    pub ejection_time: Duration,
     /// The longest; a server that has been back for as long begins anew.
-    pub max_hold: Duration,
+    pub max_ejection_time: Duration,
     /// Of the servers in use at most so many are ejected at one time.
-    pub max_share: Share,
+    pub max_ejected: Percent,
 }
 
-/// A sign that something is wrong with a server.
+/// A failure that speaks against a server.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Sign {
+pub enum PassiveFailure {
     /// No connection came about.
     Connect,
     /// It was silent for too long, having all of the request.
@@ -55,16 +55,16 @@ pub enum Attempt {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ejection {
     /// The last of the failures.
-    pub sign: Sign,
-    /// When it is to be probed.
-    pub hold: Duration,
+    pub failure: PassiveFailure,
+    /// For how long, until it is probed.
+    pub time: Duration,
 }
 
 /// What an attempt says of the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Word {
+pub(super) enum Verdict {
     Good,
-    Bad(Sign),
+    Bad(PassiveFailure),
     Nothing,
 }
 
@@ -74,8 +74,9 @@ pub(super) enum Word {
 pub(super) struct Outlier {
     /// When the failures of the present row came.
     row: VecDeque<Uptime>,
-    /// Times that it was held, without a long good time between them.
-    holds: u32,
+    /// Times that it was ejected, or kept so, without a long good time between them.
+    #[serde(rename = "holds")]
+    ejections: u32,
     place: Place,
 }
 
@@ -90,7 +91,7 @@ enum Place {
     },
 }
 
-impl Sign {
+impl PassiveFailure {
     pub const ALL: [Self; 4] = [Self::Connect, Self::Timeout, Self::Closed, Self::Status5xx];
 
     pub const fn as_str(self) -> &'static str {
@@ -104,35 +105,35 @@ impl Sign {
 }
 
 impl OutlierSpec {
-    pub(super) fn word(&self, attempt: Attempt) -> Word {
-        let sign = match attempt {
-            Attempt::Answered(status) if status.is_server_error() => Sign::Status5xx,
-            Attempt::Answered(_) => return Word::Good,
-            Attempt::Failed(Failure::Connect) => Sign::Connect,
-            Attempt::Failed(Failure::Timeout) => Sign::Timeout,
-            Attempt::Failed(Failure::Closed) => Sign::Closed,
-            Attempt::Failed(Failure::Stale | Failure::Other) => return Word::Nothing,
+    pub(super) fn verdict(&self, attempt: Attempt) -> Verdict {
+        let failure = match attempt {
+            Attempt::Answered(status) if status.is_server_error() => PassiveFailure::Status5xx,
+            Attempt::Answered(_) => return Verdict::Good,
+            Attempt::Failed(Failure::Connect) => PassiveFailure::Connect,
+            Attempt::Failed(Failure::Timeout) => PassiveFailure::Timeout,
+            Attempt::Failed(Failure::Closed) => PassiveFailure::Closed,
+            Attempt::Failed(Failure::Stale | Failure::Other) => return Verdict::Nothing,
         };
-        match (self.on.contains(&sign), attempt) {
-            (true, _) => Word::Bad(sign),
+        match (self.on.contains(&failure), attempt) {
+            (true, _) => Verdict::Bad(failure),
             // Where statuses do not count, any answer is one.
-            (false, Attempt::Answered(_)) => Word::Good,
-            (false, Attempt::Failed(_)) => Word::Nothing,
+            (false, Attempt::Answered(_)) => Verdict::Good,
+            (false, Attempt::Failed(_)) => Verdict::Nothing,
         }
     }
 
-    fn hold(&self, times: u32) -> Duration {
+    fn ejection_time(&self, times: u32) -> Duration {
         let factor = 2_u32.checked_pow(times).unwrap_or(u32::MAX);
-        self.hold.saturating_mul(factor).min(self.max_hold)
+        self.ejection_time.saturating_mul(factor).min(self.max_ejection_time)
     }
 }
 
 impl Outlier {
     pub(super) fn is_ejected(&self) -> bool {
-        self.held_until().is_some()
+        self.ejected_until().is_some()
     }
 
-    pub(super) fn held_until(&self) -> Option<Uptime> {
+    pub(super) fn ejected_until(&self) -> Option<Uptime> {
         match self.place {
             Place::In(_) => None,
             Place::Ejected { until } => Some(until),
@@ -160,10 +161,10 @@ impl Outlier {
     /// Ejects it; None where it is so already.
     pub(super) fn eject(&mut self, spec: &OutlierSpec, at: Uptime) -> Option<Duration> {
         let Place::In(since) = self.place else { return None };
-        if at.since(since) >= spec.max_hold {
-            self.holds = 0;
+        if at.since(since) >= spec.max_ejection_time {
+            self.ejections = 0;
         }
-        Some(self.hold_on(spec, at))
+        Some(self.extend(spec, at))
     }
 
     /// Its probe has passed.
@@ -172,12 +173,12 @@ impl Outlier {
         self.place = Place::In(at);
     }
 
-    /// Its probe has failed, or it has just been ejected: how long it is held now.
-    pub(super) fn hold_on(&mut self, spec: &OutlierSpec, at: Uptime) -> Duration {
-        let hold = spec.hold(self.holds);
-        self.holds = self.holds.saturating_add(1);
-        self.place = Place::Ejected { until: at.plus(hold) };
-        hold
+    /// Its probe has failed, or it has just been ejected: how long it is ejected now.
+    pub(super) fn extend(&mut self, spec: &OutlierSpec, at: Uptime) -> Duration {
+        let time = spec.ejection_time(self.ejections);
+        self.ejections = self.ejections.saturating_add(1);
+        self.place = Place::Ejected { until: at.plus(time) };
+        time
     }
 }
 
@@ -193,10 +194,10 @@ impl Default for OutlierSpec {
         Self {
             failures: FIVE,
             window: Duration::from_secs(10),
-            on: Sign::ALL.into(),
-            hold: Duration::from_secs(10),
-            max_hold: Duration::from_secs(300),
-            max_share: Share::HALF,
+            on: PassiveFailure::ALL.into(),
+            ejection_time: Duration::from_secs(10),
+            max_ejection_time: Duration::from_secs(300),
+            max_ejected: Percent::HALF,
         }
     }
 }
@@ -238,13 +239,13 @@ mod tests {
     #[test]
     fn each_hold_is_twice_the_one_before_up_to_the_longest() {
         let (mut outlier, spec) = (Outlier::default(), OutlierSpec::default());
-        assert_eq!(outlier.eject(&spec, at(0)), Some(spec.hold));
-        let holds: Vec<_> = (0..6).map(|_| outlier.hold_on(&spec, at(0)).as_secs()).collect();
+        assert_eq!(outlier.eject(&spec, at(0)), Some(spec.ejection_time));
+        let holds: Vec<_> = (0..6).map(|_| outlier.extend(&spec, at(0)).as_secs()).collect();
         assert_eq!(holds, [20, 40, 80, 160, 300, 300]);
         outlier.back(at(1000));
-        assert_eq!(outlier.eject(&spec, at(1299)), Some(spec.max_hold), "it was not good for long");
+        assert_eq!(outlier.eject(&spec, at(1299)), Some(spec.max_ejection_time), "it was not good for long");
         outlier.back(at(2000));
-        assert_eq!(outlier.eject(&spec, at(2300)), Some(spec.hold), "it was");
+        assert_eq!(outlier.eject(&spec, at(2300)), Some(spec.ejection_time), "it was");
     }
 
     #[test]
@@ -258,20 +259,24 @@ mod tests {
     #[test]
     fn what_attempts_say() {
         let all = OutlierSpec::default();
-        let connects = OutlierSpec { on: vec![Sign::Connect], ..OutlierSpec::default() };
+        let connects = OutlierSpec { on: vec![PassiveFailure::Connect], ..OutlierSpec::default() };
         let answered = |status| Attempt::Answered(StatusCode::from_u16(status).unwrap());
         for (attempt, of_all, of_connects) in [
-            (answered(101), Word::Good, Word::Good),
-            (answered(200), Word::Good, Word::Good),
-            (answered(499), Word::Good, Word::Good),
-            (answered(500), Word::Bad(Sign::Status5xx), Word::Good),
-            (Attempt::Failed(Failure::Connect), Word::Bad(Sign::Connect), Word::Bad(Sign::Connect)),
-            (Attempt::Failed(Failure::Timeout), Word::Bad(Sign::Timeout), Word::Nothing),
-            (Attempt::Failed(Failure::Closed), Word::Bad(Sign::Closed), Word::Nothing),
-            (Attempt::Failed(Failure::Stale), Word::Nothing, Word::Nothing),
-            (Attempt::Failed(Failure::Other), Word::Nothing, Word::Nothing),
+            (answered(101), Verdict::Good, Verdict::Good),
+            (answered(200), Verdict::Good, Verdict::Good),
+            (answered(499), Verdict::Good, Verdict::Good),
+            (answered(500), Verdict::Bad(PassiveFailure::Status5xx), Verdict::Good),
+            (
+                Attempt::Failed(Failure::Connect),
+                Verdict::Bad(PassiveFailure::Connect),
+                Verdict::Bad(PassiveFailure::Connect),
+            ),
+            (Attempt::Failed(Failure::Timeout), Verdict::Bad(PassiveFailure::Timeout), Verdict::Nothing),
+            (Attempt::Failed(Failure::Closed), Verdict::Bad(PassiveFailure::Closed), Verdict::Nothing),
+            (Attempt::Failed(Failure::Stale), Verdict::Nothing, Verdict::Nothing),
+            (Attempt::Failed(Failure::Other), Verdict::Nothing, Verdict::Nothing),
         ] {
-            assert_eq!((all.word(attempt), connects.word(attempt)), (of_all, of_connects), "{attempt:?}");
+            assert_eq!((all.verdict(attempt), connects.verdict(attempt)), (of_all, of_connects), "{attempt:?}");
         }
     }
 

@@ -2,24 +2,24 @@
 
 /// 1 % to 100 %.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Share(u8);
+pub struct Percent(u8);
 
 /// A share that is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a share is a whole number from 1 to 100 with a percent sign, such as 50%")]
-pub struct InvalidShare;
+pub struct InvalidPercent;
 
-impl Share {
+impl Percent {
     pub const HALF: Self = Self(50);
 
     /// Takes a share such as `50%`.
     ///
     /// # Errors
-    /// [`InvalidShare`] for anything else.
-    pub fn parse(text: &str) -> Result<Self, InvalidShare> {
+    /// [`InvalidPercent`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidPercent> {
         let digits = text.strip_suffix('%').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-        let hundredths: u8 = digits.and_then(|digits| digits.parse().ok()).ok_or(InvalidShare)?;
-        if (1..=100).contains(&hundredths) { Ok(Self(hundredths)) } else { Err(InvalidShare) }
+        let hundredths: u8 = digits.and_then(|digits| digits.parse().ok()).ok_or(InvalidPercent)?;
+        if (1..=100).contains(&hundredths) { Ok(Self(hundredths)) } else { Err(InvalidPercent) }
     }
 
     /// At most so many of `all`: rounded down.
@@ -39,15 +39,15 @@ mod tests {
 
     #[test]
     fn a_share_is_a_number_of_hundredths_with_its_sign() {
-        assert_eq!(Share::parse("50%"), Ok(Share::HALF));
+        assert_eq!(Percent::parse("50%"), Ok(Percent::HALF));
         for wrong in ["", "%", "50", "0%", "101%", "-1%", "+5%", "5.5%", "300%", "50 %"] {
-            assert_eq!(Share::parse(wrong), Err(InvalidShare), "{wrong}");
+            assert_eq!(Percent::parse(wrong), Err(InvalidPercent), "{wrong}");
         }
     }
 
     #[test]
     fn half_of_one_server_is_none_and_of_three_one() {
-        assert_eq!([0, 1, 2, 3, 4, 5].map(|all| Share::HALF.of(all)), [0, 0, 1, 1, 2, 2]);
-        assert_eq!([1, 2, 3].map(|up| Share::HALF.exceeds(up, 4)), [true, false, false]);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|all| Percent::HALF.of(all)), [0, 0, 1, 1, 2, 2]);
+        assert_eq!([1, 2, 3].map(|up| Percent::HALF.exceeds(up, 4)), [true, false, false]);
     }
 }

@@ -3,13 +3,14 @@
 use rand_core::Rng;
 use smallvec::SmallVec;
 
+use super::attempts::Attempts;
+use super::balance;
 use super::balance::Balance;
 use super::health::Health;
-use super::queue::Rank;
-use super::ring::Ring;
+use super::queue::rank::Rank;
 use super::server::Server;
 use super::spec::Tier;
-use super::{Among, Pick, Queued, Tried, Upstream, balance};
+use super::upstream::{Among, Pick, Queued, Upstream};
 use crate::session::load_factor::LoadFactor;
 use crate::time::{Now, Uptime};
 
@@ -27,37 +28,37 @@ pub enum Placement<'n> {
 /// A request that is to be placed.
 struct Asked<'a> {
     placement: Placement<'a>,
-    tried: &'a Tried,
+    attempts: &'a Attempts,
     now: Uptime,
 }
 
 impl Upstream {
     /// Takes a place at a certain server for a session that starts, if that may take new ones.
-    pub fn admit_new(&self, at: usize, tried: &Tried) -> Option<Pick> {
-        let server = &self.servers[at];
+    pub fn admit_new(&self, at: usize, attempts: &Attempts) -> Option<Pick> {
+        let server = &self.servers()[at];
         let among = if self.panics(server.spec().tier) { Among::Ready } else { Among::Up };
-        let usable = self.is_among(server, among) && !self.given_up(at, tried);
+        let usable = self.is_among(server, among) && !self.given_up(at, attempts);
         usable.then(|| server.admit_new()).flatten().map(|slot| Pick { at, slot, among })
     }
 
     /// Chooses a server for a request that no tie decides, and takes a place there: a primary, or a backup when no primary
     /// may take new sessions. None when no server may.
-    pub fn place(&self, placement: Placement<'_>, tried: &Tried, now: Now, random: &mut impl Rng) -> Option<Pick> {
-        let asked = Asked { placement, tried, now: now.uptime };
+    pub fn place(&self, placement: Placement<'_>, attempts: &Attempts, now: Now, random: &mut impl Rng) -> Option<Pick> {
+        let asked = Asked { placement, attempts, now: now.uptime };
         let tiers = [Tier::Primary, Tier::Backup];
-        let in_use = |tier: &Tier| self.servers.iter().any(|server| server.spec().tier == *tier && server.takes_new());
+        let in_use = |tier: &Tier| self.servers().iter().any(|server| server.spec().tier == *tier && server.takes_new());
         let among = |tier| if self.panics(tier) { Among::Ready } else { Among::Up };
         let placed = tiers.into_iter().filter(in_use).find_map(|tier| self.place_in(tier, among(tier), &asked, random));
         placed.or_else(|| {
-            self.spec.panic_threshold?;
+            self.spec().panic_threshold?;
             tiers.into_iter().find_map(|tier| self.place_in(tier, Among::Ready, &asked, random))
         })
     }
 
     /// Whether so few of a tier's servers are up that their health no longer counts for new sessions.
     fn panics(&self, tier: Tier) -> bool {
-        let Some(threshold) = self.spec.panic_threshold else { return false };
-        let ready = || self.servers.iter().filter(|server| server.is_for_new() && server.spec().tier == tier);
+        let Some(threshold) = self.spec().panic_threshold else { return false };
+        let ready = || self.servers().iter().filter(|server| server.is_assignable() && server.spec().tier == tier);
         let up = ready().filter(|server| server.health() == Health::Up).count();
         threshold.exceeds(up, ready().count())
     }
@@ -65,16 +66,16 @@ impl Upstream {
     fn is_among(&self, server: &Server, among: Among) -> bool {
         match among {
             Among::Up => server.takes_new(),
-            Among::Ready => server.takes_new_whatever_its_health(),
+            Among::Ready => server.accepts_new_ignoring_health(),
         }
     }
 
     fn place_in(&self, tier: Tier, among: Among, asked: &Asked<'_>, random: &mut impl Rng) -> Option<Pick> {
         let usable = |at: &usize| {
-            let server = &self.servers[*at];
-            server.spec().tier == tier && self.is_among(server, among) && !self.given_up(*at, asked.tried)
+            let server = &self.servers()[*at];
+            server.spec().tier == tier && self.is_among(server, among) && !self.given_up(*at, asked.attempts)
         };
-        let mut usable: SmallVec<[usize; 16]> = (0..self.servers.len()).filter(usable).collect();
+        let mut usable: SmallVec<[usize; 16]> = (0..self.servers().len()).filter(usable).collect();
         // A place may be lost to another request between looking and taking; then the next best is asked.
         while !usable.is_empty() {
             let at = match asked.placement {
@@ -82,7 +83,7 @@ impl Upstream {
                 Placement::Bounded(name, bound) => self.along_ring(tier, name, &usable, Some(bound)),
                 Placement::Balance(key) => self.balanced(tier, key, &usable, asked.now, random),
             }?;
-            if let Some(slot) = self.servers[at].admit_new() {
+            if let Some(slot) = self.servers()[at].admit_new() {
                 return Some(Pick { at, slot, among });
             }
             usable.retain(|&mut other| other != at);
@@ -93,16 +94,16 @@ impl Upstream {
     /// Waits for a place for a request that no tie decides and that no server has room for: at `followed` if that is given,
     /// else at the first full server after its name, or where a nameless one has the least before it. None where there is
     /// nothing to wait for.
-    pub fn queue_new(&self, placement: Placement<'_>, followed: Option<usize>, tried: &Tried) -> Option<Queued> {
-        let length = self.spec.queue.length;
+    pub fn queue_new(&self, placement: Placement<'_>, followed: Option<usize>, attempts: &Attempts) -> Option<Queued> {
+        let length = self.spec().queue.length;
         let worth_it = |at: &usize| {
-            let server = &self.servers[*at];
-            server.would_take_new() && !self.given_up(*at, tried) && server.waiting() < length
+            let server = &self.servers()[*at];
+            server.would_take_new() && !self.given_up(*at, attempts) && server.waiting() < length
         };
-        let queue = |at: usize| self.servers[at].queue_up(Rank::New, length).map(|ticket| Queued { at, ticket });
+        let queue = |at: usize| self.servers()[at].queue_up(Rank::New, length).map(|ticket| Queued { at, ticket });
         followed.filter(worth_it).and_then(queue).or_else(|| {
             [Tier::Primary, Tier::Backup].into_iter().find_map(|tier| {
-                let of_tier = (0..self.servers.len()).filter(|&at| self.servers[at].spec().tier == tier);
+                let of_tier = (0..self.servers().len()).filter(|&at| self.servers()[at].spec().tier == tier);
                 self.in_order(tier, placement, of_tier.filter(worth_it).collect()).into_iter().find_map(queue)
             })
         })
@@ -122,7 +123,7 @@ impl Upstream {
                 ordered
             }
             Placement::Balance(_) => {
-                servers.sort_by_key(|&at| self.servers[at].demand());
+                servers.sort_by_key(|&at| self.servers()[at].demand());
                 servers
             }
         }
@@ -136,12 +137,12 @@ impl Upstream {
         now: Uptime,
         random: &mut impl Rng,
     ) -> Option<usize> {
-        let weigh = |at: usize| self.servers[at].weight_at(self.spec.slow_start, now);
-        let load = |at: usize| self.servers[at].load(weigh(at));
-        match (self.spec.balance, key) {
+        let weigh = |at: usize| self.servers()[at].weight_at(self.spec().slow_start, now);
+        let load = |at: usize| self.servers()[at].load(weigh(at));
+        match (self.spec().balance, key) {
             (Balance::Hash(bound), Some(key)) => self.along_ring(tier, key, usable, bound),
-            (Balance::RoundRobin, _) | (Balance::Hash(_), None) => self.turn.next(usable, weigh),
-            (Balance::LeastConn, _) => self.turn.next(&balance::least_loaded(usable, load), weigh),
+            (Balance::RoundRobin, _) | (Balance::Hash(_), None) => self.turn().next(usable, weigh),
+            (Balance::LeastConn, _) => self.turn().next(&balance::least_loaded(usable, load), weigh),
             (Balance::RandomTwo, _) => balance::random_two(usable, weigh, load, random),
             (Balance::First, _) => usable.first().copied(),
         }
@@ -149,11 +150,11 @@ impl Upstream {
 
     /// The first usable server after `name`; with a bound, the first that is not above it.
     fn along_ring(&self, tier: Tier, name: &[u8], usable: &[usize], bound: Option<LoadFactor>) -> Option<usize> {
-        let total: u64 = usable.iter().map(|&at| u64::from(self.servers[at].in_flight())).sum();
-        let weights: u64 = usable.iter().map(|&at| u64::from(self.servers[at].weight())).sum();
+        let total: u64 = usable.iter().map(|&at| u64::from(self.servers()[at].in_flight())).sum();
+        let weights: u64 = usable.iter().map(|&at| u64::from(self.servers()[at].weight())).sum();
         let within = |at: &usize| {
             bound.is_none_or(|bound| {
-                let server = &self.servers[*at];
+                let server = &self.servers()[*at];
                 bound.admits(server.in_flight(), server.weight(), total, weights)
             })
         };
@@ -161,12 +162,5 @@ impl Upstream {
             .walk(name)
             .find(|at| usable.binary_search(at).is_ok() && within(at))
             .or_else(|| usable.first().copied())
-    }
-
-    fn ring(&self, tier: Tier) -> &Ring {
-        match tier {
-            Tier::Primary => &self.rings.primary,
-            Tier::Backup => &self.rings.backup,
-        }
     }
 }

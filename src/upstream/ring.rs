@@ -11,6 +11,7 @@ use pingora_ketama::{Bucket, Continuum, DEFAULT_POINT_MULTIPLE};
 
 use super::server::Server;
 use super::spec::Tier;
+use super::weight::gcd;
 use crate::ids::ServerId;
 
 /// Twice the usual number of points: with 160 of them the share of one server in a few thousand is more than 30 % off.
@@ -61,11 +62,7 @@ fn divisor(members: &[(usize, &Server)]) -> u32 {
 
 fn stand_in(id: &ServerId) -> SocketAddr {
     let hash = digest(&SHA256, id.as_str().as_bytes());
-    let mut octets = [0; 16];
-    octets.copy_from_slice(&hash.as_ref()[..16]);
-    SocketAddr::new(Ipv6Addr::from(octets).into(), 0)
-}
-
-pub(super) fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.as_ref()[..16]);
+    SocketAddr::new(Ipv6Addr::from(bytes).into(), 0)
 }

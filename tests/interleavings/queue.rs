@@ -12,10 +12,10 @@ use burdock::config::Config;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::failover::Cause;
 use burdock::upstream::health::Health;
+use burdock::upstream::queue::Slot;
 use burdock::upstream::queue::Ticket;
-use burdock::upstream::server::Slot;
 use burdock::upstream::spec::UpstreamSpec;
-use burdock::upstream::{Placement, Tried, Upstream};
+use burdock::upstream::{Attempts, Placement, Upstream};
 use shuttle::future::block_on;
 use shuttle::thread;
 
@@ -26,7 +26,7 @@ const AT: Now = Now { wall: super::NOW, uptime: Uptime(Duration::from_secs(60)) 
 /// Two servers.
 static SPEC: LazyLock<UpstreamSpec> = LazyLock::new(|| {
     let text = "listeners: ['127.0.0.1:80']\nupstreams: {shop: {servers: ['127.0.0.1:1', '127.0.0.1:2']}}\n";
-    Config::parse("queue", text).unwrap_or_else(|errors| panic!("{errors}")).plan.pools.remove(0).upstream
+    Config::parse("queue", text).unwrap_or_else(|errors| panic!("{errors}")).plan.upstreams.remove(0).upstream
 });
 
 const A: usize = 0;
@@ -55,12 +55,12 @@ impl Shop {
 
     /// A request that has a place at the server.
     fn occupy(&self, at: usize) -> Slot {
-        self.upstream.admit_tied(at, &Tried::default(), AT).unwrap().slot
+        self.upstream.admit_tied(at, &Attempts::default(), AT).unwrap().slot
     }
 
     /// A place there, or a ticket for one.
     fn ask(&self, at: usize, who: Who) -> Result<Slot, Ticket> {
-        let (upstream, tried) = (&self.upstream, &Tried::default());
+        let (upstream, tried) = (&self.upstream, &Attempts::default());
         let taken = match who {
             Who::Tied => upstream.admit_tied(at, tried, AT).ok(),
             Who::New => upstream.admit_new(at, tried),
@@ -168,13 +168,13 @@ fn nobody_waits_at_a_server_that_goes_down_or_away() {
         let _held = [A, B].map(|at| shop.occupy(at));
         let wait = |at| {
             // Where it is seen to be down already, there is no queue.
-            spawn(&shop, move |shop| match shop.upstream.queue_tied(at, None, &Tried::default(), AT) {
+            spawn(&shop, move |shop| match shop.upstream.queue_tied(at, None, &Attempts::default(), AT) {
                 Some(queued) => block_on(queued.ticket).unwrap_err(),
                 None => Cause::Down,
             })
         };
         let waits = [A, B].map(wait);
-        let down = spawn(&shop, |shop| shop.upstream.servers()[A].vitals().set(Health::Down, AT.uptime));
+        let down = spawn(&shop, |shop| shop.upstream.servers()[A].health_state().set(Health::Down, AT.uptime));
         let gone = spawn(&shop, |shop| {
             let mut spec = shop.upstream.spec().clone();
             spec.servers.truncate(B);

@@ -13,7 +13,7 @@ const TWO: &str = "[{id: a, address: 127.0.0.1:3001, weight: 2}, {id: b, address
 fn two(servers: &str) -> Plan {
     let mut plan = plan("cookie", "{}");
     let text = format!("listeners: [\"127.0.0.1:80\"]\nupstreams: {{shop: {{servers: {servers}, sticky: cookie}}}}");
-    plan.pools = burdock::config::Config::parse("test", &text).unwrap().plan.pools;
+    plan.upstreams = burdock::config::Config::parse("test", &text).unwrap().plan.upstreams;
     plan
 }
 
@@ -29,7 +29,7 @@ fn servers(plan: &Plan) -> Vec<(String, Admin, u32)> {
     let shown = |server: &std::sync::Arc<burdock::upstream::spec::ServerSpec>| {
         (server.id.as_str().to_owned(), server.admin, server.weight.get())
     };
-    plan.pools[0].upstream.servers.iter().map(shown).collect()
+    plan.upstreams[0].upstream.servers.iter().map(shown).collect()
 }
 
 fn changed(server: &str, change: &str) -> Changes {
@@ -54,7 +54,7 @@ fn a_server_that_was_added_is_there_until_the_configuration_has_it_itself() {
     let mut plan = two("[{id: c, address: 127.0.0.1:4000}]");
     added.apply(&mut plan);
     assert_eq!(servers(&plan).len(), 1);
-    assert_eq!(plan.pools[0].upstream.servers[0].address.to_string(), "127.0.0.1:4000");
+    assert_eq!(plan.upstreams[0].upstream.servers[0].address.to_string(), "127.0.0.1:4000");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn the_end_of_a_drain_is_told_as_a_date() {
 
 #[test]
 fn it_is_told_how_many_sessions_a_change_moves() {
-    let idle = |plan: &mut Plan| plan.pools[0].upstream.removal = burdock::upstream::spec::Removal::Forget;
+    let idle = |plan: &mut Plan| plan.upstreams[0].upstream.removal = burdock::upstream::spec::Removal::Forget;
     let (mut before, mut after) = (two(TWO), two("[{id: a, address: 127.0.0.1:3001, weight: 2, state: maint}]"));
     idle(&mut before);
     idle(&mut after);

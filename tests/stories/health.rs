@@ -22,7 +22,7 @@ impl Lb {
     /// The first check of this server ends so.
     fn check_ends(self, id: &str, outcome: Outcome) -> Self {
         self.at(id, |server, now| {
-            server.vitals().checked(outcome, &mut Streak::default(), Thresholds::default(), now.uptime);
+            server.health_state().checked(outcome, &mut Streak::default(), Thresholds::default(), now.uptime);
         });
         self
     }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use burdock::balancer::Balancer;
 use burdock::balancer::connection::Connection;
 use burdock::balancer::drain::Draining;
-use burdock::balancer::exchange::{Assignment, Exchange, Refusal, Waiting};
+use burdock::balancer::exchange::{Assignment, Exchange, Refusal, Settlement, Waiting};
 use burdock::balancer::overrides::Leaving;
-use burdock::balancer::spec::{Plan, PoolSpec};
-use burdock::balancer::{Balancer, Settlement};
+use burdock::balancer::spec::{Plan, StickyUpstreamSpec};
 use burdock::config::Config;
 use burdock::http::cookie::Forwarded;
 use burdock::http::request::{Request, Response, Scheme};
@@ -32,8 +32,9 @@ use burdock::upstream::failover::Failover;
 use burdock::upstream::health::{Health, Outcome};
 use burdock::upstream::health_state::Probed;
 use burdock::upstream::outlier::Attempt;
+use burdock::upstream::queue::Slot;
 use burdock::upstream::retry::{Again, Failure, Progress, Retry};
-use burdock::upstream::server::{Server, Slot};
+use burdock::upstream::server::Server;
 use burdock::upstream::spec::{
     Address, Admin, ConnectionSharing, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec,
     Weight,
@@ -49,7 +50,7 @@ use rand::rngs::StdRng;
 pub struct Lb(Rc<RefCell<World>>);
 
 struct World {
-    pool: PoolSpec,
+    pool: StickyUpstreamSpec,
     tables: Vec<(TableSpec, BudgetSpec)>,
     keys: Vec<String>,
     balancer: Balancer,
@@ -132,7 +133,7 @@ pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
 
 impl Lb {
     /// The same with another configuration; what servers have lived through stays.
-    pub fn with(self, change: impl FnOnce(&mut PoolSpec)) -> Self {
+    pub fn with(self, change: impl FnOnce(&mut StickyUpstreamSpec)) -> Self {
         {
             let world = &mut *self.0.borrow_mut();
             change(&mut world.pool);
@@ -166,7 +167,7 @@ impl Lb {
     /// Looks at a server as it is now.
     pub fn at<T>(&self, id: &str, look: impl FnOnce(&Server, Now) -> T) -> T {
         let world = self.0.borrow();
-        let upstream = world.balancer.pools()[0].upstream();
+        let upstream = world.balancer.upstreams()[0].upstream();
         look(upstream.find(&ServerId::parse(id).unwrap()).expect("a server of that name"), world.now)
     }
 
@@ -209,7 +210,7 @@ impl Lb {
     /// Servers that are there, in their order; those on their way out are in brackets.
     pub fn servers(&self) -> Vec<String> {
         let world = self.0.borrow();
-        let servers = world.balancer.pools()[0].upstream().servers();
+        let servers = world.balancer.upstreams()[0].upstream().servers();
         let shown = |server: &Server| match server.spec().admin {
             Admin::Leaving { .. } => format!("({})", server.id().as_str()),
             Admin::Ready | Admin::Drain { .. } | Admin::Maint => server.id().as_str().to_owned(),
@@ -226,7 +227,7 @@ impl Lb {
     /// How far a server has drained.
     pub fn draining(&self, id: &str) -> Draining {
         let world = self.0.borrow();
-        let pool = &world.balancer.pools()[0];
+        let pool = &world.balancer.upstreams()[0];
         pool.draining(pool.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name"), world.now)
     }
 
@@ -239,7 +240,7 @@ impl Lb {
     pub fn succeeded(self) -> Self {
         {
             let world = &mut *self.0.borrow_mut();
-            let told = serde_json::to_vec(&world.balancer.legacy()).unwrap();
+            let told = serde_json::to_vec(&world.balancer.handoff()).unwrap();
             world.balancer = build(&world.pool, &world.tables, &world.keys, None, world.now);
             world.balancer.inherit(&serde_json::from_slice(&told).unwrap());
         }
@@ -281,14 +282,14 @@ impl Lb {
     pub fn sticky_with_tables(self, sticky: &str, tables: &str) -> Self {
         let mut plan = plan(sticky, tables);
         self.0.borrow_mut().tables = plan.tables;
-        let sticky = plan.pools.remove(0).sticky;
+        let sticky = plan.upstreams.remove(0).sticky;
         self.with(|pool| pool.sticky = sticky)
     }
 
     /// Sessions that live on a server: learned ones, and those by token.
     pub fn sessions(&self, id: &str) -> (Option<u64>, Option<u64>) {
         let world = self.0.borrow();
-        let pool = &world.balancer.pools()[0];
+        let pool = &world.balancer.upstreams()[0];
         let at = pool.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name");
         let sessions = pool.sessions(at, world.now);
         (sessions.learned, sessions.by_token)
@@ -336,14 +337,14 @@ impl Lb {
     }
 
     pub fn health(self, id: &str, health: Health) -> Self {
-        self.at(id, |server, now| server.vitals().set(health, now.uptime));
+        self.at(id, |server, now| server.health_state().set(health, now.uptime));
         self
     }
 
     /// The probe of an ejected server ends so.
     pub fn probed(&self, id: &str, outcome: Outcome) -> Probed {
         let spec = self.0.borrow().pool.upstream.passive_health.clone().expect("passive health");
-        self.at(id, |server, now| server.vitals().probed(outcome, &spec, now.uptime))
+        self.at(id, |server, now| server.health_state().probed(outcome, &spec, now.uptime))
     }
 
     /// Connections to this server fail from now on.
@@ -438,7 +439,7 @@ impl Lb {
     /// The server that a name belongs to on the ring.
     pub fn home(&self, name: &str) -> String {
         let world = self.0.borrow();
-        let upstream = world.balancer.pools()[0].upstream();
+        let upstream = world.balancer.upstreams()[0].upstream();
         upstream.servers()[upstream.home(name.as_bytes()).expect("a server on the ring")].id().to_string()
     }
 
@@ -508,7 +509,7 @@ impl Client {
     pub fn begins(&self) -> (String, Slot) {
         let exchange = &mut self.exchange();
         match self.pick(exchange) {
-            Ok((at, slot)) => (exchange.pool().upstream().servers()[at].id().to_string(), slot),
+            Ok((at, slot)) => (exchange.upstream().servers()[at].id().to_string(), slot),
             Err(refusal) => panic!("refused: {refusal:?}"),
         }
     }
@@ -536,13 +537,13 @@ impl Client {
                     return Visit::refused(&format!("{}", refusal.status.as_u16()), refusal.reason.as_str());
                 }
                 Ok((at, _slot)) => {
-                    let server = exchange.pool().upstream().servers()[at].clone();
+                    let server = exchange.upstream().servers()[at].clone();
                     let refusing = self.lb.0.borrow().refusing.iter().any(|id| id == server.id().as_str());
                     if !refusing {
                         return self.settle(exchange, server.id().as_str());
                     }
                     let (method, now) = (self.lb.0.borrow().method.clone(), self.lb.0.borrow().now.uptime);
-                    exchange.pool().upstream().attempted(at, Attempt::Failed(Failure::Connect), now);
+                    exchange.upstream().attempted(at, Attempt::Failed(Failure::Connect), now);
                     if exchange.failed(Failure::Connect, &method, Progress::Replayable) == Again::No {
                         return Visit::refused("502", exchange.decision().unwrap().reason.as_str());
                     }
@@ -565,7 +566,7 @@ impl Client {
             scheme: Scheme::Http,
         };
         let route = world.balancer.route(request.host, request.path).unwrap();
-        world.balancer.pool_of(route).receive(&request, world.now)
+        world.balancer.upstream_of(route).receive(&request, world.now)
     }
 
     /// Where it waits, it does so in vain to the end.
@@ -589,7 +590,7 @@ impl Client {
         let (settlement, seen, mut received) = {
             let world = &mut *self.lb.0.borrow_mut();
             let at = exchange.decision().unwrap().at;
-            exchange.pool().upstream().attempted(at, Attempt::Answered(world.status), world.now.uptime);
+            exchange.upstream().attempted(at, Attempt::Answered(world.status), world.now.uptime);
             let seen = seen(&headers, exchange.request_edits(&headers, world.now));
             let response = Response { status: world.status, headers: &world.response };
             (exchange.settle(&response, world.now, &mut world.random), seen, world.response.clone())
@@ -597,7 +598,7 @@ impl Client {
         receive(&mut received, &settlement);
         let now = self.lb.0.borrow().now.wall;
         let pending = settlement.pending.iter().filter(|_| self.completes);
-        let settled = pending.fold(settlement.settled, |settled, pending| settled.at_end(pending.apply(now)));
+        let settled = pending.fold(settlement.action, |settled, pending| settled.at_end(pending.apply(now)));
         self.keep(&received);
         Visit {
             server: server.to_owned(),
@@ -672,7 +673,7 @@ impl Waiter {
 
     /// The server that it waits for.
     pub fn server(&self) -> String {
-        self.exchange.pool().upstream().servers()[self.waiting.decision.at].id().to_string()
+        self.exchange.upstream().servers()[self.waiting.decision.at].id().to_string()
     }
 
     /// Goes on as soon as there is a place, or its server takes nobody any more; else at the end of its patience.
@@ -809,8 +810,8 @@ fn receive(headers: &mut HeaderMap, settlement: &Settlement) {
 }
 
 /// The pool that a configuration with this `sticky` describes.
-fn parsed(sticky: &str) -> PoolSpec {
-    plan(sticky, "{}").pools.remove(0)
+fn parsed(sticky: &str) -> StickyUpstreamSpec {
+    plan(sticky, "{}").upstreams.remove(0)
 }
 
 pub fn plan(sticky: &str, tables: &str) -> Plan {
@@ -821,7 +822,7 @@ pub fn plan(sticky: &str, tables: &str) -> Plan {
 }
 
 fn build(
-    pool: &PoolSpec,
+    pool: &StickyUpstreamSpec,
     tables: &[(TableSpec, BudgetSpec)],
     keys: &[String],
     earlier: Option<&Balancer>,
@@ -833,13 +834,14 @@ fn build(
         prefix: PathPrefix::parse("/").unwrap(),
         upstream: pool.upstream.name.clone(),
     };
-    let mut plan = Plan { pools: vec![pool.clone()], routes: vec![route], tables: tables.to_vec(), dns: DnsSpec::default() };
+    let mut plan =
+        Plan { upstreams: vec![pool.clone()], routes: vec![route], tables: tables.to_vec(), dns: DnsSpec::default() };
     let leaving = earlier.map(|earlier| earlier.leaving(&plan, now)).unwrap_or_default();
     Leaving::keep(&leaving, &mut plan);
     Balancer::new(plan, &secrets(keys), earlier, now).unwrap()
 }
 
-fn pool(servers: &[&str]) -> PoolSpec {
+fn pool(servers: &[&str]) -> StickyUpstreamSpec {
     let server = |(at, id): (usize, &&str)| {
         Arc::new(ServerSpec {
             id: ServerId::parse(id).unwrap(),
@@ -870,7 +872,7 @@ fn pool(servers: &[&str]) -> PoolSpec {
         queue: QueueSpec::default(),
         removal: Removal::default(),
     };
-    PoolSpec { upstream, sticky: parsed("cookie").sticky, hash_key: Vec::new() }
+    StickyUpstreamSpec { upstream, sticky: parsed("cookie").sticky, hash_key: Vec::new() }
 }
 
 /// The values of Set-Cookie lines that a server sent, less those that Burdock takes out.

@@ -11,7 +11,7 @@ const PASSIVE: &str = "passive_health: {failures: 3, window: 10s, hold: 10s, max
 
 impl Lb {
     fn condition(&self, id: &str) -> Condition {
-        self.at(id, |server, _| server.vitals().condition())
+        self.at(id, |server, _| server.health_state().condition())
     }
 
     /// So many clients come and find that this server refuses connections.

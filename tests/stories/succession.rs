@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use burdock::balancer::drain::Stage;
-use burdock::balancer::handoff::Legacy;
+use burdock::balancer::handoff::BalancerHandoff;
 use burdock::upstream::failover::Action;
 use burdock::upstream::health::{Condition, Health, Outcome};
 use burdock::upstream::health_state::Probed;
@@ -20,7 +20,7 @@ impl Lb {
     fn cannot_connect(&self, id: &str) -> Option<Ejection> {
         let at = self.servers().iter().position(|server| server == id).unwrap();
         self.now_serving(|balancer, now| {
-            balancer.pools()[0].upstream().attempted(at, Attempt::Failed(Failure::Connect), now.uptime)
+            balancer.upstreams()[0].upstream().attempted(at, Attempt::Failed(Failure::Connect), now.uptime)
         })
     }
 
@@ -45,7 +45,7 @@ fn a_server_that_was_never_checked_waits_for_its_check() {
 #[test]
 fn where_nobody_checks_any_more_everybody_is_in_use() {
     let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
-    let told = before.now_serving(|balancer, _| balancer.legacy());
+    let told = before.now_serving(|balancer, _| balancer.handoff());
     let unchecked = lb(["a", "b"]);
     unchecked.now_serving(|balancer, _| balancer.inherit(&told));
     assert_eq!((unchecked.health_of("a"), unchecked.health_of("b")), (Health::Up, Health::Up));
@@ -55,15 +55,15 @@ fn where_nobody_checks_any_more_everybody_is_in_use() {
 fn an_ejected_server_stays_ejected_for_its_time_and_is_held_longer_the_next_time() {
     let lb = lb(["a", "b"]).settings(PASSIVE);
     let ejection = (0..3).find_map(|_| lb.cannot_connect("a"));
-    assert_eq!(ejection.map(|ejection| ejection.hold), Some(Duration::from_secs(10)));
+    assert_eq!(ejection.map(|ejection| ejection.time), Some(Duration::from_secs(10)));
     let lb = lb.after(4).succeeded();
-    assert_eq!(lb.at("a", |server, _| server.vitals().condition()), Condition::Ejected);
+    assert_eq!(lb.at("a", |server, _| server.health_state().condition()), Condition::Ejected);
     assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
-    let left = lb.at("a", |server, now| server.vitals().held_until().map(|until| until.since(now.uptime)));
+    let left = lb.at("a", |server, now| server.health_state().ejected_until().map(|until| until.since(now.uptime)));
     assert_eq!(left, Some(Duration::from_secs(6)));
     assert_eq!(lb.probed("a", Outcome::Failed), Probed::Held(Duration::from_secs(20)));
     assert_eq!(lb.probed("a", Outcome::Passed), Probed::Back(Condition::Up));
-    assert_eq!(lb.at("a", |server, _| server.vitals().held_until()), None);
+    assert_eq!(lb.at("a", |server, _| server.health_state().ejected_until()), None);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn how_long_nobody_has_named_a_draining_server_goes_on() {
     let draining = lb.draining("a");
     assert_eq!(draining.stage, Stage::Draining);
     assert!((399..=400).contains(&draining.quiet.as_secs()), "{draining:?}");
-    assert_eq!(lb.at("a", |server, now| server.wished_for(now)), Duration::from_secs(400));
+    assert_eq!(lb.at("a", |server, now| server.admin_unchanged_for(now)), Duration::from_secs(400));
     assert_eq!(lb.after(270).draining("a").stage, Stage::Complete);
 }
 
@@ -115,7 +115,7 @@ fn a_session_of_a_server_that_is_gone_is_not_elsewhere_for_longer_by_being_hande
 fn in_another_order_the_servers_are_the_same() {
     let (lb, mut client) = lost_for_a_minute();
     let lb = lb.after(30).with(|pool| pool.upstream.servers.reverse()).after(15);
-    let told = lb.now_serving(|balancer, _| balancer.legacy());
+    let told = lb.now_serving(|balancer, _| balancer.handoff());
     let lb = lb.with(|pool| pool.upstream.servers.reverse()).after(15);
     lb.now_serving(|balancer, _| balancer.inherit(&told));
     client.visits(1).because(["unknown_server"]).settled(["rewritten"]);
@@ -125,7 +125,7 @@ fn in_another_order_the_servers_are_the_same() {
 fn where_the_servers_are_others_meanwhile_a_server_that_is_gone_was_there_until_now() {
     let (lb, mut client) = lost_for_a_minute();
     let lb = lb.after(30);
-    let told = lb.now_serving(|balancer, _| balancer.legacy());
+    let told = lb.now_serving(|balancer, _| balancer.handoff());
     let lb = lb.without("c").after(40);
     lb.now_serving(|balancer, _| balancer.inherit(&told));
     client.visits(1).because(["unknown_server"]).settled(["none"]);
@@ -134,12 +134,12 @@ fn where_the_servers_are_others_meanwhile_a_server_that_is_gone_was_there_until_
 #[test]
 fn of_another_machine_behind_the_id_nothing_is_known() {
     let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
-    let told = before.now_serving(|balancer, _| balancer.legacy());
+    let told = before.now_serving(|balancer, _| balancer.handoff());
     let after = lb(["a", "b"]).settings(CHECKED).health("b", Health::Unchecked).address("b", "10.9.9.9:80");
     after.now_serving(|balancer, _| balancer.inherit(&told));
     assert_eq!(after.health_of("b"), Health::Unchecked);
     let back = before.server("b", |server| server.admin = Admin::Maint);
-    let told = back.now_serving(|balancer, _| balancer.legacy());
+    let told = back.now_serving(|balancer, _| balancer.handoff());
     let after = lb(["a", "b"]).settings(CHECKED).health("b", Health::Unchecked);
     after.now_serving(|balancer, _| balancer.inherit(&told));
     assert_eq!(after.health_of("b"), Health::Unchecked);
@@ -148,13 +148,13 @@ fn of_another_machine_behind_the_id_nothing_is_known() {
 #[test]
 fn what_a_later_version_adds_is_skipped() {
     let lb = lb(["a"]).settings(CHECKED).down("a");
-    let mut told = serde_json::to_value(lb.now_serving(|balancer, _| balancer.legacy())).unwrap();
+    let mut told = serde_json::to_value(lb.now_serving(|balancer, _| balancer.handoff())).unwrap();
     told["shop"]["more"] = serde_json::json!("");
     let server = &mut told["shop"]["servers"]["a"];
     assert_eq!(server["vitals"]["belief"], "down");
     server["more"] = serde_json::json!({});
     server["vitals"]["more"] = serde_json::json!([1]);
-    let told: Legacy = serde_json::from_value(told).unwrap();
+    let told: BalancerHandoff = serde_json::from_value(told).unwrap();
     let next = lb.health("a", Health::Up);
     next.now_serving(|balancer, _| balancer.inherit(&told));
     assert_eq!(next.health_of("a"), Health::Down);

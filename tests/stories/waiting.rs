@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use burdock::upstream::failover::{Action, OnFull};
-use burdock::upstream::server::Slot;
+use burdock::upstream::queue::Slot;
 use burdock::upstream::spec::Removal;
 use http::StatusCode;
 

@@ -28,11 +28,11 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
     responses((status = OK, body = DrainList, description = "In drain, in maintenance, of weight 0, or taken out")))]
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<DrainList> {
     let (snapshot, now) = (control.state.snapshot.load(), control.state.clock.moment().now());
-    let of_pool = |pool: &Arc<burdock::balancer::Pool>| {
+    let of_pool = |pool: &Arc<burdock::balancer::StickyUpstream>| {
         let all = (0..pool.upstream().servers().len()).map(|at| views::drain(pool, at, now));
         all.filter(|status| status.stage != Stage::Serving).collect::<Vec<_>>()
     };
-    Json(DrainList { drains: snapshot.balancer.pools().iter().flat_map(of_pool).collect() })
+    Json(DrainList { drains: snapshot.balancer.upstreams().iter().flat_map(of_pool).collect() })
 }
 
 /// How far a server has drained

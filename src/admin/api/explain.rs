@@ -55,7 +55,7 @@ async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>
     let Some(route) = snapshot.balancer.route(request.host, request.path) else {
         return Ok(Json(explanation::unrouted()));
     };
-    let mut exchange = snapshot.balancer.pool_of(route).ask(&request, now);
+    let mut exchange = snapshot.balancer.upstream_of(route).ask(&request, now);
     Ok(Json(explanation::decide(&snapshot.balancer, route, &mut exchange, &headers, now)))
 }
 

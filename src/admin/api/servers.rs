@@ -7,7 +7,7 @@ use ::http::{HeaderMap, StatusCode};
 use axum::Extension;
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
-use burdock::balancer::Pool;
+use burdock::balancer::StickyUpstream;
 use burdock::balancer::overrides;
 use burdock::balancer::overrides::{Patch, Wanted};
 use burdock::time::UnixSeconds;
@@ -32,7 +32,7 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 ///
 /// # Errors
 /// 404 where there is none.
-pub fn find(control: &Control, upstream: &str, id: &str) -> Result<(Arc<Pool>, usize), Problem> {
+pub fn find(control: &Control, upstream: &str, id: &str) -> Result<(Arc<StickyUpstream>, usize), Problem> {
     let pool = upstreams::find(&control.state, upstream)?;
     let at = pool.upstream().servers().iter().position(|server| server.id().as_str() == id);
     let missing = || Problem::new(StatusCode::NOT_FOUND, format!("the upstream {upstream} has no server {id:?}"));
@@ -157,11 +157,11 @@ fn answer(control: &Control, upstream: &str, id: &str, kept: Kept) -> Result<Res
     })
 }
 
-fn told(control: &Control, pool: &Pool, at: usize) -> ServerInfo {
+fn told(control: &Control, pool: &StickyUpstream, at: usize) -> ServerInfo {
     views::server(pool, at, &control.origins(pool.upstream().name()), control.state.clock.moment().now())
 }
 
-fn etag(pool: &Pool, at: usize) -> String {
+fn etag(pool: &StickyUpstream, at: usize) -> String {
     change::etag(&Tag::of(pool.upstream().servers()[at].spec()))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::http::StatusCode;
 use axum::Extension;
 use axum::extract::State as Shared;
-use burdock::balancer::Pool;
+use burdock::balancer::StickyUpstream;
 use burdock::session::fingerprint::Prefix;
 use burdock::table::{Class, Cursor, Entry, Filter, Known, ServerIndex, Session, Table};
 use burdock::time::UnixSeconds;
@@ -165,7 +165,7 @@ fn cursor(text: &str) -> Result<Cursor, Problem> {
     number.map(Cursor::from_number).ok_or_else(|| invalid("cursor is what `next` of the part before says".to_owned()))
 }
 
-fn has(pool: &Pool, server: &str) -> bool {
+fn has(pool: &StickyUpstream, server: &str) -> bool {
     pool.upstream().servers().iter().any(|member| member.id().as_str() == server)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::StatusCode;
 use axum::extract::State as Shared;
-use burdock::balancer::Pool;
+use burdock::balancer::StickyUpstream;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -23,9 +23,9 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 ///
 /// # Errors
 /// 404 where there is none.
-pub fn find(state: &State, name: &str) -> Result<Arc<Pool>, Problem> {
+pub fn find(state: &State, name: &str) -> Result<Arc<StickyUpstream>, Problem> {
     let snapshot = state.snapshot.load();
-    let found = snapshot.balancer.pools().iter().find(|pool| pool.upstream().name().as_str() == name);
+    let found = snapshot.balancer.upstreams().iter().find(|pool| pool.upstream().name().as_str() == name);
     found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no upstream {name:?}")))
 }
 
@@ -34,7 +34,8 @@ pub fn find(state: &State, name: &str) -> Result<Arc<Pool>, Problem> {
     responses((status = OK, body = UpstreamList, description = "In the configuration's order")))]
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<UpstreamList> {
     let now = control.state.clock.moment().now();
-    let upstreams = control.state.snapshot.load().balancer.pools().iter().map(|pool| views::upstream(pool, now)).collect();
+    let upstreams =
+        control.state.snapshot.load().balancer.upstreams().iter().map(|pool| views::upstream(pool, now)).collect();
     Json(UpstreamList { upstreams })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burdock::balancer::diff;
 use burdock::balancer::diff::{Difference, Field, Gone, What};
 use burdock::balancer::drain;
-use burdock::balancer::{Pool, Sessions};
+use burdock::balancer::{Sessions, StickyUpstream};
 use burdock::time::Now;
 use burdock::upstream::balance::Balance;
 use burdock::upstream::health::Condition;
@@ -19,7 +19,7 @@ use crate::api::server::{ServerHealth, ServerInfo, ServerState, SessionCount, So
 use crate::api::upstream::UpstreamInfo;
 use crate::control::{Origin, Origins};
 
-pub fn server(pool: &Pool, at: usize, origins: &Origins, now: Now) -> ServerInfo {
+pub fn server(pool: &StickyUpstream, at: usize, origins: &Origins, now: Now) -> ServerInfo {
     let server = &pool.upstream().servers()[at];
     let spec = server.spec();
     ServerInfo {
@@ -28,7 +28,7 @@ pub fn server(pool: &Pool, at: usize, origins: &Origins, now: Now) -> ServerInfo
         address: spec.address.to_string(),
         state: state(spec.admin),
         deadline: pool.draining(at, now).until().map(|until| until.since(now.wall)),
-        health: health(server.vitals().condition()),
+        health: health(server.health_state().condition()),
         weight: server.weight(),
         max_conns: spec.max_conns.map(std::num::NonZeroU32::get),
         backup: spec.tier == Tier::Backup,
@@ -44,7 +44,7 @@ pub fn server(pool: &Pool, at: usize, origins: &Origins, now: Now) -> ServerInfo
 }
 
 /// How far the server at this position has drained.
-pub fn drain(pool: &Pool, at: usize, now: Now) -> DrainStatus {
+pub fn drain(pool: &StickyUpstream, at: usize, now: Now) -> DrainStatus {
     let draining = pool.draining(at, now);
     DrainStatus {
         upstream: pool.upstream().name().to_string(),
@@ -92,7 +92,7 @@ pub fn moves(moves: diff::Moves) -> Moves {
     Moves { learned: moves.learned, by_token: moves.by_token, hashed_permille: moves.hashed_permille }
 }
 
-pub fn upstream(pool: &Arc<Pool>, now: Now) -> UpstreamInfo {
+pub fn upstream(pool: &Arc<StickyUpstream>, now: Now) -> UpstreamInfo {
     let upstream = pool.upstream();
     let counts = (0..upstream.servers().len()).map(|at| sessions(pool.sessions(at, now)));
     UpstreamInfo {

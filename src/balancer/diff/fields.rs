@@ -10,8 +10,8 @@ use crate::time::UnixSeconds;
 use crate::upstream::discovery::DnsSpec;
 use crate::upstream::spec::{Admin, ServerSpec, UpstreamSpec};
 
-use super::super::spec::PoolSpec;
-use super::Field;
+use super::difference::Field;
+use crate::balancer::spec::StickyUpstreamSpec;
 
 pub(crate) fn table(before: &(TableSpec, BudgetSpec), after: &(TableSpec, BudgetSpec)) -> Vec<Field> {
     let mut fields = Fields::default();
@@ -38,7 +38,7 @@ pub(crate) fn dns(before: &DnsSpec, after: &DnsSpec) -> Vec<Field> {
     fields.0
 }
 
-pub(crate) fn upstream(before: &PoolSpec, after: &PoolSpec) -> Vec<Field> {
+pub(crate) fn upstream(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec) -> Vec<Field> {
     // Taken apart, so that a new field cannot be forgotten here. Servers are compared one by one.
     let UpstreamSpec {
         name: _,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Difference, Field, Gone, Moves, Place, What};
+use super::difference::{Difference, Field, Gone, Moves, Place, What};
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

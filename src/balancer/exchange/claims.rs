@@ -4,18 +4,19 @@
 use ::http::StatusCode;
 use smallvec::SmallVec;
 
-use super::super::Pool;
-use super::{Exchange, Intent, bound_of};
+use super::methods::load_factor;
+use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::session::claim::{BadClaim, Claim, Named, Refused};
 use crate::session::name::SessionName;
+use crate::sticky::learn::Purpose;
 use crate::sticky::spec::Strict;
 use crate::time::Now;
-use crate::upstream::Pick;
 use crate::upstream::failover::Cause;
+use crate::upstream::{Attempts, Pick, Upstream};
 
 /// A claim after its server has been looked up.
 #[derive(Clone, Debug)]
-pub enum Standing {
+pub enum ResolvedClaim {
     Absent,
     /// Tied to a server: the first of these positions that serves. Several are there where servers share a route.
     Tied(SmallVec<[usize; 1]>, Named),
@@ -29,7 +30,7 @@ pub enum Standing {
 }
 
 /// What the claims come to.
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     Hit(usize, Pick),
     /// The first tie that cannot be kept.
     Lost(usize, Cause),
@@ -39,69 +40,103 @@ pub(crate) enum Verdict {
     Untied,
 }
 
-impl Exchange {
-    pub(crate) fn judge(&self, now: Now) -> Verdict {
-        let mut lost = None;
-        for (nth, (entry, standing)) in self.pool.chain.entries().iter().zip(&self.standings).enumerate() {
-            let admitted = match standing {
-                Standing::Tied(candidates, _) => self.admit_first(candidates, now),
-                Standing::Keyed(Some(home), _) => self.pool.upstream.admit_home(*home, bound_of(entry), &self.tried, now),
-                Standing::Unknown(_) => Err(Cause::Unknown),
-                Standing::Absent | Standing::Fresh(..) | Standing::Bad(_) | Standing::Keyed(None, _) => continue,
-            };
-            match (admitted, entry.strict) {
-                (Ok(pick), _) => return Verdict::Hit(nth, pick),
-                (Err(Cause::Full), Strict::Refuse(_)) => {
-                    return Verdict::Strict(nth, Cause::Full, StatusCode::SERVICE_UNAVAILABLE);
-                }
-                (Err(cause), Strict::Refuse(status)) => return Verdict::Strict(nth, cause, status),
-                (Err(cause), Strict::Off) => lost = lost.or(Some((nth, cause))),
+/// The first claim of the chain whose server may serve the session, with a place there.
+pub(super) fn judge(
+    upstream: &StickyUpstream,
+    claims: &[ResolvedClaim],
+    attempts: &Attempts,
+    purpose: Purpose,
+    now: Now,
+) -> Verdict {
+    let servers = upstream.upstream();
+    let mut lost = None;
+    for (nth, (entry, claim)) in upstream.chain().entries().iter().zip(claims).enumerate() {
+        let admitted = match claim {
+            ResolvedClaim::Tied(candidates, _) => admit_first(servers, candidates, attempts, purpose, now),
+            ResolvedClaim::Keyed(Some(home), _) => servers.admit_home(*home, load_factor(entry), attempts, now),
+            ResolvedClaim::Unknown(_) => Err(Cause::Unknown),
+            ResolvedClaim::Absent | ResolvedClaim::Fresh(..) | ResolvedClaim::Bad(_) | ResolvedClaim::Keyed(None, _) => {
+                continue;
             }
-        }
-        lost.map_or(Verdict::Untied, |(entry, cause)| Verdict::Lost(entry, cause))
-    }
-
-    /// A place at the first of these servers that can serve the session; otherwise why the first cannot.
-    fn admit_first(&self, candidates: &[usize], now: Now) -> Result<Pick, Cause> {
-        let mut first = None;
-        for &at in candidates {
-            if self.intent == Intent::Serve {
-                self.pool.upstream.servers()[at].live().claimed(now.uptime);
+        };
+        match (admitted, entry.strict) {
+            (Ok(pick), _) => return Verdict::Hit(nth, pick),
+            (Err(Cause::Full), Strict::Refuse(_)) => {
+                return Verdict::Strict(nth, Cause::Full, StatusCode::SERVICE_UNAVAILABLE);
             }
-            match self.pool.upstream.admit_tied(at, &self.tried, now) {
-                Ok(pick) => return Ok(pick),
-                Err(cause) => first = first.or(Some(cause)),
-            }
-        }
-        Err(first.unwrap_or(Cause::Unknown))
-    }
-
-    /// The servers that this entry names.
-    pub(crate) fn tied(&self, entry: usize) -> &[usize] {
-        match &self.standings[entry] {
-            Standing::Tied(candidates, _) => candidates,
-            Standing::Keyed(home, _) => home.as_slice(),
-            Standing::Absent | Standing::Fresh(..) | Standing::Unknown(_) | Standing::Bad(_) => &[],
+            (Err(cause), Strict::Refuse(status)) => return Verdict::Strict(nth, cause, status),
+            (Err(cause), Strict::Off) => lost = lost.or(Some((nth, cause))),
         }
     }
-
-    pub(crate) fn is_tied_to(&self, entry: usize, at: usize) -> bool {
-        self.tied(entry).contains(&at)
-    }
+    lost.map_or(Verdict::Untied, |(entry, cause)| Verdict::Lost(entry, cause))
 }
 
-impl Pool {
-    /// A claim with its server looked up.
-    pub(crate) fn standing(&self, claim: Claim<'_>) -> Standing {
+/// A place at the first of these servers that can serve the session; otherwise why the first cannot.
+fn admit_first(
+    upstream: &Upstream,
+    candidates: &[usize],
+    attempts: &Attempts,
+    purpose: Purpose,
+    now: Now,
+) -> Result<Pick, Cause> {
+    let mut first = None;
+    for &at in candidates {
+        if purpose == Purpose::Serve {
+            upstream.servers()[at].live().claimed(now.uptime);
+        }
+        match upstream.admit_tied(at, attempts, now) {
+            Ok(pick) => return Ok(pick),
+            Err(cause) => first = first.or(Some(cause)),
+        }
+    }
+    Err(first.unwrap_or(Cause::Unknown))
+}
+
+impl ResolvedClaim {
+    pub(super) fn of(claim: Claim<'_>, upstream: &StickyUpstream) -> Self {
         match claim {
-            Claim::Absent => Standing::Absent,
-            Claim::Bad(bad) => Standing::Bad(bad),
-            Claim::Fresh(name, bad) => Standing::Fresh(name, bad),
-            Claim::Keyed(name) => Standing::Keyed(self.upstream.home(&name.octets()), name),
+            Claim::Absent => Self::Absent,
+            Claim::Bad(bad) => Self::Bad(bad),
+            Claim::Fresh(name, bad) => Self::Fresh(name, bad),
+            Claim::Keyed(name) => Self::Keyed(upstream.upstream().home(&name.octets()), name),
             Claim::Names(server, named) => {
-                let candidates = self.resolve(&server);
-                if candidates.is_empty() { Standing::Unknown(named) } else { Standing::Tied(candidates, named) }
+                let candidates = upstream.resolve(&server);
+                if candidates.is_empty() { Self::Unknown(named) } else { Self::Tied(candidates, named) }
             }
+        }
+    }
+
+    /// The servers that it names.
+    pub(super) fn servers(&self) -> &[usize] {
+        match self {
+            Self::Tied(candidates, _) => candidates,
+            Self::Keyed(home, _) => home.as_slice(),
+            Self::Absent | Self::Fresh(..) | Self::Unknown(_) | Self::Bad(_) => &[],
+        }
+    }
+
+    /// The session that a token names.
+    pub(super) fn named(&self) -> Option<&Named> {
+        match self {
+            Self::Tied(_, named) | Self::Unknown(named) => Some(named),
+            Self::Absent | Self::Fresh(..) | Self::Keyed(..) | Self::Bad(_) => None,
+        }
+    }
+
+    /// What is wrong with it.
+    pub(super) fn flaw(&self) -> Option<BadClaim> {
+        match self {
+            Self::Bad(bad) => Some(bad.why),
+            Self::Fresh(_, bad) => *bad,
+            Self::Absent | Self::Tied(..) | Self::Keyed(..) | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Whether the request carries something that this entry has tied, or could have.
+    pub(super) fn is_tie(&self) -> bool {
+        match self {
+            Self::Tied(..) | Self::Unknown(_) | Self::Bad(_) => true,
+            Self::Absent | Self::Fresh(..) | Self::Keyed(..) => false,
         }
     }
 }

@@ -3,87 +3,89 @@
 use std::time::Duration;
 
 use ::http::StatusCode;
-use rand_core::CryptoRng;
 
-use super::{Exchange, Outcome};
-use crate::balancer::reason::{Fate, Reason};
+use super::claims::ResolvedClaim;
+use super::methods::when_full;
+use crate::balancer::reason::TieOutcome;
+use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::sticky::answers::Writes;
-use crate::sticky::entry::EntryKind;
+use crate::sticky::entry::Entry;
 use crate::sticky::spec::WhenFull;
 use crate::time::Now;
 use crate::upstream::failover::{Action, Cause};
 use crate::upstream::health::Health;
+use crate::upstream::server::Server;
 use crate::upstream::spec::{Admin, Then};
 
-impl Exchange {
-    /// What becomes of a session whose server cannot serve it.
-    pub(crate) fn lost(
-        &mut self,
-        entry: usize,
-        cause: Cause,
-        now: Now,
-        random: &mut impl CryptoRng,
-    ) -> Result<Outcome, StatusCode> {
-        let (fate, place) = (self.fate(entry, cause, now)?, self.place_named(entry, now, random));
-        // Where too few servers are up, the place may be where the session is tied after all.
-        let fate = if place.server().is_some_and(|at| self.is_tied_to(entry, at)) { Fate::Kept } else { fate };
-        Ok(Outcome { entry: Some(entry), fate, cause: Some(cause), reason: Reason::Lost(cause), place })
-    }
+/// A tie that cannot be kept.
+pub(super) struct LostTie<'e> {
+    pub(super) upstream: &'e StickyUpstream,
+    pub(super) entry: &'e Entry,
+    pub(super) claim: &'e ResolvedClaim,
+    pub(super) cause: Cause,
+}
 
-    fn fate(&self, entry: usize, cause: Cause, now: Now) -> Result<Fate, StatusCode> {
-        let for_good = match self.pool.chain.entries()[entry].writes() {
-            Writes::Always | Writes::WhenSpoken | Writes::InTable => Fate::Moved,
+impl LostTie<'_> {
+    /// What becomes of the tie.
+    ///
+    /// # Errors
+    /// The status with which the request is refused.
+    pub(super) fn outcome(&self, now: Now) -> Result<TieOutcome, StatusCode> {
+        let for_good = match self.entry.writes() {
+            Writes::Always | Writes::WhenSpoken | Writes::InTable => TieOutcome::Moved,
             // Where Burdock does not write the tie, it cannot move it.
-            Writes::Never => Fate::Detour,
+            Writes::Never => TieOutcome::Detour,
         };
-        match self.action(entry, cause) {
+        match self.action() {
             Action::Permanent => Ok(for_good),
-            Action::Temporary(None) => Ok(Fate::Detour),
-            Action::Temporary(Some(limit)) if self.lost_for(entry, cause, now) < limit => Ok(Fate::Detour),
+            Action::Temporary(None) => Ok(TieOutcome::Detour),
+            Action::Temporary(Some(limit)) if self.lost_for(now) < limit => Ok(TieOutcome::Detour),
             Action::Temporary(Some(_)) => Ok(for_good),
             Action::Refuse(status) => Err(status),
         }
     }
 
-    fn action(&self, entry: usize, cause: Cause) -> Action {
-        match self.when_full(entry).filter(|_| cause == Cause::Full) {
+    fn action(&self) -> Action {
+        match when_full(self.entry).filter(|_| self.cause == Cause::Full) {
             Some(WhenFull::Keep) => Action::Refuse(StatusCode::SERVICE_UNAVAILABLE),
             Some(WhenFull::Spill) => Action::Temporary(None),
-            None => self.wished(entry, cause).unwrap_or_else(|| self.pool.upstream.spec().failover.action(cause)),
+            None => {
+                let configured = || self.upstream.upstream().spec().failover.action(self.cause);
+                self.ordered().unwrap_or_else(configured)
+            }
         }
     }
 
-    /// What the operator has wished for those who are left when a drain is over.
-    fn wished(&self, entry: usize, cause: Cause) -> Option<Action> {
-        let at = *self.tied(entry).first().filter(|_| cause == Cause::Drained)?;
-        match self.pool.upstream.servers()[at].spec().admin {
+    /// What the operator wants for those who are left when a drain is over.
+    fn ordered(&self) -> Option<Action> {
+        match self.server().filter(|_| self.cause == Cause::Drained)?.spec().admin {
             Admin::Drain { then: Then::Move, .. } => Some(Action::Permanent),
             Admin::Drain { then: Then::Refuse, .. } => Some(Action::Refuse(StatusCode::SERVICE_UNAVAILABLE)),
             Admin::Drain { then: Then::AsConfigured, .. } | Admin::Ready | Admin::Maint | Admin::Leaving { .. } => None,
         }
     }
 
-    pub(crate) fn when_full(&self, entry: usize) -> Option<WhenFull> {
-        match &self.pool.chain.entries()[entry].kind {
-            EntryKind::Hash(hash) => hash.spec.when_full,
-            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Learn(_) => None,
-        }
-    }
-
     /// How long the tied server has been unable to serve, as far as that has a beginning.
-    fn lost_for(&self, entry: usize, cause: Cause, now: Now) -> Duration {
-        match (self.tied(entry).first().copied(), cause) {
-            (Some(at), Cause::Down) => {
-                let server = &self.pool.upstream.servers()[at];
-                if server.health() == Health::Up { Duration::ZERO } else { server.unchanged_for(now) }
+    fn lost_for(&self, now: Now) -> Duration {
+        match (self.server(), self.cause) {
+            (Some(server), Cause::Down) => {
+                if server.health() == Health::Up {
+                    Duration::ZERO
+                } else {
+                    server.unchanged_for(now)
+                }
             }
             // A server that is named and unknown all the same was there until now.
             (_, Cause::Full) | (Some(_), Cause::Unknown) => Duration::ZERO,
-            (Some(at), Cause::Maint) => self.pool.upstream.servers()[at].wished_for(now),
-            (Some(at), Cause::Drained) => self.pool.upstream.servers()[at].over_for(now),
-            (None, Cause::Down | Cause::Maint | Cause::Drained | Cause::Unknown) => {
-                now.uptime.since(*self.pool.since.lock())
-            }
+            (Some(server), Cause::Maint) => server.admin_unchanged_for(now),
+            (Some(server), Cause::Drained) => server.drained_for(now),
+            (None, Cause::Down | Cause::Maint | Cause::Drained | Cause::Unknown) => now.uptime.since(self.upstream.since()),
         }
+    }
+
+    /// The server that the session is tied to; the first, where it may be one of several.
+    fn server(&self) -> Option<&Server> {
+        let at = *self.claim.servers().first()?;
+        Some(&self.upstream.upstream().servers()[at])
     }
 }

@@ -1,114 +1,156 @@
-//! Where a request goes that its claims do not decide: by the ring where its session has a name, with its connection's others or
-//! by balance where it has none. What the claims come to is decided before; here nobody asks why the tie is not kept.
+//! Where a request gets a place that its claims do not give it at once: by the ring where its session has a name, with its
+//! connection's others or by balance where it has none, or in the queue of the server that it is tied to. What the claims come to
+//! is decided before; here nobody asks why the tie is not kept.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rand_core::CryptoRng;
 
-use super::super::connection::{Connection, Provisional};
-use super::{Exchange, Standing, bound_of};
+use super::claims::ResolvedClaim;
+use super::methods::{load_factor, when_full};
+use super::wait::Wait;
+use crate::balancer::connection::{Connection, Provisional};
 use crate::session::claim::Refused;
 use crate::session::load_factor::LoadFactor;
 use crate::session::name::SessionName;
 use crate::session::number::SessionNumber;
+use crate::sticky::entry::Entry;
+use crate::sticky::spec::{Strict, WhenFull};
 use crate::time::Now;
-use crate::upstream::{Among, Pick, Placement, Queued};
+use crate::upstream::failover::{Cause, WAIT_TIMEOUT};
+use crate::upstream::{Among, Attempts, Pick, Placement, Queued, Upstream};
 
 /// Where a request gets its place.
-pub(crate) enum Place {
+pub(super) enum Place {
     Taken(Pick),
     /// For so long it waits there.
     Awaited(Queued, Duration),
     Nowhere,
 }
 
-impl Exchange {
-    /// A session that has lost its server goes by the ring, so that its parallel requests agree. A token without a name may
-    /// be many clients', whom their addresses tell apart.
-    pub(crate) fn place_named(&mut self, entry: usize, now: Now, random: &mut impl CryptoRng) -> Place {
-        if self.session.is_none() {
-            self.session = match &self.standings[entry] {
-                Standing::Tied(_, named) | Standing::Unknown(named) => {
-                    Some(named.session.clone().unwrap_or_else(|| SessionName::of_client(self.facts.client)))
-                }
-                Standing::Keyed(_, name) => Some(name.clone()),
-                Standing::Fresh(name, _) => Some(name.clone()),
-                Standing::Absent | Standing::Bad(_) => None,
-            };
+/// All that the search for a place depends on beside the session itself.
+pub(super) struct Search<'e> {
+    pub(super) upstream: &'e Upstream,
+    pub(super) attempts: &'e Attempts,
+    /// What `balance: hash` hashes.
+    pub(super) hash_key: Option<&'e [u8]>,
+    pub(super) wait: Wait,
+    pub(super) now: Now,
+}
+
+impl Search<'_> {
+    /// A place for a session with a name, or for one without. If it has to wait, then rather at `followed`.
+    pub(super) fn place(
+        &self,
+        session: Option<&SessionName>,
+        bound: Option<LoadFactor>,
+        followed: Option<usize>,
+        random: &mut impl CryptoRng,
+    ) -> Place {
+        let name = session.map(SessionName::octets);
+        let placement = match (&name, bound) {
+            (Some(name), Some(bound)) => Placement::Bounded(name, bound),
+            (Some(name), None) => Placement::Ring(name),
+            (None, _) => Placement::Balance(self.hash_key),
+        };
+        if let Some(pick) = self.upstream.place(placement, self.attempts, self.now, random) {
+            return Place::Taken(pick);
         }
-        self.place(bound_of(&self.pool.chain.entries()[entry]), None, now, random)
+        let timeout = self.upstream.spec().queue.new_sessions.and_then(|timeout| self.wait.left(timeout));
+        let awaited =
+            timeout.and_then(|timeout| Some((self.upstream.queue_new(placement, followed, self.attempts)?, timeout)));
+        awaited.map_or(Place::Nowhere, |(queued, timeout)| Place::Awaited(queued, timeout))
     }
 
-    pub(crate) fn place_new(&mut self, connection: Option<&Connection>, now: Now, random: &mut impl CryptoRng) -> Place {
-        self.session = self.session.take().or_else(|| self.fresh_name());
-        if self.standings.is_empty() || self.session.is_some() {
-            return self.place(None, None, now, random);
+    /// A place for a session that nothing ties; `session` becomes its name.
+    pub(super) fn place_new(
+        &self,
+        claims: &[ResolvedClaim],
+        session: &mut Option<SessionName>,
+        connection: Option<&Connection>,
+        random: &mut impl CryptoRng,
+    ) -> Place {
+        *session = session.take().or_else(|| fresh_name(claims));
+        if claims.is_empty() || session.is_some() {
+            return self.place(session.as_ref(), None, None, random);
         }
         let Some(connection) = connection else {
-            let place = self.place(None, None, now, random);
-            self.session = Some(SessionName::Number(SessionNumber::random(random)));
+            let place = self.place(None, None, None, random);
+            *session = Some(SessionName::Number(SessionNumber::random(random)));
             return place;
         };
-        let pool = Arc::clone(&self.pool);
-        connection.with(pool.upstream.name(), |provisional| self.place_provisional(provisional, now, random))
-    }
-
-    /// The name of a session that nothing ties yet.
-    fn fresh_name(&self) -> Option<SessionName> {
-        self.standings.iter().find_map(|standing| match standing {
-            Standing::Fresh(name, _) => Some(name.clone()),
-            Standing::Bad(Refused { session, .. }) => session.clone(),
-            Standing::Absent | Standing::Tied(..) | Standing::Keyed(..) | Standing::Unknown(_) => None,
-        })
+        connection.with(self.upstream.name(), |before| self.place_provisional(before, session, random))
     }
 
     /// The first nameless request of a connection is balanced; those after it follow it.
     fn place_provisional(
-        &mut self,
+        &self,
         before: Option<Provisional>,
-        now: Now,
+        name: &mut Option<SessionName>,
         random: &mut impl CryptoRng,
     ) -> (Place, Option<Provisional>) {
         let Some(Provisional { session, server, .. }) = before else {
-            let place = self.place(None, None, now, random);
+            let place = self.place(None, None, None, random);
             let session = SessionNumber::random(random);
-            self.session = Some(SessionName::Number(session));
-            let upstream = &self.pool.upstream;
+            *name = Some(SessionName::Number(session));
             let begun = place.server().map(|at| Provisional {
-                upstream: upstream.name().clone(),
+                upstream: self.upstream.name().clone(),
                 session,
-                server: upstream.servers()[at].id().clone(),
+                server: self.upstream.servers()[at].id().clone(),
             });
             return (place, begun);
         };
-        self.session = Some(SessionName::Number(session));
-        let followed = self.pool.upstream.position(&server);
-        let admitted = followed.and_then(|at| self.pool.upstream.admit_new(at, &self.tried));
-        (admitted.map_or_else(|| self.place(None, followed, now, random), Place::Taken), None)
+        *name = Some(SessionName::Number(session));
+        let followed = self.upstream.position(&server);
+        let admitted = followed.and_then(|at| self.upstream.admit_new(at, self.attempts));
+        (admitted.map_or_else(|| self.place(name.as_ref(), None, followed, random), Place::Taken), None)
     }
 
-    /// A place for a request that no tie decides. If it has to wait, then rather at `followed`.
-    fn place(&self, bound: Option<LoadFactor>, followed: Option<usize>, now: Now, random: &mut impl CryptoRng) -> Place {
-        let name = self.session.as_ref().map(SessionName::octets);
-        let placement = match (&name, bound) {
-            (Some(name), Some(bound)) => Placement::Bounded(name, bound),
-            (Some(name), None) => Placement::Ring(name),
-            (None, _) => Placement::Balance(self.hash_key.as_deref()),
-        };
-        let upstream = &self.pool.upstream;
-        if let Some(pick) = upstream.place(placement, &self.tried, now, random) {
-            return Place::Taken(pick);
-        }
-        let patience = upstream.spec().queue.new_sessions.and_then(|patience| self.wait.left(patience));
-        let awaited = patience.and_then(|patience| Some((upstream.queue_new(placement, followed, &self.tried)?, patience)));
-        awaited.map_or(Place::Nowhere, |(queued, patience)| Place::Awaited(queued, patience))
+    /// Waits for the server that this claim names, where it is full and may be waited for.
+    pub(super) fn await_tied(&self, entry: &Entry, claim: &ResolvedClaim, cause: Cause) -> Option<Place> {
+        let timeout = self.wait.left(self.wait_timeout(entry).filter(|_| cause == Cause::Full)?)?;
+        let bound = load_factor(entry);
+        let mut servers = claim.servers().iter();
+        let queued = servers.find_map(|&at| self.upstream.queue_tied(at, bound, self.attempts, self.now))?;
+        Some(Place::Awaited(queued, timeout))
     }
+
+    /// How long a session of this entry waits for its server.
+    fn wait_timeout(&self, entry: &Entry) -> Option<Duration> {
+        let configured = self.upstream.spec().failover.full.wait;
+        match (entry.strict, when_full(entry)) {
+            (Strict::Refuse(_), _) | (Strict::Off, Some(WhenFull::Keep)) => configured.or(Some(WAIT_TIMEOUT)),
+            (Strict::Off, Some(WhenFull::Spill)) => None,
+            (Strict::Off, None) => configured,
+        }
+    }
+}
+
+/// The name by which a session that has lost its server goes along the ring, so that its parallel requests agree. A token without
+/// a name may be many clients', whom their addresses tell apart.
+pub(super) fn name_of_lost(claim: &ResolvedClaim, client: IpAddr) -> Option<SessionName> {
+    match claim {
+        ResolvedClaim::Tied(_, named) | ResolvedClaim::Unknown(named) => {
+            Some(named.session.clone().unwrap_or_else(|| SessionName::of_client(client)))
+        }
+        ResolvedClaim::Keyed(_, name) | ResolvedClaim::Fresh(name, _) => Some(name.clone()),
+        ResolvedClaim::Absent | ResolvedClaim::Bad(_) => None,
+    }
+}
+
+/// The name of a session that nothing ties yet.
+fn fresh_name(claims: &[ResolvedClaim]) -> Option<SessionName> {
+    claims.iter().find_map(|claim| match claim {
+        ResolvedClaim::Fresh(name, _) => Some(name.clone()),
+        ResolvedClaim::Bad(Refused { session, .. }) => session.clone(),
+        ResolvedClaim::Absent | ResolvedClaim::Tied(..) | ResolvedClaim::Keyed(..) | ResolvedClaim::Unknown(_) => None,
+    })
 }
 
 impl Place {
     /// The server's position.
-    pub(crate) fn server(&self) -> Option<usize> {
+    pub(super) fn server(&self) -> Option<usize> {
         match self {
             Self::Taken(pick) => Some(pick.at),
             Self::Awaited(queued, _) => Some(queued.at),
@@ -117,7 +159,7 @@ impl Place {
     }
 
     /// Which servers it was chosen from.
-    pub(crate) fn among(&self) -> Among {
+    pub(super) fn among(&self) -> Among {
         match self {
             Self::Taken(pick) => pick.among,
             Self::Awaited(..) | Self::Nowhere => Among::Up,

@@ -5,11 +5,12 @@ use clap::Args;
 use serde_json::Value;
 
 use super::client::AskError;
+use super::console::Console;
+use super::server_arg::ServerArg;
 use super::text::or_dash;
-use super::{Desk, ServerArg};
 use crate::api;
 use crate::api::server::{Changed, MaxConns, NewServer, ServerPatch, Unlimited, WantedState};
-use crate::cli::Ended;
+use crate::cli::ended::Ended;
 
 #[derive(Debug, Args)]
 pub struct Which {
@@ -87,32 +88,32 @@ impl<T> Wanted<T> {
     }
 }
 
-pub fn ready(desk: &Desk, which: &Which) -> Result<Ended, AskError> {
-    state(desk, which, WantedState::Ready)
+pub fn ready(console: &Console, which: &Which) -> Result<Ended, AskError> {
+    state(console, which, WantedState::Ready)
 }
 
-pub fn maint(desk: &Desk, which: &Which) -> Result<Ended, AskError> {
-    state(desk, which, WantedState::Maint)
+pub fn maint(console: &Console, which: &Which) -> Result<Ended, AskError> {
+    state(console, which, WantedState::Maint)
 }
 
-fn state(desk: &Desk, Which { server }: &Which, wanted: WantedState) -> Result<Ended, AskError> {
-    patch(desk, server, &ServerPatch { state: Some(Some(wanted)), ..ServerPatch::default() })
+fn state(console: &Console, Which { server }: &Which, wanted: WantedState) -> Result<Ended, AskError> {
+    patch(console, server, &ServerPatch { state: Some(Some(wanted)), ..ServerPatch::default() })
 }
 
-pub fn weight(desk: &Desk, args: &WeightArgs) -> Result<Ended, AskError> {
-    patch(desk, &args.server, &ServerPatch { weight: args.weight.field(), ..ServerPatch::default() })
+pub fn weight(console: &Console, args: &WeightArgs) -> Result<Ended, AskError> {
+    patch(console, &args.server, &ServerPatch { weight: args.weight.field(), ..ServerPatch::default() })
 }
 
-pub fn max_conns(desk: &Desk, args: &MaxConnsArgs) -> Result<Ended, AskError> {
-    patch(desk, &args.server, &ServerPatch { max_conns: args.max.field(), ..ServerPatch::default() })
+pub fn max_conns(console: &Console, args: &MaxConnsArgs) -> Result<Ended, AskError> {
+    patch(console, &args.server, &ServerPatch { max_conns: args.max.field(), ..ServerPatch::default() })
 }
 
-fn patch(desk: &Desk, server: &ServerArg, wanted: &ServerPatch) -> Result<Ended, AskError> {
-    let answer = desk.client.send(Method::PATCH, &server.path(), wanted)?;
-    told(desk, server, answer)
+fn patch(console: &Console, server: &ServerArg, wanted: &ServerPatch) -> Result<Ended, AskError> {
+    let answer = console.client.send(Method::PATCH, &server.path(), wanted)?;
+    told(console, server, answer)
 }
 
-pub fn add(desk: &Desk, args: &AddArgs) -> Result<Ended, AskError> {
+pub fn add(console: &Console, args: &AddArgs) -> Result<Ended, AskError> {
     let new = NewServer {
         address: args.address.clone(),
         id: args.id.clone(),
@@ -122,19 +123,19 @@ pub fn add(desk: &Desk, args: &AddArgs) -> Result<Ended, AskError> {
         weight: args.weight,
         max_conns: args.max_conns,
     };
-    let answer = desk.client.send(Method::POST, &api::path(&["upstreams", &args.upstream, "servers"]), &new)?;
+    let answer = console.client.send(Method::POST, &api::path(&["upstreams", &args.upstream, "servers"]), &new)?;
     let server = args.id.clone().unwrap_or_else(|| args.address.clone());
-    told(desk, &ServerArg { upstream: args.upstream.clone(), server }, answer)
+    told(console, &ServerArg { upstream: args.upstream.clone(), server }, answer)
 }
 
-pub fn remove(desk: &Desk, args: &RemoveArgs) -> Result<Ended, AskError> {
+pub fn remove(console: &Console, args: &RemoveArgs) -> Result<Ended, AskError> {
     let how = if args.now { "?now=true" } else { "" };
-    let answer = desk.client.delete(&format!("{}{how}", args.server.path()))?;
-    told(desk, &args.server, answer)
+    let answer = console.client.delete(&format!("{}{how}", args.server.path()))?;
+    told(console, &args.server, answer)
 }
 
-fn told(desk: &Desk, name: &ServerArg, answer: Value) -> Result<Ended, AskError> {
-    desk.print(answer, |Changed { server, warning }| {
+fn told(console: &Console, name: &ServerArg, answer: Value) -> Result<Ended, AskError> {
+    console.print(answer, |Changed { server, warning }| {
         let line = match server {
             None => format!("{name} is gone\n"),
             Some(server) => format!(

@@ -19,7 +19,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 
 use crate::api::problem::Problem;
-use crate::cli::Ended;
+use crate::cli::ended::Ended;
 
 /// Longer than the longest poll.
 const PATIENCE: Duration = Duration::from_secs(95);
@@ -76,7 +76,7 @@ enum Place {
 
 impl AskError {
     /// Says it to whoever has typed the command: how that ends.
-    pub fn told(&self) -> Ended {
+    pub fn report(&self) -> Ended {
         eprintln!("burdock: {self}");
         match self {
             Self::Usage(_) => Ended::Misused,

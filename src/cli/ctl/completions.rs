@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use super::say;
-use crate::cli::{Ended, command_line};
+use super::console::print_out;
+use crate::cli::ended::Ended;
 
 /// Prints what makes a shell complete this command line
 #[derive(Debug, Args)]
@@ -23,14 +23,15 @@ enum Shell {
     Fish,
 }
 
-pub fn completions(args: &CompletionsArgs) -> Ended {
+/// Those of `command_line`.
+pub fn completions(args: &CompletionsArgs, mut command_line: clap::Command) -> Ended {
     let shell = match args.shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Zsh => clap_complete::Shell::Zsh,
         Shell::Fish => clap_complete::Shell::Fish,
     };
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command_line(), "burdock", &mut text);
-    say(&String::from_utf8_lossy(&text));
+    clap_complete::generate(shell, &mut command_line, "burdock", &mut text);
+    print_out(&String::from_utf8_lossy(&text));
     Ended::Well
 }

@@ -4,10 +4,11 @@ use ::http::Method;
 use clap::Args;
 
 use super::client::AskError;
-use super::{Desk, ServerArg};
+use super::console::Console;
+use super::server_arg::ServerArg;
 use crate::api;
 use crate::api::config::{ConfigInfo, Diff, DifferenceInfo, Moves, Reload, Reloaded, Reset, ResetDone, ServerName};
-use crate::cli::Ended;
+use crate::cli::ended::Ended;
 
 /// Reads the configuration file again and takes up what it says, whole or not at all
 #[derive(Debug, Args)]
@@ -31,10 +32,10 @@ pub struct ResetArgs {
     all: bool,
 }
 
-pub fn reload(desk: &Desk, args: &ReloadArgs) -> Result<Ended, AskError> {
+pub fn reload(console: &Console, args: &ReloadArgs) -> Result<Ended, AskError> {
     let how = Reload { dry_run: args.dry_run, partial: args.partial };
-    let answer = desk.client.send(Method::POST, &api::path(&["reload"]), &how)?;
-    desk.print(answer, |report: Reloaded| {
+    let answer = console.client.send(Method::POST, &api::path(&["reload"]), &how)?;
+    console.print(answer, |report: Reloaded| {
         let mut lines = differences(&report.differences);
         lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
         lines.extend(report.warnings.iter().map(|warning| format!("warning: {warning}")));
@@ -50,25 +51,25 @@ pub fn reload(desk: &Desk, args: &ReloadArgs) -> Result<Ended, AskError> {
     })
 }
 
-pub fn diff(desk: &Desk) -> Result<Ended, AskError> {
-    desk.print(desk.client.get(&api::path(&["diff"]))?, |diff: Diff| match differences(&diff.differences) {
+pub fn diff(console: &Console) -> Result<Ended, AskError> {
+    console.print(console.client.get(&api::path(&["diff"]))?, |diff: Diff| match differences(&diff.differences) {
         lines if lines.is_empty() => "nothing is changed: all is as the file has it\n".to_owned(),
         lines => lines.join("\n") + "\n",
     })
 }
 
-pub fn reset(desk: &Desk, args: &ResetArgs) -> Result<Ended, AskError> {
+pub fn reset(console: &Console, args: &ResetArgs) -> Result<Ended, AskError> {
     let name = |server: &ServerArg| ServerName { upstream: server.upstream.clone(), server: server.server.clone() };
     let wanted = Reset { of: args.server.as_ref().map(name) };
-    let answer = desk.client.send(Method::POST, &api::path(&["reset"]), &wanted)?;
-    desk.print(answer, |done: ResetDone| {
+    let answer = console.client.send(Method::POST, &api::path(&["reset"]), &wanted)?;
+    console.print(answer, |done: ResetDone| {
         let line = format!("as the file has them again: {} servers\n", done.dropped);
         done.warning.into_iter().fold(line, |text, warning| format!("{text}warning: {warning}\n"))
     })
 }
 
-pub fn config(desk: &Desk) -> Result<Ended, AskError> {
-    desk.print(desk.client.get(&api::path(&["config"]))?, |config: ConfigInfo| {
+pub fn config(console: &Console) -> Result<Ended, AskError> {
+    console.print(console.client.get(&api::path(&["config"]))?, |config: ConfigInfo| {
         let changed = config.changes.as_object().is_some_and(|changes| !changes.is_empty());
         let changes = if changed { format!("# Changed at run time:\n# {}\n", config.changes) } else { String::new() };
         format!("# {}, as it was read last\n{changes}{}", config.file, config.text)

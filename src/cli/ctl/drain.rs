@@ -8,12 +8,13 @@ use ::http::Method;
 use clap::{Args, ValueEnum};
 
 use super::client::AskError;
+use super::console::{Console, Form, print_out, read};
+use super::server_arg::ServerArg;
 use super::show::{drain_line, drain_line_with};
 use super::text::{parse_span, span};
-use super::{Desk, Form, ServerArg, read, say};
 use crate::api::drain::{DrainStatus, Stage};
 use crate::api::server::{ServerPatch, SessionCount, Then, WantedState};
-use crate::cli::Ended;
+use crate::cli::ended::Ended;
 use crate::runtime::clock::Clock;
 
 /// The server keeps its sessions and gets no new ones
@@ -56,7 +57,7 @@ const WINDOW: Duration = Duration::from_secs(120);
 /// How often a line is written where nobody is looking.
 const PLAIN: Duration = Duration::from_secs(10);
 
-pub fn drain(desk: &Desk, args: &DrainArgs) -> Result<Ended, AskError> {
+pub fn drain(console: &Console, args: &DrainArgs) -> Result<Ended, AskError> {
     let then = match args.then {
         ThenArg::Move => Some(Then::Move),
         ThenArg::Refuse => Some(Then::Refuse),
@@ -64,22 +65,22 @@ pub fn drain(desk: &Desk, args: &DrainArgs) -> Result<Ended, AskError> {
     };
     let wanted =
         ServerPatch { state: Some(Some(WantedState::Drain)), deadline: args.deadline, then, ..ServerPatch::default() };
-    desk.client.send(Method::PATCH, &args.server.path(), &wanted)?;
+    console.client.send(Method::PATCH, &args.server.path(), &wanted)?;
     if args.wait {
-        return watch(desk, &args.server);
+        return watch(console, &args.server);
     }
-    desk.print(desk.client.get(&format!("{}/drain", args.server.path()))?, |status: DrainStatus| {
+    console.print(console.client.get(&format!("{}/drain", args.server.path()))?, |status: DrainStatus| {
         format!("{}\n", drain_line(&status))
     })
 }
 
-fn watch(desk: &Desk, server: &ServerArg) -> Result<Ended, AskError> {
-    let terminal = desk.form == Form::People && std::io::stdout().is_terminal();
+fn watch(console: &Console, server: &ServerArg) -> Result<Ended, AskError> {
+    let terminal = console.form == Form::People && std::io::stdout().is_terminal();
     let mut progress = Progress { clock: Clock::start(), seen: VecDeque::new() };
     let mut said: Option<Duration> = None;
     let mut query = "";
     loop {
-        let answer = desk.client.get(&format!("{}/drain{query}", server.path()));
+        let answer = console.client.get(&format!("{}/drain{query}", server.path()));
         let answer = match answer {
             // It was taken out meanwhile, and is done.
             Err(AskError::Refused(problem)) if problem.status == 404 && said.is_some() => {
@@ -94,9 +95,9 @@ fn watch(desk: &Desk, server: &ServerArg) -> Result<Ended, AskError> {
         if terminal {
             overwrite(&progress.line(&status));
         } else if over || said.is_none_or(|said| now >= said + PLAIN) {
-            match desk.form {
-                Form::Json => say(&format!("{answer}\n")),
-                Form::People => say(&format!("{}\n", progress.line(&status))),
+            match console.form {
+                Form::Json => print_out(&format!("{answer}\n")),
+                Form::People => print_out(&format!("{}\n", progress.line(&status))),
             }
             said = Some(now);
         }
@@ -126,7 +127,7 @@ fn verdict(server: &ServerArg, status: &DrainStatus) -> Ended {
 
 fn end(terminal: bool, ended: Ended) -> Ended {
     if terminal {
-        say("\n");
+        print_out("\n");
     }
     ended
 }

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use ::http::{Method, Uri};
 use clap::Args;
 
-use super::Desk;
 use super::client::AskError;
+use super::console::Console;
 use crate::api;
 use crate::api::explain::{Asked, Explanation, Field, Scheme};
-use crate::cli::Ended;
+use crate::cli::ended::Ended;
 
 /// Says where a request would go now, and why, without sending it
 ///
@@ -30,15 +30,15 @@ pub struct ExplainArgs {
     client: IpAddr,
 }
 
-pub fn explain(desk: &Desk, args: &ExplainArgs) -> Result<Ended, AskError> {
+pub fn explain(console: &Console, args: &ExplainArgs) -> Result<Ended, AskError> {
     let named = args.headers.iter().find(|field| field.name.eq_ignore_ascii_case("host")).map(|field| field.value.clone());
     let host = named.or_else(|| args.target.authority().map(ToString::to_string)).unwrap_or_default();
     let path = args.target.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let scheme = if args.target.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
     let (method, client) = (args.method.to_string(), args.client.to_string());
     let asked = Asked { method, host, path, headers: args.headers.clone(), client, scheme };
-    let answer = desk.client.send(Method::POST, &api::path(&["explain"]), &asked)?;
-    desk.print(answer, |told: Explanation| told.to_string())
+    let answer = console.client.send(Method::POST, &api::path(&["explain"]), &asked)?;
+    console.print(answer, |told: Explanation| told.to_string())
 }
 
 fn field(text: &str) -> Result<Field, String> {

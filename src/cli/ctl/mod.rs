@@ -1,28 +1,26 @@
-//! `burdock ctl`: reads and changes a running Burdock by its API. One file per group of commands; what they have in common is
-//! here, in `client` (how the process is asked) and in `text` (how answers are laid out).
+//! `burdock ctl`: reads and changes a running Burdock by its API. One file per group of commands; what they have in common is in
+//! `client` (how the process is asked), `console` (where answers go) and `text` (how answers are laid out).
 
 mod changes;
 mod client;
 mod completions;
 mod configuration;
+mod console;
 mod drain;
 mod explain;
 mod metrics;
+mod server_arg;
 mod sessions;
 mod show;
 mod text;
 mod top;
 
-use std::io::Write;
-use std::str::FromStr;
-
 use clap::{Args, Subcommand};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+
+use super::ended::Ended;
+use console::{Console, Form};
 
 pub use client::{AskError, Client, Where};
-
-use super::Ended;
 
 /// Reads and changes a running Burdock
 #[derive(Debug, Args)]
@@ -83,103 +81,38 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
-/// A server, as it is named on the command line: UPSTREAM/SERVER.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ServerArg {
-    upstream: String,
-    server: String,
-}
-
-/// Whom an answer is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Form {
-    People,
-    Json,
-}
-
-/// What a command needs to do its work.
-struct Desk {
-    client: Client,
-    form: Form,
-}
-
-pub fn ctl(args: &CtlArgs) -> Ended {
+/// `command_line` is that of the whole program, for which there may be completions.
+pub fn ctl(args: &CtlArgs, command_line: fn() -> clap::Command) -> Ended {
     if let Command::Completions(args) = &args.command {
-        return completions::completions(args);
+        return completions::completions(args, command_line());
     }
     let form = if args.json { Form::Json } else { Form::People };
-    let done = Client::new(&args.at).and_then(|client| run(&Desk { client, form }, &args.command));
-    done.unwrap_or_else(|error| error.told())
+    let client = Client::new(&args.at);
+    let done = client.and_then(|client| run(&Console { client, form }, &args.command, command_line));
+    done.unwrap_or_else(|error| error.report())
 }
 
-fn run(desk: &Desk, command: &Command) -> Result<Ended, AskError> {
+fn run(console: &Console, command: &Command, command_line: fn() -> clap::Command) -> Result<Ended, AskError> {
     match command {
-        Command::Status => show::status(desk),
-        Command::Upstreams => show::upstreams(desk),
-        Command::Servers { upstream } => show::servers(desk, upstream.as_deref()),
-        Command::Drains => show::drains(desk),
-        Command::Version => show::version(desk),
-        Command::Ready(which) => changes::ready(desk, which),
-        Command::Maint(which) => changes::maint(desk, which),
-        Command::Weight(args) => changes::weight(desk, args),
-        Command::MaxConns(args) => changes::max_conns(desk, args),
-        Command::Add(args) => changes::add(desk, args),
-        Command::Remove(args) => changes::remove(desk, args),
-        Command::Drain(args) => drain::drain(desk, args),
-        Command::Sessions(command) => sessions::sessions(desk, command),
-        Command::Explain(args) => explain::explain(desk, args),
-        Command::Reload(args) => configuration::reload(desk, args),
-        Command::Diff => configuration::diff(desk),
-        Command::Reset(args) => configuration::reset(desk, args),
-        Command::Config => configuration::config(desk),
-        Command::Top(args) => top::top(desk, args),
-        Command::Completions(args) => Ok(completions::completions(args)),
-    }
-}
-
-impl Desk {
-    /// Prints an answer: as it came, or as `people` have it.
-    fn print<T: DeserializeOwned>(&self, answer: Value, people: impl FnOnce(T) -> String) -> Result<Ended, AskError> {
-        match self.form {
-            Form::Json => say(&format!("{answer:#}\n")),
-            Form::People => say(&people(read(answer)?)),
-        }
-        Ok(Ended::Well)
-    }
-}
-
-/// An answer in its type.
-fn read<T: DeserializeOwned>(answer: Value) -> Result<T, AskError> {
-    serde_json::from_value(answer).map_err(|error| AskError::Unclear(error.to_string()))
-}
-
-/// To stdout. Whoever reads it may have seen enough (`| head`).
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-impl ServerArg {
-    fn path(&self) -> String {
-        crate::api::path(&["upstreams", &self.upstream, "servers", &self.server])
-    }
-}
-
-impl FromStr for ServerArg {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('/') {
-            Some((upstream, server)) if !upstream.is_empty() && !server.is_empty() => {
-                Ok(Self { upstream: upstream.to_owned(), server: server.to_owned() })
-            }
-            Some(_) | None => Err("a server is named UPSTREAM/SERVER, as in shop/shop-1"),
-        }
-    }
-}
-
-impl std::fmt::Display for ServerArg {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.upstream, self.server)
+        Command::Status => show::status(console),
+        Command::Upstreams => show::upstreams(console),
+        Command::Servers { upstream } => show::servers(console, upstream.as_deref()),
+        Command::Drains => show::drains(console),
+        Command::Version => show::version(console),
+        Command::Ready(which) => changes::ready(console, which),
+        Command::Maint(which) => changes::maint(console, which),
+        Command::Weight(args) => changes::weight(console, args),
+        Command::MaxConns(args) => changes::max_conns(console, args),
+        Command::Add(args) => changes::add(console, args),
+        Command::Remove(args) => changes::remove(console, args),
+        Command::Drain(args) => drain::drain(console, args),
+        Command::Sessions(command) => sessions::sessions(console, command),
+        Command::Explain(args) => explain::explain(console, args),
+        Command::Reload(args) => configuration::reload(console, args),
+        Command::Diff => configuration::diff(console),
+        Command::Reset(args) => configuration::reset(console, args),
+        Command::Config => configuration::config(console),
+        Command::Top(args) => top::top(console, args),
+        Command::Completions(args) => Ok(completions::completions(args, command_line())),
     }
 }

@@ -5,11 +5,11 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::client::AskError;
+use super::console::{Console, Form, print_out, read};
 use super::text::{Columns, or_dash, parse_span, span};
-use super::{Desk, Form, read, say};
 use crate::api;
 use crate::api::table::{FindSession, Forgotten, SessionInfo, SessionList, SessionQuery, TableDetails, TableList};
-use crate::cli::Ended;
+use crate::cli::ended::Ended;
 
 #[derive(Debug, Subcommand)]
 pub enum SessionsCommand {
@@ -65,27 +65,27 @@ pub struct DeleteArgs {
     server: Option<String>,
 }
 
-pub fn sessions(desk: &Desk, command: &SessionsCommand) -> Result<Ended, AskError> {
+pub fn sessions(console: &Console, command: &SessionsCommand) -> Result<Ended, AskError> {
     match command {
-        SessionsCommand::Count { table } => count(desk, table.as_deref()),
-        SessionsCommand::List(args) => list(desk, args),
-        SessionsCommand::Find { table, id } => find(desk, table, id.as_deref()),
-        SessionsCommand::Delete(args) => delete(desk, args),
+        SessionsCommand::Count { table } => count(console, table.as_deref()),
+        SessionsCommand::List(args) => list(console, args),
+        SessionsCommand::Find { table, id } => find(console, table, id.as_deref()),
+        SessionsCommand::Delete(args) => delete(console, args),
     }
 }
 
-fn count(desk: &Desk, table: Option<&str>) -> Result<Ended, AskError> {
+fn count(console: &Console, table: Option<&str>) -> Result<Ended, AskError> {
     let names = match table {
         Some(name) => vec![name.to_owned()],
         None => {
-            let list: TableList = read(desk.client.get(&api::path(&["tables"]))?)?;
+            let list: TableList = read(console.client.get(&api::path(&["tables"]))?)?;
             list.tables.into_iter().map(|table| table.name).collect()
         }
     };
     let tables: Vec<Value> =
-        names.iter().map(|name| desk.client.get(&api::path(&["tables", name]))).collect::<Result<_, _>>()?;
-    if desk.form == Form::Json {
-        say(&format!("{:#}\n", json!({"tables": tables})));
+        names.iter().map(|name| console.client.get(&api::path(&["tables", name]))).collect::<Result<_, _>>()?;
+    if console.form == Form::Json {
+        print_out(&format!("{:#}\n", json!({"tables": tables})));
         return Ok(Ended::Well);
     }
     let mut columns = Columns::new(&["table", "server", "sessions", "capacity", "idle time", "on disk"]);
@@ -98,11 +98,11 @@ fn count(desk: &Desk, table: Option<&str>) -> Result<Ended, AskError> {
             columns.row([empty(), server.server, server.sessions.to_string(), empty(), empty(), empty()]);
         }
     }
-    say(&columns.text());
+    print_out(&columns.text());
     Ok(Ended::Well)
 }
 
-fn list(desk: &Desk, args: &ListArgs) -> Result<Ended, AskError> {
+fn list(console: &Console, args: &ListArgs) -> Result<Ended, AskError> {
     let mut found: Vec<SessionInfo> = Vec::new();
     let mut cursor = None;
     loop {
@@ -116,7 +116,8 @@ fn list(desk: &Desk, args: &ListArgs) -> Result<Ended, AskError> {
             limit: Some(left),
             cursor,
         };
-        let part = desk.client.get(&format!("{}?{}", api::path(&["tables", &args.table, "sessions"]), encoded(&query)))?;
+        let part =
+            console.client.get(&format!("{}?{}", api::path(&["tables", &args.table, "sessions"]), encoded(&query)))?;
         let part: SessionList = read(part)?;
         found.extend(part.sessions);
         cursor = part.next.filter(|_| found.len() < args.limit);
@@ -124,9 +125,9 @@ fn list(desk: &Desk, args: &ListArgs) -> Result<Ended, AskError> {
             break;
         }
     }
-    match desk.form {
-        Form::Json => say(&format!("{:#}\n", json!({"sessions": found}))),
-        Form::People => say(&table(&found)),
+    match console.form {
+        Form::Json => print_out(&format!("{:#}\n", json!({"sessions": found}))),
+        Form::People => print_out(&table(&found)),
     }
     Ok(Ended::Well)
 }
@@ -141,7 +142,7 @@ fn encoded(query: &SessionQuery) -> String {
     text.finish()
 }
 
-fn find(desk: &Desk, table: &str, id: Option<&str>) -> Result<Ended, AskError> {
+fn find(console: &Console, table: &str, id: Option<&str>) -> Result<Ended, AskError> {
     let id = match id {
         Some(id) => id.to_owned(),
         None => {
@@ -150,22 +151,23 @@ fn find(desk: &Desk, table: &str, id: Option<&str>) -> Result<Ended, AskError> {
             line.trim_end_matches(['\r', '\n']).to_owned()
         }
     };
-    let answer = desk.client.send(Method::POST, &api::path(&["tables", table, "sessions", "find"]), &FindSession { id })?;
-    desk.print(answer, |session: SessionInfo| self::table(&[session]))
+    let answer =
+        console.client.send(Method::POST, &api::path(&["tables", table, "sessions", "find"]), &FindSession { id })?;
+    console.print(answer, |session: SessionInfo| self::table(&[session]))
 }
 
-fn delete(desk: &Desk, args: &DeleteArgs) -> Result<Ended, AskError> {
+fn delete(console: &Console, args: &DeleteArgs) -> Result<Ended, AskError> {
     let sessions = ["tables", &args.table, "sessions"];
     match (&args.server, &args.fingerprint) {
         (Some(server), _) => {
             let path = format!("{}/forget-server", api::path(&sessions));
-            let answer = desk.client.send(Method::POST, &path, &json!({"server": server}))?;
-            desk.print(answer, |done: Forgotten| format!("{} sessions of {server} are forgotten\n", done.forgotten))
+            let answer = console.client.send(Method::POST, &path, &json!({"server": server}))?;
+            console.print(answer, |done: Forgotten| format!("{} sessions of {server} are forgotten\n", done.forgotten))
         }
         (None, fingerprint) => {
             let fingerprint = fingerprint.as_deref().unwrap_or_default();
-            let answer = desk.client.delete(&api::path(&[&sessions[..], &[fingerprint]].concat()))?;
-            desk.print(answer, |session: SessionInfo| {
+            let answer = console.client.delete(&api::path(&[&sessions[..], &[fingerprint]].concat()))?;
+            console.print(answer, |session: SessionInfo| {
                 format!("the session {} of {} is forgotten\n", session.fingerprint, session.server)
             })
         }

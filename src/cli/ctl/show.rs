@@ -3,38 +3,38 @@
 use serde_json::json;
 
 use super::client::AskError;
+use super::console::{Console, Form, print_out, read};
 use super::text::{Columns, or_dash, sessions, sessions_left, span};
-use super::{Desk, Form, read, say};
 use crate::api;
 use crate::api::drain::{DrainList, DrainStatus, Stage};
 use crate::api::process::Version;
 use crate::api::server::{ServerHealth, ServerInfo, ServerList, ServerState, Source};
 use crate::api::upstream::{UpstreamInfo, UpstreamList};
-use crate::cli::Ended;
+use crate::cli::ended::Ended;
 
-pub fn version(desk: &Desk) -> Result<Ended, AskError> {
-    desk.print(desk.client.get(&api::path(&["version"]))?, |version: Version| {
+pub fn version(console: &Console) -> Result<Ended, AskError> {
+    console.print(console.client.get(&api::path(&["version"]))?, |version: Version| {
         format!("burdock {}, process {}, up for {}\n", version.version, version.pid, span(version.uptime))
     })
 }
 
 /// The process in a line, the upstreams in a table, and below what an operator should know.
-pub fn status(desk: &Desk) -> Result<Ended, AskError> {
-    let version = desk.client.get(&api::path(&["version"]))?;
-    let upstreams = desk.client.get(&api::path(&["upstreams"]))?;
-    let drains = desk.client.get(&api::path(&["drains"]))?;
-    if desk.form == Form::Json {
-        say(&format!(
+pub fn status(console: &Console) -> Result<Ended, AskError> {
+    let version = console.client.get(&api::path(&["version"]))?;
+    let upstreams = console.client.get(&api::path(&["upstreams"]))?;
+    let drains = console.client.get(&api::path(&["drains"]))?;
+    if console.form == Form::Json {
+        print_out(&format!(
             "{:#}\n",
             json!({"version": version, "upstreams": upstreams["upstreams"], "drains": drains["drains"]})
         ));
         return Ok(Ended::Well);
     }
     let (version, upstreams): (Version, UpstreamList) = (read(version)?, read(upstreams)?);
-    let all = fetch(desk, upstreams.upstreams.iter().map(|upstream| &*upstream.name))?;
+    let all = fetch(console, upstreams.upstreams.iter().map(|upstream| &*upstream.name))?;
     let drains: DrainList = read(drains)?;
     let Version { version, pid, uptime, readiness, connections } = version;
-    say(&format!(
+    print_out(&format!(
         "burdock {version}, process {pid}, up for {}, {}, {connections} client connections\n\n{}{}",
         span(uptime),
         readiness.as_str(),
@@ -44,38 +44,38 @@ pub fn status(desk: &Desk) -> Result<Ended, AskError> {
     Ok(Ended::Well)
 }
 
-pub fn upstreams(desk: &Desk) -> Result<Ended, AskError> {
-    desk.print(desk.client.get(&api::path(&["upstreams"]))?, |list: UpstreamList| upstream_table(&list.upstreams))
+pub fn upstreams(console: &Console) -> Result<Ended, AskError> {
+    console.print(console.client.get(&api::path(&["upstreams"]))?, |list: UpstreamList| upstream_table(&list.upstreams))
 }
 
-pub fn servers(desk: &Desk, upstream: Option<&str>) -> Result<Ended, AskError> {
+pub fn servers(console: &Console, upstream: Option<&str>) -> Result<Ended, AskError> {
     let names = match upstream {
         Some(name) => vec![name.to_owned()],
         None => {
-            let list: UpstreamList = read(desk.client.get(&api::path(&["upstreams"]))?)?;
+            let list: UpstreamList = read(console.client.get(&api::path(&["upstreams"]))?)?;
             list.upstreams.into_iter().map(|upstream| upstream.name).collect()
         }
     };
-    let servers = fetch(desk, names.iter().map(|name| &**name))?;
-    match desk.form {
-        Form::Json => say(&format!("{:#}\n", json!({"servers": servers}))),
-        Form::People => say(&server_table(&servers)),
+    let servers = fetch(console, names.iter().map(|name| &**name))?;
+    match console.form {
+        Form::Json => print_out(&format!("{:#}\n", json!({"servers": servers}))),
+        Form::People => print_out(&server_table(&servers)),
     }
     Ok(Ended::Well)
 }
 
-pub fn drains(desk: &Desk) -> Result<Ended, AskError> {
-    desk.print(desk.client.get(&api::path(&["drains"]))?, |list: DrainList| match &*list.drains {
+pub fn drains(console: &Console) -> Result<Ended, AskError> {
+    console.print(console.client.get(&api::path(&["drains"]))?, |list: DrainList| match &*list.drains {
         [] => "no server is on its way out\n".to_owned(),
         drains => drains.iter().map(|status| format!("{}\n", drain_line(status))).collect(),
     })
 }
 
 /// The servers of these upstreams.
-pub fn fetch<'n>(desk: &Desk, names: impl Iterator<Item = &'n str>) -> Result<Vec<ServerInfo>, AskError> {
+pub fn fetch<'n>(console: &Console, names: impl Iterator<Item = &'n str>) -> Result<Vec<ServerInfo>, AskError> {
     let mut servers = Vec::new();
     for name in names {
-        let list: ServerList = read(desk.client.get(&api::path(&["upstreams", name, "servers"]))?)?;
+        let list: ServerList = read(console.client.get(&api::path(&["upstreams", name, "servers"]))?)?;
         servers.extend(list.servers);
     }
     Ok(servers)

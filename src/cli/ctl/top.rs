@@ -9,14 +9,15 @@ use crossterm::{cursor, execute, terminal};
 use serde_json::json;
 
 use super::client::AskError;
+use super::console::{Console, Form, print_out, read};
 use super::metrics::Counters;
+use super::show;
 use super::text::{Columns, or_dash, sessions, span};
-use super::{Desk, Form, read, say, show};
 use crate::api;
 use crate::api::process::Version;
 use crate::api::server::ServerInfo;
 use crate::api::upstream::UpstreamList;
-use crate::cli::Ended;
+use crate::cli::ended::Ended;
 use crate::runtime::clock::Clock;
 
 /// Upstreams, servers, sessions, rates and reasons, refreshing; q ends it
@@ -36,24 +37,24 @@ struct Look {
     counters: Counters,
 }
 
-pub fn top(desk: &Desk, args: &TopArgs) -> Result<Ended, AskError> {
+pub fn top(console: &Console, args: &TopArgs) -> Result<Ended, AskError> {
     let clock = Clock::start();
     let pause = Duration::from_secs(args.every);
-    if desk.form == Form::People && std::io::stdout().is_terminal() {
-        return refreshing(desk, &clock, pause);
+    if console.form == Form::People && std::io::stdout().is_terminal() {
+        return refreshing(console, &clock, pause);
     }
-    let first = look(desk, &clock)?;
+    let first = look(console, &clock)?;
     std::thread::sleep(pause.min(Duration::from_secs(1)));
-    let second = look(desk, &clock)?;
-    match desk.form {
-        Form::Json => say(&format!("{:#}\n", figures(&first, &second))),
-        Form::People => say(&page(&first, &second)),
+    let second = look(console, &clock)?;
+    match console.form {
+        Form::Json => print_out(&format!("{:#}\n", figures(&first, &second))),
+        Form::People => print_out(&page(&first, &second)),
     }
     Ok(Ended::Well)
 }
 
-fn refreshing(desk: &Desk, clock: &Clock, pause: Duration) -> Result<Ended, AskError> {
-    let mut before = look(desk, clock)?;
+fn refreshing(console: &Console, clock: &Clock, pause: Duration) -> Result<Ended, AskError> {
+    let mut before = look(console, clock)?;
     let _screen = Screen::enter()?;
     let mut wait = Duration::from_millis(500);
     loop {
@@ -61,17 +62,17 @@ fn refreshing(desk: &Desk, clock: &Clock, pause: Duration) -> Result<Ended, AskE
             return Ok(Ended::Well);
         }
         wait = pause;
-        let now = look(desk, clock)?;
+        let now = look(console, clock)?;
         draw(&page(&before, &now))?;
         before = now;
     }
 }
 
-fn look(desk: &Desk, clock: &Clock) -> Result<Look, AskError> {
-    let version = read(desk.client.get(&api::path(&["version"]))?)?;
-    let upstreams: UpstreamList = read(desk.client.get(&api::path(&["upstreams"]))?)?;
-    let servers = show::fetch(desk, upstreams.upstreams.iter().map(|upstream| &*upstream.name))?;
-    let counters = Counters::parse(&desk.client.metrics()?);
+fn look(console: &Console, clock: &Clock) -> Result<Look, AskError> {
+    let version = read(console.client.get(&api::path(&["version"]))?)?;
+    let upstreams: UpstreamList = read(console.client.get(&api::path(&["upstreams"]))?)?;
+    let servers = show::fetch(console, upstreams.upstreams.iter().map(|upstream| &*upstream.name))?;
+    let counters = Counters::parse(&console.client.metrics()?);
     Ok(Look { at: clock.uptime().0, version, upstreams, servers, counters })
 }
 

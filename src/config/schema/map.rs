@@ -15,8 +15,8 @@ macro_rules! record {
         $($(#[doc = $doc:literal])* $field:ident: $grammar:ty $(= $default:literal)?,)*
     }) => {
         #[derive(Debug)]
-        pub(in $crate::config) struct $name {
-            $($(#[doc = $doc])* pub(in $crate::config) $field: <$grammar as $crate::config::schema::read::Read>::Value,)*
+        pub(crate) struct $name {
+            $($(#[doc = $doc])* pub(crate) $field: <$grammar as $crate::config::schema::read::Read>::Value,)*
         }
         record! { $what => $name { $($(#[doc = $doc])* $field: $grammar $(= $default)?,)* } }
     };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use burdock::balancer::{Balancer, Unworkable};
+use burdock::balancer::{Balancer, PlanError};
 use burdock::config::Config;
 use burdock::table::Table;
 use pingora::server::RunArgs;
@@ -43,7 +43,7 @@ pub enum StartError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
-    Plan(#[from] Unworkable),
+    Plan(#[from] PlanError),
     #[error(transparent)]
     Peer(#[from] PeerError),
     #[error("metrics: {0}")]

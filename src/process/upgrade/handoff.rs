@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use burdock::balancer::handoff::Legacy;
+use burdock::balancer::handoff::BalancerHandoff;
 use burdock::balancer::overrides::{Changes, Leaving};
 use burdock::time::Uptime;
 use burdock::upstream::discovery::Discovered;
@@ -19,5 +19,5 @@ pub struct Estate {
     pub changes: Changes,
     pub leaving: Vec<Leaving>,
     pub discovered: Discovered,
-    pub servers: Legacy,
+    pub servers: BalancerHandoff,
 }

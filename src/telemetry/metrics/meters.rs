@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use burdock::balancer::reason::{Fate, Method, Move, Reason};
+use burdock::balancer::reason::{Method, Move, Reason, TieOutcome};
 use burdock::session::foreign_format::ForeignFormat;
 use burdock::upstream::spec::UpstreamSpec;
 use burdock::upstream::{ServerId, UpstreamName};
@@ -126,11 +126,11 @@ impl ServerMeters {
     }
 
     /// Counts a request that this server answered.
-    pub fn answered(&self, fate: Fate) {
+    pub fn answered(&self, fate: TieOutcome) {
         match fate {
-            Fate::Kept => &self.tied,
-            Fate::New => &self.new,
-            Fate::Moved | Fate::Detour => &self.moved,
+            TieOutcome::Kept => &self.tied,
+            TieOutcome::New => &self.new,
+            TieOutcome::Moved | TieOutcome::Detour => &self.moved,
         }
         .inc();
     }

@@ -8,7 +8,7 @@ mod tables;
 
 use std::sync::Arc;
 
-use burdock::balancer::Pool;
+use burdock::balancer::StickyUpstream;
 use burdock::time::{Now, UnixSeconds};
 use burdock::upstream::health::{Condition, Health};
 use burdock::upstream::spec::UpstreamSpec;
@@ -118,7 +118,7 @@ impl Metrics {
         &self,
         connections: usize,
         now: Now,
-        pools: impl Iterator<Item = &'p Pool>,
+        pools: impl Iterator<Item = &'p StickyUpstream>,
     ) -> prometheus::Result<String> {
         self.process.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
         self.process.uptime.set(now.uptime.0.as_secs_f64());
@@ -128,7 +128,7 @@ impl Metrics {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    fn take_gauges(&self, pool: &Pool, now: Now) {
+    fn take_gauges(&self, pool: &StickyUpstream, now: Now) {
         let upstream = pool.upstream();
         for (at, server) in upstream.servers().iter().enumerate() {
             let sessions = pool.sessions(at, now);

@@ -6,8 +6,8 @@ use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize};
 
-use crate::upstream::ring::gcd;
 use crate::upstream::spec::{Tier, Weight};
+use crate::upstream::weight::gcd;
 
 /// Where servers were found, at least one. It is the same whatever the order of the records was.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -1,7 +1,7 @@
 //! What is believed of a server, and since when. It is kept by server id, so it outlives configurations; where a new one puts
-//! another machine behind the id, or another way of looking at it, it begins anew.
+//! another machine behind the id, or another way of looking at it, it starts over.
 
-mod handoff;
+pub(super) mod handoff;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,24 +15,22 @@ use crate::time::{Now, Uptime};
 
 use super::failover::Cause;
 use super::health::{Condition, Health, Outcome, Streak, Thresholds};
-use super::outlier::{Attempt, Ejection, Outlier, OutlierSpec, Sign, Word};
-use super::server::{Live, Server};
+use super::outlier::{Attempt, Ejection, Outlier, OutlierSpec, PassiveFailure, Verdict};
+use super::queue::Queue;
 use super::spec::{Admin, ServerSpec, UpstreamSpec};
-
-pub(crate) use crate::upstream::health_state::handoff::VitalsLegacy;
 
 /// A server's health. Requests read it without a lock; whoever changes it takes one.
 #[derive(Debug)]
-pub struct Vitals {
+pub struct HealthState {
     /// Who waits there is sent away when it goes down.
-    live: Arc<Live>,
+    queue: Arc<Queue>,
     held: Mutex<Held>,
     /// The [`Condition`] that follows from `held`.
     condition: AtomicU8,
     /// When health last changed, in milliseconds of uptime.
     changed: AtomicU64,
     /// When it last began to be in use, in milliseconds of uptime; [`NEVER`] where it was so from the start.
-    risen: AtomicU64,
+    up_since: AtomicU64,
     /// Whether requests have failed here since one was answered.
     has_row: AtomicBool,
 }
@@ -40,7 +38,7 @@ pub struct Vitals {
 /// All from which health follows.
 #[derive(Clone, Debug)]
 struct Held {
-    belief: Belief,
+    checks: CheckState,
     outlier: Outlier,
     origin: Origin,
 }
@@ -58,7 +56,7 @@ const NEVER: u64 = u64::MAX;
 /// What active checks say.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Belief {
+enum CheckState {
     /// It has a check that has not run, and it was not in use before: it waits for that.
     #[default]
     Unchecked,
@@ -66,6 +64,13 @@ enum Belief {
     Assumed,
     Up,
     Down,
+}
+
+/// What the configuration says of a server, and of its upstream.
+#[derive(Clone, Copy)]
+pub(crate) struct Described<'s> {
+    pub(crate) server: &'s ServerSpec,
+    pub(crate) upstream: &'s UpstreamSpec,
 }
 
 /// What came of the probe of an ejected server.
@@ -77,51 +82,45 @@ pub enum Probed {
     Held(Duration),
 }
 
-impl Vitals {
-    /// Those of a server that nobody knew before.
-    pub(crate) fn new(upstream: &UpstreamSpec, origin: Origin, live: &Arc<Live>, now: Now) -> Self {
-        let belief = if upstream.health_check.is_some() { Belief::Unchecked } else { Belief::Assumed };
-        let risen = Some(now.uptime).filter(|_| origin == Origin::Later);
-        Self::of(Held { belief, outlier: Outlier::default(), origin }, Uptime::default(), risen, live)
+impl HealthState {
+    /// That of a server that nobody knew before.
+    pub(crate) fn new(upstream: &UpstreamSpec, origin: Origin, queue: &Arc<Queue>, now: Now) -> Self {
+        let checks = if upstream.health_check.is_some() { CheckState::Unchecked } else { CheckState::Assumed };
+        let up_since = Some(now.uptime).filter(|_| origin == Origin::Later);
+        Self::of(Held { checks, outlier: Outlier::default(), origin }, Uptime::default(), up_since, queue)
     }
 
-    /// Those of a server that `before` was under an earlier configuration: the same, unless its address, whether it is looked
-    /// at, or maintenance has changed. What was in use then stays in use until a check says otherwise, and a server that comes
+    /// That of a server that was there under an earlier configuration: the same, unless its address, whether it is looked at,
+    /// or maintenance has changed. What was in use then stays in use until a check says otherwise, and a server that comes
     /// out of maintenance, where it was not checked, waits for its check.
-    pub(crate) fn after(
-        before: &Server,
-        of: &UpstreamSpec,
-        spec: &ServerSpec,
-        upstream: &UpstreamSpec,
-        now: Now,
-    ) -> Arc<Self> {
-        let earlier = before.vitals();
-        let Held { belief, outlier, .. } = earlier.held.lock().clone();
-        let (was, is) = (before.spec().admin == Admin::Maint, spec.admin == Admin::Maint);
-        let (had, has) = (of.health_check.is_some(), upstream.health_check.is_some());
-        let same = before.spec().address == spec.address && had == has && was == is;
-        let forgiven = outlier.is_ejected() && upstream.passive_health.is_none();
-        let belief = match belief.health() {
+    pub(crate) fn after(earlier: &Arc<Self>, before: Described<'_>, spec: Described<'_>, now: Now) -> Arc<Self> {
+        let Held { checks, outlier, .. } = earlier.held.lock().clone();
+        let (was, is) = (before.server.admin == Admin::Maint, spec.server.admin == Admin::Maint);
+        let (had, has) = (before.upstream.health_check.is_some(), spec.upstream.health_check.is_some());
+        let same_address = before.server.address == spec.server.address;
+        let same = same_address && had == has && was == is;
+        let forgiven = outlier.is_ejected() && spec.upstream.passive_health.is_none();
+        let checks = match checks.health() {
             _ if same && !forgiven => return Arc::clone(earlier),
-            _ if same => belief,
-            Health::Up if !was && !is => Belief::Assumed,
-            Health::Up | Health::Down | Health::Unchecked if has => Belief::Unchecked,
-            Health::Up | Health::Down | Health::Unchecked => Belief::Assumed,
+            _ if same => checks,
+            Health::Up if !was && !is => CheckState::Assumed,
+            Health::Up | Health::Down | Health::Unchecked if has => CheckState::Unchecked,
+            Health::Up | Health::Down | Health::Unchecked => CheckState::Assumed,
         };
-        let held = Held { belief, outlier: Outlier::default(), origin: Origin::Later };
+        let held = Held { checks, outlier: Outlier::default(), origin: Origin::Later };
         let unchanged = held.condition().health() == earlier.health();
         let changed = if unchanged { earlier.changed() } else { now.uptime };
-        let the_same = unchanged && !was && before.spec().address == spec.address;
-        let risen = if the_same { earlier.risen() } else { Some(now.uptime) };
-        Arc::new(Self::of(held, changed, risen, before.live()))
+        let the_same = unchanged && !was && same_address;
+        let up_since = if the_same { earlier.up_since() } else { Some(now.uptime) };
+        Arc::new(Self::of(held, changed, up_since, &earlier.queue))
     }
 
-    fn of(held: Held, changed: Uptime, risen: Option<Uptime>, live: &Arc<Live>) -> Self {
+    fn of(held: Held, changed: Uptime, up_since: Option<Uptime>, queue: &Arc<Queue>) -> Self {
         Self {
-            live: Arc::clone(live),
+            queue: Arc::clone(queue),
             condition: AtomicU8::new(encode(held.condition())),
             changed: AtomicU64::new(millis(changed)),
-            risen: AtomicU64::new(risen.map_or(NEVER, millis)),
+            up_since: AtomicU64::new(up_since.map_or(NEVER, millis)),
             has_row: AtomicBool::new(held.outlier.has_row()),
             held: Mutex::new(held),
         }
@@ -141,42 +140,42 @@ impl Vitals {
     }
 
     /// When it began to be in use, if that was after others.
-    pub(crate) fn risen(&self) -> Option<Uptime> {
-        match self.risen.load(Relaxed) {
+    pub(crate) fn up_since(&self) -> Option<Uptime> {
+        match self.up_since.load(Relaxed) {
             NEVER => None,
-            risen => Some(Uptime(Duration::from_millis(risen))),
+            up_since => Some(Uptime(Duration::from_millis(up_since))),
         }
     }
 
     /// Takes one more outcome of an active check, and tells what its condition is now if that is another than before.
     pub fn checked(&self, outcome: Outcome, streak: &mut Streak, thresholds: Thresholds, at: Uptime) -> Option<Condition> {
-        self.change(at, |held| held.belief = held.belief.after(outcome, streak, thresholds))
+        self.change(at, |held| held.checks = held.checks.after(outcome, streak, thresholds))
     }
 
     /// Takes one more outcome of an attempt. Some where the server ought to be ejected.
-    pub(crate) fn attempted(&self, attempt: Attempt, spec: &OutlierSpec, at: Uptime) -> Option<Sign> {
-        match spec.word(attempt) {
-            Word::Nothing => None,
-            Word::Good if !self.has_row.load(Relaxed) => None,
-            Word::Good => {
+    pub(crate) fn attempted(&self, attempt: Attempt, spec: &OutlierSpec, at: Uptime) -> Option<PassiveFailure> {
+        match spec.verdict(attempt) {
+            Verdict::Nothing => None,
+            Verdict::Good if !self.has_row.load(Relaxed) => None,
+            Verdict::Good => {
                 let mut held = self.held.lock();
                 held.outlier.good();
                 self.has_row.store(false, Relaxed);
                 None
             }
-            Word::Bad(sign) => {
+            Verdict::Bad(failure) => {
                 let mut held = self.held.lock();
                 self.has_row.store(true, Relaxed);
-                held.outlier.bad(spec, at).then_some(sign)
+                held.outlier.bad(spec, at).then_some(failure)
             }
         }
     }
 
     /// Ejects the server; None where somebody else was faster.
-    pub(crate) fn eject(&self, sign: Sign, spec: &OutlierSpec, at: Uptime) -> Option<Ejection> {
-        let mut hold = None;
-        self.change(at, |held| hold = held.outlier.eject(spec, at));
-        hold.map(|hold| Ejection { sign, hold })
+    pub(crate) fn eject(&self, failure: PassiveFailure, spec: &OutlierSpec, at: Uptime) -> Option<Ejection> {
+        let mut time = None;
+        self.change(at, |held| time = held.outlier.eject(spec, at));
+        time.map(|time| Ejection { failure, time })
     }
 
     /// Takes the outcome of the probe that follows when an ejected server has been held for its time.
@@ -184,7 +183,7 @@ impl Vitals {
         let mut held = None;
         self.change(at, |this| match outcome {
             Outcome::Passed => this.outlier.back(at),
-            Outcome::Failed => held = Some(this.outlier.hold_on(spec, at)),
+            Outcome::Failed => held = Some(this.outlier.extend(spec, at)),
         });
         held.map_or_else(|| Probed::Back(self.condition()), Probed::Held)
     }
@@ -192,10 +191,10 @@ impl Vitals {
     /// Records what is believed of the server from now on, whatever its checks say.
     pub fn set(&self, health: Health, at: Uptime) {
         self.change(at, |held| {
-            held.belief = match health {
-                Health::Unchecked => Belief::Unchecked,
-                Health::Up => Belief::Up,
-                Health::Down => Belief::Down,
+            held.checks = match health {
+                Health::Unchecked => CheckState::Unchecked,
+                Health::Up => CheckState::Up,
+                Health::Down => CheckState::Down,
             };
         });
     }
@@ -215,12 +214,12 @@ impl Vitals {
         }
         // At the start all come up together, and none has anything to catch up with.
         if after == Condition::Up && (before, held.origin) != (Condition::Unchecked, Origin::Start) {
-            self.risen.store(millis(at), Relaxed);
+            self.up_since.store(millis(at), Relaxed);
         }
         held.origin = Origin::Later;
         drop(held);
         if after != Condition::Up {
-            self.live.queue.close(Cause::Down);
+            self.queue.close(Cause::Down);
         }
         Some(after)
     }
@@ -228,7 +227,7 @@ impl Vitals {
 
 impl Held {
     fn condition(&self) -> Condition {
-        match self.belief.health() {
+        match self.checks.health() {
             Health::Unchecked => Condition::Unchecked,
             Health::Down => Condition::Down,
             Health::Up if self.outlier.is_ejected() => Condition::Ejected,
@@ -237,7 +236,7 @@ impl Held {
     }
 }
 
-impl Belief {
+impl CheckState {
     fn health(self) -> Health {
         match self {
             Self::Unchecked => Health::Unchecked,

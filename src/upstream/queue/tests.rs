@@ -4,30 +4,30 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
-use std::task::Wake;
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::ids::{ServerId, UpstreamName};
 use crate::time::{Now, UnixSeconds, Uptime};
 use crate::upstream::balance::Balance;
 use crate::upstream::failover::Failover;
 use crate::upstream::health::Health;
-use crate::upstream::health_state::{Origin, Vitals};
+use crate::upstream::health_state::{HealthState, Origin};
 use crate::upstream::retry::Retry;
-use crate::upstream::server::Server;
+use crate::upstream::server::{Live, Server};
 use crate::upstream::spec::{
     Address, Admin, ConnectionSharing, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec,
     Weight,
 };
-use crate::upstream::{ServerId, UpstreamName};
 
 const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
 const LENGTH: u32 = 6;
 
 fn server(max_conns: u32) -> Server {
-    let live = Arc::new(Live::default());
+    let queue = Arc::new(Queue::default());
     let upstream = UpstreamSpec {
         name: UpstreamName::parse("shop").unwrap(),
         servers: Vec::new(),
@@ -46,8 +46,8 @@ fn server(max_conns: u32) -> Server {
         queue: QueueSpec::default(),
         removal: Removal::default(),
     };
-    let vitals = Arc::new(Vitals::new(&upstream, Origin::Start, &live, NOW));
-    Server::new(Arc::new(spec(max_conns)), live, vitals)
+    let state = Arc::new(HealthState::new(&upstream, Origin::Start, &queue, NOW));
+    Server::new(Arc::new(spec(max_conns)), Arc::new(Live::default()), queue, state)
 }
 
 /// 0 stands for no limit.
@@ -68,7 +68,12 @@ fn spec(max_conns: u32) -> ServerSpec {
 fn changed(server: &Server, change: impl FnOnce(&mut ServerSpec)) -> Server {
     let mut spec = (**server.spec()).clone();
     change(&mut spec);
-    let server = Server::new(Arc::new(spec), Arc::clone(server.live()), Arc::clone(server.vitals()));
+    let server = Server::new(
+        Arc::new(spec),
+        Arc::clone(server.live()),
+        Arc::clone(server.queue()),
+        Arc::clone(server.health_state()),
+    );
     server.in_force(NOW);
     server
 }
@@ -144,7 +149,8 @@ fn a_newcomer_does_not_take_the_room_that_those_who_wait_are_about_to_get() {
     let mut waiting = queue_up(&server, Rank::Tied);
     // Published, and not yet told to those who wait.
     let spec = Arc::new(ServerSpec { max_conns: NonZeroU32::new(2), ..(**server.spec()).clone() });
-    let published = Server::new(spec, Arc::clone(server.live()), Arc::clone(server.vitals()));
+    let published =
+        Server::new(spec, Arc::clone(server.live()), Arc::clone(server.queue()), Arc::clone(server.health_state()));
     assert!([Rank::Tied, Rank::New].into_iter().all(|rank| admit(&published, rank).is_none()));
     published.in_force(NOW);
     assert!(heard(&mut waiting).unwrap().is_ok());
@@ -216,7 +222,7 @@ fn a_server_that_goes_down_or_into_maintenance_sends_all_away_who_wait() {
         let mut waiting = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
         match change {
             Some(admin) => drop(changed(&server, |spec| spec.admin = admin)),
-            None => server.vitals().set(Health::Down, NOW.uptime),
+            None => server.health_state().set(Health::Down, NOW.uptime),
         }
         for ticket in &mut waiting {
             assert_eq!(heard(ticket).unwrap().unwrap_err(), cause);
@@ -240,7 +246,7 @@ fn a_server_that_drains_sends_those_away_who_would_start_there() {
 fn who_joins_as_its_server_goes_down_is_sent_away() {
     let server = server(1);
     let _held = admit(&server, Rank::Tied);
-    server.vitals().set(Health::Down, NOW.uptime);
+    server.health_state().set(Health::Down, NOW.uptime);
     assert_eq!(heard(&mut queue_up(&server, Rank::Tied)).unwrap().unwrap_err(), Cause::Down);
 }
 
@@ -249,7 +255,7 @@ fn a_server_that_is_gone_sends_all_away_who_wait_and_all_who_still_come() {
     let server = server(1);
     let held = admit(&server, Rank::Tied);
     let waiting = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
-    server.live().queue.end();
+    server.queue().end();
     let late = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
     for mut ticket in waiting.into_iter().chain(late) {
         assert_eq!(heard(&mut ticket).unwrap().unwrap_err(), Cause::Unknown);

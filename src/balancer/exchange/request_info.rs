@@ -12,13 +12,13 @@ use crate::sticky::edits::{Origin, Reader};
 use crate::sticky::spec::Methods;
 
 #[derive(Debug)]
-pub(crate) struct Facts {
+pub(super) struct RequestInfo {
     scheme: Scheme,
     kind: Kind,
     /// The same where no entry asks for it.
     origin: Origin,
     /// Stands in for the session's name where a token has no room for one.
-    pub(crate) client: IpAddr,
+    client: IpAddr,
     /// None where no entry asks for it.
     host: Option<Box<str>>,
 }
@@ -31,8 +31,8 @@ enum Kind {
     Other,
 }
 
-impl Facts {
-    pub(crate) fn of(request: &Request<'_>, chain: &Chain) -> Self {
+impl RequestInfo {
+    pub(super) fn of(request: &Request<'_>, chain: &Chain) -> Self {
         let kind = match *request.method {
             Verb::POST => Kind::Post,
             _ if is_cors_preflight(request.method, request.headers) => Kind::Preflight,
@@ -45,19 +45,23 @@ impl Facts {
     }
 
     /// Whether the answer may tie at all.
-    pub(crate) fn ties(&self) -> bool {
+    pub(super) fn ties(&self) -> bool {
         self.kind != Kind::Preflight
     }
 
     /// Whether the answer may begin a tie of an entry that begins them on these methods.
-    pub(crate) fn begins(&self, methods: Methods) -> bool {
+    pub(super) fn begins(&self, methods: Methods) -> bool {
         match methods {
             Methods::All => true,
             Methods::Post => self.kind == Kind::Post,
         }
     }
 
-    pub(crate) fn reader(&self) -> Reader<'_> {
+    pub(super) fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    pub(super) fn reader(&self) -> Reader<'_> {
         Reader { scheme: self.scheme, host: self.host.as_deref().unwrap_or_default(), origin: self.origin }
     }
 }

@@ -1,0 +1,109 @@
+//! One configuration at work: routes, the upstreams that they lead to, and the session tables.
+
+use std::sync::Arc;
+
+use super::spec::Plan;
+use super::sticky_upstream::StickyUpstream;
+use crate::ids::UpstreamName;
+use crate::route::{RouteIndex, RouteSpec, Routes};
+use crate::sticky::learn::{Tables, Unlearnable};
+use crate::sticky::secrets::Secrets;
+use crate::time::Now;
+use crate::upstream::discovery::DnsSpec;
+
+/// One configuration at work: a snapshot that is published whole.
+#[derive(Debug)]
+pub struct Balancer {
+    routes: Routes,
+    /// The upstream of each route, by its index.
+    by_route: Box<[Arc<StickyUpstream>]>,
+    upstreams: Box<[Arc<StickyUpstream>]>,
+    tables: Tables,
+    secrets: Secrets,
+    dns: DnsSpec,
+}
+
+/// Why a plan cannot be put to work.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("upstream {upstream}: {why}")]
+pub struct PlanError {
+    pub upstream: UpstreamName,
+    pub why: Unlearnable,
+}
+
+impl Balancer {
+    /// Makes the balancer for a plan. What servers of the same upstream and id have lived through in `earlier` is kept; an
+    /// upstream of which the plan says nothing new is that of `earlier`.
+    ///
+    /// # Errors
+    /// A session table cannot name so many servers. The tables of `earlier` go on as they were.
+    pub fn new(plan: Plan, secrets: &Secrets, earlier: Option<&Self>, now: Now) -> Result<Self, PlanError> {
+        let tables = Tables::new(&plan.tables, &secrets.fingerprints, earlier.map(|balancer| &balancer.tables));
+        let agree = earlier.is_some_and(|earlier| earlier.secrets.agree_with(secrets));
+        let upstreams: Box<[Arc<StickyUpstream>]> = plan
+            .upstreams
+            .into_iter()
+            .map(|spec| {
+                let before = earlier.and_then(|balancer| balancer.upstream(&spec.upstream.name));
+                match before.filter(|before| agree && before.is_made_of(&spec, &tables)) {
+                    Some(same) => Ok(Arc::clone(same)),
+                    None => {
+                        let upstream = spec.upstream.name.clone();
+                        let new = StickyUpstream::new(spec, secrets, &tables, before.map(|before| &**before), now);
+                        new.map(Arc::new).map_err(|why| PlanError { upstream, why })
+                    }
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        tables.begin(plan.tables, now.wall);
+        let find = |name: &UpstreamName| upstreams.iter().find(|upstream| upstream.name() == name);
+        let (routes, by_route) = plan
+            .routes
+            .into_iter()
+            .filter_map(|route| find(&route.upstream).cloned().map(|upstream| (route, upstream)))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        let secrets = secrets.clone();
+        Ok(Self { routes: Routes::new(routes), by_route: by_route.into(), upstreams, tables, secrets, dns: plan.dns })
+    }
+
+    /// To be called when this configuration has come into force in the place of `earlier`: who waits at a full server is let
+    /// in, or sent to look elsewhere, by what it says.
+    pub fn in_force(&self, earlier: &Self, now: Now) {
+        for before in earlier.upstreams.iter().map(|before| before.upstream()) {
+            before.superseded(self.upstream(before.name()).map(|next| next.upstream()));
+        }
+        self.upstreams.iter().for_each(|upstream| upstream.upstream().in_force(now));
+    }
+
+    /// The route for a request, by Host and path as they came.
+    pub fn route(&self, host: &str, path: &str) -> Option<RouteIndex> {
+        self.routes.find(host, path)
+    }
+
+    pub fn routes(&self) -> &[RouteSpec] {
+        self.routes.all()
+    }
+
+    pub fn upstreams(&self) -> &[Arc<StickyUpstream>] {
+        &self.upstreams
+    }
+
+    pub fn upstream(&self, name: &UpstreamName) -> Option<&Arc<StickyUpstream>> {
+        self.upstreams.iter().find(|upstream| upstream.name() == name)
+    }
+
+    /// The session tables.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// How the names of servers are looked up.
+    pub fn dns(&self) -> &DnsSpec {
+        &self.dns
+    }
+
+    /// The upstream that a route leads to.
+    pub fn upstream_of(&self, route: RouteIndex) -> &Arc<StickyUpstream> {
+        &self.by_route[route.0]
+    }
+}

@@ -1,0 +1,307 @@
+//! One request on its way through the balancer: its claims, the attempts made for it, and what was decided last. It calls the
+//! steps in their order and keeps what comes of them; what a step decides is in the step's own file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderMap, Method as Verb, StatusCode};
+use rand_core::CryptoRng;
+use smallvec::SmallVec;
+
+use super::assignment::{Assignment, Refusal, Waiting};
+use super::claims::{ResolvedClaim, Verdict, judge};
+use super::decision::Decision;
+use super::failover::LostTie;
+use super::methods::{load_factor, method_of};
+use super::report;
+use super::request_info::RequestInfo;
+use super::select::{Place, Search, name_of_lost};
+use super::settle::{self, Settlement};
+use super::ties::Ties;
+use super::wait::Wait;
+use crate::balancer::connection::Connection;
+use crate::balancer::reason::{Method, Reason, TieOutcome};
+use crate::balancer::sticky_upstream::StickyUpstream;
+use crate::http::request::{Request, Response};
+use crate::session::foreign_format::ForeignFormat;
+use crate::session::name::SessionName;
+use crate::sticky::affinity;
+use crate::sticky::chain::Chain;
+use crate::sticky::edits::{CookieHeader, RequestEdits, ResponseEdits};
+use crate::sticky::entry::Entry;
+use crate::sticky::learn::{Carrying, Purpose};
+use crate::sticky::spec::Announce;
+use crate::time::Now;
+use crate::upstream::failover::Cause;
+use crate::upstream::retry::{Again, Failure, Progress};
+use crate::upstream::server::Server;
+use crate::upstream::{Among, Attempts, Pick, Queued, Upstream};
+
+/// A request between its arrival and the settling of its response.
+#[derive(Debug)]
+pub struct Exchange {
+    upstream: Arc<StickyUpstream>,
+    claims: SmallVec<[ResolvedClaim; 2]>,
+    info: RequestInfo,
+    /// What the request carries for each entry that learns, by the entry's position.
+    carrying: SmallVec<[(usize, Carrying); 1]>,
+    hash_key: Option<Box<[u8]>>,
+    cookie: CookieHeader,
+    attempts: Attempts,
+    failures: u8,
+    purpose: Purpose,
+    wait: Wait,
+    /// The session's name for the ring, once it has one.
+    session: Option<SessionName>,
+    decided: Option<Decision>,
+}
+
+/// What a verdict leads to.
+struct Outcome {
+    entry: Option<usize>,
+    tie: TieOutcome,
+    cause: Option<Cause>,
+    reason: Reason,
+    place: Place,
+}
+
+impl StickyUpstream {
+    /// Takes up a request: what it claims, before any server is asked.
+    pub fn receive(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
+        Exchange::new(Arc::clone(self), request, Purpose::Serve, now)
+    }
+
+    /// The same for a request that nobody has sent: the session that it names is not seen by that. It may be picked for, and
+    /// is not to be settled.
+    pub fn ask(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
+        Exchange::new(Arc::clone(self), request, Purpose::Explain, now)
+    }
+}
+
+impl Exchange {
+    fn new(upstream: Arc<StickyUpstream>, request: &Request<'_>, purpose: Purpose, now: Now) -> Self {
+        let cookies = upstream.cookies().find(request.headers);
+        let mut carrying: SmallVec<[(usize, Carrying); 1]> = SmallVec::new();
+        let entries = upstream.chain().entries().iter().enumerate();
+        let claims = entries
+            .map(|(nth, entry)| {
+                let carried = entry.carrying(request, &cookies);
+                let claim = entry.claim(request, &cookies, carried.as_ref(), purpose, now);
+                let claim = ResolvedClaim::of(claim, &upstream);
+                carrying.extend(carried.map(|carried| (nth, carried)));
+                claim
+            })
+            .collect();
+        let hash_key = upstream.hash_key().read(request, &cookies).map(|found| found.text().into());
+        let cookie = upstream.chain().cookie_header(&cookies, now);
+        let info = RequestInfo::of(request, upstream.chain());
+        Self {
+            upstream,
+            claims,
+            info,
+            carrying,
+            hash_key,
+            cookie,
+            attempts: Attempts::default(),
+            failures: 0,
+            purpose,
+            wait: Wait::default(),
+            session: None,
+            decided: None,
+        }
+    }
+
+    /// Chooses a server: the first claim whose server may serve decides; if none does, the first cause's failover action;
+    /// if there is no cause, the session is new. Asked again after [`Self::failed`], and after waiting in vain.
+    pub fn pick(&mut self, connection: Option<&Connection>, now: Now, random: &mut impl CryptoRng) -> Assignment {
+        self.wait.end(now);
+        let Outcome { entry, tie: outcome, cause, reason, place } = match self.outcome(connection, now, random) {
+            Ok(outcome) => outcome,
+            Err(status) => return Assignment::Refuse(Refusal { status, reason: Reason::Refused }),
+        };
+        let reason = if self.attempts.is_empty() { reason } else { Reason::Redispatched };
+        match place {
+            Place::Taken(Pick { at, slot, .. }) => {
+                self.decided = Some(Decision { reason, entry, outcome, cause, at });
+                Assignment::Send { at, slot }
+            }
+            Place::Awaited(Queued { at, ticket }, timeout) => {
+                let until = self.wait.begin(now, timeout);
+                Assignment::Wait(Waiting { ticket, until, decision: Decision { reason, entry, outcome, cause, at } })
+            }
+            Place::Nowhere => {
+                Assignment::Refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::NoServer })
+            }
+        }
+    }
+
+    fn outcome(
+        &mut self,
+        connection: Option<&Connection>,
+        now: Now,
+        random: &mut impl CryptoRng,
+    ) -> Result<Outcome, StatusCode> {
+        Ok(match judge(&self.upstream, &self.claims, &self.attempts, self.purpose, now) {
+            Verdict::Hit(entry, pick) => Outcome::kept(entry, Place::Taken(pick)),
+            Verdict::Lost(entry, cause) => match self.await_tied(entry, cause, now) {
+                Some(awaited) => Outcome::kept(entry, awaited),
+                None => self.lost(entry, cause, now, random)?,
+            },
+            Verdict::Strict(entry, cause, status) => Outcome::kept(entry, self.await_tied(entry, cause, now).ok_or(status)?),
+            Verdict::Untied => {
+                let mut session = self.session.take();
+                let place = self.search(now).place_new(&self.claims, &mut session, connection, random);
+                self.session = session;
+                let reason = self.why_new(place.among());
+                Outcome { entry: None, tie: TieOutcome::New, cause: None, reason, place }
+            }
+        })
+    }
+
+    fn await_tied(&self, entry: usize, cause: Cause, now: Now) -> Option<Place> {
+        self.search(now).await_tied(self.entry(entry), &self.claims[entry], cause)
+    }
+
+    /// What becomes of a session whose server cannot serve it.
+    fn lost(&mut self, nth: usize, cause: Cause, now: Now, random: &mut impl CryptoRng) -> Result<Outcome, StatusCode> {
+        let (entry, claim) = (self.entry(nth), &self.claims[nth]);
+        let tie = LostTie { upstream: &self.upstream, entry, claim, cause }.outcome(now)?;
+        let session = self.session.take().or_else(|| name_of_lost(&self.claims[nth], self.info.client()));
+        let place = self.search(now).place(session.as_ref(), load_factor(self.entry(nth)), None, random);
+        self.session = session;
+        // Where too few servers are up, the place may be where the session is tied after all.
+        let stays = place.server().is_some_and(|at| self.claims[nth].servers().contains(&at));
+        let tie = if stays { TieOutcome::Kept } else { tie };
+        Ok(Outcome { entry: Some(nth), tie, cause: Some(cause), reason: Reason::Lost(cause), place })
+    }
+
+    fn search(&self, now: Now) -> Search<'_> {
+        Search {
+            upstream: self.upstream.upstream(),
+            attempts: &self.attempts,
+            hash_key: self.hash_key.as_deref(),
+            wait: self.wait,
+            now,
+        }
+    }
+
+    fn why_new(&self, among: Among) -> Reason {
+        let good = match among {
+            Among::Up => Reason::New,
+            Among::Ready => Reason::Panic,
+        };
+        self.claims.iter().find_map(ResolvedClaim::flaw).map_or(good, Reason::Bad)
+    }
+
+    /// The place that the request waited for is there.
+    pub fn admitted(&mut self, decision: Decision, now: Now) {
+        self.wait.end(now);
+        self.decided = Some(decision);
+    }
+
+    /// The server that the request waited for takes nobody any more.
+    pub fn sent_away(&mut self, decision: Decision, cause: Cause) {
+        self.attempts.sent_away(decision.at, cause);
+    }
+
+    /// The client has not waited so long. Tells the reason of such a request.
+    pub fn left(&mut self, decision: Decision, now: Now) -> Reason {
+        self.wait.end(now);
+        match decision.outcome {
+            TieOutcome::Kept => Reason::Lost(Cause::Full),
+            TieOutcome::New | TieOutcome::Moved | TieOutcome::Detour => Reason::NoServer,
+        }
+    }
+
+    /// How long the request has waited for places at full servers; none where it did not.
+    pub fn waited(&self) -> Option<Duration> {
+        self.wait.spent()
+    }
+
+    /// Takes note that the last pick failed, and says whether another is to be made. A kept connection that was found closed
+    /// says nothing against its server, so that may be picked again.
+    pub fn failed(&mut self, failure: Failure, method: &Verb, progress: Progress) -> Again {
+        self.failures = self.failures.saturating_add(1);
+        if let Some(decision) = &self.decided
+            && failure != Failure::Stale
+        {
+            self.attempts.failed(decision.at);
+        }
+        self.upstream().spec().retry.after(failure, method, progress, self.failures)
+    }
+
+    /// What is to be changed in the request for the server that was picked last.
+    pub fn request_edits(&self, headers: &HeaderMap, now: Now) -> RequestEdits {
+        let mut edits = self.chain().request_edits(headers, self.upstream.cookies(), self.cookie, now);
+        if headers.contains_key(&affinity::HEADER) {
+            edits.remove.push(affinity::HEADER.clone());
+        }
+        let decided = self.decided.filter(|_| self.chain().affinity().announce == Announce::On);
+        let value = decided.and_then(|decision| report::announcement(self.upstream(), &self.claims, &decision));
+        edits.set.extend(value.map(|value| (affinity::HEADER.clone(), value)));
+        edits
+    }
+
+    /// Settles the tie with the server picked last, which has sent this final response (or 101).
+    pub fn settle(&self, response: &Response<'_>, now: Now, random: &mut impl CryptoRng) -> Settlement {
+        settle::settle(&self.ties(), self.decided, response, now, random)
+    }
+
+    /// What is to be changed in an informational response. It settles nothing, but what is said to Burdock, or would be taken
+    /// for Burdock's, is not for the client here either.
+    pub fn interim_edits(&self, headers: &HeaderMap, now: Now) -> ResponseEdits {
+        settle::interim_edits(&self.ties(), headers, now)
+    }
+
+    fn ties(&self) -> Ties<'_> {
+        Ties {
+            upstream: &self.upstream,
+            claims: &self.claims,
+            info: &self.info,
+            carrying: &self.carrying,
+            session: self.session.as_ref(),
+        }
+    }
+
+    pub fn upstream(&self) -> &Upstream {
+        self.upstream.upstream()
+    }
+
+    pub fn chain(&self) -> &Chain {
+        self.upstream.chain()
+    }
+
+    /// The claims, in the order of the chain.
+    pub fn claims(&self) -> &[ResolvedClaim] {
+        &self.claims
+    }
+
+    pub fn decision(&self) -> Option<&Decision> {
+        self.decided.as_ref()
+    }
+
+    /// The method of the entry that decided.
+    pub fn method(&self) -> Method {
+        self.decided.and_then(|decision| decision.entry).map_or(Method::None, |nth| method_of(self.entry(nth)))
+    }
+
+    /// The server that the session was tied to when it is served by another.
+    pub fn from(&self) -> Option<&Server> {
+        report::left_server(self.upstream(), &self.claims, self.decided.as_ref()?)
+    }
+
+    /// The proxy whose token decided, where it was not one of ours.
+    pub fn foreign(&self) -> Option<ForeignFormat> {
+        report::foreign_format(&self.claims, self.decided.as_ref()?)
+    }
+
+    fn entry(&self, nth: usize) -> &Entry {
+        &self.chain().entries()[nth]
+    }
+}
+
+impl Outcome {
+    fn kept(entry: usize, place: Place) -> Self {
+        Self { entry: Some(entry), tie: TieOutcome::Kept, cause: None, reason: Reason::Hit, place }
+    }
+}

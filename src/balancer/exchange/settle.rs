@@ -1,0 +1,142 @@
+//! What the final response does to the session's tie. Decided once, for the server that answered: what each entry writes (see
+//! `writes`), what is learned (`learning`), and the edits and words that come of it.
+
+use ::http::{HeaderMap, HeaderValue};
+use rand_core::CryptoRng;
+use smallvec::SmallVec;
+
+use super::decision::Decision;
+use super::learning::{Learning, learn};
+use super::ties::Ties;
+use super::tokens::carried;
+use super::writes::{Write, Writing, plan};
+use crate::balancer::reason::{Move, TieAction, TieOutcome};
+use crate::http::cache_control::make_private;
+use crate::http::request::Response;
+use crate::sticky::affinity::{self, Wish};
+use crate::sticky::answers::AppSignal;
+use crate::sticky::chain::Chain;
+use crate::sticky::edits::{Carried, ResponseEdits};
+use crate::sticky::learn::Pending;
+use crate::sticky::spec::Caching;
+use crate::time::Now;
+use crate::upstream::Upstream;
+
+/// What is to be changed in the response, and the words for it.
+#[derive(Debug)]
+pub struct Settlement {
+    pub action: TieAction,
+    /// What became of the session; a detour may have become a move.
+    pub outcome: Option<TieOutcome>,
+    /// Why the tie is now another server's.
+    pub moved: Option<Move>,
+    pub edits: ResponseEdits,
+    /// What Cache-Control becomes, so that no shared cache keeps a response with our token.
+    pub cache_control: Option<HeaderValue>,
+    /// Sessions to learn when the response is complete.
+    pub pending: Vec<Pending>,
+}
+
+/// Settles the tie with the server that was decided on, which has sent this final response (or 101).
+pub(super) fn settle(
+    ties: &Ties<'_>,
+    decided: Option<Decision>,
+    response: &Response<'_>,
+    now: Now,
+    random: &mut impl CryptoRng,
+) -> Settlement {
+    let chain = ties.upstream.chain();
+    // Of several the first counts.
+    let said = response.headers.get(&affinity::HEADER);
+    let wish = said.and_then(|said| affinity::wish(said, chain.affinity()));
+    let served = decided.map(|decision| at_last(chain, decision, response.headers, now));
+    if let Some(served) = &served {
+        // What is written now is good from now on.
+        ties.upstream.upstream().servers()[served.at].live().claimed(now.uptime);
+    }
+    let decision = served.map(|served| as_wished(ties.upstream.upstream(), served, wish.as_ref()));
+    let (writes, learned) = match &decision {
+        Some(decision) if ties.info.ties() => {
+            let writing = Writing { decision, wish: wish.as_ref(), response, now };
+            (plan(ties, &writing), learn(ties, &writing))
+        }
+        Some(_) | None => (SmallVec::from_elem(None, ties.claims.len()), Learning::default()),
+    };
+    let carried = carried(ties, decision.as_ref(), &writes, now, random);
+    let is_moved = writes.contains(&Some(Write::Move)) || learned.action == Some(TieAction::Rewritten);
+    let outcome = served.map(|served| served.outcome);
+    Settlement {
+        action: action(ties, outcome, &writes, &learned, response.headers, now),
+        outcome,
+        moved: decision.filter(|_| is_moved).and_then(|decision| why_moved(&decision, wish)),
+        edits: response_edits(ties, response.headers, &carried, now),
+        cache_control: is_private(chain, &writes).then(|| make_private(response.headers)).flatten(),
+        pending: learned.pending,
+    }
+}
+
+/// What is to be changed in an informational response, which settles nothing.
+pub(super) fn interim_edits(ties: &Ties<'_>, headers: &HeaderMap, now: Now) -> ResponseEdits {
+    let nothing: SmallVec<[Option<Carried>; 2]> = SmallVec::from_elem(None, ties.claims.len());
+    response_edits(ties, headers, &nothing, now)
+}
+
+fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carried>], now: Now) -> ResponseEdits {
+    let mut edits = ties.upstream.chain().response_edits(headers, carried, &ties.info.reader(), now);
+    if headers.contains_key(&affinity::HEADER) {
+        edits.remove.push(affinity::HEADER.clone());
+    }
+    edits
+}
+
+/// An application that creates a session during a detour has moved it for good.
+fn at_last(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
+    let creates = || chain.entries().iter().any(|entry| entry.spoken(headers, now) == AppSignal::Creates);
+    match decision.outcome {
+        TieOutcome::Detour if creates() => Decision { outcome: TieOutcome::Moved, ..decision },
+        TieOutcome::Detour | TieOutcome::Kept | TieOutcome::New | TieOutcome::Moved => decision,
+    }
+}
+
+/// The server that the session is to be tied to: the one that answered, unless the application names another that may take it.
+fn as_wished(upstream: &Upstream, served: Decision, wish: Option<&Wish>) -> Decision {
+    let Some(Wish::MoveTo(id)) = wish else { return served };
+    let other = upstream.position(id).filter(|&at| at != served.at);
+    match other.filter(|&at| upstream.servers()[at].takes_new()) {
+        Some(at) => Decision { outcome: TieOutcome::Moved, at, ..served },
+        None => served,
+    }
+}
+
+fn is_private(chain: &Chain, writes: &[Option<Write>]) -> bool {
+    let mut entries = chain.entries().iter().zip(writes);
+    entries.any(|(entry, write)| write.is_some() && entry.caching() == Caching::Private)
+}
+
+/// The word for what was done to the tie; what was written counts before what was learned.
+fn action(
+    ties: &Ties<'_>,
+    outcome: Option<TieOutcome>,
+    writes: &[Option<Write>],
+    learned: &Learning,
+    headers: &HeaderMap,
+    now: Now,
+) -> TieAction {
+    let written = writes.iter().flatten().next().map(|write| write.action());
+    if let Some(action) = written.or(learned.action) {
+        return action;
+    }
+    let mut tied = ties.entries().filter(|(_, claim)| claim.is_tie());
+    if ties.info.ties() && tied.any(|(entry, _)| entry.spoken(headers, now) == AppSignal::Deletes) {
+        return TieAction::Forgotten;
+    }
+    if outcome == Some(TieOutcome::Kept) { TieAction::Kept } else { TieAction::None }
+}
+
+fn why_moved(decision: &Decision, wish: Option<Wish>) -> Option<Move> {
+    match (decision.cause, wish) {
+        (_, Some(Wish::MoveTo(_))) if decision.outcome == TieOutcome::Moved => Some(Move::Application),
+        (Some(cause), _) if decision.outcome == TieOutcome::Moved => Some(Move::Lost(cause)),
+        _ => None,
+    }
+}

@@ -1,0 +1,172 @@
+//! What each entry of the chain writes into a response, by the table in docs/reference.md, "Settling". How a token is made is not
+//! its concern.
+
+use ::http::StatusCode;
+use smallvec::SmallVec;
+
+use super::claims::ResolvedClaim;
+use super::decision::Decision;
+use super::methods::{is_cookie, is_header};
+use super::request_info::RequestInfo;
+use super::ties::Ties;
+use crate::balancer::reason::{TieAction, TieOutcome};
+use crate::http::request::Response;
+use crate::session::claim::Minted;
+use crate::session::lifetime::Due;
+use crate::sticky::affinity::Wish;
+use crate::sticky::answers::{AppSignal, Writes};
+use crate::sticky::entry::Entry;
+use crate::sticky::spec::NewTieOn;
+use crate::time::Now;
+
+/// What becomes of one entry's tie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Write {
+    Renewal,
+    Move,
+    New,
+    /// A new tie in the place of one that was worth nothing.
+    Replacement,
+    /// A token of ours in the place of another proxy's.
+    Adoption,
+    /// The client is to forget it.
+    End,
+}
+
+/// For each entry what it writes.
+pub(super) type Plan = SmallVec<[Option<Write>; 8]>;
+
+/// Under which circumstances entries write.
+pub(super) struct Writing<'w> {
+    pub(super) decision: &'w Decision,
+    pub(super) wish: Option<&'w Wish>,
+    pub(super) response: &'w Response<'w>,
+    pub(super) now: Now,
+}
+
+/// What each entry does.
+pub(super) fn plan(ties: &Ties<'_>, writing: &Writing<'_>) -> Plan {
+    if writing.wish == Some(&Wish::Release) {
+        return ties.entries().map(|(entry, claim)| release(entry, claim)).collect();
+    }
+    let entries = ties.entries().enumerate();
+    let mut plan: Plan = entries.map(|(nth, (entry, claim))| writing.write(nth, entry, claim, ties.info)).collect();
+    if writing.begins_tie(ties.claims) && plan.iter().all(Option::is_none) {
+        // Nobody knows yet whether this client keeps cookies or headers, so it gets one of each kind.
+        for is_kind in [is_cookie, is_header] {
+            let mut entries = ties.upstream.chain().entries().iter();
+            if let Some(nth) = entries.position(|entry| is_kind(entry) && may_insert(entry, writing.response, ties.info)) {
+                plan[nth] = Some(Write::New);
+            }
+        }
+    }
+    for ((entry, _), write) in ties.entries().zip(&mut plan) {
+        *write = write.filter(|write| !write.begins() || ties_new(entry.new_tie_on(), writing.response.status));
+    }
+    plan
+}
+
+impl Writing<'_> {
+    fn write(&self, nth: usize, entry: &Entry, claim: &ResolvedClaim, info: &RequestInfo) -> Option<Write> {
+        let Self { decision, wish, response, now } = *self;
+        match entry.writes() {
+            Writes::Never | Writes::InTable => None,
+            Writes::WhenSpoken if entry.spoken(response.headers, now) != AppSignal::Creates => None,
+            Writes::WhenSpoken => spoken(claim, decision),
+            Writes::Always if entry.is_preserved(response.headers) => None,
+            Writes::Always => match decision.outcome {
+                TieOutcome::Detour => None,
+                TieOutcome::Kept if decision.entry == Some(nth) => renewal(entry, claim, wish, now),
+                TieOutcome::Kept | TieOutcome::Moved => correction(claim, decision.at),
+                TieOutcome::New => {
+                    let replaces = matches!(claim, ResolvedClaim::Bad(_)) && info.begins(entry.methods());
+                    replaces.then_some(Write::Replacement)
+                }
+            },
+        }
+    }
+
+    /// Whether a session is to be tied that carried no tie.
+    fn begins_tie(&self, claims: &[ResolvedClaim]) -> bool {
+        let moved = matches!(self.wish, Some(Wish::MoveTo(_))) && self.decision.outcome == TieOutcome::Moved;
+        self.decision.outcome == TieOutcome::New || (moved && is_untied(claims))
+    }
+}
+
+fn may_insert(entry: &Entry, response: &Response<'_>, info: &RequestInfo) -> bool {
+    entry.writes() == Writes::Always && info.begins(entry.methods()) && !entry.is_preserved(response.headers)
+}
+
+/// Whether the request carried no tie that could be moved.
+fn is_untied(claims: &[ResolvedClaim]) -> bool {
+    claims.iter().all(|claim| matches!(claim, ResolvedClaim::Absent | ResolvedClaim::Fresh(..)))
+}
+
+fn release(entry: &Entry, claim: &ResolvedClaim) -> Option<Write> {
+    (entry.writes() == Writes::Always && claim.is_tie()).then_some(Write::End)
+}
+
+/// What an entry writes into the application's own cookie or header, which it has just sent.
+fn spoken(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
+    Some(match (decision.outcome, claim) {
+        (TieOutcome::Detour, _) => return None,
+        (_, ResolvedClaim::Bad(_)) => Write::Replacement,
+        (_, ResolvedClaim::Absent | ResolvedClaim::Fresh(..) | ResolvedClaim::Keyed(..)) => Write::New,
+        (_, ResolvedClaim::Tied(tied, named)) if tied.contains(&decision.at) => match named.minted {
+            Minted::Here => Write::Renewal,
+            Minted::By(_) => Write::Adoption,
+        },
+        (_, ResolvedClaim::Tied(..) | ResolvedClaim::Unknown(_)) => Write::Move,
+    })
+}
+
+fn renewal(entry: &Entry, claim: &ResolvedClaim, wish: Option<&Wish>, now: Now) -> Option<Write> {
+    let ResolvedClaim::Tied(_, named) = claim else { return None };
+    match (named.minted, named.stamps) {
+        (Minted::By(_), _) => Some(Write::Adoption),
+        (Minted::Here, Some(_)) if wish == Some(&Wish::Extend) => Some(Write::Renewal),
+        (Minted::Here, Some(stamps)) if entry.renewal(stamps, now) == Due::Now => Some(Write::Renewal),
+        (Minted::Here, Some(_) | None) => None,
+    }
+}
+
+/// Entries that name another server than the one that answered are brought into agreement; those that name none are left alone.
+fn correction(claim: &ResolvedClaim, at: usize) -> Option<Write> {
+    match claim {
+        ResolvedClaim::Tied(tied, named) if tied.contains(&at) => match named.minted {
+            Minted::Here => None,
+            Minted::By(_) => Some(Write::Adoption),
+        },
+        ResolvedClaim::Tied(..) | ResolvedClaim::Unknown(_) => Some(Write::Move),
+        ResolvedClaim::Bad(_) => Some(Write::Replacement),
+        ResolvedClaim::Absent | ResolvedClaim::Fresh(..) | ResolvedClaim::Keyed(..) => None,
+    }
+}
+
+/// Whether a response of this status may begin a tie.
+pub(super) fn ties_new(on: NewTieOn, status: StatusCode) -> bool {
+    match on {
+        NewTieOn::Any => true,
+        NewTieOn::Below500 => !status.is_server_error(),
+        NewTieOn::Below400 => status.is_informational() || status.is_success() || status.is_redirection(),
+    }
+}
+
+impl Write {
+    pub(super) fn action(self) -> TieAction {
+        match self {
+            Self::Renewal => TieAction::Renewed,
+            Self::Move | Self::Replacement | Self::Adoption => TieAction::Rewritten,
+            Self::New => TieAction::Inserted,
+            Self::End => TieAction::Forgotten,
+        }
+    }
+
+    /// Whether it ties a session that was not tied before.
+    fn begins(self) -> bool {
+        match self {
+            Self::New | Self::Replacement => true,
+            Self::Renewal | Self::Move | Self::Adoption | Self::End => false,
+        }
+    }
+}

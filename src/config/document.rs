@@ -1,0 +1,119 @@
+//! The configuration as a whole: its sections, and how they are put together and checked against each other.
+
+use serde_json::json;
+
+use super::admin::AdminText;
+use super::dns::DnsText;
+use super::listener::ListenerText;
+use super::process::Key;
+use super::route::RouteText;
+use super::sticky::entries;
+use super::tables::TableText;
+use super::upstream::UpstreamText;
+use super::{accept, conflicts, listener, response_source, route, source, tables, upstream};
+use crate::config::conflicts::PlacedPool;
+use crate::config::schema::errors::{Errors, Fault, Findings, Position};
+use crate::config::schema::map::{OrShort, record};
+use crate::config::schema::read::{At, ListOf, MapOf, Read, SomeOf};
+use crate::config::schema::tree::{Node, Value};
+use crate::config::values::{AccessLog, Config, Process, Text};
+
+use crate::balancer::spec::{Plan, StickyUpstreamSpec};
+use crate::ids::UpstreamName;
+use crate::table::TableName;
+
+record! {
+    "the configuration" => struct ConfigText {
+        /// Where clients come in: addresses, or addresses with settings.
+        listeners: At<SomeOf<OrShort<ListenerText>>>,
+        /// Metrics, health and the API.
+        admin: AdminText = "{}",
+        /// The process as a whole.
+        process: Process = "{}",
+        /// How the names of servers are looked up.
+        dns: DnsText = "{}",
+        /// One line per request.
+        access_log: AccessLog = "{}",
+        /// Where the keys are that seal tokens: the first seals, all open. None: one is made and kept in the state folder, and
+        /// other balancers will not open its tokens.
+        keys: ListOf<Key> = "[]",
+        /// Where the key is that the names of learned sessions are fingerprinted with, for balancers that are to place them
+        /// alike. None: one is made and kept in the state folder. Another key forgets every learned session.
+        fingerprint_key: Option<Key>,
+        /// Groups of servers by name.
+        upstreams: At<MapOf<UpstreamName, UpstreamText>>,
+        /// Where learned sessions are kept, by name. A table that only its own upstream uses need not stand here.
+        tables: MapOf<TableName, TableText> = "{}",
+        /// Which requests go to which upstream. May be left out where there is one upstream.
+        routes: Option<At<ListOf<RouteText>>>,
+    }
+}
+
+impl Config {
+    /// Reads a configuration. `name` is what messages call the text, usually the path of its file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; where it is no YAML, the first place that shows it.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Errors> {
+        let mut findings = Findings::default();
+        let root = Node::parse(text, &mut findings).map_err(|fault| Errors::one(name, fault))?;
+        let root = if matches!(root.value, Value::Null) { Node::literal("{}", root.at) } else { root };
+        let config = ConfigText::read(&root, &mut findings).map(|written| build(written, root.at, &mut findings));
+        let warnings = findings.into_result(name)?;
+        // Without a fault there is a value.
+        let config = config.ok_or_else(|| Errors::one(name, unread(root.at)))?;
+        Ok(Self { warnings, text: Text(text.into()), ..config })
+    }
+
+    /// The JSON Schema (draft 2020-12) of configurations, for editors and other programs.
+    pub fn schema() -> serde_json::Value {
+        let mut schema = ConfigText::schema();
+        schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+        schema["title"] = json!("Burdock configuration");
+        let sources = source::definitions().into_iter().chain(response_source::definitions());
+        schema["$defs"] = sources.chain([entries::definition(), accept::definition()]).collect();
+        schema
+    }
+}
+
+fn unread(at: Position) -> Fault {
+    Fault { at, message: "this is not a configuration".to_owned(), help: None }
+}
+
+/// Puts together what was read, and checks each part against the others.
+fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config {
+    let upstreams = written.upstreams;
+    if upstreams.value.is_empty() {
+        findings.fault(upstreams.at, "found no upstream, expected at least one");
+    }
+    let names: Vec<At<UpstreamName>> = upstreams.value.iter().map(|(name, _)| name.clone()).collect();
+    let routes = route::build(written.routes, &names, root, findings);
+    let pools: Vec<PlacedPool> =
+        upstreams.value.into_iter().filter_map(|(name, upstream)| Some(pool(&name, upstream?, findings))).collect();
+    conflicts::check(&pools, &routes, findings);
+    let tables = tables::build(written.tables, &pools, findings);
+    let admin = written.admin.build(&written.process.runtime_dir);
+    Config {
+        listeners: listener::build(written.listeners, &admin, findings),
+        admin,
+        process: written.process,
+        access_log: written.access_log,
+        keys: written.keys,
+        fingerprint_key: written.fingerprint_key,
+        plan: Plan {
+            upstreams: pools.into_iter().map(|pool| pool.spec).collect(),
+            routes: routes.into_iter().map(|route| route.spec).collect(),
+            tables,
+            dns: written.dns.build(findings),
+        },
+        warnings: Vec::new(),
+        text: Text::default(),
+    }
+}
+
+fn pool(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> PlacedPool {
+    let built = upstream::build(name, written, findings);
+    let (sticky, entries_at) = entries::build(&name.value, built.sticky, &built.spec, findings);
+    let spec = StickyUpstreamSpec { upstream: built.spec, sticky, hash_key: built.hash_key };
+    PlacedPool { spec, servers_at: built.servers_at, found_at: built.found_at, entries_at }
+}
