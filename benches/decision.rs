@@ -10,14 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64_simd::URL_SAFE_NO_PAD;
-use burdock::balancer::exchange::Assignment;
-use burdock::balancer::exchange::Settlement;
+use burdock::balancer::exchange::{Assignment, Settlement};
 use burdock::balancer::{Balancer, StickyUpstream};
 use burdock::config::Config;
 use burdock::http::cookie::{CookieName, CookieNames};
 use burdock::http::request::{Request, Response, Scheme};
+use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::sticky::secrets::Secrets;
-use burdock::table::FingerprintKey;
 use burdock::time::{Now, UnixSeconds, Uptime};
 use burdock::token::keys::{Key, KeyRing};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};

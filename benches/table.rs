@@ -13,8 +13,10 @@ use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use burdock::sticky::spec::Lifetime;
-use burdock::table::{Budget, Enlisted, Fingerprint, FingerprintKey, Known, Persist, Table, TableName, TableSpec};
+use burdock::session::fingerprint::Fingerprint;
+use burdock::session::fingerprint_key::FingerprintKey;
+use burdock::session::lifetime::Lifetime;
+use burdock::table::{Budget, Enlisted, Known, Persist, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};

@@ -8,8 +8,9 @@
 
 use std::num::NonZeroU32;
 
-use burdock::sticky::spec::Lifetime;
-use burdock::table::{Budget, FingerprintKey, Persist, Table, TableName, TableSpec};
+use burdock::session::fingerprint_key::FingerprintKey;
+use burdock::session::lifetime::Lifetime;
+use burdock::table::{Budget, Persist, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 

@@ -14,9 +14,10 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use burdock::sticky::spec::Lifetime;
+use burdock::session::fingerprint_key::FingerprintKey;
+use burdock::session::lifetime::Lifetime;
 use burdock::table::format::Batch;
-use burdock::table::{Budget, Change, Cursor, Enlisted, FingerprintKey, Persist, Table, TableName, TableSpec};
+use burdock::table::{Budget, Change, Cursor, Enlisted, Persist, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 
@@ -119,7 +120,7 @@ impl Bench {
         black_box(self.table.tie(self.fingerprint(session), &self.server, Budget::Within, NOW));
     }
 
-    fn fingerprint(&self, session: u64) -> burdock::table::Fingerprint {
+    fn fingerprint(&self, session: u64) -> burdock::session::fingerprint::Fingerprint {
         let mut name = *b"0123456789ABCDEF0123456789ABCDEF.node1";
         name[..8].copy_from_slice(&session.to_le_bytes());
         self.key.fingerprint(&name)

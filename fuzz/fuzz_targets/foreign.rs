@@ -6,17 +6,17 @@ mod common;
 
 use std::sync::LazyLock;
 
-use burdock::sticky::Member;
+use burdock::session::server_ref::ServerRef;
 use burdock::token::foreign::{Carrier, FormatSpec, Opened, Reader, Separator};
-use burdock::sticky::secrets::{Secret, SecretSource};
+use burdock::session::named_secret::{NamedSecret, SecretSource};
 use burdock::upstream::ServerId;
 use libfuzzer_sys::fuzz_target;
 
 static READERS: LazyLock<Vec<Reader>> = LazyLock::new(|| {
     let source = SecretSource::Env("SECRET".to_owned());
-    let secrets = common::secrets([(source.clone(), Secret::from_text(b"secret"))]);
+    let secrets = common::secrets([(source.clone(), NamedSecret::from_text(b"secret"))]);
     let id = ServerId::parse("web-1").expect("an id");
-    let members = [Member { id: &id, route: "s1", address: Some(([127, 0, 0, 1], 8081).into()) }];
+    let members = [ServerRef { id: &id, route: "s1", address: Some(([127, 0, 0, 1], 8081).into()) }];
     let formats = [
         FormatSpec::Nginx,
         FormatSpec::Tengine,

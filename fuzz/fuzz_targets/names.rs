@@ -4,7 +4,8 @@
 
 use std::fmt::Display;
 
-use burdock::table::{Prefix, TableName};
+use burdock::session::fingerprint::Prefix;
+use burdock::table::TableName;
 use burdock::upstream::discovery::DnsName;
 use burdock::upstream::spec::Address;
 use burdock::upstream::{ServerId, UpstreamName};

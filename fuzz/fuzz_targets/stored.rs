@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use burdock::sticky::spec::Lifetime;
+use burdock::session::lifetime::Lifetime;
 use burdock::table::format::{Batch, Header, Loader, Next, Precedence, next, records};
 use burdock::table::{Cursor, Persist, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;

@@ -5,8 +5,8 @@ mod common;
 
 use std::sync::{Arc, LazyLock};
 
-use burdock::token::sealed::{Context, SealedFormat};
-use burdock::token::{Kind, plain};
+use burdock::token::sealed::{Context, Kind, SealedFormat};
+use burdock::token::plain;
 use libfuzzer_sys::fuzz_target;
 
 static FORMAT: LazyLock<SealedFormat> = LazyLock::new(|| {

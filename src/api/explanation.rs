@@ -8,7 +8,7 @@ use burdock::balancer::exchange::{Assignment, Exchange, ResolvedClaim, Waiting};
 use burdock::balancer::reason::Reason;
 use burdock::route::RouteIndex;
 use burdock::session::claim::{Minted, Named};
-use burdock::sticky::{Entry, EntryKind};
+use burdock::sticky::entry::{Entry, EntryKind};
 use burdock::time::Now;
 use burdock::upstream::server::Server;
 

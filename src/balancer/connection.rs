@@ -3,7 +3,7 @@
 
 use crate::ids::{ServerId, UpstreamName};
 use crate::lock::Mutex;
-use crate::token::SessionNumber;
+use crate::session::number::SessionNumber;
 
 /// Kept with a client's connection. Not for a connection from a trusted proxy, which carries many clients.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::ids::ServerId;
-use crate::sticky::EntryKind;
+use crate::sticky::entry::EntryKind;
 use crate::time::{Now, UnixSeconds};
 use crate::upstream::server::Server;
 use crate::upstream::spec::{Admin, Removal, ServerSpec};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::ids::ServerId;
 use crate::session::estimate::Estimate;
-use crate::sticky::{Chain, Entry};
+use crate::session::number::SessionNumber;
+use crate::sticky::chain::Chain;
+use crate::sticky::entry::Entry;
 use crate::time::UnixSeconds;
-use crate::token::SessionNumber;
 use crate::upstream::Upstream;
 use crate::upstream::server::Server;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::route::RouteSpec;
+use crate::session::named_secret::SecretSource;
 use crate::source::Source;
-use crate::sticky::secrets::SecretSource;
 use crate::sticky::spec::StickySpec;
 use crate::table::{BudgetSpec, TableSpec};
 use crate::upstream::discovery::{Discovered, DnsSpec, Lookup};

@@ -11,13 +11,16 @@ use crate::http::cookie::CookieNames;
 use crate::ids::UpstreamName;
 use crate::lock::Mutex;
 use crate::session::claim::ServerName;
+use crate::session::number::SessionNumber;
+use crate::session::server_ref::ServerRef;
+use crate::session::server_tag::ServerTag;
 use crate::source::Readers;
+use crate::sticky::chain::Chain;
+use crate::sticky::entry::{Entry, EntryKind};
 use crate::sticky::learn::{Tables, Unlearnable};
 use crate::sticky::secrets::Secrets;
-use crate::sticky::{Chain, Entry, EntryKind, Member};
 use crate::table::Table;
 use crate::time::{Now, Uptime};
-use crate::token::{ServerTag, SessionNumber};
 use crate::upstream::Upstream;
 use crate::upstream::server::Server;
 use crate::upstream::spec::Address;
@@ -70,7 +73,7 @@ impl StickyUpstream {
             by_route.entry(server.route().into()).or_default().push(at);
         }
         let mut cookies = CookieNames::default();
-        let members: Vec<Member<'_>> = upstream.servers().iter().map(member).collect();
+        let members: Vec<ServerRef<'_>> = upstream.servers().iter().map(member).collect();
         let chain = Chain::new(spec.sticky.clone(), secrets, tables, &members, &mut cookies)?;
         let hash_key = Readers::bind(spec.hash_key.clone(), &mut cookies);
         let counted = earlier.and_then(|before| Some((&before.upstream, before.estimates.as_ref()?)));
@@ -163,10 +166,10 @@ impl StickyUpstream {
     }
 }
 
-fn member(server: &Server) -> Member<'_> {
+fn member(server: &Server) -> ServerRef<'_> {
     let address = match server.spec().address {
         Address::Inet(address) => Some(address),
         Address::Unix(_) => None,
     };
-    Member { id: server.id(), route: server.route(), address }
+    ServerRef { id: server.id(), route: server.route(), address }
 }

@@ -226,7 +226,7 @@ mod tests {
     use crate::config::schema::errors::Position;
     use crate::config::schema::map::OrShort;
     use crate::config::schema::read::{ListOf, Read};
-    use crate::sticky::secrets::SecretSource;
+    use crate::session::named_secret::SecretSource;
 
     fn read(text: &str, carrier: Carrier) -> Result<Vec<AcceptSpec>, String> {
         let mut findings = Findings::default();

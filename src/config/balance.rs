@@ -3,8 +3,9 @@
 use super::source::Sources;
 use crate::config::schema::choice::choice;
 use crate::config::schema::map::record;
+use crate::session::load_factor::LoadFactor;
 use crate::source::Source;
-use crate::upstream::balance::{Balance, LoadFactor};
+use crate::upstream::balance::Balance;
 
 /// A way to balance, with what it hashes.
 #[derive(Debug)]

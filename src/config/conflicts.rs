@@ -7,8 +7,8 @@ use crate::balancer::spec::StickyUpstreamSpec;
 use crate::config::schema::errors::{Findings, Position};
 use crate::http::set_cookie::{Attributes, CookieDomain, narrowest};
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
+use crate::session::server_tag::ServerTag;
 use crate::sticky::spec::{CookieSpec, Way};
-use crate::token::ServerTag;
 use crate::upstream::ServerId;
 
 /// A pool and where its parts were written.

@@ -12,7 +12,7 @@ use crate::config::schema::read::{Leaf, Mend};
 use crate::http::cookie::CookieName;
 use crate::http::set_cookie::{CookieDomain, CookiePath, ExtraAttribute};
 use crate::route::{HostPattern, PathPrefix};
-use crate::upstream::balance::LoadFactor;
+use crate::session::load_factor::LoadFactor;
 use crate::upstream::discovery::DnsName;
 use crate::upstream::percent::Percent;
 use crate::upstream::spec::{Address, InvalidAddress, Weight};
@@ -192,7 +192,7 @@ fn weight(text: &str) -> Result<Weight, Mend> {
 }
 
 fn load_factor(text: &str) -> Result<LoadFactor, Mend> {
-    let number: f64 = text.parse().map_err(|_| crate::upstream::balance::InvalidLoadFactor)?;
+    let number: f64 = text.parse().map_err(|_| crate::session::load_factor::InvalidLoadFactor)?;
     Ok(LoadFactor::new(number)?)
 }
 

@@ -13,7 +13,7 @@ use crate::config::schema::scalar::{AbsolutePath, Bool, Int, OrAuto, OrNone};
 use crate::config::schema::tree::{Node, Value};
 use crate::config::schema::units::{Positive, Size, Span};
 use crate::config::values::{AccessLog, LogFormat, LogTarget, Process, Shutdown};
-use crate::sticky::secrets::SecretSource;
+use crate::session::named_secret::SecretSource;
 
 record! {
     "process" => Process {

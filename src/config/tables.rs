@@ -8,7 +8,8 @@ use crate::config::schema::map::record;
 use crate::config::schema::read::{At, MapOf};
 use crate::config::schema::scalar::{Bool, Int, OrNone};
 use crate::config::schema::units::Seconds;
-use crate::sticky::spec::{EntrySpec, Lifetime, Way};
+use crate::session::lifetime::Lifetime;
+use crate::sticky::spec::{EntrySpec, Way};
 use crate::table::{BudgetSpec, Persist, TableName, TableSpec, TooManyServers};
 
 use crate::config::conflicts::PlacedPool;

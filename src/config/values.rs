@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::balancer::spec::Plan;
 use crate::config::schema::errors::Warning;
 use crate::http::forwarded::{Style, TrustedProxies};
-use crate::sticky::secrets::SecretSource;
+use crate::session::named_secret::SecretSource;
 
 /// A whole configuration: every value in it is valid, and everything that one value says of another holds.
 #[derive(Clone, Debug)]

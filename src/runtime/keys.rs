@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burdock::config::Config;
-use burdock::sticky::secrets::{Secret, SecretSource, Secrets};
-use burdock::table::FingerprintKey;
-use burdock::token::keys::{InvalidKey, InvalidKeyRing, Key, KeyRing};
+use burdock::session::fingerprint_key::FingerprintKey;
+use burdock::session::named_secret::{NamedSecret, SecretSource};
+use burdock::session::secret::InvalidKey;
+use burdock::sticky::secrets::Secrets;
+use burdock::token::keys::{InvalidKeyRing, Key, KeyRing};
 use zeroize::Zeroizing;
 
 /// Why there are no keys to work with.
@@ -126,8 +128,8 @@ fn key(source: &SecretSource) -> Result<Key, KeyError> {
     Key::parse(&String::from_utf8_lossy(&text)).map_err(|error| KeyError::Invalid { place: place(source), error })
 }
 
-fn secret(source: &SecretSource) -> Result<Secret, KeyError> {
-    let secret = Secret::from_text(&read(source)?);
+fn secret(source: &SecretSource) -> Result<NamedSecret, KeyError> {
+    let secret = NamedSecret::from_text(&read(source)?);
     if secret.is_empty() { Err(KeyError::Empty(place(source))) } else { Ok(secret) }
 }
 

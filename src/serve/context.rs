@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use burdock::balancer::exchange::Settlement;
-use burdock::balancer::exchange::{Exchange, Refusal};
+use burdock::balancer::exchange::{Exchange, Refusal, Settlement};
 use burdock::balancer::reason::Reason;
 use burdock::http::hygiene::RequestHops;
 use burdock::http::request::Response;
-use burdock::sticky::ResponseEdits;
+use burdock::sticky::edits::ResponseEdits;
 use burdock::sticky::learn::Pending;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::Upstream;

@@ -6,7 +6,7 @@ use burdock::http::cookie::Forwarded;
 use burdock::http::forwarded::{Hop, outgoing};
 use burdock::http::hygiene::{self, RequestHops};
 use burdock::http::request::{Response, Scheme};
-use burdock::sticky::{RequestEdits, ResponseEdits};
+use burdock::sticky::edits::{RequestEdits, ResponseEdits};
 use bytes::Bytes;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};

@@ -81,8 +81,8 @@ pub mod fixture {
 
     use burdock::config::Config;
     use burdock::config::values::LogTarget;
+    use burdock::session::fingerprint_key::FingerprintKey;
     use burdock::sticky::secrets::Secrets;
-    use burdock::table::FingerprintKey;
     use burdock::token::keys::{Key, KeyRing};
 
     use super::*;

@@ -1,15 +1,12 @@
 //! What a request says of its session, before anybody has looked whether it can be so.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::net::IpAddr;
 
-use smallvec::SmallVec;
-
-use crate::upstream::ServerId;
-
-use crate::token::foreign::Format;
-use crate::token::{ServerTag, SessionNumber, Stamps};
+use super::foreign_format::ForeignFormat;
+use super::name::SessionName;
+use super::server_tag::ServerTag;
+use super::stamps::Stamps;
+use crate::ids::ServerId;
 
 /// An entry's answer to a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,16 +51,7 @@ pub enum ServerName<'r> {
 pub enum Minted {
     Here,
     /// The proxy that was here before. Such a token is replaced at the next opportunity.
-    By(Format),
-}
-
-/// What a session is called, which gives it its place on the ring. It does not show itself.
-#[derive(Clone, Eq, Hash, PartialEq)]
-pub enum SessionName {
-    /// Made by Burdock.
-    Number(SessionNumber),
-    /// Found in the request.
-    Key(SmallVec<[u8; 24]>),
+    By(ForeignFormat),
 }
 
 /// A token that ties nobody.
@@ -86,40 +74,5 @@ pub enum BadClaim {
 impl From<BadClaim> for Refused {
     fn from(why: BadClaim) -> Self {
         Self { why, session: None }
-    }
-}
-
-impl SessionName {
-    pub fn key(octets: &[u8]) -> Self {
-        Self::Key(SmallVec::from_slice(octets))
-    }
-
-    /// The client's address, which stands in where nothing else tells sessions apart.
-    pub fn of_client(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(address) => Self::key(&address.octets()),
-            IpAddr::V6(address) => Self::key(&address.octets()),
-        }
-    }
-
-    /// What is hashed for the ring.
-    pub fn octets(&self) -> SmallVec<[u8; 24]> {
-        match self {
-            Self::Number(SessionNumber(number)) => SmallVec::from_slice(&number.to_be_bytes()),
-            Self::Key(key) => key.clone(),
-        }
-    }
-
-    pub fn number(&self) -> Option<SessionNumber> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Key(_) => None,
-        }
-    }
-}
-
-impl fmt::Debug for SessionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionName(hidden)")
     }
 }

@@ -5,11 +5,9 @@
 //! the last eleven holds those that are within their idle time. With 2,048 registers the standard error is 2.3 %; small
 //! numbers are counted nearly exactly. A session that has moved away counts until its idle time is over. 24 KiB per server.
 
+use super::number::SessionNumber;
 use crate::lock::Mutex;
-
 use crate::time::UnixSeconds;
-
-use crate::token::SessionNumber;
 
 const BITS: u32 = 11;
 const REGISTERS: usize = 1 << BITS;

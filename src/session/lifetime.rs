@@ -1,12 +1,25 @@
 //! How long a tie holds. Stamps are whole seconds; tenths of the idle time are compared without division, so short times
 //! behave like long ones.
 
+use super::claim::BadClaim;
+use super::stamps::Stamps;
 use crate::time::UnixSeconds;
 
-use super::claim::BadClaim;
-use crate::sticky::Due;
-use crate::sticky::spec::Lifetime;
-use crate::token::Stamps;
+/// How long a tie holds, in whole seconds. Enforced here, whatever the client keeps.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Lifetime {
+    /// Longest time between two requests of the session.
+    pub idle: Option<u32>,
+    /// Longest time since the session was first tied, through renewals and moves.
+    pub life: Option<u32>,
+}
+
+/// Whether a stamp is old enough to be written anew.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Due {
+    Now,
+    Later,
+}
 
 impl Lifetime {
     /// Whether a tie with these stamps still holds.

@@ -3,9 +3,8 @@
 
 use ::http::{HeaderName, HeaderValue};
 
-use crate::upstream::ServerId;
-
 use super::spec::{AffinitySpec, Order};
+use crate::ids::ServerId;
 
 pub static HEADER: HeaderName = HeaderName::from_static("burdock-affinity");
 

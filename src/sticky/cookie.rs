@@ -3,19 +3,22 @@
 use ::http::header::SET_COOKIE;
 use ::http::{HeaderMap, HeaderValue};
 
+use super::answers::AppSignal;
+use super::spec::{Caching, CookieMode, CookieSpec, Forwarding, Methods, NewTieOn, Preserve};
 use crate::http::cookie::{CookieName, CookieNames, Cookies, Passage};
 use crate::http::request::Scheme;
 use crate::http::set_cookie::{SetCookie, SetCookieLine};
-use crate::time::Now;
-
-use super::spec::{Caching, CookieMode, CookieSpec, Forwarding, Methods, NewTieOn, Preserve, Scope};
-use super::{Due, Member, Spoken, Writes};
 use crate::session::claim::Claim;
+use crate::session::lifetime::Due;
+use crate::session::scope::Scope;
+use crate::session::server_ref::ServerRef;
+use crate::session::stamps::Stamps;
+use crate::sticky::answers::Writes;
 use crate::sticky::secrets::Secrets;
-use crate::token::codec::{Accepted, DELIMITER, Mint, Read};
+use crate::time::Now;
+use crate::token::codec::{Accepted, Codec, DELIMITER, Read};
 use crate::token::foreign::Carrier;
-use crate::token::sealed::Context;
-use crate::token::{Kind, Stamps};
+use crate::token::sealed::{Context, Kind};
 
 /// So many cookies of our name are tried. A browser sends more than one when they were set for different paths or domains.
 const TRIED: usize = 4;
@@ -27,7 +30,7 @@ pub struct CookieEntry {
     number: usize,
     pub(super) mode: CookieMode,
     set_cookie: SetCookie,
-    pub(super) mint: Mint,
+    pub(super) codec: Codec,
     /// Cookies of other names that the proxy before us set, and how they are read.
     elsewhere: Box<[(usize, Accepted)]>,
     forwarding: Forwarding,
@@ -42,7 +45,7 @@ impl CookieEntry {
         spec: CookieSpec,
         scope: &Scope,
         secrets: &Secrets,
-        members: &[Member<'_>],
+        servers: &[ServerRef<'_>],
         names: &mut CookieNames,
     ) -> Self {
         let carrier = match spec.mode {
@@ -51,11 +54,11 @@ impl CookieEntry {
         };
         let accepted = |named: &CookieName| {
             let own = spec.accept.iter().filter(|accept| accept.name.as_ref().is_none_or(|name| name == named));
-            own.map(|accept| Accepted::new(accept, carrier, secrets, members)).collect()
+            own.map(|accept| Accepted::new(accept, carrier, secrets.of_format(&accept.format), servers)).collect()
         };
         let elsewhere = spec.accept.iter().filter_map(|accept| {
             let name = accept.name.clone().filter(|name| *name != spec.name)?;
-            Some((names.number(&name), Accepted::new(accept, Carrier::Cookie, secrets, members)))
+            Some((names.number(&name), Accepted::new(accept, Carrier::Cookie, secrets.of_format(&accept.format), servers)))
         });
         let elsewhere = elsewhere.collect();
         let context = Context { kind: Kind::Cookie, scope: &scope.0, entry: spec.name.as_str() };
@@ -63,7 +66,7 @@ impl CookieEntry {
             number: names.number(&spec.name),
             mode: spec.mode,
             set_cookie: SetCookie::new(spec.name.clone(), &spec.attributes),
-            mint: Mint::new(spec.token, spec.lifetime, accepted(&spec.name), &secrets.ring, context),
+            codec: Codec::new(spec.token, spec.lifetime, accepted(&spec.name), &secrets.ring, context),
             elsewhere,
             forwarding: spec.forwarding,
             preserve: spec.preserve,
@@ -83,7 +86,7 @@ impl CookieEntry {
         let mut worst = None;
         let own = cookies.values(self.number).take(TRIED).filter_map(|value| self.read(value, now));
         let foreign = self.elsewhere.iter().flat_map(|(number, accepted)| {
-            cookies.values(*number).take(TRIED).filter_map(|value| self.mint.read_accepted(accepted, value, now))
+            cookies.values(*number).take(TRIED).filter_map(|value| self.codec.read_accepted(accepted, value, now))
         });
         for read in own.chain(foreign) {
             match read {
@@ -100,7 +103,7 @@ impl CookieEntry {
             return self.passage_elsewhere(number);
         }
         Some(match (self.mode, self.forwarding) {
-            (CookieMode::Prefix, _) => match self.mint.inside(value, now) {
+            (CookieMode::Prefix, _) => match self.codec.inside(value, now) {
                 Some(inside) => Passage::Without(value.len() - inside.len()),
                 None => Passage::AsIs,
             },
@@ -118,15 +121,15 @@ impl CookieEntry {
     }
 
     /// What the application says of the session in a response, where this entry rides on the application's cookie.
-    pub(super) fn spoken(&self, headers: &HeaderMap, now: Now) -> Spoken {
+    pub(super) fn spoken(&self, headers: &HeaderMap, now: Now) -> AppSignal {
         match self.mode {
-            CookieMode::Insert | CookieMode::Passive => Spoken::Silent,
+            CookieMode::Insert | CookieMode::Passive => AppSignal::Silent,
             CookieMode::Rewrite | CookieMode::Prefix => {
                 let lines = || self.lines(headers);
                 match (lines().any(|line| !line.deletes(now.wall.0)), lines().next()) {
-                    (true, _) => Spoken::Creates,
-                    (false, Some(_)) => Spoken::Deletes,
-                    (false, None) => Spoken::Silent,
+                    (true, _) => AppSignal::Creates,
+                    (false, Some(_)) => AppSignal::Deletes,
+                    (false, None) => AppSignal::Silent,
                 }
             }
         }
@@ -187,14 +190,14 @@ impl CookieEntry {
     }
 
     pub(super) fn renewal(&self, stamps: Stamps, now: Now) -> Due {
-        self.mint.renewal(stamps, now)
+        self.codec.renewal(stamps, now)
     }
 
     fn read<'v>(&self, value: &'v [u8], now: Now) -> Option<Read<'v>> {
         match self.mode {
-            CookieMode::Insert | CookieMode::Rewrite | CookieMode::Passive => Some(self.mint.read(value, now)),
+            CookieMode::Insert | CookieMode::Rewrite | CookieMode::Passive => Some(self.codec.read(value, now)),
             // A value without a token is one that the application has set while nobody looked.
-            CookieMode::Prefix => self.mint.unwrap(value, now).map(|wrapped| wrapped.claim),
+            CookieMode::Prefix => self.codec.unwrap(value, now).map(|wrapped| wrapped.claim),
         }
     }
 

@@ -3,17 +3,20 @@
 use ::http::HeaderMap;
 use rand_core::CryptoRng;
 
+use super::answers::AppSignal;
 use super::cookie::CookieEntry;
 use super::found::{HashEntry, RouteEntry};
 use super::header::HeaderEntry;
 use super::learn::{Carrying, LearnEntry, Purpose};
 use super::spec::{Caching, Methods, NewTieOn, Strict};
-use super::{Due, Spoken, Tie, Writes};
 use crate::http::cookie::Cookies;
 use crate::http::request::Request;
 use crate::session::claim::Claim;
+use crate::session::lifetime::Due;
+use crate::session::stamps::Stamps;
+use crate::session::tie::Tie;
+use crate::sticky::answers::Writes;
 use crate::time::Now;
-use crate::token::Stamps;
 
 /// One way of tying, ready for use.
 #[derive(Debug)]
@@ -61,8 +64,8 @@ impl Entry {
     /// A token for a tie. None for an entry that writes none.
     pub fn token(&self, tie: &Tie<'_>, random: &mut impl CryptoRng) -> Option<String> {
         match &self.kind {
-            EntryKind::Cookie(entry) => Some(entry.mint.make(tie, random)),
-            EntryKind::Header(entry) => Some(entry.mint.make(tie, random)),
+            EntryKind::Cookie(entry) => Some(entry.codec.make(tie, random)),
+            EntryKind::Header(entry) => Some(entry.codec.make(tie, random)),
             EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => None,
         }
     }
@@ -77,12 +80,12 @@ impl Entry {
     }
 
     /// What the application says of its session in a response with these headers.
-    pub fn spoken(&self, headers: &HeaderMap, now: Now) -> Spoken {
+    pub fn spoken(&self, headers: &HeaderMap, now: Now) -> AppSignal {
         match &self.kind {
             EntryKind::Cookie(entry) => entry.spoken(headers, now),
             EntryKind::Header(entry) => entry.spoken(headers),
             EntryKind::Learn(entry) => entry.spoken(headers, now),
-            EntryKind::Route(_) | EntryKind::Hash(_) => Spoken::Silent,
+            EntryKind::Route(_) | EntryKind::Hash(_) => AppSignal::Silent,
         }
     }
 
@@ -97,8 +100,8 @@ impl Entry {
     /// The idle time of the tokens that this entry makes, in seconds. None where they have none, or it makes none.
     pub fn idle(&self) -> Option<u32> {
         match &self.kind {
-            EntryKind::Cookie(entry) => entry.mint.idle(),
-            EntryKind::Header(entry) => entry.mint.idle(),
+            EntryKind::Cookie(entry) => entry.codec.idle(),
+            EntryKind::Header(entry) => entry.codec.idle(),
             EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => None,
         }
     }

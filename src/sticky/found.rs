@@ -3,11 +3,11 @@
 
 use smallvec::SmallVec;
 
+use super::spec::{HashSpec, RouteIdSpec};
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
-
-use super::spec::{HashSpec, RouteIdSpec};
-use crate::session::claim::{Claim, Minted, Named, ServerName, SessionName};
+use crate::session::claim::{Claim, Minted, Named, ServerName};
+use crate::session::name::SessionName;
 use crate::source::Readers;
 
 /// A server's route id, made by the application or by hand (`sid.route` of Tomcat and Apache, nginx's `sticky route`).

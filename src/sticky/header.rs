@@ -3,23 +3,27 @@
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::answers::AppSignal;
+use super::spec::{Caching, Expose, Forwarding, HeaderMode, HeaderSpec, NewTieOn};
 use crate::http::request::Request;
-use crate::time::Now;
-
-use super::spec::{Caching, Expose, Forwarding, HeaderMode, HeaderSpec, NewTieOn, Scope};
-use super::{Due, Member, RequestEdits, Spoken, Writes};
 use crate::session::claim::Claim;
+use crate::session::lifetime::Due;
+use crate::session::scope::Scope;
+use crate::session::server_ref::ServerRef;
+use crate::session::stamps::Stamps;
+use crate::sticky::answers::Writes;
+use crate::sticky::edits::RequestEdits;
 use crate::sticky::secrets::Secrets;
-use crate::token::codec::{Accepted, DELIMITER, Mint, Read};
+use crate::time::Now;
+use crate::token::codec::{Accepted, Codec, DELIMITER, Read};
 use crate::token::foreign::Carrier;
-use crate::token::sealed::Context;
-use crate::token::{Kind, Stamps};
+use crate::token::sealed::{Context, Kind};
 
 #[derive(Debug)]
 pub struct HeaderEntry {
     name: HeaderName,
     mode: HeaderMode,
-    pub(super) mint: Mint,
+    pub(super) codec: Codec,
     forwarding: Forwarding,
     expose: Expose,
     caching: Caching,
@@ -27,15 +31,19 @@ pub struct HeaderEntry {
 }
 
 impl HeaderEntry {
-    pub(super) fn new(spec: HeaderSpec, scope: &Scope, secrets: &Secrets, members: &[Member<'_>]) -> Self {
+    pub(super) fn new(spec: HeaderSpec, scope: &Scope, secrets: &Secrets, servers: &[ServerRef<'_>]) -> Self {
         let (kind, carrier) = match spec.mode {
             HeaderMode::Envelope => (Kind::Envelope, Carrier::Envelope),
             HeaderMode::Insert | HeaderMode::Passive => (Kind::Header, Carrier::Header),
         };
-        let accepted = spec.accept.iter().map(|accept| Accepted::new(accept, carrier, secrets, members)).collect();
+        let accepted = spec
+            .accept
+            .iter()
+            .map(|accept| Accepted::new(accept, carrier, secrets.of_format(&accept.format), servers))
+            .collect();
         let context = Context { kind, scope: &scope.0, entry: spec.name.as_str() };
         Self {
-            mint: Mint::new(spec.token, spec.lifetime, accepted, &secrets.ring, context),
+            codec: Codec::new(spec.token, spec.lifetime, accepted, &secrets.ring, context),
             mode: spec.mode,
             forwarding: spec.forwarding,
             expose: spec.expose,
@@ -63,7 +71,7 @@ impl HeaderEntry {
         let Some(value) = headers.get(&self.name) else { return };
         match (self.mode, self.forwarding) {
             (HeaderMode::Envelope, _) => {
-                let inside = self.mint.inside(value.as_bytes(), now);
+                let inside = self.codec.inside(value.as_bytes(), now);
                 let inside = inside.and_then(|inside| HeaderValue::from_bytes(&inside).ok());
                 edits.set.extend(inside.map(|inside| (self.name.clone(), inside)));
             }
@@ -73,11 +81,11 @@ impl HeaderEntry {
     }
 
     /// What the application says of the session in a response, where this entry rides on the application's header.
-    pub(super) fn spoken(&self, headers: &HeaderMap) -> Spoken {
+    pub(super) fn spoken(&self, headers: &HeaderMap) -> AppSignal {
         match (self.mode, headers.get(&self.name)) {
-            (HeaderMode::Insert | HeaderMode::Passive, _) | (HeaderMode::Envelope, None) => Spoken::Silent,
-            (HeaderMode::Envelope, Some(value)) if value.is_empty() => Spoken::Deletes,
-            (HeaderMode::Envelope, Some(_)) => Spoken::Creates,
+            (HeaderMode::Insert | HeaderMode::Passive, _) | (HeaderMode::Envelope, None) => AppSignal::Silent,
+            (HeaderMode::Envelope, Some(value)) if value.is_empty() => AppSignal::Deletes,
+            (HeaderMode::Envelope, Some(_)) => AppSignal::Creates,
         }
     }
 
@@ -121,13 +129,13 @@ impl HeaderEntry {
     }
 
     pub(super) fn renewal(&self, stamps: Stamps, now: Now) -> Due {
-        self.mint.renewal(stamps, now)
+        self.codec.renewal(stamps, now)
     }
 
     fn read<'v>(&self, value: &'v [u8], now: Now) -> Option<Read<'v>> {
         match self.mode {
-            HeaderMode::Insert | HeaderMode::Passive => Some(self.mint.read(value, now)),
-            HeaderMode::Envelope => self.mint.unwrap(value, now).map(|wrapped| wrapped.claim),
+            HeaderMode::Insert | HeaderMode::Passive => Some(self.codec.read(value, now)),
+            HeaderMode::Envelope => self.codec.unwrap(value, now).map(|wrapped| wrapped.claim),
         }
     }
 }

@@ -10,20 +10,22 @@ use std::sync::Arc;
 use ::http::HeaderMap;
 use smallvec::SmallVec;
 
+use super::answers::AppSignal;
+use super::spec::{LearnAt, LearnSpec, NewTieOn};
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
+use crate::ids::ServerId;
 use crate::lock::Mutex;
-use crate::time::{Now, UnixSeconds};
-use crate::upstream::ServerId;
-
-use super::spec::{LearnAt, LearnSpec, NewTieOn};
-use super::{Member, Spoken};
-use crate::session::claim::{BadClaim, Claim, Minted, Named, ServerName, SessionName};
+use crate::session::claim::{BadClaim, Claim, Minted, Named, ServerName};
+use crate::session::fingerprint::Fingerprint;
+use crate::session::fingerprint_key::FingerprintKey;
+use crate::session::name::SessionName;
+use crate::session::server_ref::ServerRef;
 use crate::source::{Readers, ResponseSource, Said};
 use crate::table::{
-    BudgetSpec, CreationBudget, Enlisted, Fingerprint, FingerprintKey, Known, ServerIndex, Session, Table, TableName,
-    TableSpec, Tied, TooManyServers,
+    BudgetSpec, CreationBudget, Enlisted, Known, ServerIndex, Session, Table, TableName, TableSpec, Tied, TooManyServers,
 };
+use crate::time::{Now, UnixSeconds};
 
 /// What an application writes into a session's cookie to end it, in some frameworks.
 const NO_NAME: &[u8] = b"deleted";
@@ -186,7 +188,7 @@ impl LearnEntry {
     pub(super) fn new(
         spec: LearnSpec,
         tables: &Tables,
-        members: &[Member<'_>],
+        members: &[ServerRef<'_>],
         names: &mut CookieNames,
     ) -> Result<Self, Unlearnable> {
         let Some(learned) = tables.get(&spec.table).map(Arc::clone) else {
@@ -270,12 +272,12 @@ impl LearnEntry {
         heard
     }
 
-    pub(super) fn spoken(&self, headers: &HeaderMap, now: Now) -> Spoken {
+    pub(super) fn spoken(&self, headers: &HeaderMap, now: Now) -> AppSignal {
         let Heard { created, ended } = self.hear(headers, now);
         match (created.is_empty(), ended) {
-            (false, _) => Spoken::Creates,
-            (true, true) => Spoken::Deletes,
-            (true, false) => Spoken::Silent,
+            (false, _) => AppSignal::Creates,
+            (true, true) => AppSignal::Deletes,
+            (true, false) => AppSignal::Silent,
         }
     }
 

@@ -1,26 +1,13 @@
-//! Secrets other than the keys of sealed tokens: those that other proxies' tokens are keyed with. Here is where they are
-//! found and what they are, not how they are read: that is the shell's business.
+//! All that tokens and the names in session tables are made with: the keys of sealed tokens, the key of fingerprints, and the
+//! secrets of other proxies. How they are read is the shell's business.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
-use crate::table::FingerprintKey;
+use crate::session::fingerprint_key::FingerprintKey;
+use crate::session::named_secret::{NamedSecret, SecretSource};
+use crate::token::foreign::FormatSpec;
 use crate::token::keys::KeyRing;
-
-/// Where a secret is found. Secrets never stand in the configuration itself.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum SecretSource {
-    File(PathBuf),
-    Env(String),
-}
-
-/// Some octets that nobody is to see. It does not show itself.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Secret(Zeroizing<Box<[u8]>>);
 
 /// All that tokens are made and opened with.
 #[derive(Clone, Debug)]
@@ -29,30 +16,14 @@ pub struct Secrets {
     pub ring: Arc<KeyRing>,
     /// For the names in session tables.
     pub fingerprints: Arc<FingerprintKey>,
-    others: HashMap<SecretSource, Secret>,
-}
-
-impl Secret {
-    /// Takes a secret as its file has it: all of it, but for a line end behind it.
-    pub fn from_text(text: &[u8]) -> Self {
-        let line = text.strip_suffix(b"\n").unwrap_or(text);
-        Self(Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).into()))
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn octets(&self) -> &[u8] {
-        &self.0
-    }
+    others: HashMap<SecretSource, NamedSecret>,
 }
 
 impl Secrets {
     pub fn new(
         ring: KeyRing,
         fingerprints: FingerprintKey,
-        others: impl IntoIterator<Item = (SecretSource, Secret)>,
+        others: impl IntoIterator<Item = (SecretSource, NamedSecret)>,
     ) -> Self {
         Self { ring: Arc::new(ring), fingerprints: Arc::new(fingerprints), others: others.into_iter().collect() }
     }
@@ -63,38 +34,8 @@ impl Secrets {
         same_keys && self.others == other.others
     }
 
-    /// None where nobody has read it.
-    pub(crate) fn get(&self, source: &SecretSource) -> Option<&Secret> {
-        self.others.get(source)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(hidden)")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_is_its_text_without_one_line_end() {
-        for (text, secret) in [
-            (&b"a key"[..], &b"a key"[..]),
-            (b"a key\n", b"a key"),
-            (b"a key\r\n", b"a key"),
-            (b" a key \n\n", b" a key \n"),
-            (b"\xff\0", b"\xff\0"),
-            (b"\n", b""),
-        ] {
-            assert_eq!(Secret::from_text(text).octets(), secret, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_secret_never_shows_itself() {
-        assert_eq!(format!("{:?}", Secret::from_text(b"hunter2")), "Secret(hidden)");
+    /// The secret that a format is keyed with. None where it has none, or nobody has read it.
+    pub(crate) fn of_format(&self, format: &FormatSpec) -> Option<&NamedSecret> {
+        self.others.get(format.secret()?)
     }
 }

@@ -1,15 +1,15 @@
 //! The chain of an upstream as the configuration describes it: values only.
 
-use std::sync::Arc;
-
 use ::http::{HeaderName, StatusCode};
 
 use crate::http::cookie::CookieName;
 use crate::http::set_cookie::Attributes;
-use crate::upstream::balance::LoadFactor;
-
+use crate::session::lifetime::Lifetime;
+use crate::session::load_factor::LoadFactor;
+use crate::session::named_secret::SecretSource;
+use crate::session::scope::Scope;
+use crate::session::token_format::TokenFormat;
 use crate::source::{ResponseSource, Source};
-use crate::sticky::secrets::SecretSource;
 use crate::table::TableName;
 use crate::token::foreign::AcceptSpec;
 
@@ -33,10 +33,6 @@ impl StickySpec {
         accepted.filter_map(|accept| accept.format.secret())
     }
 }
-
-/// Where tokens are good: the upstream's name, or a name of its own that outlives a renaming and that several may share.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Scope(pub Arc<str>);
 
 /// One way of tying, and whether the session may be served elsewhere.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -171,24 +167,6 @@ pub enum WhenFull {
     Keep,
     /// The next server on the ring serves it meanwhile.
     Spill,
-}
-
-/// What the token is.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum TokenFormat {
-    #[default]
-    Sealed,
-    /// The server's route, readable and without dates.
-    Plain,
-}
-
-/// How long a tie holds, in whole seconds. Enforced here, whatever the client keeps.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Lifetime {
-    /// Longest time between two requests of the session.
-    pub idle: Option<u32>,
-    /// Longest time since the session was first tied, through renewals and moves.
-    pub life: Option<u32>,
 }
 
 /// Which final responses of a server may tie a new session.

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use burdock::table::FingerprintKeyId;
+use burdock::session::fingerprint_key::FingerprintKeyId;
 use parking_lot::{Condvar, Mutex};
 
 use super::{BREATH, TICK, Tables};

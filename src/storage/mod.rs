@@ -23,8 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::table::format::{Header, Precedence};
-use burdock::table::{FingerprintKeyId, Persist, Table, TableName};
+use burdock::table::{Persist, Table, TableName};
 use parking_lot::Mutex;
 
 use crate::process::upgrade::table_feed::Heir;

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
+use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::table::format::{FRAME, Header, Loaded, Loader, Next, NoHeader, Precedence, next};
-use burdock::table::{FingerprintKeyId, Table, TableName};
+use burdock::table::{Table, TableName};
 use burdock::time::UnixSeconds;
 
 use crate::storage::files::{Folder, Generation, Kind, Stored};

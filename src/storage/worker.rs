@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::table::format::{Header, Precedence};
-use burdock::table::{FingerprintKeyId, Persist, Table, TableName, TableSpec};
+use burdock::table::{Persist, Table, TableName, TableSpec};
 use burdock::time::{UnixSeconds, Uptime};
 
 use crate::runtime::clock::{Clock, Moment};
@@ -16,10 +17,9 @@ use super::Tables;
 use super::status::{Persistence, Status};
 use super::writer::{Due, Writer};
 use crate::process::upgrade::table_feed::SharedHeir;
-use crate::storage::files;
 use crate::storage::files::Folder;
-use crate::storage::recovery;
 use crate::storage::recovery::{From, Place, Report, Trouble};
+use crate::storage::{files, recovery};
 
 /// How often it is tried to get the folder that another process has.
 const ASK: Duration = Duration::from_secs(1);

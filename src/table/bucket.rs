@@ -1,12 +1,11 @@
 //! Seven sessions in three cache lines, 27.4 octets each. What a search compares first comes first; what the three lines
 //! have left beside words of eight and four octets holds the small things.
 
-use crate::time::UnixSeconds;
-use crate::token::Stamps;
-
-use super::Fingerprint;
 use super::entry::{Class, Entry, ServerIndex, Session};
-use super::page::Moment;
+use super::moment::Moment;
+use crate::session::fingerprint::Fingerprint;
+use crate::session::stamps::Stamps;
+use crate::time::UnixSeconds;
 
 pub(crate) const SLOTS: usize = 7;
 

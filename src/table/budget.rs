@@ -6,10 +6,10 @@ use std::num::NonZeroU32;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-use crate::time::UnixSeconds;
-
 use super::entry::Budget;
-use super::fingerprint::{Fingerprint, FingerprintKey};
+use crate::session::fingerprint::Fingerprint;
+use crate::session::fingerprint_key::FingerprintKey;
+use crate::time::UnixSeconds;
 
 const ROWS: usize = 4;
 const COLUMNS: usize = 4096;

@@ -1,12 +1,11 @@
 //! How many sessions live on each server, without a walk and without a timer for each: sessions are counted by server and by
 //! the tenth of the idle time in which they were last seen, and those of tenths that are over are left out of the sum.
 
-use crate::sticky::spec::Lifetime;
-use crate::time::UnixSeconds;
-use crate::token::Stamps;
-
 use super::entry::{ServerIndex, Session};
 use crate::lock::{Mutex, RwLock};
+use crate::session::lifetime::Lifetime;
+use crate::session::stamps::Stamps;
+use crate::time::UnixSeconds;
 
 /// Tenths kept apart for one server: a dozen hold what lives, the others what waits to be overwritten, or what was stamped by
 /// a clock that was set back since. Only a clock that is set back by hours and more than once makes counts less exact.

@@ -1,9 +1,8 @@
 //! What a table says of a session, and what happened to one: plain values, for callers, lists, journal and snapshot.
 
 use crate::session::claim::BadClaim;
-use crate::token::Stamps;
-
-use super::Fingerprint;
+use crate::session::fingerprint::Fingerprint;
+use crate::session::stamps::Stamps;
 
 /// A server as a table's entries name it: its number in that table, which means nothing elsewhere. [`Table::server`] tells
 /// the id.

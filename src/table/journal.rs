@@ -80,10 +80,10 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Fingerprint;
+    use crate::session::fingerprint::Fingerprint;
+    use crate::session::stamps::Stamps;
     use crate::table::entry::{Class, ServerIndex, Session};
     use crate::time::UnixSeconds;
-    use crate::token::Stamps;
 
     fn entry(n: u128) -> Entry {
         let stamps = Stamps { issued: UnixSeconds(1), seen: UnixSeconds(2) };

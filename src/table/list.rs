@@ -1,9 +1,8 @@
 //! Going through a table in pieces: where one is, which entries are wanted.
 
-use crate::time::UnixSeconds;
-
 use super::entry::{Entry, ServerIndex};
-use super::fingerprint::Prefix;
+use crate::session::fingerprint::Prefix;
+use crate::time::UnixSeconds;
 
 /// Which entries are wanted: those that meet every condition given.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -19,10 +19,10 @@ mod bucket;
 mod budget;
 mod counts;
 mod entry;
-mod fingerprint;
 pub mod format;
 mod journal;
 mod list;
+mod moment;
 mod page;
 mod servers;
 mod shard;
@@ -33,25 +33,22 @@ mod stats;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::ids::ServerId;
 use crate::lock::{Mutex, RwLock};
+use crate::session::fingerprint::{Fingerprint, Prefix};
 use crate::time::UnixSeconds;
-use crate::upstream::ServerId;
+use counts::{Counts, Pace};
+use servers::Servers;
+use shard::{PIECE, Shard};
+use size::{SHARDS, Size};
 
 pub use crate::table::stats::Tally;
 pub use budget::{BudgetSpec, CreationBudget};
 pub use entry::{Budget, Change, ChangeKind, Class, Entry, Known, ServerIndex, Session, Tied};
-pub use fingerprint::{Fingerprint, FingerprintKey, FingerprintKeyId, InvalidPrefix, Prefix};
 pub use journal::Lost;
 pub use list::{Cursor, Filter, Page};
 pub use servers::{Enlisted, TooManyServers};
 pub use spec::{InvalidTableName, Persist, TableName, TableSpec};
-
-use counts::{Counts, Pace};
-use servers::Servers;
-use shard::{PIECE, Shard};
-use size::Size;
-
-const SHARDS: usize = 256;
 
 /// A table of sessions, shared by all who use it.
 ///

@@ -7,15 +7,10 @@
 
 use std::hint::black_box;
 
-use crate::session::claim::BadClaim;
-use crate::sticky::Due;
-use crate::sticky::spec::Lifetime;
-use crate::time::UnixSeconds;
-use crate::token::Stamps;
-
-use super::Fingerprint;
 use super::bucket::{Bucket, SLOTS};
 use super::entry::{Class, Entry, Session};
+use super::moment::Moment;
+use crate::session::fingerprint::Fingerprint;
 
 const BUCKETS: usize = 21;
 
@@ -40,31 +35,6 @@ pub(crate) enum Room {
     Free(At),
     /// Both buckets are full of sessions that live; this is the one to go.
     Taken(At, Class),
-}
-
-/// By what it is judged whether a session lives.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    pub(crate) lifetime: Lifetime,
-    pub(crate) now: UnixSeconds,
-}
-
-impl Moment {
-    pub(crate) fn check(self, session: &Session) -> Result<(), BadClaim> {
-        self.lifetime.check(session.stamps, self.now)
-    }
-
-    pub(crate) fn lives(self, session: &Session) -> bool {
-        self.check(session).is_ok()
-    }
-
-    /// The stamps of a session that is met now.
-    pub(crate) fn met(self, stamps: Stamps) -> Stamps {
-        match self.lifetime.renewal(stamps, self.now) {
-            Due::Now => Stamps { seen: self.now, ..stamps },
-            Due::Later => stamps,
-        }
-    }
 }
 
 impl Page {
@@ -167,7 +137,10 @@ fn candidates(fingerprint: Fingerprint) -> [usize; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::lifetime::Lifetime;
+    use crate::session::stamps::Stamps;
     use crate::table::entry::ServerIndex;
+    use crate::time::UnixSeconds;
     use proptest::prelude::*;
 
     const MOMENT: Moment = Moment { lifetime: Lifetime { idle: Some(100), life: None }, now: UnixSeconds(10_000) };

@@ -4,9 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::upstream::ServerId;
-
 use super::entry::ServerIndex;
+use crate::ids::ServerId;
 
 /// A server that sessions of a table may be tied to. While it is held, its number stays its own.
 #[derive(Clone, Debug)]

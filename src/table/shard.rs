@@ -4,18 +4,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::sticky::spec::Lifetime;
-use crate::time::UnixSeconds;
-use crate::token::Stamps;
-
-use super::Fingerprint;
 use super::counts::Counts;
 use super::entry::{Budget, Change, ChangeKind, Class, Entry, Known, ServerIndex, Session, Tied};
 use super::journal::{Journal, Lost};
-use super::page::{At, Moment, Page, Room};
+use super::moment::Moment;
+use super::page::{At, Page, Room};
 use super::size::Size;
 use super::spec::TableSpec;
+use crate::session::fingerprint::Fingerprint;
+use crate::session::lifetime::Lifetime;
+use crate::session::stamps::Stamps;
 use crate::table::stats::Tally;
+use crate::time::UnixSeconds;
 
 /// The most slots that are read under one lock: 64 KiB of them.
 pub(crate) const PIECE: usize = 64 * 1024 / size_of::<Page>() * Page::SLOTS;

@@ -1,10 +1,12 @@
 //! How large a table must be for its capacity to be a promise.
 
-use super::SHARDS;
 use super::entry::Change;
 use super::journal::Journal;
 use super::page::Page;
 use super::spec::TableSpec;
+
+/// Parts of a table, each behind a lock of its own.
+pub(crate) const SHARDS: usize = 256;
 
 /// Sessions for which a page of 147 slots is made. Names are dealt to pages by chance, so one in ten thousand pages of a table
 /// that holds its capacity gets 39 more than its share, and three in a million 47 more.
@@ -33,7 +35,7 @@ impl Size {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sticky::spec::Lifetime;
+    use crate::session::lifetime::Lifetime;
     use crate::table::spec::{Persist, TableName};
     use std::num::NonZeroU32;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::sticky::spec::Lifetime;
+use crate::session::lifetime::Lifetime;
 
 /// What a table is made from.
 #[derive(Clone, Debug, Eq, PartialEq)]

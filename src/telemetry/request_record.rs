@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use burdock::balancer::reason::{Method, Move, Reason, TieAction, TieOutcome};
 use burdock::http::path::without_parameters;
-use burdock::token::foreign::Format;
+use burdock::session::foreign_format::ForeignFormat;
 use burdock::upstream::ServerId;
 
 use super::metrics::{RouteMeters, UpstreamMeters};
@@ -37,7 +37,7 @@ pub struct Record {
     /// Why the tie is now another server's, where it is.
     pub moved: Option<Move>,
     /// Whose token decided, where it was not one of ours.
-    pub foreign: Option<Format>,
+    pub foreign: Option<ForeignFormat>,
     pub tries: u8,
     /// How long it waited for places at full servers; none where it did not.
     pub wait: Option<Duration>,

@@ -6,24 +6,28 @@ use std::sync::Arc;
 
 use rand_core::CryptoRng;
 
+use super::foreign::{AcceptSpec, Carrier, Opened, Reader};
+use super::keys::KeyRing;
+use super::payload::Payload;
+use super::sealed::{Context, SealedFormat};
+use super::{plain, sealed};
+use crate::session::claim::{BadClaim, Minted, Named, Refused, ServerName};
+use crate::session::foreign_format::ForeignFormat;
+use crate::session::lifetime::{Due, Lifetime};
+use crate::session::name::SessionName;
+use crate::session::named_secret::NamedSecret;
+use crate::session::server_ref::ServerRef;
+use crate::session::stamps::Stamps;
+use crate::session::tie::Tie;
+use crate::session::token_format::TokenFormat;
 use crate::time::{Now, UnixSeconds};
-
-use crate::session::claim::{BadClaim, Minted, Named, Refused, ServerName, SessionName};
-use crate::sticky::secrets::Secrets;
-use crate::sticky::spec::{Lifetime, TokenFormat};
-use crate::sticky::{Due, Member, Tie};
-use crate::token::foreign;
-use crate::token::foreign::{AcceptSpec, Carrier, Opened, Reader};
-use crate::token::keys::KeyRing;
-use crate::token::sealed;
-use crate::token::sealed::{Context, SealedFormat};
-use crate::token::{Payload, Stamps, Unopened, plain};
 
 /// Between a token and the application's own value.
 pub(crate) const DELIMITER: u8 = b'~';
 
+/// Makes and reads the tokens of one entry.
 #[derive(Debug)]
-pub(crate) struct Mint {
+pub(crate) struct Codec {
     format: Format,
     lifetime: Lifetime,
     accepted: Box<[Accepted]>,
@@ -52,7 +56,7 @@ pub(crate) struct Wrapped<'v> {
     pub(crate) value: Cow<'v, [u8]>,
 }
 
-impl Mint {
+impl Codec {
     pub(crate) fn new(
         format: TokenFormat,
         lifetime: Lifetime,
@@ -184,28 +188,20 @@ impl Mint {
 }
 
 impl Accepted {
-    pub(crate) fn new(spec: &AcceptSpec, carrier: Carrier, secrets: &Secrets, members: &[Member<'_>]) -> Self {
-        Self { reader: Reader::new(&spec.format, carrier, secrets, members), until: spec.until }
+    /// `secret` is what the format is keyed with, where it is and somebody has read it.
+    pub(crate) fn new(spec: &AcceptSpec, carrier: Carrier, secret: Option<&NamedSecret>, servers: &[ServerRef<'_>]) -> Self {
+        Self { reader: Reader::new(&spec.format, carrier, secret, servers), until: spec.until }
     }
 
     /// Whether such a token stands in a value of the application's.
     pub(crate) fn rides_on_the_applications(&self) -> bool {
-        self.reader.format() == foreign::Format::Apache
+        self.reader.format() == ForeignFormat::Apache
     }
 
     fn open<'a, 'v>(&'a self, value: &'v [u8], now: Now) -> Opened<'a, 'v> {
         match self.until {
             Some(until) if now.wall > until => Opened::NotMine,
             Some(_) | None => self.reader.open(value),
-        }
-    }
-}
-
-impl From<Unopened> for BadClaim {
-    fn from(unopened: Unopened) -> Self {
-        match unopened {
-            Unopened::BadToken => Self::BadToken,
-            Unopened::UnknownKey => Self::UnknownKey,
         }
     }
 }

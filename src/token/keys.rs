@@ -15,10 +15,8 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{first, sha256};
-use crate::session::secret::Secret;
-
-pub use crate::session::secret::InvalidKey;
+use super::hash::{first, sha256};
+use crate::session::secret::{InvalidKey, Secret};
 
 const ID_LABEL: &[u8] = b"burdock token v1 key id\0";
 const AEAD_LABEL: &[u8] = b"burdock token v1 aead";

@@ -3,8 +3,8 @@
 //! It names a server and nothing else: no session, no stamps, so nothing about it can expire. Whether there is such a server
 //! is not asked here.
 
-use super::Unopened;
-use crate::upstream::ServerId;
+use super::unopened::Unopened;
+use crate::ids::ServerId;
 
 /// The id in a plain token.
 ///

@@ -18,22 +18,29 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{Aad, Nonce};
-
 use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 use rand_core::CryptoRng;
 
 use super::keys::KeyRing;
-use super::{Kind, Payload, ServerTag, SessionNumber, Stamps, Unopened};
-use crate::time::UnixSeconds;
+use super::payload::{PAYLOAD, Payload};
+use super::unopened::Unopened;
 
 const VERSION: u8 = 1;
 const NONCE: usize = 12;
 /// Version, key id and nonce.
 const HEAD: usize = 1 + 4 + NONCE;
-const PAYLOAD: usize = 8 + 8 + 4 + 4;
 const BYTES: usize = HEAD + PAYLOAD + 16;
 /// Characters of a token.
 pub const CHARACTERS: usize = 76;
+
+/// Where a token travels. One made for a cookie does not open as a header.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Kind {
+    Cookie,
+    Header,
+    /// Around an application's own session id.
+    Envelope,
+}
 
 /// The place that a token is good for, and no other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,26 +124,6 @@ impl Context<'_> {
     }
 }
 
-impl Payload {
-    fn to_bytes(self) -> [u8; PAYLOAD] {
-        let mut bytes = [0; PAYLOAD];
-        bytes[..8].copy_from_slice(&self.server.0);
-        bytes[8..16].copy_from_slice(&self.session.0.to_be_bytes());
-        bytes[16..20].copy_from_slice(&self.stamps.issued.0.to_be_bytes());
-        bytes[20..].copy_from_slice(&self.stamps.seen.0.to_be_bytes());
-        bytes
-    }
-
-    fn from_bytes(bytes: [u8; PAYLOAD]) -> Self {
-        let seconds = |at: usize| UnixSeconds(u32::from_be_bytes(super::first(&bytes[at..])));
-        Self {
-            server: ServerTag(super::first(&bytes)),
-            session: SessionNumber(u64::from_be_bytes(super::first(&bytes[8..]))),
-            stamps: Stamps { issued: seconds(16), seen: seconds(20) },
-        }
-    }
-}
-
 /// Whether this could be a sealed token, of whatever key and place.
 pub fn looks_sealed(text: &[u8]) -> bool {
     decode(text).is_some_and(|token| token[0] == VERSION)
@@ -170,7 +157,11 @@ impl fmt::Debug for TokenText {
 mod tests {
     use super::super::keys::Key;
     use super::*;
-    use crate::upstream::ServerId;
+    use crate::ids::ServerId;
+    use crate::session::number::SessionNumber;
+    use crate::session::server_tag::ServerTag;
+    use crate::session::stamps::Stamps;
+    use crate::time::UnixSeconds;
     use proptest::prelude::*;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
@@ -267,7 +258,7 @@ mod tests {
         #[test]
         fn what_was_sealed_is_opened(seed: [u8; 32], server: [u8; 8], session: u64, issued: u32, seen: u32) {
             let stamps = Stamps { issued: UnixSeconds(issued), seen: UnixSeconds(seen) };
-            let payload = Payload { server: ServerTag(server), session: SessionNumber(session), stamps };
+            let payload = Payload { server: ServerTag::from_bytes(server), session: SessionNumber(session), stamps };
             let format = format(&[FIRST], COOKIE);
             let token = format.seal(&payload, &mut StdRng::from_seed(seed));
             prop_assert_eq!(token.len(), CHARACTERS);

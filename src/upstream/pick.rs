@@ -4,12 +4,14 @@ use rand_core::Rng;
 use smallvec::SmallVec;
 
 use super::attempts::Attempts;
-use super::balance::{self, Balance, LoadFactor};
+use super::balance;
+use super::balance::Balance;
 use super::health::Health;
 use super::queue::rank::Rank;
 use super::server::Server;
 use super::spec::Tier;
 use super::upstream::{Among, Pick, Queued, Upstream};
+use crate::session::load_factor::LoadFactor;
 use crate::time::{Now, Uptime};
 
 /// How a server is chosen for a request that no tie decides.

@@ -9,7 +9,7 @@ use crate::lock::Mutex;
 use crate::time::{Now, Uptime};
 
 use super::attempts::Attempts;
-use super::balance::{LoadFactor, Turn};
+use super::balance::Turn;
 use super::failover::Cause;
 use super::health::{Condition, Health};
 use super::health_state::{Described, HealthState, Origin};
@@ -20,6 +20,7 @@ use super::queue::{Queue, Slot, Ticket};
 use super::ring::Ring;
 use super::server::{Live, Server};
 use super::spec::{Admin, ServerSpec, Tier, UpstreamSpec};
+use crate::session::load_factor::LoadFactor;
 
 /// An upstream as it is now. Its servers' positions are stable for as long as it lives; across configurations servers are
 /// known by id.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use burdock::token::Payload;
+use burdock::token::payload::Payload;
 
 use crate::harness::{Burdock, Client, Mint, Request, Response, Site, Wire, complete, shop, wait_until};
 

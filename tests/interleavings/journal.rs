@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burdock::table::{Change, ChangeKind, Fingerprint, Session};
+use burdock::session::fingerprint::Fingerprint;
+use burdock::table::{Change, ChangeKind, Session};
 use shuttle::thread;
 
 use super::{NOW, drain, enlist, explore, export, name, table, tie};

@@ -13,10 +13,9 @@ mod sessions;
 
 use std::num::NonZeroU32;
 
-use burdock::sticky::spec::Lifetime;
-use burdock::table::{
-    Budget, Change, Cursor, Enlisted, Entry, Fingerprint, Known, Lost, Persist, Session, Table, TableName, TableSpec,
-};
+use burdock::session::fingerprint::Fingerprint;
+use burdock::session::lifetime::Lifetime;
+use burdock::table::{Budget, Change, Cursor, Enlisted, Entry, Known, Lost, Persist, Session, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};

@@ -1,6 +1,6 @@
 //! Ties run out here, whatever the client keeps.
 
-use burdock::sticky::spec::Lifetime;
+use burdock::session::lifetime::Lifetime;
 
 use crate::language::{Client, Lb, lb};
 

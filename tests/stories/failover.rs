@@ -126,6 +126,6 @@ fn same_server_allows_more_tries_before_the_session_is_moved() {
 
 #[test]
 fn a_token_of_a_server_that_never_was_is_as_one_of_a_server_that_is_gone() {
-    let lb = lb(["a", "b"]).cookie(|cookie| cookie.token = burdock::sticky::spec::TokenFormat::Plain);
+    let lb = lb(["a", "b"]).cookie(|cookie| cookie.token = burdock::session::token_format::TokenFormat::Plain);
     lb.client().holding("nobody").visits(2).because(["unknown_server", "hit"]).settled(["rewritten", "kept"]);
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use burdock::session::load_factor::LoadFactor;
 use burdock::source::{Place, Prefixes, Source};
-use burdock::upstream::balance::{Balance, LoadFactor};
+use burdock::upstream::balance::Balance;
 use proptest::prelude::*;
 
 use crate::language::{Lb, lb};

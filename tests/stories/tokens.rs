@@ -1,6 +1,7 @@
 //! Tokens that are not what they should be are never an error.
 
-use burdock::sticky::spec::{Scope, TokenFormat};
+use burdock::session::scope::Scope;
+use burdock::session::token_format::TokenFormat;
 
 use crate::language::lb;
 

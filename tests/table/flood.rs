@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
-use burdock::table::{Budget, BudgetSpec, CreationBudget, Enlisted, FingerprintKey, Known, Table};
+use burdock::session::fingerprint_key::FingerprintKey;
+use burdock::table::{Budget, BudgetSpec, CreationBudget, Enlisted, Known, Table};
 use burdock::time::UnixSeconds;
 
 use super::{Chance, START, enlist, fingerprint, spec, steps};

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use burdock::session::claim::BadClaim;
-use burdock::sticky::spec::Lifetime;
+use burdock::session::fingerprint::Fingerprint;
+use burdock::session::lifetime::Lifetime;
+use burdock::session::stamps::Stamps;
 use burdock::table::{
-    Budget, Change, ChangeKind, Class, Cursor, Enlisted, Entry, Filter, Fingerprint, Known, ServerIndex, Session, Table,
-    Tied,
+    Budget, Change, ChangeKind, Class, Cursor, Enlisted, Entry, Filter, Known, ServerIndex, Session, Table, Tied,
 };
 use burdock::time::UnixSeconds;
-use burdock::token::Stamps;
 
 use super::{Chance, START, enlist, fingerprint, spec, steps};
 

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use burdock::table::{
-    Budget, Change, ChangeKind, Cursor, Entry, Fingerprint, Known, Lost, Persist, Session, Table, TableSpec,
-};
+use burdock::session::fingerprint::Fingerprint;
+use burdock::table::{Budget, Change, ChangeKind, Cursor, Entry, Known, Lost, Persist, Session, Table, TableSpec};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 

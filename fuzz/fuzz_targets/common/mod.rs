@@ -6,9 +6,10 @@ use std::time::Duration;
 use burdock::balancer::Balancer;
 use burdock::balancer::spec::Plan;
 use burdock::config::Config;
-use burdock::table::FingerprintKey;
+use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::token::keys::{Key, KeyRing};
-use burdock::sticky::secrets::{Secret, SecretSource, Secrets};
+use burdock::session::named_secret::{NamedSecret, SecretSource};
+use burdock::sticky::secrets::Secrets;
 use burdock::time::{Now, UnixSeconds, Uptime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +20,7 @@ pub fn ring() -> KeyRing {
     KeyRing::new(vec![Key::parse(&"17".repeat(32)).expect("a key")]).expect("a ring")
 }
 
-pub fn secrets<const N: usize>(others: [(SecretSource, Secret); N]) -> Secrets {
+pub fn secrets<const N: usize>(others: [(SecretSource, NamedSecret); N]) -> Secrets {
     Secrets::new(ring(), FingerprintKey::parse(&"5e".repeat(32)).expect("a key"), others)
 }
 

@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use super::methods::load_factor;
 use crate::balancer::sticky_upstream::StickyUpstream;
-use crate::session::claim::{BadClaim, Claim, Named, Refused, SessionName};
+use crate::session::claim::{BadClaim, Claim, Named, Refused};
+use crate::session::name::SessionName;
 use crate::sticky::learn::Purpose;
 use crate::sticky::spec::Strict;
 use crate::time::Now;

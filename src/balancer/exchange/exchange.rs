@@ -23,13 +23,15 @@ use crate::balancer::connection::Connection;
 use crate::balancer::reason::{Method, Reason, TieOutcome};
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::http::request::{Request, Response};
-use crate::session::claim::SessionName;
+use crate::session::foreign_format::ForeignFormat;
+use crate::session::name::SessionName;
 use crate::sticky::affinity;
+use crate::sticky::chain::Chain;
+use crate::sticky::edits::{CookieHeader, RequestEdits, ResponseEdits};
+use crate::sticky::entry::Entry;
 use crate::sticky::learn::{Carrying, Purpose};
 use crate::sticky::spec::Announce;
-use crate::sticky::{Chain, CookieHeader, Entry, RequestEdits, ResponseEdits};
 use crate::time::Now;
-use crate::token::foreign::Format;
 use crate::upstream::failover::Cause;
 use crate::upstream::retry::{Again, Failure, Progress};
 use crate::upstream::server::Server;
@@ -289,7 +291,7 @@ impl Exchange {
     }
 
     /// The proxy whose token decided, where it was not one of ours.
-    pub fn foreign(&self) -> Option<Format> {
+    pub fn foreign(&self) -> Option<ForeignFormat> {
         report::foreign_format(&self.claims, self.decided.as_ref()?)
     }
 

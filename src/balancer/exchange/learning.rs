@@ -3,8 +3,8 @@
 use super::ties::Ties;
 use super::writes::{Writing, ties_new};
 use crate::balancer::reason::{TieAction, TieOutcome};
-use crate::sticky::EntryKind;
 use crate::sticky::affinity::Wish;
+use crate::sticky::entry::EntryKind;
 use crate::sticky::learn::{Carrying, Heard, LearnEntry, Moved, Pending};
 use crate::table::Tied;
 

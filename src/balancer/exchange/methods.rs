@@ -1,9 +1,9 @@
 //! What the steps must know of the method by which an entry ties sessions.
 
 use crate::balancer::reason::Method;
+use crate::session::load_factor::LoadFactor;
+use crate::sticky::entry::{Entry, EntryKind};
 use crate::sticky::spec::WhenFull;
-use crate::sticky::{Entry, EntryKind};
-use crate::upstream::balance::LoadFactor;
 
 pub(super) fn method_of(entry: &Entry) -> Method {
     match &entry.kind {

@@ -7,8 +7,9 @@ use ::http::header::ORIGIN;
 
 use crate::http::hygiene::is_cors_preflight;
 use crate::http::request::{Request, Scheme};
+use crate::sticky::chain::Chain;
+use crate::sticky::edits::{Origin, Reader};
 use crate::sticky::spec::Methods;
-use crate::sticky::{Chain, Origin, Reader};
 
 #[derive(Debug)]
 pub(super) struct RequestInfo {

@@ -11,12 +11,13 @@ use super::claims::ResolvedClaim;
 use super::methods::{load_factor, when_full};
 use super::wait::Wait;
 use crate::balancer::connection::{Connection, Provisional};
-use crate::session::claim::{Refused, SessionName};
-use crate::sticky::Entry;
+use crate::session::claim::Refused;
+use crate::session::load_factor::LoadFactor;
+use crate::session::name::SessionName;
+use crate::session::number::SessionNumber;
+use crate::sticky::entry::Entry;
 use crate::sticky::spec::{Strict, WhenFull};
 use crate::time::Now;
-use crate::token::SessionNumber;
-use crate::upstream::balance::LoadFactor;
 use crate::upstream::failover::{Cause, WAIT_TIMEOUT};
 use crate::upstream::{Among, Attempts, Pick, Placement, Queued, Upstream};
 

@@ -14,9 +14,11 @@ use crate::balancer::reason::{Move, TieAction, TieOutcome};
 use crate::http::cache_control::make_private;
 use crate::http::request::Response;
 use crate::sticky::affinity::{self, Wish};
+use crate::sticky::answers::AppSignal;
+use crate::sticky::chain::Chain;
+use crate::sticky::edits::{Carried, ResponseEdits};
 use crate::sticky::learn::Pending;
 use crate::sticky::spec::Caching;
-use crate::sticky::{Carried, Chain, ResponseEdits, Spoken};
 use crate::time::Now;
 use crate::upstream::Upstream;
 
@@ -89,7 +91,7 @@ fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carrie
 
 /// An application that creates a session during a detour has moved it for good.
 fn at_last(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
-    let creates = || chain.entries().iter().any(|entry| entry.spoken(headers, now) == Spoken::Creates);
+    let creates = || chain.entries().iter().any(|entry| entry.spoken(headers, now) == AppSignal::Creates);
     match decision.outcome {
         TieOutcome::Detour if creates() => Decision { outcome: TieOutcome::Moved, ..decision },
         TieOutcome::Detour | TieOutcome::Kept | TieOutcome::New | TieOutcome::Moved => decision,
@@ -125,7 +127,7 @@ fn action(
         return action;
     }
     let mut tied = ties.entries().filter(|(_, claim)| claim.is_tie());
-    if ties.info.ties() && tied.any(|(entry, _)| entry.spoken(headers, now) == Spoken::Deletes) {
+    if ties.info.ties() && tied.any(|(entry, _)| entry.spoken(headers, now) == AppSignal::Deletes) {
         return TieAction::Forgotten;
     }
     if outcome == Some(TieOutcome::Kept) { TieAction::Kept } else { TieAction::None }

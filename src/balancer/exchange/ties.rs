@@ -3,8 +3,8 @@
 use super::claims::ResolvedClaim;
 use super::request_info::RequestInfo;
 use crate::balancer::sticky_upstream::StickyUpstream;
-use crate::session::claim::SessionName;
-use crate::sticky::Entry;
+use crate::session::name::SessionName;
+use crate::sticky::entry::Entry;
 use crate::sticky::learn::Carrying;
 
 pub(super) struct Ties<'e> {

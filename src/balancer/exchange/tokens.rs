@@ -7,10 +7,13 @@ use super::claims::ResolvedClaim;
 use super::decision::Decision;
 use super::ties::Ties;
 use super::writes::Write;
-use crate::session::claim::{Named, SessionName};
-use crate::sticky::{Carried, Tie};
+use crate::session::claim::Named;
+use crate::session::name::SessionName;
+use crate::session::number::SessionNumber;
+use crate::session::stamps::Stamps;
+use crate::session::tie::Tie;
+use crate::sticky::edits::Carried;
 use crate::time::Now;
-use crate::token::{SessionNumber, Stamps};
 
 /// For each entry what the response carries, by what it writes.
 pub(super) fn carried(

@@ -12,9 +12,11 @@ use super::ties::Ties;
 use crate::balancer::reason::{TieAction, TieOutcome};
 use crate::http::request::Response;
 use crate::session::claim::Minted;
+use crate::session::lifetime::Due;
 use crate::sticky::affinity::Wish;
+use crate::sticky::answers::{AppSignal, Writes};
+use crate::sticky::entry::Entry;
 use crate::sticky::spec::NewTieOn;
-use crate::sticky::{Due, Entry, Spoken, Writes};
 use crate::time::Now;
 
 /// What becomes of one entry's tie.
@@ -69,7 +71,7 @@ impl Writing<'_> {
         let Self { decision, wish, response, now } = *self;
         match entry.writes() {
             Writes::Never | Writes::InTable => None,
-            Writes::WhenSpoken if entry.spoken(response.headers, now) != Spoken::Creates => None,
+            Writes::WhenSpoken if entry.spoken(response.headers, now) != AppSignal::Creates => None,
             Writes::WhenSpoken => spoken(claim, decision),
             Writes::Always if entry.is_preserved(response.headers) => None,
             Writes::Always => match decision.outcome {

@@ -11,8 +11,10 @@ use crate::http::cookie::CookieName;
 use crate::http::set_cookie::{
     Attributes, CookieDomain, CookiePath, ExtraAttribute, HttpOnly, Partitioned, SameSite, Secure, broken_rules,
 };
+use crate::session::scope::Scope;
+use crate::session::token_format::TokenFormat;
 use crate::sticky::spec::{
-    Caching, CookieMode, CookieSpec, EntrySpec, Forwarding, Methods, NewTieOn, Preserve, Scope, Strict, TokenFormat, Way,
+    Caching, CookieMode, CookieSpec, EntrySpec, Forwarding, Methods, NewTieOn, Preserve, Strict, Way,
 };
 use crate::token::foreign::Carrier;
 

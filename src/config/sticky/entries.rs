@@ -19,9 +19,10 @@ use crate::config::schema::read::{At, Leaf, ListOf, Mend, Read, defined};
 use crate::config::schema::scalar::{Bool, Int};
 use crate::config::schema::tree::{Node, Value};
 use crate::ids::UpstreamName;
+use crate::session::scope::Scope;
+use crate::session::token_format::TokenFormat;
 use crate::sticky::spec::{
-    AffinitySpec, Announce, Caching, CookieMode, EntrySpec, HeaderMode, NewTieOn, Order, Scope, StickySpec, Strict,
-    TokenFormat, Way,
+    AffinitySpec, Announce, Caching, CookieMode, EntrySpec, HeaderMode, NewTieOn, Order, StickySpec, Strict, Way,
 };
 use crate::upstream::spec::UpstreamSpec;
 

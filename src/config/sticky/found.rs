@@ -4,8 +4,8 @@ use crate::config::schema::choice::choice;
 use crate::config::schema::errors::{Findings, Position};
 use crate::config::schema::map::record;
 use crate::config::source::Sources;
+use crate::session::load_factor::LoadFactor;
 use crate::sticky::spec::{EntrySpec, HashSpec, RouteIdSpec, Strict, Way, WhenFull};
-use crate::upstream::balance::LoadFactor;
 
 record! {
     "a route" => struct RouteIdText {

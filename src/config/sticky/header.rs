@@ -10,9 +10,8 @@ use crate::config::schema::read::{At, Read};
 use crate::config::schema::scalar::{Bool, OrAuto, OrNone};
 use crate::config::schema::tree::Node;
 use crate::config::schema::units::Seconds;
-use crate::sticky::spec::{
-    Caching, EntrySpec, Expose, Forwarding, HeaderMode, HeaderSpec, NewTieOn, Strict, TokenFormat, Way,
-};
+use crate::session::token_format::TokenFormat;
+use crate::sticky::spec::{Caching, EntrySpec, Expose, Forwarding, HeaderMode, HeaderSpec, NewTieOn, Strict, Way};
 use crate::token::foreign::Carrier;
 
 use super::lifetime::{self, Times};

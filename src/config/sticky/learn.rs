@@ -6,8 +6,9 @@ use crate::config::schema::errors::{Findings, Position};
 use crate::config::schema::map::record;
 use crate::config::schema::scalar::Int;
 use crate::config::source::Sources;
+use crate::session::scope::Scope;
 use crate::source::{Place, Source};
-use crate::sticky::spec::{EntrySpec, LearnAt, LearnSpec, NewTieOn, Scope, Strict, Way};
+use crate::sticky::spec::{EntrySpec, LearnAt, LearnSpec, NewTieOn, Strict, Way};
 use crate::table::TableName;
 
 record! {

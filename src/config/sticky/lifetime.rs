@@ -2,7 +2,8 @@
 
 use crate::config::schema::errors::Findings;
 use crate::config::schema::read::At;
-use crate::sticky::spec::{Lifetime, TokenFormat};
+use crate::session::lifetime::Lifetime;
+use crate::session::token_format::TokenFormat;
 
 /// The times of an entry, in seconds, and where they were written.
 pub(super) struct Times {

@@ -137,7 +137,8 @@ fn invalid(text: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use burdock::table::{FingerprintKeyId, TableName};
+    use burdock::session::fingerprint_key::FingerprintKeyId;
+    use burdock::table::TableName;
 
     use super::*;
 

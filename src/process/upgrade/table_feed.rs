@@ -6,8 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::table::format::{Header, Loader, Next, Precedence, next};
-use burdock::table::{FingerprintKeyId, Table, TableName};
+use burdock::table::{Table, TableName};
 use burdock::time::UnixSeconds;
 use parking_lot::Mutex;
 

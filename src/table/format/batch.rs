@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 
-use crate::table::{Change, ChangeKind, Entry, Fingerprint, ServerIndex, Table};
-use crate::time::UnixSeconds;
-
-use super::block::{self, FRAME};
+use super::block;
+use super::block::FRAME;
 use super::record::{FORGOTTEN, FORGOTTEN_BODY, SERVER, TIED, TIED_BODY, class_octet};
+use crate::session::fingerprint::Fingerprint;
+use crate::table::{Change, ChangeKind, Entry, ServerIndex, Table};
+use crate::time::UnixSeconds;
 
 /// A block is closed when its payload has grown to this. The last record makes it a little longer.
 const BLOCK: usize = 64 * 1024;

@@ -1,6 +1,7 @@
 //! How a file begins: whose it is.
 
-use crate::table::{FingerprintKeyId, TableName};
+use crate::session::fingerprint_key::FingerprintKeyId;
+use crate::table::TableName;
 
 const MAGIC: [u8; 8] = *b"burdock\x1a";
 const VERSION: u16 = 1;

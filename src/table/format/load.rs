@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::record::{Record, records};
+use crate::ids::ServerId;
 use crate::table::{Enlisted, Entry, Known, ServerIndex, Session, Table};
 use crate::time::UnixSeconds;
-use crate::upstream::ServerId;
-
-use super::record::{Record, records};
 
 /// What counts where the table has a session already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,9 +111,10 @@ mod tests {
     use super::super::block::{FRAME, Next, next};
     use super::super::{Batch, record};
     use super::*;
-    use crate::sticky::spec::Lifetime;
-    use crate::table::{Budget, Class, Cursor, Fingerprint, Persist, TableName, TableSpec};
-    use crate::token::Stamps;
+    use crate::session::fingerprint::Fingerprint;
+    use crate::session::lifetime::Lifetime;
+    use crate::session::stamps::Stamps;
+    use crate::table::{Budget, Class, Cursor, Persist, TableName, TableSpec};
 
     const NOW: UnixSeconds = UnixSeconds(10_000);
     const IDLE: u32 = 1_000;

@@ -1,8 +1,9 @@
 //! Records: what the payload of a block says.
 
-use crate::table::{Class, Fingerprint};
+use crate::session::fingerprint::Fingerprint;
+use crate::session::stamps::Stamps;
+use crate::table::Class;
 use crate::time::UnixSeconds;
-use crate::token::Stamps;
 
 pub(crate) const SERVER: u8 = 1;
 pub(crate) const TIED: u8 = 2;

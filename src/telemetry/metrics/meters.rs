@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use burdock::balancer::reason::{Method, Move, Reason, TieOutcome};
-use burdock::token::foreign::Format;
+use burdock::session::foreign_format::ForeignFormat;
 use burdock::upstream::spec::UpstreamSpec;
 use burdock::upstream::{ServerId, UpstreamName};
 use prometheus::{Histogram, IntCounter, IntCounterVec};
@@ -76,7 +76,7 @@ impl UpstreamMeters {
         Self {
             decisions: Rare::new(&families.decisions, Reason::ALL.len() * Method::ALL.len()),
             moved: Rare::new(&families.moved, Move::ALL.len()),
-            foreign: Rare::new(&families.foreign, Format::ALL.len()),
+            foreign: Rare::new(&families.foreign, ForeignFormat::ALL.len()),
             name: spec.name.clone(),
             redispatches: families.redispatches.with_label_values(&[name]),
             queue_timeouts: queues.timeouts.with_label_values(&[name]),
@@ -98,7 +98,7 @@ impl UpstreamMeters {
     }
 
     /// Counts a request that another proxy's token has decided.
-    pub fn foreign(&self, format: Format) {
+    pub fn foreign(&self, format: ForeignFormat) {
         self.foreign.inc(format.index(), &[self.name.as_str(), format.as_str()]);
     }
 }

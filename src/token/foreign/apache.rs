@@ -3,9 +3,9 @@
 
 use memchr::memchr;
 
-use super::Opened;
+use super::opened::Opened;
 use super::servers::Servers;
-use crate::sticky::Member;
+use crate::session::server_ref::ServerRef;
 
 /// The character between session id and route (`stickysessionsep`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,8 +35,8 @@ impl Default for Separator {
     }
 }
 
-pub(crate) fn names(member: &Member<'_>) -> Vec<String> {
-    vec![member.route.to_owned()]
+pub(crate) fn names(server: &ServerRef<'_>) -> Vec<String> {
+    vec![server.route.to_owned()]
 }
 
 /// The route is what stands behind the first separator, as it is for Apache.
@@ -49,13 +49,13 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, separator: Separator, value: &'
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, none, reader_of};
+    use super::super::testing::{assert_told, reader_of};
     use super::super::{Carrier, FormatSpec};
     use super::*;
 
     fn assert_cookies(separator: &str, values: &[(&str, &str)]) {
         let spec = FormatSpec::Apache { separator: Separator::parse(separator).unwrap() };
-        assert_told(&reader_of(&spec, Carrier::Cookie, &none()), values);
+        assert_told(&reader_of(&spec, Carrier::Cookie, None), values);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 
 use aws_lc_rs::hmac;
 
-use super::Opened;
+use super::opened::Opened;
 use super::servers::{Servers, hex, is_hex};
-use crate::sticky::Member;
+use crate::session::server_ref::ServerRef;
 
-pub(crate) fn names(member: &Member<'_>, secret: &[u8]) -> Vec<String> {
+pub(crate) fn names(server: &ServerRef<'_>, secret: &[u8]) -> Vec<String> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-    let tag = member.address.map(|address| hmac::sign(&key, address.to_string().as_bytes()));
+    let tag = server.address.map(|address| hmac::sign(&key, address.to_string().as_bytes()));
     tag.map(|tag| hex(tag.as_ref())).into_iter().collect()
 }
 
@@ -19,14 +19,14 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, none, reader_of, secret};
+    use super::super::testing::{assert_told, reader_of, secret};
     use super::super::{Carrier, FormatSpec};
 
     // All but the last sent by Caddy 2.6.2.
     #[test]
     fn a_server_is_the_hmac_of_its_address() {
-        let (source, secrets) = secret("secret");
-        let reader = reader_of(&FormatSpec::Caddy { secret: Some(source) }, Carrier::Cookie, &secrets);
+        let (source, secret) = secret("secret");
+        let reader = reader_of(&FormatSpec::Caddy { secret: Some(source) }, Carrier::Cookie, Some(&secret));
         assert_told(
             &reader,
             &[
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn without_a_secret_the_key_is_empty() {
-        let reader = reader_of(&FormatSpec::Caddy { secret: None }, Carrier::Cookie, &none());
+        let reader = reader_of(&FormatSpec::Caddy { secret: None }, Carrier::Cookie, None);
         assert_told(
             &reader,
             &[

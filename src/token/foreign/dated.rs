@@ -1,8 +1,8 @@
 //! `NAME|LAST|FIRST`: a server's name with when the session was last seen and when it began, either of which may be missing.
 //! HAProxy and Tengine write it alike but for the digits of a date.
 
+use crate::session::stamps::Stamps;
 use crate::time::UnixSeconds;
-use crate::token::Stamps;
 
 /// Name and stamps of a value. There are none where any that is written cannot be read.
 pub(crate) fn split(value: &[u8], date: fn(&[u8]) -> Option<UnixSeconds>) -> (&[u8], Option<Stamps>) {

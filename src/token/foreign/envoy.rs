@@ -9,15 +9,15 @@ use std::net::SocketAddr;
 use base64_simd::{AsOut, STANDARD};
 use memchr::memmem;
 
-use super::Opened;
+use super::opened::Opened;
 use super::servers::Servers;
-use crate::sticky::Member;
+use crate::session::server_ref::ServerRef;
 
 /// More than base64 of any address with any expiry has.
 const LONGEST: usize = 128;
 
-pub(crate) fn names(member: &Member<'_>) -> Vec<String> {
-    member.address.map(|address| address.to_string()).into_iter().collect()
+pub(crate) fn names(server: &ServerRef<'_>) -> Vec<String> {
+    server.address.map(|address| address.to_string()).into_iter().collect()
 }
 
 pub(crate) fn open_cookie<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 'v> {
@@ -77,12 +77,12 @@ fn is_address(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, none, reader_of};
+    use super::super::testing::{assert_told, reader_of};
     use super::super::{Carrier, FormatSpec};
     use super::{STANDARD, is_varint, message};
 
     fn assert_values(carrier: Carrier, values: &[(&str, &str)]) {
-        assert_told(&reader_of(&FormatSpec::Envoy, carrier, &none()), values);
+        assert_told(&reader_of(&FormatSpec::Envoy, carrier, None), values);
     }
 
     #[test]

@@ -7,15 +7,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use twox_hash::XxHash64;
 
+use super::dated;
+use super::opened::Opened;
 use super::servers::{Servers, is_hex};
-use super::{Opened, dated};
-use crate::sticky::Member;
-use crate::sticky::secrets::Secret;
+use crate::session::named_secret::NamedSecret;
+use crate::session::server_ref::ServerRef;
 use crate::time::UnixSeconds;
 
-pub(crate) fn names(member: &Member<'_>, dynamic_cookie_key: Option<&Secret>) -> Vec<String> {
-    let dynamic = member.address.zip(dynamic_cookie_key).map(|(address, key)| dynamic(key.octets(), address));
-    [member.route.to_owned()].into_iter().chain(dynamic).collect()
+pub(crate) fn names(server: &ServerRef<'_>, dynamic_cookie_key: Option<&NamedSecret>) -> Vec<String> {
+    let dynamic = server.address.zip(dynamic_cookie_key).map(|(address, key)| dynamic(key.bytes(), address));
+    [server.route.to_owned()].into_iter().chain(dynamic).collect()
 }
 
 pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 'v> {
@@ -59,11 +60,11 @@ fn digit(c: u8) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, none, reader_of, secret};
+    use super::super::testing::{assert_told, reader_of, secret};
     use super::super::{Carrier, FormatSpec};
 
     fn assert_cookies(values: &[(&str, &str)]) {
-        assert_told(&reader_of(&FormatSpec::Haproxy { dynamic_cookie_key: None }, Carrier::Cookie, &none()), values);
+        assert_told(&reader_of(&FormatSpec::Haproxy { dynamic_cookie_key: None }, Carrier::Cookie, None), values);
     }
 
     #[test]
@@ -94,8 +95,8 @@ mod tests {
     // Sent by HAProxy 2.6.12 with `dynamic-cookie-key "a dynamic key"`.
     #[test]
     fn a_dynamic_value_is_a_keyed_hash_of_the_address() {
-        let (source, secrets) = secret("a dynamic key");
-        let reader = reader_of(&FormatSpec::Haproxy { dynamic_cookie_key: Some(source) }, Carrier::Cookie, &secrets);
+        let (source, secret) = secret("a dynamic key");
+        let reader = reader_of(&FormatSpec::Haproxy { dynamic_cookie_key: Some(source) }, Carrier::Cookie, Some(&secret));
         assert_told(
             &reader,
             &[

@@ -2,12 +2,12 @@
 //! which backend it was. The mode `balanced` draws a random number that only the controller's own ring knows; nobody else can
 //! read that.
 
-use super::Opened;
+use super::opened::Opened;
 use super::servers::{Servers, is_hex, md5_hex};
-use crate::sticky::Member;
+use crate::session::server_ref::ServerRef;
 
-pub(crate) fn names(member: &Member<'_>, backend: &str) -> Vec<String> {
-    let Some(address) = member.address else { return Vec::new() };
+pub(crate) fn names(server: &ServerRef<'_>, backend: &str) -> Vec<String> {
+    let Some(address) = server.address else { return Vec::new() };
     let server = md5_hex(&format!("{backend}{address}"));
     let group = md5_hex(&format!("{}{backend}", md5_hex(backend)));
     vec![format!("{server}|{group}")]
@@ -25,7 +25,7 @@ fn is_pair(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, none, reader_of};
+    use super::super::testing::{assert_told, reader_of};
     use super::super::{Carrier, FormatSpec};
 
     const BACKEND: &str = "5a881deec44117eee2efd3540198e203";
@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn a_server_is_two_hashes_with_the_backend_in_both() {
         let reader =
-            reader_of(&FormatSpec::IngressNginx { backend: "default-http-svc-80".to_owned() }, Carrier::Cookie, &none());
+            reader_of(&FormatSpec::IngressNginx { backend: "default-http-svc-80".to_owned() }, Carrier::Cookie, None);
         for (value, expected) in [
             (format!("257c0b1160f0c97deb2c1f87fd1c8f9b|{BACKEND}"), "web-1 - - -"),
             (format!("dde53e84db83579bb0a53f5c150c664d|{BACKEND}"), "web-2 - - -"),

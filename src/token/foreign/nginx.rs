@@ -1,13 +1,13 @@
 //! nginx, `sticky cookie` (1.29.6 and later, nginx Plus before): the MD5 of the server's address in hexadecimal, or what its
 //! `route=` says.
 
-use super::Opened;
+use super::opened::Opened;
 use super::servers::{Servers, is_hex, md5_hex};
-use crate::sticky::Member;
+use crate::session::server_ref::ServerRef;
 
-pub(crate) fn names(member: &Member<'_>) -> Vec<String> {
-    let hashed = member.address.map(|address| md5_hex(&address.to_string()));
-    hashed.into_iter().chain([member.route.to_owned()]).collect()
+pub(crate) fn names(server: &ServerRef<'_>) -> Vec<String> {
+    let hashed = server.address.map(|address| md5_hex(&address.to_string()));
+    hashed.into_iter().chain([server.route.to_owned()]).collect()
 }
 
 pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 'v> {
@@ -16,12 +16,12 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, none, reader_of};
+    use super::super::testing::{assert_told, reader_of};
     use super::super::{Carrier, FormatSpec};
 
     #[test]
     fn a_server_is_the_md5_of_its_address_or_its_route() {
-        let reader = reader_of(&FormatSpec::Nginx, Carrier::Cookie, &none());
+        let reader = reader_of(&FormatSpec::Nginx, Carrier::Cookie, None);
         assert_told(
             &reader,
             &[

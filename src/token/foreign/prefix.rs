@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::Opened;
+use super::opened::Opened;
 use super::servers::Servers;
 use crate::token::plain;
 
@@ -22,7 +22,7 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, none, reader_of};
+    use super::super::testing::{assert_told, reader_of};
     use super::super::{Carrier, FormatSpec};
 
     // The first as HAProxy 2.6.12 sent it in mode `prefix`.
@@ -30,7 +30,7 @@ mod tests {
     fn the_name_stands_before_the_first_tilde_and_the_rest_is_the_applications() {
         for spec in [FormatSpec::Haproxy { dynamic_cookie_key: None }, FormatSpec::Tengine] {
             assert_told(
-                &reader_of(&spec, Carrier::PrefixedCookie, &none()),
+                &reader_of(&spec, Carrier::PrefixedCookie, None),
                 &[
                     ("s1~app-value", "web-1 - - app-value"),
                     ("s2~a~b", "web-2 - - a~b"),

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::upstream::ServerId;
-
-use super::Opened;
+use super::opened::Opened;
+use crate::ids::ServerId;
 
 /// Text → server.
 #[derive(Debug, Default)]

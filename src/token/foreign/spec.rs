@@ -2,21 +2,9 @@
 
 use super::apache::Separator;
 use crate::http::cookie::CookieName;
-use crate::sticky::secrets::SecretSource;
+use crate::session::foreign_format::ForeignFormat;
+use crate::session::named_secret::SecretSource;
 use crate::time::UnixSeconds;
-
-/// A proxy whose tokens are understood; the word in log and metrics.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Format {
-    Nginx,
-    Tengine,
-    Haproxy,
-    Apache,
-    Envoy,
-    Traefik,
-    Caddy,
-    IngressNginx,
-}
 
 /// A format with what else must be known to read it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,48 +59,17 @@ pub enum Carrier {
     Envelope,
 }
 
-impl Format {
-    pub const ALL: [Self; 8] = [
-        Self::Nginx,
-        Self::Tengine,
-        Self::Haproxy,
-        Self::Apache,
-        Self::Envoy,
-        Self::Traefik,
-        Self::Caddy,
-        Self::IngressNginx,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Tengine => "tengine",
-            Self::Haproxy => "haproxy",
-            Self::Apache => "apache",
-            Self::Envoy => "envoy",
-            Self::Traefik => "traefik",
-            Self::Caddy => "caddy",
-            Self::IngressNginx => "ingress_nginx",
-        }
-    }
-
-    /// Its position in [`Self::ALL`].
-    pub fn index(self) -> usize {
-        Self::ALL.iter().position(|&format| format == self).unwrap_or_default()
-    }
-}
-
 impl FormatSpec {
-    pub const fn format(&self) -> Format {
+    pub const fn format(&self) -> ForeignFormat {
         match self {
-            Self::Nginx => Format::Nginx,
-            Self::Tengine => Format::Tengine,
-            Self::Haproxy { .. } => Format::Haproxy,
-            Self::Apache { .. } => Format::Apache,
-            Self::Envoy => Format::Envoy,
-            Self::Traefik => Format::Traefik,
-            Self::Caddy { .. } => Format::Caddy,
-            Self::IngressNginx { .. } => Format::IngressNginx,
+            Self::Nginx => ForeignFormat::Nginx,
+            Self::Tengine => ForeignFormat::Tengine,
+            Self::Haproxy { .. } => ForeignFormat::Haproxy,
+            Self::Apache { .. } => ForeignFormat::Apache,
+            Self::Envoy => ForeignFormat::Envoy,
+            Self::Traefik => ForeignFormat::Traefik,
+            Self::Caddy { .. } => ForeignFormat::Caddy,
+            Self::IngressNginx { .. } => ForeignFormat::IngressNginx,
         }
     }
 

@@ -1,15 +1,16 @@
 //! Tengine, `session_sticky`: the MD5 of the server's address in hexadecimal (`hash=md5`), or its `id=` or address as it is
 //! (`hash=plain`); with `maxidle` or `maxlife` two dates behind it, as decimal seconds since 1970.
 
+use super::dated;
+use super::opened::Opened;
 use super::servers::{Servers, is_hex, md5_hex};
-use super::{Opened, dated};
-use crate::sticky::Member;
+use crate::session::server_ref::ServerRef;
 use crate::time::UnixSeconds;
 
-pub(crate) fn names(member: &Member<'_>) -> Vec<String> {
-    let address = member.address.map(|address| address.to_string());
+pub(crate) fn names(server: &ServerRef<'_>) -> Vec<String> {
+    let address = server.address.map(|address| address.to_string());
     let hashed = address.as_deref().map(md5_hex);
-    let plain = [member.route.to_owned(), member.id.as_str().to_owned()];
+    let plain = [server.route.to_owned(), server.id.as_str().to_owned()];
     plain.into_iter().chain(hashed).chain(address).collect()
 }
 
@@ -30,11 +31,11 @@ fn date(text: &[u8]) -> Option<UnixSeconds> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, none, reader_of};
+    use super::super::testing::{assert_told, reader_of};
     use super::super::{Carrier, FormatSpec};
 
     fn assert_cookies(values: &[(&str, &str)]) {
-        assert_told(&reader_of(&FormatSpec::Tengine, Carrier::Cookie, &none()), values);
+        assert_told(&reader_of(&FormatSpec::Tengine, Carrier::Cookie, None), values);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Traefik, `sticky.cookie`: the first 16 hexadecimal digits of the SHA-256 of the server's URL. Earlier versions
 //! wrote the URL itself, its FNV-1 hash, or the FNV-1 hash of that hash's digits; both without leading zeros.
 
-use super::Opened;
+use super::opened::Opened;
 use super::servers::{Servers, hex, is_hex};
-use crate::sticky::Member;
-use crate::token::sha256;
+use crate::session::server_ref::ServerRef;
+use crate::token::hash::sha256;
 
-pub(crate) fn names(member: &Member<'_>) -> Vec<String> {
-    let Some(address) = member.address else { return Vec::new() };
+pub(crate) fn names(server: &ServerRef<'_>) -> Vec<String> {
+    let Some(address) = server.address else { return Vec::new() };
     let url = format!("http://{address}");
     let current = hex(&sha256(&[url.as_bytes()]).as_ref()[..8]);
     let once = format!("{:x}", fnv1(&url));
@@ -32,13 +32,13 @@ fn fnv1(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, none, reader_of};
+    use super::super::testing::{assert_told, reader_of};
     use super::super::{Carrier, FormatSpec};
 
     #[test]
     fn a_server_is_a_hash_of_its_url_or_the_url() {
         assert_told(
-            &reader_of(&FormatSpec::Traefik, Carrier::Cookie, &none()),
+            &reader_of(&FormatSpec::Traefik, Carrier::Cookie, None),
             &[
                 ("08d5f409490f61fc", "web-1 - - -"),
                 ("5a1cc52f3f46040d", "web-1 - - -"),

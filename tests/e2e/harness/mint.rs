@@ -4,10 +4,14 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use burdock::session::number::SessionNumber;
+use burdock::session::server_tag::ServerTag;
+use burdock::session::stamps::Stamps;
 use burdock::time::UnixSeconds;
 use burdock::token::keys::{Key, KeyRing};
-use burdock::token::sealed::{Context, SealedFormat};
-use burdock::token::{Kind, Payload, ServerTag, SessionNumber, Stamps, Unopened};
+use burdock::token::payload::Payload;
+use burdock::token::sealed::{Context, Kind, SealedFormat};
+use burdock::token::unopened::Unopened;
 use burdock::upstream::ServerId;
 
 use super::Site;

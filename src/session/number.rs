@@ -1,0 +1,32 @@
+//! The number of a session: its name where Burdock made it.
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+
+/// The name of a session: random, made once, kept through renewals and moves. It places the session on the ring and must not
+/// be logged, so it does not show itself.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct SessionNumber(pub u64);
+
+impl SessionNumber {
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
+        Self(rng.next_u64())
+    }
+}
+
+impl fmt::Debug for SessionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionNumber(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_number_does_not_show_itself() {
+        assert_eq!(format!("{:?}", SessionNumber(4711)), "SessionNumber(hidden)");
+    }
+}

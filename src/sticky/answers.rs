@@ -1,0 +1,23 @@
+//! What entries answer about their writing, and about what applications say.
+
+/// When an entry can write a tie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Writes {
+    /// In any response.
+    Always,
+    /// In a response in which the application names the session.
+    WhenSpoken,
+    /// In the session table, whatever the response.
+    InTable,
+    Never,
+}
+
+/// What the application says of its session in a response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AppSignal {
+    Silent,
+    /// It names a session.
+    Creates,
+    /// It ends one.
+    Deletes,
+}

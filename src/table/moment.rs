@@ -1,0 +1,32 @@
+//! The moment at which a session is looked at, and what its table's times make of it then.
+
+use super::entry::Session;
+use crate::session::claim::BadClaim;
+use crate::session::lifetime::{Due, Lifetime};
+use crate::session::stamps::Stamps;
+use crate::time::UnixSeconds;
+
+/// By what it is judged whether a session lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) lifetime: Lifetime,
+    pub(crate) now: UnixSeconds,
+}
+
+impl Moment {
+    pub(crate) fn check(self, session: &Session) -> Result<(), BadClaim> {
+        self.lifetime.check(session.stamps, self.now)
+    }
+
+    pub(crate) fn lives(self, session: &Session) -> bool {
+        self.check(session).is_ok()
+    }
+
+    /// The stamps of a session that is met now.
+    pub(crate) fn met(self, stamps: Stamps) -> Stamps {
+        match self.lifetime.renewal(stamps, self.now) {
+            Due::Now => Stamps { seen: self.now, ..stamps },
+            Due::Later => stamps,
+        }
+    }
+}
