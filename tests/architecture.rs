@@ -43,6 +43,7 @@ const SHELL: &[&str] = &[
     "admin",
     "api",
     "cli",
+    "client",
     "control",
     "demo",
     "discovery",

@@ -11,7 +11,7 @@ use burdock::table::{FingerprintKeyId, Table, TableName};
 use burdock::time::UnixSeconds;
 use parking_lot::Mutex;
 
-use crate::process::upgrade::{Message, read, send_blocks};
+use crate::process::upgrade::protocol::{Message, read, send_blocks};
 
 /// An heir that reads nothing for so long has gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -110,7 +110,7 @@ pub fn receive(
                 }
             }
             Message::Complete => break,
-            Message::Hello(_) | Message::Estate(_) | Message::Prepared | Message::Refused(_) | Message::Serving => {}
+            Message::Hello(_) | Message::Handoff(_) | Message::Prepared | Message::Refused(_) | Message::Serving => {}
         }
     }
     for (table, loader) in loaders {
@@ -132,7 +132,7 @@ pub fn follow(from: &mut impl Read, mut tell: impl FnMut(&Header, &[u8])) -> io:
             Ok(
                 Message::Complete
                 | Message::Hello(_)
-                | Message::Estate(_)
+                | Message::Handoff(_)
                 | Message::Prepared
                 | Message::Refused(_)
                 | Message::Serving,
@@ -180,7 +180,7 @@ mod tests {
             Message::Complete => Some("complete".to_owned()),
             Message::Table(_)
             | Message::Hello(_)
-            | Message::Estate(_)
+            | Message::Handoff(_)
             | Message::Prepared
             | Message::Refused(_)
             | Message::Serving => None,
