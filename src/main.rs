@@ -3,6 +3,7 @@
 mod admin;
 mod api;
 mod cli;
+mod client;
 mod control;
 mod demo;
 mod discovery;

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burdock::balancer::reason::{Method, Move, Reason, Settled};
+use burdock::balancer::reason::{Method, Move, Reason, TieAction};
 use burdock::config::Config;
-use burdock::token::foreign::Format;
+use burdock::session::foreign_format::ForeignFormat as Format;
 use serde_json::{Map, Value};
 
 const REFERENCE: &str = "docs/reference.md";
@@ -169,23 +169,23 @@ fn the_reference_lists_every_reason_and_no_other() {
 #[test]
 fn the_reference_lists_every_settled_word_and_no_other() {
     let all = [
-        Settled::Kept,
-        Settled::Renewed,
-        Settled::Inserted,
-        Settled::Rewritten,
-        Settled::Learned,
-        Settled::Forgotten,
-        Settled::None,
+        TieAction::Kept,
+        TieAction::Renewed,
+        TieAction::Inserted,
+        TieAction::Rewritten,
+        TieAction::Learned,
+        TieAction::Forgotten,
+        TieAction::None,
     ];
     // A new word does not compile here until it is in the list above.
-    let word = |settled: Settled| match settled {
-        Settled::Kept
-        | Settled::Renewed
-        | Settled::Inserted
-        | Settled::Rewritten
-        | Settled::Learned
-        | Settled::Forgotten
-        | Settled::None => settled.as_str(),
+    let word = |settled: TieAction| match settled {
+        TieAction::Kept
+        | TieAction::Renewed
+        | TieAction::Inserted
+        | TieAction::Rewritten
+        | TieAction::Learned
+        | TieAction::Forgotten
+        | TieAction::None => settled.as_str(),
     };
     assert_same("settled", all.into_iter().map(word));
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::control::Actor;
+use crate::control::actor::Actor;
 
 /// Somebody whom the gate has let in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -11,27 +11,27 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::audit::Caller;
-use crate::admin::bearer::{Access, Verdict};
 use crate::api::problem::Problem;
-use crate::serve::state::State;
+use crate::control::state::ProcessState;
+use crate::runtime::bearer::{Bearer, Verdict};
 
 /// How a request has reached us.
 #[derive(Clone, Copy, Debug)]
-pub enum Door {
+pub enum Via {
     Socket { uid: u32 },
     Tcp { peer: Option<SocketAddr>, local: Option<SocketAddr> },
 }
 
 /// Lets in who may, with their name for the audit lines.
-pub async fn gate(Shared(state): Shared<Arc<State>>, mut request: Request, next: Next) -> Response {
-    let Some(door) = request.extensions().get::<Door>().copied() else {
+pub async fn authorize(Shared(state): Shared<Arc<ProcessState>>, mut request: Request, next: Next) -> Response {
+    let Some(via) = request.extensions().get::<Via>().copied() else {
         return Problem::new(StatusCode::FORBIDDEN, "nobody knows where this request came from").into_response();
     };
-    let caller = match admit(door, &state.access, request.uri(), request.headers()) {
+    let caller = match admit(via, &state.bearer, request.uri(), request.headers()) {
         Ok(caller) => caller,
         Err(problem) => return refused(problem),
     };
-    if state.readiness.is_leaving() && !is_read(request.method()) {
+    if state.serving.readiness.is_leaving() && !is_read(request.method()) {
         let detail =
             "this process is leaving and changes nothing any more; if another has taken over, connect anew to reach it";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
@@ -40,17 +40,17 @@ pub async fn gate(Shared(state): Shared<Arc<State>>, mut request: Request, next:
     next.run(request).await
 }
 
-fn admit(door: Door, access: &Access, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Problem> {
-    match door {
-        Door::Socket { uid } => Ok(Caller::User { uid }),
-        Door::Tcp { peer, local } => {
-            let verdict = access.verify(bearer(headers));
+fn admit(via: Via, bearer: &Bearer, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Problem> {
+    match via {
+        Via::Socket { uid } => Ok(Caller::User { uid }),
+        Via::Tcp { peer, local } => {
+            let verdict = bearer.verify(token(headers));
             if verdict == Verdict::Off {
                 let detail =
                     "the API is not served at this address: use the Unix socket (admin.socket), or set admin.token_file";
                 return Err(Problem::new(StatusCode::NOT_FOUND, detail));
             }
-            to_us(uri, headers, [access.address(), local])?;
+            to_us(uri, headers, [bearer.address(), local])?;
             same_origin(headers)?;
             match verdict {
                 Verdict::Right => Ok(Caller::Token { from: peer }),
@@ -88,7 +88,7 @@ fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+fn token(headers: &HeaderMap) -> Option<&[u8]> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }

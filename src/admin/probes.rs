@@ -9,8 +9,10 @@ use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::control::Control;
+use crate::control::change::Control;
 use crate::runtime::readiness::Ready;
+use crate::storage::{Persistence, Status};
+use crate::telemetry::metrics::StorageFigures;
 
 pub fn router() -> Router<Arc<Control>> {
     Router::new()
@@ -20,25 +22,29 @@ pub fn router() -> Router<Arc<Control>> {
 }
 
 async fn metrics(Shared(control): Shared<Arc<Control>>) -> Response {
-    let snapshot = control.state.snapshot.load();
-    let pools = snapshot.lanes().iter().map(|lane| &*lane.pool);
-    let now = control.state.clock.moment().now();
+    let generation = control.state.serving.generation.load();
+    let pools = generation.upstreams().iter().map(|handle| &*handle.pool);
+    let now = control.state.serving.clock.moment().now();
     for (table, status) in control.state.sessions.tables() {
-        control.state.metrics.take_table(&table, &status, now.wall);
+        control.state.serving.metrics.take_table(&table, figures(&status), now.wall);
     }
-    match control.state.metrics.render(control.state.connections.count(), now, pools) {
+    match control.state.serving.metrics.render(control.state.serving.connections.count(), now, pools) {
         Ok(text) => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
     }
 }
 
+fn figures(status: &Status) -> StorageFigures {
+    StorageFigures { persisted: status.persistence() == Persistence::On, errors: status.errors(), lost: status.lost() }
+}
+
 async fn readyz(Shared(control): Shared<Arc<Control>>) -> Response {
-    match control.state.readiness.now() {
+    match control.state.serving.readiness.now() {
         Ready::Yes => plain(StatusCode::OK, "ready\n"),
         Ready::NotListening => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: not listening yet\n"),
         Ready::NotChecked => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: servers not checked yet\n"),
         // The question was whether this host is to be sent traffic.
-        Ready::Succeeded => plain(StatusCode::OK, "ready: another process has taken over\n"),
+        Ready::Replaced => plain(StatusCode::OK, "ready: another process has taken over\n"),
         Ready::Leaving => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: leaving\n"),
     }
 }

@@ -1,4 +1,4 @@
-//! One connection to the admin service, from whichever door: HTTP/1.1 with deadlines, and not too many at one time.
+//! One connection to the admin service, from whichever listener: HTTP/1.1 with deadlines, and not too many at one time.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,11 +15,12 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
-use crate::admin::auth::Door;
+use crate::admin::auth::Via;
+use crate::admin::router;
 use crate::api::problem::Problem;
-use crate::control::Control;
+use crate::control::change::Control;
 
-/// Connections at one time, by each door.
+/// Connections at one time, by each listener.
 const MOST: usize = 256;
 /// How long a connection may take for a request's header block, or be without a request.
 const HEADERS: Duration = Duration::from_secs(30);
@@ -37,11 +38,11 @@ pub struct Admin {
 
 impl Admin {
     pub fn new(control: &Arc<Control>) -> Self {
-        Self { service: TowerToHyperService::new(super::router(control)), places: Arc::new(Semaphore::new(MOST)) }
+        Self { service: TowerToHyperService::new(router::router(control)), places: Arc::new(Semaphore::new(MOST)) }
     }
 
     /// Serves a connection until it ends, or `leaving` does and the request under way is answered. One too many is closed.
-    pub async fn serve<S>(&self, stream: S, door: Door, leaving: impl Future<Output = ()>)
+    pub async fn serve<S>(&self, stream: S, via: Via, leaving: impl Future<Output = ()>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -49,7 +50,7 @@ impl Admin {
             log::warn!("the admin service has {MOST} connections, one more was closed");
             return;
         };
-        let answer = hyper::service::service_fn(|request| self.answer(request, door));
+        let answer = hyper::service::service_fn(|request| self.answer(request, via));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS)
@@ -70,8 +71,8 @@ impl Admin {
         let _ = tokio::time::timeout(REQUEST, connection).await;
     }
 
-    async fn answer(&self, mut request: ::http::Request<Incoming>, door: Door) -> Result<Response, Infallible> {
-        request.extensions_mut().insert(door);
+    async fn answer(&self, mut request: ::http::Request<Incoming>, via: Via) -> Result<Response, Infallible> {
+        request.extensions_mut().insert(via);
         match tokio::time::timeout(REQUEST, self.service.call(request)).await {
             Ok(answer) => answer,
             Err(_) => Ok(Problem::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response()),

@@ -1,4 +1,4 @@
-//! The door at the admin address: a listening service of Pingora, so that its socket is handed over to a successor process.
+//! The listener at the admin address: a listening service of Pingora, so that its socket is handed over to a successor process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,26 +9,26 @@ use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
 use super::serve::Admin;
-use crate::admin::auth::Door;
-use crate::edge::connections::LINGER;
-use crate::serve::state::State;
+use crate::admin::auth::Via;
+use crate::client::connections::LINGER;
+use crate::control::state::ProcessState;
 
-pub struct TcpDoor {
+pub struct AdminApp {
     pub admin: Admin,
-    pub state: Arc<State>,
+    pub state: Arc<ProcessState>,
 }
 
 #[async_trait]
-impl ServerApp for TcpDoor {
+impl ServerApp for AdminApp {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let _counted = self.state.admin_connections.enter();
         let mut shutdown = shutdown.clone();
-        let door = door(&stream);
+        let via = via(&stream);
         let leaving = async move {
             drop(shutdown.wait_for(|ending| *ending).await);
             tokio::time::sleep(LINGER).await;
         };
-        self.admin.serve(stream, door, leaving).await;
+        self.admin.serve(stream, via, leaving).await;
         None
     }
 
@@ -37,11 +37,11 @@ impl ServerApp for TcpDoor {
     }
 }
 
-fn door(stream: &Stream) -> Door {
+fn via(stream: &Stream) -> Via {
     let digest = stream.get_socket_digest();
     let inet = |address: Option<&pingora::protocols::l4::socket::SocketAddr>| -> Option<SocketAddr> {
         address.and_then(|address| address.as_inet().copied())
     };
     let peer = digest.as_ref().and_then(|digest| inet(digest.peer_addr()));
-    Door::Tcp { peer, local: digest.as_ref().and_then(|digest| inet(digest.local_addr())) }
+    Via::Tcp { peer, local: digest.as_ref().and_then(|digest| inet(digest.local_addr())) }
 }

@@ -22,7 +22,7 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs) -> Ended {
     // Whoever has started us to take over from him hears why that will not be.
-    let config: Config = match args.config.load_or(crate::process::upgrade::decline) {
+    let config: Config = match args.config.load_or(crate::process::upgrade::new_process::decline) {
         Ok(config) => config,
         Err(ended) => return ended,
     };

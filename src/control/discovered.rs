@@ -2,7 +2,7 @@
 
 use burdock::upstream::discovery::{Answer, Change, Lookup};
 
-use super::{ChangeError, Control};
+use crate::control::change::{ChangeError, Control};
 
 impl Control {
     /// Takes an answer to a name that the configuration has. Where it is another one than before, servers come, and those that

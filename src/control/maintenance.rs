@@ -15,9 +15,13 @@ use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Actor, ChangeError, Control, Pending, ReloadError, ReloadMode};
-use crate::process::systemd;
+use crate::control::actor::Actor;
+use crate::control::change::{ChangeError, Control};
+use crate::control::persist::WriteAck;
+use crate::control::reload::{ReloadError, ReloadMode};
+
 use crate::runtime::readiness::Watcher;
+use crate::runtime::systemd;
 
 /// How often it is looked whether a server is done leaving.
 const TICK: Duration = Duration::from_secs(1);
@@ -25,16 +29,16 @@ const TICK: Duration = Duration::from_secs(1);
 const KEEP_SERIES: Duration = Duration::from_secs(600);
 
 /// Takes up the configuration on SIGHUP, and when its file changes if it is to be watched.
-pub struct Reloading(pub Arc<Control>);
+pub struct ReloadService(pub Arc<Control>);
 
 /// Lets go what is done leaving.
-pub struct Tending(pub Arc<Control>);
+pub struct MaintenanceService(pub Arc<Control>);
 
 #[async_trait]
-impl BackgroundService for Reloading {
+impl BackgroundService for ReloadService {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let hangup = signal(SignalKind::hangup());
-        self.0.state.readiness.set_watching(Watcher::Reloading);
+        self.0.state.serving.readiness.set_watching(Watcher::Reloading);
         let Ok(mut hangup) = hangup else {
             log::error!("cannot watch for SIGHUP: reload by `burdock ctl reload`");
             return;
@@ -58,7 +62,7 @@ impl BackgroundService for Reloading {
                 Ok(_) | Err(_) => seen = stamp,
             }
             match taken {
-                Ok(Ok((_, Some(pending)))) => told_when_kept(pending),
+                Ok(Ok((_, Some(ack)))) => notify_when_persisted(ack),
                 Ok(Ok((_, None)) | Err(_)) | Err(_) => systemd::reloaded(),
             }
         }
@@ -66,9 +70,9 @@ impl BackgroundService for Reloading {
 }
 
 /// The next configuration does not wait for the disk; whoever has asked for this one does.
-fn told_when_kept(pending: Pending) {
+fn notify_when_persisted(ack: WriteAck) {
     tokio::task::spawn_blocking(move || {
-        let _ = pending.wait();
+        let _ = ack.wait();
         systemd::reloaded();
     });
 }
@@ -81,7 +85,7 @@ async fn changed(control: &Control, every: Option<Duration>, seen: Stamp) {
     loop {
         tokio::time::sleep(every).await;
         let now = control.stamp();
-        if now == last && now != seen && !control.state.readiness.is_handing_over() {
+        if now == last && now != seen && !control.state.serving.readiness.is_handing_over() {
             return;
         }
         last = now;
@@ -92,7 +96,7 @@ async fn changed(control: &Control, every: Option<Duration>, seen: Stamp) {
 type Stamp = Option<(SystemTime, u64)>;
 
 #[async_trait]
-impl BackgroundService for Tending {
+impl BackgroundService for MaintenanceService {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let mut series = Series::default();
         loop {
@@ -129,7 +133,7 @@ impl Control {
     /// Frees the numbers of servers that no session needs, in tables that nobody writes down: where somebody does, it is for
     /// them to say when.
     fn tidy(&self) {
-        let live = self.state.snapshot.load_full();
+        let live = self.state.serving.generation.load_full();
         let unwritten = live.balancer.tables().all().filter(|table| table.spec().persist == Persist::Off);
         unwritten.for_each(|table| {
             table.tidy();
@@ -140,7 +144,7 @@ impl Control {
     fn let_go(&self) {
         let Ok(turn) = self.turn() else { return };
         let now = self.now();
-        let live = self.state.snapshot.load_full();
+        let live = self.state.serving.generation.load_full();
         let done = live.balancer.upstreams().iter().flat_map(|pool| {
             let servers = pool.upstream().servers().iter().enumerate();
             let leaving = servers.filter(|(_, server)| matches!(server.spec().admin, Admin::Leaving { .. }));
@@ -153,9 +157,9 @@ impl Control {
             return;
         }
         match self.publish(&turn, turn.next(), &[]) {
-            Ok(pending) => {
+            Ok(ack) => {
                 log::info!("gone, as no session needs it any more: {}", done.join(", "));
-                pending.leave();
+                ack.leave();
             }
             Err(error) => log::error!("{error}"),
         }
@@ -171,14 +175,15 @@ struct Series {
 
 impl Series {
     fn look(&mut self, control: &Control) {
-        let (state, now) = (&control.state, control.state.clock.uptime());
+        let state = &control.state.serving;
+        let now = state.clock.uptime();
         let live: HashSet<_> = state
-            .snapshot
+            .generation
             .load()
-            .lanes()
+            .upstreams()
             .iter()
-            .flat_map(|lane| {
-                let upstream = lane.pool.upstream();
+            .flat_map(|handle| {
+                let upstream = handle.pool.upstream();
                 let pair = |server: &burdock::upstream::server::Server| (upstream.name().clone(), server.id().clone());
                 upstream.servers().iter().map(pair).collect::<Vec<_>>()
             })
@@ -202,10 +207,11 @@ impl Series {
 mod tests {
     use burdock::config::Config;
 
-    use super::super::{Desired, Store};
     use super::*;
+    use crate::control::desired::Desired;
+    use crate::control::state::fixture;
+    use crate::control::store::Store;
     use crate::runtime::readiness::HandingOver;
-    use crate::serve::state::fixture;
 
     const TEXT: &str = "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2']}}\n";
 

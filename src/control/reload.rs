@@ -6,8 +6,11 @@ use burdock::balancer::diff;
 use burdock::balancer::diff::{Difference, Moves};
 use burdock::config::{Config, Errors};
 
-use super::{Actor, ChangeError, Control, Desired, Kept, Pending};
-use crate::admin::{Access, TokenError};
+use crate::control::actor::Actor;
+use crate::control::change::{ChangeError, Control};
+use crate::control::desired::Desired;
+use crate::control::persist::{Persisted, WriteAck};
+use crate::runtime::bearer::{Bearer, TokenError};
 use crate::runtime::keys;
 use crate::runtime::keys::KeyError;
 use crate::telemetry::metrics::Reloaded;
@@ -33,7 +36,7 @@ pub struct ReloadReport {
     /// What there is to say of keys.
     pub notes: Vec<String>,
     pub warnings: Vec<String>,
-    pub kept: Kept,
+    pub persisted: Persisted,
 }
 
 /// Why a configuration was not taken up. Everything is as it was.
@@ -64,33 +67,33 @@ impl Control {
     /// # Errors
     /// [`ReloadError`]; then nothing is changed.
     pub fn reload(&self, mode: ReloadMode, by: &Actor) -> Result<ReloadReport, ReloadError> {
-        let (report, pending) = self.take_up(mode, by)?;
-        let kept = pending.map_or(Kept::Yes, Pending::wait);
-        Ok(ReloadReport { kept, ..report })
+        let (report, ack) = self.take_up(mode, by)?;
+        let persisted = ack.map_or(Persisted::Yes, WriteAck::wait);
+        Ok(ReloadReport { persisted, ..report })
     }
 
     /// As [`Self::reload`], but what it changes may still be on its way to the disk.
     ///
     /// # Errors
     /// [`ReloadError`]; then nothing is changed.
-    pub(crate) fn take_up(&self, mode: ReloadMode, by: &Actor) -> Result<(ReloadReport, Option<Pending>), ReloadError> {
+    pub(crate) fn take_up(&self, mode: ReloadMode, by: &Actor) -> Result<(ReloadReport, Option<WriteAck>), ReloadError> {
         let now = self.now().wall;
-        let (report, pending) = self.try_reload(mode).inspect_err(|error| match mode {
+        let (report, ack) = self.try_reload(mode).inspect_err(|error| match mode {
             ReloadMode::DryRun => {}
             ReloadMode::Whole | ReloadMode::Partial => {
                 log::error!(target: "audit", "audit: {}: nothing is changed: {error}", by.0);
-                self.state.metrics.reloaded(Reloaded::Refused, now);
+                self.state.serving.metrics.reloaded(Reloaded::Refused, now);
             }
         })?;
-        if pending.is_some() {
-            self.tell(&report, by);
-            self.state.metrics.reloaded(Reloaded::Applied, now);
+        if ack.is_some() {
+            self.log_reload(&report, by);
+            self.state.serving.metrics.reloaded(Reloaded::Applied, now);
         }
-        Ok((report, pending))
+        Ok((report, ack))
     }
 
-    /// None is pending where nothing was to be changed.
-    fn try_reload(&self, mode: ReloadMode) -> Result<(ReloadReport, Option<Pending>), ReloadError> {
+    /// None is ack where nothing was to be changed.
+    fn try_reload(&self, mode: ReloadMode) -> Result<(ReloadReport, Option<WriteAck>), ReloadError> {
         let turn = self.turn()?;
         let config = self.read()?;
         let needs_upgrade = needs_upgrade(&turn.desired.config, &config);
@@ -98,14 +101,14 @@ impl Control {
             return Err(ReloadError::NeedsUpgrade(needs_upgrade));
         }
         let next = turn.desired.with(config)?;
-        let token = Access::read(&next.config.admin)?;
+        let token = Bearer::read(&next.config.admin)?;
         let report = self.report(mode, &turn.desired, &next, needs_upgrade);
         match mode {
             ReloadMode::DryRun => Ok((report, None)),
             ReloadMode::Whole | ReloadMode::Partial => {
-                let pending = self.publish(&turn, next, &[]).map_err(ChangeError::from)?;
-                self.state.access.renew(token);
-                Ok((report, Some(pending)))
+                let ack = self.publish(&turn, next, &[]).map_err(ChangeError::from)?;
+                self.state.bearer.renew(token);
+                Ok((report, Some(ack)))
             }
         }
     }
@@ -120,23 +123,23 @@ impl Control {
     }
 
     fn report(&self, mode: ReloadMode, desired: &Desired, next: &Desired, needs_upgrade: Vec<&'static str>) -> ReloadReport {
-        let live = self.state.snapshot.load();
+        let live = self.state.serving.generation.load();
         ReloadReport {
             mode,
             differences: diff::between(&desired.wanted(), &next.wanted(), &live.balancer, self.now()),
             needs_upgrade,
             notes: notes(desired, next),
             warnings: next.config.warnings.iter().map(ToString::to_string).collect(),
-            kept: Kept::Yes,
+            persisted: Persisted::Yes,
         }
     }
 
-    fn tell(&self, report: &ReloadReport, by: &Actor) {
+    fn log_reload(&self, report: &ReloadReport, by: &Actor) {
         report.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let many = report.differences.len();
-        by.note(format_args!("took up {}; differences: {many}", self.file.display()));
-        report.differences.iter().for_each(|difference| by.note(difference));
-        report.notes.iter().for_each(|note| by.note(note));
+        by.audit(format_args!("took up {}; differences: {many}", self.file.display()));
+        report.differences.iter().for_each(|difference| by.audit(difference));
+        report.notes.iter().for_each(|note| by.audit(note));
         for section in &report.needs_upgrade {
             log::warn!("{section} is otherwise in {}, which only another process can take up", self.file.display());
         }

@@ -1,7 +1,6 @@
 //! Changes of single servers: state, weight, limit; servers that come and go without a file being edited.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use burdock::balancer::overrides;
@@ -10,11 +9,11 @@ use burdock::balancer::spec::Plan;
 use burdock::upstream::spec::{MOST_SERVERS, ServerSpec};
 use burdock::upstream::{ServerId, UpstreamName};
 
-use super::{Actor, Control, Desired, Kept, Unpublished};
-
-/// What a server is at a moment, in short: two operators who have seen different things do not undo each other's work.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Tag(pub String);
+use crate::control::actor::Actor;
+use crate::control::change::{ChangeError, Control};
+use crate::control::desired::Desired;
+use crate::control::persist::Persisted;
+use crate::control::tag::Tag;
 
 /// What must be so for a change to be made.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,27 +65,6 @@ impl Origins {
     }
 }
 
-/// Why a change was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
-    #[error("there is no upstream {}", .0.as_str())]
-    NoUpstream(UpstreamName),
-    #[error("upstream {} has no server {}", .0.as_str(), .1.as_str())]
-    NoServer(UpstreamName, ServerId),
-    #[error("upstream {} has a server {} already", .0.as_str(), .1.as_str())]
-    Exists(UpstreamName, ServerId),
-    #[error("server {} is on its way out: put it back into the configuration, or add it", .0.as_str())]
-    OnItsWayOut(ServerId),
-    #[error("the server is not what it was: somebody else has changed it meanwhile")]
-    Mismatch { now: Tag },
-    #[error("an upstream has at most 65,536 servers")]
-    TooMany,
-    #[error("this process is leaving or handing over and changes nothing; ask its successor, or again in a moment")]
-    Leaving,
-    #[error(transparent)]
-    Unpublished(#[from] Unpublished),
-}
-
 impl Control {
     /// Changes what is wanted of a server.
     ///
@@ -99,7 +77,7 @@ impl Control {
         patch: ServerPatch,
         expect: &Expect,
         by: &Actor,
-    ) -> Result<Kept, ChangeError> {
+    ) -> Result<Persisted, ChangeError> {
         let turn = self.turn()?;
         let desired = &turn.desired;
         let before = desired.wanted();
@@ -115,7 +93,7 @@ impl Control {
     ///
     /// # Errors
     /// [`ChangeError`]; then nothing is changed.
-    pub fn add(&self, upstream: &UpstreamName, id: &ServerId, added: Added, by: &Actor) -> Result<Kept, ChangeError> {
+    pub fn add(&self, upstream: &UpstreamName, id: &ServerId, added: Added, by: &Actor) -> Result<Persisted, ChangeError> {
         let turn = self.turn()?;
         let desired = &turn.desired;
         let before = desired.wanted();
@@ -144,7 +122,7 @@ impl Control {
         how: Removal,
         expect: &Expect,
         by: &Actor,
-    ) -> Result<Kept, ChangeError> {
+    ) -> Result<Persisted, ChangeError> {
         let turn = self.turn()?;
         let desired = &turn.desired;
         let before = desired.wanted();
@@ -214,16 +192,6 @@ impl Expect {
             Self::Tag(expected) if *expected == now => Ok(()),
             Self::Tag(_) => Err(ChangeError::Mismatch { now }),
         }
-    }
-}
-
-impl Tag {
-    /// Of all that is wanted of a server.
-    pub fn of(server: &ServerSpec) -> Self {
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{server:?}");
-        Self(format!("{:08x}", crc32fast::hash(text.as_bytes())))
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Store(PathBuf);
 
 /// What is in it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outliving {
+pub struct PersistedState {
     pub changes: Changes,
     pub leaving: Vec<Leaving>,
 }
@@ -52,7 +52,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where there is a file and it cannot be understood.
-    pub fn read(&self) -> Result<Outliving, StoreError> {
+    pub fn read(&self) -> Result<PersistedState, StoreError> {
         let text = match std::fs::read(&self.0) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
@@ -61,7 +61,7 @@ impl Store {
         let form = |error| StoreError::Form { path: self.0.clone(), error };
         let stored: Stored = serde_json::from_slice(&text).map_err(form)?;
         match stored.version {
-            VERSION => Ok(Outliving { changes: stored.changes, leaving: stored.leaving }),
+            VERSION => Ok(PersistedState { changes: stored.changes, leaving: stored.leaving }),
             version => Err(StoreError::Version { path: self.0.clone(), version }),
         }
     }
@@ -70,8 +70,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::File`] where that fails; the last one is then still there.
-    pub fn write(&self, outliving: &Outliving) -> Result<(), StoreError> {
-        let Outliving { changes, leaving } = outliving.clone();
+    pub fn write(&self, state: &PersistedState) -> Result<(), StoreError> {
+        let PersistedState { changes, leaving } = state.clone();
         let stored = Stored { version: VERSION, changes, leaving };
         let text = serde_json::to_vec_pretty(&stored).map_err(|error| StoreError::Form { path: self.0.clone(), error })?;
         self.put(&text).map_err(|error| self.file(error))
@@ -109,13 +109,13 @@ mod tests {
     fn what_was_written_is_read_and_at_first_there_is_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
-        assert_eq!(store.read().unwrap(), Outliving::default());
+        assert_eq!(store.read().unwrap(), PersistedState::default());
         let changes: Changes = serde_json::from_str(r#"{"shop": {"a": {"weight": 3}}}"#).unwrap();
         let leaving: Vec<Leaving> =
             serde_json::from_str(r#"[{"upstream": "shop", "id": "b", "address": "127.0.0.1:1", "until": 9}]"#).unwrap();
-        let outliving = Outliving { changes, leaving };
-        store.write(&outliving).unwrap();
-        assert_eq!(store.read().unwrap(), outliving);
+        let persisted = PersistedState { changes, leaving };
+        store.write(&persisted).unwrap();
+        assert_eq!(store.read().unwrap(), persisted);
     }
 
     #[test]

@@ -14,9 +14,9 @@ use pingora::services::background::BackgroundService;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::control::{ChangeError, Control};
+use crate::control::change::{ChangeError, Control};
+use crate::control::state::{FirstAnswers, ProcessState};
 use crate::discovery::dns::{Asker, Memory, Trouble};
-use crate::serve::state::{FirstAnswers, State};
 use crate::telemetry::metrics::Resolved;
 
 pub struct DiscoveryService(pub Arc<Control>);
@@ -31,7 +31,7 @@ struct Seekers {
 
 /// A task that looks after one name until this is dropped.
 struct Task {
-    state: Arc<State>,
+    state: Arc<ProcessState>,
     lookup: Lookup,
     task: AbortHandle,
 }
@@ -83,7 +83,7 @@ impl BackgroundService for DiscoveryService {
 
 impl Seekers {
     fn new(control: Arc<Control>) -> Self {
-        let dns = control.state.snapshot.load().balancer.dns().clone();
+        let dns = control.state.serving.generation.load().balancer.dns().clone();
         let asker = Asker::new(&dns);
         Self { control, dns, asker, tasks: HashMap::new() }
     }
@@ -91,14 +91,14 @@ impl Seekers {
     /// Makes the tasks those that the present configuration asks for.
     fn follow(&mut self, first: Option<&First>) {
         let state = Arc::clone(&self.control.state);
-        let snapshot = state.snapshot.load();
-        if *snapshot.balancer.dns() != self.dns {
-            self.dns = snapshot.balancer.dns().clone();
+        let generation = state.serving.generation.load();
+        if *generation.balancer.dns() != self.dns {
+            self.dns = generation.balancer.dns().clone();
             self.asker = Asker::new(&self.dns);
             self.tasks.clear();
         }
         let mut before = std::mem::take(&mut self.tasks);
-        let upstreams = snapshot.lanes().iter().map(|lane| lane.pool.upstream());
+        let upstreams = generation.upstreams().iter().map(|handle| handle.pool.upstream());
         for entry in upstreams.flat_map(|upstream| &upstream.spec().discovery) {
             if !self.tasks.contains_key(&entry.lookup) {
                 let task = before.remove(&entry.lookup).unwrap_or_else(|| self.task(&entry.lookup, first));
@@ -126,7 +126,7 @@ impl Seekers {
 impl Drop for Task {
     fn drop(&mut self) {
         self.task.abort();
-        self.state.metrics.forget_name(&self.lookup);
+        self.state.serving.metrics.forget_name(&self.lookup);
     }
 }
 
@@ -146,7 +146,7 @@ impl Seeker {
     /// Asks again soon until there is an answer, or listeners have waited enough.
     async fn insist(&mut self, mut wait: Duration) -> Duration {
         while self.failures > 0 {
-            let waited = self.control.state.clock.age();
+            let waited = self.control.state.serving.clock.age();
             let Some(soon) = self.bounds.before_first_answer(waited, Jitter::new(rand::random())) else { break };
             self.failures = 0;
             tokio::time::sleep(soon).await;
@@ -164,7 +164,7 @@ impl Seeker {
                 self.count(if found.trouble.is_none() { Resolved::Answered } else { Resolved::Partly });
                 self.failures = 0;
                 let taken = self.found(found.answer).await;
-                self.tell(found.trouble);
+                self.log_trouble(found.trouble);
                 match taken {
                     Taken::Yes => self.bounds.after_answer(found.ttl, jitter),
                     Taken::Later => self.bounds.after_failures(1, jitter),
@@ -173,7 +173,7 @@ impl Seeker {
             Err(trouble) => {
                 self.count(trouble.resolved());
                 self.failures = self.failures.saturating_add(1);
-                self.tell(Some(trouble));
+                self.log_trouble(Some(trouble));
                 self.bounds.after_failures(self.failures, jitter)
             }
         }
@@ -182,7 +182,7 @@ impl Seeker {
     /// Another set of servers is another configuration: rings are built, so not on a thread that others wait for.
     async fn found(&self, answer: Answer) -> Taken {
         let state = &self.control.state;
-        state.metrics.answered(&self.lookup, answer.addresses().count(), state.clock.moment().now().wall);
+        state.serving.metrics.answered(&self.lookup, answer.addresses().count(), state.serving.clock.moment().now().wall);
         let (control, lookup) = (Arc::clone(&self.control), self.lookup.clone());
         match tokio::task::spawn_blocking(move || control.found(&lookup, answer)).await {
             Ok(Ok(Some(change))) => log::info!("{}: {change}", self.lookup),
@@ -196,7 +196,7 @@ impl Seeker {
     }
 
     /// Says when something begins to be wrong and when it ends.
-    fn tell(&mut self, trouble: Option<Trouble>) {
+    fn log_trouble(&mut self, trouble: Option<Trouble>) {
         match (&self.trouble, &trouble) {
             (None, Some(trouble)) => {
                 log::warn!("{} cannot be looked up, so what was found last counts: {trouble}", self.lookup);
@@ -208,6 +208,6 @@ impl Seeker {
     }
 
     fn count(&self, resolved: Resolved) {
-        self.control.state.metrics.looked_up(&self.lookup, resolved);
+        self.control.state.serving.metrics.looked_up(&self.lookup, resolved);
     }
 }

@@ -12,20 +12,22 @@ use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 
-use super::connections::LINGER;
-use crate::edge::client_stream::{About, ClientStream};
+use crate::client::client_stream::{About, ClientStream};
+use crate::client::connections::LINGER;
 use crate::proxy::gateway::Gateway;
-use crate::serve::state::State;
+use crate::runtime::systemd::Watchdog;
+use crate::serve::state::ServingState;
 
 /// The application behind every listening socket.
 pub struct Edge {
     proxy: Arc<HttpProxy<Gateway>>,
-    state: Arc<State>,
+    state: Arc<ServingState>,
+    watchdog: Arc<Watchdog>,
 }
 
 impl Edge {
-    pub fn new(proxy: HttpProxy<Gateway>, state: Arc<State>) -> Self {
-        Self { proxy: Arc::new(proxy), state }
+    pub fn new(proxy: HttpProxy<Gateway>, state: Arc<ServingState>, watchdog: Arc<Watchdog>) -> Self {
+        Self { proxy: Arc::new(proxy), state, watchdog }
     }
 
     fn about(&self, stream: &Stream) -> About {
@@ -52,10 +54,16 @@ impl Edge {
 #[async_trait]
 impl ServerApp for Edge {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        self.state.pulse.is_here();
+        self.watchdog.is_here();
         let _counted = self.state.connections.enter();
         let about = self.about(&stream);
-        let stream = ClientStream::new(stream, Arc::clone(&self.state), about);
+        let stream = ClientStream::new(
+            stream,
+            self.state.clock,
+            Arc::clone(&self.state.metrics),
+            &self.state.listeners[about.listener],
+            about,
+        );
         self.proxy.process_new(Box::new(stream), shutdown).await
     }
 

@@ -1,7 +1,3 @@
-//! Client connections: how one begins, its stream, how many there are, when one ends.
+//! Where client connections come in: the listener, which gives each to the proxy.
 
-pub mod client_gone;
-pub mod client_stream;
-pub mod close_on_down;
-pub mod connections;
 pub mod listener;

@@ -3,6 +3,7 @@
 //! that it asks for as before goes on where it was.
 
 mod check;
+mod condition;
 pub mod probe;
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use burdock::upstream::health::{CheckSpec, Condition, Health, Outcome, Streak};
+use burdock::upstream::health::{CheckSpec, Condition, Outcome, Streak};
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::{Admin, UpstreamSpec};
 use burdock::upstream::{ServerId, UpstreamName};
@@ -22,20 +23,22 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use check::Check;
+use condition::changed;
 
-use crate::serve::state::{FirstAnswers, State};
+use crate::control::state::{FirstAnswers, ProcessState};
+use crate::serve::state::ServingState;
 
 /// Checks under way at one time.
 const AT_ONCE: usize = 64;
 /// How long listeners wait for the first pass.
-const PATIENCE: Duration = Duration::from_secs(3);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(3);
 
-pub struct HealthService(pub Arc<State>);
+pub struct HealthService(pub Arc<ProcessState>);
 
 /// The tasks that run.
 struct Rounds {
-    state: Arc<State>,
-    gate: Arc<Semaphore>,
+    state: Arc<ServingState>,
+    permits: Arc<Semaphore>,
     tasks: HashMap<(UpstreamName, ServerId), Round>,
 }
 
@@ -48,12 +51,12 @@ struct Round {
 
 /// What the task needs.
 struct Checked {
-    state: Arc<State>,
+    state: Arc<ServingState>,
     upstream: UpstreamName,
     server: Server,
     check: Check,
     spec: CheckSpec,
-    gate: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 /// How far the first pass is.
@@ -72,19 +75,19 @@ impl BackgroundService for HealthService {
     /// a successor must not keep clients waiting for servers that do not answer.
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         let mut published = self.0.published.subscribe();
-        probe::resume(&self.0);
-        let mut rounds = Rounds::new(Arc::clone(&self.0));
+        probe::resume(&self.0.serving);
+        let mut rounds = Rounds::new(Arc::clone(&self.0.serving));
         let (held, mut first_pass) = rounds.begin();
         // Servers that are found by name belong to the first pass, too.
         let (mut held, mut first_answers) = (Some(held), self.0.first_answers.subscribe());
-        let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
+        let mut patience = std::pin::pin!(tokio::time::sleep(WAIT_TIMEOUT));
         let (mut ready, mut pass) = (Some(ready), Pass::UnderWay);
         // Requests go on being placed until the last one is gone, so the checks end with the process.
         loop {
             tokio::select! {
                 _ = first_pass.recv(), if pass == Pass::UnderWay => {
                     pass = Pass::Done;
-                    self.0.readiness.set_checked();
+                    self.0.serving.readiness.set_checked();
                     notify(&mut ready);
                 }
                 () = &mut patience, if ready.is_some() => notify(&mut ready),
@@ -99,17 +102,6 @@ impl BackgroundService for HealthService {
     }
 }
 
-/// What a change of a server's condition brings with it, whoever has noticed it.
-fn changed(state: &State, upstream: &UpstreamName, server: &Server, to: Condition) {
-    state.metrics.health_changed(upstream, server.id(), to);
-    if to.health() == Health::Down {
-        let closed = state.cuts.cut(server);
-        if closed > 0 {
-            log::warn!("{upstream}/{}: {closed} client connections closed", server.id());
-        }
-    }
-}
-
 fn notify(ready: &mut Option<ServiceReadyNotifier>) {
     if let Some(ready) = ready.take() {
         ready.notify_ready();
@@ -117,8 +109,8 @@ fn notify(ready: &mut Option<ServiceReadyNotifier>) {
 }
 
 impl Rounds {
-    fn new(state: Arc<State>) -> Self {
-        Self { state, gate: Arc::new(Semaphore::new(AT_ONCE)), tasks: HashMap::new() }
+    fn new(state: Arc<ServingState>) -> Self {
+        Self { state, permits: Arc::new(Semaphore::new(AT_ONCE)), tasks: HashMap::new() }
     }
 
     /// Begins the first pass. What is received from ends when every server has been checked, and the other end is dropped,
@@ -133,8 +125,8 @@ impl Rounds {
     fn follow(&mut self, first_pass: Option<&FirstPass>) {
         let mut before = std::mem::take(&mut self.tasks);
         let state = Arc::clone(&self.state);
-        let snapshot = state.snapshot.load();
-        for upstream in snapshot.lanes().iter().map(|lane| lane.pool.upstream()) {
+        let generation = state.generation.load();
+        for upstream in generation.upstreams().iter().map(|handle| handle.pool.upstream()) {
             let Some(check) = &upstream.spec().health_check else { continue };
             for server in upstream.servers().iter().filter(|server| server.spec().admin != Admin::Maint) {
                 let key = (upstream.name().clone(), server.id().clone());
@@ -159,7 +151,7 @@ impl Rounds {
             server: server.clone(),
             check: Check::new(spec, server)?,
             spec: spec.clone(),
-            gate: Arc::clone(&self.gate),
+            permits: Arc::clone(&self.permits),
         };
         let task = tokio::spawn(checked.keep_checking(first_pass.cloned())).abort_handle();
         Some(Round { server: server.clone(), spec: spec.clone(), task })
@@ -194,7 +186,7 @@ impl Checked {
     }
 
     async fn once(&self, streak: &mut Streak) {
-        let Ok(_permit) = self.gate.acquire().await else { return };
+        let Ok(_permit) = self.permits.acquire().await else { return };
         let why = self.check.run().await.err();
         let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
         let changed = self.server.health_state().checked(outcome, streak, self.spec.thresholds, self.state.clock.uptime());
@@ -220,21 +212,22 @@ impl Checked {
 mod tests {
     use burdock::balancer::Balancer;
     use burdock::config::Config;
+    use burdock::upstream::health::Health;
 
     use super::*;
-    use crate::serve::generation::Snapshot;
-    use crate::serve::state::fixture;
+    use crate::control::state::fixture;
+    use crate::serve::generation::Generation;
 
     fn text(servers: &str, settings: &str) -> String {
         format!("listeners: ['127.0.0.1:1']\nupstreams: {{shop: {{servers: [{servers}], {settings}}}}}")
     }
 
-    fn publish(state: &State, text: &str) {
+    fn publish(state: &ProcessState, text: &str) {
         let plan = Config::parse("test", text).unwrap().plan;
-        let before = state.snapshot.load_full();
-        let now = state.clock.moment().now();
+        let before = state.serving.generation.load_full();
+        let now = state.serving.clock.moment().now();
         let balancer = Balancer::new(plan, &fixture::secrets(), Some(&before.balancer), now).unwrap();
-        state.publish(Arc::new(Snapshot::new(balancer, &state.metrics, None).unwrap()));
+        state.publish(Arc::new(Generation::new(balancer, &state.serving.metrics, None).unwrap()));
     }
 
     fn tasks(rounds: &Rounds) -> Vec<(String, tokio::task::Id)> {
@@ -250,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state =
             fixture::state(folder.path(), &text(&format!("{A}}}, {{id: b, address: '127.0.0.1:3'}}"), "health_check: tcp"));
-        let mut rounds = Rounds::new(Arc::clone(&state));
+        let mut rounds = Rounds::new(Arc::clone(&state.serving));
         let (held, mut first_pass) = rounds.begin();
         drop(held);
         first_pass.recv().await;
@@ -287,7 +280,7 @@ mod tests {
         }
         publish(&state, &text(&format!("'{at}'"), "health_check: tcp"));
         server.accept().await.unwrap();
-        let health = || state.snapshot.load().lanes()[0].pool.upstream().servers()[0].health();
+        let health = || state.serving.generation.load().upstreams()[0].pool.upstream().servers()[0].health();
         while health() != Health::Up {
             tokio::task::yield_now().await;
         }

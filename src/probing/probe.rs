@@ -10,28 +10,29 @@ use burdock::upstream::outlier::{Ejection, OutlierSpec};
 use burdock::upstream::server::Server;
 use burdock::upstream::{Upstream, UpstreamName};
 
-use crate::serve::state::State;
+use crate::serve::state::ServingState;
 
 use super::check::Check;
+use super::condition::changed;
 
 /// A server that is to come back.
 struct Held {
-    state: Arc<State>,
+    state: Arc<ServingState>,
     upstream: UpstreamName,
     server: Server,
 }
 
 /// Tells of an ejection, and brings the server back when its time is over and a probe passes.
-pub fn ejected(state: &Arc<State>, upstream: &Upstream, at: usize, ejection: Ejection) {
+pub fn ejected(state: &Arc<ServingState>, upstream: &Upstream, at: usize, ejection: Ejection) {
     let held = Held { state: Arc::clone(state), upstream: upstream.name().clone(), server: upstream.servers()[at].clone() };
     held.report(ejection);
     tokio::spawn(held.bring_back(ejection.time));
 }
 
 /// Goes on with the servers that were ejected before this process began.
-pub fn resume(state: &Arc<State>) {
-    let snapshot = state.snapshot.load();
-    for upstream in snapshot.lanes().iter().map(|lane| lane.pool.upstream()) {
+pub fn resume(state: &Arc<ServingState>) {
+    let generation = state.generation.load();
+    for upstream in generation.upstreams().iter().map(|handle| handle.pool.upstream()) {
         for server in upstream.servers() {
             let Some(until) = server.health_state().ejected_until() else { continue };
             let left = until.since(state.clock.uptime());
@@ -45,7 +46,7 @@ impl Held {
     fn report(&self, Ejection { failure, time }: Ejection) {
         let id = self.server.id();
         log::warn!("{}/{id} is ejected for {time:?}: requests fail there, the last by {}", self.upstream, failure.as_str());
-        super::changed(&self.state, &self.upstream, &self.server, Condition::Ejected);
+        changed(&self.state, &self.upstream, &self.server, Condition::Ejected);
     }
 
     async fn bring_back(self, mut hold: Duration) {
@@ -67,7 +68,7 @@ impl Held {
         let id = self.server.id();
         match condition {
             Condition::Up => {
-                super::changed(&self.state, &self.upstream, &self.server, condition);
+                changed(&self.state, &self.upstream, &self.server, condition);
                 log::info!("{}/{id} passes its probe and is up", self.upstream);
             }
             Condition::Down | Condition::Unchecked | Condition::Ejected => {
@@ -79,8 +80,8 @@ impl Held {
     /// How it is to be probed: as it is checked, or else by a connection. None where the configuration in force does not
     /// know it, or nothing of its ejection.
     fn present(&self) -> Option<(Check, OutlierSpec)> {
-        let snapshot = self.state.snapshot.load();
-        let upstream = snapshot.balancer.upstream(&self.upstream)?.upstream();
+        let generation = self.state.generation.load();
+        let upstream = generation.balancer.upstream(&self.upstream)?.upstream();
         let server = upstream.find(self.server.id())?;
         let same = Arc::ptr_eq(server.health_state(), self.server.health_state());
         let spec = upstream.spec().passive_health.clone().filter(|_| same)?;

@@ -10,15 +10,15 @@ use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 use tokio::net::TcpStream;
 
-use crate::serve::state::State;
+use crate::control::state::ProcessState;
 
 /// Says so once every listener has taken a connection and signals are watched for, and is ready itself then.
-pub struct Listening(pub Arc<State>);
+pub struct Listening(pub Arc<ProcessState>);
 
 #[async_trait]
 impl BackgroundService for Listening {
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
-        for listener in &self.0.listeners {
+        for listener in &self.0.serving.listeners {
             let address = reachable(listener.address);
             while TcpStream::connect(address).await.is_err() {
                 tokio::select! {
@@ -29,17 +29,17 @@ impl BackgroundService for Listening {
         }
         tokio::select! {
             // Pingora begins to watch when it has started all services, and waits with that for the sockets in a successor.
-            () = self.0.readiness.watching() => {}
+            () = self.0.serving.readiness.watching() => {}
             _ = shutdown.wait_for(|ending| *ending) => return,
         }
-        self.0.readiness.set_listening();
+        self.0.serving.readiness.set_listening();
         ready.notify_ready();
         log::info!("listening on {}", addresses(&self.0));
     }
 }
 
-fn addresses(state: &State) -> String {
-    state.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>().join(", ")
+fn addresses(state: &ProcessState) -> String {
+    state.serving.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Where we reach ourselves: loopback for a listener on all addresses.

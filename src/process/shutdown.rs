@@ -12,12 +12,14 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::control::Control;
-use crate::edge::connections::LINGER;
-use crate::process::systemd;
-use crate::process::upgrade::{Answer, Asked, Failed, Giving, Program};
+use crate::client::connections::LINGER;
+use crate::control::change::Control;
+use crate::control::state::ProcessState;
+use crate::control::upgrade_request::{UpgradeAnswer, UpgradeError, UpgradeRequest};
+use crate::process::upgrade::old_process::Successor;
+use crate::process::upgrade::spawn::Program;
 use crate::runtime::readiness::{HandingOver, Ready, Watcher};
-use crate::serve::state::State;
+use crate::runtime::systemd;
 
 /// Waits for what ends the process.
 pub struct Signals {
@@ -26,7 +28,7 @@ pub struct Signals {
     pub program: Program,
     pub runtime_dir: PathBuf,
     /// Where successors are asked for.
-    pub asked: Mutex<mpsc::Receiver<Asked>>,
+    pub asked: Mutex<mpsc::Receiver<UpgradeRequest>>,
 }
 
 #[async_trait]
@@ -42,15 +44,15 @@ impl ShutdownSignalWatch for Signals {
                 return ShutdownSignal::FastShutdown;
             }
         };
-        self.control.state.readiness.set_watching(Watcher::Ending);
+        self.control.state.serving.readiness.set_watching(Watcher::Ending);
         let mut asked = self.asked.lock().await;
         let left = loop {
             let event = signals.next(&mut asked).await;
             match event {
                 Event::Terminate => break self.lame_duck(&mut signals).await,
                 Event::Interrupt => break ShutdownSignal::FastShutdown,
-                Event::Successor(wish) => {
-                    if let Some(left) = self.hand_over(wish, &mut signals, &mut asked).await {
+                Event::Successor(request) => {
+                    if let Some(left) = self.hand_over(request, &mut signals, &mut asked).await {
                         break left;
                     }
                 }
@@ -73,7 +75,7 @@ struct Watched {
 enum Event {
     Terminate,
     Interrupt,
-    Successor(Asked),
+    Successor(UpgradeRequest),
 }
 
 impl Watched {
@@ -89,12 +91,12 @@ impl Watched {
         })
     }
 
-    async fn next(&mut self, asked: &mut mpsc::Receiver<Asked>) -> Event {
+    async fn next(&mut self, asked: &mut mpsc::Receiver<UpgradeRequest>) -> Event {
         tokio::select! {
             _ = self.terminate.recv() => Event::Terminate,
             _ = self.interrupt.recv() => Event::Interrupt,
-            _ = self.quit.recv() => Event::Successor(Asked::default()),
-            _ = self.user.recv() => Event::Successor(Asked::default()),
+            _ = self.quit.recv() => Event::Successor(UpgradeRequest::default()),
+            _ = self.user.recv() => Event::Successor(UpgradeRequest::default()),
             Some(asked) = asked.recv() => Event::Successor(asked),
         }
     }
@@ -108,7 +110,7 @@ impl Watched {
 }
 
 /// A process that leaves already ends at once when it is told again.
-async fn end_on(mut signals: Watched, state: Arc<State>) {
+async fn end_on(mut signals: Watched, state: Arc<ProcessState>) {
     signals.end().await;
     log::info!("told again: ending now");
     state.close();
@@ -118,7 +120,7 @@ async fn end_on(mut signals: Watched, state: Arc<State>) {
 impl Signals {
     async fn lame_duck(&self, signals: &mut Watched) -> ShutdownSignal {
         log::info!("leaving: not ready from now on, still accepting for {:?}", self.lame_duck);
-        self.control.state.readiness.set_leaving();
+        self.control.state.serving.readiness.set_leaving();
         systemd::leaving();
         tokio::select! {
             () = tokio::time::sleep(self.lame_duck) => ShutdownSignal::GracefulTerminate,
@@ -129,27 +131,27 @@ impl Signals {
     /// Prepares a successor. None: there is none, and everything is as it was.
     async fn hand_over(
         &self,
-        mut wish: Asked,
+        mut request: UpgradeRequest,
         signals: &mut Watched,
-        asked: &mut mpsc::Receiver<Asked>,
+        asked: &mut mpsc::Receiver<UpgradeRequest>,
     ) -> Option<ShutdownSignal> {
-        let answer = wish.answer.take();
-        let mut preparing = self.prepare(wish);
+        let answer = request.answer.take();
+        let mut preparing = self.prepare(request);
         let prepared = loop {
             tokio::select! {
                 prepared = &mut preparing => break prepared,
                 event = signals.next(asked) => match event {
-                    Event::Successor(another) => another.refuse(Failed::UnderWay),
+                    Event::Successor(another) => another.refuse(UpgradeError::UnderWay),
                     // What is being prepared ends as the process does: it hears of that.
                     Event::Terminate => return Some(self.give_up(answer, signals).await),
                     Event::Interrupt => return Some(ShutdownSignal::FastShutdown),
                 },
             }
         };
-        match prepared.unwrap_or_else(|error| Err(Failed::Talk(error.into()))) {
+        match prepared.unwrap_or_else(|error| Err(UpgradeError::Talk(error.into()))) {
             Ok(successor) => {
                 log::info!("the new process is prepared: it gets the listening sockets");
-                self.control.state.readiness.set_succeeded();
+                self.control.state.serving.readiness.set_replaced();
                 let state = Arc::clone(&self.control.state);
                 let _ = tokio::task::spawn_blocking(move || state.sessions.release()).await;
                 successor.let_go(answer, Arc::clone(&self.control.state));
@@ -157,22 +159,22 @@ impl Signals {
             }
             Err(failed) => {
                 self.resume().await;
-                Asked { answer, ..Asked::default() }.refuse(failed);
+                UpgradeRequest { answer, ..UpgradeRequest::default() }.refuse(failed);
                 None
             }
         }
     }
 
-    fn prepare(&self, wish: Asked) -> JoinHandle<Result<Giving, Failed>> {
+    fn prepare(&self, request: UpgradeRequest) -> JoinHandle<Result<Successor, UpgradeError>> {
         let (control, program, runtime_dir) = (Arc::clone(&self.control), self.program.clone(), self.runtime_dir.clone());
         tokio::task::spawn_blocking(move || {
             control.set_handing_over(HandingOver::UnderWay);
             // What is under way would come to the disk over what the successor writes there.
-            let patience = wish.timing.0.min(SETTLED);
+            let patience = request.timing.0.min(SETTLED);
             if !control.is_settled_within(patience) {
-                return Err(Failed::Unwritten(patience));
+                return Err(UpgradeError::Unwritten(patience));
             }
-            Giving::prepare(&program, &runtime_dir, &wish, &control)
+            Successor::prepare(&program, &runtime_dir, &request, &control)
         })
     }
 
@@ -185,8 +187,8 @@ impl Signals {
         let _ = tokio::task::spawn_blocking(resume).await;
     }
 
-    async fn give_up(&self, answer: Option<Answer>, signals: &mut Watched) -> ShutdownSignal {
-        Asked { answer, ..Asked::default() }.refuse(Failed::Leaving);
+    async fn give_up(&self, answer: Option<UpgradeAnswer>, signals: &mut Watched) -> ShutdownSignal {
+        UpgradeRequest { answer, ..UpgradeRequest::default() }.refuse(UpgradeError::Leaving);
         self.lame_duck(signals).await
     }
 }
@@ -199,7 +201,7 @@ const SETTLED: Duration = Duration::from_secs(20);
 const ANSWERED: Duration = LINGER.saturating_mul(2);
 
 /// Ends the process as soon as it has nothing left to do; Pingora itself would wait for the whole grace time.
-pub fn leave_early(state: Arc<State>, mut phases: Receiver<ExecutionPhase>) -> std::io::Result<()> {
+pub fn leave_early(state: Arc<ProcessState>, mut phases: Receiver<ExecutionPhase>) -> std::io::Result<()> {
     let watch = move || {
         while let Ok(phase) = phases.blocking_recv() {
             if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
@@ -210,11 +212,11 @@ pub fn leave_early(state: Arc<State>, mut phases: Receiver<ExecutionPhase>) -> s
     std::thread::Builder::new().name("leaving".into()).spawn(watch).map(|_| ())
 }
 
-fn exit_when_idle(state: &State) -> ! {
-    state.connections.wait_for_the_last(Duration::MAX);
+fn exit_when_idle(state: &ProcessState) -> ! {
+    state.serving.connections.wait_for_the_last(Duration::MAX);
     log::info!("the last connection is gone");
-    match state.readiness.now() {
-        Ready::Succeeded => state.handovers.wait_for_the_last(Duration::MAX),
+    match state.serving.readiness.now() {
+        Ready::Replaced => state.handovers.wait_for_the_last(Duration::MAX),
         Ready::Yes | Ready::NotListening | Ready::NotChecked | Ready::Leaving => {}
     }
     state.admin_connections.wait_for_the_last(ANSWERED);
@@ -223,20 +225,20 @@ fn exit_when_idle(state: &State) -> ! {
 }
 
 /// Opens the access log anew on SIGUSR1.
-pub struct Reopen(pub Arc<State>);
+pub struct Reopen(pub Arc<ProcessState>);
 
 #[async_trait]
 impl BackgroundService for Reopen {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let user = signal(SignalKind::user_defined1());
-        self.0.readiness.set_watching(Watcher::Reopening);
+        self.0.serving.readiness.set_watching(Watcher::Reopening);
         let Ok(mut user) = user else {
             log::error!("cannot watch for SIGUSR1: log rotation will not be noticed");
             return;
         };
         loop {
             tokio::select! {
-                _ = user.recv() => self.0.access_log.reopen(),
+                _ = user.recv() => self.0.serving.access_log.reopen(),
                 _ = shutdown.wait_for(|ending| *ending) => return,
             }
         }

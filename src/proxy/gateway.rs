@@ -12,21 +12,21 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 
-use crate::edge::client_stream::ClientStream;
+use crate::client::client_stream::ClientStream;
 use crate::serve::context::{Context, Phase};
 use crate::serve::edit;
 use crate::serve::place;
 use crate::serve::receive;
 use crate::serve::reply;
-use crate::serve::state::State;
+use crate::serve::state::ServingState;
 
 /// The proxy application.
 pub struct Gateway {
-    state: Arc<State>,
+    state: Arc<ServingState>,
 }
 
 impl Gateway {
-    pub fn new(state: Arc<State>) -> Self {
+    pub fn new(state: Arc<ServingState>) -> Self {
         Self { state }
     }
 }
@@ -37,7 +37,7 @@ impl ProxyHttp for Gateway {
     type CTX = Box<Context>;
 
     fn new_ctx(&self) -> Box<Context> {
-        Box::new(Context::new(Arc::clone(&self.state)))
+        Box::new(Context::new(Arc::clone(&self.state.record_sinks)))
     }
 
     /// No modules: the default one would look at compressing every response.
@@ -47,7 +47,7 @@ impl ProxyHttp for Gateway {
         if let Some(stream) = ClientStream::of(session) {
             stream.header_complete();
         }
-        receive::note(session, context, &self.state);
+        receive::record(session, context, &self.state);
         receive::configure(session, &self.state);
         receive::check_framing(session, context.hops)
     }
@@ -59,7 +59,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Box<Context>) -> Result<Box<HttpPeer>> {
         let at = place::place(ClientStream::of(session), context, &self.state).await?;
-        let mut peer = Box::new(place::peer(session, context, at)?);
+        let mut peer = Box::new(place::peer(session, context, at, &self.state)?);
         if context.hops != RequestHops::Something {
             peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         }
@@ -89,7 +89,7 @@ impl ProxyHttp for Gateway {
         mut error: Box<Error>,
     ) -> Box<Error> {
         error.as_up();
-        let again = context.failed(Failure::Connect, session, Progress::Replayable);
+        let again = context.failed(Failure::Connect, session, Progress::Replayable, &self.state);
         error.set_retry(again == Again::Yes);
         error
     }
@@ -114,7 +114,7 @@ impl ProxyHttp for Gateway {
         };
         let committed = session.response_written().is_some() || session.as_ref().retry_buffer_truncated();
         let progress = if committed { Progress::Committed } else { Progress::Replayable };
-        let again = context.failed(failure, session, progress);
+        let again = context.failed(failure, session, progress, &self.state);
         error.set_retry(again == Again::Yes);
         error
     }
@@ -161,12 +161,12 @@ impl ProxyHttp for Gateway {
             return edits.map_or(Ok(()), |edits| edit::response(response, edits));
         }
         edit::hop_by_hop(response);
-        receive::note_login_asked_for(session, response);
+        receive::remember_login_asked_for(session, response);
         if self.state.readiness.is_leaving() {
             session.set_keepalive(None);
         }
         let now = self.state.clock.moment_after(context.record.started).now();
-        let Some(settlement) = context.settle(response, now) else { return Ok(()) };
+        let Some(settlement) = context.settle(response, now, &self.state) else { return Ok(()) };
         edit::settle(response, settlement)
     }
 

@@ -1,8 +1,12 @@
-//! What the process stands on: clocks, directories, descriptor limits, keys, readiness.
+//! What the process stands on: clocks, directories, descriptor limits, keys, the API's token and
+//! socket, readiness, systemd.
 
+pub mod admin_socket;
+pub mod bearer;
 pub mod clock;
 pub mod descriptor_limits;
 pub mod directories;
 pub mod fault_injection;
 pub mod keys;
 pub mod readiness;
+pub mod systemd;

@@ -34,7 +34,7 @@ enum Departure {
     /// Nobody accepts in its place.
     ForGood,
     /// A successor does.
-    Succeeded,
+    Replaced,
 }
 
 /// Whether a successor is being prepared.
@@ -55,7 +55,7 @@ pub enum Ready {
     /// The process is on its way out.
     Leaving,
     /// So it is, and another one accepts in its place.
-    Succeeded,
+    Replaced,
 }
 
 impl Watcher {
@@ -98,8 +98,8 @@ impl Readiness {
     }
 
     /// Another process accepts from now on.
-    pub fn set_succeeded(&self) {
-        self.depart(Departure::Succeeded);
+    pub fn set_replaced(&self) {
+        self.depart(Departure::Replaced);
     }
 
     /// It does so in one way: whatever comes later changes nothing.
@@ -139,7 +139,7 @@ impl Readiness {
         loop {
             let changed = self.changed.notified();
             match self.now() {
-                ready @ (Ready::Yes | Ready::Leaving | Ready::Succeeded) => return ready,
+                ready @ (Ready::Yes | Ready::Leaving | Ready::Replaced) => return ready,
                 Ready::NotListening | Ready::NotChecked => changed.await,
             }
         }
@@ -167,7 +167,7 @@ impl Departure {
     fn answer(self) -> Ready {
         match self {
             Self::ForGood => Ready::Leaving,
-            Self::Succeeded => Ready::Succeeded,
+            Self::Replaced => Ready::Replaced,
         }
     }
 }
@@ -186,7 +186,7 @@ mod tests {
             scope.spawn(|| {
                 for (at, readiness) in processes.iter().enumerate() {
                     while looked_at.load(SeqCst) <= at {}
-                    readiness.set_succeeded();
+                    readiness.set_replaced();
                 }
             });
             for readiness in &processes {
@@ -195,7 +195,7 @@ mod tests {
                 seen.extend(answers.find(|ready| *ready != Ready::NotListening));
             }
         });
-        let otherwise = seen.iter().filter(|ready| **ready != Ready::Succeeded).count();
+        let otherwise = seen.iter().filter(|ready| **ready != Ready::Replaced).count();
         assert_eq!((seen.len(), otherwise), (processes.len(), 0));
     }
 }

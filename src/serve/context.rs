@@ -21,18 +21,18 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::Session;
 
 use super::reply::{self, RetryAfter};
-use super::state::State;
-use crate::edge::client_stream::ClientStream;
-use crate::edge::close_on_down::Registered;
-use crate::probing::probe;
+use super::state::ServingState;
+use crate::client::client_stream::ClientStream;
+use crate::client::close_on_down::Registration;
 use crate::runtime::clock::{Clock, Moment};
-use crate::serve::generation::{Lane, Use};
-use crate::servers::private::Kept;
-use crate::telemetry::request_record::Record;
+use crate::serve::generation::UpstreamHandle;
+use crate::servers::connection_use::ConnectionUse;
+use crate::servers::private::Reused;
+use crate::telemetry::request_record::{RecordSinks, RequestRecord};
 
 /// What Pingora carries from hook to hook for a request.
 pub struct Context {
-    pub record: Record,
+    pub record: RequestRecord,
     pub phase: Phase,
     /// What the request says that is for this hop only.
     pub hops: RequestHops,
@@ -42,7 +42,7 @@ pub struct Context {
     pending: Vec<Pending>,
     retry_after: RetryAfter,
     /// Of a request that uses private connections.
-    private: Option<Kept>,
+    private: Option<Reused>,
 }
 
 /// How far the request is.
@@ -50,13 +50,13 @@ pub enum Phase {
     /// Not routed yet, or refused.
     Arriving,
     Balancing(Box<Balancing>),
-    /// A final response has been settled; the snapshot is let go, however long the response lasts.
+    /// A final response has been settled; the generation is let go, however long the response lasts.
     Settled,
 }
 
 /// A request that is looking for an answer.
 pub struct Balancing {
-    pub lane: Arc<Lane>,
+    pub upstream: Arc<UpstreamHandle>,
     pub exchange: Exchange,
 }
 
@@ -65,7 +65,7 @@ struct Sending {
     dispatched: Uptime,
     _place: Slot,
     /// Where the upstream wants connections closed when their server goes down.
-    cut: Option<Registered>,
+    close_on_down: Option<Registration>,
 }
 
 /// The request body so far, against its limit.
@@ -76,9 +76,9 @@ struct Body {
 }
 
 impl Context {
-    pub fn new(state: Arc<State>) -> Self {
+    pub fn new(sinks: Arc<RecordSinks>) -> Self {
         Self {
-            record: Record::new(state),
+            record: RequestRecord::new(sinks),
             phase: Phase::Arriving,
             hops: RequestHops::Something,
             sending: None,
@@ -90,9 +90,9 @@ impl Context {
     }
 
     /// The request has a route and an exchange.
-    pub fn balancing(&mut self, lane: Arc<Lane>, exchange: Exchange) {
-        self.body.limit = lane.pool.upstream().spec().limits.body;
-        self.phase = Phase::Balancing(Box::new(Balancing { lane, exchange }));
+    pub fn balancing(&mut self, upstream: Arc<UpstreamHandle>, exchange: Exchange) {
+        self.body.limit = upstream.pool.upstream().spec().limits.body;
+        self.phase = Phase::Balancing(Box::new(Balancing { upstream, exchange }));
     }
 
     /// The moment of a pick. The clock is read anew only for a redispatch: the first pick follows the request at once.
@@ -102,11 +102,12 @@ impl Context {
     }
 
     /// A server was picked for the next attempt.
-    pub fn sent(&mut self, at: usize, slot: Slot, stream: Option<&ClientStream>, now: Now) {
+    pub fn sent(&mut self, at: usize, slot: Slot, stream: Option<&ClientStream>, state: &ServingState, now: Now) {
         self.body.read = 0;
         let Phase::Balancing(balancing) = &self.phase else { return };
-        let cut = stream.and_then(|stream| self.cut_with(balancing.lane.pool.upstream(), at, stream));
-        self.sending = Some(Sending { dispatched: now.uptime, _place: slot, cut });
+        let upstream = balancing.upstream.pool.upstream();
+        let close_on_down = stream.and_then(|stream| close_on_down(upstream, at, stream, state));
+        self.sending = Some(Sending { dispatched: now.uptime, _place: slot, close_on_down });
         let exchange = &balancing.exchange;
         self.record.wait = exchange.waited();
         self.record.tries = self.record.tries.saturating_add(1);
@@ -120,47 +121,32 @@ impl Context {
 
     /// The peer of the server that was picked. If the request has waited, or was sent to another one before, another configuration
     /// may be in force by now and say where that is.
-    pub fn peer(&self, at: usize, purpose: Use) -> Option<HttpPeer> {
+    pub fn peer(&self, at: usize, purpose: ConnectionUse, state: &ServingState) -> Option<HttpPeer> {
         let Phase::Balancing(balancing) = &self.phase else { return None };
         let at_once = self.record.tries == 1 && self.record.wait.is_none();
         Some(if at_once {
-            balancing.lane.peer(at, purpose)
+            balancing.upstream.peer(at, purpose)
         } else {
-            self.record.state().snapshot.load().peer(&balancing.lane, at, purpose)
+            state.generation.load().peer(&balancing.upstream, at, purpose)
         })
     }
 
     /// Who may use the upstream's connections to servers.
     pub fn sharing(&self) -> ConnectionSharing {
         match &self.phase {
-            Phase::Balancing(balancing) => balancing.lane.pool.upstream().spec().connections,
+            Phase::Balancing(balancing) => balancing.upstream.pool.upstream().spec().connections,
             Phase::Arriving | Phase::Settled => ConnectionSharing::Shared,
         }
     }
 
     /// The request uses private connections: where it is told whether it got one that was kept.
-    pub fn uses_private(&mut self) -> &Kept {
+    pub fn uses_private(&mut self) -> &Reused {
         self.private.get_or_insert_default()
     }
 
     /// Whether the request's connection to its server is one that was kept, given what Pingora says of it.
     pub fn is_on_kept_connection(&self, reused: bool) -> bool {
-        reused || self.private.as_ref().is_some_and(Kept::is_kept)
-    }
-
-    /// Lets the connection end with the server at this position, where that is wanted.
-    fn cut_with(&self, upstream: &Upstream, at: usize, stream: &ClientStream) -> Option<Registered> {
-        let spec = upstream.spec();
-        if spec.on_marked_down == OnMarkedDown::Keep {
-            return None;
-        }
-        let server = &upstream.servers()[at];
-        let registered = self.record.state().cuts.register(server, stream.cut());
-        // It may have gone down between the pick and now. In a panic it may have been so before.
-        if spec.panic_threshold.is_none() && server.health() == Health::Down {
-            stream.cut().cut();
-        }
-        Some(registered)
+        reused || self.private.as_ref().is_some_and(Reused::is_reused)
     }
 
     /// The balancer has no server for the request, or may not send it to another.
@@ -192,14 +178,14 @@ impl Context {
     }
 
     /// An attempt failed: gives its place back, counts it, and asks the core whether there is to be another.
-    pub fn failed(&mut self, failure: Failure, session: &Session, progress: Progress) -> Again {
+    pub fn failed(&mut self, failure: Failure, session: &Session, progress: Progress, state: &Arc<ServingState>) -> Again {
         self.sending = None;
         let Phase::Balancing(balancing) = &mut self.phase else { return Again::No };
         if let Some(at) = self.record.server.filter(|_| failure != Failure::Stale) {
-            balancing.lane.meters.servers[at].failures.inc();
-            let (upstream, state) = (balancing.lane.pool.upstream(), self.record.state());
+            balancing.upstream.meters.servers[at].failures.inc();
+            let upstream = balancing.upstream.pool.upstream();
             if let Some(ejection) = upstream.attempted(at, Attempt::Failed(failure), state.clock.uptime()) {
-                probe::ejected(state, upstream, at, ejection);
+                (state.on_ejection)(state, upstream, at, ejection);
             }
         }
         balancing.exchange.failed(failure, &session.req_header().method, progress)
@@ -214,11 +200,11 @@ impl Context {
         }
     }
 
-    /// Settles the tie with the server that answered, and lets the snapshot go.
-    pub fn settle(&mut self, response: &ResponseHeader, now: Now) -> Option<Settlement> {
+    /// Settles the tie with the server that answered, and lets the generation go.
+    pub fn settle(&mut self, response: &ResponseHeader, now: Now, state: &Arc<ServingState>) -> Option<Settlement> {
         let Phase::Balancing(balancing) = std::mem::replace(&mut self.phase, Phase::Settled) else { return None };
         self.record.response = self.sending.as_ref().map(|sending| now.uptime.since(sending.dispatched));
-        self.answered(&balancing.lane, response.status, now.uptime);
+        self.answered(&balancing.upstream, response.status, now.uptime, state);
         let facts = Response { status: response.status, headers: &response.headers };
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
         self.record.settled = settlement.action;
@@ -230,12 +216,14 @@ impl Context {
 
     /// What the answer says of its server. If that ejects the server, whose connections are closed then, this one is not: it has
     /// its answer.
-    fn answered(&mut self, lane: &Lane, status: ::http::StatusCode, now: Uptime) {
+    fn answered(&mut self, upstream: &UpstreamHandle, status: ::http::StatusCode, now: Uptime, state: &Arc<ServingState>) {
         let Some(at) = self.record.server else { return };
-        let upstream = lane.pool.upstream();
+        let upstream = upstream.pool.upstream();
         if let Some(ejection) = upstream.attempted(at, Attempt::Answered(status), now) {
-            self.sending.iter_mut().for_each(|sending| sending.cut = None);
-            probe::ejected(self.record.state(), upstream, at, ejection);
+            if let Some(sending) = &mut self.sending {
+                sending.close_on_down = None;
+            }
+            (state.on_ejection)(state, upstream, at, ejection);
         }
     }
 
@@ -274,34 +262,49 @@ impl Context {
     }
 }
 
+/// Lets the connection end with the server at this position, where that is wanted.
+fn close_on_down(upstream: &Upstream, at: usize, stream: &ClientStream, state: &ServingState) -> Option<Registration> {
+    let spec = upstream.spec();
+    if spec.on_marked_down == OnMarkedDown::Keep {
+        return None;
+    }
+    let server = &upstream.servers()[at];
+    let registration = state.close_on_down.register(server, stream.close_handle());
+    // It may have gone down between the pick and now. In a panic it may have been so before.
+    if spec.panic_threshold.is_none() && server.health() == Health::Down {
+        stream.close_handle().close();
+    }
+    Some(registration)
+}
+
 #[cfg(test)]
 mod tests {
     use burdock::balancer::exchange::Assignment;
     use burdock::http::request::{Request, Scheme};
     use burdock::route::RouteIndex;
 
-    use super::super::state::fixture;
     use super::*;
+    use crate::control::state::{ProcessState, fixture};
 
-    fn state(folder: &std::path::Path) -> Arc<State> {
+    fn state(folder: &std::path::Path) -> Arc<ProcessState> {
         fixture::state(folder, "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2'], sticky: cookie}}")
     }
 
     /// A request that was sent to its server and whose hooks go no further.
-    fn sent(state: &Arc<State>) -> Context {
-        let mut context = Context::new(Arc::clone(state));
-        let snapshot = state.snapshot.load();
-        let lane = snapshot.lane(RouteIndex(0));
-        context.record.upstream = Some(Arc::clone(&lane.meters));
+    fn sent(state: &Arc<ServingState>) -> Context {
+        let mut context = Context::new(Arc::clone(&state.record_sinks));
+        let generation = state.generation.load();
+        let upstream = generation.upstream_of(RouteIndex(0));
+        context.record.upstream = Some(Arc::clone(&upstream.meters));
         let (method, headers) = (::http::Method::GET, ::http::HeaderMap::new());
         let client = [192, 0, 2, 1].into();
         let (path, query, scheme) = ("/", None, Scheme::Http);
         let request = Request { method: &method, host: "a", path, query, headers: &headers, client, scheme };
         let now = context.record.started.now();
-        let mut exchange = lane.pool.receive(&request, now);
+        let mut exchange = upstream.pool.receive(&request, now);
         let Assignment::Send { at, slot } = exchange.pick(None, now, &mut rand::rng()) else { panic!("refused") };
-        context.balancing(Arc::clone(lane), exchange);
-        context.sent(at, slot, None, now);
+        context.balancing(Arc::clone(upstream), exchange);
+        context.sent(at, slot, None, state, now);
         context
     }
 
@@ -309,20 +312,20 @@ mod tests {
     fn a_settled_request_lets_its_snapshot_go() {
         let folder = tempfile::tempdir().unwrap();
         let state = state(folder.path());
-        let mut context = sent(&state);
-        let lane = Arc::downgrade(&state.snapshot.load().lanes()[0]);
+        let mut context = sent(&state.serving);
+        let upstream = Arc::downgrade(&state.serving.generation.load().upstreams()[0]);
         let now = context.record.started.now();
-        context.settle(&ResponseHeader::build(101, None).unwrap(), now).unwrap();
+        context.settle(&ResponseHeader::build(101, None).unwrap(), now, &state.serving).unwrap();
         let next = self::state(folder.path());
-        state.publish(next.snapshot.load_full());
-        assert!(lane.upgrade().is_none(), "an upgraded stream may last for days");
+        state.publish(next.serving.generation.load_full());
+        assert!(upstream.upgrade().is_none(), "an upgraded stream may last for days");
     }
 
     #[test]
     fn a_request_that_panics_in_a_hook_is_counted_and_logged_and_gives_its_place_back() {
         let folder = tempfile::tempdir().unwrap();
-        let state = state(folder.path());
-        let in_flight = || state.snapshot.load().lanes()[0].pool.upstream().servers()[0].in_flight();
+        let state = Arc::clone(&state(folder.path()).serving);
+        let in_flight = || state.generation.load().upstreams()[0].pool.upstream().servers()[0].in_flight();
         let context = sent(&state);
         assert_eq!(in_flight(), 1);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {

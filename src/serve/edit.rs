@@ -11,8 +11,8 @@ use bytes::Bytes;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::state::State;
-use crate::edge::client_stream::About;
+use super::state::ServingState;
+use crate::client::client_stream::About;
 
 /// What the server sees of what carries the tie, and what it is told of it.
 pub fn request(request: &mut RequestHeader, edits: RequestEdits) -> Result<()> {
@@ -37,7 +37,7 @@ pub fn connection(request: &mut RequestHeader, hops: RequestHops) {
 }
 
 /// Who the client is, for the server.
-pub fn forwarded(request: &mut RequestHeader, about: &About, state: &State) -> Result<()> {
+pub fn forwarded(request: &mut RequestHeader, about: &About, state: &ServingState) -> Result<()> {
     let listener = &state.listeners[about.listener];
     let hop = Hop { peer: &about.peer, scheme: Scheme::Http, headers: &request.headers };
     let edits = outgoing(&hop, &listener.trusted_proxies, listener.forwarded);

@@ -1,4 +1,5 @@
-//! The core's balancer together with what the shell prepares once per configuration: ready-made peers and metric handles.
+//! One configuration as requests use it: the core's balancer together with what the shell prepares once, ready-made peers and metric
+//! handles.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use burdock::route::RouteIndex;
 use burdock::upstream::spec::UpstreamSpec;
 use pingora::upstreams::peer::HttpPeer;
 
+use crate::servers::connection_use::ConnectionUse;
 use crate::servers::http_upgrade;
 use crate::servers::peer;
 use crate::servers::peer::PeerError;
@@ -14,17 +16,16 @@ use crate::telemetry::metrics::{Metrics, RouteMeters, UpstreamMeters};
 
 /// Everything that one configuration says of requests, published whole.
 #[derive(Debug)]
-pub struct Snapshot {
+pub struct Generation {
     pub balancer: Balancer,
-    by_route: Box<[Arc<Lane>]>,
+    by_route: Box<[Arc<UpstreamHandle>]>,
     routes: Box<[Arc<RouteMeters>]>,
-    unrouted: Arc<RouteMeters>,
-    lanes: Box<[Arc<Lane>]>,
+    upstreams: Box<[Arc<UpstreamHandle>]>,
 }
 
 /// A pool and what is needed to send requests to its servers.
 #[derive(Debug)]
-pub struct Lane {
+pub struct UpstreamHandle {
     pub pool: Arc<StickyUpstream>,
     pub meters: Arc<UpstreamMeters>,
     peers: Box<[Peers]>,
@@ -37,28 +38,23 @@ struct Peers {
     upgrades: HttpPeer,
 }
 
-/// What a connection to a server is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Use {
-    Request,
-    /// An upgraded stream, which may be silent for longer.
-    Upgrade,
-}
-
-impl Snapshot {
-    /// Lanes of pools that are as they were in `earlier` stay as they are.
+impl Generation {
+    /// Handles of pools that are as they were in `earlier` stay as they are.
     pub fn new(balancer: Balancer, metrics: &Metrics, earlier: Option<&Self>) -> Result<Self, PeerError> {
-        let kept = |pool: &Arc<StickyUpstream>| earlier?.lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
-        let lane = |pool| kept(pool).map_or_else(|| Lane::new(pool, metrics).map(Arc::new), Ok);
-        let lanes = balancer.upstreams().iter().map(lane).collect::<Result<Box<[_]>, _>>()?;
-        let lane_of = |pool: &Arc<StickyUpstream>| lanes.iter().find(|lane| Arc::ptr_eq(&lane.pool, pool)).cloned();
-        let by_route = (0..balancer.routes().len()).filter_map(|at| lane_of(balancer.upstream_of(RouteIndex(at)))).collect();
+        let kept = |pool: &Arc<StickyUpstream>| {
+            earlier?.upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.pool, pool)).cloned()
+        };
+        let handle = |pool| kept(pool).map_or_else(|| UpstreamHandle::new(pool, metrics).map(Arc::new), Ok);
+        let upstreams = balancer.upstreams().iter().map(handle).collect::<Result<Box<[_]>, _>>()?;
+        let handle_of =
+            |pool: &Arc<StickyUpstream>| upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.pool, pool)).cloned();
+        let by_route =
+            (0..balancer.routes().len()).filter_map(|at| handle_of(balancer.upstream_of(RouteIndex(at)))).collect();
         let routes = balancer.routes().iter().map(|route| Arc::new(metrics.route(&route.name))).collect();
-        let unrouted = Arc::new(metrics.route(&"none".into()));
-        Ok(Self { balancer, by_route, routes, unrouted, lanes })
+        Ok(Self { balancer, by_route, routes, upstreams })
     }
 
-    pub fn lane(&self, route: RouteIndex) -> &Arc<Lane> {
+    pub fn upstream_of(&self, route: RouteIndex) -> &Arc<UpstreamHandle> {
         &self.by_route[route.0]
     }
 
@@ -66,27 +62,22 @@ impl Snapshot {
         &self.routes[route.0]
     }
 
-    /// For requests that no route matches, or that are refused before they are routed.
-    pub fn unrouted(&self) -> &Arc<RouteMeters> {
-        &self.unrouted
+    pub fn upstreams(&self) -> &[Arc<UpstreamHandle>] {
+        &self.upstreams
     }
 
-    pub fn lanes(&self) -> &[Arc<Lane>] {
-        &self.lanes
-    }
-
-    /// The peer of the server at this position of a lane, which may be that of an earlier configuration: where this one says that
-    /// the server is. One that is not there any more is where it was.
-    pub fn peer(&self, lane: &Lane, at: usize, purpose: Use) -> HttpPeer {
-        let upstream = lane.pool.upstream();
-        let now = self.lanes.iter().find(|now| now.pool.upstream().name() == upstream.name());
-        let place = now.and_then(|now| Some((&**now, now.pool.upstream().position(upstream.servers()[at].id())?)));
-        let (lane, at) = place.unwrap_or((lane, at));
-        lane.peer(at, purpose)
+    /// The peer of the server at this position of an upstream, which may be that of an earlier configuration: where this one says
+    /// that the server is. One that is not there any more is where it was.
+    pub fn peer(&self, upstream: &UpstreamHandle, at: usize, purpose: ConnectionUse) -> HttpPeer {
+        let earlier = upstream.pool.upstream();
+        let now = self.upstreams.iter().find(|now| now.pool.upstream().name() == earlier.name());
+        let place = now.and_then(|now| Some((&**now, now.pool.upstream().position(earlier.servers()[at].id())?)));
+        let (upstream, at) = place.unwrap_or((upstream, at));
+        upstream.peer(at, purpose)
     }
 }
 
-impl Lane {
+impl UpstreamHandle {
     fn new(pool: &Arc<StickyUpstream>, metrics: &Metrics) -> Result<Self, PeerError> {
         let spec: &UpstreamSpec = pool.upstream().spec();
         let peers = spec
@@ -102,11 +93,11 @@ impl Lane {
     }
 
     /// The peer of the server at this position.
-    pub fn peer(&self, at: usize, purpose: Use) -> HttpPeer {
+    pub fn peer(&self, at: usize, purpose: ConnectionUse) -> HttpPeer {
         match purpose {
-            Use::Request => self.peers[at].requests.clone(),
+            ConnectionUse::Request => self.peers[at].requests.clone(),
             // A key of its own keeps it from the connections that others have left open.
-            Use::Upgrade => HttpPeer { group_key: rand::random(), ..self.peers[at].upgrades.clone() },
+            ConnectionUse::HttpUpgrade => HttpPeer { group_key: rand::random(), ..self.peers[at].upgrades.clone() },
         }
     }
 }

@@ -16,11 +16,11 @@ use pingora_proxy::Session;
 
 use super::context::{Context, Phase};
 use super::reply;
-use super::state::State;
-use crate::edge::client_gone::hung_up;
-use crate::edge::client_stream::ClientStream;
-use crate::serve::generation::Use;
+use super::state::ServingState;
+use crate::client::client_gone;
+use crate::client::client_stream::ClientStream;
 use crate::serve::receive;
+use crate::servers::connection_use::ConnectionUse;
 
 /// How a wait ended.
 enum End {
@@ -31,7 +31,7 @@ enum End {
 }
 
 /// The position of the server that gets the request; the context holds its place there.
-pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: &State) -> Result<usize> {
+pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: &ServingState) -> Result<usize> {
     let about = client.map(ClientStream::about).filter(|about| receive::is_one_client(about, state));
     let mut now = context.moment_of_pick(state.clock);
     loop {
@@ -41,7 +41,7 @@ pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: 
         let assignment = balancing.exchange.pick(about.map(|about| &about.shared), now, &mut rand::rng());
         match assignment {
             Assignment::Send { at, slot } => {
-                context.sent(at, slot, client, now);
+                context.sent(at, slot, client, state, now);
                 return Ok(at);
             }
             Assignment::Refuse(refusal) => {
@@ -58,9 +58,9 @@ pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: 
 }
 
 /// How the server at this position is reached: by a connection that everybody shares, or by one of the client's own.
-pub fn peer(session: &Session, context: &mut Context, at: usize) -> Result<HttpPeer> {
-    let purpose = if session.is_upgrade_req() { Use::Upgrade } else { Use::Request };
-    let peer = context.peer(at, purpose).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
+pub fn peer(session: &Session, context: &mut Context, at: usize, state: &ServingState) -> Result<HttpPeer> {
+    let purpose = if session.is_upgrade_req() { ConnectionUse::HttpUpgrade } else { ConnectionUse::Request };
+    let peer = context.peer(at, purpose, state).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
     let Some(client) = ClientStream::of(session) else { return Ok(peer) };
     let private = context.sharing() == ConnectionSharing::Private || receive::has_login(client, session.req_header());
     Ok(if private { client.private().peer(peer, purpose, context.uses_private()) } else { peer })
@@ -71,7 +71,7 @@ async fn wait(
     Waiting { ticket, until, decision }: Waiting,
     client: Option<&ClientStream>,
     context: &mut Context,
-    state: &State,
+    state: &ServingState,
     now: &mut Now,
 ) -> Result<Option<usize>> {
     let end = end(ticket, until.since(now.uptime), client).await;
@@ -80,7 +80,7 @@ async fn wait(
     match end {
         End::Admitted(slot) => {
             balancing.exchange.admitted(decision, *now);
-            context.sent(decision.at, slot, client, *now);
+            context.sent(decision.at, slot, client, state, *now);
             Ok(Some(decision.at))
         }
         End::SentAway(cause) => {
@@ -88,7 +88,7 @@ async fn wait(
             Ok(None)
         }
         End::TimedOut => {
-            balancing.lane.meters.queue_timeouts.inc();
+            balancing.upstream.meters.queue_timeouts.inc();
             Ok(None)
         }
         End::ClientLeft => {
@@ -104,6 +104,6 @@ async fn end(ticket: Ticket, patience: Duration, client: Option<&ClientStream>) 
         biased;
         outcome = ticket => outcome.map_or_else(End::SentAway, End::Admitted),
         () = tokio::time::sleep(patience) => End::TimedOut,
-        () = hung_up(client.map_or(-1, UniqueID::id)) => End::ClientLeft,
+        () = client_gone::gone(client.map_or(-1, UniqueID::id)) => End::ClientLeft,
     }
 }

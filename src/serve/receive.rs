@@ -15,12 +15,12 @@ use pingora_proxy::Session;
 
 use super::context::Context;
 use super::reply;
-use super::state::State;
-use crate::edge::client_stream::{About, ClientStream};
+use super::state::ServingState;
+use crate::client::client_stream::{About, ClientStream};
 use crate::telemetry::request_record::RequestLine;
 
-/// Writes down what the log will say of the request, whatever becomes of it.
-pub fn note(session: &Session, context: &mut Context, state: &State) {
+/// Records what the log will say of the request, whatever becomes of it.
+pub fn record(session: &Session, context: &mut Context, state: &ServingState) {
     let request = session.req_header();
     context.hops = request_hops(&request.headers);
     context.record.request = RequestLine::new(request.method.clone(), host(request), request.uri.path());
@@ -32,7 +32,7 @@ pub fn note(session: &Session, context: &mut Context, state: &State) {
 
 /// Sets what holds for the connection. How long it is kept is for [`ClientStream`]; Pingora is
 /// told "for ever", unless the client wants otherwise or we are leaving.
-pub fn configure(session: &mut Session, state: &State) {
+pub fn configure(session: &mut Session, state: &ServingState) {
     const FOR_EVER: Option<u64> = Some(0);
     if session.get_keepalive().is_some() {
         session.set_keepalive(if state.readiness.is_leaving() { None } else { FOR_EVER });
@@ -55,17 +55,17 @@ pub fn check_framing(session: &Session, hops: RequestHops) -> Result<()> {
 }
 
 /// Finds the route and reads the claims.
-pub fn receive(session: &Session, context: &mut Context, state: &Arc<State>) -> Result<()> {
+pub fn receive(session: &Session, context: &mut Context, state: &ServingState) -> Result<()> {
     let request = session.req_header();
-    let snapshot = state.snapshot.load();
+    let generation = state.generation.load();
     let (host, path) = (host(request), request.uri.path());
-    let Some(route) = snapshot.balancer.route(host, path) else {
+    let Some(route) = generation.balancer.route(host, path) else {
         return Err(reply::status(404, "no route"));
     };
-    let lane = snapshot.lane(route);
-    context.record.route = Some(Arc::clone(snapshot.route_meters(route)));
-    context.record.upstream = Some(Arc::clone(&lane.meters));
-    check_limits(request, &lane.pool.upstream().spec().limits)?;
+    let upstream = generation.upstream_of(route);
+    context.record.route = Some(Arc::clone(generation.route_meters(route)));
+    context.record.upstream = Some(Arc::clone(&upstream.meters));
+    check_limits(request, &upstream.pool.upstream().spec().limits)?;
     let facts = Request {
         method: &request.method,
         host,
@@ -75,31 +75,31 @@ pub fn receive(session: &Session, context: &mut Context, state: &Arc<State>) -> 
         client: context.record.client.unwrap_or_else(|| std::net::Ipv4Addr::UNSPECIFIED.into()),
         scheme: client_scheme(session, &request.headers, state),
     };
-    let exchange = lane.pool.receive(&facts, context.record.started.now());
-    context.balancing(Arc::clone(lane), exchange);
+    let exchange = upstream.pool.receive(&facts, context.record.started.now());
+    context.balancing(Arc::clone(upstream), exchange);
     Ok(())
 }
 
 /// Whether a connection carries one client's requests, so that nameless ones belong together. A proxy's carries many.
-pub fn is_one_client(about: &About, state: &State) -> bool {
+pub fn is_one_client(about: &About, state: &ServingState) -> bool {
     !state.listeners[about.listener].trusted_proxies.trusts(about.peer.address())
 }
 
 /// Whether the request, or one before it on its client connection, has a login that belongs to the connection.
 pub fn has_login(client: &ClientStream, request: &RequestHeader) -> bool {
     if !client.has_login() && connection_login::is_carried(&request.headers) {
-        client.note_login();
+        client.remember_login();
     }
     client.has_login()
 }
 
-/// Notes that a response asks for a login that belongs to the connection: the next request brings it.
-pub fn note_login_asked_for(session: &Session, response: &ResponseHeader) {
+/// Remembers that a response asks for a login that belongs to the connection: the next request brings it.
+pub fn remember_login_asked_for(session: &Session, response: &ResponseHeader) {
     let facts = Response { status: response.status, headers: &response.headers };
     if connection_login::is_asked_for(&facts)
         && let Some(client) = ClientStream::of(session)
     {
-        client.note_login();
+        client.remember_login();
     }
 }
 
@@ -115,7 +115,7 @@ fn check_limits(request: &RequestHeader, limits: &Limits) -> Result<()> {
     }
 }
 
-fn client_scheme(session: &Session, headers: &HeaderMap, state: &State) -> Scheme {
+fn client_scheme(session: &Session, headers: &HeaderMap, state: &ServingState) -> Scheme {
     ClientStream::of(session).map_or(Scheme::Http, |stream| {
         let about = stream.about();
         scheme(about.peer.address(), Scheme::Http, headers, &state.listeners[about.listener].trusted_proxies)

@@ -31,7 +31,7 @@ use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketS
 use pingora::upstreams::peer::HttpPeer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::serve::generation::Use;
+use crate::servers::connection_use::ConnectionUse;
 use crate::servers::http_upgrade;
 use crate::servers::http_upgrade::TRANSPORT;
 
@@ -49,23 +49,23 @@ struct Idle {
 
 /// Whether the private connection that a request got was kept from an earlier one.
 #[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<AtomicBool>);
+pub struct Reused(Arc<AtomicBool>);
 
-impl Kept {
-    pub fn is_kept(&self) -> bool {
+impl Reused {
+    pub fn is_reused(&self) -> bool {
         self.0.load(Relaxed)
     }
 }
 
 impl PrivateConnections {
     /// A peer like this one, whose connection comes from here and returns to here.
-    pub fn peer(self: &Arc<Self>, mut server: HttpPeer, purpose: Use, kept: &Kept) -> HttpPeer {
+    pub fn peer(self: &Arc<Self>, mut server: HttpPeer, purpose: ConnectionUse, reused: &Reused) -> HttpPeer {
         server.options.custom_l4 = None;
         let mut peer = server.clone();
         // Pingora's pool has none under this key, and would not keep one.
         peer.group_key = rand::random();
         peer.options.idle_timeout = Some(Duration::ZERO);
-        let connector = Connector { server, purpose, connections: Arc::clone(self), kept: kept.clone() };
+        let connector = Connector { server, purpose, connections: Arc::clone(self), reused: reused.clone() };
         peer.options.custom_l4 = Some(Arc::new(connector));
         peer
     }
@@ -98,16 +98,16 @@ fn is_silent(stream: &mut Stream) -> bool {
 #[derive(Debug)]
 struct Connector {
     server: HttpPeer,
-    purpose: Use,
+    purpose: ConnectionUse,
     connections: Arc<PrivateConnections>,
-    kept: Kept,
+    reused: Reused,
 }
 
 #[async_trait]
 impl Connect for Connector {
     async fn connect(&self, _address: &SocketAddr) -> Result<pingora::protocols::l4::stream::Stream> {
         let kept = self.connections.take(&self.server._address);
-        self.kept.0.store(kept.is_some(), Relaxed);
+        self.reused.0.store(kept.is_some(), Relaxed);
         let stream = match kept {
             Some(stream) => stream,
             None => TRANSPORT.new_stream(&self.server).await?,
@@ -116,8 +116,8 @@ impl Connect for Connector {
             Loan { stream: Some(stream), server: self.server._address.clone(), connections: Arc::clone(&self.connections) };
         let stream = VirtualSocketStream::new(Box::new(loan)).into();
         Ok(match self.purpose {
-            Use::Request => stream,
-            Use::Upgrade => http_upgrade::sends_first(Box::new(stream)),
+            ConnectionUse::Request => stream,
+            ConnectionUse::HttpUpgrade => http_upgrade::sends_first(Box::new(stream)),
         })
     }
 }
@@ -223,15 +223,15 @@ mod tests {
         tokio::spawn(serve(listener));
         let connector = HttpConnector::new(None);
         let [alice, bob] = [(); 2].map(|()| Arc::new(PrivateConnections::default()));
-        let kept = Kept::default();
+        let reused = Reused::default();
         let mut seen = Vec::new();
         for client in [&alice, &alice, &bob, &alice, &bob] {
-            let peer = client.peer(server.clone(), Use::Request, &kept);
+            let peer = client.peer(server.clone(), ConnectionUse::Request, &reused);
             let number = ask(&connector, &peer).await;
-            seen.push((number, kept.is_kept()));
+            seen.push((number, reused.is_reused()));
             assert_eq!(client.idle.lock().len(), 1, "the loan is over when the exchange is");
         }
         let expected = [("0", false), ("0", true), ("1", false), ("0", true), ("1", true)];
-        assert_eq!(seen, expected.map(|(number, kept)| (number.to_owned(), kept)));
+        assert_eq!(seen, expected.map(|(number, reused)| (number.to_owned(), reused)));
     }
 }

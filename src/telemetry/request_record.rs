@@ -1,5 +1,5 @@
 //! What is known of a request when it is over: one log line and one set of metrics, written when the record is dropped, so
-//! that a request that panics or is cut off is seen too.
+//! that a request that panics or is cut off is seen too. It knows where it is written, and nothing of how requests are served.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,14 +11,24 @@ use burdock::session::foreign_format::ForeignFormat;
 use burdock::upstream::ServerId;
 
 use super::metrics::{RouteMeters, UpstreamMeters};
-use crate::runtime::clock::Moment;
-use crate::serve::state::State;
+use crate::runtime::clock::{Clock, Moment};
+use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::access_log::format;
+use crate::telemetry::metrics::Metrics;
+
+/// Where records go.
+#[derive(Debug)]
+pub struct RecordSinks {
+    clock: Clock,
+    access_log: AccessLog,
+    /// For requests that no route matches, or that are refused before they are routed.
+    unrouted: RouteMeters,
+}
 
 /// A request's record.
 #[derive(Debug)]
-pub struct Record {
-    state: Arc<State>,
+pub struct RequestRecord {
+    sinks: Arc<RecordSinks>,
     pub started: Moment,
     /// When it was over; None where it was cut off.
     pub ended: Option<Moment>,
@@ -56,11 +66,17 @@ pub struct RequestLine {
     host: usize,
 }
 
-impl Record {
-    pub fn new(state: Arc<State>) -> Self {
-        let started = state.clock.moment();
+impl RecordSinks {
+    pub fn new(clock: Clock, access_log: AccessLog, metrics: &Metrics) -> Self {
+        Self { clock, access_log, unrouted: metrics.route(&"none".into()) }
+    }
+}
+
+impl RequestRecord {
+    pub fn new(sinks: Arc<RecordSinks>) -> Self {
+        let started = sinks.clock.moment();
         Self {
-            state,
+            sinks,
             started,
             ended: None,
             client: None,
@@ -85,10 +101,6 @@ impl Record {
         }
     }
 
-    pub fn state(&self) -> &Arc<State> {
-        &self.state
-    }
-
     /// The reason as it is reported: a request that never came to a decision was refused.
     pub fn reason(&self) -> Reason {
         self.reason.unwrap_or(Reason::Refused)
@@ -102,7 +114,7 @@ impl Record {
     fn count(&self) {
         match &self.route {
             Some(route) => route.finished(self.status),
-            None => self.state.snapshot.load().unrouted().finished(self.status),
+            None => self.sinks.unrouted.finished(self.status),
         }
         let Some(upstream) = &self.upstream else { return };
         upstream.decided(self.reason(), self.method);
@@ -120,12 +132,12 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for RequestRecord {
     fn drop(&mut self) {
         self.count();
-        if let Some(format) = self.state.access_log.format() {
-            let ended = self.ended.unwrap_or_else(|| self.state.clock.moment_after(self.started));
-            format::with(self, format, ended, |line| self.state.access_log.push(line));
+        if let Some(format) = self.sinks.access_log.format() {
+            let ended = self.ended.unwrap_or_else(|| self.sinks.clock.moment_after(self.started));
+            format::with(self, format, ended, |line| self.sinks.access_log.push(line));
         }
     }
 }

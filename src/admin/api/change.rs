@@ -7,7 +7,11 @@ use burdock::config::Errors;
 use burdock::upstream::{ServerId, UpstreamName};
 
 use crate::api::problem::{FieldError, Problem};
-use crate::control::{ChangeError, Control, Expect, Kept, ReloadError, Tag};
+use crate::control::change::{ChangeError, Control};
+use crate::control::persist::Persisted;
+use crate::control::reload::ReloadError;
+use crate::control::servers::Expect;
+use crate::control::tag::Tag;
 
 /// Rings are built and files written: not while others wait.
 pub async fn carry_out<T: Send + 'static>(
@@ -49,10 +53,10 @@ pub fn etag(tag: &Tag) -> String {
 }
 
 /// Why a change will not outlive the process.
-pub fn warning(kept: Kept) -> Option<String> {
-    match kept {
-        Kept::Yes => None,
-        Kept::No(why) => Some(format!("it is in force, but will not outlive the process: {why}")),
+pub fn warning(persisted: Persisted) -> Option<String> {
+    match persisted {
+        Persisted::Yes => None,
+        Persisted::No(why) => Some(format!("it is in force, but will not outlive the process: {why}")),
     }
 }
 

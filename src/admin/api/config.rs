@@ -11,7 +11,9 @@ use super::super::extract::{By, Json};
 use super::{change, views};
 use crate::api::config::{ConfigInfo, Diff, Reload, Reloaded, Reset, ResetDone};
 use crate::api::problem::Problem;
-use crate::control::{Control, Kept, ReloadMode, ReloadReport};
+use crate::control::change::Control;
+use crate::control::persist::Persisted;
+use crate::control::reload::{ReloadMode, ReloadReport};
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(config)).routes(routes!(reload)).routes(routes!(diff)).routes(routes!(reset))
@@ -45,12 +47,12 @@ async fn reload(
         Reload { .. } => ReloadMode::Whole,
     };
     let report = change::carry_out(&control, move |control| control.reload(mode, &who.into())).await??;
-    Ok(Json(told(report)))
+    Ok(Json(to_api(report)))
 }
 
-fn told(report: ReloadReport) -> Reloaded {
+fn to_api(report: ReloadReport) -> Reloaded {
     let mut notes = report.notes.clone();
-    notes.extend(change::warning(report.kept.clone()));
+    notes.extend(change::warning(report.persisted.clone()));
     Reloaded {
         applied: report.mode != ReloadMode::DryRun,
         differences: report.differences.iter().map(views::difference).collect(),
@@ -81,6 +83,6 @@ async fn reset(
     let dropped = change::carry_out(&control, move |control| {
         control.reset(of.as_ref().map(|(upstream, id)| (upstream, id)), &who.into())
     });
-    let (dropped, kept): (usize, Kept) = dropped.await??;
-    Ok(Json(ResetDone { dropped, warning: change::warning(kept) }))
+    let (dropped, persisted): (usize, Persisted) = dropped.await??;
+    Ok(Json(ResetDone { dropped, warning: change::warning(persisted) }))
 }

@@ -12,7 +12,7 @@ use utoipa::openapi::{
 
 use crate::api::ROOT;
 use crate::api::problem::{MEDIA_TYPE, Problem};
-use crate::control::Control;
+use crate::control::change::Control;
 
 const DESCRIPTION: &str = "Reads and changes a running Burdock. Served on its Unix socket (admin.socket) to whoever may open that, and \
 at the admin address to whoever brings the token of admin.token_file; there the Host must be that address, and requests from web \

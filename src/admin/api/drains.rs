@@ -12,7 +12,7 @@ use super::super::extract::{Json, Path, Query};
 use super::{servers, views};
 use crate::api::drain::{DrainList, DrainQuery, DrainStatus, Stage};
 use crate::api::problem::Problem;
-use crate::control::Control;
+use crate::control::change::Control;
 
 /// How often it is looked while somebody waits.
 const LOOK: Duration = Duration::from_millis(200);
@@ -27,12 +27,12 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 #[utoipa::path(get, path = "/drains", tag = "drains", operation_id = "list_drains",
     responses((status = OK, body = DrainList, description = "In drain, in maintenance, of weight 0, or taken out")))]
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<DrainList> {
-    let (snapshot, now) = (control.state.snapshot.load(), control.state.clock.moment().now());
+    let (generation, now) = (control.state.serving.generation.load(), control.state.serving.clock.moment().now());
     let of_pool = |pool: &Arc<burdock::balancer::StickyUpstream>| {
         let all = (0..pool.upstream().servers().len()).map(|at| views::drain(pool, at, now));
         all.filter(|status| status.stage != Stage::Serving).collect::<Vec<_>>()
     };
-    Json(DrainList { drains: snapshot.balancer.upstreams().iter().flat_map(of_pool).collect() })
+    Json(DrainList { drains: generation.balancer.upstreams().iter().flat_map(of_pool).collect() })
 }
 
 /// How far a server has drained
@@ -50,9 +50,9 @@ async fn get(
     Query(query): Query<DrainQuery>,
 ) -> Result<Json<DrainStatus>, Problem> {
     let wait = query.wait.as_deref().map_or(Ok(Duration::ZERO), wait)?;
-    let until = control.state.clock.uptime().plus(wait);
+    let until = control.state.serving.clock.uptime().plus(wait);
     let mut status = look(&control, &upstream, &id)?;
-    while status.stage == Stage::Draining && control.state.clock.uptime() < until {
+    while status.stage == Stage::Draining && control.state.serving.clock.uptime() < until {
         tokio::time::sleep(LOOK).await;
         status = match look(&control, &upstream, &id) {
             Ok(status) => status,
@@ -65,7 +65,7 @@ async fn get(
 
 fn look(control: &Control, upstream: &str, id: &str) -> Result<DrainStatus, Problem> {
     let (pool, at) = servers::find(control, upstream, id)?;
-    Ok(views::drain(&pool, at, control.state.clock.moment().now()))
+    Ok(views::drain(&pool, at, control.state.serving.clock.moment().now()))
 }
 
 fn wait(text: &str) -> Result<Duration, Problem> {

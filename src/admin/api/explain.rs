@@ -14,7 +14,7 @@ use super::super::extract::Json;
 use crate::api::explain::{Asked, Explanation, Field, Scheme};
 use crate::api::explanation;
 use crate::api::problem::{FieldError, Problem};
-use crate::control::Control;
+use crate::control::change::Control;
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(explain))
@@ -36,8 +36,12 @@ struct Parts {
 async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>) -> Result<Json<Explanation>, Problem> {
     let Parts { method, headers, client } = parts(&asked)?;
     let (path, query) = asked.path.split_once('?').map_or((&*asked.path, None), |(path, query)| (path, Some(query)));
-    let trusted =
-        control.state.listeners.first().map_or_else(TrustedProxies::default, |listener| listener.trusted_proxies.clone());
+    let trusted = control
+        .state
+        .serving
+        .listeners
+        .first()
+        .map_or_else(TrustedProxies::default, |listener| listener.trusted_proxies.clone());
     let spoken = match asked.scheme {
         Scheme::Http => request::Scheme::Http,
         Scheme::Https => request::Scheme::Https,
@@ -51,12 +55,12 @@ async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>
         client: client_address(client, &headers, &trusted),
         scheme: scheme(client, spoken, &headers, &trusted),
     };
-    let (snapshot, now) = (control.state.snapshot.load(), control.state.clock.moment().now());
-    let Some(route) = snapshot.balancer.route(request.host, request.path) else {
+    let (generation, now) = (control.state.serving.generation.load(), control.state.serving.clock.moment().now());
+    let Some(route) = generation.balancer.route(request.host, request.path) else {
         return Ok(Json(explanation::unrouted()));
     };
-    let mut exchange = snapshot.balancer.upstream_of(route).ask(&request, now);
-    Ok(Json(explanation::decide(&snapshot.balancer, route, &mut exchange, &headers, now)))
+    let mut exchange = generation.balancer.upstream_of(route).ask(&request, now);
+    Ok(Json(explanation::decide(&generation.balancer, route, &mut exchange, &headers, now)))
 }
 
 fn parts(asked: &Asked) -> Result<Parts, Problem> {

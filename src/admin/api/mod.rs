@@ -21,7 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub use document::serve as document;
 
 use crate::api::ROOT;
-use crate::control::Control;
+use crate::control::change::Control;
 
 /// All resources, and what describes them.
 pub fn router() -> (Router<Arc<Control>>, OpenApi) {

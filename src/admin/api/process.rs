@@ -12,8 +12,9 @@ use super::super::audit::Caller;
 use super::super::extract::{By, Json};
 use crate::api::problem::Problem;
 use crate::api::process::{Readiness, Upgrade, Upgraded, Version};
-use crate::control::{Actor, Control};
-use crate::process::upgrade::{Asked, Failed, Timing};
+use crate::control::actor::Actor;
+use crate::control::change::Control;
+use crate::control::upgrade_request::{UpgradeError, UpgradeRequest, UpgradeTimeout};
 use crate::runtime::readiness::Ready;
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
@@ -23,18 +24,18 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 /// Which Burdock this is, and how long it has been running
 #[utoipa::path(get, path = "/version", tag = "process", responses((status = OK, body = Version, description = "This process")))]
 async fn version(Shared(control): Shared<Arc<Control>>) -> Json<Version> {
-    let readiness = match control.state.readiness.now() {
+    let readiness = match control.state.serving.readiness.now() {
         Ready::Yes => Readiness::Ready,
         Ready::NotListening => Readiness::NotListening,
         Ready::NotChecked => Readiness::NotChecked,
-        Ready::Leaving | Ready::Succeeded => Readiness::Leaving,
+        Ready::Leaving | Ready::Replaced => Readiness::Leaving,
     };
     Json(Version {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
-        uptime: control.state.clock.age().as_secs(),
+        uptime: control.state.serving.clock.age().as_secs(),
         readiness,
-        connections: control.state.connections.count(),
+        connections: control.state.serving.connections.count(),
     })
 }
 
@@ -61,37 +62,38 @@ async fn upgrade(
     }
     let by = Actor::from(caller);
     let of = wish.binary.as_ref().map_or_else(String::new, |binary| format!(" to {binary}"));
-    by.note(format_args!("upgrade{of} asked for"));
+    by.audit(format_args!("upgrade{of} asked for"));
     let (answer, answered) = oneshot::channel();
-    let timing = wish.timeout.map_or_else(Timing::default, |seconds| Timing::seconds(seconds.clamp(1, 3600)));
-    let asked = Asked { binary: wish.binary.map(Into::into), timing, answer: Some(answer) };
+    let timing =
+        wish.timeout.map_or_else(UpgradeTimeout::default, |seconds| UpgradeTimeout::seconds(seconds.clamp(1, 3600)));
+    let asked = UpgradeRequest { binary: wish.binary.map(Into::into), timing, answer: Some(answer) };
     let outcome = match control.state.successors.try_send(asked) {
-        Ok(()) => answered.await.unwrap_or(Err(Failed::Leaving)),
-        Err(_) => Err(Failed::UnderWay),
+        Ok(()) => answered.await.unwrap_or(Err(UpgradeError::Leaving)),
+        Err(_) => Err(UpgradeError::UnderWay),
     };
     match outcome {
         Ok(pid) => {
-            by.note(format_args!("upgrade{of}: process {pid} has taken over"));
+            by.audit(format_args!("upgrade{of}: process {pid} has taken over"));
             Ok(Json(Upgraded { pid }))
         }
         Err(failed) => {
-            by.note(format_args!("upgrade{of} failed: {failed}"));
+            by.audit(format_args!("upgrade{of} failed: {failed}"));
             Err(Problem::new(status(&failed), failed.to_string()))
         }
     }
 }
 
-fn status(failed: &Failed) -> StatusCode {
+fn status(failed: &UpgradeError) -> StatusCode {
     match failed {
-        Failed::UnderWay | Failed::First => StatusCode::CONFLICT,
-        Failed::Leaving => StatusCode::SERVICE_UNAVAILABLE,
-        Failed::Lost => StatusCode::BAD_GATEWAY,
-        Failed::Socket(_)
-        | Failed::Spawn { .. }
-        | Failed::Ended(_)
-        | Failed::Refused(_)
-        | Failed::Late(_)
-        | Failed::Unwritten(_)
-        | Failed::Talk(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        UpgradeError::UnderWay | UpgradeError::First => StatusCode::CONFLICT,
+        UpgradeError::Leaving => StatusCode::SERVICE_UNAVAILABLE,
+        UpgradeError::Lost => StatusCode::BAD_GATEWAY,
+        UpgradeError::Socket(_)
+        | UpgradeError::Spawn { .. }
+        | UpgradeError::Ended(_)
+        | UpgradeError::Refused(_)
+        | UpgradeError::Late(_)
+        | UpgradeError::Unwritten(_)
+        | UpgradeError::Talk(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

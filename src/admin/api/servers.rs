@@ -22,7 +22,10 @@ use crate::api::problem::{FieldError, Problem};
 use crate::api::server::{
     Changed, MaxConns, NewServer, RemoveQuery, ServerInfo, ServerList, ServerPatch, Then, Unlimited, WantedState,
 };
-use crate::control::{Added, Control, Kept, Removal, Tag};
+use crate::control::change::Control;
+use crate::control::persist::Persisted;
+use crate::control::servers::{Added, Removal};
+use crate::control::tag::Tag;
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(get, patch, remove))
@@ -45,7 +48,7 @@ pub fn find(control: &Control, upstream: &str, id: &str) -> Result<(Arc<StickyUp
     responses((status = OK, body = ServerList, description = "In the configuration's order")))]
 async fn list(Shared(control): Shared<Arc<Control>>, Path(upstream): Path<String>) -> Result<Json<ServerList>, Problem> {
     let pool = upstreams::find(&control.state, &upstream)?;
-    let (origins, now) = (control.origins(pool.upstream().name()), control.state.clock.moment().now());
+    let (origins, now) = (control.origins(pool.upstream().name()), control.state.serving.clock.moment().now());
     let servers = (0..pool.upstream().servers().len()).map(|at| views::server(&pool, at, &origins, now)).collect();
     Ok(Json(ServerList { servers }))
 }
@@ -62,7 +65,7 @@ async fn get(
     Path((upstream, id)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let (pool, at) = find(&control, &upstream, &id)?;
-    Ok(([(ETAG, etag(&pool, at))], Json(told(&control, &pool, at))).into_response())
+    Ok(([(ETAG, etag(&pool, at))], Json(to_api(&control, &pool, at))).into_response())
 }
 
 /// Changes what is wanted of a server
@@ -84,7 +87,7 @@ async fn patch(
     Json(wanted): Json<ServerPatch>,
 ) -> Result<Response, Problem> {
     let name = change::names(&upstream, &id)?;
-    let wishes = wishes(&wanted, control.state.clock.moment().now().wall)?;
+    let wishes = wishes(&wanted, control.state.serving.clock.moment().now().wall)?;
     let changed = change::carry_out(&control, move |control| {
         let expected = change::expected(control, (&name.0, &name.1), &headers);
         control.change(&name.0, &name.1, wishes, &expected, &who.into())
@@ -146,19 +149,19 @@ async fn remove(
 }
 
 /// The server as it is after a change, where it still is.
-fn answer(control: &Control, upstream: &str, id: &str, kept: Kept) -> Result<Response, Problem> {
-    let warning = change::warning(kept);
+fn answer(control: &Control, upstream: &str, id: &str, persisted: Persisted) -> Result<Response, Problem> {
+    let warning = change::warning(persisted);
     Ok(match find(control, upstream, id) {
         Ok((pool, at)) => {
-            let server = Some(told(control, &pool, at));
+            let server = Some(to_api(control, &pool, at));
             ([(ETAG, etag(&pool, at))], Json(Changed { server, warning })).into_response()
         }
         Err(_) => Json(Changed { server: None, warning }).into_response(),
     })
 }
 
-fn told(control: &Control, pool: &StickyUpstream, at: usize) -> ServerInfo {
-    views::server(pool, at, &control.origins(pool.upstream().name()), control.state.clock.moment().now())
+fn to_api(control: &Control, pool: &StickyUpstream, at: usize) -> ServerInfo {
+    views::server(pool, at, &control.origins(pool.upstream().name()), control.state.serving.clock.moment().now())
 }
 
 fn etag(pool: &StickyUpstream, at: usize) -> String {

@@ -17,7 +17,8 @@ use super::super::extract::{By, Json, Path, Query};
 use super::{tables, upstreams};
 use crate::api::problem::Problem;
 use crate::api::table::{FindSession, ForgetServer, Forgotten, SessionInfo, SessionList, SessionQuery};
-use crate::control::{Actor, Control};
+use crate::control::actor::Actor;
+use crate::control::change::Control;
 
 /// Sessions of a part of the list, where the caller says nothing, and at most.
 const USUAL: u32 = 100;
@@ -48,11 +49,11 @@ async fn list(
         return Ok(Json(SessionList { sessions: Vec::new(), next: None }));
     };
     let cursor = wanted.cursor.as_deref().map_or_else(|| Ok(Cursor::default()), cursor)?;
-    let now = control.state.clock.moment().now().wall;
+    let now = control.state.serving.clock.moment().now().wall;
     let list = move || {
         let table = learned.table();
         let page = table.list(&filter, cursor, limit, now);
-        let told = page.entries.iter().filter_map(|entry| told(table, entry, now));
+        let told = page.entries.iter().filter_map(|entry| to_api(table, entry, now));
         let sessions = told.filter(|session| upstream.as_deref().is_none_or(|pool| has(pool, &session.server))).collect();
         SessionList { sessions, next: page.next.map(|next| format!("{:016x}", next.to_number())) }
     };
@@ -71,10 +72,10 @@ async fn find(
     Json(wanted): Json<FindSession>,
 ) -> Result<Json<SessionInfo>, Problem> {
     let learned = tables::find(&control.state, &name)?;
-    let (table, now) = (learned.table(), control.state.clock.moment().now().wall);
+    let (table, now) = (learned.table(), control.state.serving.clock.moment().now().wall);
     let fingerprint = learned.fingerprint(wanted.id.as_bytes());
     let found = match table.find(fingerprint, now) {
-        Known::Session(session) => told(table, &Entry { fingerprint, session }, now),
+        Known::Session(session) => to_api(table, &Entry { fingerprint, session }, now),
         Known::Expired(_) | Known::Unknown => None,
     };
     found
@@ -100,7 +101,7 @@ async fn forget(
     let prefix = digits.parse().ok().filter(|_| digits.len() >= FEWEST_DIGITS);
     let prefix: Prefix =
         prefix.ok_or_else(|| invalid("a fingerprint is given by 16 to 32 hexadecimal digits".to_owned()))?;
-    let (table, now) = (Arc::clone(learned.table()), control.state.clock.moment().now().wall);
+    let (table, now) = (Arc::clone(learned.table()), control.state.serving.clock.moment().now().wall);
     let found = {
         let (table, filter) = (Arc::clone(&table), Filter { prefix: Some(prefix), ..Filter::default() });
         aside(move || table.list(&filter, Cursor::default(), 2, now).entries).await?
@@ -110,10 +111,10 @@ async fn forget(
         [] => return Err(Problem::new(StatusCode::NOT_FOUND, format!("the table {name} has no live session {prefix}"))),
         _ => return Err(Problem::new(StatusCode::CONFLICT, "several sessions begin so: give more digits")),
     };
-    let gone = |session: Session| told(&table, &Entry { session, ..entry }, now);
+    let gone = |session: Session| to_api(&table, &Entry { session, ..entry }, now);
     let forgotten = table.forget(entry.fingerprint, now).and_then(gone);
     let session = forgotten.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "it has just gone by itself"))?;
-    Actor::from(who).note(format_args!("table {name}: session {} of {} forgotten", session.fingerprint, session.server));
+    Actor::from(who).audit(format_args!("table {name}: session {} of {} forgotten", session.fingerprint, session.server));
     Ok(Json(session))
 }
 
@@ -130,9 +131,9 @@ async fn forget_server(
     let learned = tables::find(&control.state, &name)?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("the table {name} has no server {:?}", wanted.server));
     let index = index(learned.table(), &wanted.server)?.ok_or_else(unknown)?;
-    let (table, now) = (Arc::clone(learned.table()), control.state.clock.moment().now().wall);
+    let (table, now) = (Arc::clone(learned.table()), control.state.serving.clock.moment().now().wall);
     let forgotten = aside(move || table.forget_server(index, now)).await?;
-    Actor::from(who).note(format_args!("table {name}: all {forgotten} sessions of {} forgotten", wanted.server));
+    Actor::from(who).audit(format_args!("table {name}: all {forgotten} sessions of {} forgotten", wanted.server));
     Ok(Json(Forgotten { forgotten }))
 }
 
@@ -169,7 +170,7 @@ fn has(pool: &StickyUpstream, server: &str) -> bool {
     pool.upstream().servers().iter().any(|member| member.id().as_str() == server)
 }
 
-fn told(table: &Table, entry: &Entry, now: UnixSeconds) -> Option<SessionInfo> {
+fn to_api(table: &Table, entry: &Entry, now: UnixSeconds) -> Option<SessionInfo> {
     let Session { server, stamps, class } = entry.session;
     Some(SessionInfo {
         fingerprint: entry.fingerprint.half().to_string(),

@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 use super::super::extract::{Json, Path};
 use crate::api::problem::Problem;
 use crate::api::table::{Persistence, ServerSessions, TableDetails, TableInfo, TableList};
-use crate::control::Control;
-use crate::serve::state::State;
+use crate::control::change::Control;
+use crate::control::state::ProcessState;
 use crate::storage;
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
@@ -25,9 +25,9 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 ///
 /// # Errors
 /// 404 where there is none.
-pub fn find(state: &State, name: &str) -> Result<Arc<Learned>, Problem> {
-    let snapshot = state.snapshot.load();
-    let found = snapshot.balancer.tables().learned().find(|learned| learned.table().spec().name.as_str() == name);
+pub fn find(state: &ProcessState, name: &str) -> Result<Arc<Learned>, Problem> {
+    let generation = state.serving.generation.load();
+    let found = generation.balancer.tables().learned().find(|learned| learned.table().spec().name.as_str() == name);
     found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no session table {name:?}")))
 }
 
@@ -35,10 +35,10 @@ pub fn find(state: &State, name: &str) -> Result<Arc<Learned>, Problem> {
 #[utoipa::path(get, path = "/tables", tag = "sessions", operation_id = "list_tables",
     responses((status = OK, body = TableList, description = "By name")))]
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<TableList> {
-    let now = control.state.clock.moment().now().wall;
-    let snapshot = control.state.snapshot.load();
+    let now = control.state.serving.clock.moment().now().wall;
+    let generation = control.state.serving.generation.load();
     let mut tables: Vec<TableInfo> =
-        snapshot.balancer.tables().all().map(|table| told(&control.state, table, now)).collect();
+        generation.balancer.tables().all().map(|table| to_api(&control.state, table, now)).collect();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     Json(TableList { tables })
 }
@@ -49,8 +49,8 @@ async fn list(Shared(control): Shared<Arc<Control>>) -> Json<TableList> {
     responses((status = OK, body = TableDetails, description = "As it is now")))]
 async fn get(Shared(control): Shared<Arc<Control>>, Path(name): Path<String>) -> Result<Json<TableDetails>, Problem> {
     let learned = find(&control.state, &name)?;
-    let (table, now) = (learned.table(), control.state.clock.moment().now().wall);
-    Ok(Json(TableDetails { table: told(&control.state, table, now), servers: by_server(table, now) }))
+    let (table, now) = (learned.table(), control.state.serving.clock.moment().now().wall);
+    Ok(Json(TableDetails { table: to_api(&control.state, table, now), servers: by_server(table, now) }))
 }
 
 fn by_server(table: &Table, now: UnixSeconds) -> Vec<ServerSessions> {
@@ -58,7 +58,7 @@ fn by_server(table: &Table, now: UnixSeconds) -> Vec<ServerSessions> {
     servers.map(|(index, id)| ServerSessions { server: id.to_string(), sessions: table.count(index, now) }).collect()
 }
 
-fn told(state: &State, table: &Arc<Table>, now: UnixSeconds) -> TableInfo {
+fn to_api(state: &ProcessState, table: &Arc<Table>, now: UnixSeconds) -> TableInfo {
     let spec = table.spec();
     TableInfo {
         name: spec.name.to_string(),
@@ -71,7 +71,7 @@ fn told(state: &State, table: &Arc<Table>, now: UnixSeconds) -> TableInfo {
     }
 }
 
-fn persistence(state: &State, table: &Table) -> Persistence {
+fn persistence(state: &ProcessState, table: &Table) -> Persistence {
     let status = state
         .sessions
         .tables()

@@ -12,8 +12,8 @@ use super::super::extract::{Json, Path};
 use super::views;
 use crate::api::problem::Problem;
 use crate::api::upstream::{UpstreamInfo, UpstreamList};
-use crate::control::Control;
-use crate::serve::state::State;
+use crate::control::change::Control;
+use crate::control::state::ProcessState;
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
@@ -23,9 +23,9 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 ///
 /// # Errors
 /// 404 where there is none.
-pub fn find(state: &State, name: &str) -> Result<Arc<StickyUpstream>, Problem> {
-    let snapshot = state.snapshot.load();
-    let found = snapshot.balancer.upstreams().iter().find(|pool| pool.upstream().name().as_str() == name);
+pub fn find(state: &ProcessState, name: &str) -> Result<Arc<StickyUpstream>, Problem> {
+    let generation = state.serving.generation.load();
+    let found = generation.balancer.upstreams().iter().find(|pool| pool.upstream().name().as_str() == name);
     found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no upstream {name:?}")))
 }
 
@@ -33,9 +33,9 @@ pub fn find(state: &State, name: &str) -> Result<Arc<StickyUpstream>, Problem> {
 #[utoipa::path(get, path = "/upstreams", tag = "upstreams", operation_id = "list_upstreams",
     responses((status = OK, body = UpstreamList, description = "In the configuration's order")))]
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<UpstreamList> {
-    let now = control.state.clock.moment().now();
+    let now = control.state.serving.clock.moment().now();
     let upstreams =
-        control.state.snapshot.load().balancer.upstreams().iter().map(|pool| views::upstream(pool, now)).collect();
+        control.state.serving.generation.load().balancer.upstreams().iter().map(|pool| views::upstream(pool, now)).collect();
     Json(UpstreamList { upstreams })
 }
 
@@ -45,5 +45,5 @@ async fn list(Shared(control): Shared<Arc<Control>>) -> Json<UpstreamList> {
     responses((status = OK, body = UpstreamInfo, description = "As it is now")))]
 async fn get(Shared(control): Shared<Arc<Control>>, Path(name): Path<String>) -> Result<Json<UpstreamInfo>, Problem> {
     let pool = find(&control.state, &name)?;
-    Ok(Json(views::upstream(&pool, control.state.clock.moment().now())))
+    Ok(Json(views::upstream(&pool, control.state.serving.clock.moment().now())))
 }

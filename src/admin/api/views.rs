@@ -17,7 +17,7 @@ use crate::api::drain::{DrainStatus, Stage};
 use crate::api::explanation;
 use crate::api::server::{ServerHealth, ServerInfo, ServerState, SessionCount, Source};
 use crate::api::upstream::UpstreamInfo;
-use crate::control::{Origin, Origins};
+use crate::control::servers::{Origin, Origins};
 
 pub fn server(pool: &StickyUpstream, at: usize, origins: &Origins, now: Now) -> ServerInfo {
     let server = &pool.upstream().servers()[at];

@@ -1,68 +1,48 @@
 //! From a configuration to a running process.
 
+mod error;
 mod services;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use burdock::balancer::{Balancer, PlanError};
+use burdock::balancer::Balancer;
 use burdock::config::Config;
 use burdock::table::Table;
 use pingora::server::RunArgs;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::admin::{Access, SocketError, TokenError};
-use crate::control::{Control, Desired, Outliving, Store};
+use crate::client::close_on_down::CloseOnDown;
+use crate::client::connections::Connections;
+use crate::control::change::Control;
+use crate::control::desired::Desired;
+use crate::control::handoff::ProcessHandoff;
+use crate::control::state::{FirstAnswers, ProcessState};
+use crate::control::store::{PersistedState, Store};
+use crate::control::upgrade_request::UpgradeRequest;
+use crate::probing::probe;
 use crate::process::shutdown;
 use crate::process::shutdown::Signals;
-use crate::process::systemd::Pulse;
-use crate::process::upgrade;
-use crate::process::upgrade::{Asked, Estate, Message, NoPredecessor, Predecessor, Program};
+use crate::process::upgrade::new_process;
+use crate::process::upgrade::new_process::{NoPredecessor, Predecessor};
+use crate::process::upgrade::protocol::Message;
+use crate::process::upgrade::spawn::Program;
+use crate::runtime::bearer::Bearer;
 use crate::runtime::clock::Clock;
 use crate::runtime::descriptor_limits;
 use crate::runtime::directories;
-use crate::runtime::directories::{Unbindable, Unfit};
 use crate::runtime::keys;
-use crate::runtime::keys::KeyError;
 use crate::runtime::readiness::Readiness;
-use crate::serve::generation::Snapshot;
-use crate::serve::state::State;
-use crate::servers::peer::PeerError;
+use crate::runtime::systemd::Watchdog;
+use crate::serve::generation::Generation;
+use crate::serve::state::ServingState;
 use crate::storage::Sessions;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::{Metrics, Reloaded};
+use crate::telemetry::request_record::RecordSinks;
 
-/// Why the process does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Folder(#[from] Unfit),
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Listen(Vec<Unbindable>),
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
-    Peer(#[from] PeerError),
-    #[error("metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-    #[error("access log: {0}")]
-    AccessLog(std::io::Error),
-    #[error("cannot write {}: {error}", .path.display())]
-    Pid { path: std::path::PathBuf, error: std::io::Error },
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    #[error(transparent)]
-    Socket(#[from] SocketError),
-    #[error(transparent)]
-    Predecessor(#[from] NoPredecessor),
-    #[error("cannot find the program that this process runs: {0}")]
-    Program(std::io::Error),
-    #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
-}
+pub use error::StartError;
 
 /// Runs until a signal ends the process. Takes over from the process that has started this one to hand over to it.
 ///
@@ -72,7 +52,7 @@ pub fn run(config: Config, file: &Path) -> Result<(), StartError> {
     init_log();
     let predecessor = Predecessor::find()?.map(Arc::new);
     run_after(config, file, predecessor.as_ref()).inspect_err(|error| {
-        predecessor.iter().for_each(|predecessor| predecessor.say(&Message::Refused(error.to_string())));
+        predecessor.iter().for_each(|predecessor| predecessor.send(&Message::Refused(error.to_string())));
     })
 }
 
@@ -123,7 +103,7 @@ fn end_on_listener_panic() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         default(info);
-        if info.payload_as_str().is_some_and(|text| text.contains("Failed to build listeners")) {
+        if info.payload_as_str().is_some_and(|text| text.contains("UpgradeError to build listeners")) {
             log::error!("cannot listen; ending");
             std::process::exit(1);
         }
@@ -147,20 +127,20 @@ fn control(
     config: Config,
     file: &Path,
     predecessor: Option<&Arc<Predecessor>>,
-    successors: mpsc::Sender<Asked>,
+    successors: mpsc::Sender<UpgradeRequest>,
 ) -> Result<Control, StartError> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let state_dir = &config.process.state_dir;
     let store = Store::new(state_dir);
-    let estate = predecessor.and_then(|predecessor| predecessor.estate.clone());
-    let Estate { uptime, changes, leaving, discovered, servers, .. } = estate.unwrap_or_else(|| stored(&store));
+    let handoff = predecessor.and_then(|predecessor| predecessor.handoff.clone());
+    let ProcessHandoff { uptime, changes, leaving, discovered, servers, .. } = handoff.unwrap_or_else(|| stored(&store));
     let secrets = keys::secrets(&config)?;
     let desired = Desired { config, secrets, changes, leaving, discovered };
     for (upstream, id, _) in desired.changes.iter() {
         log::info!("changed at run time, not as configured: {}/{}", upstream.as_str(), id.as_str());
     }
     let state = Arc::new(state(&desired, Clock::after(uptime), predecessor, successors)?);
-    state.snapshot.load().balancer.inherit(&servers);
+    state.serving.generation.load().balancer.inherit(&servers);
     match predecessor {
         Some(_) => Ok(Control::after_another(state, desired, file, store)),
         None => Control::new(state, desired, file, store).map_err(StartError::Thread),
@@ -168,53 +148,51 @@ fn control(
 }
 
 /// What has outlived the last process.
-fn stored(store: &Store) -> Estate {
-    let Outliving { changes, leaving } = store.read().unwrap_or_else(|error| {
+fn stored(store: &Store) -> ProcessHandoff {
+    let PersistedState { changes, leaving } = store.read().unwrap_or_else(|error| {
         log::error!("what was changed at run time is lost: {error}; it is put aside as {}", store.set_aside().display());
         Default::default()
     });
-    Estate { changes, leaving, ..Estate::default() }
+    ProcessHandoff { changes, leaving, ..ProcessHandoff::default() }
 }
 
-/// What all requests share, as it is at the beginning.
+/// The state that the process begins with.
 pub(crate) fn state(
     desired: &Desired,
     clock: Clock,
     predecessor: Option<&Arc<Predecessor>>,
-    successors: mpsc::Sender<Asked>,
-) -> Result<State, StartError> {
+    successors: mpsc::Sender<UpgradeRequest>,
+) -> Result<ProcessState, StartError> {
     let Desired { config, secrets, .. } = desired;
-    let metrics = Metrics::new()?;
+    let metrics = Arc::new(Metrics::new()?);
     let access_log = AccessLog::start(&config.access_log, metrics.log_dropped()).map_err(StartError::AccessLog)?;
     let now = clock.moment().now();
     let balancer = Balancer::new(desired.plan(), secrets, None, now)?;
     metrics.reloaded(Reloaded::Applied, now.wall);
-    let tables = balancer.tables().all().cloned().collect();
-    let sessions = sessions(desired, tables, clock, predecessor)?;
+    let sessions = sessions(desired, balancer.tables().all().cloned().collect(), clock, predecessor)?;
     sessions.run().map_err(StartError::Thread)?;
-    let snapshot = ArcSwap::from_pointee(Snapshot::new(balancer, &metrics, None)?);
-    let (connections, admin_connections, handovers) = Default::default();
-    let (published, cuts) = (tokio::sync::watch::Sender::new(0), Arc::default());
-    let (access, admin_socket) = (Access::open(&config.admin)?, OnceLock::new());
-    let listeners = config.listeners.clone();
-    let first_answers = tokio::sync::watch::Sender::default();
-    Ok(State {
+    let serving = ServingState {
         clock,
-        listeners,
-        snapshot,
-        published,
-        first_answers,
+        listeners: config.listeners.clone(),
+        generation: ArcSwap::from_pointee(Generation::new(balancer, &metrics, None)?),
+        record_sinks: Arc::new(RecordSinks::new(clock, access_log.clone(), &metrics)),
         metrics,
-        cuts,
         access_log,
-        connections,
-        admin_connections,
-        handovers,
+        connections: Connections::default(),
         readiness: predecessor.map_or_else(Readiness::default, |_| Readiness::of_successor()),
-        pulse: Pulse::default(),
+        close_on_down: Arc::<CloseOnDown>::default(),
+        on_ejection: probe::ejected,
+    };
+    Ok(ProcessState {
+        serving: Arc::new(serving),
+        published: watch::Sender::new(0),
+        first_answers: watch::Sender::new(FirstAnswers::default()),
+        admin_connections: Connections::default(),
+        handovers: Connections::default(),
+        watchdog: Arc::<Watchdog>::default(),
         sessions,
-        access,
-        admin_socket,
+        bearer: Bearer::open(&config.admin)?,
+        admin_socket: OnceLock::new(),
         successors,
     })
 }
@@ -230,6 +208,6 @@ fn sessions(
     let Some(predecessor) = predecessor else { return Ok(Sessions::open(state_dir, tables, key, clock)) };
     let mut from = predecessor.reader().map_err(NoPredecessor::from)?;
     let sessions = Sessions::inherit(state_dir, tables, key, clock, &mut from).map_err(NoPredecessor::from)?;
-    upgrade::fail_at("tables");
+    new_process::fail_at("tables");
     Ok(sessions)
 }

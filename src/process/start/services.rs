@@ -13,17 +13,21 @@ use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 use pingora_proxy::http_proxy;
 
-use super::StartError;
-use crate::admin::{Admin, Socket, SocketService, TcpDoor};
-use crate::control::{Control, Reloading, Tending};
+use super::error::StartError;
+use crate::admin::serve::Admin;
+use crate::admin::tcp_listener::AdminApp;
+use crate::admin::unix_listener::SocketService;
+use crate::control::change::Control;
+use crate::control::maintenance::{MaintenanceService, ReloadService};
 use crate::discovery::DiscoveryService;
 use crate::edge::listener::Edge;
 use crate::probing::HealthService;
 use crate::process::bind_probe::Listening;
 use crate::process::shutdown::Reopen;
-use crate::process::systemd::Telling;
-use crate::process::upgrade::{Predecessor, Prepared, Taken};
+use crate::process::systemd::SystemdService;
+use crate::process::upgrade::new_process::{Predecessor, Prepared, Taken};
 use crate::proxy::gateway::Gateway;
+use crate::runtime::admin_socket::AdminSocket;
 
 /// The framework's server, with nothing in it.
 pub fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predecessor>>) -> Server {
@@ -92,21 +96,22 @@ fn add_services(
     sockets: Option<&ServiceHandle>,
 ) -> ServiceHandle {
     let state = &control.state;
-    let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(state)));
-    let mut edge = Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(state)));
-    for listener in &state.listeners {
+    let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(&state.serving)));
+    let mut edge =
+        Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(&state.serving), Arc::clone(&state.watchdog)));
+    for listener in &state.serving.listeners {
         // A successor finds the open socket under this text, so it does not matter how the address was written.
         edge.add_listener(ListenerConfig::tcp(listener.address.to_string()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
     }
     let edge = server.add_service(edge);
     edge.add_dependency(checked);
     server.add_service(background_service("discovery", DiscoveryService(Arc::clone(control))));
-    server.add_service(background_service("telling", Telling(Arc::clone(state))));
+    server.add_service(background_service("telling", SystemdService(Arc::clone(state))));
     server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
     let listening = server.add_service(background_service("listening", Listening(Arc::clone(state))));
     listening.add_dependency(&edge);
-    let reloading = server.add_service(background_service("reloading", Reloading(Arc::clone(control))));
-    let tending = server.add_service(background_service("tending", Tending(Arc::clone(control))));
+    let reloading = server.add_service(background_service("reloading", ReloadService(Arc::clone(control))));
+    let tending = server.add_service(background_service("tending", MaintenanceService(Arc::clone(control))));
     if let Some(sockets) = sockets {
         [&edge, &reloading, &tending].into_iter().for_each(|service| service.add_dependency(sockets));
     }
@@ -123,7 +128,7 @@ fn add_admin(
 ) -> Result<(), StartError> {
     if let Some(address) = admin.address {
         let mut service =
-            Service::new("admin".to_owned(), TcpDoor { admin: Admin::new(control), state: Arc::clone(&control.state) });
+            Service::new("admin".to_owned(), AdminApp { admin: Admin::new(control), state: Arc::clone(&control.state) });
         service.threads = Some(1);
         service.add_tcp(&address.to_string());
         let service = server.add_service(service);
@@ -132,7 +137,7 @@ fn add_admin(
         control.state.admin_connections.close();
     }
     if let Some(path) = &admin.socket {
-        let socket = Arc::new(Socket::open(path)?);
+        let socket = Arc::new(AdminSocket::open(path)?);
         if after.is_none() {
             socket.place()?;
         }

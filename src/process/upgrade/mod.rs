@@ -14,44 +14,9 @@
 //!   changes of tables, to its end  ->        takes them in
 //! ```
 
-mod handoff;
-mod new_process;
-mod old_process;
-mod protocol;
-mod request;
-mod spawn;
+pub mod new_process;
+pub mod old_process;
+pub mod protocol;
+mod socket;
+pub mod spawn;
 pub mod table_feed;
-
-pub use crate::process::upgrade::handoff::Estate;
-pub use crate::process::upgrade::new_process::{NoPredecessor, Predecessor, Prepared, Taken, decline, fail_at};
-pub use crate::process::upgrade::old_process::Giving;
-pub use crate::process::upgrade::request::{Answer, Asked, Failed, Timing};
-pub use crate::process::upgrade::spawn::Program;
-
-pub use crate::process::upgrade::protocol::{Message, read, send_blocks};
-
-use std::io;
-use std::os::unix::net::UnixStream;
-
-use crate::runtime::directories;
-
-/// Names the socket to the successor.
-pub const VARIABLE: &str = "BURDOCK_HANDOVER";
-
-/// Makes sure that the process at the other end is of our user.
-fn trusted(stream: UnixStream) -> io::Result<UnixStream> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let _inside = runtime.enter();
-    stream.set_nonblocking(true)?;
-    let stream = tokio::net::UnixStream::from_std(stream)?;
-    let (peer, us) = (stream.peer_cred()?.uid(), directories::our_user());
-    if peer != us {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!("the other process is of uid {peer}, not {us}"),
-        ));
-    }
-    let stream = stream.into_std()?;
-    stream.set_nonblocking(false)?;
-    Ok(stream)
-}

@@ -14,12 +14,12 @@ use pingora::server::ShutdownWatch;
 use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 
-use super::Estate;
-use super::{VARIABLE, trusted};
-use crate::control::Control;
+use super::socket::{VARIABLE, trusted};
+use crate::control::change::Control;
+use crate::control::handoff::ProcessHandoff;
+use crate::control::state::ProcessState;
 use crate::process::upgrade::protocol::{Hello, Message, read};
 use crate::runtime::directories;
-use crate::serve::state::State;
 
 /// Why there is nothing to take over.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub struct Predecessor {
     /// Whether its sockets are ours.
     taken: AtomicBool,
     /// What it knew when it started us; None where that is not understood.
-    pub estate: Option<Estate>,
+    pub handoff: Option<ProcessHandoff>,
 }
 
 /// Tells the predecessor that nothing is missing but its sockets, when nothing is.
@@ -71,15 +71,15 @@ impl Predecessor {
         let unexpected = || io::Error::from(io::ErrorKind::InvalidData);
         let Message::Hello(hello) = read(&mut stream)? else { return Err(unexpected().into()) };
         hello.check()?;
-        let Message::Estate(estate) = read(&mut stream)? else { return Err(unexpected().into()) };
+        let Message::Handoff(handoff) = read(&mut stream)? else { return Err(unexpected().into()) };
         fail_at("greeted");
-        let estate = estate.map(|estate| *estate);
-        Ok(Some(Self { stream: Mutex::new(stream), taken: AtomicBool::new(false), estate }))
+        let handoff = handoff.map(|handoff| *handoff);
+        Ok(Some(Self { stream: Mutex::new(stream), taken: AtomicBool::new(false), handoff }))
     }
 
     /// Where it listens; nowhere, where it does not tell us.
     pub fn addresses(&self) -> &[SocketAddr] {
-        self.estate.as_ref().map_or(&[], |estate| &estate.addresses)
+        self.handoff.as_ref().map_or(&[], |handoff| &handoff.addresses)
     }
 
     /// What it says.
@@ -90,7 +90,7 @@ impl Predecessor {
         self.stream.lock().try_clone()
     }
 
-    pub fn say(&self, message: &Message) {
+    pub fn send(&self, message: &Message) {
         if let Err(error) = message.send(&mut *self.stream.lock()) {
             log::error!("cannot tell the running process anything: {error}");
         }
@@ -100,7 +100,7 @@ impl Predecessor {
     ///
     /// # Errors
     /// If there can be no more threads.
-    pub fn follow(self: &Arc<Self>, state: &Arc<State>) -> io::Result<()> {
+    pub fn follow(self: &Arc<Self>, state: &Arc<ProcessState>) -> io::Result<()> {
         let (predecessor, state, mut from) = (Arc::clone(self), Arc::clone(state), self.reader()?);
         // What it tells us reaches our own successor through us.
         let heard = state.handovers.enter();
@@ -121,7 +121,7 @@ impl Predecessor {
 impl BackgroundService for Prepared {
     async fn start_with_ready_notifier(&self, _shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         fail_at("checked");
-        self.0.say(&Message::Prepared);
+        self.0.send(&Message::Prepared);
         fail_at("prepared");
         ready.notify_ready();
     }
@@ -136,12 +136,12 @@ impl BackgroundService for Taken {
             log::error!("cannot write the process id into {}: {error}", self.runtime_dir.display());
         }
         self.control.take_store();
-        self.control.state.readiness.listening().await;
+        self.control.state.serving.readiness.listening().await;
         // Whoever hears that we serve finds us there.
         if let Some(Err(error)) = self.control.state.admin_socket.get().map(|socket| socket.place()) {
             log::error!("{error}");
         }
-        self.predecessor.say(&Message::Serving);
+        self.predecessor.send(&Message::Serving);
     }
 }
 

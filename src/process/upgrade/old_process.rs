@@ -9,65 +9,70 @@ use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::control::Control;
-use crate::edge::connections::Counted;
-use crate::process::systemd;
+use crate::client::connections::Counted;
+use crate::control::change::Control;
+use crate::control::state::ProcessState;
+use crate::control::upgrade_request::{UpgradeAnswer, UpgradeError, UpgradeRequest};
 use crate::process::upgrade::protocol::{Message, read};
-use crate::process::upgrade::request::{Answer, Asked, Failed};
-use crate::process::upgrade::spawn::{Door, GLANCE, Program, Started, end};
-use crate::serve::state::State;
+use crate::process::upgrade::spawn::{HandoverSocket, POLL_INTERVAL, Program, Started, end};
+use crate::runtime::systemd;
 
 /// So long whoever has asked for a successor has to hear that it was lost.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// A successor that is prepared, or on its way there: ended when dropped.
 #[derive(Debug)]
-pub struct Giving {
+pub struct Successor {
     child: Option<Child>,
     stream: UnixStream,
 }
 
-impl Giving {
+impl Successor {
     /// Starts a successor, gives it the tables and waits until it is prepared. Takes its time: not for a thread that serves.
     ///
     /// # Errors
     /// Whatever keeps it from being prepared; then it is ended.
-    pub fn prepare(program: &Program, runtime_dir: &Path, asked: &Asked, control: &Control) -> Result<Self, Failed> {
+    pub fn prepare(
+        program: &Program,
+        runtime_dir: &Path,
+        asked: &UpgradeRequest,
+        control: &Control,
+    ) -> Result<Self, UpgradeError> {
         if std::process::id() == 1 {
-            return Err(Failed::First);
+            return Err(UpgradeError::First);
         }
         let upgrade_socket = runtime_dir.join("upgrade.sock");
         let _ = std::fs::remove_file(&upgrade_socket);
-        let door = Door::open(runtime_dir).map_err(Failed::Socket)?;
-        let mut started = Started::new(program, asked, &door)?;
-        let mut stream = started.greeted(&door)?;
-        drop(door);
-        Message::Estate(Some(Box::new(control.estate()))).send(&mut stream).map_err(Failed::Talk)?;
-        let heir = stream.try_clone().map_err(Failed::Talk)?;
+        let socket = HandoverSocket::open(runtime_dir).map_err(UpgradeError::Socket)?;
+        let mut started = Started::new(program, asked, &socket)?;
+        let mut stream = started.greeted(&socket)?;
+        drop(socket);
+        Message::Handoff(Some(Box::new(control.handoff()))).send(&mut stream).map_err(UpgradeError::Talk)?;
+        let heir = stream.try_clone().map_err(UpgradeError::Talk)?;
         if !control.state.sessions.share(heir, started.left()?) {
             return Err(started.why(&mut stream));
         }
         loop {
-            stream.set_read_timeout(Some(started.left()?)).map_err(Failed::Talk)?;
+            stream.set_read_timeout(Some(started.left()?)).map_err(UpgradeError::Talk)?;
             match read(&mut stream) {
                 Ok(Message::Prepared) => break,
-                Ok(Message::Refused(reason)) => return Err(Failed::Refused(reason)),
+                Ok(Message::Refused(reason)) => return Err(UpgradeError::Refused(reason)),
                 Ok(_) => {}
                 Err(_) => return Err(started.why(&mut stream)),
             }
         }
         while !is_listened_on(&upgrade_socket) {
             started.still_there()?;
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(POLL_INTERVAL);
         }
         // Pingora lets everybody connect, were it not for the folder.
-        std::fs::set_permissions(&upgrade_socket, Permissions::from_mode(0o600)).map_err(Failed::Socket)?;
-        stream.set_read_timeout(None).map_err(Failed::Talk)?;
+        std::fs::set_permissions(&upgrade_socket, Permissions::from_mode(0o600)).map_err(UpgradeError::Socket)?;
+        stream.set_read_timeout(None).map_err(UpgradeError::Talk)?;
         Ok(Self { child: started.child.take(), stream })
     }
 
     /// The sockets go to the successor now: it lives on. What becomes of it is told to whoever has asked.
-    pub fn let_go(mut self, answer: Option<Answer>, state: Arc<State>) {
+    pub fn let_go(mut self, answer: Option<UpgradeAnswer>, state: Arc<ProcessState>) {
         let Some(child) = self.child.take() else { return };
         let stream = self.stream.try_clone();
         let watched = state.handovers.enter();
@@ -79,17 +84,23 @@ impl Giving {
     }
 }
 
-fn watch(mut child: Child, stream: io::Result<UnixStream>, answer: Option<Answer>, state: &State, watched: Counted) {
+fn watch(
+    mut child: Child,
+    stream: io::Result<UnixStream>,
+    answer: Option<UpgradeAnswer>,
+    state: &ProcessState,
+    watched: Counted,
+) {
     let id = child.id();
     let serves = stream.is_ok_and(|mut stream| {
         std::iter::from_fn(|| read(&mut stream).ok()).any(|message| matches!(message, Message::Serving))
     });
     if serves {
         log::info!("process {id} has taken over");
-        systemd::succeeded_by(id);
+        systemd::replaced_by(id);
     }
     if let Some(answer) = answer {
-        let _ = answer.send(if serves { Ok(id) } else { Err(Failed::Lost) });
+        let _ = answer.send(if serves { Ok(id) } else { Err(UpgradeError::Lost) });
     }
     if !serves {
         give_up(id, state);
@@ -99,14 +110,14 @@ fn watch(mut child: Child, stream: io::Result<UnixStream>, answer: Option<Answer
 }
 
 /// Nobody will accept once this process has left: the sooner it is started again the better.
-fn give_up(successor: u32, state: &State) -> ! {
+fn give_up(successor: u32, state: &ProcessState) -> ! {
     log::error!("process {successor} was given the sockets and has ended; ending, to be started again");
     std::thread::sleep(LAST_WORDS);
     state.close();
     std::process::exit(1);
 }
 
-impl Drop for Giving {
+impl Drop for Successor {
     fn drop(&mut self) {
         self.child.take().into_iter().for_each(end);
     }

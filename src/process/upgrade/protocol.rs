@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use burdock::table::format::Header;
 use serde::{Deserialize, Serialize};
 
-use super::Estate;
+use crate::control::handoff::ProcessHandoff;
 
 /// Of what is said here. Another version is another language.
 const VERSION: u32 = 1;
@@ -20,13 +20,13 @@ const COMPLETE: u8 = 4;
 const PREPARED: u8 = 5;
 const REFUSED: u8 = 6;
 const SERVING: u8 = 7;
-const ESTATE: u8 = 8;
+const HANDOFF: u8 = 8;
 
 #[derive(Debug, PartialEq)]
 pub enum Message {
     Hello(Hello),
     /// All but the tables. None: it cannot be understood.
-    Estate(Option<Box<Estate>>),
+    Handoff(Option<Box<ProcessHandoff>>),
     /// Of which table the next blocks are.
     Table(Header),
     /// As they stand in its files.
@@ -67,7 +67,7 @@ impl Message {
     pub fn send(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Hello(hello) => send(to, HELLO, &serde_json::to_vec(hello)?),
-            Self::Estate(estate) => send(to, ESTATE, &serde_json::to_vec(estate)?),
+            Self::Handoff(handoff) => send(to, HANDOFF, &serde_json::to_vec(handoff)?),
             Self::Table(header) => send(to, TABLE, &header.encode()),
             Self::Blocks(octets) => send(to, BLOCKS, octets),
             Self::Complete => send(to, COMPLETE, &[]),
@@ -81,7 +81,7 @@ impl Message {
     fn decode(kind: u8, body: Vec<u8>) -> io::Result<Option<Self>> {
         Ok(Some(match kind {
             HELLO => Self::Hello(serde_json::from_slice(&body)?),
-            ESTATE => Self::Estate(serde_json::from_slice(&body).unwrap_or_else(|error| {
+            HANDOFF => Self::Handoff(serde_json::from_slice(&body).unwrap_or_else(|error| {
                 log::warn!("what the running process knows of its servers is not understood: {error}");
                 None
             })),

@@ -1,4 +1,4 @@
-//! A process is started, comes by a door of its own, and says hello.
+//! A process is started, comes by a socket of its own, and says hello.
 
 use std::ffi::OsString;
 use std::fs::Permissions;
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{VARIABLE, trusted};
+use super::socket::{VARIABLE, trusted};
+use crate::control::upgrade_request::{UpgradeError, UpgradeRequest, UpgradeTimeout};
 use crate::process::upgrade::protocol::{Hello, Message, read};
-use crate::process::upgrade::request::{Asked, Failed, Timing};
 
 /// How often it is looked whether something has come to be.
-pub const GLANCE: Duration = Duration::from_millis(10);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What a successor is started from: as this process was.
 #[derive(Clone, Debug)]
@@ -27,11 +27,11 @@ pub struct Program {
 pub struct Started {
     pub child: Option<Child>,
     until: Instant,
-    timing: Timing,
+    timing: UpgradeTimeout,
 }
 
 /// Where it comes to us; the file goes with it.
-pub struct Door {
+pub struct HandoverSocket {
     listener: UnixListener,
     path: PathBuf,
 }
@@ -50,67 +50,69 @@ impl Program {
 }
 
 impl Started {
-    pub fn new(program: &Program, asked: &Asked, door: &Door) -> Result<Self, Failed> {
+    pub fn new(program: &Program, asked: &UpgradeRequest, socket: &HandoverSocket) -> Result<Self, UpgradeError> {
         let path = asked.binary.as_ref().unwrap_or(&program.path);
         log::info!("starting {} to take over", path.display());
         let mut command = Command::new(path);
-        command.args(&program.arguments).env(VARIABLE, &door.path).stdin(Stdio::null());
+        command.args(&program.arguments).env(VARIABLE, &socket.path).stdin(Stdio::null());
         // It names this process, and would silence that one.
         command.env_remove("WATCHDOG_PID");
-        let child = command.spawn().map_err(|error| Failed::Spawn { path: path.clone(), error })?;
+        let child = command.spawn().map_err(|error| UpgradeError::Spawn { path: path.clone(), error })?;
         Ok(Self { child: Some(child), until: now() + asked.timing.0, timing: asked.timing })
     }
 
-    /// Waits until it has come by the door and said hello.
-    pub fn greeted(&mut self, door: &Door) -> Result<UnixStream, Failed> {
+    /// Waits until it has come by the socket and said hello.
+    pub fn greeted(&mut self, socket: &HandoverSocket) -> Result<UnixStream, UpgradeError> {
         let stream = loop {
             self.still_there()?;
-            match door.listener.accept() {
+            match socket.listener.accept() {
                 Ok((stream, _)) => break stream,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(GLANCE),
-                Err(error) => return Err(Failed::Socket(error)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(POLL_INTERVAL),
+                Err(error) => return Err(UpgradeError::Socket(error)),
             }
         };
-        let mut stream = trusted(stream).map_err(Failed::Talk)?;
+        let mut stream = trusted(stream).map_err(UpgradeError::Talk)?;
         let left = Some(self.left()?);
-        stream.set_read_timeout(left).and_then(|()| stream.set_write_timeout(left)).map_err(Failed::Talk)?;
-        Message::Hello(Hello::ours()).send(&mut stream).map_err(Failed::Talk)?;
+        stream.set_read_timeout(left).and_then(|()| stream.set_write_timeout(left)).map_err(UpgradeError::Talk)?;
+        Message::Hello(Hello::ours()).send(&mut stream).map_err(UpgradeError::Talk)?;
         match read(&mut stream) {
-            Ok(Message::Hello(hello)) => hello.check().map_err(Failed::Talk)?,
-            Ok(Message::Refused(reason)) => return Err(Failed::Refused(reason)),
+            Ok(Message::Hello(hello)) => hello.check().map_err(UpgradeError::Talk)?,
+            Ok(Message::Refused(reason)) => return Err(UpgradeError::Refused(reason)),
             Ok(_) | Err(_) => return Err(self.why(&mut stream)),
         }
         Ok(stream)
     }
 
-    pub fn still_there(&mut self) -> Result<(), Failed> {
+    pub fn still_there(&mut self) -> Result<(), UpgradeError> {
         self.left()?;
         match self.child.as_mut().and_then(|child| child.try_wait().transpose()) {
-            Some(ended) => Err(Failed::Ended(ended.map_or_else(|error| error.to_string(), |status| status.to_string()))),
+            Some(ended) => {
+                Err(UpgradeError::Ended(ended.map_or_else(|error| error.to_string(), |status| status.to_string())))
+            }
             None => Ok(()),
         }
     }
 
-    pub fn left(&self) -> Result<Duration, Failed> {
+    pub fn left(&self) -> Result<Duration, UpgradeError> {
         let left = self.until.saturating_duration_since(now());
-        if left.is_zero() { Err(Failed::Late(self.timing.0)) } else { Ok(left) }
+        if left.is_zero() { Err(UpgradeError::Late(self.timing.0)) } else { Ok(left) }
     }
 
     /// Why it talks no more.
-    pub fn why(&mut self, stream: &mut UnixStream) -> Failed {
-        let _ = stream.set_read_timeout(Some(GLANCE));
+    pub fn why(&mut self, stream: &mut UnixStream) -> UpgradeError {
+        let _ = stream.set_read_timeout(Some(POLL_INTERVAL));
         while let Ok(message) = read(stream) {
             if let Message::Refused(reason) = message {
-                return Failed::Refused(reason);
+                return UpgradeError::Refused(reason);
             }
         }
         for _ in 0..100 {
             if let Err(failed) = self.still_there() {
                 return failed;
             }
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(POLL_INTERVAL);
         }
-        Failed::Talk(io::ErrorKind::ConnectionReset.into())
+        UpgradeError::Talk(io::ErrorKind::ConnectionReset.into())
     }
 }
 
@@ -125,7 +127,7 @@ pub fn end(mut child: Child) {
     let _ = child.wait();
 }
 
-impl Door {
+impl HandoverSocket {
     pub fn open(runtime_dir: &Path) -> io::Result<Self> {
         let path = runtime_dir.join(format!("handover-{}.sock", std::process::id()));
         let _ = std::fs::remove_file(&path);
@@ -136,7 +138,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for HandoverSocket {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }

@@ -12,7 +12,7 @@ use burdock::table::{Table, TableName};
 use burdock::time::UnixSeconds;
 use parking_lot::Mutex;
 
-use crate::process::upgrade::{Message, read, send_blocks};
+use crate::process::upgrade::protocol::{Message, read, send_blocks};
 
 /// An heir that reads nothing for so long has gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -111,7 +111,7 @@ pub fn receive(
                 }
             }
             Message::Complete => break,
-            Message::Hello(_) | Message::Estate(_) | Message::Prepared | Message::Refused(_) | Message::Serving => {}
+            Message::Hello(_) | Message::Handoff(_) | Message::Prepared | Message::Refused(_) | Message::Serving => {}
         }
     }
     for (table, loader) in loaders {
@@ -133,7 +133,7 @@ pub fn follow(from: &mut impl Read, mut tell: impl FnMut(&Header, &[u8])) -> io:
             Ok(
                 Message::Complete
                 | Message::Hello(_)
-                | Message::Estate(_)
+                | Message::Handoff(_)
                 | Message::Prepared
                 | Message::Refused(_)
                 | Message::Serving,
@@ -181,7 +181,7 @@ mod tests {
             Message::Complete => Some("complete".to_owned()),
             Message::Table(_)
             | Message::Hello(_)
-            | Message::Estate(_)
+            | Message::Handoff(_)
             | Message::Prepared
             | Message::Refused(_)
             | Message::Serving => None,

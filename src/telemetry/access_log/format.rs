@@ -8,7 +8,7 @@ use burdock::config::values::LogFormat;
 use burdock::upstream::ServerId;
 
 use crate::runtime::clock::Moment;
-use crate::telemetry::request_record::Record;
+use crate::telemetry::request_record::RequestRecord;
 
 /// A field's name with what stands around it, in both formats.
 struct Key {
@@ -23,7 +23,7 @@ macro_rules! key {
 }
 
 /// Makes the line for a record that ended at a moment, and hands it to `write`.
-pub fn with(record: &Record, format: LogFormat, ended: Moment, write: impl FnOnce(&[u8])) {
+pub fn with(record: &RequestRecord, format: LogFormat, ended: Moment, write: impl FnOnce(&[u8])) {
     thread_local! {
         static LINE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(512));
     }
@@ -46,7 +46,7 @@ struct Fields<'l> {
 }
 
 impl Fields<'_> {
-    fn who(&mut self, record: &Record) {
+    fn who(&mut self, record: &RequestRecord) {
         match record.client {
             Some(client) => self.address(key!("client"), client),
             None => self.word(key!("client"), ""),
@@ -56,7 +56,7 @@ impl Fields<'_> {
         self.foreign(key!("path"), record.request.path());
     }
 
-    fn what(&mut self, record: &Record) {
+    fn what(&mut self, record: &RequestRecord) {
         self.number(key!("status"), u64::from(record.status.unwrap_or(0)));
         self.word(key!("route"), record.route.as_ref().map_or("", |route| &route.name));
         self.word(key!("upstream"), record.upstream.as_ref().map_or("", |upstream| upstream.name.as_str()));
@@ -71,7 +71,7 @@ impl Fields<'_> {
         }
     }
 
-    fn measures(&mut self, record: &Record, total: Duration) {
+    fn measures(&mut self, record: &RequestRecord, total: Duration) {
         self.millis(key!("connect_ms"), record.connect);
         self.millis(key!("response_ms"), record.response);
         self.millis(key!("total_ms"), Some(total));

@@ -18,6 +18,7 @@ use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
 use families::{NameFamilies, ProcessFamilies, QueueFamilies, RequestFamilies, ServerFamilies, TableFamilies};
 pub use meters::{RouteMeters, UpstreamMeters};
 pub use names::Resolved;
+pub use tables::StorageFigures;
 
 /// Every family, registered.
 #[derive(Debug)]

@@ -4,22 +4,31 @@ use burdock::table::{Class, Table};
 use burdock::time::UnixSeconds;
 use prometheus::IntCounter;
 
-use crate::storage::{Persistence, Status};
-
 use super::Metrics;
+
+/// What becomes of a table's changes, as whoever writes them down counts it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StorageFigures {
+    /// Whether they reach the disk now.
+    pub persisted: bool,
+    /// How often writing or reading has failed.
+    pub errors: u64,
+    /// How many came too fast to be written one by one.
+    pub lost: u64,
+}
 
 impl Metrics {
     /// Takes a table's figures as they are now. Costs some 50 ns for each of its servers, and 256 locks.
-    pub fn take_table(&self, table: &Table, status: &Status, now: UnixSeconds) {
+    pub fn take_table(&self, table: &Table, storage: StorageFigures, now: UnixSeconds) {
         let (spec, families) = (table.spec(), &self.tables);
         let labels = [spec.name.as_str()];
         let sessions: u64 = table.servers().iter().map(|(index, _)| table.count(*index, now)).sum();
         families.sessions.with_label_values(&labels).set(signed(sessions));
         families.capacity.with_label_values(&labels).set(spec.capacity.get().into());
         families.bytes.with_label_values(&labels).set(signed(table.bytes() as u64));
-        families.persisted.with_label_values(&labels).set((status.persistence() == Persistence::On).into());
-        raise(&families.errors.with_label_values(&labels), status.errors());
-        raise(&families.lost.with_label_values(&labels), status.lost());
+        families.persisted.with_label_values(&labels).set(storage.persisted.into());
+        raise(&families.errors.with_label_values(&labels), storage.errors);
+        raise(&families.lost.with_label_values(&labels), storage.lost);
         for (class, evicted) in Class::ALL.into_iter().zip(table.tally().evicted) {
             raise(&families.evictions.with_label_values(&[labels[0], word(class)]), evicted);
         }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 /// Returns once the other end of this socket has closed its sending side, or the connection is broken. Where that cannot be
 /// watched it never does. The socket must stay open meanwhile.
-pub async fn hung_up(socket: RawFd) {
+pub async fn gone(socket: RawFd) {
     let watched = WATCHER.as_ref().ok().and_then(|watcher| watcher.watch(socket).ok());
     let ended = match watched {
         Some(mut watched) => (&mut watched.ended).await.is_ok(),
@@ -53,16 +53,16 @@ impl Watcher {
     fn start() -> io::Result<Self> {
         let poll = Poll::new()?;
         let (registry, asking) = (poll.registry().try_clone()?, Arc::<Asking>::default());
-        let telling = Arc::clone(&asking);
-        std::thread::Builder::new().name("hangup".into()).spawn(move || tell(poll, &telling))?;
+        let notifying = Arc::clone(&asking);
+        std::thread::Builder::new().name("hangup".into()).spawn(move || watch(poll, &notifying))?;
         Ok(Self { registry, asking, numbers: AtomicUsize::new(0) })
     }
 
     fn watch(&'static self, socket: RawFd) -> io::Result<Watched> {
         let number = self.numbers.fetch_add(1, Relaxed);
-        let (tell, ended) = oneshot::channel();
-        // Before it is registered, as that may tell at once.
-        self.asking.lock().insert(number, tell);
+        let (notify, ended) = oneshot::channel();
+        // Before it is registered, as that may notify at once.
+        self.asking.lock().insert(number, notify);
         let registered = self.registry.register(&mut SourceFd(&socket), Token(number), Interest::READABLE);
         if let Err(error) = registered {
             self.asking.lock().remove(&number);
@@ -80,7 +80,7 @@ impl Drop for Watched {
     }
 }
 
-fn tell(mut poll: Poll, asking: &Asking) {
+fn watch(mut poll: Poll, asking: &Asking) {
     let mut events = Events::with_capacity(64);
     loop {
         match poll.poll(&mut events, None) {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     async fn is_noticed(socket: &TcpStream) -> bool {
-        tokio::time::timeout(Duration::from_millis(50), hung_up(socket.as_raw_fd())).await.is_ok()
+        tokio::time::timeout(Duration::from_millis(50), gone(socket.as_raw_fd())).await.is_ok()
     }
 
     #[tokio::test]
@@ -133,8 +133,8 @@ mod tests {
         let (mut client, mut server) = pair().await;
         client.write_all(b"last words").await.unwrap();
         drop(client);
-        hung_up(server.as_raw_fd()).await;
-        hung_up(server.as_raw_fd()).await;
+        gone(server.as_raw_fd()).await;
+        gone(server.as_raw_fd()).await;
         let mut words = String::new();
         server.read_to_string(&mut words).await.unwrap();
         assert_eq!(words, "last words");
@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn an_end_that_comes_while_it_is_waited_for_wakes() {
         let (mut client, server) = pair().await;
-        let waiting = tokio::spawn(async move { hung_up(server.as_raw_fd()).await });
+        let waiting = tokio::spawn(async move { gone(server.as_raw_fd()).await });
         tokio::task::yield_now().await;
         client.write_all(b"more").await.unwrap();
         tokio::task::yield_now().await;
@@ -156,11 +156,11 @@ mod tests {
         let (client, server) = pair().await;
         client.set_zero_linger().unwrap();
         drop(client);
-        hung_up(server.as_raw_fd()).await;
+        gone(server.as_raw_fd()).await;
     }
 
     #[tokio::test]
     async fn what_cannot_be_watched_is_taken_to_be_there() {
-        assert!(tokio::time::timeout(Duration::from_millis(50), hung_up(-1)).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(50), gone(-1)).await.is_err());
     }
 }

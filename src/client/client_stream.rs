@@ -29,11 +29,10 @@ use pingora_proxy::Session;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::edge::close_on_down::Cut;
+use crate::client::close_on_down::CloseHandle;
 use crate::runtime::clock::Clock;
-use crate::serve::state::State;
 use crate::servers::private::PrivateConnections;
-use crate::telemetry::metrics::Malformed;
+use crate::telemetry::metrics::{Malformed, Metrics};
 
 /// No request is under way: the next octet begins one.
 const IDLE: u64 = 0;
@@ -48,8 +47,8 @@ const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n
 #[derive(Debug)]
 pub struct ClientStream {
     inner: Stream,
-    state: Arc<State>,
     clock: Clock,
+    metrics: Arc<Metrics>,
     header_timeout: Duration,
     keepalive_timeout: Duration,
     /// [`IDLE`], [`BEGUN`], [`IN_HOOKS`], or the uptime in milliseconds at which a header block under way is too late.
@@ -61,7 +60,7 @@ pub struct ClientStream {
     idle_sleep: Option<Pin<Box<Sleep>>>,
     about: About,
     /// Made when a request first wants to end with its server.
-    cut: OnceLock<Arc<Cut>>,
+    close_handle: OnceLock<Arc<CloseHandle>>,
     /// Whether a login that belongs to the connection has been asked for or sent.
     login: AtomicBool,
     private: OnceLock<Arc<PrivateConnections>>,
@@ -77,24 +76,20 @@ pub struct About {
 }
 
 impl ClientStream {
-    pub fn new(inner: Stream, state: Arc<State>, about: About) -> Self {
-        let clock = state.clock;
-        let Listener { header_timeout, keepalive_timeout, .. } = state.listeners[about.listener];
-        let idle_since = AtomicU64::new(millis(clock.uptime()));
-        let deadline = AtomicU64::new(IDLE);
-        let (deadline_sleep, idle_sleep) = (None, None);
+    /// A stream that has come to `listener`, which is the one that `about` names.
+    pub fn new(inner: Stream, clock: Clock, metrics: Arc<Metrics>, listener: &Listener, about: About) -> Self {
         Self {
             inner,
-            state,
             clock,
-            header_timeout,
-            keepalive_timeout,
-            deadline,
-            idle_since,
-            deadline_sleep,
-            idle_sleep,
+            metrics,
+            header_timeout: listener.header_timeout,
+            keepalive_timeout: listener.keepalive_timeout,
+            deadline: AtomicU64::new(IDLE),
+            idle_since: AtomicU64::new(millis(clock.uptime())),
+            deadline_sleep: None,
+            idle_sleep: None,
             about,
-            cut: OnceLock::new(),
+            close_handle: OnceLock::new(),
             login: AtomicBool::new(false),
             private: OnceLock::new(),
         }
@@ -110,12 +105,12 @@ impl ClientStream {
     }
 
     /// The handle by which it can be ended from elsewhere.
-    pub fn cut(&self) -> &Arc<Cut> {
-        self.cut.get_or_init(Arc::default)
+    pub fn close_handle(&self) -> &Arc<CloseHandle> {
+        self.close_handle.get_or_init(Arc::default)
     }
 
     /// From now on no request of this connection shares a server connection with others'.
-    pub fn note_login(&self) {
+    pub fn remember_login(&self) {
         self.login.store(true, Relaxed);
     }
 
@@ -178,26 +173,26 @@ impl ClientStream {
 
     /// Says 408, as far as the socket takes it at once, and ends the connection.
     fn too_late(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.state.metrics.malformed(Malformed::Timeout);
+        self.metrics.malformed(Malformed::Timeout);
         self.deadline.store(IN_HOOKS, Relaxed);
         let _ = Pin::new(&mut self.inner).poll_write(cx, TIMED_OUT);
         let _ = Pin::new(&mut self.inner).poll_flush(cx);
         Err(io::Error::new(io::ErrorKind::TimedOut, "the request's header block took too long"))
     }
 
-    /// Does what is to be done with the socket, unless the connection has been cut; if it has to wait, it is woken for that.
-    fn unless_cut<T>(
+    /// Does what is to be done with the socket, unless the connection has been closed from elsewhere; if it has to wait, it is woken for that.
+    fn unless_closed<T>(
         &mut self,
         cx: &mut Context<'_>,
         act: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let over = || Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server went down")));
-        if self.cut.get().is_some_and(|cut| cut.is_cut()) {
+        if self.close_handle.get().is_some_and(|handle| handle.is_closed()) {
             return over();
         }
         let done = act(self, cx);
-        match self.cut.get() {
-            Some(cut) if done.is_pending() && cut.watch(cx) => over(),
+        match self.close_handle.get() {
+            Some(handle) if done.is_pending() && handle.watch(cx) => over(),
             Some(_) | None => done,
         }
     }
@@ -206,7 +201,7 @@ impl ClientStream {
     fn before_write(&self) {
         if !matches!(self.deadline.load(Relaxed), IDLE | IN_HOOKS) {
             self.deadline.store(IN_HOOKS, Relaxed);
-            self.state.metrics.malformed(Malformed::Syntax);
+            self.metrics.malformed(Malformed::Syntax);
         }
     }
 }
@@ -249,14 +244,14 @@ impl ClientStream {
 
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.unless_cut(cx, |stream, cx| stream.poll_read_in_time(cx, buf))
+        self.unless_closed(cx, |stream, cx| stream.poll_read_in_time(cx, buf))
     }
 }
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.before_write();
-        self.unless_cut(cx, |stream, cx| Pin::new(&mut stream.inner).poll_write(cx, buf))
+        self.unless_closed(cx, |stream, cx| Pin::new(&mut stream.inner).poll_write(cx, buf))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -273,7 +268,7 @@ impl AsyncWrite for ClientStream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.before_write();
-        self.unless_cut(cx, |stream, cx| Pin::new(&mut stream.inner).poll_write_vectored(cx, bufs))
+        self.unless_closed(cx, |stream, cx| Pin::new(&mut stream.inner).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,4 +1,4 @@
-//! How many connections there are at a door, or to other processes, and how the last of them is waited for when no more come.
+//! How many connections there are at a listener, or to other processes, and how the last of them is waited for when no more come.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 /// How often it is looked whether the last connection is gone.
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// So long connections on which nothing is under way stay open when nothing is accepted any more: whoever came last may not
 /// have sent his request yet.
@@ -48,8 +48,8 @@ impl Connections {
                 return;
             }
             none_before = none;
-            std::thread::sleep(GLANCE);
-            left = left.saturating_sub(GLANCE);
+            std::thread::sleep(POLL_INTERVAL);
+            left = left.saturating_sub(POLL_INTERVAL);
         }
     }
 }

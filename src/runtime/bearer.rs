@@ -37,7 +37,7 @@ pub enum TokenError {
 
 /// How the API is opened at the admin address.
 #[derive(Debug)]
-pub struct Access {
+pub struct Bearer {
     address: Option<SocketAddr>,
     token: ArcSwapOption<Token>,
 }
@@ -54,7 +54,7 @@ pub enum Verdict {
     Off,
 }
 
-impl Access {
+impl Bearer {
     /// # Errors
     /// If a token is configured and cannot be used.
     pub fn open(admin: &values::Admin) -> Result<Self, TokenError> {
@@ -139,19 +139,19 @@ mod tests {
     #[test]
     fn the_token_and_nothing_else_is_right() {
         let (_folder, admin) = configured(&format!("{TOKEN}\n"), 0o600);
-        let access = Access::open(&admin).unwrap();
-        assert_eq!(access.verify(Some(TOKEN.as_bytes())), Verdict::Right);
+        let bearer = Bearer::open(&admin).unwrap();
+        assert_eq!(bearer.verify(Some(TOKEN.as_bytes())), Verdict::Right);
         for wrong in [None, Some(""), Some("0123456789abcdef0123456789abcdeF"), Some(&TOKEN[1..])] {
-            assert_eq!(access.verify(wrong.map(str::as_bytes)), Verdict::Wrong, "{wrong:?}");
+            assert_eq!(bearer.verify(wrong.map(str::as_bytes)), Verdict::Wrong, "{wrong:?}");
         }
-        assert!(!format!("{access:?}").contains(TOKEN));
+        assert!(!format!("{bearer:?}").contains(TOKEN));
     }
 
     #[test]
     fn without_a_token_nothing_is_right() {
-        let access = Access::open(&values::Admin::default()).unwrap();
-        assert_eq!(access.verify(Some(b"")), Verdict::Off);
-        assert_eq!(access.verify(None), Verdict::Off);
+        let bearer = Bearer::open(&values::Admin::default()).unwrap();
+        assert_eq!(bearer.verify(Some(b"")), Verdict::Off);
+        assert_eq!(bearer.verify(None), Verdict::Off);
     }
 
     #[test]
@@ -160,20 +160,20 @@ mod tests {
             [(TOKEN, 0o644), (TOKEN, 0o640), ("short", 0o600), ("", 0o600), ("with a space in the middle of it", 0o600)]
         {
             let (_folder, admin) = configured(text, mode);
-            assert!(Access::open(&admin).is_err(), "{text:?} {mode:o}");
+            assert!(Bearer::open(&admin).is_err(), "{text:?} {mode:o}");
         }
     }
 
     #[test]
     fn a_token_may_become_another_or_none() {
         let (_folder, admin) = configured(TOKEN, 0o600);
-        let access = Access::open(&admin).unwrap();
+        let bearer = Bearer::open(&admin).unwrap();
         let other = TOKEN.to_ascii_uppercase();
         let (_other, renewed) = configured(&other, 0o600);
-        access.renew(Access::read(&renewed).unwrap());
-        assert_eq!(access.verify(Some(TOKEN.as_bytes())), Verdict::Wrong);
-        assert_eq!(access.verify(Some(other.as_bytes())), Verdict::Right);
-        access.renew(Access::read(&values::Admin::default()).unwrap());
-        assert_eq!(access.verify(Some(other.as_bytes())), Verdict::Off);
+        bearer.renew(Bearer::read(&renewed).unwrap());
+        assert_eq!(bearer.verify(Some(TOKEN.as_bytes())), Verdict::Wrong);
+        assert_eq!(bearer.verify(Some(other.as_bytes())), Verdict::Right);
+        bearer.renew(Bearer::read(&values::Admin::default()).unwrap());
+        assert_eq!(bearer.verify(Some(other.as_bytes())), Verdict::Off);
     }
 }

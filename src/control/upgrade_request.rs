@@ -7,20 +7,20 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Where the successor's process id goes once it serves, or why there is none.
-pub type Answer = oneshot::Sender<Result<u32, Failed>>;
+pub type UpgradeAnswer = oneshot::Sender<Result<u32, UpgradeError>>;
 
 /// Somebody wants a successor.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct UpgradeRequest {
     /// Another program than the present one.
     pub binary: Option<PathBuf>,
-    pub timing: Timing,
-    pub answer: Option<Answer>,
+    pub timing: UpgradeTimeout,
+    pub answer: Option<UpgradeAnswer>,
 }
 
-impl Asked {
+impl UpgradeRequest {
     /// There will be none.
-    pub fn refuse(self, why: Failed) {
+    pub fn refuse(self, why: UpgradeError) {
         log::error!("no successor, so this process goes on: {why}");
         if let Some(answer) = self.answer {
             let _ = answer.send(Err(why));
@@ -30,15 +30,15 @@ impl Asked {
 
 /// How long a successor may take to be prepared.
 #[derive(Clone, Copy, Debug)]
-pub struct Timing(pub Duration);
+pub struct UpgradeTimeout(pub Duration);
 
-impl Timing {
+impl UpgradeTimeout {
     pub fn seconds(seconds: u16) -> Self {
         Self(Duration::from_secs(seconds.into()))
     }
 }
 
-impl Default for Timing {
+impl Default for UpgradeTimeout {
     fn default() -> Self {
         Self(Duration::from_secs(60))
     }
@@ -46,7 +46,7 @@ impl Default for Timing {
 
 /// Why there is no successor. This process goes on as before.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
+pub enum UpgradeError {
     #[error("cannot make the socket of the handover: {0}")]
     Socket(io::Error),
     #[error("cannot start {}: {error}", .path.display())]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Fields that are not known are skipped, and those that are missing empty: either process may be the older one.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
-pub struct Estate {
+pub struct ProcessHandoff {
     pub uptime: Uptime,
     /// Those of the sockets that it gets later.
     pub addresses: Vec<SocketAddr>,

@@ -1,0 +1,27 @@
+//! The socket by which two processes talk: how the next one finds it, and who may be at its other end.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use crate::runtime::directories;
+
+/// Names the socket to the successor.
+pub const VARIABLE: &str = "BURDOCK_HANDOVER";
+
+/// Makes sure that the process at the other end is of our user.
+pub fn trusted(stream: UnixStream) -> io::Result<UnixStream> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    stream.set_nonblocking(true)?;
+    let stream = tokio::net::UnixStream::from_std(stream)?;
+    let (peer, us) = (stream.peer_cred()?.uid(), directories::our_user());
+    if peer != us {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("the other process is of uid {peer}, not {us}"),
+        ));
+    }
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
