@@ -14,6 +14,7 @@ use serde_json::Value;
 
 const ROOT_DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 const OTHER_DOCUMENTS: [&str; 3] = ["docker/README.md", "deploy/kubernetes/README.md", "deploy/systemd/README.md"];
+const INTERNALS: &str = "docs/internals/";
 
 #[test]
 fn the_reference_names_every_field_and_word_of_the_schema() {
@@ -73,48 +74,80 @@ fn every_sticky_entry_in_the_documents_is_right() {
 }
 
 #[test]
-fn the_map_has_a_line_for_every_source() {
+fn architecture_has_a_paragraph_for_every_module() {
     let architecture = read("ARCHITECTURE.md");
-    let map = architecture.split("```").nth(1).unwrap();
-    let mut folder = String::new();
-    let mut listed = BTreeSet::new();
-    for line in map.lines().skip_while(|line| *line != "src/").take_while(|line| !line.starts_with("conf/")) {
-        let name = line.split_whitespace().next().unwrap_or_default();
-        match line.len() - line.trim_start().len() {
-            2 if name.ends_with('/') => folder = name.to_owned(),
-            2 => _ = listed.insert(format!("src/{name}")),
-            4 => _ = listed.insert(format!("src/{folder}{name}")),
-            _ => {}
-        }
-    }
-    let sources: BTreeSet<String> = files(&root().join("src")).iter().map(|path| relative(path)).collect();
-    let difference: Vec<_> = sources.symmetric_difference(&listed).collect();
-    assert!(difference.is_empty(), "in src/ or in the map of ARCHITECTURE.md, but not in both: {difference:?}");
+    let paragraphs = section(&architecture, "## Modules").lines().filter_map(|line| line.strip_prefix("- **`"));
+    let named: BTreeSet<String> = paragraphs.filter_map(|line| line.split('`').next()).map(str::to_owned).collect();
+    let difference: Vec<_> = modules().symmetric_difference(&named).cloned().collect();
+    assert!(difference.is_empty(), "in src or under \"Modules\" of ARCHITECTURE.md, but not in both: {difference:?}");
 }
 
 #[test]
-fn every_dependency_has_its_reason() {
+fn architecture_is_read_in_fifteen_minutes() {
+    let lines = read("ARCHITECTURE.md").lines().count();
+    assert!(lines <= 250, "{lines} lines");
+}
+
+/// Paths in backticks: of a module (`serve/receive`), or from the root (`tests/stories`).
+#[test]
+fn every_path_in_the_architecture_and_the_internals_is_there() {
+    let (modules, mut seen) = (modules(), 0);
+    for document in documents().into_iter().filter(|name| name == "ARCHITECTURE.md" || name.starts_with(INTERNALS)) {
+        let text = read(&document);
+        for path in spans(&text).filter(|span| span.contains('/') && span.chars().all(is_of_a_path)) {
+            let start = path.split('/').next().unwrap_or_default();
+            let from_root = !start.is_empty() && root().join(start).is_dir();
+            // `/readyz` is no file, nor is a word of another proxy's.
+            if !from_root && !modules.contains(start) {
+                continue;
+            }
+            let found = if from_root { root().join(path) } else { root().join("src").join(path) };
+            assert!(found.exists() || found.with_extension("rs").exists(), "{document}: {path}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
+fn every_dependency_has_a_comment_that_says_why() {
     let manifest = read("Cargo.toml");
     let lines =
         manifest.lines().skip_while(|line| *line != "[dependencies]").take_while(|line| !line.starts_with("[profile"));
-    let names = lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| format!("`{name}`"));
-    let names: Vec<String> = names.collect();
-    assert!(names.len() > 20, "{names:?}");
-    none_missing(&read("ARCHITECTURE.md"), names.iter().map(String::as_str));
+    let lines: Vec<&str> = lines.collect();
+    let pairs = lines.windows(2).filter(|pair| !pair[1].starts_with('#') && pair[1].contains(" = "));
+    let (with, without): (Vec<&[&str]>, Vec<&[&str]>) =
+        pairs.partition(|pair| pair[0].starts_with("# ") || pair[1].contains(" # "));
+    assert!(with.len() > 20, "{with:?}");
+    assert!(without.is_empty(), "no comment on the line or above it: {without:?}");
 }
 
 #[test]
 fn every_test_that_holds_an_invariant_is_there() {
     let sources = files(&root().join("src")).into_iter().chain(files(&root().join("tests")));
     let code: String = sources.filter_map(|path| fs::read_to_string(path).ok()).collect();
-    let architecture = read("ARCHITECTURE.md");
-    let (_, invariants) = architecture.split_once("## Invariants").unwrap();
-    let invariants = invariants.split("\n## ").next().unwrap();
+    let invariants = read("docs/internals/invariants.md");
     // A test's name is a sentence: nothing else in that table has so many underscores.
-    let names = invariants.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 3);
+    let names = spans(&invariants).filter(|name| name.matches('_').count() >= 3);
     let tests: Vec<String> = names.map(|name| format!("fn {name}(")).collect();
     assert!(tests.len() > 20, "{tests:?}");
     none_missing(&code, tests.iter().map(String::as_str));
+}
+
+#[test]
+fn architecture_and_the_table_of_tests_have_the_same_invariants() {
+    let table = read("docs/internals/invariants.md");
+    let rows = table.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let number: usize = cells.next()?.parse().ok()?;
+        Some(format!("{number}. {}", cells.next()?))
+    });
+    let table: Vec<String> = rows.collect();
+    assert!(table.len() >= 30, "{table:?}");
+    let architecture = read("ARCHITECTURE.md");
+    let items = section(&architecture, "## Invariants").replace("\n   ", " ");
+    let listed: Vec<&str> = items.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();
+    assert_eq!(listed, table);
 }
 
 #[test]
@@ -146,7 +179,7 @@ fn documents() -> Vec<String> {
     ROOT_DOCUMENTS.iter().chain(&OTHER_DOCUMENTS).map(|&document| document.to_owned()).chain(pages()).collect()
 }
 
-/// The pages of docs.
+/// The pages of docs, with those on the internals.
 fn pages() -> Vec<String> {
     let all = files(&root().join("docs"));
     let pages: Vec<String> = all.iter().map(|file| relative(file)).filter(|file| file.ends_with(".md")).collect();
@@ -167,6 +200,29 @@ fn collect_words(schema: &Value, words: &mut BTreeSet<String>) {
         words.extend(fixed.iter().filter_map(Value::as_str).map(str::to_owned));
     }
     map.values().for_each(|inner| collect_words(inner, words));
+}
+
+/// The top-level modules of src: directories, and files that are modules of their own.
+fn modules() -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join("src")).unwrap().map(|entry| entry.unwrap().path());
+    let names = entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    names.filter(|name| name != "lib").collect()
+}
+
+/// What stands under a heading, up to the next of its level.
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let (_, rest) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    rest.split("\n## ").next().unwrap_or(rest)
+}
+
+/// The texts in backticks, blocks of code left out.
+fn spans(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("```").step_by(2);
+    prose.flat_map(str::lines).flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+fn is_of_a_path(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || "_-./".contains(c)
 }
 
 fn none_missing<'w>(text: &str, words: impl Iterator<Item = &'w str>) {
