@@ -186,7 +186,7 @@ fn where_a_wait_may_be_written_the_mistake_is_told_with_it() {
     for (full, found) in [("wait", "\"wait\""), ("lend", "\"lend\""), ("{later: 2s}", "{later: …}"), ("[]", "a list")] {
         let told = wrong(&with(&format!("failover: {{full: {full}}}"), ""));
         let all = "expected a failover action: permanent, temporary, {temporary: …}, {refuse: …} or {wait: …}";
-        assert!(told.contains(&format!("found {found}, {all}")), "{told}");
+        assert!(told.contains(&format!("{all}, found {found}")), "{told}");
         assert_eq!(told.contains("help: write {wait: …}"), full == "wait", "{told}");
     }
 }
@@ -248,7 +248,7 @@ fn a_value_for_a_list_is_told_and_the_rest_still_looked_at() {
 
 #[test]
 fn what_is_no_map_is_no_configuration() {
-    assert_eq!(wrong("hello"), "burdock.yaml:1:1: found \"hello\", expected a map: the configuration");
+    assert_eq!(wrong("hello"), "burdock.yaml:1:1: expected a map (the configuration), found \"hello\"");
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn upstreams_of_one_scope_have_different_names() {
         )
     };
     good(&text("app.internal:81"));
-    assert!(wrong(&text("app.internal:80")).contains("the server id app.internal:80 is used twice in the sticky scope web"));
+    assert!(wrong(&text("app.internal:80")).contains("duplicate server id app.internal:80 in the sticky scope web"));
 }
 
 #[test]
@@ -342,9 +342,12 @@ fn listeners_must_fit_into_a_handover() {
         format!("listeners: [{}]\nadmin: {{address: {admin}}}\nupstreams: {{shop: {servers}}}\n", addresses.join(", "))
     };
     assert_eq!(good(&text(32, "none")).listeners.len(), 32);
-    assert!(wrong(&text(33, "none")).starts_with("burdock.yaml:1:12: found 33 listeners, expected at most 32\n  help: "));
+    assert!(
+        wrong(&text(33, "none"))
+            .starts_with("burdock.yaml:1:12: listeners: expected at most 32 listeners, found 33\n  help: ")
+    );
     assert_eq!(good(&text(31, "127.0.0.1:9180")).listeners.len(), 31);
-    let told = "burdock.yaml:1:12: found 32 listeners beside the admin address, expected at most 31\n  help: ";
+    let told = "burdock.yaml:1:12: listeners: expected at most 31 listeners beside the admin address, found 32\n  help: ";
     assert!(wrong(&text(32, "127.0.0.1:9180")).starts_with(told));
 }
 
@@ -491,7 +494,7 @@ fn an_upstream_has_no_more_servers_than_its_ring_can_number() {
     };
     assert!(Config::parse("many.yaml", &servers(65_536)).is_ok());
     let errors = Config::parse("many.yaml", &servers(65_537)).unwrap_err().to_string();
-    assert_eq!(errors.trim_end(), "many.yaml:3:3: upstream shop has 65537 servers, expected at most 65536");
+    assert_eq!(errors.trim_end(), "many.yaml:3:3: upstreams.shop: expected at most 65536 servers, found 65537");
 }
 
 #[test]
@@ -507,7 +510,7 @@ fn a_table_names_65536_servers_at_most() {
         format!("listeners: ['127.0.0.1:8080']\ntables: {{t: {{}}}}\nroutes: {routes}\nupstreams:\n{upstreams}")
     };
     assert_snapshot!(wrong(&both(65_537)), @"
-    burdock.yaml:10:14: with these 65537 servers are tied in table t: a session table names at most 65536 servers at one time
-      help: let some upstreams have a table of their own
+    burdock.yaml:10:14: upstreams.b.sticky[0]: table t would have 65537 servers: a session table names at most 65536 servers at one time
+      help: give some upstreams a table of their own
     ");
 }

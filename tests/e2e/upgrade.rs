@@ -255,7 +255,7 @@ fn a_configuration_that_is_wrong_is_refused_and_told_and_the_next_one_is_taken_u
     site.write("burdock.yaml", "listeners: nonsense");
     let answer = burdock.api().send("POST", "/upgrade", &json!({}));
     assert_eq!(answer.status, 422, "{}", answer.text());
-    assert!(answer.text().contains("burdock.yaml:1:12: found"), "{}", answer.text());
+    assert!(answer.text().contains("burdock.yaml:1:12: listeners: expected"), "{}", answer.text());
     burdock.signal("QUIT");
     wait_until("that it cannot is said", || burdock.stderr().matches("this process goes on").count() >= 2);
     assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));
