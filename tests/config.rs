@@ -188,7 +188,7 @@ fn errors_in_failover_full_mention_wait() {
     for (full, found) in [("wait", "\"wait\""), ("lend", "\"lend\""), ("{later: 2s}", "{later: …}"), ("[]", "a list")] {
         let errors = wrong(&with(&format!("failover: {{full: {full}}}"), ""));
         let all = "expected a failover action: permanent, temporary, {temporary: …}, {refuse: …} or {wait: …}";
-        assert!(errors.contains(&format!("found {found}, {all}")), "{errors}");
+        assert!(errors.contains(&format!("{all}, found {found}")), "{errors}");
         assert_eq!(errors.contains("help: write {wait: …}"), full == "wait", "{errors}");
     }
 }
@@ -250,7 +250,7 @@ fn a_value_in_place_of_a_list_hides_no_other_error() {
 
 #[test]
 fn the_configuration_must_be_a_map() {
-    assert_eq!(wrong("hello"), "burdock.yaml:1:1: found \"hello\", expected a map: the configuration");
+    assert_eq!(wrong("hello"), "burdock.yaml:1:1: expected a map (the configuration), found \"hello\"");
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn upstreams_of_one_scope_must_not_share_dns_names() {
         )
     };
     good(&text("app.internal:81"));
-    assert!(wrong(&text("app.internal:80")).contains("the server id app.internal:80 is used twice in the sticky scope web"));
+    assert!(wrong(&text("app.internal:80")).contains("duplicate server id app.internal:80 in the sticky scope web"));
 }
 
 #[test]
@@ -344,9 +344,12 @@ fn at_most_32_listeners_are_allowed() {
         format!("listeners: [{}]\nadmin: {{address: {admin}}}\nupstreams: {{shop: {servers}}}\n", addresses.join(", "))
     };
     assert_eq!(good(&text(32, "none")).listeners.len(), 32);
-    assert!(wrong(&text(33, "none")).starts_with("burdock.yaml:1:12: found 33 listeners, expected at most 32\n  help: "));
+    assert!(
+        wrong(&text(33, "none"))
+            .starts_with("burdock.yaml:1:12: listeners: expected at most 32 listeners, found 33\n  help: ")
+    );
     assert_eq!(good(&text(31, "127.0.0.1:9180")).listeners.len(), 31);
-    let error = "burdock.yaml:1:12: found 32 listeners beside the admin address, expected at most 31\n  help: ";
+    let error = "burdock.yaml:1:12: listeners: expected at most 31 listeners beside the admin address, found 32\n  help: ";
     assert!(wrong(&text(32, "127.0.0.1:9180")).starts_with(error));
 }
 
@@ -493,7 +496,7 @@ fn an_upstream_has_at_most_65536_servers() {
     };
     assert!(Config::parse("many.yaml", &servers(65_536)).is_ok());
     let errors = Config::parse("many.yaml", &servers(65_537)).unwrap_err().to_string();
-    assert_eq!(errors.trim_end(), "many.yaml:3:3: upstream shop has 65537 servers, expected at most 65536");
+    assert_eq!(errors.trim_end(), "many.yaml:3:3: upstreams.shop: expected at most 65536 servers, found 65537");
 }
 
 #[test]
@@ -509,7 +512,7 @@ fn a_table_names_at_most_65536_servers() {
         format!("listeners: ['127.0.0.1:8080']\ntables: {{t: {{}}}}\nroutes: {routes}\nupstreams:\n{upstreams}")
     };
     assert_snapshot!(wrong(&both(65_537)), @"
-    burdock.yaml:10:14: with these 65537 servers are tied in table t: a session table names at most 65536 servers at one time
-      help: let some upstreams have a table of their own
+    burdock.yaml:10:14: upstreams.b.sticky[0]: table t would have 65537 servers: a session table names at most 65536 servers at one time
+      help: give some upstreams a table of their own
     ");
 }

@@ -9,7 +9,7 @@ use super::process::Key;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::{OrShort, Shortened, record};
-use crate::config::schema::read::{At, Leaf, ListOf, Mend, Read, defined};
+use crate::config::schema::read::{At, Hint, Leaf, ListOf, Read, defined};
 use crate::config::schema::tree::Node;
 use crate::http::cookie::CookieName;
 use crate::time::UnixSeconds;
@@ -134,8 +134,8 @@ impl Leaf for Separator {
     type Value = Self;
     const EXPECTED: &'static str = "a separator such as \".\" or \"!\"";
 
-    fn parse(text: &str) -> Result<Self, Mend> {
-        Self::parse(text).map_err(|error: InvalidSeparator| Mend::by(error.to_string()))
+    fn parse(text: &str) -> Result<Self, Hint> {
+        Self::parse(text).map_err(|error: InvalidSeparator| Hint::by(error.to_string()))
     }
 
     fn schema() -> serde_json::Value {
@@ -150,9 +150,9 @@ impl Leaf for BackendName {
     type Value = String;
     const EXPECTED: &'static str = "a backend's name such as default-http-svc-80";
 
-    fn parse(text: &str) -> Result<String, Mend> {
+    fn parse(text: &str) -> Result<String, Hint> {
         let name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-        if name { Ok(text.to_owned()) } else { Err(Mend::by("NAMESPACE-SERVICE-PORT, as in the controller's own list")) }
+        if name { Ok(text.to_owned()) } else { Err(Hint::by("NAMESPACE-SERVICE-PORT, as in the controller's own list")) }
     }
 
     fn schema() -> serde_json::Value {
@@ -167,14 +167,14 @@ impl Leaf for Until {
     type Value = UnixSeconds;
     const EXPECTED: &'static str = "a day such as 2027-01-31 or a moment such as 2027-01-31T18:00:00Z";
 
-    fn parse(text: &str) -> Result<UnixSeconds, Mend> {
+    fn parse(text: &str) -> Result<UnixSeconds, Hint> {
         // jiff takes a moment without its offset for a day, so the two are told apart here.
         let second = if text.len() == "2027-01-31".len() {
-            end_of_day(text).map_err(|_| Mend::unknown())?
+            end_of_day(text).map_err(|_| Hint::unknown())?
         } else {
-            text.parse::<Timestamp>().map_err(|_| moment_mend(text))?.as_second()
+            text.parse::<Timestamp>().map_err(|_| moment_hint(text))?.as_second()
         };
-        u32::try_from(second).map(UnixSeconds).map_err(|_| Mend::by("from 1970 to 2105"))
+        u32::try_from(second).map(UnixSeconds).map_err(|_| Hint::by("from 1970 to 2105"))
     }
 
     fn schema() -> serde_json::Value {
@@ -186,8 +186,8 @@ impl Leaf for Until {
     }
 }
 
-fn moment_mend(text: &str) -> Mend {
-    if text.contains('T') { Mend::by("with its offset from UTC, such as Z or +02:00") } else { Mend::unknown() }
+fn moment_hint(text: &str) -> Hint {
+    if text.contains('T') { Hint::by("with its offset from UTC, such as Z or +02:00") } else { Hint::unknown() }
 }
 
 fn end_of_day(text: &str) -> Result<i64, jiff::Error> {
@@ -203,10 +203,10 @@ pub(super) fn build(written: Vec<At<AcceptText>>, carrier: Carrier, findings: &m
 fn one(written: AcceptText, carrier: Carrier, findings: &mut Findings) -> AcceptSpec {
     let AcceptText { format: At { at, value: format, .. }, cookie, until } = written;
     if !format.suits(carrier) {
-        findings.fault(at, format!("{} puts no tokens into {}", format.format().as_str(), called(carrier)));
+        findings.fault(at, format!("{} never puts a token into {}", format.format().as_str(), called(carrier)));
     }
     if let (Some(cookie), Carrier::Header | Carrier::Envelope) = (&cookie, carrier) {
-        findings.fault_with_help(cookie.at, "an entry for a header reads no cookie", "use an entry of the kind cookie");
+        findings.fault_with_help(cookie.at, "a header entry cannot read a cookie", "use a cookie entry");
     }
     AcceptSpec { format, name: cookie.map(|cookie| cookie.value), until }
 }
@@ -223,14 +223,14 @@ fn called(carrier: Carrier) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::schema::errors::Position;
+    use crate::config::schema::errors::Location;
     use crate::config::schema::map::OrShort;
     use crate::config::schema::read::{ListOf, Read};
     use crate::session::named_secret::SecretSource;
 
     fn read(text: &str, carrier: Carrier) -> Result<Vec<AcceptSpec>, String> {
         let mut findings = Findings::default();
-        let node = Node::literal(text, Position { line: 1, column: 1 });
+        let node = Node::literal(text, Location::default());
         let written = ListOf::<At<OrShort<AcceptText>>>::read(&node, &mut findings).unwrap();
         let specs = build(written, carrier, &mut findings);
         findings.into_result("b.yaml").map(|_| specs).map_err(|errors| errors.to_string())
@@ -288,10 +288,10 @@ mod tests {
     #[test]
     fn a_format_that_is_never_found_there_is_refused() {
         for (text, carrier, told) in [
-            ("[nginx]", Carrier::PrefixedCookie, "nginx puts no tokens into an application's cookie (mode: prefix)"),
-            ("[haproxy]", Carrier::Header, "haproxy puts no tokens into a header of its own"),
-            ("[caddy]", Carrier::Envelope, "caddy puts no tokens into an application's header (mode: envelope)"),
-            ("[{format: envoy, cookie: a}]", Carrier::Header, "an entry for a header reads no cookie"),
+            ("[nginx]", Carrier::PrefixedCookie, "nginx never puts a token into an application's cookie (mode: prefix)"),
+            ("[haproxy]", Carrier::Header, "haproxy never puts a token into a header of its own"),
+            ("[caddy]", Carrier::Envelope, "caddy never puts a token into an application's header (mode: envelope)"),
+            ("[{format: envoy, cookie: a}]", Carrier::Header, "a header entry cannot read a cookie"),
         ] {
             let errors = read(text, carrier).unwrap_err();
             assert!(errors.contains(told), "{errors}");
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_told() {
         let errors = read("[ingress_nginx, {cookie: a}, {format: {ingress_nginx: {}}}]", Carrier::Cookie).unwrap_err();
-        for told in ["found \"ingress_nginx\"", "needs the field \"format\"", "needs the field \"backend\""] {
+        for told in ["found \"ingress_nginx\"", "missing field format", "missing field backend"] {
             assert!(errors.contains(told), "{errors}");
         }
     }

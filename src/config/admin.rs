@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::names::ListenAddress;
 use crate::config::schema::map::record;
-use crate::config::schema::read::{Leaf, Mend};
+use crate::config::schema::read::{Hint, Leaf};
 use crate::config::schema::scalar::{AbsolutePath, OrNone};
 use crate::config::values::Admin;
 
@@ -36,9 +36,9 @@ impl Leaf for AdminAddress {
     type Value = SocketAddr;
     const EXPECTED: &'static str = "an address to listen on such as 127.0.0.1:9180, or none";
 
-    fn parse(text: &str) -> Result<Self::Value, Mend> {
+    fn parse(text: &str) -> Result<Self::Value, Hint> {
         if matches!(text, "off" | "no" | "false") {
-            return Err(Mend::by("write none"));
+            return Err(Hint::by("write none"));
         }
         Ok(<ListenAddress as Leaf>::parse(text)?.0)
     }
@@ -52,10 +52,10 @@ impl Leaf for SocketPath {
     type Value = PathBuf;
     const EXPECTED: &'static str = "the path of a socket such as /run/burdock/admin.sock, or none";
 
-    fn parse(text: &str) -> Result<PathBuf, Mend> {
+    fn parse(text: &str) -> Result<PathBuf, Hint> {
         match text {
-            "off" | "no" | "false" => Err(Mend::by("write none")),
-            path if path.len() > LONGEST_PATH => Err(Mend::by("a socket's path has at most 107 octets")),
+            "off" | "no" | "false" => Err(Hint::by("write none")),
+            path if path.len() > LONGEST_PATH => Err(Hint::by("a socket's path has at most 107 bytes")),
             path => AbsolutePath::parse(path),
         }
     }

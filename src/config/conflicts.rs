@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::route::Placed;
 use crate::balancer::spec::StickyUpstreamSpec;
-use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::errors::{Findings, Location};
 use crate::http::set_cookie::{Attributes, CookieDomain, narrowest};
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
 use crate::session::server_tag::ServerTag;
@@ -12,14 +12,14 @@ use crate::sticky::spec::{CookieSpec, Way};
 use crate::upstream::ServerId;
 
 /// A pool and where its parts were written.
-pub(crate) struct PlacedPool {
+pub(crate) struct PlacedUpstream {
     pub(crate) spec: StickyUpstreamSpec,
-    pub(crate) servers_at: Vec<Position>,
-    pub(crate) found_at: Vec<Position>,
-    pub(crate) entries_at: Vec<Position>,
+    pub(crate) servers_at: Vec<Location>,
+    pub(crate) found_at: Vec<Location>,
+    pub(crate) entries_at: Vec<Location>,
 }
 
-pub(crate) fn check(pools: &[PlacedPool], routes: &[Placed], findings: &mut Findings) {
+pub(crate) fn check(pools: &[PlacedUpstream], routes: &[Placed], findings: &mut Findings) {
     check_tags(pools, findings);
     for (nth, pool) in pools.iter().enumerate() {
         for earlier in &pools[..nth] {
@@ -29,17 +29,15 @@ pub(crate) fn check(pools: &[PlacedPool], routes: &[Placed], findings: &mut Find
 }
 
 /// Two servers of one scope with one tag: a token of the one would be taken for the other's.
-fn check_tags(pools: &[PlacedPool], findings: &mut Findings) {
-    let mut first: HashMap<(&str, ServerTag), (usize, Position)> = HashMap::new();
+fn check_tags(pools: &[PlacedUpstream], findings: &mut Findings) {
+    let mut first: HashMap<(&str, ServerTag), (usize, Location)> = HashMap::new();
     for (nth, pool) in pools.iter().enumerate() {
         let scope = &*pool.spec.sticky.scope.0;
         for (id, at) in ids(pool) {
             let (owner, earlier) = *first.entry((scope, ServerTag::of(scope, id))).or_insert((nth, at));
             if owner != nth {
-                let message = format!(
-                    "the server id {} is used twice in the sticky scope {scope}, first on line {}",
-                    id, earlier.line
-                );
+                let message =
+                    format!("duplicate server id {} in the sticky scope {scope}, first on line {}", id, earlier.line());
                 findings.fault_with_help(at, message, "upstreams that share a scope need different server ids");
             }
         }
@@ -47,7 +45,7 @@ fn check_tags(pools: &[PlacedPool], findings: &mut Findings) {
 }
 
 /// The ids of its servers, and what those that are found by name have in common.
-fn ids(pool: &PlacedPool) -> impl Iterator<Item = (&ServerId, Position)> {
+fn ids(pool: &PlacedUpstream) -> impl Iterator<Item = (&ServerId, Location)> {
     let upstream = &pool.spec.upstream;
     let fixed = upstream.servers.iter().map(|server| &server.id).zip(pool.servers_at.iter().copied());
     fixed.chain(upstream.discovery.iter().map(|entry| &entry.stem).zip(pool.found_at.iter().copied()))
@@ -55,7 +53,7 @@ fn ids(pool: &PlacedPool) -> impl Iterator<Item = (&ServerId, Position)> {
 
 /// Two cookies of one name and different scopes: a browser that has been to both upstreams would send either one's cookie, or
 /// replace the one by the other.
-fn check_cookies(pool: &PlacedPool, earlier: &PlacedPool, routes: &[Placed], findings: &mut Findings) {
+fn check_cookies(pool: &PlacedUpstream, earlier: &PlacedUpstream, routes: &[Placed], findings: &mut Findings) {
     if pool.spec.sticky.scope == earlier.spec.sticky.scope {
         return;
     }
@@ -69,26 +67,23 @@ fn check_cookies(pool: &PlacedPool, earlier: &PlacedPool, routes: &[Placed], fin
                 let name = cookie.name.as_str();
                 let message = format!(
                     "the cookie {name} would also be sent to upstream {} (line {})",
-                    earlier.spec.upstream.name, other_at.line
+                    earlier.spec.upstream.name,
+                    other_at.line()
                 );
-                findings.fault_with_help(
-                    at,
-                    message,
-                    "give the two cookies different names, or their upstreams one sticky_scope",
-                );
+                findings.fault_with_help(at, message, "use different cookie names, or one sticky_scope for both upstreams");
             }
         }
     }
 }
 
-fn cookies(pool: &PlacedPool) -> impl Iterator<Item = (&CookieSpec, Position)> {
+fn cookies(pool: &PlacedUpstream) -> impl Iterator<Item = (&CookieSpec, Location)> {
     pool.spec.sticky.entries.iter().zip(&pool.entries_at).filter_map(|(entry, &at)| match &entry.way {
         Way::Cookie(cookie) => Some((cookie, at)),
         Way::Header(_) | Way::Route(_) | Way::Hash(_) | Way::Learn(_) => None,
     })
 }
 
-fn routes_of<'r>(pool: &PlacedPool, routes: &'r [Placed]) -> impl Iterator<Item = &'r RouteSpec> {
+fn routes_of<'r>(pool: &PlacedUpstream, routes: &'r [Placed]) -> impl Iterator<Item = &'r RouteSpec> {
     let name = pool.spec.upstream.name.clone();
     routes.iter().map(|route| &route.spec).filter(move |route| route.upstream == name)
 }

@@ -8,7 +8,7 @@ use super::names::leaf;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::record;
-use crate::config::schema::read::{At, Leaf, Mend, Read, SomeOf};
+use crate::config::schema::read::{At, Hint, Leaf, Read, SomeOf};
 use crate::config::schema::tree::{Node, Style, Value};
 use crate::config::schema::units::Positive;
 use crate::upstream::discovery::{Bounds, DnsServers, DnsSpec, Family};
@@ -48,13 +48,13 @@ leaf! {
         dns_server, {"type": "string", "examples": ["10.0.0.53", "127.0.0.1:5353", "[fd00::53]:53"]};
 }
 
-fn dns_server(text: &str) -> Result<DnsServer, Mend> {
+fn dns_server(text: &str) -> Result<DnsServer, Hint> {
     let port_53 = |ip: IpAddr| SocketAddr::new(ip, 53);
-    let address = text.parse().or_else(|_| text.parse().map(port_53)).map_err(|_| Mend::unknown())?;
+    let address = text.parse().or_else(|_| text.parse().map(port_53)).map_err(|_| Hint::unknown())?;
     if address.port() == 0 {
-        return Err(Mend::by("a port from 1 to 65535"));
+        return Err(Hint::by("a port from 1 to 65535"));
     }
-    if address.ip().is_unspecified() { Err(Mend::by("an address to ask")) } else { Ok(DnsServer(address)) }
+    if address.ip().is_unspecified() { Err(Hint::by("an address that answers questions")) } else { Ok(DnsServer(address)) }
 }
 
 impl Read for DnsServers {
@@ -76,7 +76,7 @@ impl Read for DnsServers {
 impl DnsText {
     pub(super) fn build(self, findings: &mut Findings) -> DnsSpec {
         let bounds = Bounds::new(self.min_ttl, self.max_ttl.value).unwrap_or_else(|_| {
-            let message = format!("max_ttl is {:?}, which is less than min_ttl, {:?}", self.max_ttl.value, self.min_ttl);
+            let message = format!("{:?} is less than min_ttl ({:?})", self.max_ttl.value, self.min_ttl);
             findings.fault(self.max_ttl.at, message);
             Bounds::default()
         });

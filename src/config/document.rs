@@ -11,8 +11,8 @@ use super::sticky::entries;
 use super::tables::TableText;
 use super::upstream::UpstreamText;
 use super::{accept, conflicts, listener, response_source, route, source, tables, upstream};
-use crate::config::conflicts::PlacedPool;
-use crate::config::schema::errors::{Errors, Fault, Findings, Position};
+use crate::config::conflicts::PlacedUpstream;
+use crate::config::schema::errors::{Errors, Fault, Findings, Location};
 use crate::config::schema::map::{OrShort, record};
 use crate::config::schema::read::{At, ListOf, MapOf, Read, SomeOf};
 use crate::config::schema::tree::{Node, Value};
@@ -34,11 +34,11 @@ record! {
         dns: DnsText = "{}",
         /// One line per request.
         access_log: AccessLog = "{}",
-        /// Where the keys are that seal tokens: the first seals, all open. None: one is made and kept in the state folder, and
+        /// Where the keys are that seal tokens: the first seals, all open. None: one is made and kept in the state directory, and
         /// other balancers will not open its tokens.
         keys: ListOf<Key> = "[]",
         /// Where the key is that the names of learned sessions are fingerprinted with, for balancers that are to place them
-        /// alike. None: one is made and kept in the state folder. Another key forgets every learned session.
+        /// alike. None: one is made and kept in the state directory. Another key forgets every learned session.
         fingerprint_key: Option<Key>,
         /// Groups of servers by name.
         upstreams: At<MapOf<UpstreamName, UpstreamText>>,
@@ -76,19 +76,19 @@ impl Config {
     }
 }
 
-fn unread(at: Position) -> Fault {
-    Fault { at, message: "this is not a configuration".to_owned(), help: None }
+fn unread(at: Location) -> Fault {
+    Fault { at: at.position, path: String::new(), message: "this is not a configuration".to_owned(), help: None }
 }
 
 /// Puts together what was read, and checks each part against the others.
-fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config {
+fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config {
     let upstreams = written.upstreams;
     if upstreams.value.is_empty() {
-        findings.fault(upstreams.at, "found no upstream, expected at least one");
+        findings.fault(upstreams.at, "expected at least one upstream, found none");
     }
     let names: Vec<At<UpstreamName>> = upstreams.value.iter().map(|(name, _)| name.clone()).collect();
     let routes = route::build(written.routes, &names, root, findings);
-    let pools: Vec<PlacedPool> =
+    let pools: Vec<PlacedUpstream> =
         upstreams.value.into_iter().filter_map(|(name, upstream)| Some(pool(&name, upstream?, findings))).collect();
     conflicts::check(&pools, &routes, findings);
     let tables = tables::build(written.tables, &pools, findings);
@@ -111,9 +111,9 @@ fn build(written: ConfigText, root: Position, findings: &mut Findings) -> Config
     }
 }
 
-fn pool(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> PlacedPool {
+fn pool(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> PlacedUpstream {
     let built = upstream::build(name, written, findings);
     let (sticky, entries_at) = entries::build(&name.value, built.sticky, &built.spec, findings);
     let spec = StickyUpstreamSpec { upstream: built.spec, sticky, hash_key: built.hash_key };
-    PlacedPool { spec, servers_at: built.servers_at, found_at: built.found_at, entries_at }
+    PlacedUpstream { spec, servers_at: built.servers_at, found_at: built.found_at, entries_at }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::config::schema::choice::{Chosen, Form, choice};
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::record;
-use crate::config::schema::read::{Leaf, ListOf, Mend, Read};
+use crate::config::schema::read::{Hint, Leaf, ListOf, Read};
 use crate::config::schema::scalar::Int;
 use crate::config::schema::tree::Node;
 use crate::config::schema::units::Positive;
@@ -49,8 +49,8 @@ impl Read for AtOnce {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Action> {
         if node.get("wait").is_some() {
-            let help = "only a server that is full has a queue, and one waits there once: full: {wait: 2s, then: temporary}";
-            findings.fault_with_help(node.at, "found {wait: …}, expected a failover action without a wait", help);
+            let help = "only a full server has a queue: full: {wait: 2s, then: temporary}";
+            findings.fault_with_help(node.at, "expected a failover action without a wait, found {wait: …}", help);
             return None;
         }
         Action::read(node, findings)
@@ -96,8 +96,8 @@ impl Leaf for Refusal {
     type Value = StatusCode;
     const EXPECTED: &'static str = "a status from 400 to 599";
 
-    fn parse(text: &str) -> Result<StatusCode, Mend> {
-        Ok(StatusCode::from_u16(Int::<u16, 400, 599>::parse(text).map_err(|_| Mend::unknown())?)?)
+    fn parse(text: &str) -> Result<StatusCode, Hint> {
+        Ok(StatusCode::from_u16(Int::<u16, 400, 599>::parse(text).map_err(|_| Hint::unknown())?)?)
     }
 
     fn schema() -> serde_json::Value {

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::{Empty, OneOrMore, Shortened, record};
-use crate::config::schema::read::{At, Leaf, MapOf, Mend, State};
+use crate::config::schema::read::{At, Hint, Leaf, MapOf, State};
 use crate::config::schema::scalar::Int;
 use crate::config::schema::tree::{Node, Value};
 use crate::config::schema::units::Positive;
@@ -86,9 +86,9 @@ impl Leaf for ProbePath {
     type Value = String;
     const EXPECTED: &'static str = "a path such as /healthz";
 
-    fn parse(text: &str) -> Result<String, Mend> {
+    fn parse(text: &str) -> Result<String, Hint> {
         let sendable = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-        if sendable { Ok(text.to_owned()) } else { Err(Mend::by("it begins with / and holds no spaces and no #")) }
+        if sendable { Ok(text.to_owned()) } else { Err(Hint::by("it starts with / and contains neither spaces nor #")) }
     }
 
     fn schema() -> serde_json::Value {
@@ -100,9 +100,9 @@ impl Leaf for ProbeHost {
     type Value = String;
     const EXPECTED: &'static str = "a host such as shop.example.com, with a port if need be";
 
-    fn parse(text: &str) -> Result<String, Mend> {
+    fn parse(text: &str) -> Result<String, Hint> {
         let authority: ::http::uri::Authority = text.parse()?;
-        if authority.as_str().contains('@') { Err(Mend::unknown()) } else { Ok(text.to_owned()) }
+        if authority.as_str().contains('@') { Err(Hint::unknown()) } else { Ok(text.to_owned()) }
     }
 
     fn schema() -> serde_json::Value {
@@ -114,11 +114,11 @@ impl Leaf for Statuses {
     type Value = RangeInclusive<u16>;
     const EXPECTED: &'static str = "a status such as 200 or a range such as 200-399";
 
-    fn parse(text: &str) -> Result<Self::Value, Mend> {
+    fn parse(text: &str) -> Result<Self::Value, Hint> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let status = |text| <Int<u16, 100, 599> as Leaf>::parse(text);
         let range = status(first)?..=status(last)?;
-        if range.is_empty() { Err(Mend::by(format!("the lower end first: {last}-{first}"))) } else { Ok(range) }
+        if range.is_empty() { Err(Hint::by(format!("the lower end first: {last}-{first}"))) } else { Ok(range) }
     }
 
     fn schema() -> serde_json::Value {
@@ -131,19 +131,19 @@ impl HealthCheckText {
         let At { at, value: written, state } = written;
         let (timeout, interval) = (written.timeout.value, written.interval);
         if timeout > interval {
-            let message = format!("the timeout {timeout:?} exceeds the interval {interval:?}");
-            findings.fault_with_help(written.timeout.at, message, "a check must be over before the next one begins");
+            let message = format!("{timeout:?} exceeds interval ({interval:?})");
+            findings.fault_with_help(written.timeout.at, message, "a check must end before the next one starts");
         }
         let probe = match (written.tcp, written.http) {
             (Some(_), None) => Probe::Tcp,
             (None, Some(http)) => Probe::Http(http.value.build(findings)),
             (Some(tcp), Some(http)) => {
-                findings.fault(tcp.at.max(http.at), "a health check is either tcp or http");
+                findings.fault(tcp.at.max(http.at), "expected either tcp or http, found both");
                 return None;
             }
             (None, None) if state == State::Flawed => return None,
             (None, None) => {
-                findings.fault(at, "a health check needs tcp: {} or http: {…}");
+                findings.fault(at, "expected tcp: {} or http: {…}, found neither");
                 return None;
             }
         };
@@ -158,7 +158,11 @@ impl HttpText {
         let mut headers = Vec::new();
         for (name, value) in self.headers {
             if name.value == ::http::header::HOST {
-                findings.fault_with_help(name.at, "Host is no header to send here", "write host: NAME beside headers");
+                findings.fault_with_help(
+                    name.at,
+                    "the Host header cannot be set here",
+                    "use the field host, next to headers",
+                );
             }
             headers.extend(value.map(|value| (name.value, value)));
         }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::names::ListenAddress;
 use crate::config::schema::choice::choice;
-use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::{Shortened, record};
 use crate::config::schema::read::{At, ListOf};
 use crate::config::schema::tree::Node;
@@ -24,7 +24,7 @@ record! {
         trusted_proxies: ListOf<IpNet> = "[]",
         /// Which headers tell the servers where a request came from.
         forwarded: Style = "x_forwarded",
-        /// From a request's first octet to the end of its header block; then 408.
+        /// From a request's first byte to the end of its header block; then 408.
         header_timeout: Positive = "10s",
         /// How long a client's connection without a request is kept.
         keepalive_timeout: Positive = "60s",
@@ -63,20 +63,20 @@ pub(super) fn build(written: At<Vec<ListenerText>>, admin: &Admin, findings: &mu
     if all.len() > MOST {
         let beside = if admin.address.is_some() { " beside the admin address" } else { "" };
         let most = MOST - (all.len() - written.len());
-        let message = format!("found {} listeners{beside}, expected at most {most}", written.len());
-        findings.fault_with_help(at, message, "more cannot be handed over to a successor process in an upgrade");
+        let message = format!("expected at most {most} listeners{beside}, found {}", written.len());
+        findings.fault_with_help(at, message, "an upgrade cannot hand over more to the new process");
     }
     let joined: usize = all.iter().map(|address| address.to_string().len() + 1).sum();
     if joined > LONGEST_JOINED {
-        let message = format!("the listeners' addresses have {joined} octets in all, expected at most {LONGEST_JOINED}");
-        findings.fault_with_help(at, message, "more cannot be handed over to a successor process in an upgrade");
+        let message = format!("expected listener addresses of at most {LONGEST_JOINED} bytes in all, found {joined}");
+        findings.fault_with_help(at, message, "an upgrade cannot hand over more to the new process");
     }
-    let mut taken: HashMap<SocketAddr, Position> = HashMap::new();
+    let mut taken: HashMap<SocketAddr, Location> = HashMap::new();
     for ListenerText { address: At { at, value: ListenAddress(address), .. }, .. } in &written {
         if let Some(first) = taken.get(address) {
-            findings.fault(*at, format!("{address} is listened on twice, first on line {}", first.line));
+            findings.fault(*at, format!("duplicate listener {address}, first on line {}", first.line()));
         } else if admin.address == Some(*address) {
-            findings.fault(*at, format!("{address} is the admin address too"));
+            findings.fault(*at, format!("{address} is also the admin address"));
         }
         taken.entry(*address).or_insert(*at);
     }

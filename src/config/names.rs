@@ -8,7 +8,7 @@ use ::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use serde_json::json;
 
-use crate::config::schema::read::{Leaf, Mend};
+use crate::config::schema::read::{Hint, Leaf};
 use crate::http::cookie::CookieName;
 use crate::http::set_cookie::{CookieDomain, CookiePath, ExtraAttribute};
 use crate::route::{HostPattern, PathPrefix};
@@ -26,7 +26,7 @@ macro_rules! leaf {
             const EXPECTED: &'static str = $expected;
             const KIND: $crate::config::schema::read::Kind = $crate::config::schema::read::Kind::$kind;
 
-            fn parse(text: &str) -> Result<Self, Mend> {
+            fn parse(text: &str) -> Result<Self, Hint> {
                 $parse(text)
             }
 
@@ -43,7 +43,7 @@ leaf! {
         |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"};
     ServerId: "a server's id", Text,
         |text| Ok(Self::parse(text)?), {"type": ["string", "integer"], "pattern": "^[^\\s\",;\\\\]{1,128}$"};
-    Weight: "a whole number from 0 to 256", Bare,
+    Weight: "0 to 256", Bare,
         weight, {"type": "integer", "minimum": 0, "maximum": 256};
     LoadFactor: "a load factor such as 1.25", Bare,
         load_factor, {"type": "number", "exclusiveMinimum": 1, "maximum": 100};
@@ -92,15 +92,15 @@ impl HostPort {
     }
 }
 
-fn host_port(text: &str) -> Result<HostPort, Mend> {
+fn host_port(text: &str) -> Result<HostPort, Hint> {
     if text.parse::<SocketAddr>().is_ok() {
-        return Err(Mend::by("an address is written alone or in the field address"));
+        return Err(Hint::by("an address is written alone or in the field address"));
     }
     let Some((name, port)) = text.rsplit_once(':') else {
-        return Err(Mend::by(format!("with its port: {text}:8080")));
+        return Err(Hint::by(format!("with its port: {text}:8080")));
     };
     let name = DnsName::parse(name)?;
-    let port = port.parse().map_err(|_| Mend::by("a port from 1 to 65535"))?;
+    let port = port.parse().map_err(|_| Hint::by("a port from 1 to 65535"))?;
     Ok(HostPort { name, port })
 }
 
@@ -113,85 +113,85 @@ leaf! {
         listen_address, {"type": "string", "examples": ["0.0.0.0:8080", "[::]:8080", "127.0.0.1:8080"]};
 }
 
-fn listen_address(text: &str) -> Result<ListenAddress, Mend> {
+fn listen_address(text: &str) -> Result<ListenAddress, Hint> {
     match text.parse::<SocketAddr>() {
-        Ok(address) if address.port() == 0 => Err(Mend::by("a port from 1 to 65535")),
+        Ok(address) if address.port() == 0 => Err(Hint::by("a port from 1 to 65535")),
         Ok(address) => Ok(ListenAddress(address)),
-        Err(_) => Err(listen_mend(text)),
+        Err(_) => Err(listen_hint(text)),
     }
 }
 
-fn listen_mend(text: &str) -> Mend {
+fn listen_hint(text: &str) -> Hint {
     if let Ok(ip) = text.parse() {
-        return port_mend(ip);
+        return port_hint(ip);
     }
     match text.rsplit_once(':') {
         Some(("" | "*", port)) => {
-            Mend::by(format!("write 0.0.0.0:{port} for every IPv4 address, [::]:{port} for every address"))
+            Hint::by(format!("write 0.0.0.0:{port} for every IPv4 address, [::]:{port} for every address"))
         }
-        Some((_, port)) if port.parse::<u16>().is_err() => Mend::by("a port from 1 to 65535"),
-        Some(_) => Mend::by("an address, not a name: localhost is 127.0.0.1"),
+        Some((_, port)) if port.parse::<u16>().is_err() => Hint::by("a port from 1 to 65535"),
+        Some(_) => Hint::by("an address, not a name: localhost is 127.0.0.1"),
         None if text.parse::<u16>().is_ok() => {
-            Mend::by(format!("write 0.0.0.0:{text} for every IPv4 address, [::]:{text} for every address"))
+            Hint::by(format!("write 0.0.0.0:{text} for every IPv4 address, [::]:{text} for every address"))
         }
-        None => Mend::unknown(),
+        None => Hint::unknown(),
     }
 }
 
 /// For an address that stands alone.
-fn port_mend(ip: IpAddr) -> Mend {
+fn port_hint(ip: IpAddr) -> Hint {
     match ip {
-        IpAddr::V4(ip) => Mend::by(format!("with its port: {ip}:8080")),
-        IpAddr::V6(_) => Mend::by("an IPv6 address stands in brackets, with its port behind them: [fd00::10]:8080"),
+        IpAddr::V4(ip) => Hint::by(format!("with its port: {ip}:8080")),
+        IpAddr::V6(_) => Hint::by("an IPv6 address stands in brackets, with its port behind them: [fd00::10]:8080"),
     }
 }
 
-fn server_address(text: &str) -> Result<Address, Mend> {
+fn server_address(text: &str) -> Result<Address, Hint> {
     Address::parse(text).map_err(|error| match error {
-        InvalidAddress::NoAddress if text.starts_with("unix:") => Mend::unknown(),
-        InvalidAddress::NoAddress => server_mend(text),
+        InvalidAddress::NoAddress if text.starts_with("unix:") => Hint::unknown(),
+        InvalidAddress::NoAddress => server_hint(text),
         InvalidAddress::RelativePath | InvalidAddress::LongPath | InvalidAddress::Port | InvalidAddress::Unspecified => {
             error.into()
         }
     })
 }
 
-fn server_mend(text: &str) -> Mend {
+fn server_hint(text: &str) -> Hint {
     if let Ok(ip) = text.parse() {
-        return port_mend(ip);
+        return port_hint(ip);
     }
     if text.contains("://") {
-        return Mend::by("without scheme and path");
+        return Hint::by("without scheme and path");
     }
     let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
     match name.parse::<IpAddr>() {
-        Ok(_) => Mend::by("a port from 1 to 65535"),
+        Ok(_) => Hint::by("a port from 1 to 65535"),
         Err(_) if HostPort::is_meant(text) => {
-            Mend::by(format!("a name is looked up where it stands in the field name: {{name: {text}}}"))
+            Hint::by(format!("a name is looked up where it stands in the field name: {{name: {text}}}"))
         }
-        Err(_) if DnsName::parse(text).is_ok() => Mend::by(format!("with its port: {text}:8080")),
+        Err(_) if DnsName::parse(text).is_ok() => Hint::by(format!("with its port: {text}:8080")),
         Err(_) if name.contains(|c: char| c.is_alphabetic()) => match DnsName::parse(name) {
-            Ok(_) => Mend::by("a port from 1 to 65535"),
+            Ok(_) => Hint::by("a port from 1 to 65535"),
             Err(error) => error.into(),
         },
-        Err(_) => Mend::unknown(),
+        Err(_) => Hint::unknown(),
     }
 }
 
-fn network(text: &str) -> Result<IpNet, Mend> {
+fn network(text: &str) -> Result<IpNet, Hint> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(address.into());
     }
-    let net: IpNet = text.parse().map_err(|_| Mend::unknown())?;
-    if net.trunc() == net { Ok(net) } else { Err(Mend::by(format!("bits are set outside of the mask: {}", net.trunc()))) }
+    let net: IpNet = text.parse().map_err(|_| Hint::unknown())?;
+    if net.trunc() == net { Ok(net) } else { Err(Hint::by(format!("bits are set outside of the mask: {}", net.trunc()))) }
 }
 
-fn weight(text: &str) -> Result<Weight, Mend> {
-    let number = text.parse().map_err(|_| Mend::unknown())?;
-    Weight::new(number).map_err(|_| Mend::unknown())
+fn weight(text: &str) -> Result<Weight, Hint> {
+    let number = text.parse().map_err(|_| Hint::unknown())?;
+    Weight::new(number).map_err(|_| Hint::unknown())
 }
 
-fn load_factor(text: &str) -> Result<LoadFactor, Mend> {
+fn load_factor(text: &str) -> Result<LoadFactor, Hint> {
     let number: f64 = text.parse().map_err(|_| crate::session::load_factor::InvalidLoadFactor)?;
     Ok(LoadFactor::new(number)?)
 }

@@ -21,7 +21,7 @@ record! {
         on: SomeOf<PassiveFailure> = "[connect, timeout, closed, status_5xx]",
         /// How long the first ejection lasts; each further one, and each probe that fails, twice as long as the one before.
         hold: Positive = "10s",
-        /// The longest hold; a server that has been back for as long begins anew.
+        /// The longest hold; a server that has been back for as long starts over.
         max_hold: At<Positive> = "5m",
         /// Of the servers in use at most so many are ejected at one time, rounded down.
         max_share: Percent = "50%",
@@ -45,7 +45,7 @@ impl PassiveText {
     pub(crate) fn build(self, findings: &mut Findings) -> OutlierSpec {
         let Self { failures, window, on, hold, max_hold, max_share } = self;
         if max_hold.value < hold {
-            findings.fault(max_hold.at, format!("the longest hold {:?} is shorter than the hold {hold:?}", max_hold.value));
+            findings.fault(max_hold.at, format!("{:?} is less than hold ({hold:?})", max_hold.value));
         }
         OutlierSpec { failures, window, on, ejection_time: hold, max_ejection_time: max_hold.value, max_ejected: max_share }
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::record;
-use crate::config::schema::read::{Leaf, Mend, Read};
+use crate::config::schema::read::{Hint, Leaf, Read};
 use crate::config::schema::scalar::{AbsolutePath, Bool, Int, OrAuto, OrNone};
 use crate::config::schema::tree::{Node, Value};
 use crate::config::schema::units::{Positive, Size, Span};
@@ -21,13 +21,13 @@ record! {
         threads: OrAuto<Int<NonZeroUsize, 1, 1024>> = "auto",
         /// Whether an idle thread takes over work of a busy one.
         work_stealing: Bool = "true",
-        /// Folder of what outlives the process: the key that is made where none is configured.
+        /// Directory of what outlives the process: the key that is made where none is configured.
         state_dir: AbsolutePath = "/var/lib/burdock",
-        /// Folder of the pid file and of the socket by which a successor takes over; for Burdock's user alone (0700).
+        /// Directory of the pid file and of the socket by which a successor takes over; for Burdock's user alone (0700).
         runtime_dir: AbsolutePath = "/run/burdock",
         /// How the process leaves on SIGTERM.
         shutdown: Shutdown = "{}",
-        /// Octets of the read buffer of each client connection.
+        /// Bytes of the read buffer of each client connection.
         connection_buffer: Size<usize, 1_024, 1_048_576> = "4KiB",
         /// Idle connections to servers that each thread keeps.
         upstream_pool: Int<usize, 1, 65_535> = "128",
@@ -47,7 +47,7 @@ record! {
 
 record! {
     "access_log" => AccessLog {
-        /// stdout, off, or the path of a file, which is opened anew on SIGUSR1.
+        /// stdout, off, or the path of a file, which is reopened on SIGUSR1.
         to: LogTarget = "stdout",
         /// How a line is written.
         format: LogFormat = "text",
@@ -67,12 +67,12 @@ impl Leaf for LogTarget {
     type Value = Self;
     const EXPECTED: &'static str = "stdout, off or an absolute path";
 
-    fn parse(text: &str) -> Result<Self, Mend> {
+    fn parse(text: &str) -> Result<Self, Hint> {
         match text {
             "stdout" => Ok(Self::Stdout),
             "off" => Ok(Self::Off),
-            "none" | "false" | "no" => Err(Mend::by("write off")),
-            path => AbsolutePath::parse(path).map(Self::File).map_err(|_| Mend::unknown()),
+            "none" | "false" | "no" => Err(Hint::by("write off")),
+            path => AbsolutePath::parse(path).map(Self::File).map_err(|_| Hint::unknown()),
         }
     }
 
@@ -85,7 +85,7 @@ impl Leaf for LogTarget {
 pub(super) struct Key;
 
 choice! {
-    "a place where a key is found" => SecretSource {
+    "where to find the key" => SecretSource {
         /// A file that holds the key, as `burdock keys new` writes it.
         file(KeyFile) => Self::File,
         /// An environment variable that holds the key.
@@ -98,7 +98,7 @@ impl Read for Key {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<SecretSource> {
         if matches!(node.value, Value::Scalar(..)) {
-            let message = "found a text, expected a place where a key is found: {file: …} or {env: …}";
+            let message = "expected where to find the key: {file: …} or {env: …}, found a text";
             findings.fault_with_help(
                 node.at,
                 message,
@@ -120,7 +120,7 @@ impl Leaf for KeyFile {
     type Value = PathBuf;
     const EXPECTED: &'static str = AbsolutePath::EXPECTED;
 
-    fn parse(text: &str) -> Result<PathBuf, Mend> {
+    fn parse(text: &str) -> Result<PathBuf, Hint> {
         AbsolutePath::parse(text)
     }
 
@@ -139,10 +139,10 @@ impl Leaf for KeyVariable {
     type Value = String;
     const EXPECTED: &'static str = "the name of an environment variable such as BURDOCK_KEY";
 
-    fn parse(text: &str) -> Result<String, Mend> {
+    fn parse(text: &str) -> Result<String, Hint> {
         let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         let name = begins && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if name { Ok(text.to_owned()) } else { Err(Mend::by("letters, digits and '_', without $")) }
+        if name { Ok(text.to_owned()) } else { Err(Hint::by("letters, digits and '_', without $")) }
     }
 
     fn schema() -> serde_json::Value {

@@ -4,10 +4,11 @@ use ::http::HeaderName;
 use serde_json::json;
 
 use super::names::leaf;
-use crate::config::schema::errors::{Findings, nearest};
+use crate::config::schema::errors::Findings;
 use crate::config::schema::map::record;
-use crate::config::schema::read::{At, Leaf, Mend, Read, SomeOf, defined};
+use crate::config::schema::read::{At, Hint, Leaf, Read, SomeOf, defined};
 use crate::config::schema::scalar::Int;
+use crate::config::schema::text::nearest;
 use crate::config::schema::tree::{Node, Value};
 use crate::http::cookie::CookieName;
 use crate::source::{Cut, ResponsePlace, ResponseSource, Separator};
@@ -30,7 +31,7 @@ record! {
         after: Option<Separator>,
         /// Only what stands before the first of these; all of it where there is none.
         before: Option<Separator>,
-        /// At most so many octets.
+        /// At most so many bytes.
         length: Option<Int<NonZeroUsize, 1, 8_192>>,
     }
 }
@@ -86,7 +87,7 @@ fn build(written: At<SourceText>, findings: &mut Findings) -> Option<ResponseSou
         (Some(name), None) => ResponsePlace::SetCookie(name),
         (None, Some(name)) => ResponsePlace::Header(name),
         (None, None) | (Some(_), Some(_)) => {
-            findings.fault(at, "a source of responses names one place: set_cookie or response_header");
+            findings.fault(at, "expected one of set_cookie and response_header");
             return None;
         }
     };
@@ -97,20 +98,20 @@ impl Leaf for Word {
     type Value = ResponseSource;
     const EXPECTED: &'static str = "a source of responses: set_cookie:NAME or response_header:NAME";
 
-    fn parse(text: &str) -> Result<ResponseSource, Mend> {
+    fn parse(text: &str) -> Result<ResponseSource, Hint> {
         const KINDS: [&str; 2] = ["set_cookie", "response_header"];
         let place = match text.split_once(':') {
             Some(("set_cookie", name)) => ResponsePlace::SetCookie(CookieName::parse(name)?),
             Some(("response_header", name)) => ResponsePlace::Header(HeaderName::from_bytes(name.as_bytes())?),
-            Some(("cookie", name)) => return Err(Mend::by(format!("a response sets cookies: write set_cookie:{name}"))),
-            Some(("header", name)) => return Err(Mend::by(format!("write response_header:{name}"))),
+            Some(("cookie", name)) => return Err(Hint::by(format!("a response sets cookies: write set_cookie:{name}"))),
+            Some(("header", name)) => return Err(Hint::by(format!("write response_header:{name}"))),
             Some((kind, name)) => {
                 return Err(
-                    nearest(kind, KINDS).map_or_else(Mend::unknown, |kind| Mend::by(format!("did you mean {kind}:{name}?")))
+                    nearest(kind, KINDS).map_or_else(Hint::unknown, |kind| Hint::by(format!("did you mean {kind}:{name}?")))
                 );
             }
-            None if KINDS.contains(&text) => return Err(Mend::by(format!("write {text}:NAME"))),
-            None => return Err(Mend::unknown()),
+            None if KINDS.contains(&text) => return Err(Hint::by(format!("write {text}:NAME"))),
+            None => return Err(Hint::unknown()),
         };
         Ok(ResponseSource { place, cut: Cut::default() })
     }

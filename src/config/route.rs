@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::config::schema::errors::{Findings, Position, any_of, nearest};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::record;
-use crate::config::schema::read::{At, Leaf, ListOf, Mend, State};
-use crate::config::schema::tree::quoted;
+use crate::config::schema::read::{At, Hint, Leaf, ListOf, State};
+use crate::config::schema::text::quoted;
+use crate::config::schema::text::{any_of, nearest};
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
 use crate::upstream::UpstreamName;
 
@@ -40,12 +41,12 @@ impl Leaf for RouteName {
     type Value = String;
     const EXPECTED: &'static str = "a route's name";
 
-    fn parse(text: &str) -> Result<String, Mend> {
+    fn parse(text: &str) -> Result<String, Hint> {
         let allowed = text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
         if allowed && (1..=128).contains(&text.len()) {
             Ok(text.to_owned())
         } else {
-            Err(Mend::by("1 to 128 visible ASCII characters without quotes and backslashes"))
+            Err(Hint::by("1 to 128 visible ASCII characters without quotes and backslashes"))
         }
     }
 
@@ -58,7 +59,7 @@ impl Leaf for RouteName {
 pub(super) struct Placed {
     pub(super) spec: RouteSpec,
     /// Where its name was written, if it was.
-    name_at: Option<Position>,
+    name_at: Option<Location>,
     match_at: At<()>,
 }
 
@@ -66,7 +67,7 @@ pub(super) struct Placed {
 pub(super) fn build(
     written: Option<At<Vec<RouteText>>>,
     upstreams: &[At<UpstreamName>],
-    root: Position,
+    root: Location,
     findings: &mut Findings,
 ) -> Vec<Placed> {
     let Some(At { value: written, .. }) = written else {
@@ -76,12 +77,12 @@ pub(super) fn build(
     check_names(&routes, findings);
     check_matches(&routes, findings);
     for unreached in upstreams.iter().filter(|name| !routes.iter().any(|route| route.spec.upstream == name.value)) {
-        findings.warning(unreached.at, format!("no route leads to upstream {}", unreached.value));
+        findings.warning(unreached.at, "no route leads to this upstream");
     }
     routes
 }
 
-fn catch_all(upstreams: &[At<UpstreamName>], root: Position, findings: &mut Findings) -> Option<Placed> {
+fn catch_all(upstreams: &[At<UpstreamName>], root: Location, findings: &mut Findings) -> Option<Placed> {
     match upstreams {
         [] => None,
         [only] => {
@@ -109,15 +110,15 @@ fn placed(written: RouteText, upstreams: &[At<UpstreamName>], findings: &mut Fin
     Placed { spec: RouteSpec { name: name.into(), hosts, prefix, upstream }, name_at, match_at: At { at, value: (), state } }
 }
 
-fn unknown_upstream(at: Position, name: &UpstreamName, known: &[At<UpstreamName>], findings: &mut Findings) {
-    let message = format!("there is no upstream {}", quoted(name.as_str()));
+fn unknown_upstream(at: Location, name: &UpstreamName, known: &[At<UpstreamName>], findings: &mut Findings) {
+    let message = format!("unknown upstream {}", quoted(name.as_str()));
     let near = nearest(name.as_str(), known.iter().map(|known| known.value.as_str()));
     let near = near.and_then(|near| known.iter().find(|known| known.value.as_str() == near));
     findings.fault_with_help(
         at,
         message,
         match near {
-            Some(near) => format!("did you mean {} (line {})?", near.value, near.at.line),
+            Some(near) => format!("did you mean {} (line {})?", near.value, near.at.line()),
             None => format!(
                 "the upstreams are {}",
                 any_of(known.iter().map(|known| known.value.as_str())).replace(" or ", " and ")
@@ -135,24 +136,24 @@ fn default_name(hosts: &[HostPattern], prefix: &PathPrefix) -> String {
 
 /// Names that were made are equal only where matches are, which is told anyway.
 fn check_names(routes: &[Placed], findings: &mut Findings) {
-    let mut first: HashMap<&str, Position> = HashMap::new();
+    let mut first: HashMap<&str, Location> = HashMap::new();
     for Placed { spec, name_at, match_at } in routes {
         let at = name_at.unwrap_or(match_at.at);
         if let (Some(first), Some(_)) = (first.get(&*spec.name), name_at) {
-            findings.fault(at, format!("two routes are called {}, the first is on line {}", quoted(&spec.name), first.line));
+            findings.fault(at, format!("duplicate route name {}, first on line {}", quoted(&spec.name), first.line()));
         }
         first.entry(&spec.name).or_insert(at);
     }
 }
 
 fn check_matches(routes: &[Placed], findings: &mut Findings) {
-    let mut first: HashMap<(Option<&HostPattern>, &PathPrefix), Position> = HashMap::new();
+    let mut first: HashMap<(Option<&HostPattern>, &PathPrefix), Location> = HashMap::new();
     for Placed { spec, match_at, .. } in routes.iter().filter(|route| route.match_at.state == State::Sound) {
         let any = spec.hosts.is_empty().then_some(None);
         for host in spec.hosts.iter().map(Some).chain(any) {
             if let Some(first) = first.get(&(host, &spec.prefix)) {
                 let host = host.map_or_else(|| "any host".to_owned(), ToString::to_string);
-                let message = format!("{host} with {} is matched twice, first on line {}", spec.prefix.as_str(), first.line);
+                let message = format!("{host} with {} is matched already, on line {}", spec.prefix.as_str(), first.line());
                 findings.fault(match_at.at, message);
             }
             first.entry((host, &spec.prefix)).or_insert(match_at.at);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::names::HostPort;
 use crate::config::schema::choice::choice;
-use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::{Shortened, record};
 use crate::config::schema::read::Read;
 use crate::config::schema::read::{At, State};
 use crate::config::schema::scalar::{Bool, Int};
-use crate::config::schema::tree::{Node, Value, quoted};
+use crate::config::schema::text::quoted;
+use crate::config::schema::tree::{Node, Value};
 use crate::upstream::ServerId;
 use crate::upstream::discovery::{DiscoverySpec, DnsName, Lookup, Template};
 use crate::upstream::spec::{Address, Admin, ServerSpec, Tier, Weight};
@@ -83,14 +84,14 @@ impl Shortened for ServerText {
 /// Servers and entries with different ids, and where those were written.
 #[derive(Default)]
 pub(super) struct Servers {
-    pub(super) fixed: Vec<(Position, Arc<ServerSpec>)>,
-    pub(super) found: Vec<(Position, DiscoverySpec)>,
+    pub(super) fixed: Vec<(Location, Arc<ServerSpec>)>,
+    pub(super) found: Vec<(Location, DiscoverySpec)>,
 }
 
 /// Where a server is, or where to ask for it.
 enum Whereabouts {
     Address(At<Address>),
-    Lookup(Position, Lookup),
+    Lookup(Location, Lookup),
 }
 
 pub(super) fn build(written: Vec<At<ServerText>>, findings: &mut Findings) -> Servers {
@@ -119,17 +120,17 @@ fn whereabouts(written: &At<ServerText>, findings: &mut Findings) -> Option<Wher
         (None, None, Some(At { at, value, .. })) => Some(Whereabouts::Lookup(*at, Lookup::Srv(value.clone()))),
         (None, None, None) if written.state == State::Flawed => None,
         (None, None, None) => {
-            findings.fault(written.at, "a server needs an address, a name or srv");
+            findings.fault(written.at, "expected one of address, name and srv, found none");
             None
         }
         (Some(_), _, _) | (None, Some(_), Some(_)) => {
-            findings.fault(written.at, "a server has either an address, a name or srv");
+            findings.fault(written.at, "expected one of address, name and srv, found several");
             None
         }
     }
 }
 
-fn fixed(written: ServerText, address: &At<Address>, findings: &mut Findings) -> Option<(Position, Arc<ServerSpec>)> {
+fn fixed(written: ServerText, address: &At<Address>, findings: &mut Findings) -> Option<(Location, Arc<ServerSpec>)> {
     let tier = written.tier();
     let id = match written.id {
         Some(id) => id,
@@ -150,11 +151,11 @@ fn fixed(written: ServerText, address: &At<Address>, findings: &mut Findings) ->
 
 fn found(
     written: ServerText,
-    at: Position,
+    at: Location,
     lookup: Lookup,
     place: usize,
     findings: &mut Findings,
-) -> Option<(Position, DiscoverySpec)> {
+) -> Option<(Location, DiscoverySpec)> {
     let tier = written.tier();
     let (at, stem) = match written.id {
         Some(id) => (id.at, id.value),
@@ -162,11 +163,11 @@ fn found(
     };
     let longest = lookup.longest_stem();
     if stem.as_str().len() > longest {
-        let message = format!("{} is too long for an id to which addresses are added", quoted(stem.as_str()));
-        findings.fault_with_help(at, message, format!("give it an id of at most {longest} characters"));
+        let message = format!("{} is too long: the address of each server is appended to this id", quoted(stem.as_str()));
+        findings.fault_with_help(at, message, format!("use an id of at most {longest} characters"));
     }
     if let Some(route) = &written.route {
-        let message = format!("every server that {lookup} is found at has the route {}", quoted(route.as_str()));
+        let message = format!("all servers found by {lookup} share the route {}", quoted(route.as_str()));
         findings.warning(at, message);
     }
     let template =
@@ -192,22 +193,22 @@ impl ServerText {
 }
 
 /// An id made from the address or name, for a server that is given none.
-fn id_of(text: &str, at: Position, findings: &mut Findings) -> Option<ServerId> {
+fn id_of(text: &str, at: Location, findings: &mut Findings) -> Option<ServerId> {
     let id = ServerId::parse(text);
     if let Err(error) = &id {
-        findings.fault_with_help(at, format!("{} cannot be an id: {error}", quoted(text)), "give the server an id");
+        findings.fault_with_help(at, format!("{} cannot be an id: {error}", quoted(text)), "set id");
     }
     id.ok()
 }
 
 fn check_ids(servers: &Servers, findings: &mut Findings) {
-    let mut first: HashMap<&ServerId, Position> = HashMap::new();
+    let mut first: HashMap<&ServerId, Location> = HashMap::new();
     let fixed = servers.fixed.iter().map(|(at, server)| (*at, &server.id));
     let mut ids: Vec<_> = fixed.chain(servers.found.iter().map(|(at, entry)| (*at, &entry.stem))).collect();
     ids.sort_by_key(|(at, _)| *at);
     for (at, id) in ids {
         if let Some(first) = first.get(id) {
-            let message = format!("two servers have the id {}, the first is on line {}", quoted(id.as_str()), first.line);
+            let message = format!("duplicate server id {}, first on line {}", quoted(id.as_str()), first.line());
             findings.fault(at, message);
         }
         first.entry(id).or_insert(at);

@@ -6,10 +6,11 @@ use ::http::HeaderName;
 use serde_json::json;
 
 use super::names::leaf;
-use crate::config::schema::errors::{Findings, Position, nearest};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::record;
-use crate::config::schema::read::{At, Leaf, Mend, Read, SomeOf, State, defined};
+use crate::config::schema::read::{At, Hint, Leaf, Read, SomeOf, State, defined};
 use crate::config::schema::scalar::Int;
+use crate::config::schema::text::nearest;
 use crate::config::schema::tree::{Node, Value};
 use crate::http::cookie::CookieName;
 use crate::source::{Cut, Place, Prefixes, Separator, Source};
@@ -45,7 +46,7 @@ record! {
         after: Option<At<Separator>>,
         /// Only what stands before the first of these; all of it where there is none.
         before: Option<At<Separator>>,
-        /// At most so many octets.
+        /// At most so many bytes.
         length: Option<At<Int<NonZeroUsize, 1, 8_192>>>,
     }
 }
@@ -84,17 +85,17 @@ leaf! {
     ParameterName: "a path parameter's name", Text,
         |text| bare(text, ";=/#?").map(Self), {"type": "string", "pattern": "^[^;=/#?\\s]+$"};
     ClaimName: "a claim's name", Text,
-        |text: &str| if text.is_empty() { Err(Mend::unknown()) } else { Ok(Self(text.to_owned())) },
+        |text: &str| if text.is_empty() { Err(Hint::unknown()) } else { Ok(Self(text.to_owned())) },
         {"type": "string", "minLength": 1};
     Separator: "a separator such as \".\", in quotes", Text,
         |text| Ok(Self::parse(text)?), {"type": "string", "minLength": 1};
 }
 
 /// A name as it stands in a URL, where `ends` would end it.
-fn bare(text: &str, ends: &str) -> Result<String, Mend> {
+fn bare(text: &str, ends: &str) -> Result<String, Hint> {
     if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic() || ends.contains(c)) {
         let ends: Vec<String> = ends.chars().map(String::from).collect();
-        return Err(Mend::by(format!("as it stands in the URL, without spaces and {}", ends.join(" "))));
+        return Err(Hint::by(format!("as it stands in the URL, without spaces and {}", ends.join(" "))));
     }
     Ok(text.to_owned())
 }
@@ -160,7 +161,7 @@ impl Leaf for Word {
     const EXPECTED: &'static str =
         "a source: client_ip, path, cookie:NAME, header:NAME, query:NAME, path_parameter:NAME or bearer_claim:NAME";
 
-    fn parse(text: &str) -> Result<Source, Mend> {
+    fn parse(text: &str) -> Result<Source, Hint> {
         let place = match text.split_once(':') {
             Some((kind, name)) => named(kind, name),
             None => nameless(text),
@@ -173,27 +174,27 @@ impl Leaf for Word {
     }
 }
 
-fn named(kind: &str, name: &str) -> Result<Place, Mend> {
+fn named(kind: &str, name: &str) -> Result<Place, Hint> {
     match kind {
         "cookie" => Ok(Place::Cookie(<CookieName as Leaf>::parse(name)?)),
         "header" => Ok(Place::Header(HeaderName::parse(name)?)),
         "query" => QueryName::parse(name).map(|QueryName(name)| Place::Query(name)),
         "path_parameter" => ParameterName::parse(name).map(|ParameterName(name)| Place::PathParameter(name)),
         "bearer_claim" => ClaimName::parse(name).map(|ClaimName(name)| Place::BearerClaim(name)),
-        "client_ip" => Err(Mend::by("for a part of the address write {client_ip: {ipv4: 24, ipv6: 56}}")),
-        "path" => Err(Mend::by("path stands alone")),
-        _ => Err(nearest(kind, KINDS).map_or_else(Mend::unknown, |kind| Mend::by(format!("did you mean {kind}:{name}?")))),
+        "client_ip" => Err(Hint::by("for a part of the address write {client_ip: {ipv4: 24, ipv6: 56}}")),
+        "path" => Err(Hint::by("path stands alone")),
+        _ => Err(nearest(kind, KINDS).map_or_else(Hint::unknown, |kind| Hint::by(format!("did you mean {kind}:{name}?")))),
     }
 }
 
-fn nameless(word: &str) -> Result<Place, Mend> {
+fn nameless(word: &str) -> Result<Place, Hint> {
     match word {
         "client_ip" => Ok(Place::ClientIp(Prefixes::default())),
         "path" => Ok(Place::Path),
-        _ if KINDS.contains(&word) => Err(Mend::by(format!("write {word}:NAME"))),
+        _ if KINDS.contains(&word) => Err(Hint::by(format!("write {word}:NAME"))),
         _ => {
             let near = nearest(word, ["client_ip", "path"]);
-            Err(near.map_or_else(Mend::unknown, |near| Mend::by(format!("did you mean {near}?"))))
+            Err(near.map_or_else(Hint::unknown, |near| Hint::by(format!("did you mean {near}?"))))
         }
     }
 }
@@ -207,23 +208,23 @@ impl SingleText {
         match (places.next(), places.next()) {
             (Some(place), None) => {
                 if let (Place::ClientIp(_), Some(at)) = (&place, cut_at) {
-                    let help = "its prefixes say how much of it counts";
-                    findings.fault_with_help(at, "an address is not cut like a text", help);
+                    let help = "the prefixes of client_ip say how much of it counts";
+                    findings.fault_with_help(at, "an address cannot be cut like a text", help);
                 }
                 return Some(Source { place, cut });
             }
             (Some(_), Some(_)) => {
-                let help = "write a list for the first that is there, {all: […]} for all of them at once";
-                findings.fault_with_help(at, "found several places in one source", help);
+                let help = "write a list for the first that is present, {all: […]} for all of them at once";
+                findings.fault_with_help(at, "expected one place, found several", help);
             }
             (None, _) if state == State::Flawed => {}
-            (None, _) => findings.fault(at, format!("a source needs one of {}, client_ip or all", KINDS.join(", "))),
+            (None, _) => findings.fault(at, format!("expected one of {}, client_ip or all", KINDS.join(", "))),
         }
         None
     }
 
     /// Where a cut is written, if one is.
-    fn cut_at(&self) -> Option<Position> {
+    fn cut_at(&self) -> Option<Location> {
         let separators = [&self.after, &self.before].into_iter().flatten().map(|cut| cut.at);
         separators.chain(self.length.map(|cut| cut.at)).next()
     }
@@ -328,22 +329,22 @@ mod tests {
             ("path_parameter:a/b", "without spaces and ; = / # ?"),
             ("{query: a=b}", "without spaces and"),
             ("''", "expected a source"),
-            ("", "found nothing, expected a source"),
-            ("[]", "found an empty list"),
-            ("[[cookie:a]]", "found a list, expected a source"),
-            ("{}", "a source needs one of cookie, header"),
-            ("{after: '.'}", "a source needs one of"),
+            ("", ", found nothing"),
+            ("[]", "expected at least one entry, found an empty list"),
+            ("[[cookie:a]]", "expected a source: client_ip"),
+            ("{}", "expected one of cookie, header"),
+            ("{after: '.'}", "expected one of"),
             ("{cookie: a, header: b}", "write a list for the first"),
             ("{cokie: a}", "did you mean cookie?"),
             ("{cookie: a, after: ''}", "a separator must not be empty"),
-            ("{cookie: a, before: ~}", "found nothing, expected a separator such as \".\", in quotes"),
-            ("{cookie: a, length: 0}", "from 1 to 8192"),
-            ("{client_ip: {ipv4: 33}}", "from 1 to 32"),
-            ("{client_ip: {ipv6: 0}}", "from 1 to 128"),
-            ("{client_ip: {}, length: 2}", "an address is not cut"),
-            ("{all: []}", "found an empty list"),
-            ("{all: [{all: [path]}]}", "a source has no field \"all\""),
-            ("{all: [path], cookie: a}", "its fields are all"),
+            ("{cookie: a, before: ~}", "before: expected a separator such as \".\", in quotes, found nothing"),
+            ("{cookie: a, length: 0}", "length: expected 1 to 8192, found 0"),
+            ("{client_ip: {ipv4: 33}}", "client_ip.ipv4: expected 1 to 32, found 33"),
+            ("{client_ip: {ipv6: 0}}", "1 to 128"),
+            ("{client_ip: {}, length: 2}", "an address cannot be cut"),
+            ("{all: []}", "all: expected at least one entry"),
+            ("{all: [{all: [path]}]}", "all[0].all: unknown field"),
+            ("{all: [path], cookie: a}", "cookie: unknown field"),
         ] {
             let errors = read(text).expect_err(text);
             assert!(errors.contains(help), "{text}: {errors}");
@@ -357,8 +358,8 @@ mod tests {
             let node = Node::parse(text, &mut findings).unwrap();
             let _ = Sources::read(&node, &mut findings);
             let errors = findings.into_result("f").unwrap_err();
-            let places: Vec<Position> = errors.faults().iter().map(|fault| fault.at).collect();
-            assert_eq!(places, [Position { line: at.0, column: at.1 }], "{errors}");
+            let places: Vec<_> = errors.faults().iter().map(|fault| fault.at).collect();
+            assert_eq!(places, [crate::config::Position { line: at.0, column: at.1 }], "{errors}");
         }
     }
 }

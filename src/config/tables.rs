@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use crate::config::schema::errors::{Findings, Position, any_of, nearest};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::record;
 use crate::config::schema::read::{At, MapOf};
 use crate::config::schema::scalar::{Bool, Int, OrNone};
+use crate::config::schema::text::{any_of, nearest};
 use crate::config::schema::units::Seconds;
 use crate::session::lifetime::Lifetime;
 use crate::sticky::spec::{EntrySpec, Way};
 use crate::table::{BudgetSpec, Persist, TableName, TableSpec, TooManyServers};
 
-use crate::config::conflicts::PlacedPool;
+use crate::config::conflicts::PlacedUpstream;
 
 record! {
     "a session table" => struct TableText {
@@ -22,7 +23,7 @@ record! {
         idle_timeout: OrNone<At<Seconds>> = "1h",
         /// Longest time since a session was learned.
         max_life: OrNone<At<Seconds>> = "none",
-        /// Whether sessions outlive the process, in the state folder.
+        /// Whether sessions outlive the process, in the state directory.
         persist: Bool = "true",
         /// Sessions that the clients of one network (/24 of IPv4, /48 of IPv6) may create in a minute before further ones are
         /// the first to go.
@@ -33,7 +34,7 @@ record! {
 /// The tables, those that are only named by their entries included.
 pub(super) fn build(
     written: <MapOf<TableName, TableText> as crate::config::schema::read::Read>::Value,
-    pools: &[PlacedPool],
+    pools: &[PlacedUpstream],
     findings: &mut Findings,
 ) -> Vec<(TableSpec, BudgetSpec)> {
     let mut tables: Vec<(TableSpec, BudgetSpec)> =
@@ -53,22 +54,22 @@ pub(super) fn build(
 }
 
 /// A table names servers by number, and there are so many numbers.
-fn check_servers(name: &TableName, pools: &[PlacedPool], findings: &mut Findings) {
+fn check_servers(name: &TableName, pools: &[PlacedUpstream], findings: &mut Findings) {
     let mut servers = HashSet::new();
     for pool in pools {
         let learns = |entry: &EntrySpec| matches!(&entry.way, Way::Learn(learn) if learn.table == *name);
         let Some(nth) = pool.spec.sticky.entries.iter().position(learns) else { continue };
         servers.extend(pool.spec.upstream.servers.iter().map(|server| &server.id));
         if servers.len() > TooManyServers::MOST {
-            let message = format!("with these {} servers are tied in table {name}: {TooManyServers}", servers.len());
-            findings.fault_with_help(pool.entries_at[nth], message, "let some upstreams have a table of their own");
+            let message = format!("table {name} would have {} servers: {TooManyServers}", servers.len());
+            findings.fault_with_help(pool.entries_at[nth], message, "give some upstreams a table of their own");
             return;
         }
     }
 }
 
 /// Every table that an entry names, with the scope of its upstream.
-fn asked(pools: &[PlacedPool]) -> impl Iterator<Item = (&TableName, Position, &str)> {
+fn asked(pools: &[PlacedUpstream]) -> impl Iterator<Item = (&TableName, Location, &str)> {
     pools.iter().flat_map(|pool| {
         let sticky = &pool.spec.sticky;
         sticky.entries.iter().zip(&pool.entries_at).filter_map(|(entry, &at)| match &entry.way {
@@ -78,20 +79,20 @@ fn asked(pools: &[PlacedPool]) -> impl Iterator<Item = (&TableName, Position, &s
     })
 }
 
-fn unknown(name: &TableName, at: Position, tables: &[(TableSpec, BudgetSpec)], findings: &mut Findings) {
+fn unknown(name: &TableName, at: Location, tables: &[(TableSpec, BudgetSpec)], findings: &mut Findings) {
     let names = || tables.iter().map(|(table, _)| table.name.as_str());
     let help = match nearest(name.as_str(), names()) {
         Some(near) => format!("did you mean {near}?"),
-        None if tables.is_empty() => format!("write it under tables: {{{name}: {{}}}}"),
+        None if tables.is_empty() => format!("declare it: tables: {{{name}: {{}}}}"),
         None => format!("there are {}", any_of(names()).replace(" or ", " and ")),
     };
-    findings.fault_with_help(at, format!("there is no table {name}"), help);
+    findings.fault_with_help(at, format!("unknown table {name}"), help);
 }
 
 fn spec(name: TableName, written: TableText, findings: &mut Findings) -> (TableSpec, BudgetSpec) {
     let TableText { capacity, idle_timeout, max_life, persist, creations_per_minute } = written;
     if let Some((idle, _)) = idle_timeout.as_ref().zip(max_life.as_ref()).filter(|(idle, life)| idle.value > life.value) {
-        findings.warning(idle.at, "idle_timeout is longer than max_life, which therefore always ends first");
+        findings.warning(idle.at, "longer than max_life, so max_life always ends first");
     }
     let seconds = |time: Option<At<u32>>| time.map(|time| time.value);
     let lifetime = Lifetime { idle: seconds(idle_timeout), life: seconds(max_life) };

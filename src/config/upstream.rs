@@ -7,7 +7,7 @@ use crate::config::failover::RetryText;
 use crate::config::health_check::HealthCheckText;
 use crate::config::passive_health::PassiveText;
 use crate::config::schema::choice::choice;
-use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::{OrShort, record};
 use crate::config::schema::read::{At, SomeOf};
 use crate::config::schema::scalar::{Int, OrNone};
@@ -120,9 +120,9 @@ record! {
 
 record! {
     "limits" => Limits {
-        /// Octets of a request's header block; above it 431.
+        /// Bytes of a request's header block; above it 431.
         header_bytes: Size<usize, 1_024, 1_048_576> = "32KiB",
-        /// Octets of a request's body, or none; above it 413.
+        /// Bytes of a request's body, or none; above it 413.
         body: OrNone<Size<u64, 1, 9_223_372_036_854_775_807>> = "none",
     }
 }
@@ -130,8 +130,8 @@ record! {
 /// An upstream whose parts fit each other, with the places of its servers and of the entries that are found by name.
 pub(super) struct Built {
     pub(super) spec: UpstreamSpec,
-    pub(super) servers_at: Vec<Position>,
-    pub(super) found_at: Vec<Position>,
+    pub(super) servers_at: Vec<Location>,
+    pub(super) found_at: Vec<Location>,
     pub(super) hash_key: Vec<Source>,
     pub(super) sticky: Written,
 }
@@ -140,10 +140,10 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
     let servers = server::build(written.servers, findings);
     let found = servers.fixed.len();
     if found > MOST_SERVERS {
-        findings.fault(name.at, format!("upstream {} has {found} servers, expected at most {MOST_SERVERS}", name.value));
+        findings.fault(name.at, format!("expected at most {MOST_SERVERS} servers, found {found}"));
     }
     if servers.take_none() {
-        let message = format!("no server of upstream {} takes new sessions: each has weight 0, drain or maint", name.value);
+        let message = "no server accepts new sessions: each has weight 0, or the state drain or maint";
         findings.warning(name.at, message);
     }
     let (servers_at, fixed) = servers.fixed.into_iter().unzip();
@@ -179,7 +179,7 @@ mod tests {
     use crate::upstream::retry::Retry;
 
     fn unwritten<R: Read>() -> R::Value {
-        R::read(&Node::literal("{}", Position::default()), &mut Findings::default()).unwrap()
+        R::read(&Node::literal("{}", Location::default()), &mut Findings::default()).unwrap()
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(unwritten::<Failover>(), Failover::default());
         assert_eq!(unwritten::<Limits>(), Limits::default());
         assert_eq!(
-            Removal::read(&Node::literal("drain", Position::default()), &mut Findings::default()),
+            Removal::read(&Node::literal("drain", Location::default()), &mut Findings::default()),
             Some(Removal::default())
         );
         assert_eq!(unwritten::<PassiveText>().build(&mut Findings::default()), OutlierSpec::default());

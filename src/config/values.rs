@@ -1,4 +1,4 @@
-//! What the configuration says of the process itself: listeners, admin address, logs, keys, folders. Values only; the shell
+//! What the configuration says of the process itself: listeners, admin address, logs, keys, directories. Values only; the shell
 //! acts on them.
 
 use std::fmt;
@@ -20,9 +20,9 @@ pub struct Config {
     pub admin: Admin,
     pub process: Process,
     pub access_log: AccessLog,
-    /// The first seals. Empty: one is made and kept in the state folder.
+    /// The first seals. Empty: one is made and kept in the state directory.
     pub keys: Vec<SecretSource>,
-    /// What the names of learned sessions are fingerprinted with. None: one is made and kept in the state folder.
+    /// What the names of learned sessions are fingerprinted with. None: one is made and kept in the state directory.
     pub fingerprint_key: Option<SecretSource>,
     pub plan: Plan,
     /// What is allowed and probably not meant.
@@ -37,7 +37,7 @@ pub struct Text(pub Arc<str>);
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Text({} octets)", self.0.len())
+        write!(f, "Text({} bytes)", self.0.len())
     }
 }
 
@@ -47,7 +47,7 @@ pub struct Listener {
     pub address: SocketAddr,
     pub trusted_proxies: TrustedProxies,
     pub forwarded: Style,
-    /// From a request's first octet to the end of its header block; then 408.
+    /// From a request's first byte to the end of its header block; then 408.
     pub header_timeout: Duration,
     /// How long a connection without a request is kept.
     pub keepalive_timeout: Duration,
@@ -71,7 +71,7 @@ pub struct Process {
     pub state_dir: PathBuf,
     pub runtime_dir: PathBuf,
     pub shutdown: Shutdown,
-    /// Octets of the read buffer of a client connection.
+    /// Bytes of the read buffer of a client connection.
     pub connection_buffer: usize,
     /// Idle connections to servers that each thread keeps.
     pub upstream_pool: usize,
@@ -97,7 +97,7 @@ pub struct AccessLog {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LogTarget {
     Stdout,
-    /// Appended to; opened anew on SIGUSR1.
+    /// Appended to; reopened on SIGUSR1.
     File(PathBuf),
     Off,
 }

@@ -90,7 +90,7 @@ impl From<ReloadError> for Problem {
 fn wrong(errors: &Errors) -> Problem {
     let errors = errors.faults().iter().map(|fault| {
         let help = fault.help.iter().map(|help| format!("; {help}"));
-        FieldError { at: fault.at.to_string(), detail: std::iter::once(fault.message.clone()).chain(help).collect() }
+        FieldError { at: fault.at.to_string(), detail: std::iter::once(fault.to_string()).chain(help).collect() }
     });
     let errors = errors.collect();
     Problem { errors, ..Problem::new(StatusCode::CONFLICT, "nothing is changed: the configuration file is wrong") }

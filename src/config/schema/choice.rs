@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
-use super::errors::{Findings, any_of, nearest};
+use super::errors::Findings;
 use super::read::Read;
-use super::tree::{Node, Value, quoted};
+use super::text::quoted;
+use super::text::{any_of, nearest};
+use super::tree::{Node, Value};
 
 /// Declares what may be written for a type that exists: `"what it is called" => Type { /// description \n word => value, }`.
 /// `word(Grammar) => function` is `{word: …}`, its value given to the function; `word(Grammar = "text")` is both, the word
@@ -98,14 +100,14 @@ impl<'n> Chosen<'n> {
                 Self { node, name: &entries[0].key, content: Some(&entries[0].value) }
             }
             Value::Map(_) | Value::List(_) | Value::Null => {
-                findings.fault(node.at, format!("found {}, expected {what}: {}", node.found(), listed(forms)));
+                findings.fault(node.at, format!("expected {what}: {}, found {}", listed(forms), node.found()));
                 return None;
             }
         };
         if forms.iter().any(|&(name, form)| name == chosen.name && chosen.written_as(form)) {
             return Some(chosen);
         }
-        let message = format!("found {}, expected {what}: {}", chosen.found(), listed(forms));
+        let message = format!("expected {what}: {}, found {}", listed(forms), chosen.found());
         match chosen.help(forms) {
             Some(help) => findings.fault_with_help(node.at, message, help),
             None => findings.fault(node.at, message),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::path::{PathId, Paths};
+
 /// A place in the file, both counted from 1, columns in characters.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Position {
@@ -9,29 +11,40 @@ pub struct Position {
     pub column: usize,
 }
 
+/// A place in the file, and the field whose it is.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Location {
+    pub(crate) position: Position,
+    pub(crate) path: PathId,
+}
+
 /// One mistake.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
     pub at: Position,
-    /// What was found and what was expected.
+    /// The field, such as `upstreams.shop.servers[1].weight`; empty for the whole file.
+    pub path: String,
+    /// What was expected and what was found.
     pub message: String,
-    /// The mend, where one can be named.
+    /// The hint, where one can be named.
     pub help: Option<String>,
 }
 
 /// All that keeps a text from being a configuration: never empty, in the order of the text. It prints one line per fault,
-/// `file:line:column: message`, with the help on a line of its own below.
+/// `file:line:column: path: message`, with the help on a line of its own below.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub struct Errors {
     file: String,
     faults: Vec<Fault>,
 }
 
-/// Something that is allowed and probably not meant. It prints as `file:line:column: warning: message`.
+/// Something that is allowed and probably not meant. It prints as `file:line:column: warning: path: message`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Warning {
     pub file: String,
     pub at: Position,
+    /// As that of a [`Fault`].
+    pub path: String,
     pub message: String,
 }
 
@@ -39,7 +52,8 @@ pub struct Warning {
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     faults: Vec<Fault>,
-    warnings: Vec<(Position, String)>,
+    warnings: Vec<(Location, String)>,
+    pub(crate) paths: Paths,
 }
 
 impl Errors {
@@ -53,12 +67,19 @@ impl Errors {
 }
 
 impl Findings {
-    pub(crate) fn fault(&mut self, at: Position, message: impl Into<String>) {
-        self.faults.push(Fault { at, message: message.into(), help: None });
+    pub(crate) fn fault(&mut self, at: Location, message: impl Into<String>) {
+        let path = self.paths.text(at.path);
+        self.faults.push(Fault { at: at.position, path, message: message.into(), help: None });
     }
 
-    pub(crate) fn fault_with_help(&mut self, at: Position, message: impl Into<String>, help: impl Into<String>) {
-        self.faults.push(Fault { at, message: message.into(), help: Some(help.into()) });
+    pub(crate) fn fault_with_help(&mut self, at: Location, message: impl Into<String>, help: impl Into<String>) {
+        let path = self.paths.text(at.path);
+        self.faults.push(Fault { at: at.position, path, message: message.into(), help: Some(help.into()) });
+    }
+
+    /// Where the field of a map would stand that is not written.
+    pub(crate) fn unwritten(&mut self, map: Location, field: &str) -> Location {
+        Location { path: self.paths.field(map.path, field), ..map }
     }
 
     /// How many faults there are so far.
@@ -66,7 +87,7 @@ impl Findings {
         self.faults.len()
     }
 
-    pub(crate) fn warning(&mut self, at: Position, message: impl Into<String>) {
+    pub(crate) fn warning(&mut self, at: Location, message: impl Into<String>) {
         self.warnings.push((at, message.into()));
     }
 
@@ -74,31 +95,21 @@ impl Findings {
     pub(crate) fn into_result(mut self, file: &str) -> Result<Vec<Warning>, Errors> {
         if !self.faults.is_empty() {
             self.faults.sort_by_key(|fault| fault.at);
-            // What an alias stands for is read once for each use.
-            self.faults.dedup();
+            // What an alias stands for is read once for each use, and has a path for each.
+            self.faults.dedup_by(|second, first| {
+                (second.at, &second.message, &second.help) == (first.at, &first.message, &first.help)
+            });
             return Err(Errors { file: file.to_owned(), faults: self.faults });
         }
         self.warnings.sort();
-        self.warnings.dedup();
-        let warning = |(at, message)| Warning { file: file.to_owned(), at, message };
+        self.warnings.dedup_by(|second, first| (second.0.position, &second.1) == (first.0.position, &first.1));
+        let warning = |(at, message): (Location, String)| Warning {
+            file: file.to_owned(),
+            at: at.position,
+            path: self.paths.text(at.path),
+            message,
+        };
         Ok(self.warnings.into_iter().map(warning).collect())
-    }
-}
-
-/// The one of `known` that `written` was probably meant to be.
-pub(crate) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let distance = |name: &str| strsim::osa_distance(&written.to_lowercase(), name);
-    let near = known.into_iter().map(|name| (distance(name), name)).min_by_key(|&(distance, _)| distance);
-    near.filter(|&(distance, name)| distance <= (name.len().max(written.len()) / 3).max(1)).map(|(_, name)| name)
-}
-
-/// Names as a sentence has them: `a, b or c`.
-pub(crate) fn any_of<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
-    let names: Vec<&str> = names.into_iter().collect();
-    match names.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => "nothing".to_owned(),
     }
 }
 
@@ -108,11 +119,28 @@ impl fmt::Display for Position {
     }
 }
 
+impl Location {
+    pub(crate) fn line(self) -> usize {
+        self.position.line
+    }
+}
+
+/// The path and the message.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&with_path(&self.path, &self.message))
+    }
+}
+
+fn with_path(path: &str, message: &str) -> String {
+    if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") }
+}
+
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (nth, fault) in self.faults.iter().enumerate() {
             let newline = if nth == 0 { "" } else { "\n" };
-            write!(f, "{newline}{}:{}: {}", self.file, fault.at, fault.message)?;
+            write!(f, "{newline}{}:{}: {fault}", self.file, fault.at)?;
             if let Some(help) = &fault.help {
                 write!(f, "\n  help: {help}")?;
             }
@@ -123,7 +151,7 @@ impl fmt::Display for Errors {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: warning: {}", self.file, self.at, self.message)
+        write!(f, "{}:{}: warning: {}", self.file, self.at, with_path(&self.path, &self.message))
     }
 }
 
@@ -132,19 +160,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_offered_only_when_it_is_near() {
-        assert_eq!(nearest("weigth", ["weight", "state"]), Some("weight"));
-        assert_eq!(nearest("Weight", ["weight", "state"]), Some("weight"));
-        assert_eq!(nearest("colour", ["weight", "state"]), None);
-        assert_eq!(nearest("x", []), None);
-    }
-
-    #[test]
     fn faults_are_told_in_the_order_of_the_text() {
         let mut findings = Findings::default();
-        findings.fault(Position { line: 9, column: 1 }, "late");
-        findings.fault_with_help(Position { line: 2, column: 3 }, "early", "mend it");
+        let at = |line, column| Location { position: Position { line, column }, path: PathId::default() };
+        let late = findings.unwritten(at(9, 1), "keys");
+        findings.fault(late, "late");
+        findings.fault_with_help(at(2, 3), "early", "fix it");
         let errors = findings.into_result("b.yaml").unwrap_err();
-        assert_eq!(errors.to_string(), "b.yaml:2:3: early\n  help: mend it\nb.yaml:9:1: late");
+        assert_eq!(errors.to_string(), "b.yaml:2:3: early\n  help: fix it\nb.yaml:9:1: keys: late");
     }
 }

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, json};
 
-use super::errors::{Findings, Position, any_of, nearest};
+use super::errors::{Findings, Location};
 use super::read::{ListOf, Read};
-use super::tree::{Node, Value, quoted};
+use super::text::{any_of, nearest};
+use super::tree::{Node, Value};
 
 /// Declares a record: `"what it is called" => [struct] Name { /// description \n field: Grammar = "default as written", }`.
 /// With `struct` the type is made, its fields holding what the grammars give; without, the type exists and has such fields.
@@ -49,8 +50,7 @@ pub(crate) use record;
 
 /// The fields written in one map, each of a known name.
 pub(crate) struct Fields<'n> {
-    at: Position,
-    what: &'static str,
+    at: Location,
     node: &'n Node,
 }
 
@@ -58,27 +58,30 @@ impl<'n> Fields<'n> {
     /// None where this is no map. Fields of other names become faults.
     pub(crate) fn of(node: &'n Node, what: &'static str, known: &[&'static str], findings: &mut Findings) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            findings.fault(node.at, format!("found {}, expected a map: {what}", node.found()));
+            findings.fault(node.at, format!("expected a map ({what}), found {}", node.found()));
             return None;
         };
         for entry in entries.iter().filter(|entry| !known.iter().any(|name| plain(name) == entry.key)) {
             let names = || known.iter().map(|name| plain(name));
             let help = match nearest(&entry.key, names()) {
-                _ if entry.key == "<<" => "merge keys are not supported: an alias may stand for a whole value".to_owned(),
+                _ if entry.key == "<<" => "merge keys are not supported: use an alias for a whole value".to_owned(),
                 Some(name) => format!("did you mean {name}?"),
-                None if known.is_empty() => "it has no fields".to_owned(),
-                None => format!("its fields are {}", any_of(names()).replace(" or ", " and ")),
+                None if known.is_empty() => "there are no fields here".to_owned(),
+                None => format!("the fields are {}", any_of(names()).replace(" or ", " and ")),
             };
-            findings.fault_with_help(entry.at, format!("{what} has no field {}", quoted(&entry.key)), help);
+            findings.fault_with_help(entry.at, "unknown field", help);
         }
-        Some(Self { at: node.at, what, node })
+        Some(Self { at: node.at, node })
     }
 
     /// The value of a field. A wrong one is a fault and counts as not written, so that the rest can still be looked at.
     pub(crate) fn read<R: Read>(&self, name: &str, default: Option<&str>, findings: &mut Findings) -> Option<R::Value> {
         let written = self.node.get(plain(name));
         let unwritten = |findings: &mut Findings| match default {
-            Some(text) => R::read(&Node::literal(text, self.at), findings),
+            Some(text) => {
+                let at = findings.unwritten(self.at, plain(name));
+                R::read(&Node::literal(text, at), findings)
+            }
             None => R::absent(),
         };
         if let Some(node) = written {
@@ -86,7 +89,7 @@ impl<'n> Fields<'n> {
         }
         let value = unwritten(findings);
         if value.is_none() {
-            findings.fault(self.at, format!("{} needs the field {:?}", self.what, plain(name)));
+            findings.fault(self.at, format!("missing field {}", plain(name)));
         }
         value
     }
@@ -105,7 +108,7 @@ impl Properties {
         let mut schema = described(R::schema(), description);
         match (default, &mut schema) {
             (Some(text), serde_json::Value::Object(schema)) => {
-                schema.insert("default".to_owned(), json(&Node::literal(text, Position::default())));
+                schema.insert("default".to_owned(), json(&Node::literal(text, Location::default())));
             }
             (None, _) if R::absent().is_none() => self.required.push(name.clone()),
             (Some(_) | None, _) => {}

@@ -3,8 +3,10 @@
 pub mod choice;
 pub mod errors;
 pub mod map;
+pub mod path;
 pub mod read;
 pub mod scalar;
+pub mod text;
 pub mod tree;
 pub mod units;
 pub mod yaml;

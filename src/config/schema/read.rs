@@ -3,8 +3,9 @@
 
 use serde_json::json;
 
-use super::errors::{Findings, Position};
-use super::tree::{Node, Style, Value, quoted};
+use super::errors::{Findings, Location};
+use super::text::quoted;
+use super::tree::{Node, Style, Value};
 
 /// What may be written in some place of the configuration.
 pub(crate) trait Read {
@@ -34,8 +35,8 @@ pub(crate) trait Leaf {
     const KIND: Kind = Kind::Text;
 
     /// # Errors
-    /// The mend, if it can be named.
-    fn parse(text: &str) -> Result<Self::Value, Mend>;
+    /// The hint, if it can be named.
+    fn parse(text: &str) -> Result<Self::Value, Hint>;
 
     fn schema() -> serde_json::Value;
 
@@ -43,9 +44,12 @@ pub(crate) trait Leaf {
         Self::EXPECTED.to_owned()
     }
 
-    /// How a wrong text is shown.
+    /// How a wrong text is shown: numbers bare, where one is expected.
     fn shown(text: &str) -> String {
-        quoted(text)
+        match Self::KIND {
+            Kind::Bare if text.parse::<f64>().is_ok() => text.to_owned(),
+            Kind::Bare | Kind::Text => quoted(text),
+        }
     }
 }
 
@@ -59,12 +63,12 @@ pub(crate) enum Kind {
 
 /// What would make a text right.
 #[derive(Debug, Default)]
-pub(crate) struct Mend(Option<String>);
+pub(crate) struct Hint(Option<String>);
 
 /// Anything, with the place where it was written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At<T> {
-    pub(crate) at: Position,
+    pub(crate) at: Location,
     pub(crate) value: T,
     pub(crate) state: State,
 }
@@ -86,7 +90,7 @@ pub(crate) struct SomeOf<R>(R);
 /// A map of names to what `R` reads. A value that cannot be read is None, so that its name is still known.
 pub(crate) struct MapOf<K, R>(K, R);
 
-impl Mend {
+impl Hint {
     pub(crate) fn unknown() -> Self {
         Self(None)
     }
@@ -96,7 +100,7 @@ impl Mend {
     }
 }
 
-impl<E: std::error::Error> From<E> for Mend {
+impl<E: std::error::Error> From<E> for Hint {
     fn from(error: E) -> Self {
         Self::by(error.to_string())
     }
@@ -107,18 +111,22 @@ impl<L: Leaf> Read for L {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<L::Value> {
         let Value::Scalar(text, style) = &node.value else {
-            findings.fault(node.at, format!("found {}, expected {}", node.found(), L::expected()));
+            findings.fault(node.at, format!("expected {}, found {}", L::expected(), node.found()));
             return None;
         };
         let outcome = match (L::KIND, style) {
-            (Kind::Bare, Style::Quoted) => Err(Mend::by("leave the quotes out")),
+            (Kind::Bare, Style::Quoted) => Err(Hint::by("remove the quotes")),
             (Kind::Bare, Style::Plain) | (Kind::Text, _) => L::parse(text),
         };
-        let message = || format!("found {}, expected {}", L::shown(text), L::expected());
+        let shown = || match (L::KIND, style) {
+            (Kind::Bare, Style::Quoted) => quoted(text),
+            (Kind::Bare, Style::Plain) | (Kind::Text, _) => L::shown(text),
+        };
+        let message = || format!("expected {}, found {}", L::expected(), shown());
         match outcome {
             Ok(value) => return Some(value),
-            Err(Mend(Some(help))) => findings.fault_with_help(node.at, message(), help),
-            Err(Mend(None)) => findings.fault(node.at, message()),
+            Err(Hint(Some(help))) => findings.fault_with_help(node.at, message(), help),
+            Err(Hint(None)) => findings.fault(node.at, message()),
         }
         None
     }
@@ -164,12 +172,12 @@ impl<R: Read> Read for ListOf<R> {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
         let Value::List(items) = &node.value else {
-            let message = format!("found {}, expected a list", node.found());
+            let message = format!("expected a list, found {}", node.found());
             match &node.value {
                 Value::Scalar(text, _) => {
-                    findings.fault_with_help(node.at, message, format!("for a list of one write [{text}]"))
+                    findings.fault_with_help(node.at, message, format!("for a list with one entry write [{text}]"))
                 }
-                Value::Map(_) => findings.fault_with_help(node.at, message, "begin each entry of a list with a dash"),
+                Value::Map(_) => findings.fault_with_help(node.at, message, "start each entry of a list with a dash"),
                 Value::Null | Value::List(_) => findings.fault(node.at, message),
             }
             return Some(Vec::new());
@@ -187,7 +195,7 @@ impl<R: Read> Read for SomeOf<R> {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
         if matches!(&node.value, Value::List(items) if items.is_empty()) {
-            findings.fault(node.at, "found an empty list, expected at least one entry");
+            findings.fault(node.at, "expected at least one entry, found an empty list");
         }
         ListOf::<R>::read(node, findings)
     }
@@ -202,7 +210,7 @@ impl<K: Leaf, R: Read> Read for MapOf<K, R> {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
         let Value::Map(entries) = &node.value else {
-            findings.fault(node.at, format!("found {}, expected a map", node.found()));
+            findings.fault(node.at, format!("expected a map, found {}", node.found()));
             return None;
         };
         let mut read = Vec::with_capacity(entries.len());

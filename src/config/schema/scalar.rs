@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde_json::json;
 
 use super::errors::Findings;
-use super::read::{Kind, Leaf, Mend, Read};
+use super::read::{Hint, Kind, Leaf, Read};
 use super::tree::{Node, Style, Value};
 
 /// `true` or `false`.
@@ -17,7 +17,7 @@ pub(crate) struct Bool;
 /// A whole number from `MIN` to `MAX`.
 pub(crate) struct Int<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
 
-/// An absolute path: relative ones would change their meaning with the folder that the program is started in.
+/// An absolute path: relative ones would change their meaning with the directory that the program is started in.
 pub(crate) struct AbsolutePath;
 
 /// What `R` reads, or `none`.
@@ -34,14 +34,14 @@ impl Leaf for Bool {
     const EXPECTED: &'static str = "true or false";
     const KIND: Kind = Kind::Bare;
 
-    fn parse(text: &str) -> Result<bool, Mend> {
+    fn parse(text: &str) -> Result<bool, Hint> {
         match text {
             "true" => Ok(true),
             "false" => Ok(false),
             other => Err(match &*other.to_ascii_lowercase() {
-                "on" | "yes" | "y" | "true" | "1" => Mend::by("write true"),
-                "off" | "no" | "n" | "false" | "0" | "none" => Mend::by("write false"),
-                _ => Mend::unknown(),
+                "on" | "yes" | "y" | "true" | "1" => Hint::by("write true"),
+                "off" | "no" | "n" | "false" | "0" | "none" => Hint::by("write false"),
+                _ => Hint::unknown(),
             }),
         }
     }
@@ -53,13 +53,13 @@ impl Leaf for Bool {
 
 impl<T: FromStr, const MIN: u64, const MAX: u64> Leaf for Int<T, MIN, MAX> {
     type Value = T;
-    const EXPECTED: &'static str = "a whole number";
+    const EXPECTED: &'static str = "a number";
     const KIND: Kind = Kind::Bare;
 
-    fn parse(text: &str) -> Result<T, Mend> {
+    fn parse(text: &str) -> Result<T, Hint> {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         let number = text.parse::<u64>().ok().filter(|number| digits && (MIN..=MAX).contains(number));
-        number.and_then(|number| number.to_string().parse().ok()).ok_or_else(Mend::unknown)
+        number.and_then(|number| number.to_string().parse().ok()).ok_or_else(Hint::unknown)
     }
 
     fn schema() -> serde_json::Value {
@@ -67,7 +67,7 @@ impl<T: FromStr, const MIN: u64, const MAX: u64> Leaf for Int<T, MIN, MAX> {
     }
 
     fn expected() -> String {
-        format!("{} from {MIN} to {MAX}", Self::EXPECTED)
+        format!("{MIN} to {MAX}")
     }
 }
 
@@ -75,8 +75,8 @@ impl Leaf for AbsolutePath {
     type Value = PathBuf;
     const EXPECTED: &'static str = "an absolute path such as /etc/burdock/keys/first";
 
-    fn parse(text: &str) -> Result<PathBuf, Mend> {
-        if text.starts_with('/') && !text.contains('\0') { Ok(text.into()) } else { Err(Mend::by("it begins with /")) }
+    fn parse(text: &str) -> Result<PathBuf, Hint> {
+        if text.starts_with('/') && !text.contains('\0') { Ok(text.into()) } else { Err(Hint::by("it starts with /")) }
     }
 
     fn schema() -> serde_json::Value {
@@ -90,7 +90,7 @@ fn read_or<R: Read>(word: &str, node: &Node, findings: &mut Findings) -> Option<
         Value::Scalar(text, Style::Plain) if text == word => Some(None),
         Value::Scalar(..) | Value::List(_) | Value::Map(_) => R::read(node, findings).map(Some),
         Value::Null => {
-            findings.fault_with_help(node.at, "found nothing, expected a value", format!("{word} is written as a word"));
+            findings.fault_with_help(node.at, "expected a value, found nothing", format!("write {word}"));
             None
         }
     }

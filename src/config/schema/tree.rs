@@ -1,12 +1,14 @@
 //! A configuration as a tree that knows where everything stood. Scalars stay text: what a plain `200` or `on` means is for the
 //! one who expects something there. It knows nothing of what should stand where.
 
-use super::errors::{Findings, Position};
+use super::errors::{Findings, Location};
+use super::path::{PathId, Paths};
+use super::text::quoted;
 
 /// A value and where it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    pub(crate) at: Position,
+    pub(crate) at: Location,
     pub(crate) value: Value,
 }
 
@@ -28,14 +30,14 @@ pub(crate) enum Style {
 /// A key of a map with its value.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) at: Position,
+    pub(crate) at: Location,
     pub(crate) key: String,
     pub(crate) value: Node,
 }
 
 impl Node {
     /// A text that the program itself holds (a default), as if it stood at `at`.
-    pub(crate) fn literal(text: &str, at: Position) -> Self {
+    pub(crate) fn literal(text: &str, at: Location) -> Self {
         let node = Self::parse(text, &mut Findings::default());
         node.map_or(Self { at, value: Value::Null }, |node| node.moved(at))
     }
@@ -64,7 +66,7 @@ impl Node {
         }
     }
 
-    fn moved(self, at: Position) -> Self {
+    fn moved(self, at: Location) -> Self {
         let value = match self.value {
             Value::List(items) => Value::List(items.into_iter().map(|item| item.moved(at)).collect()),
             Value::Map(entries) => {
@@ -73,6 +75,19 @@ impl Node {
             scalar @ (Value::Null | Value::Scalar(..)) => scalar,
         };
         Self { at, value }
+    }
+
+    /// The same as the value of another field: what an alias stands for.
+    pub(crate) fn under(self, path: PathId, paths: &mut Paths) -> Self {
+        let value = match self.value {
+            Value::List(items) => {
+                let items = items.into_iter().enumerate();
+                Value::List(items.map(|(nth, item)| item.under(paths.item(path, nth), paths)).collect())
+            }
+            Value::Map(entries) => Value::Map(entries.into_iter().map(|entry| entry.under(path, paths)).collect()),
+            scalar @ (Value::Null | Value::Scalar(..)) => scalar,
+        };
+        Self { at: Location { path, ..self.at }, value }
     }
 
     /// Nodes in all.
@@ -94,11 +109,9 @@ impl Node {
     }
 }
 
-/// A text as messages show it: quoted, escaped, and not too long.
-pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
+impl Entry {
+    fn under(self, parent: PathId, paths: &mut Paths) -> Self {
+        let path = paths.field(parent, &self.key);
+        Self { at: Location { path, ..self.at }, value: self.value.under(path, paths), key: self.key }
     }
 }

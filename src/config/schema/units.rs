@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::read::{Leaf, Mend};
+use super::read::{Hint, Leaf};
 
 /// A duration above zero.
 pub(crate) struct Positive;
@@ -16,16 +16,16 @@ pub(crate) struct Span;
 /// A duration of whole seconds above zero, as u32.
 pub(crate) struct Seconds;
 
-/// Octets from `MIN` to `MAX`.
+/// Bytes from `MIN` to `MAX`.
 pub(crate) struct Size<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
 
 impl Leaf for Positive {
     type Value = Duration;
     const EXPECTED: &'static str = "a duration above zero such as 250ms, 30s, 5m, 1h or 2d";
 
-    fn parse(text: &str) -> Result<Duration, Mend> {
+    fn parse(text: &str) -> Result<Duration, Hint> {
         let duration = duration(text)?;
-        if duration.is_zero() { Err(Mend::unknown()) } else { Ok(duration) }
+        if duration.is_zero() { Err(Hint::unknown()) } else { Ok(duration) }
     }
 
     fn schema() -> serde_json::Value {
@@ -37,7 +37,7 @@ impl Leaf for Span {
     type Value = Duration;
     const EXPECTED: &'static str = "a duration such as 0s, 250ms, 30s, 5m or 1h";
 
-    fn parse(text: &str) -> Result<Duration, Mend> {
+    fn parse(text: &str) -> Result<Duration, Hint> {
         duration(text)
     }
 
@@ -50,10 +50,10 @@ impl Leaf for Seconds {
     type Value = u32;
     const EXPECTED: &'static str = "a duration of whole seconds, at least 1s, such as 30m, 8h or 30d";
 
-    fn parse(text: &str) -> Result<u32, Mend> {
+    fn parse(text: &str) -> Result<u32, Hint> {
         let duration = duration(text)?;
         if duration.is_zero() || duration.subsec_nanos() != 0 {
-            return Err(Mend::unknown());
+            return Err(Hint::unknown());
         }
         Ok(u32::try_from(duration.as_secs())?)
     }
@@ -65,20 +65,20 @@ impl Leaf for Seconds {
 
 impl<T: TryFrom<u64>, const MIN: u64, const MAX: u64> Leaf for Size<T, MIN, MAX> {
     type Value = T;
-    const EXPECTED: &'static str = "a size such as 64KiB, 2MiB, 1GiB or 4096 (octets)";
+    const EXPECTED: &'static str = "a size such as 64KiB, 2MiB, 1GiB or 4096 (bytes)";
 
-    fn parse(text: &str) -> Result<T, Mend> {
+    fn parse(text: &str) -> Result<T, Hint> {
         let (digits, unit) = number_and_unit(text);
-        let number: u64 = digits.parse().map_err(|_| Mend::by("one whole number and one unit: KiB, MiB or GiB"))?;
-        let octets: u64 = match unit {
+        let number: u64 = digits.parse().map_err(|_| Hint::by("one whole number and one unit: KiB, MiB or GiB"))?;
+        let bytes: u64 = match unit {
             "" => 1,
             "KiB" => 1 << 10,
             "MiB" => 1 << 20,
             "GiB" => 1 << 30,
-            other => return Err(size_mend(number, other)),
+            other => return Err(size_hint(number, other)),
         };
-        let size = number.checked_mul(octets).filter(|size| (MIN..=MAX).contains(size));
-        size.and_then(|size| T::try_from(size).ok()).ok_or_else(|| Mend::by(format!("from {MIN} to {MAX} octets")))
+        let size = number.checked_mul(bytes).filter(|size| (MIN..=MAX).contains(size));
+        size.and_then(|size| T::try_from(size).ok()).ok_or_else(|| Hint::by(format!("from {MIN} to {MAX} bytes")))
     }
 
     fn schema() -> serde_json::Value {
@@ -89,10 +89,10 @@ impl<T: TryFrom<u64>, const MIN: u64, const MAX: u64> Leaf for Size<T, MIN, MAX>
     }
 }
 
-fn size_mend(number: u64, unit: &str) -> Mend {
+fn size_hint(number: u64, unit: &str) -> Hint {
     match unit.bytes().next().map(|b| b.to_ascii_uppercase()) {
-        Some(unit @ (b'K' | b'M' | b'G')) => Mend::by(format!("write {number}{}iB", unit as char)),
-        Some(_) | None => Mend::by("the units are KiB, MiB and GiB"),
+        Some(unit @ (b'K' | b'M' | b'G')) => Hint::by(format!("write {number}{}iB", unit as char)),
+        Some(_) | None => Hint::by("the units are KiB, MiB and GiB"),
     }
 }
 
@@ -101,19 +101,19 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-fn duration(text: &str) -> Result<Duration, Mend> {
+fn duration(text: &str) -> Result<Duration, Hint> {
     let (digits, unit) = number_and_unit(text);
     let Ok(number) = digits.parse::<u64>() else {
-        return Err(Mend::by("one whole number and one unit: ms, s, m, h or d"));
+        return Err(Hint::by("one whole number and one unit: ms, s, m, h or d"));
     };
     let Some((_, millis)) = UNITS.iter().find(|(name, _)| *name == unit) else {
         return Err(match unit {
-            "" => Mend::by(format!("with its unit: {number}s or {number}ms")),
-            _ => Mend::by("the units are ms, s, m, h and d"),
+            "" => Hint::by(format!("with its unit: {number}s or {number}ms")),
+            _ => Hint::by("the units are ms, s, m, h and d"),
         });
     };
     let duration = number.checked_mul(*millis).map(Duration::from_millis);
-    duration.filter(|&duration| duration <= LONGEST).ok_or_else(|| Mend::by("at most 3650d"))
+    duration.filter(|&duration| duration <= LONGEST).ok_or_else(|| Hint::by("at most 3650d"))
 }
 
 /// `64KiB` as `64` and `KiB`.
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_is_octets_or_a_number_and_a_binary_unit() {
+    fn a_size_is_bytes_or_a_number_and_a_binary_unit() {
         assert_eq!(Size::<u64, 1, 65_536>::parse("64KiB").unwrap(), 65_536);
         assert_eq!(Size::<u64, 1, 65_536>::parse("4096").unwrap(), 4096);
         for wrong in ["65KiB", "0", "32k", "64KB", "1TiB", "-1", "99999999999999999999GiB", "18446744073709551615GiB"] {

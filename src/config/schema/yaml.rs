@@ -5,8 +5,10 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
-use super::errors::{Fault, Findings, Position};
-use super::tree::{Entry, Node, Style, Value, quoted};
+use super::errors::{Fault, Findings, Location, Position};
+use super::path::PathId;
+use super::text::quoted;
+use super::tree::{Entry, Node, Style, Value};
 
 /// Deeper than any configuration; it keeps the walk, which recurses, off the end of the stack.
 const DEEPEST: usize = 40;
@@ -24,7 +26,8 @@ impl Node {
             let (event, span) = event.map_err(|error| syntax(&error))?;
             builder.take(event, position(span.start))?;
         }
-        Ok(builder.root.unwrap_or(Self { at: Position { line: 1, column: 1 }, value: Value::Null }))
+        let start = Location { position: Position { line: 1, column: 1 }, path: PathId::default() };
+        Ok(builder.root.unwrap_or(Self { at: start, value: Value::Null }))
     }
 }
 
@@ -41,14 +44,15 @@ struct Open {
     node: Node,
     anchor: usize,
     /// Of a map: the key that waits for its value. None for a key that is no text.
-    key: Option<(Position, Option<String>)>,
+    key: Option<(Location, Option<String>)>,
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Fault> {
+    fn take(&mut self, event: Event<'_>, position: Position) -> Result<(), Fault> {
+        let at = Location { position, path: self.path() };
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
-                Err(fault(at, "a second document begins: one file is one document"))
+                Err(fault(position, "a second document starts here, and a file holds one"))
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
@@ -69,13 +73,25 @@ impl Builder<'_> {
         }
     }
 
-    fn open(&mut self, value: Value, anchor: usize, tag: Option<&Tag>, at: Position) -> Result<(), Fault> {
+    fn open(&mut self, value: Value, anchor: usize, tag: Option<&Tag>, at: Location) -> Result<(), Fault> {
         self.refuse_tag(tag, at);
         if self.open.len() >= DEEPEST {
-            return Err(too_deep(at));
+            return Err(too_deep(at.position));
         }
         self.open.push(Open { node: Node { at, value }, anchor, key: None });
         Ok(())
+    }
+
+    /// The path of what comes next: an entry of a list, the value of a key, or a key, which is the map's.
+    fn path(&mut self) -> PathId {
+        match self.open.last() {
+            None => PathId::default(),
+            Some(Open { node: Node { at, value: Value::List(items) }, .. }) => {
+                self.findings.paths.item(at.path, items.len())
+            }
+            Some(Open { key: Some((at, _)), .. }) => at.path,
+            Some(Open { node, .. }) => node.at.path,
+        }
     }
 
     /// Takes a node that is complete to where it belongs.
@@ -98,24 +114,25 @@ impl Builder<'_> {
         }
     }
 
-    fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Fault> {
+    fn alias(&mut self, anchor: usize, at: Location) -> Result<(), Fault> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            return Err(fault(at, "an alias inside of what it stands for"));
+            return Err(fault(at.position, "an alias stands within the value that it refers to"));
         };
         self.aliased += node.size();
         if self.aliased > MOST_ALIASED {
-            return Err(fault(at, "the aliases of this file unfold into too much"));
+            return Err(fault(at.position, "the aliases of this file expand to too many values"));
         }
         if self.open.len() + node.depth() > DEEPEST {
-            return Err(too_deep(at));
+            return Err(too_deep(at.position));
         }
+        let node = node.under(at.path, &mut self.findings.paths);
         self.close(node, 0);
         Ok(())
     }
 
-    fn refuse_tag(&mut self, tag: Option<&Tag>, at: Position) {
+    fn refuse_tag(&mut self, tag: Option<&Tag>, at: Location) {
         if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
-            self.findings.fault(at, format!("found the tag {}, expected a value without one", quoted(&tag.to_string())));
+            self.findings.fault(at, format!("expected a value without a tag, found {}", quoted(&tag.to_string())));
         }
     }
 }
@@ -130,22 +147,21 @@ fn scalar(text: String, style: ScalarStyle) -> Value {
     }
 }
 
-fn key(node: Node, findings: &mut Findings) -> (Position, Option<String>) {
-    let text = match node.value {
-        Value::Scalar(text, _) => Some(text),
+/// A key, with the location of its value.
+fn key(node: Node, findings: &mut Findings) -> (Location, Option<String>) {
+    match node.value {
+        Value::Scalar(text, _) => (findings.unwritten(node.at, &text), Some(text)),
         Value::Null | Value::List(_) | Value::Map(_) => {
-            findings.fault(node.at, format!("found {} for a key, expected a name", node.found()));
-            None
+            findings.fault(node.at, format!("expected a name for a key, found {}", node.found()));
+            (node.at, None)
         }
-    };
-    (node.at, text)
+    }
 }
 
 fn insert(entries: &mut Vec<Entry>, entry: Entry, findings: &mut Findings) {
     match entries.iter().find(|earlier| earlier.key == entry.key) {
         Some(earlier) => {
-            let message = format!("{} is written twice, first on line {}", quoted(&entry.key), earlier.at.line);
-            findings.fault(entry.at, message);
+            findings.fault(entry.at, format!("duplicate field, first on line {}", earlier.at.line()));
         }
         None => entries.push(entry),
     }
@@ -158,11 +174,11 @@ fn position(marker: Marker) -> Position {
 fn syntax(error: &ScanError) -> Fault {
     let unquoted = error.info().contains("unknown anchor");
     let help = unquoted.then(|| "a text that begins with * needs quotes: \"*.example.com\"".to_owned());
-    Fault { at: position(*error.marker()), message: format!("this is not YAML: {}", error.info()), help }
+    Fault { help, ..fault(position(*error.marker()), &format!("this is not YAML: {}", error.info())) }
 }
 
 fn fault(at: Position, message: &str) -> Fault {
-    Fault { at, message: message.to_owned(), help: None }
+    Fault { at, path: String::new(), message: message.to_owned(), help: None }
 }
 
 fn too_deep(at: Position) -> Fault {
@@ -184,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_key_written_twice_names_both_lines() {
-        assert_eq!(faults("a: 1\nb: 2\na: 3\n"), "f:3:1: \"a\" is written twice, first on line 1");
+        assert_eq!(faults("a: 1\nb: 2\na: 3\n"), "f:3:1: a: duplicate field, first on line 1");
     }
 
     #[test]
@@ -192,8 +208,8 @@ mod tests {
         let mut findings = Findings::default();
         let node = Node::parse("a: &x [one]\nb: *x\n", &mut findings).unwrap();
         let Value::Map(entries) = node.value else { panic!("no map") };
-        assert_eq!(entries[1].at.line, 2);
-        assert_eq!(entries[1].value.at.line, 1);
+        assert_eq!(entries[1].at.line(), 2);
+        assert_eq!(entries[1].value.at.line(), 1);
     }
 
     #[test]
@@ -204,14 +220,22 @@ mod tests {
             let again = format!("*a{},", level - 1).repeat(10);
             bomb.push_str(&format!("a{level}: &a{level} [{again}]\n"));
         }
-        assert!(faults(&bomb).contains("too much"));
-        assert!(faults("a: &a [*a]\n").contains("inside of what it stands for"));
+        assert!(faults(&bomb).contains("too many"));
+        assert!(faults("a: &a [*a]\n").contains("within the value that it refers to"));
+    }
+
+    #[test]
+    fn an_alias_has_the_path_of_its_use_and_the_line_of_its_anchor() {
+        let mut findings = Findings::default();
+        let node = Node::parse("a: &x {b: [1]}\nc: *x\n", &mut findings).unwrap();
+        let Some(Value::List(items)) = node.get("c").and_then(|c| c.get("b")).map(|b| &b.value) else { panic!("a list") };
+        assert_eq!((findings.paths.text(items[0].at.path).as_str(), items[0].at.line()), ("c.b[0]", 1));
     }
 
     #[test]
     fn odd_yaml_is_refused() {
         assert!(faults("a: 1\n---\nb: 2\n").contains("second document"));
-        assert!(faults("[1, 2]: 3\n").contains("a list for a key"));
+        assert!(faults("[1, 2]: 3\n").contains("a name for a key, found a list"));
         assert!(faults("a: !thing 3\n").contains("tag"));
         assert!(faults("hosts: [*.example.com]\n").contains("needs quotes"));
     }

@@ -2,7 +2,7 @@
 
 use crate::config::accept::{self, AcceptedTokens};
 use crate::config::schema::choice::choice;
-use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::{OneOrMore, record};
 use crate::config::schema::read::{At, ListOf};
 use crate::config::schema::scalar::{Bool, OrAuto, OrNone, OrOmit};
@@ -109,9 +109,9 @@ choice! {
 pub(super) fn build(
     scope: &Scope,
     written: CookieText,
-    at: Position,
+    at: Location,
     findings: &mut Findings,
-) -> Option<(EntrySpec, Position)> {
+) -> Option<(EntrySpec, Location)> {
     let at = written.name.as_ref().map_or(at, |name| name.at);
     let name = name(scope, &written, at, findings)?;
     let times = Times { idle: written.idle_timeout, life: written.max_life, age: written.max_age };
@@ -148,29 +148,25 @@ pub(super) fn build(
     Some((EntrySpec { way: Way::Cookie(spec), strict: written.strict }, at))
 }
 
-fn name(scope: &Scope, written: &CookieText, at: Position, findings: &mut Findings) -> Option<CookieName> {
+fn name(scope: &Scope, written: &CookieText, at: Location, findings: &mut Findings) -> Option<CookieName> {
     match (&written.name, written.mode) {
         (Some(name), _) => Some(name.value.clone()),
         (None, CookieMode::Insert) => default_name(scope, at, findings),
         (None, CookieMode::Rewrite | CookieMode::Prefix | CookieMode::Passive) => {
             findings.fault_with_help(
                 at,
-                "a cookie that Burdock does not make needs a name",
-                "the application's, such as name: JSESSIONID",
+                "name is required unless mode is insert",
+                "give the name of the application's cookie, such as name: JSESSIONID",
             );
             None
         }
     }
 }
 
-fn default_name(scope: &Scope, at: Position, findings: &mut Findings) -> Option<CookieName> {
+fn default_name(scope: &Scope, at: Location, findings: &mut Findings) -> Option<CookieName> {
     let name = CookieName::parse(&format!("BURDOCK_{}", scope.0));
     if let Err(error) = &name {
-        findings.fault_with_help(
-            at,
-            format!("no cookie's name can be made of the scope {}: {error}", scope.0),
-            "give the cookie a name",
-        );
+        findings.fault_with_help(at, format!("no cookie can be named after the scope {}: {error}", scope.0), "set name");
     }
     name.ok()
 }
@@ -183,7 +179,7 @@ fn renewal_of(mode: CookieMode) -> lifetime::Renewal {
     }
 }
 
-fn check(cookie: &CookieSpec, hide: Option<bool>, at: Position, findings: &mut Findings) {
+fn check(cookie: &CookieSpec, hide: Option<bool>, at: Location, findings: &mut Findings) {
     let name = cookie.name.as_str();
     if cookie.mode == CookieMode::Insert {
         for broken in broken_rules(&cookie.name, &cookie.attributes) {
@@ -198,13 +194,13 @@ fn check(cookie: &CookieSpec, hide: Option<bool>, at: Position, findings: &mut F
     ];
     let idle: Vec<&str> = of_insert.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect();
     if !idle.is_empty() {
-        let message = format!("the cookie {name} is not made by Burdock: {} would change nothing", idle.join(", "));
-        let help = "leave out path, domain, http_only, secure, same_site, partitioned, attributes, max_age, preserve and \
-                    post_only: they are for mode insert";
+        let message = format!("Burdock does not create the cookie {name}, so {} would have no effect", idle.join(", "));
+        let help = "remove path, domain, http_only, secure, same_site, partitioned, attributes, max_age, preserve and post_only: \
+                    they are for mode insert";
         findings.fault_with_help(at, message, help);
     }
     if cookie.mode == CookieMode::Prefix && hide.is_some() {
-        let message = format!("hide says nothing in mode prefix: the server sees its own value of {name}");
-        findings.fault_with_help(at, message, "leave it out");
+        let message = format!("hide has no effect in mode prefix: the server always sees its own value of {name}");
+        findings.fault_with_help(at, message, "remove it");
     }
 }

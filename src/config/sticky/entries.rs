@@ -13,9 +13,9 @@ use super::header::HeaderText;
 use super::learn::LearnText;
 use super::{cookie, found, header, learn};
 use crate::config::schema::choice::choice;
-use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::{OneOrMore, record};
-use crate::config::schema::read::{At, Leaf, ListOf, Mend, Read, defined};
+use crate::config::schema::read::{At, Hint, Leaf, ListOf, Read, defined};
 use crate::config::schema::scalar::{Bool, Int};
 use crate::config::schema::tree::{Node, Value};
 use crate::ids::UpstreamName;
@@ -114,12 +114,12 @@ impl Leaf for Strict {
     const EXPECTED: &'static str = "false, true (503) or a status from 400 to 599";
     const KIND: crate::config::schema::read::Kind = crate::config::schema::read::Kind::Bare;
 
-    fn parse(text: &str) -> Result<Self, Mend> {
+    fn parse(text: &str) -> Result<Self, Hint> {
         match text {
             "false" => Ok(Self::Off),
             "true" => Ok(Self::Refuse(StatusCode::SERVICE_UNAVAILABLE)),
             status => {
-                let status = Int::<u16, 400, 599>::parse(status).map_err(|_| Mend::unknown())?;
+                let status = Int::<u16, 400, 599>::parse(status).map_err(|_| Hint::unknown())?;
                 Ok(Self::Refuse(StatusCode::from_u16(status)?))
             }
         }
@@ -141,9 +141,9 @@ record! {
 
 choice! {
     "an application's order" => Order {
-        /// The tie ends: the next request is balanced anew.
+        /// The tie ends: the next request is balanced again.
         release => Self::Release,
-        /// The idle time begins anew.
+        /// The idle time starts over.
         extend => Self::Extend,
         /// The session is tied to another server, given by its id.
         move_to => Self::MoveTo,
@@ -163,7 +163,7 @@ pub(in crate::config) fn build(
     written: Written,
     servers: &UpstreamSpec,
     findings: &mut Findings,
-) -> (StickySpec, Vec<Position>) {
+) -> (StickySpec, Vec<Location>) {
     let scope = Scope(Arc::from(written.scope.as_ref().unwrap_or(upstream).as_str()));
     let built = written.entries.into_iter().filter_map(|entry| self::entry(&scope, entry, findings));
     let (entries, places): (Vec<_>, Vec<_>) = built.collect::<Vec<_>>().into_iter().unzip();
@@ -174,7 +174,7 @@ pub(in crate::config) fn build(
     (StickySpec { scope, entries, affinity: AffinitySpec { announce, obey: written.affinity.obey } }, places)
 }
 
-fn entry(scope: &Scope, written: At<EntryText>, findings: &mut Findings) -> Option<(EntrySpec, Position)> {
+fn entry(scope: &Scope, written: At<EntryText>, findings: &mut Findings) -> Option<(EntrySpec, Location)> {
     let at = written.at;
     match written.value {
         EntryText::Cookie(cookie) => cookie::build(scope, *cookie, at, findings),
@@ -187,8 +187,8 @@ fn entry(scope: &Scope, written: At<EntryText>, findings: &mut Findings) -> Opti
 }
 
 /// Two entries that ride on one cookie or header.
-fn check_carriers(entries: &[EntrySpec], places: &[Position], findings: &mut Findings) {
-    let mut first: HashMap<String, Position> = HashMap::new();
+fn check_carriers(entries: &[EntrySpec], places: &[Location], findings: &mut Findings) {
+    let mut first: HashMap<String, Location> = HashMap::new();
     for (entry, &at) in entries.iter().zip(places) {
         let carrier = match &entry.way {
             Way::Cookie(cookie) => format!("cookie {}", cookie.name.as_str()),
@@ -196,14 +196,14 @@ fn check_carriers(entries: &[EntrySpec], places: &[Position], findings: &mut Fin
             Way::Route(_) | Way::Hash(_) | Way::Learn(_) => continue,
         };
         if let Some(first) = first.get(&carrier) {
-            findings.fault(at, format!("two entries use the {carrier}, the first on line {}", first.line));
+            findings.fault(at, format!("duplicate entry for the {carrier}, first on line {}", first.line()));
         }
         first.entry(carrier).or_insert(at);
     }
 }
 
 /// Entries behind one that always decides are never asked.
-fn check_order(entries: &[EntrySpec], places: &[Position], findings: &mut Findings) {
+fn check_order(entries: &[EntrySpec], places: &[Location], findings: &mut Findings) {
     let always = |entry: &EntrySpec| match &entry.way {
         Way::Hash(hash) => hash.key.iter().any(|source| source.is_always_there()),
         Way::Cookie(_) | Way::Header(_) | Way::Route(_) | Way::Learn(_) => false,
@@ -211,13 +211,13 @@ fn check_order(entries: &[EntrySpec], places: &[Position], findings: &mut Findin
     if let Some(last) = entries.iter().position(always)
         && let Some(&at) = places.get(last + 1)
     {
-        let message = format!("the hash on line {} always has a key, so this entry is never asked", places[last].line);
+        let message = format!("the hash on line {} always has a key, so this entry is never used", places[last].line());
         findings.fault_with_help(at, message, "put the hash last");
     }
 }
 
 /// A plain token before an application's value ends at the first `~`.
-fn check_routes(entries: &[EntrySpec], places: &[Position], upstream: &UpstreamSpec, findings: &mut Findings) {
+fn check_routes(entries: &[EntrySpec], places: &[Location], upstream: &UpstreamSpec, findings: &mut Findings) {
     let fixed = upstream.servers.iter().map(|server| server.route.as_ref().unwrap_or(&server.id));
     let found = upstream.discovery.iter().map(|entry| entry.template.route.as_ref().unwrap_or(&entry.stem));
     let odd = fixed.chain(found).find(|route| route.as_str().contains('~'));
@@ -228,7 +228,7 @@ fn check_routes(entries: &[EntrySpec], places: &[Position], upstream: &UpstreamS
         Way::Route(_) | Way::Hash(_) | Way::Learn(_) => false,
     };
     for (_, &at) in entries.iter().zip(places).filter(|(entry, _)| is_prefix(entry)) {
-        let message = format!("a plain token ends at the first ~, so the server {odd} could not be told from its value");
+        let message = format!("a plain token ends at the first ~, so it cannot name the server {odd}");
         findings.fault_with_help(at, message, "use token: sealed, or give the server a route without ~");
     }
 }

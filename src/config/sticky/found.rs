@@ -1,7 +1,7 @@
 //! `route` and `hash` entries of `sticky`: ties that are found, not written.
 
 use crate::config::schema::choice::choice;
-use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::record;
 use crate::config::source::Sources;
 use crate::session::load_factor::LoadFactor;
@@ -42,13 +42,13 @@ pub(super) fn route(written: RouteIdText) -> EntrySpec {
     EntrySpec { way: Way::Route(RouteIdSpec { from: written.from }), strict: written.strict }
 }
 
-pub(super) fn hash(written: HashText, at: Position, findings: &mut Findings) -> EntrySpec {
+pub(super) fn hash(written: HashText, at: Location, findings: &mut Findings) -> EntrySpec {
     let HashText { key, load_factor, when_full, strict } = written;
     if matches!(strict, Strict::Refuse(_)) && (load_factor.is_some() || when_full == Some(WhenFull::Spill)) {
         findings.fault_with_help(
             at,
-            "strict keeps a session from other servers, load_factor and when_full: spill send it there",
-            "leave out the one or the other",
+            "strict keeps sessions away from other servers, load_factor and when_full: spill send them there",
+            "remove one of the two",
         );
     }
     EntrySpec { way: Way::Hash(HashSpec { key, load_factor, when_full }), strict }

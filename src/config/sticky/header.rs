@@ -4,7 +4,7 @@ use ::http::HeaderName;
 
 use crate::config::accept::{self, AcceptedTokens};
 use crate::config::schema::choice::choice;
-use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::record;
 use crate::config::schema::read::{At, Read};
 use crate::config::schema::scalar::{Bool, OrAuto, OrNone};
@@ -54,13 +54,13 @@ choice! {
     }
 }
 
-/// The entry that `mcp` stands for: sessions of the Model Context Protocol, whose clients begin anew on a 404.
-pub(super) fn mcp(at: Position, findings: &mut Findings) -> Option<HeaderText> {
+/// The entry that `mcp` stands for: sessions of the Model Context Protocol, whose clients start over on a 404.
+pub(super) fn mcp(at: Location, findings: &mut Findings) -> Option<HeaderText> {
     HeaderText::read(&Node::literal("{name: Mcp-Session-Id, mode: envelope, strict: 404}", at), findings)
 }
 
 /// A header entry whose parts fit each other, and where it was written.
-pub(super) fn build(written: HeaderText, findings: &mut Findings) -> (EntrySpec, Position) {
+pub(super) fn build(written: HeaderText, findings: &mut Findings) -> (EntrySpec, Location) {
     let (at, mode) = (written.name.at, written.mode);
     let times = Times { idle: written.idle_timeout, life: written.max_life, age: None };
     let (carrier, renewal) = match mode {
@@ -103,12 +103,12 @@ const TAKEN: [&str; 12] = [
     "upgrade",
 ];
 
-fn check(name: &HeaderName, mode: HeaderMode, hide: Option<bool>, at: Position, findings: &mut Findings) {
+fn check(name: &HeaderName, mode: HeaderMode, hide: Option<bool>, at: Location, findings: &mut Findings) {
     if TAKEN.contains(&name.as_str()) {
         findings.fault(at, format!("the header {name} has a meaning of its own and cannot carry a session"));
     }
     if mode == HeaderMode::Envelope && hide.is_some() {
-        let message = format!("hide says nothing in mode envelope: the server sees its own value of {name}");
-        findings.fault_with_help(at, message, "leave it out");
+        let message = format!("hide has no effect in mode envelope: the server always sees its own value of {name}");
+        findings.fault_with_help(at, message, "remove it");
     }
 }

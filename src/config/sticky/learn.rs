@@ -2,7 +2,7 @@
 
 use crate::config::response_source::ResponseSources;
 use crate::config::schema::choice::choice;
-use crate::config::schema::errors::{Findings, Position};
+use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::record;
 use crate::config::schema::scalar::Int;
 use crate::config::source::Sources;
@@ -24,7 +24,7 @@ record! {
         table: Option<TableName>,
         /// When a session is learned.
         learn_at: LearnAt = "headers",
-        /// Names of fewer octets are none.
+        /// Shorter names (in bytes) are ignored.
         min_length: Int<usize, 1, 1_024> = "8",
         /// Which responses of a server may tie a new session.
         new_tie_on: NewTieOn = "below_500",
@@ -42,15 +42,17 @@ choice! {
     }
 }
 
-pub(super) fn build(scope: &Scope, written: LearnText, at: Position, findings: &mut Findings) -> Option<EntrySpec> {
+pub(super) fn build(scope: &Scope, written: LearnText, at: Location, findings: &mut Findings) -> Option<EntrySpec> {
     if written.create.is_none() && written.create_from_requests.is_none() {
         // HAProxy's `stick match`: another entry fills the table.
-        findings.warning(at, "without create this entry only looks sessions up that another entry learns");
+        findings.warning(at, "without create, this entry only looks up sessions that another entry learns");
     }
     let is_address = |source: &Source| matches!(source.place, Place::ClientIp(_));
     if written.min_length > 4 && written.lookup.iter().any(is_address) {
-        findings
-            .warning(at, "an IPv4 address has 4 octets, fewer than min_length, so it names no session: set min_length: 4");
+        findings.warning(
+            at,
+            "an IPv4 address has 4 bytes, fewer than min_length, so it never names a session: set min_length: 4",
+        );
     }
     let table = match written.table {
         Some(table) => table,
@@ -68,10 +70,10 @@ pub(super) fn build(scope: &Scope, written: LearnText, at: Position, findings: &
     Some(EntrySpec { way: Way::Learn(spec), strict: written.strict })
 }
 
-fn table_of(scope: &Scope, at: Position, findings: &mut Findings) -> Option<TableName> {
+fn table_of(scope: &Scope, at: Location, findings: &mut Findings) -> Option<TableName> {
     let name = TableName::parse(&scope.0);
     if let Err(error) = &name {
-        findings.fault_with_help(at, format!("no table can be called like the scope {}: {error}", scope.0), "give a table");
+        findings.fault_with_help(at, format!("no table can be named after the scope {}: {error}", scope.0), "set table");
     }
     name.ok()
 }

@@ -41,21 +41,18 @@ pub(super) fn check(times: &Times, token: TokenFormat, renewal: Renewal, finding
         }
     }
     if let Some(idle) = idle.as_ref().filter(|_| renewal == Renewal::WhenSpoken) {
-        let message = "a token in the application's own value can be renewed only when the application sends that anew, so \
-                       idle_timeout would end sessions that are in use";
-        findings.fault_with_help(idle.at, message, "use max_life, or leave the end of a session to the application");
+        let message = "a token inside the application's own value can be renewed only when the application sends that value again, \
+                       so idle_timeout would end sessions that are in use";
+        findings.fault_with_help(idle.at, message, "use max_life, or let the application end its sessions");
     }
     if let Some((idle, _)) = idle.as_ref().zip(life.as_ref()).filter(|(idle, life)| idle.value > life.value) {
-        findings.warning(idle.at, "idle_timeout is longer than max_life, which therefore always ends first");
+        findings.warning(idle.at, "longer than max_life, so max_life always ends first");
     }
     let Some(age) = age else { return };
     if idle.as_ref().is_some_and(|idle| idle.value > age.value) {
-        findings.warning(
-            age.at,
-            "max_age is shorter than idle_timeout: browsers drop the cookie before the session has idled out",
-        );
+        findings.warning(age.at, "shorter than idle_timeout, so browsers drop the cookie before the session expires");
     }
     if age.value > BROWSERS_KEEP {
-        findings.warning(age.at, "max_age is over 400d, after which browsers drop a cookie anyway");
+        findings.warning(age.at, "longer than 400d, after which browsers drop a cookie anyway");
     }
 }

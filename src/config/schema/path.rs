@@ -1,0 +1,78 @@
+//! The paths of fields, such as `upstreams.shop.servers[1].weight`. Each is kept once, as a step from its parent, so that a place
+//! in the file can say which field it is of and still be copied.
+
+use super::text::quoted;
+
+/// A path, by its number in [`Paths`].
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct PathId(u32);
+
+/// All paths of a file. The first is that of the whole.
+#[derive(Debug, Default)]
+pub(crate) struct Paths(Vec<(PathId, Step)>);
+
+#[derive(Debug)]
+enum Step {
+    Field(Box<str>),
+    Item(usize),
+}
+
+impl Paths {
+    /// The path of a field of a map.
+    pub(crate) fn field(&mut self, parent: PathId, name: &str) -> PathId {
+        self.add(parent, Step::Field(name.into()))
+    }
+
+    /// The path of an entry of a list, counted from 0.
+    pub(crate) fn item(&mut self, parent: PathId, nth: usize) -> PathId {
+        self.add(parent, Step::Item(nth))
+    }
+
+    fn add(&mut self, parent: PathId, step: Step) -> PathId {
+        self.0.push((parent, step));
+        PathId(self.0.len() as u32)
+    }
+
+    /// As people read it; empty for the whole file.
+    pub(crate) fn text(&self, path: PathId) -> String {
+        let Some((parent, step)) = (path.0 as usize).checked_sub(1).and_then(|nth| self.0.get(nth)) else {
+            return String::new();
+        };
+        let mut text = self.text(*parent);
+        match step {
+            Step::Item(nth) => text.push_str(&format!("[{nth}]")),
+            Step::Field(name) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(&shown(name));
+            }
+        }
+        text
+    }
+}
+
+/// A name that could be mistaken for a path is quoted.
+fn shown(name: &str) -> String {
+    const LONGEST: usize = 64;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    if !name.is_empty() && name.len() <= LONGEST && name.bytes().all(is_plain) { name.to_owned() } else { quoted(name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_fields_and_entries() {
+        let mut paths = Paths::default();
+        let mut path = PathId::default();
+        assert_eq!(paths.text(path), "");
+        for name in ["upstreams", "shop.eu", "servers"] {
+            path = paths.field(path, name);
+        }
+        path = paths.item(path, 1);
+        path = paths.field(path, "weight");
+        assert_eq!(paths.text(path), "upstreams.\"shop.eu\".servers[1].weight");
+    }
+}
