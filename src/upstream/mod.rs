@@ -17,6 +17,7 @@ pub mod retry;
 mod ring;
 pub mod server;
 pub mod spec;
+#[expect(clippy::module_inception, reason = "this is where one looks for the type")]
 mod upstream;
 mod weight;
 

@@ -4,6 +4,7 @@
 mod assignment;
 mod claims;
 mod decision;
+#[expect(clippy::module_inception, reason = "this is where one looks for the type")]
 mod exchange;
 mod failover;
 mod learning;

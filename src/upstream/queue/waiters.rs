@@ -122,7 +122,7 @@ impl<P> Call<P> {
     }
 
     /// The outcome, once; the task is woken when there is one.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<P, Cause>> {
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Result<P, Cause>> {
         let mut told = self.0.lock();
         match std::mem::replace(&mut *told, Told::Over) {
             Told::Nothing(_) => {
