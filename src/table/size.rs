@@ -2,9 +2,9 @@
 
 use super::SHARDS;
 use super::entry::Change;
-use super::journal::Journal;
+use super::feed;
 use super::page::Page;
-use super::spec::TableSpec;
+use super::spec::{Persist, TableSpec};
 
 /// Sessions for which a page of 147 slots is made. Names are dealt to pages by chance, so one in ten thousand pages of a table
 /// that holds its capacity gets 39 more than its share, and three in a million 47 more.
@@ -24,9 +24,13 @@ impl Size {
         Self { pages: capacity.div_ceil(SHARDS * SHARE), sessions: capacity.div_ceil(SHARDS) }
     }
 
-    /// Octets that a shard of this size takes, once its journal has been full.
+    /// Bytes that a shard of this size takes, once the queue of its journal has been full.
     pub(crate) fn bytes(self, spec: &TableSpec) -> usize {
-        self.pages * size_of::<Page>() + Journal::bound(spec.persist, self.sessions) * size_of::<Change>()
+        let changes = match spec.persist {
+            Persist::On => feed::bound(self.sessions),
+            Persist::Off => 0,
+        };
+        self.pages * size_of::<Page>() + changes * size_of::<Change>()
     }
 }
 
