@@ -30,7 +30,7 @@ use crate::process::upgrade::new_process;
 use crate::process::upgrade::new_process::{NoPredecessor, Predecessor};
 use crate::process::upgrade::protocol::Message;
 use crate::process::upgrade::spawn::Program;
-use crate::process::upgrade::table_feed;
+use crate::process::upgrade::table_feed::receive;
 use crate::runtime::bearer::Bearer;
 use crate::runtime::clock::Clock;
 use crate::runtime::descriptor_limits;
@@ -213,7 +213,7 @@ fn storage(
         return Ok(SessionStorage::open(state_dir, tables, HashSet::new(), key, clock));
     };
     let mut from = predecessor.reader().map_err(NoPredecessor::from)?;
-    let filled = table_feed::receive(&mut from, &tables, key, &clock).map_err(NoPredecessor::from)?;
+    let filled = receive::receive(&mut from, &tables, key, &clock).map_err(NoPredecessor::from)?;
     let storage = SessionStorage::open(state_dir, tables, filled, key, clock);
     new_process::fail_at("tables");
     Ok(storage)

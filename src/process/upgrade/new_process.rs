@@ -19,7 +19,7 @@ use super::socket::{VARIABLE, trusted};
 use crate::control::change::Control;
 use crate::control::handoff::ProcessHandoff;
 use crate::process::upgrade::protocol::{Hello, Message, read};
-use crate::process::upgrade::table_feed;
+use crate::process::upgrade::table_feed::receive;
 use crate::runtime::directories;
 
 /// Why there is nothing to take over.
@@ -107,7 +107,7 @@ impl Predecessor {
         let heard = control.state.handovers.enter();
         let follow = move || {
             let _heard = heard;
-            let end = table_feed::follow(&mut from, |header, blocks| take_in(&control, header, blocks));
+            let end = receive::follow(&mut from, |header, blocks| take_in(&control, header, blocks));
             if !predecessor.taken.load(SeqCst) {
                 log::error!("the process that was to hand over has gone ({end}); ending");
                 std::process::exit(1);
@@ -127,7 +127,7 @@ fn take_in(control: &Control, header: &Header, blocks: &[u8]) {
     let generation = serving.generation.load();
     let table = generation.balancer.tables().all().find(|table| table.spec().name == header.table);
     if let Some(table) = table {
-        table_feed::apply(blocks, table, serving.clock.moment().now().wall);
+        receive::apply(blocks, table, serving.clock.moment().now().wall);
     }
 }
 

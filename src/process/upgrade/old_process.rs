@@ -15,7 +15,7 @@ use crate::control::state::{Follower, ProcessState};
 use crate::control::upgrade_request::{UpgradeAnswer, UpgradeError, UpgradeRequest};
 use crate::process::upgrade::protocol::{Message, read};
 use crate::process::upgrade::spawn::{HandoverSocket, POLL_INTERVAL, Program, Started, end};
-use crate::process::upgrade::table_feed::TableFeed;
+use crate::process::upgrade::table_feed::send::TableFeed;
 use crate::runtime::systemd;
 
 /// So long whoever has asked for a successor has to hear that it was lost.

@@ -1,29 +1,16 @@
-//! Session tables on their way from one process to the next, over the upgrade's socket: blocks as they stand in files.
-//!
-//! The running process follows the feeds of all its tables, whether they are stored or not, by a thread of its own:
-//!
-//! 1. It subscribes to each table, sends the whole of it, and then says that it has sent all.
-//! 2. From then on it sends what happens, every millisecond: a client that is sent away here is back there in no time. Where a feed
-//!    has lost changes it sends the whole table again.
-//! 3. When the new process gets the listening sockets, answers begin to wait for it ([`TableFeed::await_changes`]): a client that
-//!    learns of a session may go there at once.
-//! 4. It ends with the process, or when the new one reads no more. Until it ends, nobody waits longer than he wants to.
-//!
-//! What the process before this one sends late is put into the tables like any other change, and so goes on to the next.
+//! The running process's side: follows the tables, and sends what happens in them.
 
-use std::collections::HashSet;
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use burdock::table::format::{Batch, Header, Loader, Next, Precedence, next};
-use burdock::table::{Change, Cursor, Delivery, Entry, FingerprintKeyId, Lost, Subscription, Table, TableName};
-use burdock::time::UnixSeconds;
+use burdock::table::format::{Batch, Header};
+use burdock::table::{Change, Cursor, Delivery, Entry, FingerprintKeyId, Lost, Subscription, Table};
 use parking_lot::{Condvar, Mutex};
 
 use crate::control::state::Follower;
-use crate::process::upgrade::protocol::{Message, read, send_blocks};
+use crate::process::upgrade::protocol::{Message, send_blocks};
 use crate::runtime::clock::Clock;
 
 /// A new process that reads nothing for so long has gone.
@@ -36,8 +23,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 const ANSWERS_WAIT: Duration = Duration::from_millis(20);
 /// Changes are sent when there are so many bytes of them.
 const CHUNK: usize = 1 << 20;
-/// How much is read at once.
-const WINDOW: usize = 256 << 10;
 
 /// Sends all tables to the new process, and what happens in them, until it ends or this is dropped.
 #[derive(Debug)]
@@ -275,103 +260,16 @@ impl Sender {
     }
 }
 
-/// Fills tables that serve nobody yet with what another process sends of them: which.
-///
-/// # Errors
-/// If it does not send all.
-pub fn receive(
-    from: &mut impl Read,
-    tables: &[Arc<Table>],
-    key: FingerprintKeyId,
-    clock: &Clock,
-) -> io::Result<HashSet<TableName>> {
-    let (begun, now) = (clock.uptime(), clock.moment().now().wall);
-    let mut loaders: Vec<_> = tables.iter().map(|table| (table, Loader::new(table, Precedence::Stored))).collect();
-    let (mut received, mut current) = (HashSet::new(), None);
-    loop {
-        match read(from)? {
-            Message::Table(header) => current = Some(header).filter(|header| header.key == key),
-            Message::Blocks(bytes) => {
-                let Some(header) = &current else { continue };
-                if let Some((_, loader)) = loaders.iter_mut().find(|(table, _)| table.spec().name == header.table) {
-                    load(&bytes, loader, now);
-                    received.insert(header.table.clone());
-                }
-            }
-            Message::Complete => break,
-            Message::Hello(_) | Message::Handoff(_) | Message::Prepared | Message::Refused(_) | Message::Serving => {}
-        }
-    }
-    for (table, loader) in loaders {
-        let skipped = loader.finish().skipped;
-        if skipped > 0 {
-            log::warn!("table {}: {skipped} sessions could not be tied to a server", table.spec().name);
-        }
-    }
-    let took = clock.uptime().since(begun);
-    for table in tables.iter().filter(|table| received.contains(&table.spec().name)) {
-        log::info!("table {}: {} sessions, from the running process in {took:?}", table.spec().name, live(table, now));
-    }
-    Ok(received)
-}
-
-/// Sessions that live.
-fn live(table: &Table, now: UnixSeconds) -> u64 {
-    table.servers().iter().map(|(index, _)| table.count(*index, now)).sum()
-}
-
-/// Gives each block that comes later, until it ends: why it did.
-pub fn follow(from: &mut impl Read, mut each: impl FnMut(&Header, &[u8])) -> io::Error {
-    let (mut from, mut current) = (BufReader::with_capacity(WINDOW, from), None);
-    loop {
-        match read(&mut from) {
-            Ok(Message::Table(header)) => current = Some(header),
-            Ok(Message::Blocks(bytes)) => {
-                if let Some(header) = &current {
-                    each(header, &bytes)
-                }
-            }
-            Ok(
-                Message::Complete
-                | Message::Hello(_)
-                | Message::Handoff(_)
-                | Message::Prepared
-                | Message::Refused(_)
-                | Message::Serving,
-            ) => {}
-            Err(error) => return error,
-        }
-    }
-}
-
-/// Puts blocks into a table that is at work. Who follows it has them from its feed.
-pub fn apply(bytes: &[u8], table: &Table, now: UnixSeconds) {
-    load(bytes, &mut Loader::new(table, Precedence::Later), now);
-}
-
-fn load(mut bytes: &[u8], loader: &mut Loader<'_>, now: UnixSeconds) {
-    loop {
-        let passed = match next(bytes) {
-            Next::Block { payload, octets: bytes } => {
-                loader.apply(payload, now);
-                bytes
-            }
-            Next::Damaged { octets: bytes } => bytes,
-            Next::Needs(_) | Next::Nothing => return,
-        };
-        bytes = bytes.get(passed..).unwrap_or_default();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
     use burdock::sticky::spec::Lifetime;
-    use burdock::table::{Budget, Confirmation, Fingerprint, Known, Persist, TableSpec};
+    use burdock::table::{Budget, Confirmation, Fingerprint, Known, Persist, TableName, TableSpec};
     use burdock::upstream::ServerId;
 
     use super::*;
+    use crate::process::upgrade::table_feed::receive::{apply, follow, receive};
 
     const KEY: FingerprintKeyId = FingerprintKeyId(*b"01234567");
 
