@@ -11,12 +11,13 @@
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::session::lifetime::Lifetime;
-use burdock::table::{Budget, Enlisted, Known, Persist, Table, TableName, TableSpec};
+use burdock::table::{Budget, Delivery, Enlisted, Known, Persist, Subscription, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
@@ -25,7 +26,8 @@ const IDLE: u32 = 1_800;
 const START: u32 = 1_800_000_000;
 
 struct Bench {
-    table: Table,
+    table: Arc<Table>,
+    feed: Subscription,
     server: Enlisted,
     key: FingerprintKey,
     sessions: u64,
@@ -148,10 +150,11 @@ impl Bench {
         let lifetime = Lifetime { idle: Some(IDLE), life: Some(86_400 * 365) };
         let capacity = NonZeroU32::new(sessions.try_into().unwrap()).unwrap();
         let name = TableName::parse("sessions").unwrap();
-        let table = Table::new(TableSpec { name, capacity, lifetime, persist: Persist::On });
+        let table = Arc::new(Table::new(TableSpec { name, capacity, lifetime, persist: Persist::On }));
+        let feed = Subscription::new(&table, Delivery::Afterwards);
         let server = table.enlist(&ServerId::parse("web-1").unwrap()).unwrap();
         let key = FingerprintKey::parse(&"5a".repeat(32)).unwrap();
-        let bench = Self { table, server, key, sessions };
+        let bench = Self { table, feed, server, key, sessions };
         for session in 0..sessions {
             bench.tie(session);
         }
@@ -185,7 +188,7 @@ impl Bench {
 
     fn drain(&self) {
         for shard in 0..self.table.shards() {
-            let _ = self.table.drain_changes(shard, &mut Vec::new());
+            let _ = self.feed.drain(shard, &mut Vec::new());
         }
     }
 }

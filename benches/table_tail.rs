@@ -11,13 +11,14 @@
 use std::hint::black_box;
 use std::io::Write;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::format::Batch;
-use burdock::table::{Budget, Change, Cursor, Enlisted, Persist, Table, TableName, TableSpec};
+use burdock::table::{Budget, Change, Cursor, Delivery, Enlisted, Persist, Subscription, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 
@@ -27,7 +28,8 @@ const BREATH: Duration = Duration::from_millis(1);
 const CALLS: usize = 4_000_000;
 
 struct Bench {
-    table: Table,
+    table: Arc<Table>,
+    feed: Subscription,
     server: Enlisted,
     key: FingerprintKey,
     sessions: u64,
@@ -56,9 +58,10 @@ impl Bench {
         let lifetime = Lifetime { idle: Some(1_800), life: None };
         let capacity = NonZeroU32::new(sessions.try_into().unwrap()).unwrap();
         let name = TableName::parse("sessions").unwrap();
-        let table = Table::new(TableSpec { name, capacity, lifetime, persist: Persist::On });
+        let table = Arc::new(Table::new(TableSpec { name, capacity, lifetime, persist: Persist::On }));
+        let feed = Subscription::new(&table, Delivery::Afterwards);
         let server = table.enlist(&ServerId::parse("web-1").unwrap()).unwrap();
-        let bench = Self { table, server, key: FingerprintKey::parse(&"5a".repeat(32)).unwrap(), sessions };
+        let bench = Self { table, feed, server, key: FingerprintKey::parse(&"5a".repeat(32)).unwrap(), sessions };
         // As many again, so that each that comes pushes another out.
         for session in 0..2 * sessions {
             bench.tie(session);
@@ -131,7 +134,7 @@ impl Bench {
         let mut changes: Vec<Change> = Vec::new();
         for shard in 0..self.table.shards() {
             changes.clear();
-            let _ = self.table.drain_changes(shard, &mut changes);
+            let _ = self.feed.drain(shard, &mut changes);
         }
     }
 }

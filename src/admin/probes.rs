@@ -11,7 +11,7 @@ use axum::routing::get;
 
 use crate::control::change::Control;
 use crate::runtime::readiness::Ready;
-use crate::storage::{Persistence, Status};
+use crate::storage::status::{Persistence, Status};
 use crate::telemetry::metrics::StorageFigures;
 
 pub fn router() -> Router<Arc<Control>> {
@@ -25,7 +25,7 @@ async fn metrics(Shared(control): Shared<Arc<Control>>) -> Response {
     let generation = control.state.serving.generation.load();
     let pools = generation.upstreams().iter().map(|handle| &*handle.pool);
     let now = control.state.serving.clock.moment().now();
-    for (table, status) in control.state.sessions.tables() {
+    for (table, status) in control.state.storage.tables() {
         control.state.serving.metrics.take_table(&table, figures(&status), now.wall);
     }
     match control.state.serving.metrics.render(control.state.serving.connections.count(), now, pools) {

@@ -132,6 +132,14 @@ impl StickyUpstream {
         *self.since.lock() = since;
     }
 
+    /// The tables that its sessions are learned in, one of them more than once if it is shared.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.chain.entries().iter().filter_map(|entry| {
+            let EntryKind::Learn(learn) = &entry.kind else { return None };
+            Some(learn.table())
+        })
+    }
+
     /// The sessions that live on the server at this position.
     pub fn sessions(&self, at: usize, now: Now) -> Sessions {
         let mut tables: SmallVec<[&Arc<Table>; 2]> = SmallVec::new();

@@ -210,7 +210,7 @@ impl Control {
         let generation = Generation::new(balancer, &self.state.serving.metrics, Some(&earlier))?;
         // From here on nothing can fail.
         let tables = generation.balancer.tables().all().cloned().collect();
-        self.state.sessions.adopt(tables, next.secrets.fingerprints.id());
+        self.state.storage.adopt(tables, next.secrets.fingerprints.id());
         // Whoever sees the generation finds what is wanted, too.
         self.desired.store(Arc::new(next));
         self.state.publish(Arc::new(generation));

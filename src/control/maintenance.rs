@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use burdock::balancer::drain::Stage;
-use burdock::table::Persist;
 use burdock::time::Uptime;
 use burdock::upstream::spec::Admin;
 use burdock::upstream::{ServerId, UpstreamName};
@@ -130,14 +129,12 @@ impl Control {
         Some((metadata.modified().ok()?, metadata.len()))
     }
 
-    /// Frees the numbers of servers that no session needs, in tables that nobody writes down: where somebody does, it is for
-    /// them to say when.
+    /// Frees the numbers of servers that no session needs.
     fn tidy(&self) {
         let live = self.state.serving.generation.load_full();
-        let unwritten = live.balancer.tables().all().filter(|table| table.spec().persist == Persist::Off);
-        unwritten.for_each(|table| {
+        for table in live.balancer.tables().all() {
             table.tidy();
-        });
+        }
     }
 
     /// Publishes anew where a server that was leaving is no longer needed.

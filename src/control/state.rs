@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use crate::client::connections::Connections;
@@ -12,7 +13,7 @@ use crate::runtime::bearer::Bearer;
 use crate::runtime::systemd::Watchdog;
 use crate::serve::generation::Generation;
 use crate::serve::state::ServingState;
-use crate::storage::Sessions;
+use crate::storage::session_storage::SessionStorage;
 
 #[derive(Debug)]
 pub struct ProcessState {
@@ -27,7 +28,9 @@ pub struct ProcessState {
     /// has been replaced does not end before.
     pub handovers: Connections,
     pub watchdog: Arc<Watchdog>,
-    pub sessions: Sessions,
+    pub storage: SessionStorage,
+    /// Who else follows the session tables to the end of the process.
+    pub followers: Mutex<Vec<Arc<dyn Follower>>>,
     /// What opens the API at the admin address.
     pub bearer: Bearer,
     /// Where the API is served beside that, if it is.
@@ -45,10 +48,18 @@ pub enum FirstAnswers {
     There,
 }
 
+/// Somebody who follows the session tables, beside what stores them.
+pub trait Follower: std::fmt::Debug + Send + Sync {
+    /// Passes on what has happened until now, as the last thing. Waits for some seconds at most.
+    fn finish(&self);
+}
+
 impl ProcessState {
     /// What is to be done before the process ends, as the last thing.
     pub fn close(&self) {
-        self.sessions.close();
+        let followers = std::mem::take(&mut *self.followers.lock());
+        followers.iter().for_each(|follower| follower.finish());
+        self.storage.close();
         self.serving.access_log.flush();
         if let Some(socket) = self.admin_socket.get() {
             socket.remove();

@@ -153,7 +153,12 @@ impl Signals {
                 log::info!("the new process is prepared: it gets the listening sockets");
                 self.control.state.serving.readiness.set_replaced();
                 let state = Arc::clone(&self.control.state);
-                let _ = tokio::task::spawn_blocking(move || state.sessions.release()).await;
+                let feed = Arc::clone(successor.feed());
+                let settle = move || {
+                    feed.await_changes();
+                    state.storage.release();
+                };
+                let _ = tokio::task::spawn_blocking(settle).await;
                 successor.let_go(answer, Arc::clone(&self.control.state));
                 Some(ShutdownSignal::GracefulUpgrade)
             }
@@ -180,11 +185,7 @@ impl Signals {
 
     async fn resume(&self) {
         let control = Arc::clone(&self.control);
-        let resume = move || {
-            control.state.sessions.withdraw();
-            control.set_handing_over(HandingOver::No);
-        };
-        let _ = tokio::task::spawn_blocking(resume).await;
+        let _ = tokio::task::spawn_blocking(move || control.set_handing_over(HandingOver::No)).await;
     }
 
     async fn give_up(&self, answer: Option<UpgradeAnswer>, signals: &mut Watched) -> ShutdownSignal {

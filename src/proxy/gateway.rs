@@ -13,6 +13,7 @@ use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 
 use crate::client::client_stream::ClientStream;
+use crate::serve::confirm;
 use crate::serve::context::{Context, Phase};
 use crate::serve::edit;
 use crate::serve::place;
@@ -167,6 +168,7 @@ impl ProxyHttp for Gateway {
         }
         let now = self.state.clock.moment_after(context.record.started).now();
         let Some(settlement) = context.settle(response, now, &self.state) else { return Ok(()) };
+        confirm::wait(context.take_confirmations()).await;
         edit::settle(response, settlement)
     }
 

@@ -20,6 +20,8 @@ use pingora::http::ResponseHeader;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::Session;
 
+use super::confirm;
+use super::confirm::Confirmations;
 use super::reply::{self, RetryAfter};
 use super::state::ServingState;
 use crate::client::client_stream::ClientStream;
@@ -40,6 +42,8 @@ pub struct Context {
     body: Body,
     /// Sessions to learn when the response is complete.
     pending: Vec<Pending>,
+    /// What the response is to wait for.
+    confirmations: Confirmations,
     retry_after: RetryAfter,
     /// Of a request that uses private connections.
     private: Option<Reused>,
@@ -84,6 +88,7 @@ impl Context {
             sending: None,
             body: Body::default(),
             pending: Vec::new(),
+            confirmations: Confirmations::new(),
             retry_after: RetryAfter::Unsaid,
             private: None,
         }
@@ -207,11 +212,17 @@ impl Context {
         self.answered(&balancing.upstream, response.status, now.uptime, state);
         let facts = Response { status: response.status, headers: &response.headers };
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
+        self.confirmations = confirm::of(settlement.action, &balancing.upstream.pool);
         self.record.settled = settlement.action;
         self.record.fate = settlement.outcome;
         self.record.moved = settlement.moved;
         self.pending.append(&mut settlement.pending);
         Some(settlement)
+    }
+
+    /// What the response is to wait for once it is settled.
+    pub fn take_confirmations(&mut self) -> Confirmations {
+        std::mem::take(&mut self.confirmations)
     }
 
     /// What the answer says of its server. If that ejects the server, whose connections are closed then, this one is not: it has

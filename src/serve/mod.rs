@@ -1,5 +1,6 @@
 //! The steps of a request, as functions that an engine calls: receive, place, edit, settle, record.
 
+pub mod confirm;
 pub mod context;
 pub mod edit;
 pub mod generation;

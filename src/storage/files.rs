@@ -11,7 +11,7 @@ use burdock::table::TableName;
 use crate::runtime::fault_injection;
 
 /// Numbers the snapshots of a table, and the journals with them.
-pub type Generation = u64;
+pub type FileNumber = u64;
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Kind {
@@ -24,20 +24,20 @@ pub enum Kind {
 /// A file that is there. Sorted as they are to be read.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Stored {
-    pub generation: Generation,
+    pub number: FileNumber,
     pub kind: Kind,
 }
 
-/// The folder of one table.
+/// The directory of one table.
 #[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
+pub struct TableDirectory(PathBuf);
 
-/// The folder of all tables.
+/// The directory of all tables.
 pub fn root(state_dir: &Path) -> PathBuf {
     state_dir.join("sessions")
 }
 
-/// Makes sure that no other process writes to the folder while the file that is given back is open. None: another has it.
+/// Makes sure that no other process writes to the directory while the file that is given back is open. None: another has it.
 pub fn hold(root: &Path) -> io::Result<Option<File>> {
     make(root)?;
     // No table's name begins with a dot.
@@ -49,25 +49,25 @@ pub fn hold(root: &Path) -> io::Result<Option<File>> {
     }
 }
 
-fn make(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-impl Folder {
+impl TableDirectory {
     pub fn new(root: &Path, table: &TableName) -> Self {
         Self(root.join(table.as_str()))
     }
 
     pub fn path(&self, file: Stored) -> PathBuf {
-        let generation = file.generation;
+        let number = file.number;
         self.0.join(match file.kind {
-            Kind::Snapshot => format!("snapshot.{generation}"),
-            Kind::Journal => format!("journal.{generation}"),
-            Kind::Unfinished => format!("snapshot.{generation}.new"),
+            Kind::Snapshot => format!("snapshot.{number}"),
+            Kind::Journal => format!("journal.{number}"),
+            Kind::Unfinished => format!("snapshot.{number}.new"),
         })
     }
 
-    /// Its files, in their order; none where there is no folder. Others than ours are not seen.
+    /// Its files, in their order; none where there is no directory. Others than ours are not seen.
     pub fn list(&self) -> io::Result<Vec<Stored>> {
         let entries = match std::fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -81,15 +81,15 @@ impl Folder {
         Ok(files)
     }
 
-    /// Makes a file that must not be there yet, and the folder if need be.
+    /// Makes a file that must not be there yet, and the directory if need be.
     pub fn create(&self, file: Stored) -> io::Result<File> {
         make(&self.0)?;
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path(file))
     }
 
     /// An unfinished snapshot is finished, and on disk: it takes its name, which is on disk after [`Self::sync`].
-    pub fn publish(&self, generation: Generation) -> io::Result<()> {
-        let path = |kind| self.path(Stored { generation, kind });
+    pub fn publish(&self, number: FileNumber) -> io::Result<()> {
+        let path = |kind| self.path(Stored { number, kind });
         std::fs::rename(path(Kind::Unfinished), path(Kind::Snapshot))
     }
 
@@ -99,14 +99,14 @@ impl Folder {
         File::open(&self.0)?.sync_all()
     }
 
-    /// Removes what the snapshot of this generation has made superfluous.
-    pub fn remove_before(&self, generation: Generation) -> io::Result<()> {
-        self.remove(|file| file.generation < generation)
+    /// Removes what the snapshot of this number has made superfluous.
+    pub fn remove_before(&self, number: FileNumber) -> io::Result<()> {
+        self.remove(|file| file.number < number)
     }
 
-    /// Removes what was written from this generation on.
-    pub fn remove_from(&self, generation: Generation) -> io::Result<()> {
-        self.remove(|file| file.generation >= generation)
+    /// Removes what was written from this number on.
+    pub fn remove_from(&self, number: FileNumber) -> io::Result<()> {
+        self.remove(|file| file.number >= number)
     }
 
     /// Removes what was begun and never finished.
@@ -127,7 +127,7 @@ impl Stored {
             "snapshot" => rest.strip_suffix(".new").map_or((rest, Kind::Snapshot), |number| (number, Kind::Unfinished)),
             _ => return None,
         };
-        let generation = number.parse().ok()?;
-        (number.bytes().all(|c| c.is_ascii_digit())).then_some(Self { generation, kind })
+        let parsed = number.parse().ok()?;
+        (number.bytes().all(|c| c.is_ascii_digit())).then_some(Self { number: parsed, kind })
     }
 }

@@ -6,11 +6,11 @@ use std::io;
 use std::thread::JoinHandle;
 
 use crate::runtime::fault_injection;
-use crate::storage::files::Folder;
+use crate::storage::files::TableDirectory;
 
 /// Something that is being put on disk.
 #[derive(Debug)]
-pub struct Pending(JoinHandle<io::Result<()>>);
+pub struct SyncJob(JoinHandle<io::Result<()>>);
 
 /// Whether it is there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,7 +26,7 @@ pub enum What {
     Data,
     /// All that is known of it, too.
     Whole,
-    /// Its data, and afterwards which names there are in its folder.
+    /// Its data, and afterwards which names there are in its directory.
     DataAndNames,
 }
 
@@ -34,32 +34,32 @@ pub enum What {
 ///
 /// # Errors
 /// If there can be no more threads or open files.
-pub fn put(file: &File, folder: &Folder, what: What) -> io::Result<Pending> {
-    let (file, folder) = (file.try_clone()?, folder.clone());
+pub fn put(file: &File, directory: &TableDirectory, what: What) -> io::Result<SyncJob> {
+    let (file, directory) = (file.try_clone()?, directory.clone());
     spawn(move || {
         fault_injection::slow_disk();
         match what {
             What::Data => file.sync_data(),
             What::Whole => file.sync_all(),
-            What::DataAndNames => file.sync_data().and_then(|()| folder.sync()),
+            What::DataAndNames => file.sync_data().and_then(|()| directory.sync()),
         }
     })
 }
 
-/// Puts the names that are new or gone in a folder on disk.
+/// Puts the names that are new or gone in a directory on disk.
 ///
 /// # Errors
 /// If there can be no more threads.
-pub fn put_names(folder: &Folder) -> io::Result<Pending> {
-    let folder = folder.clone();
-    spawn(move || folder.sync())
+pub fn put_names(directory: &TableDirectory) -> io::Result<SyncJob> {
+    let directory = directory.clone();
+    spawn(move || directory.sync())
 }
 
-fn spawn(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<Pending> {
-    std::thread::Builder::new().name("disk".into()).spawn(work).map(Pending)
+fn spawn(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<SyncJob> {
+    std::thread::Builder::new().name("disk".into()).spawn(work).map(SyncJob)
 }
 
-impl Pending {
+impl SyncJob {
     /// Waits until it is there.
     ///
     /// # Errors

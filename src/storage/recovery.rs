@@ -9,7 +9,7 @@ use burdock::table::format::{FRAME, Header, Loaded, Loader, Next, NoHeader, Prec
 use burdock::table::{Table, TableName};
 use burdock::time::UnixSeconds;
 
-use crate::storage::files::{Folder, Generation, Kind, Stored};
+use crate::storage::files::{FileNumber, Kind, Stored, TableDirectory};
 
 /// How much is read at once.
 const WINDOW: usize = 1 << 20;
@@ -20,7 +20,7 @@ const ATTEMPTS: usize = 3;
 /// How far a table's files have been read: all before the end of this journal's known part.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Place {
-    generation: Generation,
+    number: FileNumber,
     octets: u64,
 }
 
@@ -63,9 +63,9 @@ pub enum From {
 /// Reads a table's files into it.
 ///
 /// # Errors
-/// If the folder cannot be read at all.
+/// If the directory cannot be read at all.
 pub fn read(
-    folder: &Folder,
+    directory: &TableDirectory,
     header: &Header,
     table: &Table,
     from: From,
@@ -77,9 +77,9 @@ pub fn read(
         report = Report::default();
         let mut loader = Loader::new(table, precedence);
         let mut gone = false;
-        for (file, offset) in plan(&folder.list()?, from) {
+        for (file, offset) in plan(&directory.list()?, from) {
             let mut reading = Reading { header, loader: &mut loader, report: &mut report, now };
-            gone |= reading.file(folder, file, offset);
+            gone |= reading.file(directory, file, offset);
         }
         report.loaded = loader.finish();
         if !gone {
@@ -91,18 +91,18 @@ pub fn read(
 
 /// What is to be read, in order, each from which octet on.
 fn plan(files: &[Stored], from: From) -> Vec<(Stored, u64)> {
-    let there = |place: &Place| files.contains(&Stored { generation: place.generation, kind: Kind::Journal });
-    let newest = files.iter().rfind(|file| file.kind == Kind::Snapshot).map_or(0, |file| file.generation);
+    let there = |place: &Place| files.contains(&Stored { number: place.number, kind: Kind::Journal });
+    let newest = files.iter().rfind(|file| file.kind == Kind::Snapshot).map_or(0, |file| file.number);
     let (first, from) = match from {
-        From::Place(place) if there(&place) => (place.generation, Some(place)),
+        From::Place(place) if there(&place) => (place.number, Some(place)),
         From::Place(_) | From::Snapshot => (newest, None),
     };
     let wanted = |file: &&Stored| match file.kind {
-        Kind::Snapshot => from.is_none() && file.generation == first,
-        Kind::Journal => file.generation >= first,
+        Kind::Snapshot => from.is_none() && file.number == first,
+        Kind::Journal => file.number >= first,
         Kind::Unfinished => false,
     };
-    let offset = |file: &Stored| from.filter(|place| place.generation == file.generation).map_or(0, |place| place.octets);
+    let offset = |file: &Stored| from.filter(|place| place.number == file.number).map_or(0, |place| place.octets);
     files.iter().filter(wanted).map(|file| (*file, offset(file))).collect()
 }
 
@@ -116,8 +116,8 @@ struct Reading<'r, 't> {
 
 impl Reading<'_, '_> {
     /// Reads one file, and tells whether it was gone.
-    fn file(&mut self, folder: &Folder, file: Stored, offset: u64) -> bool {
-        let path = folder.path(file);
+    fn file(&mut self, directory: &TableDirectory, file: Stored, offset: u64) -> bool {
+        let path = directory.path(file);
         let opened = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return true,
             opened => opened,
@@ -129,7 +129,7 @@ impl Reading<'_, '_> {
         self.report.octets += end - offset;
         if file.kind == Kind::Journal {
             self.report.journals += 1;
-            self.report.place = Place { generation: file.generation, octets: end };
+            self.report.place = Place { number: file.number, octets: end };
         }
         false
     }

@@ -1,9 +1,10 @@
 //! Whether a table reaches the disk, for metrics.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use burdock::table::{Lost, Persist};
+use burdock::table::{Lost, Persist, Table};
 use parking_lot::Mutex;
 
 /// What becomes of a table's changes.
@@ -18,6 +19,9 @@ pub enum Persistence {
     /// They could not be written: they stay in memory until that works again.
     Failing,
 }
+
+/// Tables, each with its status.
+pub type Tables = Vec<(Arc<Table>, Arc<Status>)>;
 
 #[derive(Debug)]
 pub struct Status {
@@ -50,7 +54,7 @@ impl Status {
         self.errors.load(Relaxed)
     }
 
-    /// Changes that came too fast to be written one by one; the next snapshot has what they did.
+    /// Changes that came too fast to be written one by one; the next checkpoint has what they did.
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }

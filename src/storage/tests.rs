@@ -20,10 +20,12 @@ use tempfile::TempDir;
 
 use super::status::{Persistence, Status};
 use crate::runtime::clock::{Clock, Moment};
-use crate::storage::files::Folder;
+use crate::storage::files::TableDirectory;
+use crate::storage::progress::Progress;
 use crate::storage::recovery;
 use crate::storage::recovery::Trouble;
-use crate::storage::worker::{Keeper, Pace, live};
+use crate::storage::session_storage::SessionStorage;
+use crate::storage::worker::{Worker, live};
 
 const KEY: FingerprintKeyId = FingerprintKeyId(*b"01234567");
 const BEGIN: u64 = 1_800_000_000;
@@ -33,7 +35,7 @@ const IDLE: u32 = 3_600;
 struct Process {
     table: Arc<Table>,
     status: Arc<Status>,
-    keeper: Keeper,
+    worker: Worker,
     now: Moment,
 }
 
@@ -52,8 +54,8 @@ fn start(folder: &Path, key: FingerprintKeyId, capacity: u32, now: Moment) -> Pr
     let table = Arc::new(table(capacity));
     let status = Arc::new(Status::new(Persist::On));
     let kept = vec![(Arc::clone(&table), Arc::clone(&status))];
-    let keeper = Keeper::open(folder, kept, Default::default(), key, &Clock::start(), now);
-    Process { table, status, keeper, now }
+    let worker = Worker::open(folder, kept, Default::default(), key, &Clock::start(), now);
+    Process { table, status, worker, now }
 }
 
 impl Process {
@@ -78,7 +80,7 @@ impl Process {
     fn pass(&mut self, seconds: u64) {
         let span = Duration::from_secs(seconds);
         self.now = Moment { uptime: self.now.uptime.plus(span), wall: self.now.wall + span };
-        while self.keeper.step(self.now) != Pace::Idle {}
+        while self.worker.step(self.now) != Progress::Idle {}
     }
 
     fn live(&self) -> u64 {
@@ -98,7 +100,7 @@ impl Process {
     }
 
     fn end(self) {
-        self.keeper.close(self.now);
+        self.worker.close(self.now);
     }
 }
 
@@ -222,7 +224,7 @@ fn a_torn_end_is_cut_wherever_it_is_torn_and_told() {
     for length in 0..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
         let table = table(10_000);
-        let files = Folder::new(&folder.path().join("sessions"), &header.table);
+        let files = TableDirectory::new(&folder.path().join("sessions"), &header.table);
         let now = moment(40).now().wall;
         let report = recovery::read(&files, &header, &table, recovery::From::Snapshot, Precedence::Stored, now).unwrap();
         assert_eq!(live(&table, now), 5_001, "{length}");
@@ -357,10 +359,10 @@ fn what_happens_while_a_snapshot_is_written_is_not_lost() {
     let mut n = 0;
     process.now = moment(1);
     loop {
-        match process.keeper.step(process.now) {
-            Pace::Idle => break,
-            Pace::Waiting => continue,
-            Pace::Busy => {}
+        match process.worker.step(process.now) {
+            Progress::Idle => break,
+            Progress::WaitingForDisk => continue,
+            Progress::Busy => {}
         }
         process.tie(n * 100..n * 100 + 50, "b");
         process.table.forget(session(n * 100 + 99), process.wall());
@@ -426,7 +428,7 @@ fn a_full_disk_leaves_the_table_in_memory_until_there_is_room() {
     process.tie(0..100, "a");
     process.pass(1);
     let full = || File::options().write(true).open("/dev/full").unwrap();
-    process.keeper.writer().exchange_journal(full());
+    process.worker.writer().exchange_journal(full());
     process.tie(100..200, "a");
     process.pass(1);
     assert_eq!((process.status.persistence(), process.status.errors()), (Persistence::Failing, 1));
@@ -449,7 +451,7 @@ fn tries_that_fail_do_not_pile_up() {
     let aside = folder.path().join("aside");
     std::fs::rename(&path, &aside).unwrap();
     std::fs::write(&path, b"no folder").unwrap();
-    process.keeper.writer().exchange_journal(File::options().write(true).open("/dev/full").unwrap());
+    process.worker.writer().exchange_journal(File::options().write(true).open("/dev/full").unwrap());
     process.tie(100..101, "a");
     for n in 0..5 {
         process.pass(31);
@@ -483,14 +485,14 @@ fn a_thread_writes_and_its_end_is_waited_for() {
     let clock = Clock::start();
     let now = clock.moment().now().wall;
     let first = Arc::new(table(1_000));
-    let sessions = super::Sessions::open(folder.path(), vec![Arc::clone(&first)], KEY, clock);
+    let sessions = SessionStorage::open(folder.path(), vec![Arc::clone(&first)], Default::default(), KEY, clock);
     sessions.run().unwrap();
     let server = first.enlist(&ServerId::parse("a").unwrap()).unwrap();
     first.tie(session(1), &server, Budget::Within, now);
     sessions.close();
     sessions.close();
     let second = Arc::new(table(1_000));
-    let sessions = super::Sessions::open(folder.path(), vec![Arc::clone(&second)], KEY, clock);
+    let sessions = SessionStorage::open(folder.path(), vec![Arc::clone(&second)], Default::default(), KEY, clock);
     assert_eq!(sessions.tables().iter().map(|(_, status)| status.persistence()).collect::<Vec<_>>(), [Persistence::On]);
     assert_eq!(live(&second, now), 1);
     sessions.close();
@@ -518,12 +520,12 @@ fn the_cost_of_loading_and_writing() {
     step(&mut process, 0, part);
     process.now = moment(1);
     let begun = clock.uptime();
-    process.keeper.step(process.now);
+    process.worker.step(process.now);
     told("journal", part, begun);
     step(&mut process, part, part * 2);
     process.now = moment(2);
     let begun = clock.uptime();
-    process.keeper.step(process.now);
+    process.worker.step(process.now);
     told("journal again", part, begun);
     step(&mut process, part * 2, count);
     let begun = clock.uptime();

@@ -1,4 +1,4 @@
-//! What the thread does: it holds the folder, or waits for it, and lets each table's writer do its work.
+//! What the thread does: it holds the lock on the directory, or waits for it, and lets each table's writer do its work.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -8,40 +8,28 @@ use std::time::Duration;
 
 use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::table::format::{Header, Precedence};
-use burdock::table::{Persist, Table, TableName, TableSpec};
+use burdock::table::{Table, TableName};
 use burdock::time::{UnixSeconds, Uptime};
 
 use crate::runtime::clock::{Clock, Moment};
-
-use super::Tables;
-use super::status::{Persistence, Status};
-use super::writer::{Due, Writer};
-use crate::process::upgrade::table_feed::SharedHeir;
-use crate::storage::files::Folder;
+use crate::storage::files;
+use crate::storage::files::TableDirectory;
+use crate::storage::progress::Progress;
+use crate::storage::recovery;
 use crate::storage::recovery::{From, Place, Report, Trouble};
-use crate::storage::{files, recovery};
+use crate::storage::status::{Persistence, Status, Tables};
+use crate::storage::writer::{Due, Writer};
 
-/// How often it is tried to get the folder that another process has.
-const ASK: Duration = Duration::from_secs(1);
-
-/// Whether there is more to do.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Pace {
-    Idle,
-    /// When the disk has done something.
-    Waiting,
-    Busy,
-}
+/// How often it is tried to get the directory that another process has.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub struct Keeper {
+pub struct Worker {
     root: PathBuf,
     hold: Hold,
-    tables: Vec<Kept>,
-    /// Tables that an heir is told of and that are not written.
-    told: Vec<Writer>,
-    /// What a predecessor has told us already.
-    received: HashSet<TableName>,
+    tables: Vec<TableWriter>,
+    /// Tables that had their sessions before there was this.
+    filled: HashSet<TableName>,
 }
 
 #[derive(Debug)]
@@ -58,7 +46,7 @@ enum Hold {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct TableWriter {
     writer: Writer,
     header: Header,
     /// How far its files have been read.
@@ -70,39 +58,40 @@ struct Kept {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Origin {
     Files,
-    /// Another process has told them: newer than what the files have.
-    Received,
+    /// Somebody has put them in who knows better: they are newer than what the files have.
+    Filled,
 }
 
-impl Keeper {
-    /// Reads what is stored, but for tables that have been `received`.
+impl Worker {
+    /// Reads what is stored, but for tables that are `filled`.
     pub fn open(
         state_dir: &Path,
-        tables: Vec<(Arc<Table>, Arc<Status>)>,
-        received: HashSet<TableName>,
+        tables: Tables,
+        filled: HashSet<TableName>,
         key: FingerprintKeyId,
         clock: &Clock,
         moment: Moment,
     ) -> Self {
         let (root, hold) = (files::root(state_dir), Hold::Waiting { ask: moment.uptime });
-        let mut keeper = Self { root, hold, tables: Vec::new(), told: Vec::new(), received };
-        keeper.adopt(tables, key, clock, moment);
-        keeper
+        let mut worker = Self { root, hold, tables: Vec::new(), filled };
+        worker.adopt(tables, key, clock, moment);
+        worker
     }
 
     /// Goes on with these tables: reads what is stored of those that are new, and writes no more of those that are not among
     /// them.
-    pub fn adopt(&mut self, tables: Vec<(Arc<Table>, Arc<Status>)>, key: FingerprintKeyId, clock: &Clock, moment: Moment) {
-        let goes_on = |kept: &Kept| {
-            kept.header.key == key && tables.iter().any(|(table, _)| std::ptr::eq(&**table, kept.writer.table()))
+    pub fn adopt(&mut self, tables: Tables, key: FingerprintKeyId, clock: &Clock, moment: Moment) {
+        let goes_on = |writer: &TableWriter| {
+            writer.header.key == key && tables.iter().any(|(table, _)| std::ptr::eq(&**table, writer.writer.table()))
         };
-        let (kept, gone): (Vec<Kept>, Vec<Kept>) = std::mem::take(&mut self.tables).into_iter().partition(goes_on);
+        let (kept, gone): (Vec<TableWriter>, Vec<TableWriter>) =
+            std::mem::take(&mut self.tables).into_iter().partition(goes_on);
         gone.into_iter().for_each(|gone| gone.writer.close(moment));
-        let is_new = |table: &Arc<Table>| !kept.iter().any(|kept| std::ptr::eq(&**table, kept.writer.table()));
-        let new: Vec<Kept> = tables
+        let is_new = |table: &Arc<Table>| !kept.iter().any(|known| std::ptr::eq(&**table, known.writer.table()));
+        let new: Vec<TableWriter> = tables
             .into_iter()
             .filter(|(table, _)| is_new(table))
-            .map(|(table, status)| Kept::new(&self.root, table, status, key, &mut self.received))
+            .map(|(table, status)| TableWriter::new(&self.root, table, status, key, &mut self.filled))
             .collect();
         self.tables = kept;
         let first = self.tables.len();
@@ -111,11 +100,11 @@ impl Keeper {
             if matches!(self.hold, Hold::Waiting { .. }) {
                 self.hold(Persistence::Off, moment);
             }
-            self.tables[first..].iter_mut().for_each(|kept| kept.load(&self.hold, clock, moment));
+            self.tables[first..].iter_mut().for_each(|table| table.load(&self.hold, clock, moment));
         }
     }
 
-    pub fn step(&mut self, moment: Moment) -> Pace {
+    pub fn step(&mut self, moment: Moment) -> Progress {
         if let Hold::Waiting { ask } = self.hold
             && ask <= moment.uptime
             && !self.tables.is_empty()
@@ -123,46 +112,20 @@ impl Keeper {
             self.hold(self.tables[0].writer.status().persistence(), moment);
             if matches!(self.hold, Hold::Held { .. }) {
                 log::info!("the sessions of {} are ours to write now", self.root.display());
-                self.tables.iter_mut().for_each(|kept| kept.catch_up(moment));
+                self.tables.iter_mut().for_each(|table| table.catch_up(moment));
             }
         }
-        let writers = self.tables.iter_mut().map(|kept| &mut kept.writer).chain(&mut self.told);
-        writers.map(|writer| writer.step(moment)).fold(Pace::Idle, Pace::max)
+        self.tables.iter_mut().map(|table| table.writer.step(moment)).fold(Progress::Idle, Progress::max)
     }
 
     pub fn close(self, moment: Moment) {
-        let writers = self.tables.into_iter().map(|kept| kept.writer).chain(self.told);
-        writers.for_each(|writer| writer.close(moment));
+        self.tables.into_iter().for_each(|table| table.writer.close(moment));
     }
 
-    /// Tells `heir` all tables now, those that are not kept (`fleeting`) too, and from now on what happens.
-    pub fn share(&mut self, heir: &SharedHeir, fleeting: Tables, key: FingerprintKeyId, moment: Moment) {
-        let now = moment.now().wall;
-        let (root, received) = (&self.root, &mut self.received);
-        let told = fleeting.into_iter().map(|(table, status)| {
-            record(&table, Persist::On, now);
-            Kept::new(root, table, status, key, received).writer
-        });
-        self.told = told.collect();
-        let writers = self.tables.iter_mut().map(|kept| &mut kept.writer).chain(&mut self.told);
-        writers.for_each(|writer| writer.share(heir.clone(), now));
-    }
-
-    /// The heir has gone.
-    pub fn withdraw(&mut self, moment: Moment) {
-        self.told.drain(..).for_each(|writer| record(writer.table(), Persist::Off, moment.now().wall));
-        self.tables.iter_mut().for_each(|kept| kept.writer.withdraw());
-    }
-
-    /// Writes what has happened until now, and lets another have the folder.
+    /// Writes what has happened until now, and lets another have the directory.
     pub fn release(&mut self, moment: Moment) {
-        self.tables.iter_mut().for_each(|kept| kept.writer.release(moment));
+        self.tables.iter_mut().for_each(|table| table.writer.release(moment));
         self.hold = Hold::Released;
-    }
-
-    /// The tables have what no journal has.
-    pub fn make_due(&mut self) {
-        self.tables.iter_mut().for_each(|kept| kept.writer.make_due());
     }
 
     #[cfg(test)]
@@ -182,37 +145,37 @@ impl Keeper {
             Err(error) => (Persistence::Failing, format!("cannot write the sessions in {path}: {error}")),
         };
         // A predecessor has it, and lets go of it soon.
-        let expected = persistence == Persistence::Waiting && self.tables.iter().any(|kept| kept.origin == Origin::Received);
+        let expected = persistence == Persistence::Waiting && self.tables.iter().any(|table| table.origin == Origin::Filled);
         if persistence != before && !expected {
             log::warn!("{words}; ours are in memory only until we can");
         }
-        for kept in &self.tables {
-            kept.writer.status().set(persistence);
+        for table in &self.tables {
+            table.writer.status().set(persistence);
             if persistence == Persistence::Failing {
-                kept.writer.status().failed();
+                table.writer.status().failed();
             }
         }
-        self.hold = Hold::Waiting { ask: moment.uptime.plus(ASK) };
+        self.hold = Hold::Waiting { ask: moment.uptime.plus(RETRY_INTERVAL) };
     }
 }
 
-impl Kept {
+impl TableWriter {
     fn new(
         root: &Path,
         table: Arc<Table>,
         status: Arc<Status>,
         key: FingerprintKeyId,
-        received: &mut HashSet<TableName>,
+        filled: &mut HashSet<TableName>,
     ) -> Self {
         let header = Header { table: table.spec().name.clone(), key };
-        let folder = Folder::new(root, &header.table);
-        let origin = if received.remove(&header.table) { Origin::Received } else { Origin::Files };
-        Self { writer: Writer::new(table, folder, &header, status), header, place: Place::default(), origin }
+        let directory = TableDirectory::new(root, &header.table);
+        let origin = if filled.remove(&header.table) { Origin::Filled } else { Origin::Files };
+        Self { writer: Writer::new(table, directory, &header, status), header, place: Place::default(), origin }
     }
 
     /// Reads the table's files, and begins to write if nobody else does.
     fn load(&mut self, hold: &Hold, clock: &Clock, moment: Moment) {
-        if self.origin == Origin::Received {
+        if self.origin == Origin::Filled {
             match hold {
                 Hold::Held { .. } => self.writer.begin(0, 0, Due::Yes, moment),
                 Hold::Waiting { .. } | Hold::Released => {}
@@ -232,7 +195,7 @@ impl Kept {
         );
         match hold {
             Hold::Held { .. } => {
-                self.tell(&report);
+                self.log_report(&report);
                 let due = if report.troubles.is_empty() { Due::No } else { Due::Yes };
                 self.writer.begin(report.octets, report.journals, due, moment);
             }
@@ -243,24 +206,24 @@ impl Kept {
 
     /// Reads what another process has written since, and begins to write.
     fn catch_up(&mut self, moment: Moment) {
-        if self.origin == Origin::Received {
+        if self.origin == Origin::Filled {
             return self.writer.begin(0, 0, Due::Yes, moment);
         }
         let report = self.read(From::Place(self.place), Precedence::Later, moment.now().wall);
-        self.tell(&report);
+        self.log_report(&report);
         self.writer.begin(report.octets, report.journals, Due::Yes, moment);
     }
 
     fn read(&self, from: From, precedence: Precedence, now: UnixSeconds) -> Report {
-        let (folder, table) = (self.writer.folder(), self.writer.table());
-        recovery::read(folder, &self.header, table, from, precedence, now).unwrap_or_else(|error| {
+        let (directory, table) = (self.writer.directory(), self.writer.table());
+        recovery::read(directory, &self.header, table, from, precedence, now).unwrap_or_else(|error| {
             self.writer.status().failed();
             log::error!("table {}: cannot read what is stored of it: {error}", self.header.table);
             Report::default()
         })
     }
 
-    fn tell(&self, report: &Report) {
+    fn log_report(&self, report: &Report) {
         let name = &self.header.table;
         for (path, trouble) in &report.troubles {
             match trouble {
@@ -273,12 +236,6 @@ impl Kept {
             log::warn!("table {name}: {} sessions could not be tied to a server", report.loaded.skipped);
         }
     }
-}
-
-/// Lets a table record what happens in it, or no more.
-fn record(table: &Table, persist: Persist, now: UnixSeconds) {
-    let spec = table.spec();
-    table.succeed(TableSpec { persist, ..(*spec).clone() }, now);
 }
 
 /// Sessions that live.

@@ -10,17 +10,18 @@
 //! no lock is held for longer than 64 KiB take to read, a reload apart. In its shard a name has a page of memory, and in that
 //! two buckets of seven slots, all chosen by the fingerprint. It is put into the first that has room; if both are full, a
 //! neighbour moves to its other bucket. So fewer than one in 10,000 is pushed out while no more than `capacity` live. Locks
-//! are taken in the order shard, counts, and state, servers; nobody who holds one of a pair asks for one of the other.
+//! are taken in the order shard, counts, and subscribers, state, servers; nobody who holds one of a group asks for one of the
+//! other.
 //!
-//! It does no I/O: it records what changes ([`Table::drain_changes`]) and can be read in pieces ([`Table::export`]) by
-//! whoever writes it down. It does not know which servers are up, nor what a name was.
+//! It does no I/O: whoever writes it down or copies it follows its changes ([`Subscription`]) and reads it in pieces
+//! ([`Table::export`]). It does not know which servers are up, nor what a name was.
 
 mod bucket;
 mod budget;
 mod counts;
 mod entry;
+mod feed;
 pub mod format;
-mod journal;
 mod list;
 mod moment;
 mod page;
@@ -29,12 +30,14 @@ mod shard;
 mod size;
 mod spec;
 mod stats;
+mod subscription;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::ids::ServerId;
-use crate::lock::{Mutex, RwLock};
+use crate::lock::{AtomicU32, Mutex, MutexGuard, RwLock};
 use crate::session::fingerprint::{Fingerprint, Prefix};
 use crate::time::UnixSeconds;
 use counts::{Counts, Pace};
@@ -45,11 +48,13 @@ use size::{SHARDS, Size};
 pub use crate::table::stats::Tally;
 pub use budget::{BudgetSpec, CreationBudget};
 pub use entry::{Budget, Change, ChangeKind, Class, Entry, Known, ServerIndex, Session, Tied};
-pub use journal::Lost;
+pub use feed::{Delivery, Lost, Round};
 pub use list::{Cursor, Filter, Page};
 pub use servers::{Enlisted, TooManyServers};
 pub use spec::{InvalidTableName, Persist, TableName, TableSpec};
+pub use subscription::{Confirmation, Subscription};
 
+use feed::{SubscriberId, Subscribers};
 /// A table of sessions, shared by all who use it.
 ///
 /// Every `now` is the wall clock, as stamps outlive the process. It may step: a stamp in the future counts as now, and what
@@ -58,6 +63,9 @@ pub struct Table {
     shards: Box<[Padded]>,
     servers: Mutex<Servers>,
     state: RwLock<State>,
+    subscribers: Mutex<Subscribers>,
+    /// How many subscribers answers wait for.
+    awaited: AtomicU32,
     /// Held while the table is given another spec.
     succession: Mutex<()>,
 }
@@ -82,7 +90,14 @@ impl Table {
         let shard = || Shard::new(&spec, Arc::clone(&counts));
         let shards = (0..SHARDS).map(|_| Padded(Mutex::new(shard()))).collect();
         let state = RwLock::new(State { spec, counts, earlier: None });
-        Self { shards, servers: Mutex::default(), state, succession: Mutex::new(()) }
+        Self {
+            shards,
+            servers: Mutex::default(),
+            state,
+            subscribers: Mutex::default(),
+            awaited: AtomicU32::new(0),
+            succession: Mutex::new(()),
+        }
     }
 
     pub fn spec(&self) -> Arc<TableSpec> {
@@ -134,10 +149,13 @@ impl Table {
     /// Lets other servers have the numbers that nobody has held and no entry has had since the last time, expired ones
     /// included. Tells how many.
     ///
-    /// For whoever drains the changes, right after having written those of all shards, since a change names its server by
-    /// number: it may have been recorded after its shard was drained, so the number is free the time after. Where nobody
-    /// drains, after a new configuration.
+    /// Now and then. A change names its server by number, so nothing is done while a subscriber has not completed a round that
+    /// began after the last time.
     pub fn tidy(&self) -> usize {
+        let mut subscribers = self.subscribers.lock();
+        if !subscribers.begin_tidying() {
+            return 0;
+        }
         let state = self.state.read();
         self.servers.lock().tidy(|server| state.counted(|counts| counts.entries(server)))
     }
@@ -213,26 +231,57 @@ impl Table {
         forgotten
     }
 
-    // Persistence.
+    // The change feed, and the table in pieces.
 
     /// How many parts the changes come from.
     pub fn shards(&self) -> usize {
         SHARDS
     }
 
-    /// Takes out what has happened in a shard since the last time, in order, and appends it to `into`. All changes of one
-    /// session come from one shard. Evictions are not told: whoever loads more than there is room for meets them again.
-    ///
-    /// Give an empty vector if you can: it is exchanged with the full one, and the lock is held for a moment only.
-    pub fn drain_changes(&self, shard: usize, into: &mut Vec<Change>) -> Lost {
-        self.shards.get(shard).map_or_else(Lost::default, |shard| shard.0.lock().drain(into))
+    fn subscribe(&self, delivery: Delivery) -> SubscriberId {
+        let id = self.subscribers.lock().add(delivery);
+        self.shards.iter().for_each(|Padded(shard)| shard.lock().feed().add(id));
+        self.set_delivery(id, delivery);
+        id
+    }
+
+    fn unsubscribe(&self, id: SubscriberId) {
+        self.shards.iter().for_each(|Padded(shard)| shard.lock().feed().remove(id));
+        let mut subscribers = self.subscribers.lock();
+        let waiting = subscribers.remove(id);
+        self.count_awaited(&subscribers);
+        drop(subscribers);
+        waiting.into_iter().for_each(std::task::Waker::wake);
+    }
+
+    fn set_delivery(&self, id: SubscriberId, delivery: Delivery) {
+        let mut subscribers = self.subscribers.lock();
+        subscribers.set_delivery(id, delivery);
+        self.count_awaited(&subscribers);
+    }
+
+    fn count_awaited(&self, subscribers: &Subscribers) {
+        self.awaited.store(u32::try_from(subscribers.awaited()).unwrap_or(u32::MAX), Release);
+    }
+
+    #[inline]
+    fn is_awaited(&self) -> bool {
+        self.awaited.load(Acquire) > 0
+    }
+
+    fn subscribers(&self) -> MutexGuard<'_, Subscribers> {
+        self.subscribers.lock()
+    }
+
+    fn drain(&self, shard: usize, subscriber: SubscriberId, into: &mut Vec<Change>) -> Lost {
+        self.shards.get(shard).map_or_else(Lost::default, |shard| shard.0.lock().feed().drain(subscriber, into))
     }
 
     /// Appends the next piece of the table's live sessions, at most [`Table::PIECE`], and tells where the next begins; None
     /// at the end. A piece is of one shard.
     ///
-    /// A snapshot is all pieces from the default cursor on, and every change drained from before the first piece until after
-    /// the last, applied in order. What is in it twice is the later of the two.
+    /// A snapshot is all pieces from the default cursor on, and every change that a subscriber has drained from before the first
+    /// piece until after the last, applied in order. What is in it twice is the later of the two.
     pub fn export(&self, cursor: Cursor, now: UnixSeconds, into: &mut Vec<Entry>) -> Option<Cursor> {
         self.read(cursor, now, |_, entry| {
             into.push(entry);
@@ -243,11 +292,11 @@ impl Table {
     /// The most entries that one call of [`Table::export`] gives.
     pub const PIECE: usize = PIECE;
 
-    /// Puts in what was stored: it replaces what the table has of that session. Nothing is recorded. The server's number is
+    /// Puts in what was stored or comes from elsewhere: it replaces what the table has of that session. The server's number is
     /// one of this table: [`Table::enlist`] its servers first, and hold them until all entries are in.
     ///
     /// An entry that has expired meanwhile is not taken, but still replaces. To apply a [`ChangeKind::Forgotten`] use
-    /// [`Table::forget`], and drain what that records before the table is used.
+    /// [`Table::forget`].
     pub fn import(&self, entry: &Entry, now: UnixSeconds) {
         self.shard(entry.fingerprint).lock().import(entry, now);
     }

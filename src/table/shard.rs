@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::counts::Counts;
-use super::entry::{Budget, Change, ChangeKind, Class, Entry, Known, ServerIndex, Session, Tied};
-use super::journal::{Journal, Lost};
+use super::entry::{Budget, ChangeKind, Class, Entry, Known, ServerIndex, Session, Tied};
+use super::feed::Queues;
 use super::moment::Moment;
 use super::page::{At, Page, Room};
 use super::size::Size;
@@ -29,7 +29,7 @@ pub(crate) struct Shard {
     pages: Box<[Page]>,
     lifetime: Lifetime,
     counts: Arc<Counts>,
-    journal: Journal,
+    feed: Queues,
     tally: Tally,
     vain: Vain,
     /// Changes when the slots get other meanings.
@@ -66,9 +66,9 @@ pub(crate) fn pages(spec: &TableSpec) -> Box<[Page]> {
 
 impl Shard {
     pub(crate) fn new(spec: &TableSpec, counts: Arc<Counts>) -> Self {
-        let journal = Journal::new(spec.persist, Size::of(spec).sessions);
+        let feed = Queues::new(Size::of(spec).sessions);
         let (tally, vain) = (Tally::default(), Vain::default());
-        Self { pages: pages(spec), lifetime: spec.lifetime, counts, journal, tally, vain, shape: 0 }
+        Self { pages: pages(spec), lifetime: spec.lifetime, counts, feed, tally, vain, shape: 0 }
     }
 
     pub(crate) fn look(&mut self, fingerprint: Fingerprint, now: UnixSeconds) -> Known {
@@ -94,7 +94,7 @@ impl Shard {
 
     pub(crate) fn tie(&mut self, fingerprint: Fingerprint, server: ServerIndex, budget: Budget, now: UnixSeconds) -> Tied {
         let moment = self.moment(now);
-        self.journal.fetch();
+        self.feed.fetch();
         if let Some((place, old)) = self.locate(fingerprint) {
             if moment.lives(&old) {
                 return self.confirm(place, fingerprint, old, server, moment);
@@ -104,10 +104,10 @@ impl Shard {
         let stamps = Stamps { issued: now, seen: now };
         let entry = Entry { fingerprint, session: Session { server, stamps, class: Class::of(budget) } };
         if let Some(neighbour) = self.settle(&entry, Worth::ByClass, moment) {
-            self.journal.record(ChangeKind::Refreshed, neighbour);
+            self.feed.record(ChangeKind::Refreshed, neighbour);
         }
         self.tally.created += 1;
-        self.journal.record(ChangeKind::Created, entry);
+        self.feed.record(ChangeKind::Created, entry);
         Tied::Created
     }
 
@@ -120,12 +120,25 @@ impl Shard {
     /// Puts an entry in, over what is known of its session.
     pub(crate) fn import(&mut self, entry: &Entry, now: UnixSeconds) {
         let moment = self.moment(now);
-        if let Some((place, old)) = self.locate(entry.fingerprint) {
+        let known = self.locate(entry.fingerprint);
+        if let Some((place, old)) = known {
             self.vacate(place, old);
         }
-        if moment.lives(&entry.session) {
-            self.settle(entry, Worth::Known, moment);
+        if !moment.lives(&entry.session) {
+            if let Some((_, session)) = known.filter(|(_, session)| moment.lives(session)) {
+                self.feed.record(ChangeKind::Forgotten, Entry { session, ..*entry });
+            }
+            return;
         }
+        if let Some(neighbour) = self.settle(entry, Worth::Known, moment) {
+            self.feed.record(ChangeKind::Refreshed, neighbour);
+        }
+        let kind = match known {
+            None => ChangeKind::Created,
+            Some((_, old)) if old.server == entry.session.server => ChangeKind::Refreshed,
+            Some(_) => ChangeKind::Moved,
+        };
+        self.feed.record(kind, *entry);
     }
 
     /// Forgets the sessions of a server in these slots, and tells how many of them lived.
@@ -159,8 +172,8 @@ impl Shard {
         self.shape
     }
 
-    pub(crate) fn drain(&mut self, into: &mut Vec<Change>) -> Lost {
-        self.journal.drain(into)
+    pub(crate) fn feed(&mut self) -> &mut Queues {
+        &mut self.feed
     }
 
     pub(crate) fn tally(&self) -> &Tally {
@@ -169,7 +182,7 @@ impl Shard {
 
     /// Goes on by another spec, in other memory if there is any; `counts` may be those it has.
     pub(crate) fn succeed(&mut self, spec: &TableSpec, room: Option<Box<[Page]>>, counts: &Arc<Counts>, now: UnixSeconds) {
-        self.journal.rebound(spec.persist, Size::of(spec).sessions);
+        self.feed.rebound(Size::of(spec).sessions);
         self.lifetime = spec.lifetime;
         let others = !Arc::ptr_eq(&self.counts, counts);
         if !others && room.is_none() {
@@ -223,14 +236,14 @@ impl Shard {
         self.pages[place.page].set(place.at, session);
         self.counts.exchange(&old, &session);
         self.tally.moved += 1;
-        self.journal.record(ChangeKind::Moved, Entry { fingerprint: name, session });
+        self.feed.record(ChangeKind::Moved, Entry { fingerprint: name, session });
         Tied::Moved { from: old.server }
     }
 
     fn update(&mut self, place: Place, fingerprint: Fingerprint, old: Session, session: Session) {
         self.pages[place.page].set(place.at, session);
         self.counts.restamp(session.server, old.stamps, session.stamps);
-        self.journal.record(ChangeKind::Refreshed, Entry { fingerprint, session });
+        self.feed.record(ChangeKind::Refreshed, Entry { fingerprint, session });
     }
 
     /// Puts a session in that is not there. Tells of the neighbour that has another place for it now, if one has.
@@ -280,7 +293,7 @@ impl Shard {
     fn drop_entry(&mut self, place: Place, entry: Entry) {
         self.vacate(place, entry.session);
         self.tally.forgotten += 1;
-        self.journal.record(ChangeKind::Forgotten, entry);
+        self.feed.record(ChangeKind::Forgotten, entry);
     }
 
     fn vacate(&mut self, place: Place, session: Session) {

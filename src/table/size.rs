@@ -1,9 +1,9 @@
 //! How large a table must be for its capacity to be a promise.
 
 use super::entry::Change;
-use super::journal::Journal;
+use super::feed;
 use super::page::Page;
-use super::spec::TableSpec;
+use super::spec::{Persist, TableSpec};
 
 /// Parts of a table, each behind a lock of its own.
 pub(crate) const SHARDS: usize = 256;
@@ -26,9 +26,13 @@ impl Size {
         Self { pages: capacity.div_ceil(SHARDS * SHARE), sessions: capacity.div_ceil(SHARDS) }
     }
 
-    /// Octets that a shard of this size takes, once its journal has been full.
+    /// Bytes that a shard of this size takes, once the queue of its journal has been full.
     pub(crate) fn bytes(self, spec: &TableSpec) -> usize {
-        self.pages * size_of::<Page>() + Journal::bound(spec.persist, self.sessions) * size_of::<Change>()
+        let changes = match spec.persist {
+            Persist::On => feed::bound(self.sessions),
+            Persist::Off => 0,
+        };
+        self.pages * size_of::<Page>() + changes * size_of::<Change>()
     }
 }
 

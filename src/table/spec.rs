@@ -16,7 +16,7 @@ pub struct TableSpec {
     pub persist: Persist,
 }
 
-/// Whether what happens in a table is recorded for a journal.
+/// Whether a table is to outlive the process.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Persist {
     #[default]

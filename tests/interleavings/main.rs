@@ -12,10 +12,14 @@ mod servers;
 mod sessions;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::lifetime::Lifetime;
-use burdock::table::{Budget, Change, Cursor, Enlisted, Entry, Known, Lost, Persist, Session, Table, TableName, TableSpec};
+use burdock::table::{
+    Budget, Change, Cursor, Delivery, Enlisted, Entry, Known, Lost, Persist, Session, Subscription, Table, TableName,
+    TableSpec,
+};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -73,10 +77,22 @@ fn find(table: &Table, n: u8) -> Option<Session> {
     }
 }
 
-fn drain(table: &Table) -> Vec<Change> {
+fn follow(table: &Arc<Table>) -> Arc<Subscription> {
+    Arc::new(Subscription::new(table, Delivery::Afterwards))
+}
+
+/// A whole round.
+fn drain(feed: &Subscription) -> Vec<Change> {
+    let round = feed.begin();
+    let changes = take(feed);
+    feed.complete(round);
+    changes
+}
+
+fn take(feed: &Subscription) -> Vec<Change> {
     let mut changes = Vec::new();
     for shard in SHARDS {
-        assert_eq!(table.drain_changes(shard.into(), &mut changes), Lost::default());
+        assert_eq!(feed.drain(shard.into(), &mut changes), Lost::default());
     }
     changes
 }

@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
+use burdock::table::Subscription;
 use burdock::upstream::ServerId;
 use shuttle::thread;
 
-use super::{NOW, drain, enlist, explore, find, name, spec, table, tie};
+use super::{NOW, drain, enlist, explore, find, follow, name, spec, table, take, tie};
 
 #[test]
 fn a_change_names_the_server_it_was_made_for() {
     explore(|| {
         let table = Arc::new(table());
+        let feeds = [follow(&table), follow(&table)];
         let old = enlist(&table, "old");
         tie(&table, 1, &old);
-        drain(&table);
+        for feed in &feeds {
+            drain(feed);
+        }
         drop(old);
-        let (requests, configuring, writing) = (Arc::clone(&table), Arc::clone(&table), Arc::clone(&table));
+        let (requests, configuring) = (Arc::clone(&table), Arc::clone(&table));
         let requests = thread::spawn(move || {
             requests.look(name(1), NOW);
             requests.forget(name(1), NOW);
@@ -24,20 +28,22 @@ fn a_change_names_the_server_it_was_made_for() {
             let new = enlist(&configuring, "new");
             tie(&configuring, 2, &new);
         });
-        let writer = thread::spawn(move || (0..3).for_each(|_| write(&writing)));
-        for thread in [requests, configuration, writer] {
+        let [writer, copier] = feeds.clone().map(|feed| thread::spawn(move || (0..3).for_each(|_| write(&feed))));
+        for thread in [requests, configuration, writer, copier] {
             thread.join().unwrap();
         }
-        write(&table);
+        feeds.iter().for_each(|feed| write(feed));
     });
 }
 
-/// What the journal's writer does.
-fn write(table: &burdock::table::Table) {
-    for change in drain(table) {
+/// As one who writes does it.
+fn write(feed: &Subscription) {
+    let (table, round) = (feed.table(), feed.begin());
+    for change in take(feed) {
         let made_for = if change.entry.fingerprint == name(1) { "old" } else { "new" };
         assert_eq!(table.server(change.entry.session.server), ServerId::parse(made_for).ok(), "{:?}", change.kind);
     }
+    feed.complete(round);
     table.tidy();
 }
 

@@ -1,9 +1,10 @@
 //! Reading a table in pieces, and putting it together again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burdock::session::fingerprint::Fingerprint;
-use burdock::table::{Budget, Change, ChangeKind, Cursor, Entry, Known, Lost, Persist, Session, Table, TableSpec};
+use burdock::table::{Budget, Change, ChangeKind, Cursor, Delivery, Entry, Known, Lost, Session, Subscription, Table};
 use burdock::time::UnixSeconds;
 use burdock::upstream::ServerId;
 
@@ -34,7 +35,7 @@ fn what_is_exported_is_imported_as_it_was() {
         }
     }
     let entries = export(&table, || ());
-    let other = Table::new(spec(100_000, Some(1_800), Some(86_400)));
+    let other = Arc::new(Table::new(spec(100_000, Some(1_800), Some(86_400))));
     let kept = ["a", "b", "c"].map(|id| enlist(&other, id));
     entries.iter().for_each(|entry| other.import(entry, NOW));
     for session in 0..100_000_u64 {
@@ -46,9 +47,7 @@ fn what_is_exported_is_imported_as_it_was() {
         other.count(kept[0].index(), NOW),
         entries.iter().filter(|e| e.session.server == kept[0].index()).count() as u64
     );
-    let mut changes = Vec::new();
-    let _ = (0..other.shards()).map(|shard| other.drain_changes(shard, &mut changes)).count();
-    assert_eq!(changes, [], "nothing is recorded");
+    assert_eq!(changes(&follow(&other)), [], "what was so before is not in the feed");
 }
 
 #[test]
@@ -70,13 +69,14 @@ fn an_import_replaces_and_an_expired_one_removes() {
 /// The table is so full that sessions move about in it while it is read.
 #[test]
 fn a_snapshot_and_the_changes_since_it_began_are_all_that_lives() {
-    let table = Table::new(spec(256_000, Some(1_800), None));
+    let table = Arc::new(Table::new(spec(256_000, Some(1_800), None)));
+    let feed = follow(&table);
     let servers = ["a", "b"].map(|id| enlist(&table, id));
     let mut chance = Chance(3);
     for session in 0..250_000 {
         table.tie(fingerprint(session), &servers[0], Budget::Within, NOW);
     }
-    drain(&table, &mut BTreeMap::new());
+    drain(&feed, &mut BTreeMap::new());
     let mut newcomer = 250_000;
     let mut later = BTreeMap::new();
     let entries = export(&table, || {
@@ -92,7 +92,7 @@ fn a_snapshot_and_the_changes_since_it_began_are_all_that_lives() {
                 }
             }
         }
-        drain(&table, &mut later);
+        drain(&feed, &mut later);
     });
     assert!(table.tally().displaced > 20, "{:?}", table.tally());
     let mut stored: BTreeMap<Fingerprint, Session> = entries.iter().map(|e| (e.fingerprint, e.session)).collect();
@@ -111,10 +111,10 @@ fn a_snapshot_and_the_changes_since_it_began_are_all_that_lives() {
 }
 
 /// Adds the changes, as what became of each session in the end.
-fn drain(table: &Table, into: &mut BTreeMap<Fingerprint, Option<Session>>) {
+fn drain(feed: &Subscription, into: &mut BTreeMap<Fingerprint, Option<Session>>) {
     let mut changes = Vec::new();
-    for shard in 0..table.shards() {
-        let _ = table.drain_changes(shard, &mut changes);
+    for shard in 0..feed.table().shards() {
+        let _ = feed.drain(shard, &mut changes);
         for Change { kind, entry } in changes.drain(..) {
             into.insert(entry.fingerprint, (kind != ChangeKind::Forgotten).then_some(entry.session));
         }
@@ -123,28 +123,46 @@ fn drain(table: &Table, into: &mut BTreeMap<Fingerprint, Option<Session>>) {
 
 #[test]
 fn what_comes_too_fast_for_the_journal_is_counted() {
-    let table = Table::new(spec(1_000, None, None));
+    let table = Arc::new(Table::new(spec(1_000, None, None)));
+    let feed = follow(&table);
     let server = enlist(&table, "a");
     for session in 0..100_000 {
         table.tie(fingerprint(session), &server, Budget::Within, NOW);
     }
     let mut changes = Vec::new();
-    let lost: u64 = (0..table.shards()).map(|shard| table.drain_changes(shard, &mut changes).others).sum();
+    let lost: u64 = (0..table.shards()).map(|shard| feed.drain(shard, &mut changes).others).sum();
     assert!(lost > 0 && !changes.is_empty());
     assert_eq!(lost + changes.len() as u64, 100_000);
 }
 
 #[test]
-fn a_table_that_is_not_written_down_records_nothing() {
-    let table = Table::new(TableSpec { persist: Persist::Off, ..spec(1_000, None, None) });
+fn a_table_that_nobody_follows_records_nothing() {
+    let table = Arc::new(Table::new(spec(1_000, None, None)));
     let server = enlist(&table, "a");
+    let gone = follow(&table);
+    drop(gone);
     table.tie(fingerprint(1), &server, Budget::Within, NOW);
-    let mut changes = Vec::new();
-    for shard in 0..table.shards() {
-        let lost = table.drain_changes(shard, &mut changes);
-        assert_eq!((lost.refreshed, lost.others), (0, 0));
-    }
-    assert_eq!(changes, []);
+    assert_eq!(changes(&follow(&table)), []);
+}
+
+#[test]
+fn what_is_imported_while_somebody_follows_is_in_the_feed() {
+    let table = Arc::new(Table::new(spec(1_000, Some(100), None)));
+    let [a, b] = ["a", "b"].map(|id| enlist(&table, id));
+    table.tie(fingerprint(1), &a, Budget::Within, NOW);
+    let feed = follow(&table);
+    let Known::Session(known) = table.find(fingerprint(1), NOW) else { panic!() };
+    let import = |n: u64, session: Session| table.import(&Entry { fingerprint: fingerprint(n), session }, NOW);
+    import(1, known);
+    import(1, Session { server: b.index(), ..known });
+    import(2, known);
+    let mut over = known;
+    over.stamps.seen = UnixSeconds(START - 200);
+    import(2, over);
+    import(3, over);
+    let told: Vec<_> = changes(&feed).into_iter().map(|change| (change.kind, change.entry.fingerprint)).collect();
+    let kinds = [ChangeKind::Refreshed, ChangeKind::Moved, ChangeKind::Created, ChangeKind::Forgotten];
+    assert_eq!(told, kinds.into_iter().zip([1, 1, 2, 2].map(fingerprint)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -166,25 +184,53 @@ fn a_number_of_a_server_is_given_away_when_its_last_entry_is_gone() {
 
 #[test]
 fn a_change_that_comes_between_drain_and_tidy_still_finds_its_server() {
-    let table = Table::new(spec(1_000, Some(100), None));
+    let table = Arc::new(Table::new(spec(1_000, Some(100), None)));
+    let feed = follow(&table);
     let old = enlist(&table, "old");
     table.tie(fingerprint(1), &old, Budget::Within, NOW);
     drop(old);
-    changes(&table);
+    changes(&feed);
     table.look(fingerprint(1), NOW);
     table.forget(fingerprint(1), NOW);
     table.tidy();
     let _new = enlist(&table, "new");
-    let named: Vec<_> = changes(&table).iter().map(|change| table.server(change.entry.session.server)).collect();
+    let named: Vec<_> = changes(&feed).iter().map(|change| table.server(change.entry.session.server)).collect();
     assert_eq!(named, vec![ServerId::parse("old").ok(); 2]);
     assert_eq!((table.tidy(), table.index_of(&ServerId::parse("old").unwrap())), (1, None), "all that named it is written");
 }
 
-fn changes(table: &Table) -> Vec<Change> {
-    let mut changes = Vec::new();
-    for shard in 0..table.shards() {
-        assert_eq!(table.drain_changes(shard, &mut changes), Lost::default());
+#[test]
+fn a_number_is_not_given_away_before_every_subscriber_has_written_what_names_it() {
+    let table = Arc::new(Table::new(spec(1_000, Some(100), None)));
+    let (fast, slow) = (follow(&table), follow(&table));
+    let old = enlist(&table, "old");
+    table.tie(fingerprint(1), &old, Budget::Within, NOW);
+    table.forget(fingerprint(1), NOW);
+    drop(old);
+    for _ in 0..3 {
+        changes(&fast);
+        assert_eq!(table.tidy(), 0);
     }
+    let named: Vec<_> = changes(&slow).iter().map(|change| table.server(change.entry.session.server)).collect();
+    assert_eq!(named, vec![ServerId::parse("old").ok(); 2]);
+    assert_eq!(table.tidy(), 0, "it is looked for the first time now");
+    changes(&fast);
+    assert_eq!(table.tidy(), 0);
+    drop(slow);
+    assert_eq!(table.tidy(), 1, "who is gone keeps nothing");
+}
+
+fn follow(table: &Arc<Table>) -> Subscription {
+    Subscription::new(table, Delivery::Afterwards)
+}
+
+/// A whole round.
+fn changes(feed: &Subscription) -> Vec<Change> {
+    let (mut changes, round) = (Vec::new(), feed.begin());
+    for shard in 0..feed.table().shards() {
+        assert_eq!(feed.drain(shard, &mut changes), Lost::default());
+    }
+    feed.complete(round);
     changes
 }
 

@@ -1,16 +1,17 @@
 //! Several threads at one table. All that they share is behind locks, so this looks for what locks do not give: that numbers
 //! which are kept in several places agree afterwards, and that nothing waits for ever.
 
+use std::sync::Arc;
 use std::thread;
 
-use burdock::table::{Budget, Cursor, Filter, Table};
+use burdock::table::{Budget, Cursor, Delivery, Filter, Subscription, Table};
 use burdock::time::UnixSeconds;
 
 use super::{Chance, START, enlist, fingerprint, spec, steps};
 
 #[test]
 fn counts_agree_after_threads_have_created_moved_forgotten_read_and_reloaded_together() {
-    let table = Table::new(spec(2_000, Some(600), None));
+    let table = Arc::new(Table::new(spec(2_000, Some(600), None)));
     let servers = ["a", "b", "c"].map(|id| enlist(&table, id));
     thread::scope(|scope| {
         for seed in 0..4 {
@@ -19,12 +20,17 @@ fn counts_agree_after_threads_have_created_moved_forgotten_read_and_reloaded_tog
         }
         let table = &table;
         scope.spawn(move || {
+            let feed = Subscription::new(table, Delivery::Afterwards);
             for round in 0..steps(500) as u32 {
                 let idle = if round % 2 == 0 { 600 } else { 60 };
                 table.succeed(spec(2_000 + round % 3 * 40_000, Some(idle), None), UnixSeconds(START));
                 table.tidy();
                 drop(enlist(table, &format!("passing-{}", round % 10)));
-                (0..table.shards()).for_each(|shard| _ = table.drain_changes(shard, &mut Vec::new()));
+                let changes = feed.begin();
+                (0..table.shards()).for_each(|shard| _ = feed.drain(shard, &mut Vec::new()));
+                feed.complete(changes);
+                // One that comes and goes.
+                drop(Subscription::new(table, Delivery::Afterwards));
             }
         });
     });

@@ -15,7 +15,7 @@ use crate::api::problem::Problem;
 use crate::api::table::{Persistence, ServerSessions, TableDetails, TableInfo, TableList};
 use crate::control::change::Control;
 use crate::control::state::ProcessState;
-use crate::storage;
+use crate::storage::status;
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
@@ -72,16 +72,16 @@ fn to_api(state: &ProcessState, table: &Arc<Table>, now: UnixSeconds) -> TableIn
 }
 
 fn persistence(state: &ProcessState, table: &Table) -> Persistence {
-    let status = state
-        .sessions
+    let found = state
+        .storage
         .tables()
         .into_iter()
         .find(|(kept, _)| std::ptr::eq(&**kept, table))
         .map(|(_, status)| status.persistence());
-    match status {
-        Some(storage::Persistence::On) => Persistence::On,
-        Some(storage::Persistence::Waiting) => Persistence::Waiting,
-        Some(storage::Persistence::Failing) => Persistence::Failing,
-        Some(storage::Persistence::Off) | None => Persistence::Off,
+    match found {
+        Some(status::Persistence::On) => Persistence::On,
+        Some(status::Persistence::Waiting) => Persistence::Waiting,
+        Some(status::Persistence::Failing) => Persistence::Failing,
+        Some(status::Persistence::Off) | None => Persistence::Off,
     }
 }

@@ -3,6 +3,7 @@
 mod error;
 mod services;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -10,6 +11,7 @@ use arc_swap::ArcSwap;
 use burdock::balancer::Balancer;
 use burdock::config::Config;
 use burdock::table::Table;
+use parking_lot::Mutex;
 use pingora::server::RunArgs;
 use tokio::sync::{mpsc, watch};
 
@@ -28,6 +30,7 @@ use crate::process::upgrade::new_process;
 use crate::process::upgrade::new_process::{NoPredecessor, Predecessor};
 use crate::process::upgrade::protocol::Message;
 use crate::process::upgrade::spawn::Program;
+use crate::process::upgrade::table_feed::receive;
 use crate::runtime::bearer::Bearer;
 use crate::runtime::clock::Clock;
 use crate::runtime::descriptor_limits;
@@ -37,7 +40,7 @@ use crate::runtime::readiness::Readiness;
 use crate::runtime::systemd::Watchdog;
 use crate::serve::generation::Generation;
 use crate::serve::state::ServingState;
-use crate::storage::Sessions;
+use crate::storage::session_storage::SessionStorage;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::{Metrics, Reloaded};
 use crate::telemetry::request_record::RecordSinks;
@@ -73,7 +76,7 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
     match predecessor {
         None => directories::write_pid(&process.runtime_dir)
             .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?,
-        Some(predecessor) => predecessor.follow(&state).map_err(StartError::Thread)?,
+        Some(predecessor) => predecessor.follow(&control).map_err(StartError::Thread)?,
     }
     let signals = Signals {
         control,
@@ -169,8 +172,8 @@ pub(crate) fn state(
     let now = clock.moment().now();
     let balancer = Balancer::new(desired.plan(), secrets, None, now)?;
     metrics.reloaded(Reloaded::Applied, now.wall);
-    let sessions = sessions(desired, balancer.tables().all().cloned().collect(), clock, predecessor)?;
-    sessions.run().map_err(StartError::Thread)?;
+    let storage = storage(desired, balancer.tables().all().cloned().collect(), clock, predecessor)?;
+    storage.run().map_err(StartError::Thread)?;
     let serving = ServingState {
         clock,
         listeners: config.listeners.clone(),
@@ -190,7 +193,8 @@ pub(crate) fn state(
         admin_connections: Connections::default(),
         handovers: Connections::default(),
         watchdog: Arc::<Watchdog>::default(),
-        sessions,
+        storage,
+        followers: Mutex::default(),
         bearer: Bearer::open(&config.admin)?,
         admin_socket: OnceLock::new(),
         successors,
@@ -198,16 +202,19 @@ pub(crate) fn state(
 }
 
 /// The tables as they are stored, or as the process before this one has them.
-fn sessions(
+fn storage(
     desired: &Desired,
     tables: Vec<Arc<Table>>,
     clock: Clock,
     predecessor: Option<&Arc<Predecessor>>,
-) -> Result<Sessions, StartError> {
+) -> Result<SessionStorage, StartError> {
     let (state_dir, key) = (&desired.config.process.state_dir, desired.secrets.fingerprints.id());
-    let Some(predecessor) = predecessor else { return Ok(Sessions::open(state_dir, tables, key, clock)) };
+    let Some(predecessor) = predecessor else {
+        return Ok(SessionStorage::open(state_dir, tables, HashSet::new(), key, clock));
+    };
     let mut from = predecessor.reader().map_err(NoPredecessor::from)?;
-    let sessions = Sessions::inherit(state_dir, tables, key, clock, &mut from).map_err(NoPredecessor::from)?;
+    let filled = receive::receive(&mut from, &tables, key, &clock).map_err(NoPredecessor::from)?;
+    let storage = SessionStorage::open(state_dir, tables, filled, key, clock);
     new_process::fail_at("tables");
-    Ok(sessions)
+    Ok(storage)
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
 use async_trait::async_trait;
+use burdock::table::format::Header;
 use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::ServiceReadyNotifier;
@@ -17,8 +18,8 @@ use pingora::services::background::BackgroundService;
 use super::socket::{VARIABLE, trusted};
 use crate::control::change::Control;
 use crate::control::handoff::ProcessHandoff;
-use crate::control::state::ProcessState;
 use crate::process::upgrade::protocol::{Hello, Message, read};
+use crate::process::upgrade::table_feed::receive;
 use crate::runtime::directories;
 
 /// Why there is nothing to take over.
@@ -100,13 +101,13 @@ impl Predecessor {
     ///
     /// # Errors
     /// If there can be no more threads.
-    pub fn follow(self: &Arc<Self>, state: &Arc<ProcessState>) -> io::Result<()> {
-        let (predecessor, state, mut from) = (Arc::clone(self), Arc::clone(state), self.reader()?);
+    pub fn follow(self: &Arc<Self>, control: &Arc<Control>) -> io::Result<()> {
+        let (predecessor, control, mut from) = (Arc::clone(self), Arc::clone(control), self.reader()?);
         // What it tells us reaches our own successor through us.
-        let heard = state.handovers.enter();
+        let heard = control.state.handovers.enter();
         let follow = move || {
             let _heard = heard;
-            let end = state.sessions.follow(&mut from);
+            let end = receive::follow(&mut from, |header, blocks| take_in(&control, header, blocks));
             if !predecessor.taken.load(SeqCst) {
                 log::error!("the process that was to hand over has gone ({end}); ending");
                 std::process::exit(1);
@@ -114,6 +115,19 @@ impl Predecessor {
             log::info!("the process before this one has ended");
         };
         std::thread::Builder::new().name("predecessor".into()).spawn(follow).map(|_| ())
+    }
+}
+
+/// Puts what the predecessor sends late into the table that it is of, if there is that still.
+fn take_in(control: &Control, header: &Header, blocks: &[u8]) {
+    if header.key != control.desired().secrets.fingerprints.id() {
+        return;
+    }
+    let serving = &control.state.serving;
+    let generation = serving.generation.load();
+    let table = generation.balancer.tables().all().find(|table| table.spec().name == header.table);
+    if let Some(table) = table {
+        receive::apply(blocks, table, serving.clock.moment().now().wall);
     }
 }
 

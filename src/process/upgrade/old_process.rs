@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use crate::client::connections::Counted;
 use crate::control::change::Control;
-use crate::control::state::ProcessState;
+use crate::control::state::{Follower, ProcessState};
 use crate::control::upgrade_request::{UpgradeAnswer, UpgradeError, UpgradeRequest};
 use crate::process::upgrade::protocol::{Message, read};
 use crate::process::upgrade::spawn::{HandoverSocket, POLL_INTERVAL, Program, Started, end};
+use crate::process::upgrade::table_feed::send::TableFeed;
 use crate::runtime::systemd;
 
 /// So long whoever has asked for a successor has to hear that it was lost.
@@ -25,6 +26,7 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 pub struct Successor {
     child: Option<Child>,
     stream: UnixStream,
+    feed: Arc<TableFeed>,
 }
 
 impl Successor {
@@ -48,8 +50,8 @@ impl Successor {
         let mut stream = started.greeted(&socket)?;
         drop(socket);
         Message::Handoff(Some(Box::new(control.handoff()))).send(&mut stream).map_err(UpgradeError::Talk)?;
-        let heir = stream.try_clone().map_err(UpgradeError::Talk)?;
-        if !control.state.sessions.share(heir, started.left()?) {
+        let feed = feed(&stream, control).map_err(UpgradeError::Talk)?;
+        if !feed.has_sent_tables(started.left()?) {
             return Err(started.why(&mut stream));
         }
         loop {
@@ -68,12 +70,19 @@ impl Successor {
         // Pingora lets everybody connect, were it not for the folder.
         std::fs::set_permissions(&upgrade_socket, Permissions::from_mode(0o600)).map_err(UpgradeError::Socket)?;
         stream.set_read_timeout(None).map_err(UpgradeError::Talk)?;
-        Ok(Self { child: started.child.take(), stream })
+        Ok(Self { child: started.child.take(), stream, feed: Arc::new(feed) })
+    }
+
+    /// What sends it the session tables.
+    pub fn feed(&self) -> &Arc<TableFeed> {
+        &self.feed
     }
 
     /// The sockets go to the successor now: it lives on. What becomes of it is told to whoever has asked.
     pub fn let_go(mut self, answer: Option<UpgradeAnswer>, state: Arc<ProcessState>) {
         let Some(child) = self.child.take() else { return };
+        let follower: Arc<dyn Follower> = Arc::clone(&self.feed) as _;
+        state.followers.lock().push(follower);
         let stream = self.stream.try_clone();
         let watched = state.handovers.enter();
         state.handovers.close();
@@ -82,6 +91,13 @@ impl Successor {
             log::error!("cannot watch the new process: {error}");
         }
     }
+}
+
+/// Begins to send it all tables.
+fn feed(stream: &UnixStream, control: &Control) -> io::Result<TableFeed> {
+    let serving = &control.state.serving;
+    let tables: Vec<_> = serving.generation.load().balancer.tables().all().cloned().collect();
+    TableFeed::start(stream.try_clone()?, &tables, control.desired().secrets.fingerprints.id(), serving.clock)
 }
 
 fn watch(

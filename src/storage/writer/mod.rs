@@ -1,5 +1,8 @@
-//! Writes one table down: what happens goes to a journal, and now and then the whole table to a snapshot, which makes the
+//! Writes one table down: what happens goes to a journal, and now and then the whole table to a checkpoint, which makes the
 //! journals before it superfluous.
+//!
+//! It follows the table from when it begins to write until it cannot or may not any more; while it does not, nothing is recorded
+//! for it, and it begins again with a checkpoint. So it does where the journal has lost changes that came too fast.
 
 mod checkpoint;
 mod journal;
@@ -8,61 +11,66 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use burdock::table::format::{Batch, Header};
-use burdock::table::{Change, Entry, Persist, Table};
+use burdock::table::format::Header;
+use burdock::table::{Change, Delivery, Lost, Persist, Subscription, Table};
 use burdock::time::{UnixSeconds, Uptime};
 
 use crate::runtime::clock::Moment;
-
-use super::status::{Persistence, Status};
-use super::{BREATH, TICK};
-use crate::process::upgrade::table_feed::SharedHeir;
-use crate::storage::files::{Folder, Generation};
-use crate::storage::worker::Pace;
-use crate::storage::writer::checkpoint::Snapshot;
+use crate::storage::files::{FileNumber, TableDirectory};
+use crate::storage::fsync;
+use crate::storage::fsync::What;
+use crate::storage::progress::{PAUSE, POLL_INTERVAL, Progress};
+use crate::storage::status::{Persistence, Status};
+use checkpoint::{Checkpoint, Scratch, Step};
 use journal::Journal;
 
 /// After an error it is tried again so much later.
-const RETRY: Duration = Duration::from_secs(30);
-/// So many journals are reason for a snapshot, however small they are.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// So many journals are reason for a checkpoint, however small they are.
 const MANY: usize = 8;
+/// Journals below this are no reason for one.
+const SMALL: u64 = 4 << 20;
+/// Checkpoints begin at least so long after each other.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+/// Changes are handed to the system when there are so many bytes of them.
+const CHUNK: usize = 1 << 20;
 
 pub struct Writer {
     table: Arc<Table>,
-    folder: Folder,
+    directory: TableDirectory,
     header: Vec<u8>,
     status: Arc<Status>,
     state: State,
     due: Due,
     /// Not before this.
-    next_snapshot: Uptime,
+    next_checkpoint: Uptime,
     /// Where the files begin of a try to write again that has not succeeded yet.
-    retried: Option<Generation>,
-    /// Octets of the last snapshot, and of the journals since.
-    snapshot_octets: u64,
-    journal_octets: u64,
+    retried: Option<FileNumber>,
+    /// Bytes of the last checkpoint, and of the journals since.
+    checkpoint_bytes: u64,
+    journal_bytes: u64,
     drained: Uptime,
     changes: Vec<Change>,
-    entries: Vec<Entry>,
-    batch: Batch,
-    /// Who is told what happens, beside the files.
-    heir: Option<SharedHeir>,
+    scratch: Scratch,
 }
 
 enum State {
-    /// Not begun: another has the folder.
+    /// Not begun: another has the directory.
     Waiting,
-    Writing {
-        journal: Journal,
-        snapshot: Option<Snapshot>,
-    },
+    Writing(Writing),
     /// It did not work.
     Resting {
         until: Uptime,
     },
 }
 
-/// Whether a snapshot is wanted whatever the journals' size.
+struct Writing {
+    feed: Subscription,
+    journal: Journal,
+    checkpoint: Option<Checkpoint>,
+}
+
+/// Whether a checkpoint is wanted whatever the journals' size.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Due {
     Yes,
@@ -70,24 +78,21 @@ pub enum Due {
 }
 
 impl Writer {
-    pub fn new(table: Arc<Table>, folder: Folder, header: &Header, status: Arc<Status>) -> Self {
-        let (changes, entries, batch) = (Vec::new(), Vec::with_capacity(Table::PIECE), Batch::default());
+    pub fn new(table: Arc<Table>, directory: TableDirectory, header: &Header, status: Arc<Status>) -> Self {
         Self {
             table,
-            folder,
+            directory,
             header: header.encode(),
             status,
             state: State::Waiting,
             due: Due::No,
-            next_snapshot: Uptime::default(),
+            next_checkpoint: Uptime::default(),
             retried: None,
-            snapshot_octets: 0,
-            journal_octets: 0,
+            checkpoint_bytes: 0,
+            journal_bytes: 0,
             drained: Uptime::default(),
-            changes,
-            entries,
-            batch,
-            heir: None,
+            changes: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -95,41 +100,25 @@ impl Writer {
         &self.table
     }
 
-    pub fn folder(&self) -> &Folder {
-        &self.folder
+    pub fn directory(&self) -> &TableDirectory {
+        &self.directory
     }
 
     pub fn status(&self) -> &Status {
         &self.status
     }
 
-    /// Begins to write. `octets` in `journals` are stored beside the snapshot.
-    pub fn begin(&mut self, octets: u64, journals: usize, due: Due, moment: Moment) {
-        self.journal_octets = octets;
+    /// Begins to write. `bytes` in `journals` are stored beside the checkpoint.
+    pub fn begin(&mut self, bytes: u64, journals: usize, due: Due, moment: Moment) {
+        self.journal_bytes = bytes;
         self.due = if journals >= MANY { Due::Yes } else { due };
         self.status.set(Persistence::On);
-        if let Err(error) = self.anew(moment) {
+        if let Err(error) = self.start(moment) {
             self.rest(&error, moment);
         }
     }
 
-    /// Tells `heir` the whole table now, and from now on what happens.
-    pub fn share(&mut self, heir: SharedHeir, now: UnixSeconds) {
-        self.heir = Some(heir);
-        self.tell_all(now);
-    }
-
-    /// Nobody is told any more.
-    pub fn withdraw(&mut self) {
-        self.heir = None;
-    }
-
-    /// A snapshot is wanted: the table has what no journal has.
-    pub fn make_due(&mut self) {
-        self.due = Due::Yes;
-    }
-
-    /// Ends writing as [`Self::close`] does; whoever is told goes on being told.
+    /// Ends writing as [`Self::close`] does; it may begin again.
     pub fn release(&mut self, moment: Moment) {
         self.end(moment);
         self.state = State::Waiting;
@@ -142,16 +131,16 @@ impl Writer {
     /// Lets the journal go to another file from now on.
     #[cfg(test)]
     pub fn exchange_journal(&mut self, other: std::fs::File) {
-        if let State::Writing { journal, .. } = &mut self.state {
-            journal.file = other;
+        if let State::Writing(writing) = &mut self.state {
+            writing.journal.exchange(other);
         }
     }
 
     /// Does what is to be done now.
-    pub fn step(&mut self, moment: Moment) -> Pace {
+    pub fn step(&mut self, moment: Moment) -> Progress {
         self.advance(moment).unwrap_or_else(|error| {
             self.rest(&error, moment);
-            Pace::Idle
+            Progress::Idle
         })
     }
 
@@ -161,70 +150,167 @@ impl Writer {
     }
 
     fn end(&mut self, moment: Moment) {
-        let now = moment.now();
-        let closed = match self.state {
-            State::Writing { .. } => {
-                let written = self.append(now.wall, now.uptime).and_then(|()| self.sync());
-                let closed = written.and_then(|()| self.complete(moment));
-                let _ = self.folder.remove_unfinished();
-                closed
-            }
-            State::Waiting | State::Resting { .. } => self.pass_on(now.wall, now.uptime),
-        };
+        if !matches!(self.state, State::Writing(_)) {
+            return;
+        }
+        let closed = self.finish(moment);
+        let _ = self.directory.remove_unfinished();
         if let Err(error) = closed {
             self.rest(&error, moment);
         }
     }
 
-    /// What came too fast for the journal stands in the table alone: a snapshot of all of it is written at once.
+    fn finish(&mut self, moment: Moment) -> io::Result<()> {
+        self.append(moment)?;
+        if let State::Writing(writing) = &mut self.state {
+            writing.journal.sync(&self.directory)?;
+        }
+        self.complete(moment)
+    }
+
+    /// What came too fast for the journal stands in the table alone: a checkpoint of all of it is written at once.
     fn complete(&mut self, moment: Moment) -> io::Result<()> {
         if self.due == Due::No {
             return Ok(());
         }
-        self.begin_snapshot(moment)?;
-        while matches!(self.state, State::Writing { snapshot: Some(_), .. }) {
-            if self.bite(moment.now().wall)? == Pace::Waiting {
-                std::thread::sleep(BREATH);
+        self.begin_checkpoint(moment)?;
+        while matches!(&self.state, State::Writing(Writing { checkpoint: Some(_), .. })) {
+            if self.step_checkpoint(moment.now().wall)? == Progress::WaitingForDisk {
+                std::thread::sleep(PAUSE);
             }
         }
         Ok(())
     }
 
-    fn advance(&mut self, moment: Moment) -> io::Result<Pace> {
-        let now = moment.now();
-        let tick = self.heir.is_some() || now.uptime.since(self.drained) >= TICK;
+    fn advance(&mut self, moment: Moment) -> io::Result<Progress> {
+        let uptime = moment.uptime;
         match &self.state {
-            State::Waiting => self.pass_on(now.wall, now.uptime)?,
-            State::Resting { until } if *until <= now.uptime => {
-                self.pass_on(now.wall, now.uptime)?;
-                self.anew(moment)?;
-            }
-            State::Resting { .. } if tick => self.pass_on(now.wall, now.uptime)?,
-            State::Writing { .. } if tick => self.append(now.wall, now.uptime)?,
-            State::Resting { .. } | State::Writing { .. } => {}
+            State::Resting { until } if *until <= uptime => self.start(moment)?,
+            State::Writing(_) if uptime.since(self.drained) >= POLL_INTERVAL => self.append(moment)?,
+            State::Waiting | State::Resting { .. } | State::Writing(_) => {}
         }
-        self.sync_when_due(now.uptime)?;
-        self.snapshot(moment)
+        if let State::Writing(writing) = &mut self.state {
+            writing.journal.sync_when_due(&self.directory, uptime)?;
+        }
+        self.checkpoint(moment)
     }
 
-    /// Gives up for a while; the sessions live on in memory. Writing begins again with a new snapshot, since what happens
+    /// Follows the table from now on, and begins another journal, behind all files that are there.
+    fn start(&mut self, moment: Moment) -> io::Result<()> {
+        let feed = Subscription::new(&self.table, Delivery::Afterwards);
+        self.directory.remove_unfinished()?;
+        let last = self.directory.list()?.iter().map(|file| file.number).max().unwrap_or(0);
+        self.retried = (self.status.persistence() == Persistence::Failing).then_some(last + 1);
+        let mut journal = Journal::create(&self.directory, last + 1, &self.header)?;
+        self.journal_bytes += self.header.len() as u64;
+        journal.wait_for(fsync::put_names(&self.directory)?);
+        self.state = State::Writing(Writing { feed, journal, checkpoint: None });
+        self.drained = moment.uptime;
+        Ok(())
+    }
+
+    /// Writes what has happened since the last time.
+    fn append(&mut self, moment: Moment) -> io::Result<()> {
+        let now = moment.now();
+        self.drained = now.uptime;
+        let State::Writing(Writing { feed, journal, .. }) = &mut self.state else { return Ok(()) };
+        let batch = &mut self.scratch.batch;
+        let round = feed.begin();
+        for shard in 0..self.table.shards() {
+            self.changes.clear();
+            let lost = feed.drain(shard, &mut self.changes);
+            if lost != Lost::default() {
+                self.status.add_lost(lost);
+                self.due = Due::Yes;
+            }
+            for change in &self.changes {
+                batch.change(change, &self.table, now.wall);
+            }
+            let last = shard + 1 == self.table.shards();
+            if batch.len() >= CHUNK || (last && !batch.is_empty()) {
+                let bytes = batch.finish();
+                journal.append(bytes, now.uptime)?;
+                self.journal_bytes += bytes.len() as u64;
+                batch.clear();
+            }
+        }
+        feed.complete(round);
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, moment: Moment) -> io::Result<Progress> {
+        let due = self.due == Due::Yes || self.journal_bytes > SMALL.max(self.checkpoint_bytes / 2);
+        match &self.state {
+            State::Writing(Writing { checkpoint: Some(_), .. }) => self.step_checkpoint(moment.now().wall),
+            State::Writing(Writing { journal, .. }) if due && self.next_checkpoint <= moment.uptime => {
+                if journal.is_pending() {
+                    return Ok(Progress::WaitingForDisk);
+                }
+                self.begin_checkpoint(moment)?;
+                Ok(Progress::Busy)
+            }
+            State::Writing(_) | State::Waiting | State::Resting { .. } => Ok(Progress::Idle),
+        }
+    }
+
+    /// What has happened until now goes to the old journal, all else to a new one.
+    fn begin_checkpoint(&mut self, moment: Moment) -> io::Result<()> {
+        self.append(moment)?;
+        let State::Writing(writing) = &mut self.state else { return Ok(()) };
+        let number = writing.journal.number + 1;
+        let before = self.journal_bytes;
+        let mut journal = Journal::create(&self.directory, number, &self.header)?;
+        self.journal_bytes += self.header.len() as u64;
+        journal.wait_for(fsync::put(writing.journal.file(), &self.directory, What::DataAndNames)?);
+        let checkpoint = Checkpoint::begin(&self.directory, number, &self.header, before)?;
+        writing.journal = journal;
+        writing.checkpoint = Some(checkpoint);
+        self.next_checkpoint = moment.uptime.plus(CHECKPOINT_INTERVAL);
+        self.due = Due::No;
+        Ok(())
+    }
+
+    fn step_checkpoint(&mut self, now: UnixSeconds) -> io::Result<Progress> {
+        let State::Writing(Writing { checkpoint: Some(checkpoint), .. }) = &mut self.state else {
+            return Ok(Progress::Idle);
+        };
+        match checkpoint.step(&self.table, &self.directory, &mut self.scratch, now)? {
+            Step::WaitingForDisk => return Ok(Progress::WaitingForDisk),
+            Step::Done => {}
+            Step::Named => self.retried = None,
+            Step::Finished => self.end_checkpoint(),
+        }
+        Ok(Progress::Busy)
+    }
+
+    fn end_checkpoint(&mut self) {
+        let State::Writing(writing) = &mut self.state else { return };
+        let Some(checkpoint) = writing.checkpoint.take() else { return };
+        self.checkpoint_bytes = checkpoint.bytes;
+        self.journal_bytes -= checkpoint.journal_bytes;
+        if self.status.set(Persistence::On) == Persistence::Failing {
+            log::info!("table {}: its sessions are written down again", self.table.spec().name);
+        }
+    }
+
+    /// Gives up for a while; the sessions live on in memory. Writing begins again with a new checkpoint, since what happens
     /// until then will be in no journal.
     fn rest(&mut self, error: &io::Error, moment: Moment) {
-        self.state = State::Resting { until: moment.uptime.plus(RETRY) };
+        self.state = State::Resting { until: moment.uptime.plus(RETRY_INTERVAL) };
         self.due = Due::Yes;
-        self.next_snapshot = Uptime::default();
-        self.batch.clear();
+        self.next_checkpoint = Uptime::default();
+        self.scratch.batch.clear();
         self.status.failed();
         // What found no room must not take it from others, nor may tries pile up.
-        let _ = self.folder.remove_unfinished();
+        let _ = self.directory.remove_unfinished();
         if let Some(first) = self.retried.take() {
-            let _ = self.folder.remove_from(first);
+            let _ = self.directory.remove_from(first);
         }
         if self.status.set(Persistence::Failing) != Persistence::Failing {
             let name = self.table.spec().name.clone();
             log::error!(
                 "table {name}: cannot write its sessions down: {error}; they are in memory only until that works again, \
-                 which is tried every {RETRY:?}"
+                 which is tried every {RETRY_INTERVAL:?}"
             );
         }
     }

@@ -68,14 +68,8 @@ impl<'t> Loader<'t> {
         }
     }
 
-    /// Ends loading. What forgetting has recorded of itself is dropped, with whatever else the table had to tell: where it is
-    /// at work already, a snapshot is due.
+    /// Ends loading.
     pub fn finish(self) -> Loaded {
-        let mut changes = Vec::new();
-        for shard in 0..self.table.shards() {
-            let _ = self.table.drain_changes(shard, &mut changes);
-            changes.clear();
-        }
         self.loaded
     }
 
@@ -104,17 +98,18 @@ impl<'t> Loader<'t> {
 
 #[cfg(test)]
 mod tests {
+    use crate::session::fingerprint::Fingerprint;
     use std::num::NonZeroU32;
+    use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::super::block::{FRAME, Next, next};
     use super::super::{Batch, record};
     use super::*;
-    use crate::session::fingerprint::Fingerprint;
     use crate::session::lifetime::Lifetime;
     use crate::session::stamps::Stamps;
-    use crate::table::{Budget, Class, Cursor, Persist, TableName, TableSpec};
+    use crate::table::{Budget, Class, Cursor, Delivery, Persist, Subscription, TableName, TableSpec};
 
     const NOW: UnixSeconds = UnixSeconds(10_000);
     const IDLE: u32 = 1_000;
@@ -302,7 +297,8 @@ mod tests {
 
     #[test]
     fn what_happened_is_replayed_in_order_and_time_away_is_idle_time() {
-        let first = table();
+        let first = Arc::new(table());
+        let feed = Subscription::new(&first, Delivery::Afterwards);
         let [a, b] = [server(&first, 1), server(&first, 2)];
         let mut batch = Batch::default();
         first.tie(session(1), &a, Budget::Within, NOW);
@@ -311,7 +307,7 @@ mod tests {
         first.tie(session(1), &b, Budget::Within, NOW);
         first.forget(session(2), NOW);
         let mut changes = Vec::new();
-        (0..first.shards()).for_each(|shard| _ = first.drain_changes(shard, &mut changes));
+        (0..first.shards()).for_each(|shard| _ = feed.drain(shard, &mut changes));
         changes.iter().for_each(|change| batch.change(change, &first, NOW));
         let second = table();
         let loaded = load(batch.finish(), &second, Precedence::Stored);
@@ -319,9 +315,6 @@ mod tests {
         let shown = shown(&second);
         assert_eq!(shown.len(), 1);
         assert_eq!(shown[0].1, "server-2");
-        let mut recorded = Vec::new();
-        (0..second.shards()).for_each(|shard| _ = second.drain_changes(shard, &mut recorded));
-        assert_eq!(recorded, []);
     }
 
     #[test]
