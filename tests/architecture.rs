@@ -1,12 +1,12 @@
-//! Which module may use which: the table of ARCHITECTURE.md, read from the sources. It knows text, not Rust: a path counts
-//! wherever it stands outside comments, strings and `#[cfg(test)]` parts.
+//! Which module may use which, checked against the sources. The checks read text, not Rust: every path counts that is outside
+//! comments, strings and `#[cfg(test)]` parts.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Core module → the paths under `crate::` that it may use. A path that stops at an item means that item and what is in it.
+/// Each core module and the paths under `crate::` that it may use. A path to an item covers the item and everything in it.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("lock", &[]),
@@ -38,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["balancer", "ids", "route", "session", "source", "sticky", "table", "token", "upstream", "http", "time"]),
 ];
 
-/// The shell: whatever it uses, nothing of the core may name it.
+/// The shell's modules. The shell may use everything; the core must not name the shell.
 const SHELL: &[&str] = &[
     "admin",
     "api",
@@ -58,8 +58,8 @@ const SHELL: &[&str] = &[
     "telemetry",
 ];
 
-/// What the core must not touch: the world outside, time and chance. `log::` means what is in that crate, so that a value may be
-/// called `log`.
+/// What the core must not use: I/O, clocks and randomness. `log::` covers only the items of that crate, so a value may be called
+/// `log`.
 const OUT_OF_REACH: &[&str] = &[
     "aws_lc_rs::rand",
     "env_logger::",
@@ -143,9 +143,9 @@ fn every_module_of_the_core_is_in_the_table() {
 struct Source {
     /// Path under `src/`.
     name: String,
-    /// First part of `name`: the module of the table.
+    /// The first part of `name`: the module in the table.
     module: String,
-    /// How many modules deep it lies: 1 for `src/route.rs`.
+    /// The depth of the module: 1 for `src/route.rs`.
     depth: usize,
     /// Without comments, strings and tests.
     code: String,
@@ -163,7 +163,7 @@ impl Source {
         }
     }
 
-    /// What stands after `crate::`, or after enough `super::` to come out at the crate's root.
+    /// Paths after `crate::`, or after as many `super::` as lead to the crate's root.
     fn crate_paths(&self) -> Vec<String> {
         paths(&self.code)
             .into_iter()
@@ -225,10 +225,10 @@ fn reaches(path: &str, banned: &str) -> bool {
     }
 }
 
-/// Stands for `::` while paths are read, so that the single colon of `name: Type` ends a path.
+/// Replaces `::` while paths are read, so that the single colon of `name: Type` ends a path.
 const SEPARATOR: char = '§';
 
-/// Every `a::b::c` of some code, groups spelled out: `a::{b, c::d}` gives `a::b` and `a::c::d`. Macro names keep their `!`.
+/// Every `a::b::c` in the code, with groups expanded: `a::{b, c::d}` gives `a::b` and `a::c::d`. Macro names keep their `!`.
 fn paths(code: &str) -> Vec<String> {
     let code = code.replace("::", "§");
     let mut found = Vec::new();
@@ -243,7 +243,7 @@ fn is_of_path(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == SEPARATOR
 }
 
-/// Reads the path that begins `code`, adds it under `prefix` to `found`, and gives what follows.
+/// Reads the path at the start of `code`, adds it under `prefix` to `found`, and returns the rest.
 fn path_from<'a>(code: &'a str, prefix: &str, found: &mut Vec<String>) -> &'a str {
     let end = code.find(|c| !is_of_path(c)).unwrap_or(code.len());
     let (text, rest) = code.split_at(end);
@@ -275,7 +275,7 @@ fn join(prefix: &str, path: &str) -> String {
     }
 }
 
-/// Drops line comments, strings, and everything from `#[cfg(test)]` on: tests come last in a file.
+/// Removes line comments, strings, and everything from `#[cfg(test)]` on, because tests come last in a file.
 fn code_only(text: &str) -> String {
     let text = text.split("#[cfg(test)]").next().unwrap_or(text);
     let lines = text.lines().map(|line| without_strings(line.split("//").next().unwrap_or(line)));
