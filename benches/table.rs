@@ -1,13 +1,14 @@
-//! What a session table costs: looking a session up, creating one, and how that compares with one read of memory of that size
-//! whose place is not known before the read before it is done.
+//! The cost of a session table: lookups and creations, compared with one dependent read (a read whose address comes from the
+//! previous read) of memory of the same size.
 //!
 //! `cargo bench --no-default-features --bench table`; with `BURDOCK_BENCH_LARGE=1` also 10 million sessions, for which the goals
 //! are: a lookup, its fingerprint included, 300 ns and 1.8 dependent reads; a creation that pushes another session out 300 ns;
-//! two threads 1.7 times one; 48 octets a session.
+//! two threads 1.7 times one; 48 bytes a session.
 //!
-//! A lookup depends on the answer to the one before, as if each request came alone: else the processor would overlap them.
-#![allow(clippy::unwrap_used, reason = "a benchmark may end where it fails")]
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures time and tells what it finds")]
+//! Each lookup depends on the result of the previous one, as if requests came one at a time; otherwise the processor would overlap
+//! them.
+#![allow(clippy::unwrap_used, reason = "a benchmark may panic where it fails")]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures time and prints results")]
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -39,9 +40,9 @@ fn sizes(criterion: &mut Criterion) {
     for sessions in [10_000, 1_000_000].into_iter().chain(large.then_some(10_000_000)) {
         let before = resident();
         let bench = Bench::new(sessions);
-        let octets = resident().saturating_sub(before) as f64 / sessions as f64;
+        let bytes = resident().saturating_sub(before) as f64 / sessions as f64;
         let known = bench.table.bytes() as f64 / sessions as f64;
-        println!("{sessions} sessions: {octets:.1} octets each resident, {known:.1} by the table's own account");
+        println!("{sessions} sessions: {bytes:.1} bytes each resident, {known:.1} by the table's own count");
         let mut group = criterion.benchmark_group(format!("{sessions} sessions"));
         group.sample_size(20).measurement_time(Duration::from_secs(3));
         dependent_reads(&mut group, bench.table.bytes());
@@ -54,7 +55,7 @@ fn sizes(criterion: &mut Criterion) {
 
 fn fingerprint(criterion: &mut Criterion) {
     let bench = Bench::new(1);
-    criterion.bench_function("fingerprint of 38 octets", |bencher| bencher.iter(|| bench.fingerprint(black_box(7))));
+    criterion.bench_function("fingerprint of 38 bytes", |bencher| bencher.iter(|| bench.fingerprint(black_box(7))));
 }
 
 fn lookups(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench) {
@@ -73,7 +74,7 @@ fn lookups(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench) {
         });
     });
     let mut at = bench.sessions;
-    group.bench_function("look for one that is not there", |bencher| {
+    group.bench_function("look, unknown session", |bencher| {
         bencher.iter(|| {
             at += 1;
             black_box(bench.table.look(bench.fingerprint(at), UnixSeconds(now)));
@@ -109,7 +110,7 @@ fn creations(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench) {
         bench.tie(at);
     }
     bench.drain();
-    group.bench_function("create, another goes", |bencher| {
+    group.bench_function("create, evicting another", |bencher| {
         bencher.iter(|| {
             at += 1;
             bench.tie(at);
@@ -120,7 +121,7 @@ fn creations(group: &mut BenchmarkGroup<'_, WallTime>, bench: &Bench) {
     });
 }
 
-/// Reads whose place depends on what was read, in memory that is made of pages as the table's is.
+/// Dependent reads in memory made of pages, like the table's.
 fn dependent_reads(group: &mut BenchmarkGroup<'_, WallTime>, bytes: usize) {
     let mut random = 1_u64;
     let mut word = || {
@@ -159,7 +160,7 @@ impl Bench {
             bench.tie(session);
         }
         bench.drain();
-        // The first look of a session establishes it, which is recorded.
+        // The first lookup of a session makes it established, which is recorded as a change.
         for session in 0..sessions {
             bench.look(session, START);
         }
@@ -167,7 +168,7 @@ impl Bench {
         bench
     }
 
-    /// Looks a session up, and gives the next, which is not known without the answer: the server's number is 0.
+    /// Looks a session up and returns the next one, which depends on the result: the server's number, which is 0, is added.
     fn look(&self, session: u64, now: u32) -> u64 {
         let Known::Session(found) = self.table.look(self.fingerprint(session), UnixSeconds(now)) else {
             return (session + 1) % self.sessions;
@@ -193,7 +194,7 @@ impl Bench {
     }
 }
 
-/// Octets of this process that are in memory.
+/// Resident memory of this process, in bytes.
 fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     pages.and_then(|pages| pages.split(' ').nth(1)?.parse().ok()).map_or(0, |pages: usize| pages * 4096)

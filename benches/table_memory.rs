@@ -1,9 +1,9 @@
-//! What a session table costs in memory: fills one with as many sessions as are asked for and prints what the process takes,
-//! in octets for each. `scripts/bench table` runs it beside a stick table of HAProxy.
+//! The memory of a session table: fills one with the given number of sessions and prints the bytes that the process uses for each.
+//! `scripts/bench table` compares it with a stick table of HAProxy.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a measurement may end where it fails, and prints what it found"
+    reason = "a measurement may panic where it fails, and prints its result"
 )]
 
 use std::num::NonZeroU32;
@@ -33,14 +33,14 @@ fn main() {
         table.tie(name, &servers[n as usize % servers.len()], Budget::Within, now);
     }
     let live: u64 = servers.iter().map(|server| table.count(server.index(), now)).sum();
-    let octets = resident() - before;
+    let bytes = resident() - before;
     println!(
-        "{{\"sessions\":{sessions},\"live\":{live},\"octets\":{octets},\"each\":{:.1}}}",
-        octets as f64 / f64::from(sessions)
+        "{{\"sessions\":{sessions},\"live\":{live},\"bytes\":{bytes},\"each\":{:.1}}}",
+        bytes as f64 / f64::from(sessions)
     );
 }
 
-/// What the process has in memory now, in octets.
+/// Resident memory of this process, in bytes.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

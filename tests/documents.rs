@@ -1,7 +1,7 @@
-//! The documents against the sources: what they list is there, and what is there is listed. Whether it is well explained, only
-//! readers know.
+//! The documents against the sources: everything that they list exists, and everything that exists is listed. Only readers can tell
+//! whether it is explained well.
 
-// The helpers below are tests too, which clippy does not see.
+// Clippy does not treat the helpers below as test code.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ fn every_reason_is_explained_in_the_readme_and_in_the_reference() {
 #[test]
 fn the_reference_names_every_metric() {
     let source = read("src/telemetry/metrics/families.rs");
-    // A name and its help: two texts with nothing but a comma between them, the second a sentence.
+    // A name and its help: two strings separated only by a comma, the second a sentence.
     let texts: Vec<&str> = source.split('"').collect();
     let is_family = |three: &&[&str]| three[1].trim() == "," && three[2].starts_with(|c: char| c.is_ascii_uppercase());
     let families: Vec<String> = texts.windows(3).filter(is_family).map(|three| format!("burdock_{}", three[0])).collect();
@@ -43,7 +43,7 @@ fn the_reference_names_every_metric() {
 }
 
 #[test]
-fn every_whole_configuration_in_the_documents_is_right() {
+fn every_whole_configuration_in_the_documents_is_valid() {
     for document in documents() {
         let text = read(&document);
         let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
@@ -54,9 +54,9 @@ fn every_whole_configuration_in_the_documents_is_right() {
     }
 }
 
-/// Entries of `sticky` that stand in a line of text or a table, where A and B are any sources.
+/// Entries of `sticky` within a line of text or a table, where A and B stand for any source.
 #[test]
-fn every_sticky_entry_in_the_documents_is_right() {
+fn every_sticky_entry_in_the_documents_is_valid() {
     const BEGINNINGS: [&str; 6] = ["cookie: {", "header: {", "route: {", "hash: {", "learn: {", "sticky: ["];
     for document in ["README.md", "docs/reference.md"] {
         let text = read(document);
@@ -123,7 +123,7 @@ fn every_dependency_has_a_comment_that_says_why() {
 }
 
 #[test]
-fn every_test_that_holds_an_invariant_is_there() {
+fn every_test_of_an_invariant_exists() {
     let sources = files(&root().join("src")).into_iter().chain(files(&root().join("tests")));
     let code: String = sources.filter_map(|path| fs::read_to_string(path).ok()).collect();
     let invariants = read("docs/internals/invariants.md");
@@ -153,14 +153,14 @@ fn architecture_and_the_table_of_tests_have_the_same_invariants() {
 #[test]
 fn every_link_within_the_project_leads_somewhere() {
     for document in documents() {
-        let folder = root().join(&document).parent().unwrap().to_owned();
+        let directory = root().join(&document).parent().unwrap().to_owned();
         let text = read(&document);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             if file.contains("://") {
                 continue;
             }
-            let path = if file.is_empty() { root().join(&document) } else { folder.join(file) };
+            let path = if file.is_empty() { root().join(&document) } else { directory.join(file) };
             assert!(path.exists(), "{document}: {target}");
             assert!(heading.is_empty() || headings(&path).contains(heading), "{document}: {target}");
         }
@@ -230,7 +230,7 @@ fn none_missing<'w>(text: &str, words: impl Iterator<Item = &'w str>) {
     assert!(missing.is_empty(), "missing: {missing:?}");
 }
 
-/// The anchors that a page's headings get: lower case, dashes for spaces, without the rest.
+/// The anchors of a page's headings: lower case, dashes for spaces, without other characters.
 fn headings(page: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(page).unwrap();
     let titles = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
@@ -250,7 +250,7 @@ fn relative(path: &Path) -> String {
     path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned()
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

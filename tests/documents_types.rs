@@ -1,7 +1,7 @@
-//! The reference against the types: its field tables have every field with its default, its lists of words, metrics and
-//! commands are complete, and the pages on moving from another balancer show configurations that work.
+//! The reference against the types: its field tables list every field with its default, its lists of words, metrics and commands are
+//! complete, and the pages on moving from another balancer show valid configurations.
 
-// The helpers below are tests too, which clippy does not see.
+// Clippy does not treat the helpers below as test code.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ const MOVING: [&str; 4] = [
 
 /// Where the reference explains a record or a choice of the schema.
 enum Place {
-    /// In the tables under this heading whose first header cell is this text, each name behind this prefix.
+    /// In the tables under this heading whose first header cell is this text, each name after this prefix.
     Table(&'static str, &'static str, &'static str),
     /// In the text under this heading, as one of several forms of a value: `{drain: 1h}`, `cookie:NAME`, `apache.separator`.
     Text(&'static str),
@@ -33,8 +33,8 @@ enum Place {
 
 use Place::{Table, Text, Words};
 
-/// Every part of the schema that has fields. A path is made of the fields that lead there, `[]` for the entries of a list and
-/// `*` for those of a map; one that begins with `$` begins in `$defs`.
+/// Every part of the schema that has fields. A path is the fields that lead to it, with `[]` for the entries of a list and `*` for
+/// those of a map. A path that starts with `$` starts in `$defs`.
 const PLACES: [(&str, Place); 50] = [
     ("", Table("Configuration", "field", "")),
     ("$accepted_tokens[]", Table("Tokens of other proxies", "field", "")),
@@ -204,7 +204,7 @@ fn the_reference_lists_every_metric_and_no_other() {
 }
 
 #[test]
-fn metrics_and_log_name_every_value_of_their_words() {
+fn the_reference_names_every_move_cause_and_method() {
     let rows = rows(&read(REFERENCE));
     let row = |table: &str, name: &str| {
         let mut found = rows.iter().filter(|row| row.table == table && code(&row.cells[0]) == name);
@@ -220,11 +220,11 @@ fn metrics_and_log_name_every_value_of_their_words() {
 }
 
 #[test]
-fn the_reference_lists_the_fields_of_the_log_in_their_order() {
+fn the_reference_lists_the_log_fields_in_order() {
     let sources = files(&root().join("src")).into_iter().map(|path| fs::read_to_string(path).unwrap());
     let source = sources.filter(|text| text.contains("key!(\"client\")")).collect::<String>();
     let keys = source.split("key!(\"").skip(1).filter_map(|rest| rest.split('"').next());
-    // The tests of that file may write some of them again.
+    // The tests of that file may repeat some of them.
     let mut fields = vec!["time"];
     for key in keys.filter(|key| key.len() > 1) {
         if !fields.contains(&key) {
@@ -255,7 +255,7 @@ fn the_reference_lists_every_command_and_no_other() {
 }
 
 #[test]
-fn every_page_on_moving_has_an_example_that_is_in_conf_examples() {
+fn every_page_on_moving_shows_examples_from_conf_examples() {
     let examples: Vec<String> = files(&root().join("conf/examples"))
         .iter()
         .map(|path| without_comments(&fs::read_to_string(path).unwrap()))
@@ -272,9 +272,9 @@ fn every_page_on_moving_has_an_example_that_is_in_conf_examples() {
     }
 }
 
-/// Entries of `sticky` that stand in a line of text or a table, where A and B are any sources.
+/// Entries of `sticky` within a line of text or a table, where A and B stand for any source.
 #[test]
-fn every_sticky_entry_of_the_pages_on_moving_is_right() {
+fn every_sticky_entry_of_the_pages_on_moving_is_valid() {
     const BEGINNINGS: [&str; 6] = ["cookie: {", "header: {", "route: {", "hash: {", "learn: {", "sticky: ["];
     let mut checked = 0;
     for page in MOVING {
@@ -293,7 +293,7 @@ fn every_sticky_entry_of_the_pages_on_moving_is_right() {
 }
 
 #[test]
-fn every_link_of_the_pages_on_moving_leads_somewhere() {
+fn every_link_of_the_pages_on_moving_resolves() {
     for page in MOVING {
         let text = read(page);
         let targets: Vec<&str> = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
@@ -310,7 +310,7 @@ fn every_link_of_the_pages_on_moving_leads_somewhere() {
 }
 
 #[test]
-fn the_reference_and_the_pages_on_moving_use_the_words_of_the_field() {
+fn the_reference_and_the_pages_on_moving_use_common_terms() {
     const PHRASES: [&str; 8] = [
         "sticky session",
         "session persistence",
@@ -333,7 +333,7 @@ fn the_reference_and_the_pages_on_moving_use_the_words_of_the_field() {
     }
 }
 
-/// Every part of the schema that has fields, by its path; of alternatives all fields together.
+/// Every part of the schema that has fields, by path. Alternatives contribute all their fields.
 fn records() -> BTreeMap<String, Fields> {
     let schema = Config::schema();
     let mut records = BTreeMap::new();
@@ -371,11 +371,11 @@ fn joined(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// Whether the second cell of a row says what the schema does.
+/// Whether the second cell of a row shows the schema's default.
 fn is_default(cell: &str, field: &Field) -> bool {
     match &field.default {
         None if field.required => cell == "(required)",
-        // What holds then is told in words.
+        // Without a default, the cell says in words what applies.
         None => {
             !cell.is_empty()
                 && cell != "(required)"
@@ -408,7 +408,7 @@ fn texts(map: &Map<String, Value>) -> BTreeMap<String, String> {
     map.iter().map(|(name, value)| (name.clone(), yaml(value))).collect()
 }
 
-/// The rows of tables of fields.
+/// The rows of all field tables.
 fn field_rows() -> Vec<Row> {
     let mut rows = rows(&read(REFERENCE));
     rows.retain(|row| row.table == "field" || row.table.starts_with("field of "));
@@ -442,25 +442,25 @@ fn rows(page: &str) -> Vec<Row> {
     rows
 }
 
-/// The cells of a row behind its first bar; `\|` is no bar.
+/// The cells of a row after its first bar; `\|` is not a bar.
 fn cells(row: &str) -> Vec<String> {
     let row = row.trim_end().trim_end_matches('|').replace("\\|", "\u{0}");
     row.split('|').map(|cell| cell.trim().replace('\u{0}', "|")).collect()
 }
 
-/// What stands in backticks first, else all of it.
+/// The first code span of a cell, or the whole cell if it has none.
 fn code(cell: &str) -> &str {
     cell.split('`').nth(1).unwrap_or(cell)
 }
 
-/// Whether a name stands as a word in one of the code spans of a text.
+/// Whether a name is a word in one of the code spans of a text.
 fn is_in_code(text: &str, name: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     spans.flat_map(|span| span.split(|c| !is_name(c))).any(|word| word == name)
 }
 
-/// Whether one of the code spans of a text has the name with something behind it.
+/// Whether one of the code spans of a text has the name followed by `:` or `.`.
 fn is_form(text: &str, name: &str) -> bool {
     let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     let mut forms = spans.flat_map(|span| span.split(|c: char| !(c.is_alphanumeric() || "_:.".contains(c))));
@@ -489,7 +489,7 @@ fn outside_of_code(page: &str) -> Vec<&str> {
     lines
 }
 
-/// What the first cells of the table that begins with this header cell name, in order.
+/// The names in the first cells of the table with this first header cell, in order.
 fn names(table: &str) -> Vec<String> {
     rows(&read(REFERENCE)).iter().filter(|row| row.table == table).map(|row| code(&row.cells[0]).to_owned()).collect()
 }
@@ -504,7 +504,7 @@ fn assert_same<'w>(table: &str, words: impl Iterator<Item = &'w str>) {
     );
 }
 
-/// The commands that a table lists: the words behind `group`, up to the first argument or option.
+/// The commands that a table lists: the words after `group`, up to the first argument or option.
 fn listed_commands(table: &str, group: &str) -> BTreeSet<String> {
     let is_command = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
     let command = |name: &String| {
@@ -516,7 +516,7 @@ fn listed_commands(table: &str, group: &str) -> BTreeSet<String> {
     commands
 }
 
-/// The variants of an enum of subcommands as they are written on the command line, without those that are hidden.
+/// The variants of an enum of subcommands as typed on the command line, without hidden ones.
 fn subcommands(source: &str, name: &str) -> Vec<String> {
     let (_, body) = source.split_once(&format!("enum {name} {{\n")).unwrap_or_else(|| panic!("there is no enum {name}"));
     let body = body.split("\n}").next().unwrap();
@@ -547,7 +547,7 @@ fn kebab(variant: &str) -> String {
     name
 }
 
-/// The names that metric families are registered with.
+/// The names under which metric families are registered.
 fn family_names(source: &str) -> BTreeSet<String> {
     let is_name = |text: &&str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let behind = |before: &'static str| source.split(before).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
@@ -568,7 +568,7 @@ fn source(name: &str) -> PathBuf {
     found.remove(0)
 }
 
-/// The anchors that a page's headings get: lower case, dashes for spaces, without the rest.
+/// The anchors of a page's headings: lower case, dashes for spaces, without other characters.
 fn anchors(page: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(page).unwrap();
     let titles = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());

@@ -1,4 +1,4 @@
-//! Reading a bearer token's claim is total, and what is read is what serde_json finds in the token.
+//! Any bearer token can be read, and the claim read from it is the one that serde_json finds.
 #![no_main]
 
 use base64_simd::URL_SAFE_NO_PAD;
@@ -11,8 +11,8 @@ fuzz_target!(|input: (&[u8], &[u8])| {
     let _ = claim(header, "a");
     let token = format!("Bearer e30.{}.c2ln", URL_SAFE_NO_PAD.encode_to_string(json));
     let Some(text) = claim(token.as_bytes(), "a") else { return };
-    // serde_json, too, keeps the last of two members of one name. It may refuse what is skipped here: strings that are no
-    // UTF-8, numbers that are too large.
+    // Like `claim`, serde_json keeps the last of two members of one name. It may refuse what `claim` skips: strings that are not
+    // UTF-8 and numbers that are too large.
     if let Ok(claims) = serde_json::from_slice::<Value>(json) {
         match &claims["a"] {
             Value::String(found) => assert_eq!(*found, text),

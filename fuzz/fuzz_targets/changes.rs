@@ -1,5 +1,5 @@
-//! Reading what operators have changed is total, whatever stands in its file. What was read is written as it was read, and what it
-//! makes of a configuration can be put to work.
+//! Any file of overrides can be read. Overrides that were read are written back unchanged, and a configuration with them applied can
+//! be served.
 #![no_main]
 
 mod common;
@@ -43,14 +43,14 @@ fuzz_target!(|json: &[u8]| {
     Leaving::keep(&leaving, &mut plan);
     for pool in &plan.upstreams {
         let mut ids = HashSet::new();
-        assert!(pool.upstream.servers.iter().all(|server| ids.insert(&server.id)), "two servers of one id");
+        assert!(pool.upstream.servers.iter().all(|server| ids.insert(&server.id)), "two servers have one id");
     }
     for difference in diff::between(&PLAN, &wanted, &BEFORE, NOW) {
         assert!(!difference.to_string().is_empty());
     }
     let after = common::balancer(plan, Some(&BEFORE));
     after.in_force(&BEFORE, NOW);
-    // Whoever it left behind can be told of, and written down, in the same way.
+    // The servers that it leaves draining are written back unchanged, too.
     let still = BEFORE.leaving(&wanted, NOW);
     assert_eq!(again(&still), still);
 });

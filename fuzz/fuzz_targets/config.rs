@@ -1,4 +1,4 @@
-//! Reading a configuration is total, and so is telling what is wrong with it.
+//! Any text can be read as a configuration, and errors can always be shown.
 #![no_main]
 
 use burdock::config::Config;

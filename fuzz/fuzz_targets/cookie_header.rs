@@ -1,4 +1,4 @@
-//! Reading and editing Cookie headers is total, what is forwarded holds nothing of ours, and all else goes on byte for byte.
+//! Any Cookie header can be read and edited. What is forwarded has nothing of Burdock's; everything else passes byte for byte.
 #![no_main]
 
 use burdock::http::cookie::{CookieName, CookieNames, Forwarded, Passage};
@@ -34,7 +34,7 @@ fuzz_target!(|lines: Vec<Vec<u8>>| {
     assert_eq!(others(&forwarded), others(&headers));
 });
 
-/// The values of a name, looked for the plain way.
+/// The values of a name, found in the simplest way.
 fn values<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = &'h [u8]> {
     let segments = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
     let pairs = segments.filter_map(|segment| {
@@ -47,12 +47,12 @@ fn values<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item 
     })
 }
 
-/// The length of what stands before the value of the application.
+/// The length of the prefix before the application's value.
 fn prefix(value: &[u8]) -> Option<usize> {
     value.iter().position(|&byte| byte == b'~').map(|at| at + 1)
 }
 
-/// Every cookie that is neither hidden nor cut, trimmed.
+/// Every cookie that is neither hidden nor prefixed, trimmed.
 fn others(headers: &HeaderMap) -> Vec<Vec<u8>> {
     let cookies = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
     let name = |cookie: &[u8]| cookie.iter().position(|&byte| byte == b'=').map(|at| cookie[..at].trim_ascii().to_vec());

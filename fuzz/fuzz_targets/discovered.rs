@@ -1,5 +1,5 @@
-//! Whatever DNS says of names, servers come of it that can be put to work: each id once, never too many, the same for every order
-//! of the records.
+//! Any DNS answers give servers that can be served: each id once, never too many, and the same ones for every order of the
+//! records.
 #![no_main]
 
 mod common;
@@ -27,15 +27,15 @@ upstreams:
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| common::plan(CONFIG));
 
-/// The parts of a record: address (four octets or sixteen), port, priority, weight.
+/// The parts of a record: address (4 or 16 bytes), port, priority, weight.
 type Record = (Result<[u8; 4], [u8; 16]>, u16, u16, u16);
 
 fuzz_target!(|answers: Vec<Vec<Record>>| {
     let (mut discovered, mut reversed) = (Discovered::default(), Discovered::default());
     let lookups = PLAN.lookups();
-    // Each answer takes the place of the one before it.
+    // Each answer replaces the previous one.
     for (lookup, records) in lookups.iter().cycle().zip(&answers) {
-        let answer = |backwards: &mut dyn Iterator<Item = &Record>| answer(lookup, backwards);
+        let answer = |records: &mut dyn Iterator<Item = &Record>| answer(lookup, records);
         let (one, other) = (answer(&mut records.iter()), answer(&mut records.iter().rev()));
         assert_eq!(one, other);
         if let Some(change) = one.and_then(|one| discovered.learn(lookup, one)) {
@@ -48,7 +48,7 @@ fuzz_target!(|answers: Vec<Vec<Record>>| {
     let servers = &plan.upstreams[0].upstream.servers;
     let ids: HashSet<_> = servers.iter().map(|server| &server.id).collect();
     assert!(ids.len() == servers.len() && servers.len() <= MOST_SERVERS);
-    assert!(ids.iter().any(|id| id.as_str() == "app@10.0.0.7:1"), "what is written is never lost");
+    assert!(ids.iter().any(|id| id.as_str() == "app@10.0.0.7:1"), "configured servers are never lost");
     common::balancer(plan, None);
 });
 

@@ -1,5 +1,5 @@
-//! A request and its response through a whole chain: total on any octets, and of what carries the tie the server sees only the
-//! application's own.
+//! A request and its response through a whole chain: any bytes are handled, and of the headers that carry the tie the server sees
+//! only the application's part.
 #![no_main]
 
 mod common;
@@ -35,10 +35,10 @@ upstreams:
 
 static UPSTREAM: LazyLock<Arc<StickyUpstream>> = LazyLock::new(|| Arc::clone(&common::balancer(common::plan(CONFIG), None).upstreams()[0]));
 
-/// Cookie lines or Set-Cookie lines, and the values of `X-E`, `X-S` and `Burdock-Affinity`.
-type Said = (Vec<Vec<u8>>, Vec<u8>, Vec<u8>, Vec<u8>);
+/// Cookie or Set-Cookie lines, and the values of `X-E`, `X-S` and `Burdock-Affinity`.
+type Message = (Vec<Vec<u8>>, Vec<u8>, Vec<u8>, Vec<u8>);
 
-fuzz_target!(|input: (Said, Said)| {
+fuzz_target!(|input: (Message, Message)| {
     let (asked, answered) = (headers(&input.0, &COOKIE), headers(&input.1, &SET_COOKIE));
     let mut random = StdRng::seed_from_u64(1);
     let request = Request {
@@ -64,7 +64,7 @@ fuzz_target!(|input: (Said, Said)| {
     assert!(settlement.edits.server_cookies.is_none_or(|kept| kept.len() <= lines));
 });
 
-fn headers((lines, envelope, own, affinity): &Said, cookie: &HeaderName) -> HeaderMap {
+fn headers((lines, envelope, own, affinity): &Message, cookie: &HeaderName) -> HeaderMap {
     let own = (&HeaderName::from_static("x-s"), own);
     let others = [(&ENVELOPE, envelope), own, (&AFFINITY, affinity)];
     let all = lines.iter().map(|line| (cookie, line)).chain(others);

@@ -1,5 +1,5 @@
-//! Reading what the process before this one knew is total, whatever it says: what was read is written as it was read, and a balancer
-//! goes on with it.
+//! Any handoff of the previous process can be read. A handoff that was read is written back unchanged, and a balancer continues with
+//! it.
 #![no_main]
 
 mod common;
@@ -51,7 +51,7 @@ fuzz_target!(|json: &[u8]| {
     let Ok((uptime, discovered, legacy)) = read else { return };
     assert_eq!((again(&uptime), again(&discovered), again(&legacy)), (uptime, discovered.clone(), legacy.clone()));
     for lookup in plan.lookups() {
-        assert!(discovered.get(lookup).is_none_or(|answer| answer.addresses().next().is_some()), "an answer of nothing");
+        assert!(discovered.get(lookup).is_none_or(|answer| answer.addresses().next().is_some()), "an answer without addresses");
     }
     let balancer = common::balancer(plan.expanded(&discovered), None);
     balancer.inherit(&legacy);
@@ -59,10 +59,10 @@ fuzz_target!(|json: &[u8]| {
     balancer.upstreams().iter().for_each(|pool| live(pool.upstream(), now));
     let next = balancer.handoff();
     assert_eq!(again(&next), next);
-    goes_on(&balancer, plan, now);
+    reload(&balancer, plan, now);
 });
 
-/// Requests succeed and fail at its servers, and probes.
+/// Requests and probes succeed and fail at its servers.
 fn live(upstream: &Upstream, now: Now) {
     let spec = upstream.spec().passive_health.as_ref().expect("passive health");
     for (at, server) in upstream.servers().iter().enumerate() {
@@ -78,8 +78,8 @@ fn live(upstream: &Upstream, now: Now) {
     }
 }
 
-/// Another configuration takes over from it.
-fn goes_on(balancer: &Balancer, plan: &Plan, now: Now) {
+/// A new configuration replaces the balancer's.
+fn reload(balancer: &Balancer, plan: &Plan, now: Now) {
     let leaving = balancer.leaving(plan, now);
     assert!(leaving.len() <= balancer.upstreams().iter().map(|pool| pool.upstream().servers().len()).sum());
     common::balancer(plan.clone(), Some(balancer)).in_force(balancer, now);

@@ -1,5 +1,5 @@
-//! Reading the tokens of other proxies is total, in every carrier, and an application's own value is never longer than what
-//! it was wrapped in.
+//! Any bytes can be read as a token of another proxy, in every carrier, and the application's own value is always shorter than the
+//! whole.
 #![no_main]
 
 mod common;
@@ -32,11 +32,11 @@ static READERS: LazyLock<Vec<Reader>> = LazyLock::new(|| {
     pairs.map(|(format, carrier)| Reader::new(format, carrier, &secrets, &members)).collect()
 });
 
-fuzz_target!(|octets: &[u8]| {
+fuzz_target!(|input: &[u8]| {
     for reader in READERS.iter() {
-        match reader.open(octets) {
+        match reader.open(input) {
             Opened::Server { rest: Some(rest), .. } | Opened::Stranger { rest: Some(rest) } => {
-                assert!(rest.len() < octets.len());
+                assert!(rest.len() < input.len());
             }
             Opened::Server { rest: None, .. } | Opened::Stranger { rest: None } | Opened::NotMine => {}
         }

@@ -1,5 +1,5 @@
-//! Taking names from paths and bodies of the admin API, from stored state and from the configuration is total, and a name that was
-//! taken says itself again.
+//! Any text can be parsed as a name, as the admin API, stored state and the configuration do, and a parsed name is shown as text that
+//! parses to the same name.
 #![no_main]
 
 use std::fmt::Display;
@@ -13,29 +13,29 @@ use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    again(text, UpstreamName::parse);
-    again(text, TableName::parse);
-    again(text, Address::parse);
-    again(text, DnsName::parse);
-    again(text, str::parse::<Prefix>);
-    if let Some(id) = again(text, ServerId::parse) {
-        // Ids stand in cookies and headers.
+    round_trip(text, UpstreamName::parse);
+    round_trip(text, TableName::parse);
+    round_trip(text, Address::parse);
+    round_trip(text, DnsName::parse);
+    round_trip(text, str::parse::<Prefix>);
+    if let Some(id) = round_trip(text, ServerId::parse) {
+        // Ids appear in cookies and headers.
         assert!(HeaderValue::from_str(&id).is_ok());
     }
 });
 
-fn again<T: Display + PartialEq + std::fmt::Debug, E: Display>(
+fn round_trip<T: Display + PartialEq + std::fmt::Debug, E: Display>(
     text: &str,
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> Option<String> {
-    let taken = match parse(text) {
-        Ok(taken) => taken,
+    let name = match parse(text) {
+        Ok(name) => name,
         Err(error) => {
             assert!(!error.to_string().is_empty());
             return None;
         }
     };
-    let shown = taken.to_string();
-    assert!(parse(&shown).is_ok_and(|again| again == taken), "{text:?} says {shown:?}");
+    let shown = name.to_string();
+    assert!(parse(&shown).is_ok_and(|parsed| parsed == name), "{text:?} is shown as {shown:?}");
     Some(shown)
 }

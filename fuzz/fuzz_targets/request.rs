@@ -1,5 +1,5 @@
-//! Whatever a request says of host, path, headers and hops before it, there is a decision; that it was asked for, and not sent,
-//! leaves no trace. And the server is told of hops only what a header can say.
+//! Any host, path, headers and previous hops lead to a decision, and a decision that is only asked for leaves no trace. The headers
+//! that tell the server about hops are always valid.
 #![no_main]
 
 mod common;
@@ -58,14 +58,14 @@ static TRUSTED: LazyLock<TrustedProxies> = LazyLock::new(|| {
     TrustedProxies::new(networks.iter().map(|network| network.parse().expect("a network")).collect())
 });
 
-/// Host, path behind its first slash, query, headers by their names' places in the list, and the peer.
-type Said<'a> = (&'a str, &'a str, Option<&'a str>, Vec<(u8, Vec<u8>)>, Result<[u8; 4], [u8; 16]>);
+/// Host, path after its first slash, query, headers by the index of their names in the list, and the peer.
+type Input<'a> = (&'a str, &'a str, Option<&'a str>, Vec<(u8, Vec<u8>)>, Result<[u8; 4], [u8; 16]>);
 
-fuzz_target!(|input: (Said<'_>, &[u8])| {
-    let ((host, path, query, said, peer), raw) = input;
+fuzz_target!(|input: (Input<'_>, &[u8])| {
+    let ((host, path, query, pairs, peer), raw) = input;
     let _ = framing(raw);
     let path = &format!("/{path}");
-    let headers = headers(&said);
+    let headers = headers(&pairs);
     let peer = Peer::new(peer.map_or_else(IpAddr::from, IpAddr::from));
     let client = client_address(peer.address(), &headers, &TRUSTED);
     assert!(client == peer.address() || TRUSTED.trusts(peer.address()));
@@ -86,15 +86,15 @@ fuzz_target!(|input: (Said<'_>, &[u8])| {
         }
     };
     let (first, second) = (decide(), decide());
-    // With a name it is the same again, and the path is one.
+    // Requests with a name always get the same decision, and the path is a name.
     assert_eq!(first, second);
     let table = BALANCER.tables().all().next().expect("a table");
     assert!(table.list(&Filter::default(), Cursor::default(), 1, NOW.wall).entries.is_empty());
 });
 
-fn headers(said: &[(u8, Vec<u8>)]) -> HeaderMap {
+fn headers(pairs: &[(u8, Vec<u8>)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for (name, value) in said {
+    for (name, value) in pairs {
         let name = HeaderName::from_static(NAMES[usize::from(*name) % NAMES.len()]);
         headers.extend(HeaderValue::from_bytes(value).ok().map(|value| (name, value)));
     }

@@ -1,4 +1,4 @@
-//! Finding a route is total, and a path in normal form stays as it is.
+//! Any host and path can be matched, and a normalized path stays unchanged.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! Taking a Set-Cookie header apart is total, and an edit leaves everything else byte for byte.
+//! Any Set-Cookie header can be parsed, and an edit keeps everything else byte for byte.
 #![no_main]
 
 use burdock::http::set_cookie::SetCookieLine;
@@ -14,16 +14,16 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>, u32)| {
     let (before, after) = (&header.as_bytes()[..start], &header.as_bytes()[start + line.value().len()..]);
     if let Some(edited) = line.with_value(&new) {
         assert_eq!(edited.as_bytes(), [before, &new, after].concat());
-        same_but_for_the_value(&edited, &line, &new, deletes, now);
+        only_the_value_differs(&edited, &line, &new, deletes, now);
     }
     if let Some(edited) = line.with_prefix(&new) {
         let value = [&new, line.value()].concat();
         assert_eq!(edited.as_bytes(), [before, &value, after].concat());
-        same_but_for_the_value(&edited, &line, &value, deletes, now);
+        only_the_value_differs(&edited, &line, &value, deletes, now);
     }
 });
 
-fn same_but_for_the_value(edited: &HeaderValue, line: &SetCookieLine<'_>, value: &[u8], deletes: bool, now: u32) {
-    let again = SetCookieLine::parse(edited).expect("a line that has a name keeps it");
-    assert_eq!((again.name(), again.value(), again.deletes(now)), (line.name(), value, deletes));
+fn only_the_value_differs(edited: &HeaderValue, line: &SetCookieLine<'_>, value: &[u8], deletes: bool, now: u32) {
+    let parsed = SetCookieLine::parse(edited).expect("a line keeps its name");
+    assert_eq!((parsed.name(), parsed.value(), parsed.deletes(now)), (line.name(), value, deletes));
 }

@@ -1,4 +1,4 @@
-//! Reading a session table's files is total, whatever is in them, and what was written is read again as it was.
+//! Any file can be read as a session table's, and a table that was written is read back unchanged.
 #![no_main]
 
 use std::num::NonZeroU32;
@@ -12,11 +12,11 @@ use libfuzzer_sys::fuzz_target;
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
 fuzz_target!(|input: (&[u8], &[u8])| {
-    let (octets, payload) = input;
-    let _ = Header::decode(octets);
+    let (file, payload) = input;
+    let _ = Header::decode(file);
     let table = table();
     let mut loader = Loader::new(&table, Precedence::Stored);
-    let mut rest = octets;
+    let mut rest = file;
     while let Next::Block { payload, octets } = next(rest) {
         loader.apply(payload, NOW);
         rest = &rest[octets..];
@@ -24,11 +24,11 @@ fuzz_target!(|input: (&[u8], &[u8])| {
     assert!(records(payload).count() <= payload.len() / 2);
     loader.apply(payload, NOW);
     loader.finish();
-    again(&table);
+    round_trip(&table);
 });
 
-/// Writes a table down and loads another one from that.
-fn again(first: &Table) {
+/// Writes a table and loads another one from the result.
+fn round_trip(first: &Table) {
     let sessions = sessions(first);
     let mut batch = Batch::default();
     sessions.iter().for_each(|entry| batch.tie(&entry.1, first));

@@ -1,13 +1,13 @@
-//! Tokens of the proxy that was here before: honoured once, and replaced.
+//! Tokens of the proxy that Burdock replaces: accepted once, then replaced.
 
 use crate::language::{Lb, SETS_COOKIE, lb};
 
-/// Three servers, of which `b` is the one that all the values here name.
+/// Three servers. All values in this file name `b`.
 fn shop() -> Lb {
     lb(["a", "b", "c"]).address("a", "127.0.0.1:8080").address("b", "127.0.0.1:8081").route("b", "s2")
 }
 
-/// Values for 127.0.0.1:8081, by what accepts them (from the formats; see docs/reference.md).
+/// Values for 127.0.0.1:8081: the format, how `accept` names it, and the value (see docs/reference.md).
 const COOKIES: [(&str, &str, &str); 13] = [
     ("nginx", "nginx", "df2b80dc43705d28db9be6f29fe58da3"),
     ("nginx", "nginx", "s2"),
@@ -29,21 +29,21 @@ const COOKIES: [(&str, &str, &str); 13] = [
 ];
 
 #[test]
-fn a_cookie_of_the_proxy_before_is_honoured_and_replaced() {
+fn another_proxys_cookie_is_accepted_and_replaced() {
     for (format, accept, value) in COOKIES {
         let lb = shop().sticky(&format!("[{{cookie: {{name: S, accept: [{accept}]}}}}]"));
         let mut client = lb.client().with_cookie("S", value);
         let visit = client.visits(1).was_served_by(["b"]).because(["hit"]).settled(["rewritten"]).only();
         assert_eq!(visit.foreign, Some(format), "{value}");
         assert_eq!(visit.seen.get("cookie"), None);
-        assert_eq!(client.held("S").unwrap().len(), 76, "{value}");
+        assert_eq!(client.cookie("S").unwrap().len(), 76, "{value}");
         let visit = client.visits(1).was_served_by(["b"]).because(["hit"]).settled(["kept"]).only();
         assert_eq!(visit.foreign, None);
     }
 }
 
 #[test]
-fn without_accept_such_a_cookie_is_none() {
+fn without_accept_another_proxys_cookie_is_a_bad_token() {
     for (_, _, value) in COOKIES {
         let lb = shop().sticky("[{cookie: {name: S}}]");
         lb.client().with_cookie("S", value).visits(1).because(["bad_token"]);
@@ -51,21 +51,21 @@ fn without_accept_such_a_cookie_is_none() {
 }
 
 #[test]
-fn a_cookie_of_another_name_is_read_and_left_to_end_by_itself() {
+fn accept_reads_another_cookie_without_deleting_it() {
     let lb = shop().sticky("[{cookie: {accept: [{format: traefik, cookie: _a1b2c}]}}]");
     let mut client = lb.client().with_cookie("_a1b2c", "08d5f409490f61fc");
     let visit = client.visits(1).was_served_by(["b"]).because(["hit"]).settled(["rewritten"]).only();
     assert_eq!((visit.set_cookie.len(), visit.seen.get("cookie")), (1, None));
     client.visits(1).was_served_by(["b"]).because(["hit"]).settled(["kept"]);
     let lb = lb.down("b");
-    let away = client.visits(1).because(["down"]).settled(["rewritten"]).servers();
+    let substitute = client.visits(1).because(["down"]).settled(["rewritten"]).servers();
     let _ = lb.up("b");
-    assert_eq!(client.visits(1).because(["hit"]).servers(), away, "what Burdock has written goes before what it found");
+    assert_eq!(client.visits(1).because(["hit"]).servers(), substitute, "Burdock's own cookie wins over the accepted one");
 }
 
 #[test]
-fn old_cookies_are_taken_until_a_day() {
-    // The stories play in January 2027.
+fn accept_ends_on_its_until_date() {
+    // The stories start in January 2027.
     for (until, reason) in [("2027-01-01", "bad_token"), ("2027-12-31", "hit")] {
         let lb = shop().sticky(&format!("[{{cookie: {{name: S, accept: [{{format: nginx, until: {until}}}]}}}}]"));
         lb.client().with_cookie("S", "df2b80dc43705d28db9be6f29fe58da3").visits(1).because([reason]);
@@ -73,7 +73,7 @@ fn old_cookies_are_taken_until_a_day() {
 }
 
 #[test]
-fn a_prefix_of_the_proxy_before_is_taken_off_and_replaced_when_the_application_speaks() {
+fn another_proxys_prefix_is_stripped_and_replaced_with_the_next_set_cookie() {
     for format in ["haproxy", "tengine"] {
         let lb = shop().sticky(&format!("[{{cookie: {{name: S, mode: prefix, accept: [{format}]}}}}]"));
         let mut client = lb.client().with_cookie("S", "s2~abc");
@@ -81,12 +81,12 @@ fn a_prefix_of_the_proxy_before_is_taken_off_and_replaced_when_the_application_s
         assert_eq!(visit.seen["cookie"], "S=abc");
         let _ = lb.answers_with(SETS_COOKIE, "S=def");
         client.visits(1).was_served_by(["b"]).settled(["rewritten"]);
-        assert!(client.held("S").unwrap().ends_with("~def") && client.held("S").unwrap().len() == 80);
+        assert!(client.cookie("S").unwrap().ends_with("~def") && client.cookie("S").unwrap().len() == 80);
     }
 }
 
 #[test]
-fn headers_of_envoy_are_honoured_and_replaced() {
+fn envoy_headers_are_accepted_and_replaced() {
     let lb = shop().sticky("[{header: {name: X-Session, accept: [envoy]}}]");
     let mut client = lb.client().keeps_header("x-session").with_header("x-session", "MTI3LjAuMC4xOjgwODE=");
     client.visits(1).was_served_by(["b"]).because(["hit"]).settled(["rewritten"]);
@@ -94,7 +94,7 @@ fn headers_of_envoy_are_honoured_and_replaced() {
 }
 
 #[test]
-fn an_envelope_of_envoy_is_opened_and_replaced_when_the_application_speaks() {
+fn an_envoy_envelope_is_opened_and_replaced_with_the_next_response_header() {
     let lb = shop().sticky("[{header: {name: Mcp-Session-Id, mode: envelope, accept: [envoy]}}]");
     let mut client = lb.client().keeps_header("mcp-session-id");
     client.headers.insert("mcp-session-id", "MTI3LjAuMC4xOjgwODE=;UV:MTg2OGE5MGM=".parse().unwrap());
@@ -106,8 +106,8 @@ fn an_envelope_of_envoy_is_opened_and_replaced_when_the_application_speaks() {
 }
 
 #[test]
-fn the_dates_of_the_proxy_before_count() {
-    // 1799999990 and 1799999000: ten seconds and a quarter of an hour before the stories begin.
+fn another_proxys_timestamps_count_toward_max_life() {
+    // 1799999990 and 1799999000 are 10 and 1,000 seconds before the stories start.
     let value = "df2b80dc43705d28db9be6f29fe58da3|1799999990|1799999000";
     for (life, reason) in [("20m", "hit"), ("10m", "expired_life")] {
         let lb = shop().sticky(&format!("[{{cookie: {{name: S, max_life: {life}, accept: [tengine]}}}}]"));
@@ -121,14 +121,14 @@ fn the_dates_of_the_proxy_before_count() {
 }
 
 #[test]
-fn a_session_of_a_server_that_is_gone_is_of_an_unknown_server() {
+fn an_accepted_cookie_of_a_removed_server_moves_as_unknown_server() {
     let lb = shop().without("b").sticky("[{cookie: {name: S, accept: [nginx]}}]");
     let mut client = lb.client().with_cookie("S", "df2b80dc43705d28db9be6f29fe58da3");
     client.visits(1).because(["unknown_server"]).settled(["rewritten"]);
 }
 
 #[test]
-fn several_proxies_may_have_been_here() {
+fn one_cookie_accepts_several_formats() {
     let lb = shop().sticky("[{cookie: {name: S, accept: [nginx, traefik, haproxy]}}]");
     for (value, format) in [("df2b80dc43705d28db9be6f29fe58da3", "nginx"), ("08d5f409490f61fc", "traefik")] {
         let visit = lb.client().with_cookie("S", value).visits(1).was_served_by(["b"]).only();
@@ -137,14 +137,14 @@ fn several_proxies_may_have_been_here() {
 }
 
 #[test]
-fn what_cannot_be_written_stays_as_it_is() {
+fn a_passive_cookie_is_accepted_and_not_replaced() {
     let lb = shop().sticky("[{cookie: {name: S, mode: passive, accept: [nginx]}}]");
     let mut client = lb.client().with_cookie("S", "df2b80dc43705d28db9be6f29fe58da3");
     client.visits(2).was_served_by(["b", "b"]).because(["hit", "hit"]).settled(["kept", "kept"]);
 }
 
 #[test]
-fn a_session_of_tomcat_moves_in_and_the_application_keeps_its_cookie() {
+fn a_tomcat_session_is_accepted_and_keeps_its_own_cookie() {
     let lb = shop().sticky("[{cookie: {accept: [{format: apache, cookie: JSESSIONID}]}}]");
     let mut client = lb.client().with_cookie("JSESSIONID", "A1B2.s2");
     let visit = client.visits(1).was_served_by(["b"]).because(["hit"]).settled(["rewritten"]).only();
@@ -154,7 +154,7 @@ fn a_session_of_tomcat_moves_in_and_the_application_keeps_its_cookie() {
 }
 
 #[test]
-fn a_token_of_ours_under_a_dropped_key_is_not_taken_for_another_proxys() {
+fn a_token_under_a_dropped_key_is_not_read_as_another_proxys() {
     let lb = shop().sticky("[{cookie: {name: S, mode: prefix, accept: [haproxy]}}]").answers_with(SETS_COOKIE, "S=1");
     let mut client = lb.client();
     client.visits(1).settled(["inserted"]);

@@ -1,4 +1,4 @@
-//! What operators change at run time, laid over the configuration; and what a new configuration would do to sessions.
+//! Runtime overrides on top of the configuration, and what a new configuration would do to sessions.
 
 use burdock::balancer::diff;
 use burdock::balancer::overrides::{Changes, MaxConns, Patch, Presence, ServerChange, ServerPatch, Wanted};
@@ -32,22 +32,22 @@ fn servers(plan: &Plan) -> Vec<(String, Admin, u32)> {
     plan.upstreams[0].upstream.servers.iter().map(shown).collect()
 }
 
-fn changed(server: &str, change: &str) -> Changes {
+fn one_override(server: &str, change: &str) -> Changes {
     let mut changes = Changes::default();
     changes.set(&shop(), &id(server), serde_json::from_str(change).unwrap());
     changes
 }
 
 #[test]
-fn a_change_counts_instead_of_what_is_configured_and_the_rest_stays() {
+fn an_override_replaces_only_the_field_it_names() {
     let mut plan = two(TWO);
-    changed("a", r#"{"state": "maint"}"#).apply(&mut plan);
+    one_override("a", r#"{"state": "maint"}"#).apply(&mut plan);
     assert_eq!(servers(&plan), [("a".to_owned(), Admin::Maint, 2), ("b".to_owned(), Admin::Ready, 1)]);
 }
 
 #[test]
-fn a_server_that_was_added_is_there_until_the_configuration_has_it_itself() {
-    let added = changed("c", r#"{"presence": {"added": {"address": "127.0.0.1:3003"}}, "weight": 5}"#);
+fn an_added_server_stays_until_the_configuration_defines_it() {
+    let added = one_override("c", r#"{"presence": {"added": {"address": "127.0.0.1:3003"}}, "weight": 5}"#);
     let mut plan = two(TWO);
     added.apply(&mut plan);
     assert_eq!(servers(&plan)[2], ("c".to_owned(), Admin::Ready, 5));
@@ -58,23 +58,23 @@ fn a_server_that_was_added_is_there_until_the_configuration_has_it_itself() {
 }
 
 #[test]
-fn a_server_that_was_removed_is_not_there() {
+fn a_removed_server_leaves_the_plan() {
     let mut plan = two(TWO);
-    changed("a", r#"{"presence": "removed"}"#).apply(&mut plan);
+    one_override("a", r#"{"presence": "removed"}"#).apply(&mut plan);
     assert_eq!(servers(&plan), [("b".to_owned(), Admin::Ready, 1)]);
 }
 
 #[test]
-fn a_change_of_what_the_configuration_does_not_have_waits_for_it() {
+fn an_override_of_an_unconfigured_server_has_no_effect() {
     let mut plan = two(TWO);
     let before = plan.clone();
-    changed("x", r#"{"weight": 7}"#).apply(&mut plan);
+    one_override("x", r#"{"weight": 7}"#).apply(&mut plan);
     assert_eq!(plan, before);
 }
 
 #[test]
-fn a_change_that_wants_nothing_is_forgotten() {
-    let mut changes = changed("a", r#"{"weight": 7}"#);
+fn resetting_the_last_field_drops_the_override() {
+    let mut changes = one_override("a", r#"{"weight": 7}"#);
     let patch = ServerPatch { weight: Patch::Reset, ..ServerPatch::default() };
     let change = changes.of(&shop(), &id("a")).unwrap().clone().patched(patch);
     changes.set(&shop(), &id("a"), change);
@@ -82,7 +82,7 @@ fn a_change_that_wants_nothing_is_forgotten() {
 }
 
 #[test]
-fn a_patch_over_a_patch_keeps_what_it_does_not_name() {
+fn a_patch_keeps_the_fields_it_does_not_name() {
     let drain =
         ServerPatch { state: Patch::Set(Wanted::Drain { until: None, then: Then::AsConfigured }), ..ServerPatch::default() };
     let limit = ServerPatch { max_conns: Patch::Set(MaxConns::Unlimited), ..ServerPatch::default() };
@@ -91,7 +91,7 @@ fn a_patch_over_a_patch_keeps_what_it_does_not_name() {
     assert_eq!((change.presence, change.weight), (Presence::Configured, None::<Weight>));
 }
 
-fn told(before: &Plan, after: &Plan) -> Vec<String> {
+fn diff_lines(before: &Plan, after: &Plan) -> Vec<String> {
     let lb = lb(["a", "b"]);
     for _ in 0..3 {
         lb.client().visits(1);
@@ -100,15 +100,15 @@ fn told(before: &Plan, after: &Plan) -> Vec<String> {
 }
 
 #[test]
-fn nothing_new_is_no_difference() {
-    assert_eq!(told(&two(TWO), &two(TWO)), Vec::<String>::new());
+fn equal_plans_have_no_differences() {
+    assert_eq!(diff_lines(&two(TWO), &two(TWO)), Vec::<String>::new());
 }
 
 #[test]
-fn every_difference_is_told() {
+fn a_diff_lists_removed_changed_and_added_servers() {
     let after = two("[{id: a, address: 127.0.0.1:3009, weight: 3, state: drain}, {id: c, address: 127.0.0.1:3003}]");
     assert_eq!(
-        told(&two(TWO), &after),
+        diff_lines(&two(TWO), &after),
         [
             "server shop/b is taken out: it keeps its sessions until they are gone",
             "server shop/a has another state (ready → drain), weight (2 → 3), address (127.0.0.1:3001 → 127.0.0.1:3009)",
@@ -118,10 +118,10 @@ fn every_difference_is_told() {
 }
 
 #[test]
-fn the_end_of_a_drain_is_told_as_a_date() {
+fn a_diff_shows_a_drain_deadline_as_a_date() {
     let (before, mut after) = (two(TWO), two(TWO));
-    changed("a", r#"{"state": {"drain": {"until": 1800000000}}}"#).apply(&mut after);
-    assert_eq!(told(&before, &after), ["server shop/a has another state (ready → drain until 2027-01-15T08:00:00Z)"]);
+    one_override("a", r#"{"state": {"drain": {"until": 1800000000}}}"#).apply(&mut after);
+    assert_eq!(diff_lines(&before, &after), ["server shop/a has another state (ready → drain until 2027-01-15T08:00:00Z)"]);
 }
 
 #[test]
@@ -134,10 +134,10 @@ fn it_is_told_how_many_sessions_a_change_moves() {
     for _ in 0..3 {
         lb.client().visits(1);
     }
-    let found = lb.now_serving(|balancer, now| diff::between(&before, &after, balancer, now));
-    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let differences = lb.now_serving(|balancer, now| diff::between(&before, &after, balancer, now));
+    let lines: Vec<String> = differences.iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        lines,
         [
             "server shop/b is gone; sessions by token that move: about 1",
             "server shop/a has another state (ready → maint); sessions by token that move: about 2",

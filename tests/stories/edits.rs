@@ -1,5 +1,5 @@
-//! Whatever stands in a request or a response, what is not ours passes byte for byte. Looked at from outside, with the plainest
-//! reading of headers there is.
+//! Everything in a request or a response that is not Burdock's passes byte for byte. The tests look from outside and read headers
+//! in the simplest way.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ const RESPONSE_HEADERS: [&str; 5] = ["x-s", "x-e", "x-other", "etag", "burdock-a
 const OURS: [&str; 4] = ["x-s", "x-e", "burdock-affinity", "cookie"];
 const OURS_IN_RESPONSES: [&str; 5] = ["x-s", "x-e", "burdock-affinity", "set-cookie", "cache-control"];
 
-fn visit(asked: &HeaderMap, answered: &HeaderMap) -> Visit {
-    let lb = lb(["a", "b"]).sticky(CHAIN).answers_with_all(answered);
+fn visit(request: &HeaderMap, response: &HeaderMap) -> Visit {
+    let lb = lb(["a", "b"]).sticky(CHAIN).answers_with_headers(response);
     let mut client = lb.client();
-    client.headers = asked.clone();
+    client.headers = request.clone();
     client.visits(1).only()
 }
 
@@ -26,18 +26,18 @@ fn texts<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
     headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
 }
 
-/// All but headers of these names. Those of one name stay in order; which name comes first is the map's own affair.
+/// All headers except those of these names. Values of one name keep their order; the order of the names does not matter.
 fn others<'h>(headers: &'h HeaderMap, ours: &[&str]) -> BTreeMap<&'h str, Vec<&'h HeaderValue>> {
     let names = headers.keys().map(HeaderName::as_str).filter(|name| !ours.contains(name));
     names.map(|name| (name, headers.get_all(name).iter().collect())).collect()
 }
 
-/// The cookies of a request, each on its own.
+/// The single cookies of a request.
 fn cookies<'h>(lines: &[&'h str]) -> Vec<&'h str> {
     lines.iter().flat_map(|line| line.split(';')).map(str::trim).filter(|cookie| !cookie.is_empty()).collect()
 }
 
-/// What the server is to see of a cookie.
+/// What the server should see of a cookie.
 fn shown(cookie: &str) -> Option<String> {
     let Some((name, value)) = cookie.split_once('=') else { return Some(cookie.to_owned()) };
     match name.trim() {
@@ -52,7 +52,7 @@ fn shown(cookie: &str) -> Option<String> {
     }
 }
 
-/// What stands behind a plain token.
+/// The value after a plain token.
 fn unwrapped(value: &str) -> &str {
     let in_an_id = |c: char| c.is_ascii_graphic() && !"\",;\\".contains(c);
     match value.split_once('~') {
@@ -66,7 +66,7 @@ fn name_of(line: &str) -> &str {
     pair.split_once('=').map_or("", |(name, _)| name.trim())
 }
 
-/// Whether `line` is `earlier` with a server's plain token before its value, or as it was.
+/// Whether `line` is `earlier` unchanged or with a server's plain token before its value.
 fn is_prefixed(line: &str, earlier: &str) -> bool {
     let (name, value) = earlier.split_once('=').unwrap();
     let blanks = value.len() - value.trim_start().len();
@@ -93,35 +93,35 @@ fn headers(names: &'static [&'static str], cookie: &'static str) -> impl Strateg
 
 proptest! {
     #[test]
-    fn what_is_not_ours_passes(
-        asked in headers(&REQUEST_HEADERS, "cookie"), answered in headers(&RESPONSE_HEADERS, "set-cookie")
+    fn headers_that_are_not_burdocks_pass_unchanged(
+        request in headers(&REQUEST_HEADERS, "cookie"), response in headers(&RESPONSE_HEADERS, "set-cookie")
     ) {
-        let visit = visit(&asked, &answered);
-        prop_assert_eq!(others(&visit.seen, &OURS), others(&asked, &OURS));
-        prop_assert_eq!(others(&visit.received, &OURS_IN_RESPONSES), others(&answered, &OURS_IN_RESPONSES));
+        let visit = visit(&request, &response);
+        prop_assert_eq!(others(&visit.seen, &OURS), others(&request, &OURS));
+        prop_assert_eq!(others(&visit.received, &OURS_IN_RESPONSES), others(&response, &OURS_IN_RESPONSES));
     }
 
     #[test]
-    fn the_server_sees_nothing_of_ours_and_every_cookie_of_its_own(asked in headers(&REQUEST_HEADERS, "cookie")) {
-        let Visit { seen, .. } = visit(&asked, &HeaderMap::new());
-        let expected: Vec<String> = cookies(&texts(&asked, "cookie")).into_iter().filter_map(shown).map(|cookie| cookie.trim().to_owned()).collect();
+    fn the_server_sees_its_own_cookies_and_none_of_burdocks(request in headers(&REQUEST_HEADERS, "cookie")) {
+        let Visit { seen, .. } = visit(&request, &HeaderMap::new());
+        let expected: Vec<String> = cookies(&texts(&request, "cookie")).into_iter().filter_map(shown).map(|cookie| cookie.trim().to_owned()).collect();
         prop_assert_eq!(cookies(&texts(&seen, "cookie")), expected);
         prop_assert_eq!(texts(&seen, "x-s"), [""; 0]);
-        let inside: Vec<&str> = texts(&asked, "x-e").into_iter().map(unwrapped).collect();
+        let inside: Vec<&str> = texts(&request, "x-e").into_iter().map(unwrapped).collect();
         prop_assert_eq!(texts(&seen, "x-e"), inside);
     }
 
     #[test]
-    fn the_client_gets_every_cookie_of_the_server_with_no_more_than_a_token_before_it(
-        asked in headers(&REQUEST_HEADERS, "cookie"), answered in headers(&RESPONSE_HEADERS, "set-cookie")
+    fn the_client_gets_every_server_cookie_with_at_most_a_token_prefix(
+        request in headers(&REQUEST_HEADERS, "cookie"), response in headers(&RESPONSE_HEADERS, "set-cookie")
     ) {
-        let Visit { received, set_cookie, .. } = visit(&asked, &answered);
+        let Visit { received, set_cookie, .. } = visit(&request, &response);
         let mut lines = texts(&received, "set-cookie");
         for ours in set_cookie {
             prop_assert_eq!(lines.pop(), Some(&*ours));
             prop_assert_eq!(name_of(&ours), "S");
         }
-        let sent: Vec<&str> = texts(&answered, "set-cookie").into_iter().filter(|line| name_of(line) != "S").collect();
+        let sent: Vec<&str> = texts(&response, "set-cookie").into_iter().filter(|line| name_of(line) != "S").collect();
         prop_assert_eq!(lines.len(), sent.len());
         for (line, sent) in lines.into_iter().zip(sent) {
             let edited = name_of(sent) == "P" && is_prefixed(line, sent);

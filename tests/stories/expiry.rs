@@ -1,4 +1,4 @@
-//! Ties run out here, whatever the client keeps.
+//! Ties expire in Burdock, even when the client keeps its cookie.
 
 use burdock::session::lifetime::Lifetime;
 
@@ -12,7 +12,7 @@ fn with(idle: Option<u32>, life: Option<u32>) -> (Lb, Client) {
 }
 
 #[test]
-fn a_tie_is_renewed_by_the_first_response_after_a_tenth_of_its_idle_time() {
+fn a_tie_is_renewed_after_a_tenth_of_its_idle_time() {
     let (lb, mut client) = with(Some(1_800), None);
     let lb = lb.after(179);
     client.visits(1).settled(["kept"]);
@@ -30,14 +30,14 @@ fn a_session_in_use_never_expires_by_idle_time() {
 }
 
 #[test]
-fn an_idle_session_is_a_new_one() {
+fn an_idle_session_expires_and_starts_over() {
     let (lb, mut client) = with(Some(1_800), None);
     let _lb = lb.after(1_981);
     client.visits(2).because(["expired_idle", "hit"]).settled(["rewritten", "kept"]);
 }
 
 #[test]
-fn life_ends_through_renewals() {
+fn renewals_do_not_extend_max_life() {
     let (mut lb, mut client) = with(Some(1_800), Some(3_600));
     for _ in 0..3 {
         lb = lb.after(1_000);
@@ -48,7 +48,7 @@ fn life_ends_through_renewals() {
 }
 
 #[test]
-fn life_ends_through_moves() {
+fn moves_do_not_extend_max_life() {
     let (lb, mut client) = with(None, Some(3_600));
     let lb = lb.after(3_000).down("a").down("b").up("b");
     client.visits(1).because(["down"]).settled(["rewritten"]);
@@ -57,7 +57,7 @@ fn life_ends_through_moves() {
 }
 
 #[test]
-fn requests_with_one_token_that_has_expired_agree_where_they_begin_anew() {
+fn requests_with_one_expired_token_agree_on_a_server() {
     let lifetime = Lifetime { idle: Some(1_800), life: None };
     let lb = lb(["a", "b", "c", "d"]).cookie(|cookie| cookie.lifetime = lifetime);
     let tokens: Vec<String> = (0..40)
@@ -70,11 +70,11 @@ fn requests_with_one_token_that_has_expired_agree_where_they_begin_anew() {
     let lb = lb.after(2_000);
     let mut used = std::collections::BTreeSet::new();
     for token in tokens {
-        let place =
+        let serve =
             || lb.client().holding(&token).visits(1).because(["expired_idle"]).settled(["rewritten"]).servers().remove(0);
-        let first = place();
-        assert!((0..15).all(|_| place() == first));
+        let first = serve();
+        assert!((0..15).all(|_| serve() == first));
         used.insert(first);
     }
-    assert_eq!(used.len(), 4, "they spread");
+    assert_eq!(used.len(), 4, "expired sessions spread");
 }

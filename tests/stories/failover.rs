@@ -1,4 +1,4 @@
-//! What happens to a session whose server cannot serve it.
+//! Failover: what happens to a session whose server cannot serve it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use crate::language::{Client, Lb, lb};
 
-/// A client tied to `a`, before servers a, b and c.
+/// A balancer with servers a, b and c, and a client tied to `a`.
 fn tied() -> (Lb, Client) {
     let lb = lb(["a", "b", "c"]);
     let mut client = lb.client();
@@ -26,7 +26,7 @@ fn a_session_whose_server_is_down_moves_for_good() {
 }
 
 #[test]
-fn a_session_whose_server_refuses_the_connection_is_redispatched_and_moves() {
+fn a_refused_connection_redispatches_and_moves_the_session() {
     let (lb, mut client) = tied();
     let _lb = lb.refuses("a");
     let servers = client.visits(2).because(["redispatched", "hit"]).settled(["rewritten", "kept"]).servers();
@@ -34,14 +34,14 @@ fn a_session_whose_server_refuses_the_connection_is_redispatched_and_moves() {
 }
 
 #[test]
-fn a_temporary_stay_leaves_the_tie_alone_and_ends_when_the_server_is_back() {
+fn a_detour_keeps_the_tie_and_ends_when_the_server_is_back() {
     let (lb, mut client) = tied();
     let lb = lb.failover(|failover| failover.down = Action::Temporary(None)).down("a");
     let token = client.token();
     let servers = client.visits(3).because(["down", "down", "down"]).settled(["none", "none", "none"]).servers();
     assert!(
         servers.iter().all(|server| server == &servers[0] && server != "a"),
-        "one substitute for the whole stay: {servers:?}"
+        "one substitute for the whole detour: {servers:?}"
     );
     assert_eq!(client.token(), token);
     let _lb = lb.up("a");
@@ -49,7 +49,7 @@ fn a_temporary_stay_leaves_the_tie_alone_and_ends_when_the_server_is_back() {
 }
 
 #[test]
-fn a_temporary_stay_with_a_limit_becomes_permanent_after_it() {
+fn a_detour_becomes_permanent_after_its_limit() {
     let (lb, mut client) = tied();
     let lb = lb.failover(|failover| failover.down = Action::Temporary(Some(Duration::from_secs(600)))).down("a").after(599);
     client.visits(1).because(["down"]).settled(["none"]);
@@ -70,7 +70,7 @@ fn refuse_answers_with_its_status_instead_of_moving_the_session() {
 fn each_cause_has_its_own_action() {
     let (lb, mut client) = tied();
     let lb = lb.failover(|failover| failover.down = Action::Refuse(StatusCode::BAD_GATEWAY)).max_conns("a", 1);
-    let (_, held) = client.begins();
+    let (_, held) = client.starts_request();
     client.visits(1).because(["full"]).settled(["none"]);
     drop(held);
     let _lb = lb.down("a");
@@ -78,14 +78,14 @@ fn each_cause_has_its_own_action() {
 }
 
 #[test]
-fn a_session_of_a_removed_server_moves_and_says_so() {
+fn a_session_of_a_removed_server_moves_as_unknown_server() {
     let (lb, mut client) = tied();
     let _lb = lb.without("a");
     client.visits(2).because(["unknown_server", "hit"]).settled(["rewritten", "kept"]);
 }
 
 #[test]
-fn orphans_of_a_dead_server_spread_and_agree() {
+fn detoured_sessions_spread_and_each_keeps_one_substitute() {
     let (lb, _) = tied();
     let mut orphans: Vec<Client> = (0..60).map(|_| lb.client()).collect();
     for client in &mut orphans {
@@ -106,19 +106,19 @@ fn orphans_of_a_dead_server_spread_and_agree() {
 }
 
 #[test]
-fn a_server_that_failed_is_not_tried_again_for_the_same_request() {
+fn a_request_does_not_return_to_a_failed_server() {
     let lb = lb(["a", "b", "c"]).refuses("a").refuses("b");
     lb.client().visits(1).was_served_by(["c"]).because(["redispatched"]).settled(["inserted"]);
 }
 
 #[test]
-fn tries_are_counted_in_all() {
+fn all_attempts_count_toward_the_retry_limit() {
     let lb = lb(["a", "b", "c", "d"]).backup("d").refuses("a").refuses("b").refuses("c");
     lb.client().visits(1).was_served_by(["502"]);
 }
 
 #[test]
-fn same_server_allows_more_tries_before_the_session_is_moved() {
+fn a_session_is_redispatched_after_its_same_server_retries() {
     let (lb, mut client) = tied();
     let _lb = lb.with(|pool| pool.upstream.retry.same_server = 2).refuses("a");
     client.visits(1).because(["redispatched"]);

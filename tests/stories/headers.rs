@@ -1,4 +1,4 @@
-//! Sessions of clients without cookies: a header of Burdock's own, and the application's in an envelope.
+//! Sessions of clients without cookies: in Burdock's own header, or in an envelope around the application's header.
 
 use crate::language::{Visit, lb};
 
@@ -28,7 +28,7 @@ fn a_mobile_client_gets_its_token_once_and_stays() {
 }
 
 #[test]
-fn a_header_of_our_name_from_the_server_does_not_pass() {
+fn the_servers_header_of_burdocks_name_is_dropped() {
     let lb = lb(["a"]).sticky(HEADER).answers_with("x-session", "spoofed");
     let mut client = lb.client().keeps_header("x-session");
     assert_ne!(received(&client.visits(1).only(), "x-session").unwrap(), "spoofed");
@@ -36,7 +36,7 @@ fn a_header_of_our_name_from_the_server_does_not_pass() {
 }
 
 #[test]
-fn a_page_of_another_origin_may_read_the_header() {
+fn a_cross_origin_page_can_read_the_session_header() {
     let lb = lb(["a"]).sticky(HEADER).answers_with("access-control-expose-headers", "X-Total");
     let exposed = |visit: Visit| received(&visit, "access-control-expose-headers").unwrap();
     let foreign = lb.client().with_header("origin", "https://app.example.net").visits(1).only();
@@ -47,7 +47,7 @@ fn a_page_of_another_origin_may_read_the_header() {
 }
 
 #[test]
-fn an_idle_header_session_is_renewed_and_ends() {
+fn a_header_session_is_renewed_and_expires_when_idle() {
     let lb = lb(["a", "b"]).sticky("[{header: {name: X-Session, idle_timeout: 10m}}]");
     let mut client = lb.client().keeps_header("x-session");
     client.visits(1);
@@ -58,18 +58,18 @@ fn an_idle_header_session_is_renewed_and_ends() {
 }
 
 #[test]
-fn a_forged_or_foreign_header_is_no_session() {
+fn a_forged_or_empty_header_is_not_a_session() {
     let lb = lb(["a", "b"]).sticky(HEADER);
     lb.client().with_header("x-session", "b").visits(1).because(["bad_token"]).settled(["rewritten"]);
     lb.client().with_header("x-session", "").visits(1).because(["new"]);
 }
 
 #[test]
-fn a_token_of_a_cookie_is_none_of_a_header() {
+fn a_cookies_token_is_not_valid_in_a_header() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {name: S}}]");
     let mut client = lb.client();
     client.visits(1);
-    let token = client.held("S").unwrap().to_owned();
+    let token = client.cookie("S").unwrap().to_owned();
     let lb = lb.sticky("[{header: {name: s}}]");
     lb.client().with_header("s", &token).visits(1).because(["bad_token"]);
 }
@@ -79,7 +79,11 @@ fn browsers_and_mobile_clients_share_an_upstream() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {}}, {header: {name: X-Session}}, {cookie: {name: OTHER}}]");
     let mut mobile = lb.client().keeps_header("x-session").without_cookies();
     let first = mobile.visits(1).settled(["inserted"]).only();
-    assert_eq!(first.set_cookie.len(), 1, "who keeps what is not known yet, so each kind is offered once");
+    assert_eq!(
+        first.set_cookie.len(),
+        1,
+        "what the client keeps is not known yet, so Burdock offers one cookie and one header"
+    );
     mobile.visits(2).was_served_by(["a", "a"]).because(["hit", "hit"]).settled(["kept", "kept"]);
     let mut browser = lb.client();
     browser.visits(2).was_served_by(["b", "b"]).because(["new", "hit"]);
@@ -88,12 +92,12 @@ fn browsers_and_mobile_clients_share_an_upstream() {
     assert_eq!(
         (visit.method, visit.set_cookie),
         ("header", vec![]),
-        "a client never gets a cookie while its header holds it"
+        "a client never gets a cookie while its header holds the session"
     );
 }
 
 #[test]
-fn entries_that_disagree_agree_after_one_response() {
+fn conflicting_entries_agree_after_one_response() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {name: S, token: plain}}, {header: {name: X-Session, token: plain}}]");
     let mut client = lb.client().with_cookie("S", "b").keeps_header("x-session").with_header("x-session", "a");
     client.visits(1).was_served_by(["b"]).because(["hit"]).settled(["rewritten"]);
@@ -101,13 +105,13 @@ fn entries_that_disagree_agree_after_one_response() {
 }
 
 #[test]
-fn an_envelope_goes_around_the_applications_session_id() {
+fn an_envelope_wraps_the_applications_session_id() {
     let lb = lb(["a", "b"]).sticky(MCP).answers_with("mcp-session-id", "1868a90c");
     let mut client = lb.client().keeps_header("mcp-session-id");
     let first = client.visits(1).settled(["inserted"]).only();
     let wrapped = received(&first, "mcp-session-id").unwrap();
     assert!(wrapped.len() == 76 + 1 + 8 && wrapped.ends_with("~1868a90c"), "{wrapped}");
-    let lb = lb.answers_plainly();
+    let lb = lb.answers_without_headers();
     let visit = client.visits(1).was_served_by(["a"]).because(["hit"]).only();
     assert_eq!(seen(&visit, "mcp-session-id").unwrap(), "1868a90c");
     assert_eq!(received(&visit, "mcp-session-id"), None);
@@ -115,14 +119,14 @@ fn an_envelope_goes_around_the_applications_session_id() {
 }
 
 #[test]
-fn without_a_session_header_from_the_application_there_is_no_envelope() {
+fn an_envelope_needs_the_applications_session_header() {
     let lb = lb(["a", "b"]).sticky(MCP);
     let visit = lb.client().with_header("mcp-session-id", "bare").visits(1).because(["new"]).settled(["none"]).only();
     assert_eq!(seen(&visit, "mcp-session-id").unwrap(), "bare");
 }
 
 #[test]
-fn an_agents_session_whose_server_is_gone_gets_404_and_no_other_server() {
+fn an_mcp_session_without_its_server_gets_404() {
     let lb = lb(["a", "b"]).sticky(MCP).answers_with("mcp-session-id", "1868a90c");
     let mut client = lb.client().keeps_header("mcp-session-id");
     client.visits(1).was_served_by(["a"]);
@@ -136,10 +140,10 @@ fn an_agents_session_whose_server_is_gone_gets_404_and_no_other_server() {
 }
 
 #[test]
-fn an_agents_session_whose_server_is_merely_full_is_still_there() {
+fn an_mcp_session_of_a_full_server_gets_503() {
     let lb = lb(["a", "b"]).sticky(MCP).answers_with("mcp-session-id", "x").max_conns("a", 1);
     let mut client = lb.client().keeps_header("mcp-session-id");
     client.visits(1).was_served_by(["a"]);
-    let (_, _place) = client.begins();
+    let (_, _slot) = client.starts_request();
     client.visits(1).was_served_by(["503"]);
 }

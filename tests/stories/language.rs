@@ -1,4 +1,4 @@
-//! The small language in which the stories are told.
+//! The small language of the stories.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -69,37 +69,38 @@ struct World {
 pub struct Client {
     lb: Lb,
     pub cookies: Vec<(String, String)>,
-    /// Request headers; those of the names that it keeps are what the last response said.
+    /// Request headers. Those in `kept_headers` have the values of the last response.
     pub headers: HeaderMap,
-    keeps: Vec<HeaderName>,
+    kept_headers: Vec<HeaderName>,
     keeps_cookies: bool,
     completes: bool,
     address: IpAddr,
     connection: Option<Rc<Connection>>,
 }
 
-/// A client whose request waits for a place at a full server.
+/// A client whose request waits for a slot at a full server.
 pub struct Waiter {
     client: Client,
     exchange: Exchange,
     waiting: Waiting,
-    place: Option<Slot>,
+    slot: Option<Slot>,
 }
 
-/// What came of some requests.
+/// The outcomes of several requests.
 pub struct Visits(Vec<Visit>);
 
+/// The outcome of one request.
 #[derive(Debug)]
 pub struct Visit {
     pub server: String,
     pub reason: &'static str,
     pub settled: &'static str,
     pub method: &'static str,
-    /// How long it waited for places at full servers.
+    /// How long it waited for slots at full servers.
     pub waited: Option<Duration>,
     pub moved: Option<&'static str>,
     pub foreign: Option<&'static str>,
-    /// What Burdock added.
+    /// The Set-Cookie lines that Burdock added.
     pub set_cookie: Vec<String>,
     pub cache_control: Option<HeaderValue>,
     pub server_cookies: Option<Vec<HeaderValue>>,
@@ -109,7 +110,7 @@ pub struct Visit {
     pub received: HeaderMap,
 }
 
-/// A balancer before servers of these names, sticky by a sealed cookie.
+/// A balancer with servers of these names, sticky by a sealed cookie.
 pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
     let keys = vec!["17".repeat(32)];
     let pool = pool(&servers);
@@ -164,7 +165,7 @@ impl Lb {
         self.server(id, |server| server.admin = Admin::Ready)
     }
 
-    /// Looks at a server as it is now.
+    /// Gives access to a server in its present state.
     pub fn at<T>(&self, id: &str, look: impl FnOnce(&Server, Now) -> T) -> T {
         let world = self.0.borrow();
         let upstream = world.balancer.upstreams()[0].upstream();
@@ -183,7 +184,7 @@ impl Lb {
         self.server(id, |server| server.max_conns = std::num::NonZeroU32::new(max))
     }
 
-    /// With one more server, at the address of the first.
+    /// Adds a server at the address of the first.
     pub fn with_server(self, id: &str) -> Self {
         self.with(|pool| {
             let mut added = Arc::clone(&pool.upstream.servers[0]);
@@ -192,6 +193,7 @@ impl Lb {
         })
     }
 
+    /// Removes a server and forgets its sessions.
     pub fn without(self, id: &str) -> Self {
         self.with(|pool| {
             pool.upstream.removal = Removal::Forget;
@@ -199,15 +201,15 @@ impl Lb {
         })
     }
 
-    /// A server is no longer configured; its sessions are to be treated so.
-    pub fn takes_out(self, id: &str, removal: Removal) -> Self {
+    /// Removes a server from the configuration, with this setting for its sessions.
+    pub fn removes(self, id: &str, removal: Removal) -> Self {
         self.with(|pool| {
             pool.upstream.removal = removal;
             pool.upstream.servers.retain(|server| server.id.as_str() != id);
         })
     }
 
-    /// Servers that are there, in their order; those on their way out are in brackets.
+    /// The servers in order. Those that are removed and still drain are in parentheses.
     pub fn servers(&self) -> Vec<String> {
         let world = self.0.borrow();
         let servers = world.balancer.upstreams()[0].upstream().servers();
@@ -218,7 +220,7 @@ impl Lb {
         servers.iter().map(shown).collect()
     }
 
-    /// Asks the balancer itself.
+    /// Gives access to the balancer itself.
     pub fn now_serving<T>(&self, ask: impl FnOnce(&Balancer, Now) -> T) -> T {
         let world = self.0.borrow();
         ask(&world.balancer, world.now)
@@ -231,12 +233,12 @@ impl Lb {
         pool.draining(pool.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name"), world.now)
     }
 
-    /// The balancer of now takes the place of that of before, of which nothing is new.
+    /// Applies the same configuration again.
     pub fn reload(self) -> Self {
         self.with(|_| {})
     }
 
-    /// Another process goes on where this one was, with nothing but what it was told of the servers.
+    /// Replaces the process: the new one starts with the handoff of server state and nothing else.
     pub fn succeeded(self) -> Self {
         {
             let world = &mut *self.0.borrow_mut();
@@ -251,7 +253,7 @@ impl Lb {
         self.with(|pool| pool.upstream.balance = balance)
     }
 
-    /// Fields of the upstream, as they are written in a configuration.
+    /// Fields of the upstream, as in a configuration.
     pub fn settings(self, text: &str) -> Self {
         let spec = parsed(&format!("[]\n    {text}")).upstream;
         self.with(|pool| {
@@ -269,16 +271,16 @@ impl Lb {
     pub fn cookie(self, change: impl FnOnce(&mut CookieSpec)) -> Self {
         self.with(|pool| match &mut pool.sticky.entries[0].way {
             Way::Cookie(cookie) => change(cookie),
-            Way::Header(_) | Way::Route(_) | Way::Hash(_) | Way::Learn(_) => panic!("the first entry is no cookie"),
+            Way::Header(_) | Way::Route(_) | Way::Hash(_) | Way::Learn(_) => panic!("the first entry is not a cookie"),
         })
     }
 
-    /// The chain, as it is written in a configuration.
+    /// The chain, as in a configuration.
     pub fn sticky(self, text: &str) -> Self {
         self.sticky_with_tables(text, "{}")
     }
 
-    /// The chain and the tables, as they are written in a configuration.
+    /// The chain and the tables, as in a configuration.
     pub fn sticky_with_tables(self, sticky: &str, tables: &str) -> Self {
         let mut plan = plan(sticky, tables);
         self.0.borrow_mut().tables = plan.tables;
@@ -286,7 +288,7 @@ impl Lb {
         self.with(|pool| pool.sticky = sticky)
     }
 
-    /// Sessions that live on a server: learned ones, and those by token.
+    /// Live sessions of a server: learned ones, and those by token.
     pub fn sessions(&self, id: &str) -> (Option<u64>, Option<u64>) {
         let world = self.0.borrow();
         let pool = &world.balancer.upstreams()[0];
@@ -295,7 +297,7 @@ impl Lb {
         (sessions.learned, sessions.by_token)
     }
 
-    /// Sessions in the tables.
+    /// The number of sessions in all tables.
     pub fn learned(&self) -> usize {
         let world = self.0.borrow();
         let now = world.now.wall;
@@ -307,7 +309,7 @@ impl Lb {
             .sum()
     }
 
-    /// A server's name in plain tokens and routes.
+    /// Sets a server's name in plain tokens and routes.
     pub fn route(self, id: &str, route: &str) -> Self {
         self.server(id, |server| server.route = Some(ServerId::parse(route).unwrap()))
     }
@@ -316,13 +318,13 @@ impl Lb {
         self.server(id, |server| server.address = Address::Inet(address.parse().unwrap()))
     }
 
-    /// What may be done by the header Burdock-Affinity, as it is written in a configuration.
+    /// The upstream's `affinity`, as in a configuration.
     pub fn affinity(self, text: &str) -> Self {
         let affinity = parsed(&format!("[]\n    affinity: {text}")).sticky.affinity;
         self.with(|pool| pool.sticky.affinity = affinity)
     }
 
-    /// Seals with the first of these keys, opens with all.
+    /// Sets the keys: the first seals tokens, all open them.
     pub fn keys(self, keys: &[&str]) -> Self {
         self.0.borrow_mut().keys = keys.iter().map(|key| key.repeat(32)).collect();
         self.with(|_| {})
@@ -341,7 +343,7 @@ impl Lb {
         self
     }
 
-    /// The probe of an ejected server ends so.
+    /// Applies the result of a probe of an ejected server.
     pub fn probed(&self, id: &str, outcome: Outcome) -> Probed {
         let spec = self.0.borrow().pool.upstream.passive_health.clone().expect("passive health");
         self.at(id, |server, now| server.health_state().probed(outcome, &spec, now.uptime))
@@ -353,7 +355,7 @@ impl Lb {
         self
     }
 
-    /// They succeed again.
+    /// Connections to this server succeed again.
     pub fn accepts(self, id: &str) -> Self {
         self.0.borrow_mut().refusing.retain(|refusing| refusing != id);
         self
@@ -365,13 +367,13 @@ impl Lb {
         self
     }
 
-    /// Servers answer with this header too.
+    /// Servers add this header to their responses from now on.
     pub fn answers_with(self, name: &'static str, value: &'static str) -> Self {
         self.0.borrow_mut().response.append(name, HeaderValue::from_static(value));
         self
     }
 
-    /// Servers answer with this header, and no other, from now on.
+    /// Servers answer with only this header from now on.
     pub fn answers_only_with(self, name: &'static str, value: &str) -> Self {
         let value = HeaderValue::from_str(value).unwrap();
         self.0.borrow_mut().response = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
@@ -379,36 +381,37 @@ impl Lb {
     }
 
     /// Servers answer with these headers from now on.
-    pub fn answers_with_all(self, headers: &HeaderMap) -> Self {
+    pub fn answers_with_headers(self, headers: &HeaderMap) -> Self {
         self.0.borrow_mut().response = headers.clone();
         self
     }
 
     /// Servers add no header from now on.
-    pub fn answers_plainly(self) -> Self {
+    pub fn answers_without_headers(self) -> Self {
         self.0.borrow_mut().response.clear();
         self
     }
 
-    /// Requests are for this path, and query, from now on.
-    pub fn asked_for(self, target: &str) -> Self {
+    /// Requests have this path and query from now on.
+    pub fn with_target(self, target: &str) -> Self {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query.to_owned())));
         self.0.borrow_mut().target = (path.to_owned(), query);
         self
     }
 
-    /// Requests are for this host from now on.
-    pub fn asked_at(self, host: &str) -> Self {
+    /// Requests have this host from now on.
+    pub fn with_host(self, host: &str) -> Self {
         self.0.borrow_mut().host = host.to_owned();
         self
     }
 
-    /// Requests come with this method from now on.
-    pub fn asked_by(self, method: Method) -> Self {
+    /// Requests have this method from now on.
+    pub fn with_method(self, method: Method) -> Self {
         self.0.borrow_mut().method = method;
         self
     }
 
+    /// Moves the clock forward.
     pub fn after(self, seconds: u32) -> Self {
         {
             let now = &mut self.0.borrow_mut().now;
@@ -423,12 +426,12 @@ impl Lb {
     }
 
     pub fn client_at(&self, address: &str) -> Client {
-        let (headers, keeps, keeps_cookies) = (HeaderMap::new(), Vec::new(), true);
+        let (headers, kept_headers, keeps_cookies) = (HeaderMap::new(), Vec::new(), true);
         Client {
             lb: self.clone(),
             cookies: Vec::new(),
             headers,
-            keeps,
+            kept_headers,
             keeps_cookies,
             completes: true,
             address: address.parse().unwrap(),
@@ -443,21 +446,21 @@ impl Lb {
         upstream.servers()[upstream.home(name.as_bytes()).expect("a server on the ring")].id().to_string()
     }
 
-    /// The servers that so many new clients start at.
+    /// The servers of `count` new clients.
     pub fn new_clients(&self, count: usize) -> Vec<String> {
         (0..count).map(|_| self.client().visits(1).servers().remove(0)).collect()
     }
 }
 
 impl Client {
-    /// Brings a cookie of Burdock's name with this value.
+    /// Sends Burdock's cookie with this value.
     pub fn holding(mut self, value: &str) -> Self {
         self.cookies.push(("BURDOCK_shop".into(), value.into()));
         self
     }
 
     pub fn with_cookie(mut self, name: &str, value: &str) -> Self {
-        self.cookies.retain(|(held, _)| held != name);
+        self.cookies.retain(|(kept, _)| kept != name);
         self.cookies.push((name.into(), value.into()));
         self
     }
@@ -467,46 +470,47 @@ impl Client {
         self
     }
 
-    /// It takes no cookies, as most applications that are no browsers.
+    /// Keeps no cookies, as most clients other than browsers.
     pub fn without_cookies(mut self) -> Self {
         self.keeps_cookies = false;
         self
     }
 
-    /// It goes away before a response is complete.
-    pub fn leaving_early(mut self) -> Self {
+    /// Disconnects before a response is complete.
+    pub fn disconnecting_early(mut self) -> Self {
         self.completes = false;
         self
     }
 
-    /// It sends the newest value of this response header with each request, as a mobile application does.
+    /// Sends the last value of this response header with each request, as a mobile application does.
     pub fn keeps_header(mut self, name: &'static str) -> Self {
-        self.keeps.push(HeaderName::from_static(name));
+        self.kept_headers.push(HeaderName::from_static(name));
         self
     }
 
-    /// The value of a cookie that it holds.
-    pub fn held(&self, name: &str) -> Option<&str> {
-        self.cookies.iter().find(|(held, _)| held == name).map(|(_, value)| &**value)
+    /// The value of a cookie that the client keeps.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.iter().find(|(kept, _)| kept == name).map(|(_, value)| &**value)
     }
 
-    /// All requests come on one connection.
+    /// Sends all requests on one connection.
     pub fn on_one_connection(mut self) -> Self {
         self.connection = Some(Rc::new(Connection::default()));
         self
     }
 
-    /// The value of Burdock's cookie that it holds.
+    /// The value of Burdock's cookie.
     pub fn token(&self) -> String {
         self.cookies.iter().find(|(name, _)| name == "BURDOCK_shop").map(|(_, value)| value.clone()).expect("a token")
     }
 
+    /// Sends `count` requests, one after the other.
     pub fn visits(&mut self, count: usize) -> Visits {
         Visits((0..count).map(|_| self.visit()).collect())
     }
 
-    /// Sends a request whose response does not come until the place that this returns is dropped.
-    pub fn begins(&self) -> (String, Slot) {
+    /// Sends a request that is in flight until the returned slot is dropped.
+    pub fn starts_request(&self) -> (String, Slot) {
         let exchange = &mut self.exchange();
         match self.pick(exchange) {
             Ok((at, slot)) => (exchange.upstream().servers()[at].id().to_string(), slot),
@@ -514,23 +518,23 @@ impl Client {
         }
     }
 
-    /// Sends a request for which there is no place yet.
+    /// Sends a request that has to wait for a slot.
     pub fn waits(self) -> Waiter {
         let mut exchange = self.exchange();
-        match self.ask(&mut exchange) {
-            Assignment::Wait(waiting) => Waiter { client: self, exchange, waiting, place: None },
-            Assignment::Send { .. } | Assignment::Refuse(_) => panic!("it does not wait"),
+        match self.assign(&mut exchange) {
+            Assignment::Wait(waiting) => Waiter { client: self, exchange, waiting, slot: None },
+            Assignment::Send { .. } | Assignment::Refuse(_) => panic!("the request does not wait"),
         }
     }
 
     fn visit(&mut self) -> Visit {
         let mut exchange = self.exchange();
         let picked = self.pick(&mut exchange);
-        let visit = self.go_on(&mut exchange, picked);
+        let visit = self.complete(&mut exchange, picked);
         Visit { waited: exchange.waited(), ..visit }
     }
 
-    fn go_on(&mut self, exchange: &mut Exchange, mut picked: Result<(usize, Slot), Refusal>) -> Visit {
+    fn complete(&mut self, exchange: &mut Exchange, mut picked: Result<(usize, Slot), Refusal>) -> Visit {
         loop {
             match picked {
                 Err(refusal) => {
@@ -569,10 +573,10 @@ impl Client {
         world.balancer.upstream_of(route).receive(&request, world.now)
     }
 
-    /// Where it waits, it does so in vain to the end.
+    /// Picks a server. A wait always lasts until it times out.
     fn pick(&self, exchange: &mut Exchange) -> Result<(usize, Slot), Refusal> {
         loop {
-            match self.ask(exchange) {
+            match self.assign(exchange) {
                 Assignment::Send { at, slot } => return Ok((at, slot)),
                 Assignment::Refuse(refusal) => return Err(refusal),
                 Assignment::Wait(waiting) => self.lb.0.borrow_mut().sleep_until(waiting.until),
@@ -580,7 +584,7 @@ impl Client {
         }
     }
 
-    fn ask(&self, exchange: &mut Exchange) -> Assignment {
+    fn assign(&self, exchange: &mut Exchange) -> Assignment {
         let world = &mut *self.lb.0.borrow_mut();
         exchange.pick(self.connection.as_deref(), world.now, &mut world.random)
     }
@@ -595,7 +599,7 @@ impl Client {
             let response = Response { status: world.status, headers: &world.response };
             (exchange.settle(&response, world.now, &mut world.random), seen, world.response.clone())
         };
-        receive(&mut received, &settlement);
+        apply_edits(&mut received, &settlement);
         let now = self.lb.0.borrow().now.wall;
         let pending = settlement.pending.iter().filter(|_| self.completes);
         let settled = pending.fold(settlement.action, |settled, pending| settled.at_end(pending.apply(now)));
@@ -616,17 +620,17 @@ impl Client {
         }
     }
 
-    /// What a browser, or a mobile application, takes from a response.
+    /// Stores the cookies and headers that a browser or a mobile application keeps of a response.
     fn keep(&mut self, received: &HeaderMap) {
         for line in received.get_all(SET_COOKIE).iter().filter(|_| self.keeps_cookies) {
             let Some((name, rest)) = line.to_str().unwrap().split_once('=') else { continue };
             let value = rest.split(';').next().unwrap();
-            self.cookies.retain(|(held, _)| held != name);
+            self.cookies.retain(|(kept, _)| kept != name);
             if !rest.contains("Max-Age=0") {
                 self.cookies.push((name.to_owned(), value.to_owned()));
             }
         }
-        for name in self.keeps.clone() {
+        for name in self.kept_headers.clone() {
             match received.get(&name) {
                 Some(value) if value.is_empty() => {
                     self.headers.remove(&name);
@@ -662,13 +666,13 @@ impl World {
 }
 
 impl Waiter {
-    /// Whether it has been given a place.
-    pub fn has_a_place(&mut self) -> bool {
+    /// Whether it has got a slot.
+    pub fn has_slot(&mut self) -> bool {
         let polled = Pin::new(&mut self.waiting.ticket).poll(&mut Context::from_waker(Waker::noop()));
         if let Poll::Ready(Ok(slot)) = polled {
-            self.place = Some(slot);
+            self.slot = Some(slot);
         }
-        self.place.is_some()
+        self.slot.is_some()
     }
 
     /// The server that it waits for.
@@ -676,11 +680,11 @@ impl Waiter {
         self.exchange.upstream().servers()[self.waiting.decision.at].id().to_string()
     }
 
-    /// Goes on as soon as there is a place, or its server takes nobody any more; else at the end of its patience.
-    pub fn ends(mut self) -> (Client, Visit) {
+    /// Continues with the slot if there is one, or without it if the server no longer serves the session; else the wait times out.
+    pub fn finishes(mut self) -> (Client, Visit) {
         let Waiting { mut ticket, until, decision } = self.waiting;
         let polled = Pin::new(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
-        let outcome = self.place.map(Ok).or(match polled {
+        let outcome = self.slot.map(Ok).or(match polled {
             Poll::Ready(outcome) => Some(outcome),
             Poll::Pending => None,
         });
@@ -700,12 +704,12 @@ impl Waiter {
                 self.client.pick(&mut self.exchange)
             }
         };
-        let visit = self.client.go_on(&mut self.exchange, picked);
+        let visit = self.client.complete(&mut self.exchange, picked);
         (self.client, Visit { waited: self.exchange.waited(), ..visit })
     }
 
-    /// The client goes away.
-    pub fn leaves(mut self) -> &'static str {
+    /// The client disconnects.
+    pub fn disconnects(mut self) -> &'static str {
         let now = self.client.lb.0.borrow().now;
         self.exchange.left(self.waiting.decision, now).as_str()
     }
@@ -790,7 +794,7 @@ fn seen(headers: &HeaderMap, edits: RequestEdits) -> HeaderMap {
 }
 
 /// The response's headers after Burdock's edits.
-fn receive(headers: &mut HeaderMap, settlement: &Settlement) {
+fn apply_edits(headers: &mut HeaderMap, settlement: &Settlement) {
     let edits = &settlement.edits;
     if let Some(kept) = &edits.server_cookies {
         headers.remove(SET_COOKIE);
@@ -875,10 +879,10 @@ fn pool(servers: &[&str]) -> StickyUpstreamSpec {
     StickyUpstreamSpec { upstream, sticky: parsed("cookie").sticky, hash_key: Vec::new() }
 }
 
-/// The values of Set-Cookie lines that a server sent, less those that Burdock takes out.
+/// The server's Set-Cookie lines without those that Burdock removes.
 pub fn server_cookies(visit: &Visit) -> Vec<&str> {
     visit.server_cookies.iter().flatten().map(|value| value.to_str().unwrap()).collect()
 }
 
-/// For headers of servers.
+/// The name of a response header.
 pub const SETS_COOKIE: &str = "set-cookie";

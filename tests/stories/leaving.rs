@@ -1,4 +1,4 @@
-//! Servers on their way out: drains with an end, servers that are no longer configured, and when nobody needs them any more.
+//! Servers that leave: drains with a deadline, servers removed from the configuration, and when their last session is gone.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use burdock::upstream::spec::{Admin, Removal, Then};
 
 use crate::language::{Client, Lb, lb};
 
-/// Two servers and a client of the first, whose sessions end after ten minutes.
+/// Two servers and a client tied to the first; sessions expire after ten idle minutes.
 fn with_a_client_of_a() -> (Lb, Client) {
     let lb = lb(["a", "b"]).cookie(|cookie| cookie.lifetime.idle = Some(600));
     let mut client = lb.client();
@@ -27,7 +27,7 @@ fn drain_and(lb: Lb, seconds: u32, then: Then) -> Lb {
 }
 
 #[test]
-fn the_operator_may_say_what_becomes_of_who_is_left_when_a_drain_is_over() {
+fn then_refuses_or_moves_the_sessions_left_after_a_drain() {
     let (lb, mut client) = with_a_client_of_a();
     let lb = drain_and(lb, 60, Then::Refuse).after(60);
     client.visits(1).because(["refused"]);
@@ -38,7 +38,7 @@ fn the_operator_may_say_what_becomes_of_who_is_left_when_a_drain_is_over() {
 }
 
 #[test]
-fn a_drain_with_a_deadline_serves_its_sessions_until_then_and_moves_them_afterwards() {
+fn a_drain_moves_its_remaining_sessions_at_its_deadline() {
     let (lb, mut client) = with_a_client_of_a();
     let lb = drain_until(lb, 60);
     let lb = lb.after(59);
@@ -48,7 +48,7 @@ fn a_drain_with_a_deadline_serves_its_sessions_until_then_and_moves_them_afterwa
 }
 
 #[test]
-fn a_drain_that_is_called_off_leaves_its_sessions_where_they_were() {
+fn a_cancelled_drain_keeps_its_sessions() {
     let (lb, mut client) = with_a_client_of_a();
     let lb = drain_until(lb, 60).after(30).server("a", |server| server.admin = Admin::Ready).after(60);
     client.visits(1).was_served_by(["a"]).because(["hit"]);
@@ -56,7 +56,7 @@ fn a_drain_that_is_called_off_leaves_its_sessions_where_they_were() {
 }
 
 #[test]
-fn a_drain_is_complete_when_no_session_has_come_for_its_idle_time_and_the_tenth_beyond_it() {
+fn a_drain_completes_after_its_idle_time_and_a_tenth_without_requests() {
     let (lb, mut client) = with_a_client_of_a();
     let lb = lb.drain("a").after(300);
     client.visits(1).was_served_by(["a"]);
@@ -69,7 +69,7 @@ fn a_drain_is_complete_when_no_session_has_come_for_its_idle_time_and_the_tenth_
 }
 
 #[test]
-fn a_session_that_comes_before_the_drain_is_complete_prolongs_it() {
+fn a_request_during_a_drain_prolongs_it() {
     let (lb, mut client) = with_a_client_of_a();
     let lb = lb.drain("a").after(600);
     client.visits(1).was_served_by(["a"]);
@@ -79,36 +79,36 @@ fn a_session_that_comes_before_the_drain_is_complete_prolongs_it() {
 }
 
 #[test]
-fn a_server_that_serves_is_not_draining() {
+fn a_ready_server_is_not_draining() {
     let (lb, _) = with_a_client_of_a();
     assert_eq!(lb.after(10_000).draining("a").stage, Stage::Serving);
 }
 
 #[test]
-fn without_an_idle_time_half_an_hour_of_silence_is_the_end() {
+fn a_drain_without_an_idle_time_needs_33_quiet_minutes() {
     let lb = lb(["a", "b"]).drain("a");
     assert_eq!(lb.draining("a").needed, Duration::from_secs(33 * 60));
 }
 
 #[test]
-fn a_server_in_maint_is_complete_as_soon_as_nothing_is_in_flight() {
+fn a_server_in_maint_with_nothing_in_flight_is_complete() {
     let (lb, _) = with_a_client_of_a();
     assert_eq!(lb.maint("a").draining("a").stage, Stage::Complete);
 }
 
 #[test]
-fn a_server_that_is_taken_out_keeps_its_sessions_and_gets_no_new_ones() {
+fn a_removed_server_keeps_its_sessions_and_gets_no_new_ones() {
     let (lb, mut client) = with_a_client_of_a();
-    let lb = lb.takes_out("a", Removal::Drain);
+    let lb = lb.removes("a", Removal::Drain);
     assert_eq!(lb.servers(), ["b", "(a)"]);
     client.visits(2).was_served_by(["a", "a"]).because(["hit", "hit"]);
     assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
 }
 
 #[test]
-fn a_server_that_was_taken_out_goes_when_its_sessions_are_gone() {
+fn a_removed_server_disappears_with_its_last_session() {
     let (lb, mut client) = with_a_client_of_a();
-    let lb = lb.takes_out("a", Removal::Drain).after(300);
+    let lb = lb.removes("a", Removal::Drain).after(300);
     client.visits(1).was_served_by(["a"]);
     let lb = lb.after(400).reload();
     assert_eq!(lb.servers(), ["b", "(a)"]);
@@ -118,9 +118,9 @@ fn a_server_that_was_taken_out_goes_when_its_sessions_are_gone() {
 }
 
 #[test]
-fn a_server_that_was_taken_out_serves_for_so_long_at_most_as_is_configured() {
+fn drain_for_bounds_how_long_a_removed_server_serves() {
     let (lb, mut client) = with_a_client_of_a();
-    let lb = lb.takes_out("a", Removal::DrainFor(Duration::from_secs(120))).after(119);
+    let lb = lb.removes("a", Removal::DrainFor(Duration::from_secs(120))).after(119);
     client.visits(1).was_served_by(["a"]).because(["hit"]);
     let lb = lb.after(1);
     client.visits(2).was_served_by(["b", "b"]).because(["drained", "hit"]);
@@ -128,15 +128,15 @@ fn a_server_that_was_taken_out_serves_for_so_long_at_most_as_is_configured() {
 }
 
 #[test]
-fn a_server_that_is_to_be_forgotten_is_gone_at_once() {
+fn removal_forget_drops_a_server_at_once() {
     let (lb, mut client) = with_a_client_of_a();
-    let lb = lb.takes_out("a", Removal::Forget);
+    let lb = lb.removes("a", Removal::Forget);
     assert_eq!(lb.servers(), ["b"]);
     client.visits(1).because(["unknown_server"]);
 }
 
 #[test]
-fn a_server_that_was_taken_out_and_comes_back_has_its_sessions_and_takes_new_ones() {
+fn a_removed_server_that_returns_has_its_sessions_and_gets_new_ones() {
     let (lb, mut client) = with_a_client_of_a();
     let mut before = None;
     let lb = lb.with(|pool| {
@@ -151,7 +151,7 @@ fn a_server_that_was_taken_out_and_comes_back_has_its_sessions_and_takes_new_one
 }
 
 #[test]
-fn a_server_in_maint_that_is_taken_out_leaves_nobody_behind() {
+fn a_removed_server_in_maint_does_not_drain() {
     let (lb, _) = with_a_client_of_a();
-    assert_eq!(lb.maint("a").takes_out("a", Removal::Drain).servers(), ["b"]);
+    assert_eq!(lb.maint("a").removes("a", Removal::Drain).servers(), ["b"]);
 }

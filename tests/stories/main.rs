@@ -1,5 +1,5 @@
-//! The core's rules as stories: a balancer, clients with cookies, and a clock that moves when told to.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it fails")]
+//! The core's rules as stories: a balancer, clients with cookies, and a clock that the test moves.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic where it fails")]
 
 mod accept;
 mod affinity;

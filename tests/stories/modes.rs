@@ -1,4 +1,4 @@
-//! Cookies that the application sets: rewritten, prefixed, or only read.
+//! Cookie modes: the application's cookie rewritten, prefixed or only read.
 
 use crate::language::{SETS_COOKIE, Visit, lb};
 
@@ -14,7 +14,7 @@ fn cookie_seen(visit: &Visit) -> Option<&str> {
 }
 
 #[test]
-fn without_a_cookie_from_the_application_there_is_no_tie() {
+fn rewrite_and_prefix_need_the_applications_cookie() {
     for mode in [REWRITE, PREFIX] {
         let lb = lb(["a", "b"]).sticky(mode);
         let visits = lb.client().visits(2).was_served_by(["a", "b"]).settled(["none", "none"]);
@@ -30,7 +30,7 @@ fn a_rewritten_cookie_keeps_its_attributes_and_carries_the_tie() {
     let line = lines(&visit)[0];
     assert!(line.starts_with("JSESSIONID=A") && line.ends_with("; Path=/shop; HttpOnly; Foo"), "{line}");
     assert_eq!(visit.cache_control.unwrap(), "private");
-    let _ = lb.answers_plainly();
+    let _ = lb.answers_without_headers();
     let visit = client
         .visits(3)
         .was_served_by(["a", "a", "a"])
@@ -38,7 +38,7 @@ fn a_rewritten_cookie_keeps_its_attributes_and_carries_the_tie() {
         .settled(["kept", "kept", "kept"])
         .last();
     assert_eq!(visit.method, "cookie");
-    let token = client.held("JSESSIONID").unwrap();
+    let token = client.cookie("JSESSIONID").unwrap();
     assert_eq!(cookie_seen(&visit), Some(&*format!("JSESSIONID={token}")), "the server sees what the client sends");
 }
 
@@ -51,7 +51,7 @@ fn a_rewritten_cookie_may_be_hidden_from_the_server() {
 }
 
 #[test]
-fn a_prefix_is_seen_by_the_client_and_not_by_the_server() {
+fn only_the_client_sees_the_prefix() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {name: JSESSIONID, mode: prefix, token: plain}}]");
     let lb = lb.answers_with(SETS_COOKIE, "JSESSIONID=abc; Path=/; Secure").answers_with(SETS_COOKIE, "other=1");
     let mut client = lb.client();
@@ -72,14 +72,14 @@ fn a_sealed_prefix_ends_before_the_applications_value() {
 }
 
 #[test]
-fn a_prefix_that_a_browser_has_put_in_quotes_is_taken_off_within_them() {
+fn a_prefix_inside_quotes_is_stripped() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {name: S, mode: prefix, token: plain}}]");
     let mut client = lb.client().with_cookie("S", "\"b~abc\"");
     assert_eq!(cookie_seen(&client.visits(1).was_served_by(["b"]).only()), Some("S=\"abc\""));
 }
 
 #[test]
-fn a_value_without_a_prefix_is_no_tie_and_passes() {
+fn a_value_without_a_prefix_passes_as_a_new_session() {
     let lb = lb(["a", "b"]).sticky(PREFIX);
     let mut client = lb.client().with_cookie("JSESSIONID", "abc~def");
     let visit = client.visits(1).because(["new"]).settled(["none"]).only();
@@ -87,7 +87,7 @@ fn a_value_without_a_prefix_is_no_tie_and_passes() {
 }
 
 #[test]
-fn a_prefix_that_does_not_open_is_taken_off_all_the_same() {
+fn a_prefix_under_an_unknown_key_is_still_stripped() {
     let lb = lb(["a", "b"]).sticky(PREFIX).answers_with(SETS_COOKIE, "JSESSIONID=abc");
     let mut client = lb.client();
     client.visits(1);
@@ -99,7 +99,7 @@ fn a_prefix_that_does_not_open_is_taken_off_all_the_same() {
 }
 
 #[test]
-fn every_line_of_the_applications_name_is_edited() {
+fn every_set_cookie_of_the_name_gets_the_prefix() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {name: S, mode: prefix, token: plain}}]");
     let lb = lb
         .answers_with(SETS_COOKIE, "S=1; Path=/")
@@ -109,7 +109,7 @@ fn every_line_of_the_applications_name_is_edited() {
 }
 
 #[test]
-fn a_deletion_passes_as_a_deletion() {
+fn a_deletion_passes_unchanged_and_forgets_the_session() {
     for deletion in ["S=; Max-Age=0", "S=gone; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/", "S=\"\"; max-age=-1"] {
         for mode in ["rewrite", "prefix"] {
             let lb = lb(["a", "b"]).sticky(&format!("[{{cookie: {{name: S, mode: {mode}, token: plain}}}}]"));
@@ -123,24 +123,24 @@ fn a_deletion_passes_as_a_deletion() {
 }
 
 #[test]
-fn a_server_error_that_sets_the_cookie_ties_nobody_anew() {
+fn a_server_error_that_sets_the_cookie_ties_no_session() {
     let lb = lb(["a", "b"]).sticky(PREFIX).answers(500).answers_with(SETS_COOKIE, "JSESSIONID=abc");
     assert_eq!(lines(&lb.client().visits(1).settled(["none"]).only()), ["JSESSIONID=abc"]);
 }
 
 #[test]
-fn a_new_session_of_the_application_during_a_detour_moves_the_tie() {
+fn an_application_session_created_during_a_detour_moves_the_tie() {
     for mode in [REWRITE, PREFIX] {
         let lb = lb(["a", "b"]).sticky(mode).answers_with(SETS_COOKIE, "JSESSIONID=one");
         let lb = lb.failover(|failover| failover.down = burdock::upstream::failover::Action::Temporary(None));
         let mut client = lb.client();
         client.visits(1).was_served_by(["a"]);
-        let lb = lb.answers_plainly().down("a");
+        let lb = lb.answers_without_headers().down("a");
         client.visits(1).was_served_by(["b"]).because(["down"]).settled(["none"]);
         let lb = lb.answers_only_with(SETS_COOKIE, "JSESSIONID=two");
         let visit = client.visits(1).was_served_by(["b"]).because(["down"]).settled(["rewritten"]).only();
         assert_eq!(visit.moved, Some("down"));
-        let _ = lb.answers_plainly().up("a");
+        let _ = lb.answers_without_headers().up("a");
         client.visits(1).was_served_by(["b"]).because(["hit"]);
     }
 }
@@ -155,7 +155,7 @@ fn a_passive_cookie_is_read_and_never_written() {
 }
 
 #[test]
-fn where_burdock_does_not_write_the_tie_a_move_is_a_detour() {
+fn a_passive_cookie_turns_a_move_into_a_detour() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {name: SRV, mode: passive, token: plain}}]").down("b");
     let mut client = lb.client().with_cookie("SRV", "b");
     let visit = client.visits(1).was_served_by(["a"]).because(["down"]).settled(["none"]).only();
@@ -165,7 +165,7 @@ fn where_burdock_does_not_write_the_tie_a_move_is_a_detour() {
 }
 
 #[test]
-fn a_cookie_that_the_server_may_see_is_shown() {
+fn hide_false_shows_the_cookie_to_the_server() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {hide: false}}]");
     let mut client = lb.client();
     client.visits(1);
@@ -173,32 +173,32 @@ fn a_cookie_that_the_server_may_see_is_shown() {
 }
 
 #[test]
-fn a_preserved_cookie_of_the_server_passes_and_keeps_ours_back() {
+fn preserve_lets_the_servers_cookie_replace_burdocks() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {name: SRV, token: plain, preserve: true}}]");
     assert_eq!(lines(&lb.client().visits(1).only()), ["SRV=a; Path=/; HttpOnly"]);
     let lb = lb.answers_with(SETS_COOKIE, "SRV=b; Path=/");
     let mut client = lb.client();
-    assert_eq!(lines(&client.visits(1).only()), ["SRV=b; Path=/"], "the application moves the session itself");
+    assert_eq!(lines(&client.visits(1).only()), ["SRV=b; Path=/"], "the application moves the session");
     client.visits(1).was_served_by(["b"]).because(["hit"]);
     let _ = lb.answers_only_with(SETS_COOKIE, "SRV=; Max-Age=0");
-    assert_eq!(lines(&client.visits(1).only()), ["SRV=; Max-Age=0"], "and ends it");
-    assert_eq!(client.held("SRV"), None);
+    assert_eq!(lines(&client.visits(1).only()), ["SRV=; Max-Age=0"], "and ends the session");
+    assert_eq!(client.cookie("SRV"), None);
 }
 
 #[test]
-fn with_post_only_a_get_ties_nobody() {
+fn post_only_ties_no_session_on_get() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {post_only: true}}]");
     lb.client().visits(2).was_served_by(["a", "b"]).settled(["none", "none"]);
-    let lb = lb.asked_by(http::Method::POST);
+    let lb = lb.with_method(http::Method::POST);
     let mut client = lb.client();
     client.visits(1).settled(["inserted"]);
-    let lb = lb.asked_by(http::Method::GET);
+    let lb = lb.with_method(http::Method::GET);
     client.visits(1).because(["hit"]);
     lb.client().holding("forged").visits(1).because(["bad_token"]).settled(["none"]);
 }
 
 #[test]
-fn which_statuses_may_tie_is_a_choice() {
+fn new_tie_on_selects_the_statuses_that_tie() {
     for (on, status, settled) in [
         ("below_400", 302, "inserted"),
         ("below_400", 404, "none"),
@@ -212,17 +212,17 @@ fn which_statuses_may_tie_is_a_choice() {
 }
 
 #[test]
-fn of_several_domains_the_one_that_fits_the_host_is_written() {
+fn the_cookie_gets_the_domain_that_matches_the_host() {
     let sticky = "[{cookie: {token: plain, domain: [example.com, example.org], attributes: [Priority=High]}}]";
     for (host, domain) in [("shop.example.org:8080", "; Domain=example.org"), ("shop.example.net", "")] {
-        let lb = lb(["a"]).sticky(sticky).asked_at(host);
+        let lb = lb(["a"]).sticky(sticky).with_host(host);
         let expected = format!("BURDOCK_shop=a; Path=/{domain}; HttpOnly; Priority=High");
         assert_eq!(lines(&lb.client().visits(1).only()), [expected]);
     }
 }
 
 #[test]
-fn caches_may_be_left_alone() {
+fn cache_control_leave_keeps_responses_cacheable() {
     let lb = lb(["a"]).sticky("[{cookie: {cache_control: leave}}]").answers_with("cache-control", "public");
     assert_eq!(lb.client().visits(1).only().cache_control, None);
 }
@@ -232,7 +232,7 @@ fn a_plain_token_is_the_servers_route() {
     let lb = lb(["a", "b"]).route("a", "s1").sticky("[{cookie: {name: SRV, token: plain}}]");
     let mut client = lb.client();
     client.visits(2).was_served_by(["a", "a"]);
-    assert_eq!(client.held("SRV"), Some("s1"));
+    assert_eq!(client.cookie("SRV"), Some("s1"));
     lb.client().with_cookie("SRV", "a").visits(1).because(["unknown_server"]);
 }
 
@@ -248,15 +248,15 @@ fn servers_that_share_a_route_serve_each_others_sessions() {
 }
 
 #[test]
-fn a_cookie_whose_name_only_ends_like_ours_is_another() {
-    // Tengine takes xroute=b for route=b.
+fn a_cookie_matches_only_by_its_full_name() {
+    // Tengine reads xroute=b as route=b.
     let lb = lb(["a", "b"]).sticky("[{cookie: {name: route, token: plain}}]");
     let visit = lb.client().with_cookie("xroute", "b").visits(1).was_served_by(["a"]).because(["new"]).only();
     assert_eq!(cookie_seen(&visit), Some("xroute=b"));
 }
 
 #[test]
-fn a_browser_keeps_a_cookie_as_long_as_it_is_told() {
+fn max_age_and_path_appear_in_the_cookie() {
     let lb = lb(["a"]).sticky("[{cookie: {name: route, token: plain, max_age: 1h, path: /shop}}]");
     let expected = "route=a; Path=/shop; Max-Age=3600; HttpOnly";
     assert_eq!(lines(&lb.client().visits(1).only()), [expected]);

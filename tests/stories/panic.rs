@@ -1,11 +1,11 @@
-//! The panic threshold: with too few servers up, their health no longer counts for sessions that start.
+//! The panic threshold: when too few servers are up, new sessions ignore health.
 
 use crate::language::lb;
 
 const HALF: &str = "panic_threshold: 50%";
 
 #[test]
-fn with_too_few_servers_up_new_sessions_go_to_all_that_are_ready() {
+fn a_panic_sends_new_sessions_to_every_ready_server() {
     let lb = lb(["a", "b", "c", "d"]).settings(HALF).down("a").down("b");
     lb.client().visits(1).because(["new"]);
     let lb = lb.down("c");
@@ -17,19 +17,19 @@ fn with_too_few_servers_up_new_sessions_go_to_all_that_are_ready() {
 }
 
 #[test]
-fn without_a_threshold_nobody_panics() {
+fn without_a_threshold_there_is_no_panic() {
     let lb = lb(["a", "b"]).down("a").down("b");
     lb.client().visits(1).was_served_by(["503"]).because(["no_server"]);
 }
 
 #[test]
-fn a_server_that_the_operator_took_out_is_not_used_in_a_panic() {
+fn a_panic_skips_servers_in_maint_drain_or_of_weight_0() {
     let lb = lb(["a", "b", "c", "d"]).settings(HALF).maint("a").drain("b").weight("c", 0).down("d");
     assert_eq!(lb.new_clients(3), ["d", "d", "d"]);
 }
 
 #[test]
-fn backups_come_before_a_panic_of_the_primaries() {
+fn backups_are_used_before_a_panic() {
     let lb = lb(["a", "b", "spare"]).settings(HALF).backup("spare").down("a").down("b");
     lb.client().visits(1).was_served_by(["spare"]).because(["new"]);
     let lb = lb.down("spare");
@@ -38,7 +38,7 @@ fn backups_come_before_a_panic_of_the_primaries() {
 }
 
 #[test]
-fn a_tied_session_whose_server_is_down_moves_for_its_cause() {
+fn a_session_of_a_down_server_keeps_its_cause_in_a_panic() {
     let lb = lb(["a", "b", "c"]).settings("panic_threshold: 100%");
     let mut client = lb.client();
     client.visits(1).was_served_by(["a"]);
@@ -50,7 +50,7 @@ fn a_tied_session_whose_server_is_down_moves_for_its_cause() {
 }
 
 #[test]
-fn a_tied_session_whose_server_is_up_stays_there_through_a_panic() {
+fn a_session_of_a_healthy_server_stays_during_a_panic() {
     let lb = lb(["a", "b", "c"]).settings(HALF);
     let mut client = lb.client();
     client.visits(1).was_served_by(["a"]);
@@ -59,7 +59,7 @@ fn a_tied_session_whose_server_is_up_stays_there_through_a_panic() {
 }
 
 #[test]
-fn a_session_that_a_panic_leaves_at_its_own_server_has_not_moved() {
+fn a_session_left_in_place_by_a_panic_has_not_moved() {
     let lb = lb(["a"]).settings(HALF);
     let mut client = lb.client();
     client.visits(1).was_served_by(["a"]);
@@ -69,7 +69,7 @@ fn a_session_that_a_panic_leaves_at_its_own_server_has_not_moved() {
 }
 
 #[test]
-fn a_refused_server_is_not_tried_twice_in_a_panic() {
+fn a_panic_does_not_retry_a_server_that_refuses() {
     let lb = lb(["a", "b"]).settings(HALF).down("a").down("b").refuses("a");
     lb.client().visits(1).was_served_by(["b"]).because(["redispatched"]);
 }

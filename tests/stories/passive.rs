@@ -1,4 +1,4 @@
-//! Servers at which requests fail: ejected for a while, never too many of them, and back by a probe that passes.
+//! Passive health: servers whose requests fail are ejected for a while, never too many at a time, and return after a passed probe.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ impl Lb {
         self.at(id, |server, _| server.health_state().condition())
     }
 
-    /// So many clients come and find that this server refuses connections.
+    /// This server refuses the connections of this many clients.
     fn fails(self, id: &str, times: usize) -> Self {
         let lb = self.refuses(id);
-        let tried = |lb: &Self| lb.client().visits(1).last().reason == "redispatched";
+        let redispatched = |lb: &Self| lb.client().visits(1).last().reason == "redispatched";
         let mut failed = 0;
         while failed < times && lb.condition(id) != Condition::Ejected {
-            failed += usize::from(tried(&lb));
+            failed += usize::from(redispatched(&lb));
         }
         lb.accepts(id)
     }
 }
 
 #[test]
-fn a_server_at_which_several_requests_in_a_row_fail_is_ejected() {
+fn consecutive_failures_eject_a_server() {
     let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 2);
     assert_eq!(lb.condition("a"), Condition::Up);
     let lb = lb.fails("a", 1);
@@ -36,20 +36,20 @@ fn a_server_at_which_several_requests_in_a_row_fail_is_ejected() {
 }
 
 #[test]
-fn an_answer_between_failures_ends_the_row() {
+fn a_success_between_failures_resets_the_count() {
     let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 2);
     assert!(lb.new_clients(2).contains(&"a".to_owned()));
     assert_eq!(lb.fails("a", 2).condition("a"), Condition::Up);
 }
 
 #[test]
-fn failures_that_are_too_far_apart_eject_nobody() {
+fn failures_outside_the_window_eject_no_server() {
     let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 2).after(11).fails("a", 2);
     assert_eq!(lb.condition("a"), Condition::Up);
 }
 
 #[test]
-fn statuses_of_failure_count_and_errors_of_the_client_do_not() {
+fn server_errors_count_as_failures_and_client_errors_do_not() {
     let lb = lb(["a", "b"]).settings(PASSIVE).answers(404);
     lb.new_clients(20);
     assert_eq!(lb.condition("a"), Condition::Up);
@@ -60,14 +60,14 @@ fn statuses_of_failure_count_and_errors_of_the_client_do_not() {
 }
 
 #[test]
-fn without_passive_health_nothing_that_requests_meet_counts() {
+fn without_passive_health_failures_do_not_count() {
     let lb = lb(["a", "b"]).answers(500);
     lb.new_clients(50);
     assert_eq!([lb.condition("a"), lb.condition("b")], [Condition::Up, Condition::Up]);
 }
 
 #[test]
-fn no_more_than_the_share_of_servers_in_use_is_ejected() {
+fn ejections_stay_within_a_share_of_the_servers_in_use() {
     fn ejected<const N: usize>(lb: &Lb, ids: [&str; N]) -> usize {
         ids.iter().filter(|id| lb.condition(id) == Condition::Ejected).count()
     }
@@ -77,14 +77,14 @@ fn no_more_than_the_share_of_servers_in_use_is_ejected() {
     let five = lb(["a", "b", "c", "d", "e"]).settings(PASSIVE).answers(500);
     five.new_clients(100);
     assert_eq!(ejected(&five, ["a", "b", "c", "d", "e"]), 2);
-    // Those that serve nobody anyway are none of them.
+    // Servers in maint and down servers do not count as in use.
     let two_left = lb(["a", "b", "c", "d"]).settings(PASSIVE).maint("c").down("d").answers(500);
     two_left.new_clients(100);
     assert_eq!(ejected(&two_left, ["a", "b", "c", "d"]), 1);
 }
 
 #[test]
-fn an_ejected_server_comes_back_only_by_a_probe_that_passes() {
+fn an_ejected_server_returns_only_after_a_passed_probe() {
     let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 3).after(3600);
     assert_eq!(lb.new_clients(2), ["b", "b"]);
     assert_eq!(lb.probed("a", Outcome::Failed), Probed::Held(Duration::from_secs(20)));
@@ -94,7 +94,7 @@ fn an_ejected_server_comes_back_only_by_a_probe_that_passes() {
 }
 
 #[test]
-fn sessions_of_an_ejected_server_follow_failover_for_a_server_that_is_down() {
+fn an_ejected_servers_sessions_fail_over_as_down() {
     let lb = lb(["a", "b"]).settings(PASSIVE);
     let mut client = lb.client();
     client.visits(1).was_served_by(["a"]);
@@ -104,7 +104,7 @@ fn sessions_of_an_ejected_server_follow_failover_for_a_server_that_is_down() {
 }
 
 #[test]
-fn the_time_of_an_ejection_counts_for_how_long_a_session_has_been_away() {
+fn the_detour_limit_counts_from_the_ejection() {
     let limit = burdock::upstream::failover::Action::Temporary(Some(Duration::from_secs(60)));
     let lb = lb(["a", "b"]).settings(PASSIVE).failover(|failover| failover.down = limit);
     let mut client = lb.client();
@@ -117,7 +117,7 @@ fn the_time_of_an_ejection_counts_for_how_long_a_session_has_been_away() {
 }
 
 #[test]
-fn what_checks_say_and_what_requests_meet_are_told_apart() {
+fn check_results_and_ejections_are_independent() {
     let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 3).down("a");
     assert_eq!(lb.condition("a"), Condition::Down);
     let lb = lb.up("a");
@@ -126,7 +126,7 @@ fn what_checks_say_and_what_requests_meet_are_told_apart() {
 }
 
 #[test]
-fn an_ejection_survives_other_weights_and_neighbours_and_not_another_machine() {
+fn an_ejection_survives_a_reload_but_not_a_new_address() {
     let lb = lb(["a", "b", "c"]).settings(PASSIVE).fails("a", 3).weight("a", 7).without("c");
     assert_eq!(lb.condition("a"), Condition::Ejected);
     assert_eq!(lb.probed("a", Outcome::Failed), Probed::Held(Duration::from_secs(20)));
@@ -135,7 +135,7 @@ fn an_ejection_survives_other_weights_and_neighbours_and_not_another_machine() {
 }
 
 #[test]
-fn nobody_stays_ejected_when_passive_health_is_switched_off() {
+fn disabling_passive_health_ends_an_ejection() {
     let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 3).with(|pool| pool.upstream.passive_health = None);
     assert_eq!(lb.condition("a"), Condition::Up);
 }

@@ -1,4 +1,4 @@
-//! Where sessions without a tie start.
+//! Load balancing: where sessions without a tie start.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ proptest! {
     }
 
     #[test]
-    fn random_two_and_the_ring_lean_to_the_heavy(heavy in 4u16..12) {
+    fn random_two_and_hash_favour_heavier_servers(heavy in 4u16..12) {
         for balance in [Balance::RandomTwo, Balance::Hash(None)] {
             let lb = lb(["a", "b", "c"]).weight("a", heavy).balance(balance).with(|pool| pool.hash_key = vec![client_ip()]);
             let served: Vec<String> = (0..300).map(|n| lb.client_at(&format!("198.51.{}.{}", n % 7, n % 251)).visits(1).servers().remove(0)).collect();
@@ -50,9 +50,9 @@ proptest! {
 }
 
 #[test]
-fn least_conn_goes_to_the_least_loaded_for_its_weight() {
+fn least_conn_picks_the_least_loaded_for_its_weight() {
     let lb = lb(["a", "b"]).balance(Balance::LeastConn).weight("a", 2);
-    let held: Vec<_> = (0..6).map(|_| lb.client().begins()).collect();
+    let held: Vec<_> = (0..6).map(|_| lb.client().starts_request()).collect();
     let servers: Vec<String> = held.iter().map(|(server, _)| server.clone()).collect();
     assert_eq!(counts(&servers), BTreeMap::from([("a", 4), ("b", 2)]));
 }
@@ -64,16 +64,16 @@ fn idle_servers_take_turns_under_least_conn() {
 }
 
 #[test]
-fn random_two_avoids_the_busier_of_the_two() {
+fn random_two_avoids_the_busier_server() {
     let lb = lb(["a", "b"]).balance(Balance::RandomTwo);
-    let (busy, _slot) = lb.client().begins();
+    let (busy, _slot) = lb.client().starts_request();
     assert!(lb.new_clients(20).iter().all(|server| *server != busy));
 }
 
 #[test]
 fn first_fills_servers_in_order() {
     let lb = lb(["a", "b"]).balance(Balance::First).max_conns("a", 2);
-    let held: Vec<_> = (0..4).map(|_| lb.client().begins()).collect();
+    let held: Vec<_> = (0..4).map(|_| lb.client().starts_request()).collect();
     let servers: Vec<&str> = held.iter().map(|(server, _)| server.as_str()).collect();
     assert_eq!(servers, ["a", "a", "b", "b"]);
 }
@@ -86,7 +86,7 @@ fn by_address(lb: Lb) -> Lb {
 }
 
 #[test]
-fn a_hash_sends_one_address_to_one_server_without_writing_anything() {
+fn hash_sends_one_address_to_one_server_without_a_token() {
     let lb = by_address(lb(["a", "b", "c"]));
     for n in 0..30 {
         let mut client = lb.client_at(&format!("203.0.113.{n}"));
@@ -96,37 +96,38 @@ fn a_hash_sends_one_address_to_one_server_without_writing_anything() {
 }
 
 #[test]
-fn when_a_server_goes_only_its_own_keys_move_and_they_come_back() {
+fn only_a_down_servers_keys_move_and_they_return() {
     let lb = by_address(lb(["a", "b", "c"]));
-    let places =
+    let servers =
         |lb: &Lb| (0..90).map(|n| lb.client_at(&format!("203.0.113.{n}")).visits(1).servers().remove(0)).collect::<Vec<_>>();
-    let before = places(&lb);
+    let before = servers(&lb);
     let lb = lb.down("b");
-    let during = places(&lb);
+    let during = servers(&lb);
     assert!(before.iter().zip(&during).all(|(was, is)| if was == "b" { is != "b" } else { is == was }));
-    assert_eq!(places(&lb.up("b")), before);
+    assert_eq!(servers(&lb.up("b")), before);
 }
 
 #[test]
-fn a_load_factor_bounds_what_one_key_can_do_to_one_server() {
+fn load_factor_bounds_one_keys_load_on_a_server() {
     let lb = by_address(lb(["a", "b", "c"])).balance(Balance::Hash(Some(LoadFactor::new(1.25).unwrap())));
-    let held: Vec<_> = (0..12).map(|_| lb.client_at("203.0.113.7").begins()).collect();
+    let held: Vec<_> = (0..12).map(|_| lb.client_at("203.0.113.7").starts_request()).collect();
     let servers: Vec<String> = held.iter().map(|(server, _)| server.clone()).collect();
     assert!(counts(&servers).values().all(|&count| count <= 5), "{servers:?}");
 }
 
 #[test]
-fn a_list_of_hash_keys_goes_by_the_first_that_the_request_carries() {
-    let listed = |first: Place| by_address(lb(["a", "b", "c"])).with(|pool| pool.hash_key = vec![first.into(), client_ip()]);
+fn the_first_hash_key_in_the_request_wins() {
+    let with_keys =
+        |first: Place| by_address(lb(["a", "b", "c"])).with(|pool| pool.hash_key = vec![first.into(), client_ip()]);
     let served = |lb: Lb| -> Vec<String> {
         (0..12).map(|n| lb.client_at(&format!("203.0.113.{n}")).visits(1).servers().remove(0)).collect()
     };
-    assert_eq!(served(listed(Place::Query("user".into()))), served(by_address(lb(["a", "b", "c"]))));
-    assert_eq!(counts(&served(listed(Place::Path))).len(), 1, "every client asks for one path");
+    assert_eq!(served(with_keys(Place::Query("user".into()))), served(by_address(lb(["a", "b", "c"]))));
+    assert_eq!(counts(&served(with_keys(Place::Path))).len(), 1, "every client requests the same path");
 }
 
 #[test]
-fn a_request_without_the_hash_key_is_not_sent_where_all_such_requests_go() {
+fn requests_without_the_hash_key_are_spread() {
     let lb = by_address(lb(["a", "b", "c"])).with(|pool| pool.hash_key = vec![Place::Query("user".into()).into()]);
     assert_eq!(lb.new_clients(3), ["a", "b", "c"]);
 }

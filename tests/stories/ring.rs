@@ -1,4 +1,4 @@
-//! Where names belong on the ring, whatever servers there are and whatever they weigh.
+//! The hash ring: which server a name belongs to, for any set of servers and weights.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::language::{Lb, lb};
 
 type Weights = BTreeMap<String, u16>;
 
-fn before(weights: &Weights) -> Lb {
+fn balancer(weights: &Weights) -> Lb {
     lb(["any"]).with(|pool| {
         let any = pool.upstream.servers.remove(0);
         let server = |(id, weight): (&String, &u16)| {
@@ -22,13 +22,13 @@ fn before(weights: &Weights) -> Lb {
     })
 }
 
-/// The server of each of so many names.
+/// The servers of the first `names` names.
 fn homes(weights: &Weights, names: usize) -> Vec<String> {
-    let lb = before(weights);
+    let lb = balancer(weights);
     (0..names).map(|n| lb.home(&format!("name-{n}"))).collect()
 }
 
-/// Weights that often have something in common, and then often no more when one of them goes.
+/// Weights that often have a common divisor, and often lose it when one of them is removed.
 fn weights(servers: std::ops::Range<usize>) -> impl Strategy<Value = Weights> {
     prop::collection::btree_map("[a-z0-9.:-]{1,12}", prop::sample::select(vec![1, 2, 2, 3, 4, 6]), servers)
 }
@@ -37,31 +37,31 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn when_a_server_goes_only_its_names_move_and_when_one_comes_they_move_only_to_it(
+    fn adding_or_removing_a_server_moves_only_its_own_names(
         all in weights(2..6), which: prop::sample::Index
     ) {
         let other = all.keys().nth(which.index(all.len())).unwrap().clone();
         let mut fewer = all.clone();
         fewer.remove(&other);
         for (with, without) in homes(&all, 2_000).iter().zip(&homes(&fewer, 2_000)) {
-            prop_assert!(with == without || *with == other, "{} or {} beside {}", with, without, other);
+            prop_assert!(with == without || *with == other, "{} with {2}, {} without it", with, without, other);
         }
     }
 
     #[test]
-    fn a_servers_share_of_the_names_is_within_30_percent_of_its_share_of_the_weights(weights in weights(1..7)) {
+    fn each_servers_share_of_names_is_within_30_percent_of_fair(weights in weights(1..7)) {
         let homes = homes(&weights, 30_000);
         let total: u16 = weights.values().sum();
         for (id, weight) in &weights {
             let fair = homes.len() as f64 * f64::from(*weight) / f64::from(total);
             let share = homes.iter().filter(|home| *home == id).count() as f64;
-            prop_assert!((share / fair - 1.0).abs() <= 0.3, "{} of weight {} in {:?} has {} for {}", id, weight, weights, share, fair);
+            prop_assert!((share / fair - 1.0).abs() <= 0.3, "{} of weight {} in {:?} has {} names instead of {}", id, weight, weights, share, fair);
         }
     }
 }
 
 #[test]
-fn weights_that_are_large_count_as_what_they_are_to_each_other() {
+fn only_the_ratio_of_weights_counts() {
     let heavy: Weights = (0..40).map(|n| (format!("s{n}"), 100 + 100 * (n % 2))).collect();
     let reduced: Weights = heavy.iter().map(|(id, weight)| (id.clone(), weight / 100)).collect();
     assert_eq!(homes(&heavy, 500), homes(&reduced, 500));

@@ -1,4 +1,4 @@
-//! Which route a request takes.
+//! Which route a request matches.
 
 use burdock::http::path;
 use burdock::route::{HostPattern, PathPrefix, RouteSpec, Routes};
@@ -20,12 +20,12 @@ fn route(text: &str) -> RouteSpec {
     }
 }
 
-fn taken<'r>(routes: &'r Routes, host: &str, path: &str) -> Option<&'r str> {
+fn matched<'r>(routes: &'r Routes, host: &str, path: &str) -> Option<&'r str> {
     routes.find(host, path).map(|found| &*routes.all()[found.0].name)
 }
 
 #[test]
-fn an_exact_host_wins_over_a_wildcard_and_that_over_none() {
+fn exact_hosts_beat_wildcards_and_wildcards_beat_no_host() {
     let routes = routes(&["/", "*.example.com/", "*.shop.example.com/", "shop.example.com/"]);
     for (host, wins) in [
         ("shop.example.com", "shop.example.com/"),
@@ -35,12 +35,12 @@ fn an_exact_host_wins_over_a_wildcard_and_that_over_none() {
         ("example.com", "/"),
         ("notexample.com", "/"),
     ] {
-        assert_eq!(taken(&routes, host, "/"), Some(wins), "{host}");
+        assert_eq!(matched(&routes, host, "/"), Some(wins), "{host}");
     }
 }
 
 #[test]
-fn the_longest_prefix_wins_and_ends_at_a_segments_end() {
+fn the_longest_prefix_of_whole_segments_wins() {
     let routes = routes(&["/", "/app", "/app/admin"]);
     for (path, wins) in [
         ("/app", "/app"),
@@ -49,37 +49,37 @@ fn the_longest_prefix_wins_and_ends_at_a_segments_end() {
         ("/app/administrator", "/app"),
         ("/apple", "/"),
     ] {
-        assert_eq!(taken(&routes, "any", path), Some(wins), "{path}");
+        assert_eq!(matched(&routes, "any", path), Some(wins), "{path}");
     }
 }
 
 #[test]
-fn a_host_whose_routes_do_not_match_the_path_leaves_it_to_the_next() {
+fn a_host_without_a_matching_path_falls_through() {
     let routes = routes(&["shop.example.com/cart", "*.example.com/cart/old", "/"]);
-    assert_eq!(taken(&routes, "shop.example.com", "/other"), Some("/"));
-    assert_eq!(taken(&routes, "shop.example.com", "/cart/old"), Some("shop.example.com/cart"));
+    assert_eq!(matched(&routes, "shop.example.com", "/other"), Some("/"));
+    assert_eq!(matched(&routes, "shop.example.com", "/cart/old"), Some("shop.example.com/cart"));
 }
 
 #[test]
-fn a_host_is_compared_without_case_port_and_closing_dot() {
+fn hosts_match_without_case_port_or_trailing_dot() {
     let routes = routes(&["shop.example.com|[2001:db8::1]/"]);
     for host in ["shop.example.com", "SHOP.Example.com", "shop.example.com:8080", "shop.example.com.", "[2001:db8::1]:80"] {
-        assert!(taken(&routes, host, "/").is_some(), "{host}");
+        assert!(matched(&routes, host, "/").is_some(), "{host}");
     }
     for host in ["", "example.com", "shop.example.com.evil", "xshop.example.com"] {
-        assert_eq!(taken(&routes, host, "/"), None, "{host}");
+        assert_eq!(matched(&routes, host, "/"), None, "{host}");
     }
 }
 
 #[test]
-fn a_path_is_taken_for_what_the_server_will_take_it_for() {
+fn paths_are_normalized_before_matching() {
     let routes = routes(&["/app", "/admin"]);
     for path in ["/app/../admin", "/%61dmin", "/app/%2e%2e/admin/x"] {
-        assert_eq!(taken(&routes, "any", path), Some("/admin"), "{path}");
+        assert_eq!(matched(&routes, "any", path), Some("/admin"), "{path}");
     }
 }
 
-/// The plain way: look at every route, and take the best by what it matched with.
+/// The simple way: looks at every route and picks the best match.
 fn model<'r>(routes: &'r Routes, host: &str, path: &str) -> Option<&'r str> {
     let rank = |pattern: &HostPattern| match pattern {
         HostPattern::Exact(name) => (&**name == host).then_some((2, name.len())),
@@ -99,7 +99,7 @@ fn model<'r>(routes: &'r Routes, host: &str, path: &str) -> Option<&'r str> {
 
 proptest! {
     #[test]
-    fn finding_is_looking_at_every_route(
+    fn find_agrees_with_a_linear_search(
         written in proptest::collection::vec("((\\*\\.)?[ab](\\.[ab]){0,2})?(/[xy]){0,2}/", 1..8),
         host in "[ab](\\.[ab]){0,3}",
         path in "(/[xy]){0,3}/?",
@@ -107,6 +107,6 @@ proptest! {
         let path = if path.is_empty() { "/".to_owned() } else { path };
         let written: Vec<&str> = written.iter().map(String::as_str).collect();
         let routes = routes(&written);
-        prop_assert_eq!(taken(&routes, &host, &path), model(&routes, &host, &path));
+        prop_assert_eq!(matched(&routes, &host, &path), model(&routes, &host, &path));
     }
 }

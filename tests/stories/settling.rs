@@ -1,4 +1,4 @@
-//! What a final response does to the tie.
+//! What a response does to the tie.
 
 use burdock::sticky::spec::NewTieOn;
 use http::Method;
@@ -14,7 +14,7 @@ fn a_cookie_is_set_once() {
 }
 
 #[test]
-fn a_response_with_our_cookie_is_private() {
+fn a_response_with_burdocks_cookie_is_private() {
     let lb = lb(["a"]).answers_with("cache-control", "public, max-age=60");
     let mut client = lb.client();
     assert_eq!(client.visits(1).only().cache_control.unwrap(), "max-age=60, private");
@@ -22,14 +22,14 @@ fn a_response_with_our_cookie_is_private() {
 }
 
 #[test]
-fn redirects_and_client_errors_tie_as_well_as_successes() {
+fn redirects_and_client_errors_tie_like_successes() {
     for status in [101, 200, 204, 302, 304, 404] {
         lb(["a"]).answers(status).client().visits(1).settled(["inserted"]);
     }
 }
 
 #[test]
-fn a_server_error_ties_nobody_new() {
+fn a_server_error_ties_no_new_session() {
     let lb = lb(["a"]).answers(500);
     let mut client = lb.client();
     client.visits(2).because(["new", "new"]).settled(["none", "none"]);
@@ -38,7 +38,7 @@ fn a_server_error_ties_nobody_new() {
 }
 
 #[test]
-fn a_server_error_keeps_and_moves_ties_that_are_there() {
+fn a_server_error_still_moves_an_existing_tie() {
     let lb = lb(["a", "b"]);
     let mut client = lb.client();
     client.visits(1).was_served_by(["a"]);
@@ -47,13 +47,13 @@ fn a_server_error_keeps_and_moves_ties_that_are_there() {
 }
 
 #[test]
-fn the_answer_to_a_cors_preflight_sets_nothing() {
-    let lb = lb(["a"]).asked_by(Method::OPTIONS);
+fn a_cors_preflight_response_sets_no_cookie() {
+    let lb = lb(["a"]).with_method(Method::OPTIONS);
     lb.client().visits(1).settled(["none"]);
 }
 
 #[test]
-fn a_cookie_of_our_name_from_the_server_is_dropped_and_others_pass() {
+fn only_the_servers_cookie_of_burdocks_name_is_dropped() {
     let lb = lb(["a"]).answers_with(SETS_COOKIE, "BURDOCK_shop=stolen; Path=/").answers_with(SETS_COOKIE, "theme=dark");
     let mut client = lb.client();
     assert_eq!(server_cookies(&client.visits(1).only()), ["theme=dark"]);
@@ -61,7 +61,7 @@ fn a_cookie_of_our_name_from_the_server_is_dropped_and_others_pass() {
 }
 
 #[test]
-fn responses_without_a_cookie_of_our_name_are_not_touched() {
+fn responses_without_burdocks_cookie_name_are_not_edited() {
     let lb = lb(["a"]).answers_with(SETS_COOKIE, "theme=dark");
     assert!(lb.client().visits(1).only().server_cookies.is_none());
 }

@@ -1,4 +1,4 @@
-//! Server states: who is still served, and who may start.
+//! Server states: which sessions a server still serves, and which may start there.
 
 use crate::language::lb;
 
@@ -34,7 +34,7 @@ fn a_server_of_weight_0_keeps_its_sessions_and_gets_no_new_ones() {
 }
 
 #[test]
-fn a_server_in_maint_serves_nobody() {
+fn a_server_in_maint_serves_no_session() {
     let lb = lb(["a", "b"]);
     let mut client = lb.client();
     client.visits(1).was_served_by(["a"]);
@@ -44,13 +44,13 @@ fn a_server_in_maint_serves_nobody() {
 }
 
 #[test]
-fn a_server_that_was_never_checked_is_not_used() {
+fn an_unchecked_server_gets_no_new_sessions() {
     let lb = lb(["a", "b"]).health("a", burdock::upstream::health::Health::Unchecked);
     assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
 }
 
 #[test]
-fn backups_are_used_only_when_no_primary_may_take_new_sessions() {
+fn backups_are_used_only_when_no_primary_accepts_new_sessions() {
     let lb = lb(["a", "b", "spare"]).backup("spare");
     assert_eq!(lb.new_clients(4), ["a", "b", "a", "b"]);
     let lb = lb.down("a").drain("b");
@@ -67,37 +67,37 @@ fn a_session_that_started_on_a_backup_stays_there() {
 }
 
 #[test]
-fn with_no_server_a_request_is_refused_with_503() {
+fn a_request_without_a_usable_server_gets_503() {
     let lb = lb(["a", "b"]).down("a").maint("b");
     lb.client().visits(1).was_served_by(["503"]).because(["no_server"]).settled(["none"]);
 }
 
 #[test]
-fn new_sessions_stop_at_nine_tenths_of_max_conns_and_tied_ones_at_all_of_it() {
+fn the_last_tenth_of_max_conns_is_for_tied_sessions() {
     let lb = lb(["a", "b"]).max_conns("a", 10);
     let mut tied = lb.client();
     tied.visits(1).was_served_by(["a"]);
-    let _held: Vec<_> = (0..9).map(|_| tied.begins()).collect();
+    let _held: Vec<_> = (0..9).map(|_| tied.starts_request()).collect();
     assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
-    let (server, _tenth) = tied.begins();
+    let (server, _tenth) = tied.starts_request();
     assert_eq!(server, "a");
     tied.visits(1).was_served_by(["b"]).because(["full"]);
 }
 
 #[test]
-fn a_place_is_given_back_when_its_request_ends() {
+fn a_request_releases_its_slot_when_it_ends() {
     let lb = lb(["a"]).max_conns("a", 1);
     let mut client = lb.client();
-    let (_, held) = client.begins();
+    let (_, held) = client.starts_request();
     client.visits(1).was_served_by(["503"]).because(["no_server"]);
     drop(held);
     client.visits(1).was_served_by(["a"]);
 }
 
 #[test]
-fn a_place_is_given_back_when_its_request_panics() {
+fn a_request_that_panics_releases_its_slot() {
     let lb = lb(["a"]).max_conns("a", 1);
-    let (_, held) = lb.client().begins();
+    let (_, held) = lb.client().starts_request();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let _held = held;
         panic!("in a hook");
@@ -107,7 +107,7 @@ fn a_place_is_given_back_when_its_request_panics() {
 }
 
 #[test]
-fn sessions_stay_through_a_new_order_of_servers_and_new_addresses() {
+fn sessions_survive_reordered_servers_and_new_addresses() {
     let lb = lb(["a", "b", "c"]);
     let mut clients = [lb.client(), lb.client(), lb.client()];
     let before: Vec<_> = clients.iter_mut().map(|client| client.visits(1).servers()).collect();
@@ -119,7 +119,7 @@ fn sessions_stay_through_a_new_order_of_servers_and_new_addresses() {
 }
 
 #[test]
-fn what_a_server_has_lived_through_survives_a_new_configuration() {
+fn a_down_server_stays_down_through_a_reload() {
     let lb = lb(["a", "b"]).down("a").weight("b", 5);
     assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
 }

@@ -1,10 +1,10 @@
-//! Sessions that are rather refused than moved, and what failover says of each method.
+//! Strict sessions, which are refused instead of moved, and failover for each method.
 
 use burdock::upstream::failover::Action;
 
 use crate::language::{SETS_COOKIE, lb};
 
-/// A client of each method that is tied to `a`, and what it is called.
+/// The name of each method and its `sticky`, with STRICT for the value of `strict`.
 const METHODS: [(&str, &str); 4] = [
     ("cookie", "[{cookie: {name: S, token: plain, strict: STRICT}}]"),
     ("header", "[{header: {name: S, token: plain, strict: STRICT}}]"),
@@ -21,7 +21,7 @@ fn tied(lb: &crate::language::Lb, method: &str) -> crate::language::Client {
 }
 
 #[test]
-fn a_strict_session_is_refused_on_every_cause_and_by_every_method() {
+fn a_strict_session_is_refused_for_every_cause_and_method() {
     for (method, sticky) in METHODS {
         let lb = lb(["a", "b"]).sticky(&sticky.replace("STRICT", "true"));
         let mut client = tied(&lb, method);
@@ -37,7 +37,7 @@ fn a_strict_session_is_refused_on_every_cause_and_by_every_method() {
 }
 
 #[test]
-fn a_strict_session_whose_connection_fails_is_refused_too() {
+fn a_strict_session_is_refused_when_its_connection_fails() {
     for (method, sticky) in METHODS {
         let lb = lb(["a", "b"]).sticky(&sticky.replace("STRICT", "502")).refuses("a");
         tied(&lb, method).visits(1).was_served_by(["502"]).because(["refused"]);
@@ -55,17 +55,17 @@ fn a_strict_entry_ends_the_chain() {
 }
 
 #[test]
-fn a_claim_that_cannot_be_kept_does_not_end_the_chain() {
+fn an_unusable_claim_does_not_end_the_chain() {
     let chain = "[{cookie: {name: S, token: plain}}, {header: {name: X, token: plain}}]";
     let lb = lb(["a", "b", "c"]).sticky(chain).down("a");
     let mut client = lb.client().with_cookie("S", "a").keeps_header("x").with_header("x", "b");
     let visit = client.visits(1).was_served_by(["b"]).because(["hit"]).settled(["rewritten"]).only();
     assert_eq!(visit.method, "header");
-    assert_eq!(client.held("S"), Some("b"), "they agree now");
+    assert_eq!(client.cookie("S"), Some("b"), "the cookie now agrees with the header");
 }
 
 #[test]
-fn the_first_cause_decides_what_is_done() {
+fn the_first_cause_selects_the_failover_action() {
     let chain = "[{cookie: {name: S, token: plain}}, {header: {name: X, token: plain}}]";
     let lb = lb(["a", "b", "c"]).sticky(chain).down("a").maint("b");
     let lb = lb.failover(|failover| failover.maint = Action::Refuse(http::StatusCode::GONE));
@@ -76,7 +76,7 @@ fn the_first_cause_decides_what_is_done() {
 }
 
 #[test]
-fn every_cause_and_action_holds_for_every_method_that_writes() {
+fn every_failover_action_applies_to_every_writing_method() {
     let causes = ["down", "maint", "unknown"];
     for (method, sticky) in METHODS.iter().filter(|(method, _)| *method != "route") {
         for cause in causes {
@@ -103,10 +103,10 @@ fn every_cause_and_action_holds_for_every_method_that_writes() {
                     "maint" => world.server("a", |server| server.admin = burdock::upstream::spec::Admin::Ready),
                     _ => continue,
                 };
-                let back = client.visits(1).servers();
-                // A prefix is written only where the application speaks, and here it does not.
+                let servers = client.visits(1).servers();
+                // A prefix is written only when the application sets its cookie, and here it does not.
                 let stays = action == Action::Permanent && *method != "prefix";
-                assert_eq!(back, [if stays { "b" } else { "a" }], "{method} {cause} {action:?}");
+                assert_eq!(servers, [if stays { "b" } else { "a" }], "{method} {cause} {action:?}");
                 let _ = world;
             }
         }
@@ -114,10 +114,10 @@ fn every_cause_and_action_holds_for_every_method_that_writes() {
 }
 
 #[test]
-fn a_session_created_elsewhere_by_the_application_moves_for_good() {
+fn an_application_session_created_elsewhere_moves_every_entry() {
     let lb = lb(["a", "b"]).sticky("[{cookie: {name: S, mode: prefix, token: plain}}, {header: {name: X, token: plain}}]");
     let lb = lb.failover(|failover| failover.down = Action::Temporary(None)).down("a").answers_with(SETS_COOKIE, "S=new");
     let mut client = lb.client().with_cookie("S", "a~old").keeps_header("x").with_header("x", "a");
     client.visits(1).was_served_by(["b"]).settled(["rewritten"]);
-    assert_eq!((client.held("S"), client.headers["x"].to_str().unwrap()), (Some("b~new"), "b"));
+    assert_eq!((client.cookie("S"), client.headers["x"].to_str().unwrap()), (Some("b~new"), "b"));
 }

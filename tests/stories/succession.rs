@@ -1,4 +1,4 @@
-//! A process that takes over from another goes on with what that one knew of the servers.
+//! Process upgrades: the new process continues with what the old one knew about the servers.
 
 use std::time::Duration;
 
@@ -30,20 +30,20 @@ impl Lb {
 }
 
 #[test]
-fn a_server_is_as_healthy_as_it_was_and_for_as_long() {
+fn an_upgrade_keeps_health_and_its_age() {
     let lb = lb(["a", "b", "c"]).settings(CHECKED).up("a").down("b").after(30).succeeded();
     assert_eq!((lb.health_of("a"), lb.health_of("b"), lb.health_of("c")), (Health::Up, Health::Down, Health::Up));
     assert_eq!(lb.at("b", |server, now| server.unchanged_for(now)), Duration::from_secs(30));
 }
 
 #[test]
-fn a_server_that_was_never_checked_waits_for_its_check() {
+fn an_upgrade_keeps_unchecked_servers_unchecked() {
     let lb = lb(["a"]).settings(CHECKED).health("a", Health::Unchecked).succeeded();
     assert_eq!(lb.health_of("a"), Health::Unchecked);
 }
 
 #[test]
-fn where_nobody_checks_any_more_everybody_is_in_use() {
+fn an_upgrade_without_checks_uses_every_server() {
     let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
     let told = before.now_serving(|balancer, _| balancer.handoff());
     let unchecked = lb(["a", "b"]);
@@ -52,7 +52,7 @@ fn where_nobody_checks_any_more_everybody_is_in_use() {
 }
 
 #[test]
-fn an_ejected_server_stays_ejected_for_its_time_and_is_held_longer_the_next_time() {
+fn an_upgrade_keeps_ejections_and_their_backoff() {
     let lb = lb(["a", "b"]).settings(PASSIVE);
     let ejection = (0..3).find_map(|_| lb.cannot_connect("a"));
     assert_eq!(ejection.map(|ejection| ejection.time), Some(Duration::from_secs(10)));
@@ -67,14 +67,14 @@ fn an_ejected_server_stays_ejected_for_its_time_and_is_held_longer_the_next_time
 }
 
 #[test]
-fn a_row_of_failures_goes_on() {
+fn an_upgrade_keeps_the_failure_count() {
     let lb = lb(["a", "b"]).settings(PASSIVE);
     assert_eq!((lb.cannot_connect("a"), lb.cannot_connect("a")), (None, None));
     assert!(lb.succeeded().cannot_connect("a").is_some());
 }
 
 #[test]
-fn a_server_grows_on_from_where_it_was() {
+fn an_upgrade_continues_a_slow_start() {
     let slow = "slow_start: 100s\n    health_check: tcp";
     let lb = lb(["a", "b"]).settings(slow).up("a").up("b").down("b").up("b").after(50).succeeded();
     let got = lb.new_clients(300).iter().filter(|server| *server == "b").count();
@@ -82,7 +82,7 @@ fn a_server_grows_on_from_where_it_was() {
 }
 
 #[test]
-fn how_long_nobody_has_named_a_draining_server_goes_on() {
+fn an_upgrade_keeps_the_quiet_time_of_a_drain() {
     let lb = lb(["a", "b"]).cookie(|cookie| cookie.lifetime.idle = Some(600));
     lb.client().visits(1).was_served_by(["a"]);
     let lb = lb.drain("a").after(400).succeeded();
@@ -93,7 +93,7 @@ fn how_long_nobody_has_named_a_draining_server_goes_on() {
     assert_eq!(lb.after(270).draining("a").stage, Stage::Complete);
 }
 
-/// A session of a server that is gone, which may be elsewhere for so long after that.
+/// A client whose server is removed; its session may take a detour for a minute.
 fn lost_for_a_minute() -> (Lb, Client) {
     let lb = lb(["a", "b", "c"]);
     let mut client = lb.client();
@@ -103,7 +103,7 @@ fn lost_for_a_minute() -> (Lb, Client) {
 }
 
 #[test]
-fn a_session_of_a_server_that_is_gone_is_not_elsewhere_for_longer_by_being_handed_over() {
+fn an_upgrade_does_not_extend_the_detour_limit() {
     let (lb, mut client) = lost_for_a_minute();
     let lb = lb.after(30).succeeded();
     client.visits(1).because(["unknown_server"]).settled(["none"]);
@@ -112,7 +112,7 @@ fn a_session_of_a_server_that_is_gone_is_not_elsewhere_for_longer_by_being_hande
 }
 
 #[test]
-fn in_another_order_the_servers_are_the_same() {
+fn a_handoff_ignores_the_order_of_servers() {
     let (lb, mut client) = lost_for_a_minute();
     let lb = lb.after(30).with(|pool| pool.upstream.servers.reverse()).after(15);
     let told = lb.now_serving(|balancer, _| balancer.handoff());
@@ -122,7 +122,7 @@ fn in_another_order_the_servers_are_the_same() {
 }
 
 #[test]
-fn where_the_servers_are_others_meanwhile_a_server_that_is_gone_was_there_until_now() {
+fn a_handoff_to_other_servers_restarts_the_detour_limit() {
     let (lb, mut client) = lost_for_a_minute();
     let lb = lb.after(30);
     let told = lb.now_serving(|balancer, _| balancer.handoff());
@@ -132,7 +132,7 @@ fn where_the_servers_are_others_meanwhile_a_server_that_is_gone_was_there_until_
 }
 
 #[test]
-fn of_another_machine_behind_the_id_nothing_is_known() {
+fn a_handoff_carries_no_health_across_a_new_address_or_maintenance() {
     let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
     let told = before.now_serving(|balancer, _| balancer.handoff());
     let after = lb(["a", "b"]).settings(CHECKED).health("b", Health::Unchecked).address("b", "10.9.9.9:80");
@@ -146,7 +146,7 @@ fn of_another_machine_behind_the_id_nothing_is_known() {
 }
 
 #[test]
-fn what_a_later_version_adds_is_skipped() {
+fn a_handoff_skips_unknown_fields() {
     let lb = lb(["a"]).settings(CHECKED).down("a");
     let mut told = serde_json::to_value(lb.now_serving(|balancer, _| balancer.handoff())).unwrap();
     told["shop"]["more"] = serde_json::json!("");

@@ -1,4 +1,4 @@
-//! Tokens that are not what they should be are never an error.
+//! Tokens: bad ones start a new session and are never an error.
 
 use burdock::session::scope::Scope;
 use burdock::session::token_format::TokenFormat;
@@ -6,7 +6,7 @@ use burdock::session::token_format::TokenFormat;
 use crate::language::lb;
 
 #[test]
-fn a_changed_token_is_a_bad_token_and_the_session_starts_anew() {
+fn a_tampered_token_is_bad_and_starts_a_new_session() {
     let lb = lb(["a", "b"]);
     let mut client = lb.client();
     client.visits(1);
@@ -36,7 +36,7 @@ fn a_rotated_key_still_opens_and_a_dropped_one_does_not() {
 }
 
 #[test]
-fn a_good_token_among_bad_ones_is_found_within_four() {
+fn only_the_first_four_cookies_of_a_name_are_tried() {
     let lb = lb(["a", "b"]);
     let mut first = lb.client();
     first.visits(1).was_served_by(["a"]);

@@ -1,4 +1,4 @@
-//! Sessions that wait for a place at a full server.
+//! Sessions that wait for a slot at a full server.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use http::StatusCode;
 
 use crate::language::{Client, Lb, lb};
 
-/// A balancer before `a`, which has one place, and `b`; a client that is tied to `a`; and who has that place.
+/// A balancer with `a`, which has one slot, and `b`; a client tied to `a`; and the slot, which is taken.
 fn full() -> (Lb, Client, Slot) {
     let lb = lb(["a", "b"]).max_conns("a", 1);
     let mut client = lb.client();
     client.visits(1).was_served_by(["a"]);
-    let (_, held) = client.begins();
+    let (_, held) = client.starts_request();
     (lb, client, held)
 }
 
@@ -30,15 +30,15 @@ fn new_ones_wait(lb: Lb, seconds: u64) -> Lb {
 fn a_tied_session_waits_for_its_server_and_keeps_it() {
     let (_lb, client, held) = full();
     let mut waiter = client.waits();
-    assert!(!waiter.has_a_place());
+    assert!(!waiter.has_slot());
     drop(held);
-    assert!(waiter.has_a_place());
-    let (_, visit) = waiter.ends();
+    assert!(waiter.has_slot());
+    let (_, visit) = waiter.finishes();
     assert_eq!((visit.server.as_str(), visit.reason, visit.settled), ("a", "hit", "kept"));
 }
 
 #[test]
-fn a_wait_in_vain_ends_after_its_time_as_failover_says() {
+fn a_wait_that_times_out_follows_failover() {
     let actions = [
         (Action::Temporary(None), "b", "full", "none", "a"),
         (Action::Permanent, "b", "full", "rewritten", "b"),
@@ -48,7 +48,7 @@ fn a_wait_in_vain_ends_after_its_time_as_failover_says() {
         let (lb, client, held) = full();
         let lb = lb.failover(|failover| failover.full = then(action));
         let start = lb.at("a", |_, now| now.uptime);
-        let (mut client, visit) = client.waits().ends();
+        let (mut client, visit) = client.waits().finishes();
         assert_eq!((visit.server.as_str(), visit.reason, visit.settled), (server, reason, settled));
         assert_eq!(lb.at("a", |_, now| now.uptime.since(start)), Duration::from_secs(2));
         drop(held);
@@ -57,7 +57,7 @@ fn a_wait_in_vain_ends_after_its_time_as_failover_says() {
 }
 
 #[test]
-fn unless_told_to_wait_a_session_does_not() {
+fn a_session_does_not_wait_without_a_wait_time() {
     let (lb, mut client, _held) = full();
     let lb = lb.failover(|failover| failover.full = Action::Temporary(None).into());
     let start = lb.at("a", |_, now| now.uptime);
@@ -66,7 +66,7 @@ fn unless_told_to_wait_a_session_does_not() {
 }
 
 #[test]
-fn where_too_many_wait_already_one_does_not_wait_at_all() {
+fn a_full_queue_accepts_no_session() {
     let (lb, mut client, _held) = full();
     let _lb = lb.with(|pool| pool.upstream.queue.length = 1);
     let _first = client.clone().waits();
@@ -75,7 +75,7 @@ fn where_too_many_wait_already_one_does_not_wait_at_all() {
 }
 
 #[test]
-fn parallel_requests_of_one_session_wait_together_and_go_on_together() {
+fn parallel_requests_of_one_session_wait_and_move_together() {
     let (lb, client, _held) = full();
     let _lb = lb.with(|pool| {
         let more = ["c", "d", "e"].map(|id| {
@@ -86,44 +86,44 @@ fn parallel_requests_of_one_session_wait_together_and_go_on_together() {
         pool.upstream.servers.extend(more);
     });
     let waiters: Vec<_> = (0..4).map(|_| client.clone().waits()).collect();
-    let servers: Vec<String> = waiters.into_iter().map(|waiter| waiter.ends().1.server).collect();
+    let servers: Vec<String> = waiters.into_iter().map(|waiter| waiter.finishes().1.server).collect();
     assert!(servers.iter().all(|server| *server == servers[0] && *server != "a"), "{servers:?}");
 }
 
 #[test]
-fn a_request_that_is_sent_again_waits_only_for_what_is_left_of_its_time() {
+fn a_retried_request_waits_only_for_its_remaining_time() {
     let (lb, client, held) = full();
     let lb = lb.with(|pool| pool.upstream.retry.same_server = 2);
     let (first, mut second) = (client.clone().waits(), client.waits());
     let _lb = lb.after(1).refuses("a");
     drop(held);
-    let (_, visit) = first.ends();
-    assert!(second.has_a_place());
+    let (_, visit) = first.finishes();
+    assert!(second.has_slot());
     assert_eq!((visit.server.as_str(), visit.reason), ("b", "redispatched"));
     assert_eq!(visit.waited, Some(Duration::from_secs(2)), "one second before the failure and one after it");
 }
 
 #[test]
-fn a_session_whose_server_goes_down_does_not_wait_on() {
+fn a_wait_ends_when_the_server_goes_down() {
     let (lb, client, _held) = full();
     let waiter = client.waits();
     let _lb = lb.down("a");
-    let (_, visit) = waiter.ends();
+    let (_, visit) = waiter.finishes();
     assert_eq!((visit.server.as_str(), visit.reason, visit.settled), ("b", "down", "rewritten"));
     assert_eq!(visit.waited, Some(Duration::ZERO));
 }
 
 #[test]
-fn a_session_whose_server_goes_into_maintenance_does_not_wait_on() {
+fn a_wait_ends_when_the_server_enters_maintenance() {
     let (lb, client, _held) = full();
     let waiter = client.waits();
     let _lb = lb.maint("a");
-    let (_, visit) = waiter.ends();
+    let (_, visit) = waiter.finishes();
     assert_eq!((visit.server.as_str(), visit.reason, visit.waited), ("b", "maint", Some(Duration::ZERO)));
 }
 
 #[test]
-fn a_session_whose_server_is_forgotten_does_not_wait_on() {
+fn a_wait_ends_when_the_server_is_forgotten() {
     let actions = [
         (Action::Permanent, "b", "unknown_server", "rewritten"),
         (Action::Temporary(None), "b", "unknown_server", "none"),
@@ -135,70 +135,70 @@ fn a_session_whose_server_is_forgotten_does_not_wait_on() {
         let lb = lb.failover(|failover| failover.unknown = action).after(60);
         let waiter = client.waits();
         let _lb = lb.without("a");
-        let (_, visit) = waiter.ends();
+        let (_, visit) = waiter.finishes();
         assert_eq!((visit.server.as_str(), visit.reason, visit.settled), (server, reason, settled));
         assert_eq!(visit.waited, Some(Duration::ZERO));
     }
 }
 
 #[test]
-fn new_sessions_do_not_wait_on_for_a_server_that_is_forgotten() {
+fn a_new_sessions_wait_ends_when_the_server_is_forgotten() {
     let (lb, _client, _held) = full();
     let lb = new_ones_wait(lb.drain("b"), 3);
     let waiter = lb.client().waits();
     let _lb = lb.without("a");
-    let (_, visit) = waiter.ends();
+    let (_, visit) = waiter.finishes();
     assert_eq!((visit.server.as_str(), visit.reason, visit.waited), ("503", "no_server", Some(Duration::ZERO)));
 }
 
 #[test]
-fn who_waits_for_a_server_that_is_taken_out_and_keeps_its_sessions_waits_on() {
+fn a_wait_continues_while_a_removed_server_drains() {
     let (lb, client, held) = full();
     let mut waiter = client.waits();
-    let _lb = lb.takes_out("a", Removal::Drain);
-    assert!(!waiter.has_a_place());
+    let _lb = lb.removes("a", Removal::Drain);
+    assert!(!waiter.has_slot());
     drop(held);
-    assert!(waiter.has_a_place());
+    assert!(waiter.has_slot());
 }
 
 #[test]
-fn more_places_by_a_new_configuration_end_a_wait() {
+fn a_raised_max_conns_ends_a_wait() {
     let (lb, client, _held) = full();
     let mut waiter = client.waits();
     let _lb = lb.max_conns("a", 2);
-    assert!(waiter.has_a_place());
+    assert!(waiter.has_slot());
 }
 
 #[test]
-fn a_client_that_goes_away_frees_its_place_in_the_queue() {
+fn a_client_that_leaves_frees_its_queue_slot() {
     let (lb, client, held) = full();
     let (first, mut second) = (client.clone().waits(), client.waits());
-    assert_eq!(first.leaves(), "full");
+    assert_eq!(first.disconnects(), "full");
     drop(held);
-    assert!(second.has_a_place());
+    assert!(second.has_slot());
     drop(second);
     lb.at("a", |server, _| assert_eq!((server.in_flight(), server.waiting()), (0, 0)));
 }
 
 #[test]
-fn a_strict_session_waits_and_is_refused_then() {
+fn a_strict_session_waits_before_it_is_refused() {
     for full in [then(Action::Temporary(None)), Action::Permanent.into()] {
         let lb = lb(["a", "b"]).sticky("[{cookie: {name: S, token: plain, strict: 410}}]").max_conns("a", 1);
         let lb = lb.failover(|failover| failover.full = full);
         let client = lb.client().with_cookie("S", "a");
-        let (_, _held) = client.begins();
-        let (_, visit) = client.waits().ends();
+        let (_, _held) = client.starts_request();
+        let (_, visit) = client.waits().finishes();
         assert_eq!((visit.server.as_str(), visit.waited), ("503", Some(Duration::from_secs(2))));
     }
 }
 
 #[test]
-fn a_hashed_session_waits_unless_it_is_to_spill() {
+fn a_hashed_session_waits_unless_it_spills() {
     for (when_full, server, waited) in [("keep", "503", Some(2)), ("spill", "other", None)] {
         let lb = lb(["a", "b"]).max_conns("a", 1).max_conns("b", 1);
         let lb = lb.sticky(&format!("[{{hash: {{key: 'header:X-User', when_full: {when_full}}}}}]"));
         let mut client = lb.client().with_header("x-user", "ann");
-        let (home, _held) = client.begins();
+        let (home, _held) = client.starts_request();
         let visit = client.visits(1).only();
         assert_eq!(visit.server == "503", server == "503");
         assert_ne!(visit.server, home);
@@ -207,60 +207,60 @@ fn a_hashed_session_waits_unless_it_is_to_spill() {
 }
 
 #[test]
-fn for_a_server_above_its_share_nobody_waits() {
+fn no_session_waits_for_a_server_above_its_share() {
     let lb = lb(["a", "b"]).max_conns("a", 9).max_conns("b", 9);
     let lb = lb.sticky("[{hash: {key: 'header:X-User', load_factor: 1.01, when_full: keep}}]");
     let mut client = lb.client().with_header("x-user", "ann");
-    let _held = [client.begins(), client.begins()];
+    let _held = [client.starts_request(), client.starts_request()];
     let visit = client.visits(1).only();
     assert_eq!((visit.server.as_str(), visit.waited), ("503", None));
 }
 
 #[test]
-fn new_sessions_do_not_wait_unless_asked_to() {
+fn new_sessions_do_not_wait_by_default() {
     let lb = lb(["a"]).max_conns("a", 1);
-    let (_, _held) = lb.client().begins();
+    let (_, _held) = lb.client().starts_request();
     let visit = lb.client().visits(1).was_served_by(["503"]).because(["no_server"]).only();
     assert_eq!(visit.waited, None);
 }
 
 #[test]
-fn new_sessions_that_may_wait_do_so_behind_those_who_are_tied() {
+fn new_sessions_wait_behind_tied_ones() {
     let (lb, client, held) = full();
     let lb = new_ones_wait(lb.drain("b"), 3);
     let (mut new, mut tied) = (lb.client().waits(), client.waits());
     drop(held);
-    assert!(tied.has_a_place() && !new.has_a_place());
-    let (_, visit) = tied.ends();
+    assert!(tied.has_slot() && !new.has_slot());
+    let (_, visit) = tied.finishes();
     assert_eq!(visit.reason, "hit");
-    assert!(new.has_a_place());
-    let (_, visit) = new.ends();
+    assert!(new.has_slot());
+    let (_, visit) = new.finishes();
     assert_eq!((visit.server.as_str(), visit.reason, visit.settled), ("a", "new", "inserted"));
 }
 
 #[test]
-fn a_new_session_that_has_waited_in_vain_is_refused() {
+fn a_new_session_is_refused_after_its_wait() {
     let lb = new_ones_wait(lb(["a"]).max_conns("a", 1), 3);
-    let (_, _held) = lb.client().begins();
+    let (_, _held) = lb.client().starts_request();
     let visit = lb.client().visits(1).was_served_by(["503"]).because(["no_server"]).only();
     assert_eq!(visit.waited, Some(Duration::from_secs(3)));
-    assert_eq!(lb.client().waits().leaves(), "no_server");
+    assert_eq!(lb.client().waits().disconnects(), "no_server");
 }
 
 #[test]
-fn new_sessions_wait_where_the_fewest_are_before_them() {
+fn new_sessions_wait_where_the_fewest_are_ahead() {
     let lb = new_ones_wait(lb(["a", "b"]).max_conns("a", 1).max_conns("b", 2), 3);
-    let _held: Vec<_> = (0..3).map(|_| lb.client().begins()).collect();
+    let _held: Vec<_> = (0..3).map(|_| lb.client().starts_request()).collect();
     let waiters: Vec<_> = (0..4).map(|_| lb.client().waits()).collect();
     let count = |id: &str| waiters.iter().filter(|waiter| waiter.server() == id).count();
-    assert_eq!((count("a"), count("b")), (3, 1), "all have four before them in the end");
+    assert_eq!((count("a"), count("b")), (3, 1), "each new session picks the server with the fewest ahead of it");
 }
 
 #[test]
-fn a_session_with_a_name_waits_where_the_ring_says() {
+fn a_named_session_waits_for_its_server_on_the_ring() {
     let lb = lb(["a", "b", "c"]).sticky("[{route: {from: 'cookie:S'}}]");
     let lb = ["a", "b", "c"].into_iter().fold(new_ones_wait(lb, 3), |lb, id| lb.max_conns(id, 1));
-    let _held: Vec<_> = (0..3).map(|_| lb.client().begins()).collect();
+    let _held: Vec<_> = (0..3).map(|_| lb.client().starts_request()).collect();
     let waiters: Vec<_> = (0..3).map(|_| lb.client().with_cookie("S", "1A2B.gone").waits()).collect();
     assert!(waiters.iter().all(|waiter| waiter.server() == waiters[0].server()));
 }
@@ -268,14 +268,14 @@ fn a_session_with_a_name_waits_where_the_ring_says() {
 #[test]
 fn nameless_requests_of_one_connection_wait_for_one_server() {
     let lb = new_ones_wait(lb(["a", "b", "c"]).max_conns("a", 1).max_conns("b", 1).max_conns("c", 1), 3);
-    let _held: Vec<_> = (0..3).map(|_| lb.client().begins()).collect();
+    let _held: Vec<_> = (0..3).map(|_| lb.client().starts_request()).collect();
     let client = lb.client().on_one_connection();
     let waiters: Vec<_> = (0..4).map(|_| client.clone().waits()).collect();
     assert!(waiters.iter().all(|waiter| waiter.server() == waiters[0].server()));
 }
 
 #[test]
-fn nobody_waits_at_a_server_that_takes_no_new_sessions() {
+fn no_new_session_waits_for_a_draining_server() {
     let (lb, _client, _held) = full();
     let lb = new_ones_wait(lb.down("b").drain("a"), 3);
     let visit = lb.client().visits(1).was_served_by(["503"]).only();

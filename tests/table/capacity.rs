@@ -1,13 +1,13 @@
-//! Capacity is a promise.
+//! Capacity: a table holds as many live sessions as it is configured for.
 
 use burdock::table::{Budget, Known, Table};
 use burdock::time::UnixSeconds;
 
 use super::{Chance, START, enlist, fingerprint, spec, steps};
 
-/// Sessions come and go, `capacity` live at each time, and they end in no order: so the table is as full as it may be and as
-/// uneven as it gets.
-fn pushed_out_early(capacity: u32, lives: u64) -> f64 {
+/// The share of sessions evicted while live. Sessions come and go, always `capacity` of them live, and end in random order, so the
+/// table is as full as it may be and as uneven as it gets.
+fn evicted_share(capacity: u32, lives: u64) -> f64 {
     let table = Table::new(spec(capacity, None, None));
     let server = enlist(&table, "web-1");
     let (now, mut chance) = (UnixSeconds(START), Chance(7));
@@ -15,14 +15,14 @@ fn pushed_out_early(capacity: u32, lives: u64) -> f64 {
     let mut lost = 0;
     for session in 0..lives * u64::from(capacity) {
         if live.len() == capacity as usize {
-            let gone = live.swap_remove(chance.below(u64::from(capacity)) as usize);
-            lost += u64::from(table.forget(fingerprint(gone), now).is_none());
+            let ended = live.swap_remove(chance.below(u64::from(capacity)) as usize);
+            lost += u64::from(table.forget(fingerprint(ended), now).is_none());
         }
         table.tie(fingerprint(session), &server, Budget::Within, now);
         live.push(session);
     }
     let tally = table.tally();
-    assert_eq!(tally.evicted.iter().sum::<u64>(), lost + missing(&table, &live), "nobody goes uncounted");
+    assert_eq!(tally.evicted.iter().sum::<u64>(), lost + missing(&table, &live), "every lost session is counted");
     tally.evicted.iter().sum::<u64>() as f64 / tally.created as f64
 }
 
@@ -32,18 +32,18 @@ fn missing(table: &Table, live: &[u64]) -> u64 {
 }
 
 #[test]
-fn fewer_than_one_in_ten_thousand_is_pushed_out_of_a_table_that_holds_its_capacity() {
-    // The worst capacities: those that fill their pages exactly.
+fn a_table_at_capacity_evicts_fewer_than_1_in_10000() {
+    // The worst capacities are those that fill their pages exactly.
     for (capacity, lives) in [(25_600, 20), (102_400, 10), (10 * steps(102_400) as u32, 8)] {
-        let early = pushed_out_early(capacity, lives);
-        assert!(early < 1e-4, "{capacity}: {early:e}");
-        println!("{capacity}: {early:e}");
+        let evicted = evicted_share(capacity, lives);
+        assert!(evicted < 1e-4, "{capacity}: {evicted:e}");
+        println!("{capacity}: {evicted:e}");
     }
 }
 
 #[test]
-fn expired_sessions_take_no_room_from_those_that_live() {
-    // 20 sessions a second that live for 1,100 s at most: 22,000 at each time, in a table that holds that many.
+fn expired_sessions_take_no_room_from_live_ones() {
+    // 20 sessions a second that live for at most 1,100 s: 22,000 live at a time, which fit into the table.
     let table = Table::new(spec(25_600, Some(1_000), None));
     let server = enlist(&table, "web-1");
     for session in 0..steps(4_000_000) {
@@ -55,7 +55,7 @@ fn expired_sessions_take_no_room_from_those_that_live() {
 }
 
 #[test]
-fn a_full_table_always_takes_one_more() {
+fn a_full_table_always_accepts_one_more() {
     let table = Table::new(spec(1_000, None, None));
     let server = enlist(&table, "web-1");
     for session in 0..200_000 {

@@ -1,4 +1,4 @@
-//! Floods: names that nobody made, and names that the application makes for anybody who asks.
+//! Floods: of forged names, and of sessions that the application creates for bots.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
@@ -13,10 +13,10 @@ const CAPACITY: u32 = 100_000;
 const PEOPLE: u64 = 50_000;
 const BOTS: u64 = 1 << 40;
 const IDLE: u32 = 1_800;
-/// Seconds between two requests of a person, on average.
-const PACE: u64 = 30;
+/// Average number of seconds between two requests of a person.
+const REQUEST_INTERVAL: u64 = 30;
 
-/// People who come back at their pace, each since some time; one in a hundred visits ends, and somebody new comes.
+/// People who send requests at their own pace. One request in a hundred is a new person, who replaces another.
 struct Site {
     table: Table,
     server: Enlisted,
@@ -48,7 +48,7 @@ impl Site {
         for person in 0..PEOPLE {
             site.tie(person, Budget::Within, START);
         }
-        // A minute without a flood, in which most come back.
+        // A minute without a flood, in which most people return.
         (0..60).for_each(|second| site.second(START + second));
         (site.kept, site.lost) = (0, 0);
         site
@@ -58,9 +58,9 @@ impl Site {
         self.table.tie(fingerprint(session), &self.server, budget, UnixSeconds(now));
     }
 
-    /// The people's requests within a second.
+    /// The requests of people within a second.
     fn second(&mut self, now: u32) {
-        for _ in 0..PEOPLE / PACE {
+        for _ in 0..PEOPLE / REQUEST_INTERVAL {
             let person = self.chance.below(PEOPLE) as usize;
             if self.chance.below(100) == 0 {
                 self.people[person] = self.newcomer;
@@ -68,13 +68,13 @@ impl Site {
                 self.tie(self.newcomer, budget, now);
                 self.newcomer += 1;
             } else {
-                self.come_back(self.people[person], now);
+                self.return_visit(self.people[person], now);
             }
         }
     }
 
-    /// Where the tie is lost the application makes a new session, and another time it is kept again.
-    fn come_back(&mut self, session: u64, now: u32) {
+    /// If the tie is lost, the application creates a new session, which later visits keep again.
+    fn return_visit(&mut self, session: u64, now: u32) {
         if let Known::Session(_) = self.table.look(fingerprint(session), UnixSeconds(now)) {
             self.kept += 1;
         } else {
@@ -87,7 +87,7 @@ impl Site {
         self.budget.spend(&self.key, client, UnixSeconds(now))
     }
 
-    /// 1,000,000 sessions are created for bots while people go on as always.
+    /// Creates 1,000,000 sessions for bots while people continue as before.
     fn flood(&mut self, seconds: u32, mut budget: impl FnMut(&mut Self, u64, u32) -> Budget) {
         let bots = 1_000_000;
         for second in 0..seconds {
@@ -105,7 +105,7 @@ impl Site {
         self.kept as f64 / (self.kept + self.lost) as f64
     }
 
-    /// Of the people there now, how many have their tie.
+    /// The share of current people whose tie is in the table.
     fn held(&self, now: u32) -> f64 {
         let known = |session: &&u64| matches!(self.table.find(fingerprint(**session), UnixSeconds(now)), Known::Session(_));
         self.people.iter().filter(known).count() as f64 / PEOPLE as f64
@@ -121,7 +121,7 @@ fn bot_address(bot: u64) -> IpAddr {
 }
 
 #[test]
-fn sessions_made_for_bots_in_ten_minutes_push_no_living_session_out() {
+fn a_ten_minute_bot_flood_keeps_99_percent_of_sessions() {
     let mut site = Site::new();
     site.flood(600, |_, _, _| Budget::Within);
     assert!(site.kept > 500_000, "{}", site.kept);
@@ -130,7 +130,7 @@ fn sessions_made_for_bots_in_ten_minutes_push_no_living_session_out() {
 }
 
 #[test]
-fn sessions_made_for_bots_of_a_few_networks_in_one_minute_push_no_living_session_out() {
+fn a_one_minute_flood_from_few_networks_keeps_99_percent_of_sessions() {
     let mut site = Site::new();
     site.flood(60, |site, bot, now| site.spend(bot_address(bot), now));
     assert!(site.share_kept() >= 0.99, "{}", site.share_kept());
@@ -140,7 +140,7 @@ fn sessions_made_for_bots_of_a_few_networks_in_one_minute_push_no_living_session
 }
 
 #[test]
-fn names_that_nobody_made_create_nothing() {
+fn forged_names_create_no_sessions() {
     let site = Site::new();
     let created = site.table.tally();
     let count = site.table.count(site.server.index(), UnixSeconds(START));

@@ -1,6 +1,6 @@
-//! The session table's rules, with a clock that moves when told to: against a naive model, at its capacity, in a flood.
-//! A tenth of the steps, or all of them with `BURDOCK_FULL=1`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may end where it fails")]
+//! The session table's rules, with a clock that the test moves: against a naive model, at its capacity, in a flood.
+//! Runs a tenth of the steps, or all of them with `BURDOCK_FULL=1`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic where it fails")]
 
 mod capacity;
 mod flood;
@@ -33,13 +33,13 @@ fn steps(full: u64) -> u64 {
     if std::env::var("BURDOCK_FULL").is_ok_and(|set| set == "1") { full } else { full / 10 }
 }
 
-/// The fingerprint of the session with this number: as evenly spread as a keyed hash's.
+/// The fingerprint of the session with this number, as evenly distributed as a keyed hash.
 fn fingerprint(session: u64) -> Fingerprint {
     let (high, low) = (mix(session), mix(session ^ 0x5555_5555_5555_5555));
     Fingerprint::from_octets((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
 }
 
-/// A bijection that leaves nothing of its input's order (the finish of splitmix64).
+/// A bijection that removes all order from its input (the finalizer of splitmix64).
 fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -47,7 +47,7 @@ fn mix(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Chance that is the same in every run with one seed.
+/// A random number generator that repeats its numbers for the same seed.
 struct Chance(u64);
 
 impl Chance {

@@ -1,4 +1,4 @@
-//! The table against a map that does the same without being dense, bounded or shared.
+//! The table against a model: a map that does the same without being dense, bounded or shared.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,11 +84,11 @@ impl Model {
     }
 }
 
-/// What the clock does beside going on.
+/// How the clock runs.
 #[derive(Clone, Copy, PartialEq)]
 enum Clock {
     Steady,
-    /// It is set forth and back.
+    /// It also jumps forward and backward.
     Steps,
 }
 
@@ -165,7 +165,7 @@ impl Pair {
         assert_eq!(listed, expected.collect());
     }
 
-    /// Exact to a tenth: between those that live now and those that would if they had been seen a tenth later.
+    /// Counts are exact to a tenth of the idle time: between the sessions live now and those that would be live if seen a tenth later.
     fn compare_counts(&self) {
         let Some(unit) = self.model.lifetime.idle.or(self.model.lifetime.life).map(|time| (time / 10).max(1)) else {
             return;
@@ -247,7 +247,7 @@ fn list(table: &Table, filter: &Filter, limit: usize, now: u32) -> BTreeMap<Fing
         let page = table.list(filter, cursor, limit, UnixSeconds(now));
         assert!(page.entries.len() <= limit);
         for Entry { fingerprint, session } in page.entries {
-            assert_eq!(found.insert(fingerprint, session), None, "met twice");
+            assert_eq!(found.insert(fingerprint, session), None, "listed twice");
         }
         next = page.next;
     }
@@ -273,26 +273,26 @@ fn both_clocks(idle: Option<u32>, life: Option<u32>) {
 }
 
 #[test]
-fn a_table_is_its_model_with_idle_time_and_life() {
+fn a_table_matches_its_model_with_idle_time_and_life() {
     both_clocks(Some(600), Some(3_000));
 }
 
 #[test]
-fn a_table_is_its_model_with_idle_time() {
+fn a_table_matches_its_model_with_idle_time() {
     both_clocks(Some(1_800), None);
 }
 
 #[test]
-fn a_table_is_its_model_with_times_of_seconds() {
+fn a_table_matches_its_model_with_times_of_seconds() {
     both_clocks(Some(7), Some(60));
 }
 
 #[test]
-fn a_table_is_its_model_with_life() {
+fn a_table_matches_its_model_with_life() {
     both_clocks(None, Some(900));
 }
 
 #[test]
-fn a_table_is_its_model_without_limits() {
+fn a_table_matches_its_model_without_limits() {
     both_clocks(None, None);
 }

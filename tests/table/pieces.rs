@@ -1,4 +1,4 @@
-//! Reading a table in pieces, and putting it together again.
+//! Exporting a table in pieces and importing it again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn export(table: &Table, mut between: impl FnMut()) -> Vec<Entry> {
 }
 
 #[test]
-fn what_is_exported_is_imported_as_it_was() {
+fn an_export_imports_with_every_live_session() {
     let table = Table::new(spec(100_000, Some(1_800), Some(86_400)));
     let servers = ["a", "b", "c"].map(|id| enlist(&table, id));
     for session in 0..100_000_u64 {
@@ -51,7 +51,7 @@ fn what_is_exported_is_imported_as_it_was() {
 }
 
 #[test]
-fn an_import_replaces_and_an_expired_one_removes() {
+fn an_import_replaces_a_session_and_an_expired_one_removes_it() {
     let table = Table::new(spec(100, Some(100), None));
     let server = enlist(&table, "a");
     table.tie(fingerprint(1), &server, Budget::Within, NOW);
@@ -66,7 +66,7 @@ fn an_import_replaces_and_an_expired_one_removes() {
     assert_eq!(table.count(server.index(), NOW), 0);
 }
 
-/// The table is so full that sessions move about in it while it is read.
+/// The table is so full that sessions are displaced while it is read.
 #[test]
 fn a_snapshot_and_the_changes_since_it_began_are_all_that_lives() {
     let table = Arc::new(Table::new(spec(256_000, Some(1_800), None)));
@@ -166,20 +166,20 @@ fn what_is_imported_while_somebody_follows_is_in_the_feed() {
 }
 
 #[test]
-fn a_number_of_a_server_is_given_away_when_its_last_entry_is_gone() {
+fn a_server_number_is_reused_after_its_last_entry_is_gone() {
     let table = Table::new(spec(1_000, Some(100), None));
     let old = enlist(&table, "old");
     table.tie(fingerprint(1), &old, Budget::Within, NOW);
     let number = old.index();
     drop(old);
-    assert_eq!(table.tidy(), 0, "an entry has it");
+    assert_eq!(table.tidy(), 0, "an entry still uses the number");
     table.forget(fingerprint(1), NOW);
-    assert_eq!((table.tidy(), table.tidy()), (0, 1), "not at once, as a change may still name it");
+    assert_eq!((table.tidy(), table.tidy()), (0, 1), "only the second tidy frees it, because a change may still name it");
     assert_eq!(table.server(number), None);
     let new = enlist(&table, "new");
     assert_eq!(new.index(), number);
     assert_eq!(table.servers().len(), 1);
-    assert_eq!(table.tidy(), 0, "it is held");
+    assert_eq!(table.tidy(), 0, "the new server holds the number");
 }
 
 #[test]
@@ -196,7 +196,11 @@ fn a_change_that_comes_between_drain_and_tidy_still_finds_its_server() {
     let _new = enlist(&table, "new");
     let named: Vec<_> = changes(&feed).iter().map(|change| table.server(change.entry.session.server)).collect();
     assert_eq!(named, vec![ServerId::parse("old").ok(); 2]);
-    assert_eq!((table.tidy(), table.index_of(&ServerId::parse("old").unwrap())), (1, None), "all that named it is written");
+    assert_eq!(
+        (table.tidy(), table.index_of(&ServerId::parse("old").unwrap())),
+        (1, None),
+        "no pending change names the old server"
+    );
 }
 
 #[test]
@@ -235,7 +239,7 @@ fn changes(feed: &Subscription) -> Vec<Change> {
 }
 
 #[test]
-fn any_cursor_is_answered() {
+fn export_accepts_any_cursor() {
     let table = Table::new(spec(1_000, None, None));
     let mut chance = Chance(5);
     for _ in 0..10_000 {
@@ -245,7 +249,7 @@ fn any_cursor_is_answered() {
 }
 
 #[test]
-fn a_table_that_is_half_full_is_imported_whole_again_and_again() {
+fn a_half_full_table_survives_repeated_imports() {
     for budget in [Budget::Within, Budget::Over] {
         let many = steps(1_000_000);
         let mut table = Table::new(spec(2 * many as u32, Some(3_600), None));

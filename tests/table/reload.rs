@@ -1,4 +1,4 @@
-//! A table goes on under another specification.
+//! A table continues under a new specification.
 
 use burdock::session::claim::BadClaim;
 use burdock::table::{Budget, Cursor, Filter, Known, Table};
@@ -32,7 +32,7 @@ fn a_larger_table_keeps_every_session() {
 }
 
 #[test]
-fn a_smaller_table_keeps_those_that_were_seen_again() {
+fn a_smaller_table_keeps_established_sessions() {
     let table = filled(200_000, 200_000);
     for session in 0..20_000 {
         table.look(fingerprint(session), NOW);
@@ -47,7 +47,7 @@ fn a_smaller_table_keeps_those_that_were_seen_again() {
 }
 
 #[test]
-fn other_times_hold_at_once_and_counts_follow_them() {
+fn a_new_idle_time_applies_at_once_to_sessions_and_counts() {
     let table = filled(10_000, 10_000);
     let server = table.servers()[0].0;
     table.succeed(spec(10_000, Some(600), None), NOW);
@@ -69,7 +69,7 @@ fn the_same_spec_changes_nothing() {
 }
 
 #[test]
-fn a_list_goes_on_where_the_capacity_changes_meanwhile() {
+fn a_list_continues_through_a_change_of_capacity() {
     let table = filled(50_000, 50_000);
     let first = table.list(&Filter::default(), Cursor::default(), 25_000, NOW);
     table.succeed(spec(500_000, Some(1_800), None), NOW);

@@ -1,5 +1,5 @@
-//! Several threads at one table. All that they share is behind locks, so this looks for what locks do not give: that numbers
-//! which are kept in several places agree afterwards, and that nothing waits for ever.
+//! Several threads on one table. Everything they share is behind locks, so this tests what locks do not guarantee: that counts kept
+//! in several places agree afterwards, and that there is no deadlock.
 
 use std::sync::Arc;
 use std::thread;
@@ -45,7 +45,7 @@ fn work(table: &Table, servers: &[burdock::table::Enlisted; 3], seed: u64) {
     let mut chance = Chance(seed << 32);
     for _ in 0..steps(2_000_000) {
         let name = fingerprint(chance.below(60_000));
-        // All seen within one tenth, so that counts are exact.
+        // All seen within a tenth of the idle time, so that counts are exact.
         let now = UnixSeconds(START);
         match chance.below(10) {
             0..5 => _ = table.look(name, now),

@@ -1,5 +1,5 @@
-//! What several targets begin with: a configuration at work.
-#![allow(dead_code, reason = "not every target needs all of it")]
+//! Setup that several targets share: a balancer with a configuration.
+#![allow(dead_code, reason = "not every target uses all of it")]
 
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub fn balancer(plan: Plan, earlier: Option<&Balancer>) -> Balancer {
     Balancer::new(plan, &secrets([]), earlier, NOW).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The same, written as JSON and read.
+/// The value written as JSON and read back.
 pub fn again<T: Serialize + DeserializeOwned>(value: &T) -> T {
-    let text = serde_json::to_vec(value).expect("it can be written");
-    serde_json::from_slice(&text).expect("what was written can be read")
+    let text = serde_json::to_vec(value).expect("the value can be written");
+    serde_json::from_slice(&text).expect("the written value can be read")
 }
