@@ -10,7 +10,7 @@ use burdock::http::cookie::CookieName;
 use burdock::http::set_cookie::SameSite;
 use burdock::session::token_format::TokenFormat;
 use burdock::source::Place;
-use burdock::sticky::spec::Way;
+use burdock::sticky::method::MethodSpec;
 use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::{Bounds, DnsServers, Family};
 use burdock::upstream::failover::{Action, OnFull};
@@ -131,7 +131,7 @@ fn sticky_balance_and_failover_are_read_as_written() {
         "",
     ));
     let pool = &config.plan.upstreams[0];
-    let Way::Cookie(cookie) = &pool.sticky.entries[0].way else { panic!("no cookie") };
+    let MethodSpec::Cookie(cookie) = &pool.sticky.entries[0].method else { panic!("no cookie") };
     assert_eq!(
         (cookie.name.as_str(), cookie.attributes.same_site, cookie.token),
         ("SID", SameSite::None, TokenFormat::Sealed)
@@ -414,7 +414,7 @@ fn a_cookie_of_several_domains_reaches_only_the_matching_one() {
 fn an_attribute_with_its_own_field_is_refused_with_a_hint() {
     let text = "sticky: [{cookie: {domain: [a.com, b.com], attributes: [Priority=High, x]}}]";
     let plan = good(&with(text, "")).plan;
-    let Way::Cookie(cookie) = &plan.upstreams[0].sticky.entries[0].way else { panic!("no cookie") };
+    let MethodSpec::Cookie(cookie) = &plan.upstreams[0].sticky.entries[0].method else { panic!("no cookie") };
     let domains: Vec<_> = cookie.attributes.domains.iter().map(|domain| domain.as_str()).collect();
     let extra: Vec<_> = cookie.attributes.extra.iter().map(|extra| extra.as_str()).collect();
     assert_eq!((domains, extra), (vec!["a.com", "b.com"], vec!["Priority=High", "x"]));

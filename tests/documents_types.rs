@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burdock::balancer::reason::{Method, Move, Reason, TieAction};
+use burdock::balancer::reason::{Move, Reason, TieAction};
 use burdock::config::Config;
 use burdock::session::foreign_format::ForeignFormat as Format;
+use burdock::sticky::method::Method;
 use serde_json::{Map, Value};
 
 const REFERENCE: &str = "docs/reference.md";
@@ -215,7 +216,7 @@ fn the_reference_names_every_move_cause_and_method() {
     assert!(unnamed.is_empty(), "{unnamed:?}");
     let method = row("log field", "method");
     let unnamed: Vec<&str> =
-        Method::ALL.into_iter().map(Method::as_str).filter(|method_| !is_in_code(&method, method_)).collect();
+        Method::LABELS.into_iter().chain(["none"]).filter(|method_| !is_in_code(&method, method_)).collect();
     assert!(unnamed.is_empty(), "{unnamed:?}");
 }
 

@@ -8,7 +8,7 @@ use burdock::balancer::exchange::{Assignment, Exchange, ResolvedClaim, Waiting};
 use burdock::balancer::reason::Reason;
 use burdock::route::RouteIndex;
 use burdock::session::claim::{Minted, Named};
-use burdock::sticky::entry::{Entry, EntryKind};
+use burdock::sticky::entry::Entry;
 use burdock::time::Now;
 use burdock::upstream::server::Server;
 
@@ -88,17 +88,6 @@ pub fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// An entry by its kind and what it reads.
-pub fn entry(entry: &Entry) -> String {
-    match &entry.kind {
-        EntryKind::Cookie(cookie) => format!("cookie {}", cookie.name()),
-        EntryKind::Header(header) => format!("header {}", header.name()),
-        EntryKind::Route(_) => "route".to_owned(),
-        EntryKind::Hash(_) => "hash".to_owned(),
-        EntryKind::Learn(learn) => format!("learn {}", learn.table().spec().name),
-    }
-}
-
 /// The claims of a request, in the order of the chain.
 fn claims(exchange: &Exchange, now: Now) -> Vec<ClaimInfo> {
     let entries = exchange.chain().entries();
@@ -122,7 +111,7 @@ fn claim(exchange: &Exchange, of: &Entry, standing: &ResolvedClaim, now: Now) ->
         Minted::By(format) => Some(format.as_str().to_owned()),
     });
     ClaimInfo {
-        entry: entry(of),
+        entry: of.method.to_string(),
         claim: claim.to_owned(),
         server,
         foreign,

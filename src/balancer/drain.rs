@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::ids::ServerId;
-use crate::sticky::entry::EntryKind;
+use crate::sticky::entry::Entry;
 use crate::time::{Now, UnixSeconds};
 use crate::upstream::server::Server;
 use crate::upstream::spec::{Admin, Removal, ServerSpec};
@@ -66,10 +66,7 @@ impl StickyUpstream {
 
     /// The longest that a session of this upstream may be silent and come back: the largest idle time of its entries.
     pub fn idle(&self) -> Duration {
-        let of_entries = self.chain().entries().iter().filter_map(|entry| match &entry.kind {
-            EntryKind::Learn(learn) => learn.table().spec().lifetime.idle,
-            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => entry.idle(),
-        });
+        let of_entries = self.chain().entries().iter().filter_map(Entry::idle);
         of_entries.max().map_or(IDLE, |idle| Duration::from_secs(idle.into()))
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Estimates {
 impl Estimates {
     /// None where no entry's tokens have an idle time. What was counted for `earlier` goes on, where that time is the same.
     pub(super) fn new(chain: &Chain, upstream: &Upstream, earlier: Option<(&Upstream, &Self)>) -> Option<Self> {
-        let idle = chain.entries().iter().filter_map(Entry::idle).max()?;
+        let idle = chain.entries().iter().filter_map(Entry::token_idle).max()?;
         let before = earlier.filter(|(_, before)| before.idle == idle);
         let kept = |id: &ServerId| {
             before.and_then(|(upstream, before)| Some(Arc::clone(&before.by_server[upstream.position(id)?])))

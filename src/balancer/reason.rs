@@ -2,6 +2,7 @@
 //! `explain`.
 
 use crate::session::claim::BadClaim;
+use crate::sticky::method::Method;
 use crate::upstream::failover::Cause;
 
 /// Why a request went where it went; the first that applies, in this order.
@@ -25,16 +26,9 @@ pub enum Reason {
     New,
 }
 
-/// Which kind of entry decided.
+/// Which persistence method decided, or none: the word that the method has for itself.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Method {
-    Cookie,
-    Header,
-    Route,
-    Hash,
-    Learn,
-    None,
-}
+pub struct MethodLabel(usize);
 
 /// What becomes of the session's tie.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -109,30 +103,24 @@ impl Reason {
     }
 }
 
-impl Method {
-    pub const ALL: [Self; 6] = [Self::Cookie, Self::Header, Self::Route, Self::Hash, Self::Learn, Self::None];
+impl MethodLabel {
+    /// How many there are.
+    pub const COUNT: usize = Method::LABELS.len() + 1;
 
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cookie => "cookie",
-            Self::Header => "header",
-            Self::Route => "route",
-            Self::Hash => "hash",
-            Self::Learn => "learn",
-            Self::None => "none",
-        }
+    /// No method decided.
+    pub const NONE: Self = Self(Method::LABELS.len());
+
+    pub const fn of(method: &Method) -> Self {
+        Self(method.index())
     }
 
-    /// Its position in [`Self::ALL`].
+    pub fn as_str(self) -> &'static str {
+        Method::LABELS.get(self.0).copied().unwrap_or("none")
+    }
+
+    /// Its number below [`Self::COUNT`].
     pub const fn index(self) -> usize {
-        match self {
-            Self::Cookie => 0,
-            Self::Header => 1,
-            Self::Route => 2,
-            Self::Hash => 3,
-            Self::Learn => 4,
-            Self::None => 5,
-        }
+        self.0
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::route::RouteSpec;
 use crate::session::named_secret::SecretSource;
 use crate::source::Source;
-use crate::sticky::spec::StickySpec;
+use crate::sticky::chain::StickySpec;
 use crate::table::{BudgetSpec, TableSpec};
 use crate::upstream::discovery::{Discovered, DnsSpec, Lookup};
 use crate::upstream::spec::UpstreamSpec;

@@ -16,8 +16,9 @@ use crate::session::server_ref::ServerRef;
 use crate::session::server_tag::ServerTag;
 use crate::source::Readers;
 use crate::sticky::chain::Chain;
-use crate::sticky::entry::{Entry, EntryKind};
-use crate::sticky::learn::{Tables, Unlearnable};
+use crate::sticky::entry::Entry;
+use crate::sticky::learn::Unlearnable;
+use crate::sticky::learn_table::Tables;
 use crate::sticky::secrets::Secrets;
 use crate::table::Table;
 use crate::time::{Now, Uptime};
@@ -83,9 +84,10 @@ impl StickyUpstream {
 
     /// Whether it would be made just as it is.
     pub(super) fn is_made_of(&self, spec: &StickyUpstreamSpec, tables: &Tables) -> bool {
-        let into_these = |entry: &Entry| match &entry.kind {
-            EntryKind::Learn(learn) => tables.get(&learn.table().spec().name).is_some_and(|now| learn.learns_into(now)),
-            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) => true,
+        let into_these = |entry: &Entry| {
+            entry
+                .learns()
+                .is_none_or(|method| tables.get(&method.table().spec().name).is_some_and(|now| method.learns_into(now)))
         };
         self.spec == *spec && self.chain.entries().iter().all(into_these)
     }
@@ -134,10 +136,7 @@ impl StickyUpstream {
 
     /// The tables that its sessions are learned in, one of them more than once if it is shared.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
-        self.chain.entries().iter().filter_map(|entry| {
-            let EntryKind::Learn(learn) = &entry.kind else { return None };
-            Some(learn.table())
-        })
+        self.chain.entries().iter().filter_map(|entry| entry.learns().map(|learn| learn.table()))
     }
 
     /// The sessions that live on the server at this position.
@@ -145,7 +144,7 @@ impl StickyUpstream {
         let mut tables: SmallVec<[&Arc<Table>; 2]> = SmallVec::new();
         let mut learned = None;
         for entry in self.chain.entries() {
-            let EntryKind::Learn(learn) = &entry.kind else { continue };
+            let Some(learn) = entry.learns() else { continue };
             // Two entries may share a table.
             if !tables.iter().any(|table| Arc::ptr_eq(table, learn.table())) {
                 tables.push(learn.table());

@@ -8,7 +8,8 @@ use crate::config::schema::errors::{Findings, Location};
 use crate::http::set_cookie::{Attributes, CookieDomain, narrowest};
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
 use crate::session::server_tag::ServerTag;
-use crate::sticky::spec::{CookieSpec, Way};
+use crate::sticky::cookie::CookieSpec;
+use crate::sticky::method::MethodSpec;
 use crate::upstream::ServerId;
 
 /// A pool and where its parts were written.
@@ -77,10 +78,12 @@ fn check_cookies(pool: &PlacedUpstream, earlier: &PlacedUpstream, routes: &[Plac
 }
 
 fn cookies(pool: &PlacedUpstream) -> impl Iterator<Item = (&CookieSpec, Location)> {
-    pool.spec.sticky.entries.iter().zip(&pool.entries_at).filter_map(|(entry, &at)| match &entry.way {
-        Way::Cookie(cookie) => Some((cookie, at)),
-        Way::Header(_) | Way::Route(_) | Way::Hash(_) | Way::Learn(_) => None,
-    })
+    pool.spec
+        .sticky
+        .entries
+        .iter()
+        .zip(&pool.entries_at)
+        .filter_map(|(entry, &at)| if let MethodSpec::Cookie(cookie) = &entry.method { Some((cookie, at)) } else { None })
 }
 
 fn routes_of<'r>(pool: &PlacedUpstream, routes: &'r [Placed]) -> impl Iterator<Item = &'r RouteSpec> {

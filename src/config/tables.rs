@@ -10,7 +10,8 @@ use crate::config::schema::scalar::{Bool, Int, OrNone};
 use crate::config::schema::text::{any_of, nearest};
 use crate::config::schema::units::Seconds;
 use crate::session::lifetime::Lifetime;
-use crate::sticky::spec::{EntrySpec, Way};
+use crate::sticky::entry::EntrySpec;
+use crate::sticky::method::MethodSpec;
 use crate::table::{BudgetSpec, Persist, TableName, TableSpec, TooManyServers};
 
 use crate::config::conflicts::PlacedUpstream;
@@ -57,7 +58,7 @@ pub(super) fn build(
 fn check_servers(name: &TableName, pools: &[PlacedUpstream], findings: &mut Findings) {
     let mut servers = HashSet::new();
     for pool in pools {
-        let learns = |entry: &EntrySpec| matches!(&entry.way, Way::Learn(learn) if learn.table == *name);
+        let learns = |entry: &EntrySpec| matches!(&entry.method, MethodSpec::Learn(learn) if learn.table == *name);
         let Some(nth) = pool.spec.sticky.entries.iter().position(learns) else { continue };
         servers.extend(pool.spec.upstream.servers.iter().map(|server| &server.id));
         if servers.len() > TooManyServers::MOST {
@@ -72,9 +73,8 @@ fn check_servers(name: &TableName, pools: &[PlacedUpstream], findings: &mut Find
 fn asked(pools: &[PlacedUpstream]) -> impl Iterator<Item = (&TableName, Location, &str)> {
     pools.iter().flat_map(|pool| {
         let sticky = &pool.spec.sticky;
-        sticky.entries.iter().zip(&pool.entries_at).filter_map(|(entry, &at)| match &entry.way {
-            Way::Learn(learn) => Some((&learn.table, at, &*sticky.scope.0)),
-            Way::Cookie(_) | Way::Header(_) | Way::Route(_) | Way::Hash(_) => None,
+        sticky.entries.iter().zip(&pool.entries_at).filter_map(|(entry, &at)| {
+            if let MethodSpec::Learn(learn) = &entry.method { Some((&learn.table, at, &*sticky.scope.0)) } else { None }
         })
     })
 }

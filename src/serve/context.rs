@@ -7,7 +7,7 @@ use burdock::balancer::reason::Reason;
 use burdock::http::hygiene::RequestHops;
 use burdock::http::request::Response;
 use burdock::sticky::edits::ResponseEdits;
-use burdock::sticky::learn::Pending;
+use burdock::sticky::learn_table::DeferredLearn;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::Upstream;
 use burdock::upstream::health::Health;
@@ -41,7 +41,7 @@ pub struct Context {
     sending: Option<Sending>,
     body: Body,
     /// Sessions to learn when the response is complete.
-    pending: Vec<Pending>,
+    pending: Vec<DeferredLearn>,
     /// What the response is to wait for.
     confirmations: Confirmations,
     retry_after: RetryAfter,

@@ -1,6 +1,6 @@
-//! What entries answer about their writing, and about what applications say.
+//! What persistence methods answer about their writing, and about what applications say.
 
-/// When an entry can write a tie.
+/// When a method can write a tie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Writes {
     /// In any response.
@@ -20,4 +20,11 @@ pub enum AppSignal {
     Creates,
     /// It ends one.
     Deletes,
+}
+
+/// What of a client a method writes its ties to. Nobody knows beforehand which of them a client keeps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Medium {
+    Cookie,
+    Header,
 }

@@ -1,22 +1,38 @@
 //! The entries of one upstream, and what they change in its requests and responses.
 
-use ::http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, SET_COOKIE};
+use ::http::header::SET_COOKIE;
 use ::http::{HeaderMap, HeaderValue};
 
-use super::answers::Writes;
-use super::cookie::{CookieEntry, ServerLine};
-use super::edits::{Carried, CookieHeader, Origin, Reader, RequestEdits, ResponseEdits};
-use super::entry::{Entry, EntryKind};
-use super::found::{HashEntry, RouteEntry};
-use super::header::HeaderEntry;
-use super::learn::{LearnEntry, Tables, Unlearnable};
+use super::edits::{Carried, CookieHeader, Reader, RequestEdits, ResponseEdits, ServerLine};
+use super::entry::{Entry, EntrySpec};
+use super::learn::Unlearnable;
+use super::learn_table::Tables;
+use super::method::Parts;
 use super::secrets::Secrets;
-use super::spec::{AffinitySpec, EntrySpec, Expose, StickySpec, Way};
+use super::spec::AffinitySpec;
 use crate::http::cookie::{CookieNames, Cookies, Forwarded, Passage};
-use crate::http::expose;
 use crate::http::set_cookie::SetCookieLine;
+use crate::session::named_secret::SecretSource;
+use crate::session::scope::Scope;
 use crate::session::server_ref::ServerRef;
 use crate::time::Now;
+
+/// What an upstream's sessions are tied by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StickySpec {
+    pub scope: Scope,
+    /// In the order in which they are asked; none means plain load balancing.
+    pub entries: Vec<EntrySpec>,
+    pub affinity: AffinitySpec,
+}
+
+impl StickySpec {
+    /// Where the secrets are that its entries need beside the keys.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        let accepted = self.entries.iter().flat_map(|entry| entry.method.accepts());
+        accepted.filter_map(|accept| accept.format.secret())
+    }
+}
 
 /// The entries of one upstream, in the order in which they are asked.
 #[derive(Debug)]
@@ -26,7 +42,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Makes the chain of an upstream whose servers are `members`. The cookies that it reads are entered in `names`.
+    /// Makes the chain of an upstream with these servers. The cookies that it reads are entered in `cookies`.
     ///
     /// # Errors
     /// An entry is to learn into a table that is not there, or names 65,536 servers already.
@@ -34,22 +50,11 @@ impl Chain {
         spec: StickySpec,
         secrets: &Secrets,
         tables: &Tables,
-        members: &[ServerRef<'_>],
-        names: &mut CookieNames,
+        servers: &[ServerRef<'_>],
+        cookies: &mut CookieNames,
     ) -> Result<Self, Unlearnable> {
-        let scope = spec.scope;
-        let entry = |EntrySpec { way, strict }| {
-            let kind = match way {
-                Way::Cookie(cookie) => {
-                    EntryKind::Cookie(Box::new(CookieEntry::new(cookie, &scope, secrets, members, names)))
-                }
-                Way::Header(header) => EntryKind::Header(Box::new(HeaderEntry::new(header, &scope, secrets, members))),
-                Way::Route(route) => EntryKind::Route(RouteEntry::new(route, names)),
-                Way::Hash(hash) => EntryKind::Hash(HashEntry::new(hash, names)),
-                Way::Learn(learn) => EntryKind::Learn(Box::new(LearnEntry::new(learn, tables, members, names)?)),
-            };
-            Ok(Entry { kind, strict })
-        };
+        let mut parts = Parts { scope: &spec.scope, secrets, tables, servers, cookies };
+        let entry = |EntrySpec { method, strict }| Ok(Entry { method: method.build(&mut parts)?, strict });
         let entries = spec.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
         Ok(Self { entries, affinity: spec.affinity })
     }
@@ -64,19 +69,12 @@ impl Chain {
 
     /// Whether what is written depends on the host that the client came to: the Domain attribute does.
     pub fn reads_host(&self) -> bool {
-        self.cookies().any(CookieEntry::reads_host)
+        self.entries.iter().any(Entry::reads_host)
     }
 
     /// Whether what is written depends on the page that the request came from: what scripts may read does.
     pub fn reads_origin(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry.kind, EntryKind::Header(_)))
-    }
-
-    fn cookies(&self) -> impl Iterator<Item = &CookieEntry> {
-        self.entries.iter().filter_map(|entry| match &entry.kind {
-            EntryKind::Cookie(cookie) => Some(&**cookie),
-            EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => None,
-        })
+        self.entries.iter().any(Entry::reads_origin)
     }
 
     /// Whether the server is to see the Cookie header as it came.
@@ -94,15 +92,13 @@ impl Chain {
         };
         let mut edits = RequestEdits { cookie, remove: Vec::new(), set: Vec::new() };
         for entry in &self.entries {
-            if let EntryKind::Header(header) = &entry.kind {
-                header.edit(headers, now, &mut edits);
-            }
+            entry.edit_request(headers, now, &mut edits);
         }
         edits
     }
 
     fn passage(&self, number: usize, value: &[u8], now: Now) -> Passage {
-        self.cookies().find_map(|cookie| cookie.passage(number, value, now)).unwrap_or(Passage::AsIs)
+        self.entries.iter().find_map(|entry| entry.passage(number, value, now)).unwrap_or(Passage::AsIs)
     }
 
     /// What becomes of a response with these headers, given what each entry carries to the client.
@@ -116,16 +112,7 @@ impl Chain {
         let mut edits =
             ResponseEdits { server_cookies: self.server_cookies(headers, carried, now), ..ResponseEdits::default() };
         for (entry, carried) in self.entries.iter().zip(carried) {
-            match &entry.kind {
-                EntryKind::Cookie(cookie) if cookie.writes() == Writes::Always => {
-                    edits.cookies.extend(carried.as_ref().and_then(|carried| match carried {
-                        Carried::Token(token) => cookie.render(token, reader.scheme, reader.host),
-                        Carried::Deletion => cookie.deletion(reader.scheme, reader.host),
-                    }));
-                }
-                EntryKind::Header(header) => header_edits(header, headers, carried.as_ref(), reader.origin, &mut edits),
-                EntryKind::Cookie(_) | EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => {}
-            }
+            entry.edit_response(headers, carried.as_ref(), reader, &mut edits);
         }
         edits
     }
@@ -151,41 +138,8 @@ impl Chain {
 
     fn server_line(&self, value: &HeaderValue, carried: &[Option<Carried>], now: Now) -> ServerLine {
         let Some(line) = SetCookieLine::parse(value) else { return ServerLine::AsIs };
-        let owner = self.entries.iter().zip(carried).find_map(|(entry, carried)| match &entry.kind {
-            EntryKind::Cookie(cookie) if cookie.name().as_str().as_bytes() == line.name() => Some((cookie, carried)),
-            EntryKind::Cookie(_) | EntryKind::Header(_) | EntryKind::Route(_) | EntryKind::Hash(_) | EntryKind::Learn(_) => {
-                None
-            }
-        });
-        match owner {
-            Some((cookie, Some(Carried::Token(token)))) => cookie.rewrite(&line, Some(token), now),
-            Some((cookie, Some(Carried::Deletion) | None)) => cookie.rewrite(&line, None, now),
-            None => ServerLine::AsIs,
-        }
-    }
-}
-
-fn header_edits(
-    header: &HeaderEntry,
-    headers: &HeaderMap,
-    carried: Option<&Carried>,
-    origin: Origin,
-    edits: &mut ResponseEdits,
-) {
-    let value = match carried {
-        Some(Carried::Token(token)) => header.render(token, headers),
-        Some(Carried::Deletion) if header.owns_response_header() => Some(HeaderValue::from_static("")),
-        Some(Carried::Deletion) | None => None,
-    };
-    let Some(value) = value else {
-        if header.owns_response_header() && headers.contains_key(header.name()) {
-            edits.remove.push(header.name().clone());
-        }
-        return;
-    };
-    edits.set.push((header.name().clone(), value));
-    if header.expose() == Expose::On && origin == Origin::Other {
-        let exposed = expose::expose(headers, header.name());
-        edits.set.extend(exposed.map(|value| (ACCESS_CONTROL_EXPOSE_HEADERS, value)));
+        let mut entries = self.entries.iter().zip(carried);
+        let becomes = entries.find_map(|(entry, carried)| entry.server_line(&line, carried.as_ref(), now));
+        becomes.unwrap_or(ServerLine::AsIs)
     }
 }

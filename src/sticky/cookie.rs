@@ -1,46 +1,230 @@
 //! A cookie that carries the tie: one of Burdock's own, or the application's with a token in it.
 
+use std::fmt;
+
 use ::http::header::SET_COOKIE;
 use ::http::{HeaderMap, HeaderValue};
+use rand_core::CryptoRng;
 
-use super::answers::AppSignal;
-use super::spec::{Caching, CookieMode, CookieSpec, Forwarding, Methods, NewTieOn, Preserve};
-use crate::http::cookie::{CookieName, CookieNames, Cookies, Passage};
+use super::answers::{AppSignal, Medium, Writes};
+use super::arriving::Arriving;
+use super::edits::{Carried, Reader, ResponseEdits, ServerLine};
+use super::persistence::{Configured, Persistence};
+use super::secrets::Secrets;
+use super::spec::{Caching, Forwarding, NewTieOn, Preserve, Verbs};
+use crate::http::cookie::{CookieName, CookieNames, Passage};
 use crate::http::request::Scheme;
-use crate::http::set_cookie::{SetCookie, SetCookieLine};
+use crate::http::set_cookie::{Attributes, SetCookie, SetCookieLine};
 use crate::session::claim::Claim;
-use crate::session::lifetime::Due;
+use crate::session::lifetime::{Due, Lifetime};
 use crate::session::scope::Scope;
 use crate::session::server_ref::ServerRef;
 use crate::session::stamps::Stamps;
-use crate::sticky::answers::Writes;
-use crate::sticky::secrets::Secrets;
+use crate::session::tie::Tie;
+use crate::session::token_format::TokenFormat;
 use crate::time::Now;
 use crate::token::codec::{Accepted, Codec, DELIMITER, Read};
-use crate::token::foreign::Carrier;
+use crate::token::foreign::{AcceptSpec, Carrier};
 use crate::token::sealed::{Context, Kind};
 
 /// So many cookies of our name are tried. A browser sends more than one when they were set for different paths or domains.
 const TRIED: usize = 4;
 
+/// A cookie that carries the tie.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CookieSpec {
+    pub name: CookieName,
+    pub mode: CookieMode,
+    pub attributes: Attributes,
+    pub token: TokenFormat,
+    pub lifetime: Lifetime,
+    pub new_tie_on: NewTieOn,
+    pub forwarding: Forwarding,
+    pub preserve: Preserve,
+    pub verbs: Verbs,
+    pub caching: Caching,
+    pub accept: Vec<AcceptSpec>,
+}
+
+/// Who makes the cookie, and what Burdock does with it.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum CookieMode {
+    /// Burdock adds a cookie of its own.
+    #[default]
+    Insert,
+    /// The application's cookie; its value becomes the token.
+    Rewrite,
+    /// The application's cookie; the token goes before its value, and is taken off again in requests.
+    Prefix,
+    /// It is read and never written.
+    Passive,
+}
+
+/// A cookie entry ready for requests.
 #[derive(Debug)]
-pub struct CookieEntry {
+pub struct CookieMethod {
     name: CookieName,
     /// Of the name, among those that requests are searched for.
     number: usize,
-    pub(super) mode: CookieMode,
+    mode: CookieMode,
     set_cookie: SetCookie,
-    pub(super) codec: Codec,
+    codec: Codec,
     /// Cookies of other names that the proxy before us set, and how they are read.
     elsewhere: Box<[(usize, Accepted)]>,
     forwarding: Forwarding,
     preserve: Preserve,
-    methods: Methods,
+    verbs: Verbs,
     caching: Caching,
     new_tie_on: NewTieOn,
 }
 
-impl CookieEntry {
+impl Configured for CookieSpec {
+    fn accepts(&self) -> &[AcceptSpec] {
+        &self.accept
+    }
+
+    fn carrier(&self) -> Option<String> {
+        Some(format!("cookie {}", self.name.as_str()))
+    }
+
+    fn is_plain_prefix(&self) -> bool {
+        self.mode == CookieMode::Prefix && self.token == TokenFormat::Plain
+    }
+
+    fn reads_alike(&self, other: &Self) -> bool {
+        (&self.name, self.mode, self.token) == (&other.name, other.mode, other.token)
+    }
+}
+
+impl Persistence for CookieMethod {
+    const LABEL: &'static str = "cookie";
+
+    /// The first cookie of our name that is good; if none is, what is wrong with the first.
+    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
+        let Arriving { cookies, now, .. } = *arriving;
+        let mut worst = None;
+        let own = cookies.values(self.number).take(TRIED).filter_map(|value| self.read(value, now));
+        let foreign = self.elsewhere.iter().flat_map(|(number, accepted)| {
+            cookies.values(*number).take(TRIED).filter_map(|value| self.codec.read_accepted(accepted, value, now))
+        });
+        for read in own.chain(foreign) {
+            match read {
+                Ok((server, named)) => return Claim::Names(server, named),
+                Err(bad) => worst = worst.or(Some(bad)),
+            }
+        }
+        worst.map_or(Claim::Absent, Claim::Bad)
+    }
+
+    fn passage(&self, number: usize, value: &[u8], now: Now) -> Option<Passage> {
+        if number != self.number {
+            return self.passage_elsewhere(number);
+        }
+        Some(match (self.mode, self.forwarding) {
+            (CookieMode::Prefix, _) => match self.codec.inside(value, now) {
+                Some(inside) => Passage::Without(value.len() - inside.len()),
+                None => Passage::AsIs,
+            },
+            (_, Forwarding::Hide) => Passage::Hidden,
+            (_, Forwarding::Show) => Passage::AsIs,
+        })
+    }
+
+    fn writes(&self) -> Writes {
+        match self.mode {
+            CookieMode::Insert => Writes::Always,
+            CookieMode::Rewrite | CookieMode::Prefix => Writes::WhenSpoken,
+            CookieMode::Passive => Writes::Never,
+        }
+    }
+
+    fn medium(&self) -> Option<Medium> {
+        Some(Medium::Cookie)
+    }
+
+    fn token(&self, tie: &Tie<'_>, random: &mut impl CryptoRng) -> Option<String> {
+        Some(self.codec.make(tie, random))
+    }
+
+    fn server_line(&self, line: &SetCookieLine<'_>, carried: Option<&Carried>, now: Now) -> Option<ServerLine> {
+        if line.name() != self.name.as_str().as_bytes() {
+            return None;
+        }
+        Some(match carried {
+            Some(Carried::Token(token)) => self.rewrite(line, Some(token), now),
+            Some(Carried::Deletion) | None => self.rewrite(line, None, now),
+        })
+    }
+
+    fn edit_response(
+        &self,
+        _headers: &HeaderMap,
+        carried: Option<&Carried>,
+        reader: &Reader<'_>,
+        edits: &mut ResponseEdits,
+    ) {
+        if self.writes() != Writes::Always {
+            return;
+        }
+        edits.cookies.extend(carried.and_then(|carried| match carried {
+            Carried::Token(token) => self.render(token, reader.scheme, reader.host),
+            Carried::Deletion => self.deletion(reader.scheme, reader.host),
+        }));
+    }
+
+    /// The Domain attribute does.
+    fn reads_host(&self) -> bool {
+        self.set_cookie.reads_host()
+    }
+
+    /// What the application says of the session in a response, where this entry rides on the application's cookie.
+    fn signal(&self, headers: &HeaderMap, now: Now) -> AppSignal {
+        match self.mode {
+            CookieMode::Insert | CookieMode::Passive => AppSignal::Silent,
+            CookieMode::Rewrite | CookieMode::Prefix => {
+                let lines = || self.lines(headers);
+                match (lines().any(|line| !line.deletes(now.wall.0)), lines().next()) {
+                    (true, _) => AppSignal::Creates,
+                    (false, Some(_)) => AppSignal::Deletes,
+                    (false, None) => AppSignal::Silent,
+                }
+            }
+        }
+    }
+
+    fn renewal(&self, stamps: Stamps, now: Now) -> Due {
+        self.codec.renewal(stamps, now)
+    }
+
+    /// Whether a server's own cookie of this name keeps Burdock from setting one.
+    fn is_preserved(&self, headers: &HeaderMap) -> bool {
+        self.preserve == Preserve::On && self.lines(headers).next().is_some()
+    }
+
+    fn new_tie_on(&self) -> NewTieOn {
+        self.new_tie_on
+    }
+
+    fn verbs(&self) -> Verbs {
+        self.verbs
+    }
+
+    fn caching(&self) -> Caching {
+        self.caching
+    }
+
+    fn token_idle(&self) -> Option<u32> {
+        self.codec.idle()
+    }
+}
+
+impl fmt::Display for CookieMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cookie {}", self.name)
+    }
+}
+
+impl CookieMethod {
     pub(super) fn new(
         spec: CookieSpec,
         scope: &Scope,
@@ -70,46 +254,11 @@ impl CookieEntry {
             elsewhere,
             forwarding: spec.forwarding,
             preserve: spec.preserve,
-            methods: spec.methods,
+            verbs: spec.verbs,
             caching: spec.caching,
             new_tie_on: spec.new_tie_on,
             name: spec.name,
         }
-    }
-
-    pub fn name(&self) -> &CookieName {
-        &self.name
-    }
-
-    /// The first cookie of our name that is good; if none is, what is wrong with the first.
-    pub(super) fn claim<'r>(&self, cookies: &Cookies<'r>, now: Now) -> Claim<'r> {
-        let mut worst = None;
-        let own = cookies.values(self.number).take(TRIED).filter_map(|value| self.read(value, now));
-        let foreign = self.elsewhere.iter().flat_map(|(number, accepted)| {
-            cookies.values(*number).take(TRIED).filter_map(|value| self.codec.read_accepted(accepted, value, now))
-        });
-        for read in own.chain(foreign) {
-            match read {
-                Ok((server, named)) => return Claim::Names(server, named),
-                Err(bad) => worst = worst.or(Some(bad)),
-            }
-        }
-        worst.map_or(Claim::Absent, Claim::Bad)
-    }
-
-    /// What the server sees of a cookie. None where the cookie is not this entry's.
-    pub(super) fn passage(&self, number: usize, value: &[u8], now: Now) -> Option<Passage> {
-        if number != self.number {
-            return self.passage_elsewhere(number);
-        }
-        Some(match (self.mode, self.forwarding) {
-            (CookieMode::Prefix, _) => match self.codec.inside(value, now) {
-                Some(inside) => Passage::Without(value.len() - inside.len()),
-                None => Passage::AsIs,
-            },
-            (_, Forwarding::Hide) => Passage::Hidden,
-            (_, Forwarding::Show) => Passage::AsIs,
-        })
     }
 
     /// A cookie of another name that only the proxy before us can have set is hidden as ours is.
@@ -120,31 +269,8 @@ impl CookieEntry {
         hidden.then_some(Passage::Hidden)
     }
 
-    /// What the application says of the session in a response, where this entry rides on the application's cookie.
-    pub(super) fn spoken(&self, headers: &HeaderMap, now: Now) -> AppSignal {
-        match self.mode {
-            CookieMode::Insert | CookieMode::Passive => AppSignal::Silent,
-            CookieMode::Rewrite | CookieMode::Prefix => {
-                let lines = || self.lines(headers);
-                match (lines().any(|line| !line.deletes(now.wall.0)), lines().next()) {
-                    (true, _) => AppSignal::Creates,
-                    (false, Some(_)) => AppSignal::Deletes,
-                    (false, None) => AppSignal::Silent,
-                }
-            }
-        }
-    }
-
-    pub(super) fn writes(&self) -> Writes {
-        match self.mode {
-            CookieMode::Insert => Writes::Always,
-            CookieMode::Rewrite | CookieMode::Prefix => Writes::WhenSpoken,
-            CookieMode::Passive => Writes::Never,
-        }
-    }
-
     /// What becomes of a Set-Cookie line of our name that the server sent, with the token that is to go out, if any.
-    pub(super) fn rewrite(&self, line: &SetCookieLine<'_>, token: Option<&str>, now: Now) -> ServerLine {
+    fn rewrite(&self, line: &SetCookieLine<'_>, token: Option<&str>, now: Now) -> ServerLine {
         match (self.mode, token) {
             (CookieMode::Insert, _) if self.preserve == Preserve::Off => ServerLine::Dropped,
             (CookieMode::Insert | CookieMode::Passive, _) | (_, None) => ServerLine::AsIs,
@@ -159,38 +285,13 @@ impl CookieEntry {
     }
 
     /// The Set-Cookie that carries a token to a client that came to `host` by `scheme`.
-    pub(super) fn render(&self, token: &str, scheme: Scheme, host: &str) -> Option<HeaderValue> {
+    fn render(&self, token: &str, scheme: Scheme, host: &str) -> Option<HeaderValue> {
         self.set_cookie.render(token, scheme, self.set_cookie.site(host))
     }
 
     /// The Set-Cookie by which the client forgets the tie.
-    pub(super) fn deletion(&self, scheme: Scheme, host: &str) -> Option<HeaderValue> {
+    fn deletion(&self, scheme: Scheme, host: &str) -> Option<HeaderValue> {
         Some(self.set_cookie.deletion(scheme, self.set_cookie.site(host)))
-    }
-
-    /// Whether a server's own cookie of this name keeps Burdock from setting one.
-    pub(super) fn is_preserved(&self, headers: &HeaderMap) -> bool {
-        self.preserve == Preserve::On && self.lines(headers).next().is_some()
-    }
-
-    pub(super) fn reads_host(&self) -> bool {
-        self.set_cookie.reads_host()
-    }
-
-    pub(super) fn methods(&self) -> Methods {
-        self.methods
-    }
-
-    pub(super) fn caching(&self) -> Caching {
-        self.caching
-    }
-
-    pub(super) fn new_tie_on(&self) -> NewTieOn {
-        self.new_tie_on
-    }
-
-    pub(super) fn renewal(&self, stamps: Stamps, now: Now) -> Due {
-        self.codec.renewal(stamps, now)
     }
 
     fn read<'v>(&self, value: &'v [u8], now: Now) -> Option<Read<'v>> {
@@ -204,20 +305,5 @@ impl CookieEntry {
     fn lines<'r>(&'r self, headers: &'r HeaderMap) -> impl Iterator<Item = SetCookieLine<'r>> {
         let lines = headers.get_all(SET_COOKIE).into_iter().filter_map(SetCookieLine::parse);
         lines.filter(|line| line.name() == self.name.as_str().as_bytes())
-    }
-}
-
-/// What becomes of a line that the server sent.
-#[derive(Debug)]
-pub(super) enum ServerLine {
-    AsIs,
-    Dropped,
-    Replaced(HeaderValue),
-}
-
-impl ServerLine {
-    /// A line that cannot be made passes as it is.
-    fn of(line: Option<HeaderValue>) -> Self {
-        line.map_or(Self::AsIs, Self::Replaced)
     }
 }

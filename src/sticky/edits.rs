@@ -53,3 +53,18 @@ pub enum Origin {
     Other,
     Same,
 }
+
+/// What becomes of a line that the server sent.
+#[derive(Debug)]
+pub(crate) enum ServerLine {
+    AsIs,
+    Dropped,
+    Replaced(HeaderValue),
+}
+
+impl ServerLine {
+    /// A line that cannot be made passes as it is.
+    pub(super) fn of(line: Option<HeaderValue>) -> Self {
+        line.map_or(Self::AsIs, Self::Replaced)
+    }
+}

@@ -1,36 +1,184 @@
 //! A header that carries the tie, for clients without cookies: one of Burdock's own, or the application's session header with
 //! a token before its value.
 
-use ::http::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
 
-use super::answers::AppSignal;
-use super::spec::{Caching, Expose, Forwarding, HeaderMode, HeaderSpec, NewTieOn};
-use crate::http::request::Request;
+use ::http::header::ACCESS_CONTROL_EXPOSE_HEADERS;
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+use rand_core::CryptoRng;
+
+use super::answers::{AppSignal, Medium, Writes};
+use super::arriving::Arriving;
+use super::edits::{Carried, Origin, Reader, RequestEdits, ResponseEdits};
+use super::persistence::{Configured, Persistence};
+use super::secrets::Secrets;
+use super::spec::{Caching, Expose, Forwarding, NewTieOn};
+use crate::http::expose;
 use crate::session::claim::Claim;
-use crate::session::lifetime::Due;
+use crate::session::lifetime::{Due, Lifetime};
 use crate::session::scope::Scope;
 use crate::session::server_ref::ServerRef;
 use crate::session::stamps::Stamps;
-use crate::sticky::answers::Writes;
-use crate::sticky::edits::RequestEdits;
-use crate::sticky::secrets::Secrets;
+use crate::session::tie::Tie;
+use crate::session::token_format::TokenFormat;
 use crate::time::Now;
 use crate::token::codec::{Accepted, Codec, DELIMITER, Read};
-use crate::token::foreign::Carrier;
+use crate::token::foreign::{AcceptSpec, Carrier};
 use crate::token::sealed::{Context, Kind};
 
+/// A header that carries the tie, for clients without cookies.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HeaderSpec {
+    pub name: HeaderName,
+    pub mode: HeaderMode,
+    pub token: TokenFormat,
+    pub lifetime: Lifetime,
+    pub new_tie_on: NewTieOn,
+    pub forwarding: Forwarding,
+    pub expose: Expose,
+    pub caching: Caching,
+    pub accept: Vec<AcceptSpec>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum HeaderMode {
+    /// Burdock adds a header of its own to the response; the client sends it back.
+    #[default]
+    Insert,
+    /// The application's session header; the token goes before its value, and is taken off again in requests.
+    Envelope,
+    /// It is read and never written.
+    Passive,
+}
+
+/// A header entry ready for requests.
 #[derive(Debug)]
-pub struct HeaderEntry {
+pub struct HeaderMethod {
     name: HeaderName,
     mode: HeaderMode,
-    pub(super) codec: Codec,
+    codec: Codec,
     forwarding: Forwarding,
     expose: Expose,
     caching: Caching,
     new_tie_on: NewTieOn,
 }
 
-impl HeaderEntry {
+impl Configured for HeaderSpec {
+    fn accepts(&self) -> &[AcceptSpec] {
+        &self.accept
+    }
+
+    fn carrier(&self) -> Option<String> {
+        Some(format!("header {}", self.name))
+    }
+
+    fn is_plain_prefix(&self) -> bool {
+        self.mode == HeaderMode::Envelope && self.token == TokenFormat::Plain
+    }
+
+    fn reads_alike(&self, other: &Self) -> bool {
+        (&self.name, self.mode, self.token) == (&other.name, other.mode, other.token)
+    }
+}
+
+impl Persistence for HeaderMethod {
+    const LABEL: &'static str = "header";
+
+    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
+        let value = arriving.request.headers.get(&self.name).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
+        match value.and_then(|value| self.read(value, arriving.now)) {
+            None => Claim::Absent,
+            Some(Ok((server, named))) => Claim::Names(server, named),
+            Some(Err(bad)) => Claim::Bad(bad),
+        }
+    }
+
+    fn edit_request(&self, headers: &HeaderMap, now: Now, edits: &mut RequestEdits) {
+        let Some(value) = headers.get(&self.name) else { return };
+        match (self.mode, self.forwarding) {
+            (HeaderMode::Envelope, _) => {
+                let inside = self.codec.inside(value.as_bytes(), now);
+                let inside = inside.and_then(|inside| HeaderValue::from_bytes(&inside).ok());
+                edits.set.extend(inside.map(|inside| (self.name.clone(), inside)));
+            }
+            (_, Forwarding::Hide) => edits.remove.push(self.name.clone()),
+            (_, Forwarding::Show) => {}
+        }
+    }
+
+    fn writes(&self) -> Writes {
+        match self.mode {
+            HeaderMode::Insert => Writes::Always,
+            HeaderMode::Envelope => Writes::WhenSpoken,
+            HeaderMode::Passive => Writes::Never,
+        }
+    }
+
+    fn medium(&self) -> Option<Medium> {
+        Some(Medium::Header)
+    }
+
+    fn token(&self, tie: &Tie<'_>, random: &mut impl CryptoRng) -> Option<String> {
+        Some(self.codec.make(tie, random))
+    }
+
+    fn edit_response(&self, headers: &HeaderMap, carried: Option<&Carried>, reader: &Reader<'_>, edits: &mut ResponseEdits) {
+        let value = match carried {
+            Some(Carried::Token(token)) => self.render(token, headers),
+            Some(Carried::Deletion) if self.owns_response_header() => Some(HeaderValue::from_static("")),
+            Some(Carried::Deletion) | None => None,
+        };
+        let Some(value) = value else {
+            if self.owns_response_header() && headers.contains_key(&self.name) {
+                edits.remove.push(self.name.clone());
+            }
+            return;
+        };
+        edits.set.push((self.name.clone(), value));
+        if self.expose == Expose::On && reader.origin == Origin::Other {
+            let exposed = expose::expose(headers, &self.name);
+            edits.set.extend(exposed.map(|value| (ACCESS_CONTROL_EXPOSE_HEADERS, value)));
+        }
+    }
+
+    /// What scripts may read does.
+    fn reads_origin(&self) -> bool {
+        true
+    }
+
+    /// What the application says of the session in a response, where this entry rides on the application's header.
+    fn signal(&self, headers: &HeaderMap, _now: Now) -> AppSignal {
+        match (self.mode, headers.get(&self.name)) {
+            (HeaderMode::Insert | HeaderMode::Passive, _) | (HeaderMode::Envelope, None) => AppSignal::Silent,
+            (HeaderMode::Envelope, Some(value)) if value.is_empty() => AppSignal::Deletes,
+            (HeaderMode::Envelope, Some(_)) => AppSignal::Creates,
+        }
+    }
+
+    fn renewal(&self, stamps: Stamps, now: Now) -> Due {
+        self.codec.renewal(stamps, now)
+    }
+
+    fn new_tie_on(&self) -> NewTieOn {
+        self.new_tie_on
+    }
+
+    fn caching(&self) -> Caching {
+        self.caching
+    }
+
+    fn token_idle(&self) -> Option<u32> {
+        self.codec.idle()
+    }
+}
+
+impl fmt::Display for HeaderMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "header {}", self.name)
+    }
+}
+
+impl HeaderMethod {
     pub(super) fn new(spec: HeaderSpec, scope: &Scope, secrets: &Secrets, servers: &[ServerRef<'_>]) -> Self {
         let (kind, carrier) = match spec.mode {
             HeaderMode::Envelope => (Kind::Envelope, Carrier::Envelope),
@@ -53,57 +201,13 @@ impl HeaderEntry {
         }
     }
 
-    pub fn name(&self) -> &HeaderName {
-        &self.name
-    }
-
-    pub(super) fn claim<'r>(&self, request: &Request<'r>, now: Now) -> Claim<'r> {
-        let value = request.headers.get(&self.name).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
-        match value.and_then(|value| self.read(value, now)) {
-            None => Claim::Absent,
-            Some(Ok((server, named))) => Claim::Names(server, named),
-            Some(Err(bad)) => Claim::Bad(bad),
-        }
-    }
-
-    /// What the server sees of the header.
-    pub(super) fn edit(&self, headers: &HeaderMap, now: Now, edits: &mut RequestEdits) {
-        let Some(value) = headers.get(&self.name) else { return };
-        match (self.mode, self.forwarding) {
-            (HeaderMode::Envelope, _) => {
-                let inside = self.codec.inside(value.as_bytes(), now);
-                let inside = inside.and_then(|inside| HeaderValue::from_bytes(&inside).ok());
-                edits.set.extend(inside.map(|inside| (self.name.clone(), inside)));
-            }
-            (_, Forwarding::Hide) => edits.remove.push(self.name.clone()),
-            (_, Forwarding::Show) => {}
-        }
-    }
-
-    /// What the application says of the session in a response, where this entry rides on the application's header.
-    pub(super) fn spoken(&self, headers: &HeaderMap) -> AppSignal {
-        match (self.mode, headers.get(&self.name)) {
-            (HeaderMode::Insert | HeaderMode::Passive, _) | (HeaderMode::Envelope, None) => AppSignal::Silent,
-            (HeaderMode::Envelope, Some(value)) if value.is_empty() => AppSignal::Deletes,
-            (HeaderMode::Envelope, Some(_)) => AppSignal::Creates,
-        }
-    }
-
-    pub(super) fn writes(&self) -> Writes {
-        match self.mode {
-            HeaderMode::Insert => Writes::Always,
-            HeaderMode::Envelope => Writes::WhenSpoken,
-            HeaderMode::Passive => Writes::Never,
-        }
-    }
-
     /// Whether a header of this name that the server sends would be taken for ours.
-    pub(super) fn owns_response_header(&self) -> bool {
+    fn owns_response_header(&self) -> bool {
         self.mode == HeaderMode::Insert
     }
 
     /// The header's value that carries a token to the client.
-    pub(super) fn render(&self, token: &str, headers: &HeaderMap) -> Option<HeaderValue> {
+    fn render(&self, token: &str, headers: &HeaderMap) -> Option<HeaderValue> {
         match self.mode {
             HeaderMode::Insert | HeaderMode::Passive => HeaderValue::from_str(token).ok(),
             HeaderMode::Envelope => {
@@ -114,22 +218,6 @@ impl HeaderEntry {
                 HeaderValue::try_from(value).ok()
             }
         }
-    }
-
-    pub(super) fn expose(&self) -> Expose {
-        self.expose
-    }
-
-    pub(super) fn caching(&self) -> Caching {
-        self.caching
-    }
-
-    pub(super) fn new_tie_on(&self) -> NewTieOn {
-        self.new_tie_on
-    }
-
-    pub(super) fn renewal(&self, stamps: Stamps, now: Now) -> Due {
-        self.codec.renewal(stamps, now)
     }
 
     fn read<'v>(&self, value: &'v [u8], now: Now) -> Option<Read<'v>> {

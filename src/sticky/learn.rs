@@ -4,28 +4,27 @@
 //! Names themselves are kept nowhere: the table has their fingerprints.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ::http::HeaderMap;
-use smallvec::SmallVec;
 
-use super::answers::AppSignal;
-use super::spec::{LearnAt, LearnSpec, NewTieOn};
+use super::answers::{AppSignal, Writes};
+use super::arriving::{Arriving, Names, Purpose, RequestNames};
+use super::learn_table::{DeferredLearn, LearnTable, Tables};
+use super::persistence::{Configured, Persistence};
+use super::spec::NewTieOn;
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
 use crate::ids::ServerId;
-use crate::lock::Mutex;
 use crate::session::claim::{BadClaim, Claim, Minted, Named, ServerName};
 use crate::session::fingerprint::Fingerprint;
-use crate::session::fingerprint_key::FingerprintKey;
 use crate::session::name::SessionName;
 use crate::session::server_ref::ServerRef;
-use crate::source::{Readers, ResponseSource, Said};
-use crate::table::{
-    BudgetSpec, CreationBudget, Enlisted, Known, ServerIndex, Session, Table, TableName, TableSpec, Tied, TooManyServers,
-};
-use crate::time::{Now, UnixSeconds};
+use crate::source::{Readers, ResponseSource, Said, Source};
+use crate::table::{Budget, Enlisted, Known, ServerIndex, Session, Table, TableName, Tied, TooManyServers};
+use crate::time::Now;
 
 /// What an application writes into a session's cookie to end it, in some frameworks.
 const NO_NAME: &[u8] = b"deleted";
@@ -33,26 +32,36 @@ const NO_NAME: &[u8] = b"deleted";
 /// A request that says more names than this, or a response, is nobody's: the others are not looked up.
 const MOST_NAMES: usize = 16;
 
-/// The tables of a configuration, by name.
-#[derive(Debug)]
-pub struct Tables {
-    key: Arc<FingerprintKey>,
-    by_name: HashMap<TableName, Arc<Learned>>,
+/// A session whose name the application makes: seen in its responses, kept in a table.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LearnSpec {
+    pub table: TableName,
+    /// Where a response names a session.
+    pub create: Vec<ResponseSource>,
+    /// Where a request names one that is learned without the application's confirmation: anybody can then fill the table.
+    pub create_from_requests: Vec<Source>,
+    /// Where a request names its session. Every name that it carries counts.
+    pub lookup: Vec<Source>,
+    pub at: LearnAt,
+    /// Names of fewer octets are none.
+    pub min_length: usize,
+    pub new_tie_on: NewTieOn,
 }
 
-/// A table, and what its clients may create in it.
-#[derive(Debug)]
-pub struct Learned {
-    table: Arc<Table>,
-    key: Arc<FingerprintKey>,
-    budget: Mutex<CreationBudget>,
-    spec: BudgetSpec,
+/// When a session is learned.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum LearnAt {
+    /// At the response's head, so that the client's next request finds it whatever the body takes.
+    #[default]
+    Headers,
+    /// When the response is complete (nginx without `header`).
+    End,
 }
 
-/// An entry that learns.
+/// A learn entry ready for requests.
 #[derive(Debug)]
-pub struct LearnEntry {
-    learned: Arc<Learned>,
+pub struct LearnMethod {
+    learn_table: Arc<LearnTable>,
     create: Box<[ResponseSource]>,
     create_from_requests: Readers,
     lookup: Readers,
@@ -73,26 +82,6 @@ pub enum Unlearnable {
     Full { table: TableName, full: TooManyServers },
 }
 
-/// Names of sessions, each once.
-pub type Names = SmallVec<[Fingerprint; 2]>;
-
-/// The names that a request carries for one entry.
-#[derive(Debug, Default)]
-pub struct Carrying {
-    pub names: Names,
-    /// Names that the request alone may create.
-    pub offered: Names,
-}
-
-/// What a request's claims are read for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Purpose {
-    /// The request has come: its session lives, and is seen now.
-    Serve,
-    /// Somebody wants to know where it would go: it is no sign of life of its session.
-    Explain,
-}
-
 /// What a response says to an entry that learns.
 #[derive(Debug, Default)]
 pub struct Heard {
@@ -101,153 +90,23 @@ pub struct Heard {
     pub ended: bool,
 }
 
-/// A session to be learned when the response is complete.
-#[derive(Debug)]
-pub struct Pending {
-    learned: Arc<Learned>,
-    name: Fingerprint,
-    server: Enlisted,
-    client: IpAddr,
-}
-
-impl Tables {
-    /// Makes the tables of a configuration. Those that `earlier` has too keep their sessions, and go on as they are until
-    /// [`Self::begin`].
-    pub fn new(specs: &[(TableSpec, BudgetSpec)], key: &Arc<FingerprintKey>, earlier: Option<&Self>) -> Self {
-        let same_key = earlier.filter(|earlier| earlier.key.id() == key.id());
-        let learned = |(spec, budget): &(TableSpec, BudgetSpec)| {
-            let before = same_key.and_then(|tables| tables.by_name.get(&spec.name));
-            (spec.name.clone(), Learned::succeeding(before, spec, *budget, key))
-        };
-        Self { key: Arc::clone(key), by_name: specs.iter().map(learned).collect() }
-    }
-
-    /// Lets the tables go on by what they were made from, when nothing can keep the configuration from coming into force.
-    pub fn begin(&self, specs: Vec<(TableSpec, BudgetSpec)>, now: UnixSeconds) {
-        for (spec, _) in specs {
-            let table = self.by_name.get(&spec.name).map(|learned| &learned.table);
-            if let Some(table) = table.filter(|table| *table.spec() != spec) {
-                table.succeed(spec, now);
-            }
-        }
-    }
-
-    /// All tables, in no order.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Table>> {
-        self.by_name.values().map(|learned| &learned.table)
-    }
-
-    /// All of them with what their clients may create, in no order.
-    pub fn learned(&self) -> impl Iterator<Item = &Arc<Learned>> {
-        self.by_name.values()
-    }
-
-    pub fn get(&self, name: &TableName) -> Option<&Arc<Learned>> {
-        self.by_name.get(name)
+impl Configured for LearnSpec {
+    fn reads_alike(&self, other: &Self) -> bool {
+        self.table == other.table && self.lookup == other.lookup
     }
 }
 
-impl Learned {
-    /// The table goes on with its sessions; all of it as it is, where nothing is said of it that was not said before.
-    fn succeeding(before: Option<&Arc<Self>>, spec: &TableSpec, budget: BudgetSpec, key: &Arc<FingerprintKey>) -> Arc<Self> {
-        let table = match before {
-            Some(before) if *before.table.spec() == *spec && before.spec == budget => return Arc::clone(before),
-            Some(before) => Arc::clone(&before.table),
-            None => Arc::new(Table::new(spec.clone())),
-        };
-        Arc::new(Self { table, key: Arc::clone(key), budget: Mutex::new(CreationBudget::new(budget)), spec: budget })
-    }
-
-    pub fn table(&self) -> &Arc<Table> {
-        &self.table
-    }
-
-    /// What its table keeps in place of this name.
-    pub fn fingerprint(&self, name: &[u8]) -> Fingerprint {
-        self.key.fingerprint(name)
-    }
-
-    /// Ties a name to a server, in the class that its client's budget allows.
-    fn tie(&self, name: Fingerprint, server: &Enlisted, client: IpAddr, now: UnixSeconds) -> Tied {
-        let known = matches!(self.table.find(name, now), Known::Session(_));
-        let budget = if known { crate::table::Budget::Within } else { self.budget.lock().spend(&self.key, client, now) };
-        self.table.tie(name, server, budget, now)
-    }
-}
-
-impl Pending {
-    /// The response is complete: the session is learned.
-    pub fn apply(&self, now: UnixSeconds) -> Tied {
-        self.learned.tie(self.name, &self.server, self.client, now)
-    }
-}
-
-impl LearnEntry {
-    /// # Errors
-    /// There is no such table, or it can take no more servers.
-    pub(super) fn new(
-        spec: LearnSpec,
-        tables: &Tables,
-        members: &[ServerRef<'_>],
-        names: &mut CookieNames,
-    ) -> Result<Self, Unlearnable> {
-        let Some(learned) = tables.get(&spec.table).map(Arc::clone) else {
-            return Err(Unlearnable::NoTable(spec.table));
-        };
-        let servers = members.iter().map(|member| learned.table.enlist(member.id));
-        let servers: Box<[Enlisted]> =
-            servers.collect::<Result<_, _>>().map_err(|full| Unlearnable::Full { table: spec.table.clone(), full })?;
-        let by_index = servers.iter().zip(members).map(|(server, member)| (server.index(), member.id.clone())).collect();
-        Ok(Self {
-            learned,
-            create: spec.create.into(),
-            create_from_requests: Readers::bind(spec.create_from_requests, names),
-            lookup: Readers::bind(spec.lookup, names),
-            at: spec.at,
-            min_length: spec.min_length,
-            new_tie_on: spec.new_tie_on,
-            servers,
-            by_index,
-        })
-    }
-
-    pub fn table(&self) -> &Arc<Table> {
-        &self.learned.table
-    }
-
-    /// Whether it learns into this very table, with the same budget.
-    pub(crate) fn learns_into(&self, learned: &Arc<Learned>) -> bool {
-        Arc::ptr_eq(&self.learned, learned)
-    }
-
-    /// Sessions in the table that live on the server at this position: exact to a tenth of the idle time.
-    pub fn live(&self, at: usize, now: Now) -> u64 {
-        self.learned.table.count(self.servers[at].index(), now.wall)
-    }
-
-    pub fn new_tie_on(&self) -> NewTieOn {
-        self.new_tie_on
-    }
-
-    /// What a request carries.
-    pub fn carrying<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Carrying {
-        Carrying {
-            names: self.names(&self.lookup, request, cookies),
-            offered: self.names(&self.create_from_requests, request, cookies),
-        }
-    }
+impl Persistence for LearnMethod {
+    const LABEL: &'static str = "learn";
 
     /// The first name that the table knows ties the session; the others are in use, too. One that it does not know is a
     /// session all the same: it goes where its parallel requests go.
-    pub fn claim(&self, names: &Names, purpose: Purpose, now: Now) -> Claim<'static> {
+    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
+        let Some(RequestNames { lookup: names, .. }) = arriving.names else { return Claim::Absent };
         let mut bad: Option<BadClaim> = None;
         let mut tie: Option<(Fingerprint, Session)> = None;
         for &name in names {
-            let known = match purpose {
-                Purpose::Serve => self.learned.table.look(name, now.wall),
-                Purpose::Explain => self.learned.table.find(name, now.wall),
-            };
-            match known {
+            match self.look(name, arriving.purpose, arriving.now) {
                 Known::Session(known) => tie = tie.or(Some((name, known))),
                 Known::Expired(why) => bad = bad.or(Some(why)),
                 Known::Unknown => {}
@@ -258,6 +117,85 @@ impl LearnEntry {
         };
         let server = self.by_index.get(&known.server).cloned().map_or(ServerName::Stranger, ServerName::Id);
         Claim::Names(server, Named { session: Some(session(name)), stamps: Some(known.stamps), minted: Minted::Here })
+    }
+
+    fn names<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<RequestNames> {
+        Some(RequestNames {
+            lookup: self.read(&self.lookup, request, cookies),
+            offered: self.read(&self.create_from_requests, request, cookies),
+        })
+    }
+
+    fn writes(&self) -> Writes {
+        Writes::InTable
+    }
+
+    fn signal(&self, headers: &HeaderMap, now: Now) -> AppSignal {
+        let Heard { created, ended } = self.hear(headers, now);
+        match (created.is_empty(), ended) {
+            (false, _) => AppSignal::Creates,
+            (true, true) => AppSignal::Deletes,
+            (true, false) => AppSignal::Silent,
+        }
+    }
+
+    fn new_tie_on(&self) -> NewTieOn {
+        self.new_tie_on
+    }
+
+    fn idle(&self) -> Option<u32> {
+        self.table().spec().lifetime.idle
+    }
+}
+
+impl fmt::Display for LearnMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "learn {}", self.table().spec().name)
+    }
+}
+
+impl LearnMethod {
+    /// # Errors
+    /// There is no such table, or it can take no more servers.
+    pub(super) fn new(
+        spec: LearnSpec,
+        tables: &Tables,
+        servers: &[ServerRef<'_>],
+        cookies: &mut CookieNames,
+    ) -> Result<Self, Unlearnable> {
+        let Some(learn_table) = tables.get(&spec.table).map(Arc::clone) else {
+            return Err(Unlearnable::NoTable(spec.table));
+        };
+        let enlisted = servers.iter().map(|server| learn_table.table().enlist(server.id));
+        let enlisted: Box<[Enlisted]> =
+            enlisted.collect::<Result<_, _>>().map_err(|full| Unlearnable::Full { table: spec.table.clone(), full })?;
+        let numbered = enlisted.iter().zip(servers);
+        let by_index = numbered.map(|(enlisted, server)| (enlisted.index(), server.id.clone())).collect();
+        Ok(Self {
+            learn_table,
+            create: spec.create.into(),
+            create_from_requests: Readers::bind(spec.create_from_requests, cookies),
+            lookup: Readers::bind(spec.lookup, cookies),
+            at: spec.at,
+            min_length: spec.min_length,
+            new_tie_on: spec.new_tie_on,
+            servers: enlisted,
+            by_index,
+        })
+    }
+
+    pub fn table(&self) -> &Arc<Table> {
+        self.learn_table.table()
+    }
+
+    /// Whether it learns into this very table, with the same budget.
+    pub(crate) fn learns_into(&self, learn_table: &Arc<LearnTable>) -> bool {
+        Arc::ptr_eq(&self.learn_table, learn_table)
+    }
+
+    /// Sessions in the table that live on the server at this position: exact to a tenth of the idle time.
+    pub fn live(&self, at: usize, now: Now) -> u64 {
+        self.table().count(self.servers[at].index(), now.wall)
     }
 
     /// What a response with these headers says.
@@ -272,22 +210,16 @@ impl LearnEntry {
         heard
     }
 
-    pub(super) fn spoken(&self, headers: &HeaderMap, now: Now) -> AppSignal {
-        let Heard { created, ended } = self.hear(headers, now);
-        match (created.is_empty(), ended) {
-            (false, _) => AppSignal::Creates,
-            (true, true) => AppSignal::Deletes,
-            (true, false) => AppSignal::Silent,
-        }
-    }
-
     /// Ties a session that the application has confirmed to the server at this position; at once, or when the response is
     /// complete.
-    pub fn learn(&self, name: Fingerprint, at: usize, client: IpAddr, now: Now) -> Result<Tied, Pending> {
+    pub fn learn(&self, name: Fingerprint, at: usize, client: IpAddr, now: Now) -> Result<Tied, DeferredLearn> {
         let server = &self.servers[at];
         match self.at {
-            LearnAt::Headers => Ok(self.learned.tie(name, server, client, now.wall)),
-            LearnAt::End => Err(Pending { learned: Arc::clone(&self.learned), name, server: server.clone(), client }),
+            LearnAt::Headers => Ok(self.learn_table.tie(name, server, client, now.wall)),
+            LearnAt::End => {
+                let table = Arc::clone(&self.learn_table);
+                Err(DeferredLearn { table, name, server: server.clone(), client })
+            }
         }
     }
 
@@ -296,19 +228,26 @@ impl LearnEntry {
         let server = &self.servers[at];
         let elsewhere = |known: Known| matches!(known, Known::Session(known) if known.server != server.index());
         let mut moved = Moved::None;
-        for &name in names.iter().filter(|&&name| elsewhere(self.learned.table.find(name, now.wall))) {
-            self.learned.table.tie(name, server, crate::table::Budget::Within, now.wall);
+        for &name in names.iter().filter(|&&name| elsewhere(self.table().find(name, now.wall))) {
+            self.table().tie(name, server, Budget::Within, now.wall);
             moved = Moved::Some;
         }
         moved
     }
 
     pub fn forget(&self, names: &Names, now: Now) -> Moved {
-        let forgotten = names.iter().filter_map(|&name| self.learned.table.forget(name, now.wall)).count();
+        let forgotten = names.iter().filter_map(|&name| self.table().forget(name, now.wall)).count();
         if forgotten == 0 { Moved::None } else { Moved::Some }
     }
 
-    fn names<'r>(&self, readers: &Readers, request: &Request<'r>, cookies: &Cookies<'r>) -> Names {
+    fn look(&self, name: Fingerprint, purpose: Purpose, now: Now) -> Known {
+        match purpose {
+            Purpose::Serve => self.table().look(name, now.wall),
+            Purpose::Explain => self.table().find(name, now.wall),
+        }
+    }
+
+    fn read<'r>(&self, readers: &Readers, request: &Request<'r>, cookies: &Cookies<'r>) -> Names {
         let mut names = Names::new();
         readers.each(request, cookies, |found| self.add(&mut names, found.text()));
         names
@@ -318,7 +257,7 @@ impl LearnEntry {
         if name.len() < self.min_length || name.eq_ignore_ascii_case(NO_NAME) || names.len() == MOST_NAMES {
             return;
         }
-        let fingerprint = self.learned.key.fingerprint(name);
+        let fingerprint = self.learn_table.fingerprint(name);
         if !names.contains(&fingerprint) {
             names.push(fingerprint);
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use burdock::balancer::reason::{Method, Move, Reason, TieAction, TieOutcome};
+use burdock::balancer::reason::{MethodLabel, Move, Reason, TieAction, TieOutcome};
 use burdock::http::path::without_parameters;
 use burdock::session::foreign_format::ForeignFormat;
 use burdock::upstream::ServerId;
@@ -41,7 +41,7 @@ pub struct RequestRecord {
     pub server: Option<usize>,
     pub from: Option<ServerId>,
     pub reason: Option<Reason>,
-    pub method: Method,
+    pub method: MethodLabel,
     pub fate: Option<TieOutcome>,
     pub settled: TieAction,
     /// Why the tie is now another server's, where it is.
@@ -87,7 +87,7 @@ impl RequestRecord {
             server: None,
             from: None,
             reason: None,
-            method: Method::None,
+            method: MethodLabel::NONE,
             fate: None,
             settled: TieAction::None,
             moved: None,

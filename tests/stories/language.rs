@@ -20,9 +20,10 @@ use burdock::http::cookie::Forwarded;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::route::{PathPrefix, RouteSpec};
 use burdock::session::fingerprint_key::FingerprintKey;
+use burdock::sticky::cookie::CookieSpec;
 use burdock::sticky::edits::RequestEdits;
+use burdock::sticky::method::MethodSpec;
 use burdock::sticky::secrets::Secrets;
-use burdock::sticky::spec::{CookieSpec, Way};
 use burdock::table::{BudgetSpec, Cursor, Filter, TableSpec};
 use burdock::time::{Now, UnixSeconds, Uptime};
 use burdock::token::keys::{Key, KeyRing};
@@ -269,9 +270,11 @@ impl Lb {
     }
 
     pub fn cookie(self, change: impl FnOnce(&mut CookieSpec)) -> Self {
-        self.with(|pool| match &mut pool.sticky.entries[0].way {
-            Way::Cookie(cookie) => change(cookie),
-            Way::Header(_) | Way::Route(_) | Way::Hash(_) | Way::Learn(_) => panic!("the first entry is not a cookie"),
+        self.with(|pool| {
+            let MethodSpec::Cookie(cookie) = &mut pool.sticky.entries[0].method else {
+                panic!("the first entry is no cookie")
+            };
+            change(cookie);
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::StatusCode;
 use axum::extract::State as Shared;
-use burdock::sticky::learn::Learned;
+use burdock::sticky::learn_table::LearnTable;
 use burdock::table::Table;
 use burdock::time::UnixSeconds;
 use utoipa_axum::router::OpenApiRouter;
@@ -25,7 +25,7 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 ///
 /// # Errors
 /// 404 where there is none.
-pub fn find(state: &ProcessState, name: &str) -> Result<Arc<Learned>, Problem> {
+pub fn find(state: &ProcessState, name: &str) -> Result<Arc<LearnTable>, Problem> {
     let generation = state.serving.generation.load();
     let found = generation.balancer.tables().learned().find(|learned| learned.table().spec().name.as_str() == name);
     found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no session table {name:?}")))

@@ -14,7 +14,6 @@ use burdock::upstream::spec::{Admin, Tier};
 
 use crate::api::config::{ChangeKind, DifferenceInfo, FieldChange, Moves};
 use crate::api::drain::{DrainStatus, Stage};
-use crate::api::explanation;
 use crate::api::server::{ServerHealth, ServerInfo, ServerState, SessionCount, Source};
 use crate::api::upstream::UpstreamInfo;
 use crate::control::servers::{Origin, Origins};
@@ -98,7 +97,7 @@ pub fn upstream(pool: &Arc<StickyUpstream>, now: Now) -> UpstreamInfo {
     UpstreamInfo {
         name: upstream.name().to_string(),
         balance: balance(upstream.spec().balance).to_owned(),
-        sticky: pool.chain().entries().iter().map(explanation::entry).collect(),
+        sticky: pool.chain().entries().iter().map(|entry| entry.method.to_string()).collect(),
         servers: upstream.servers().len(),
         taking_new: upstream.servers().iter().filter(|server| server.takes_new()).count(),
         in_flight: upstream.servers().iter().map(Server::in_flight).map(u64::from).sum(),

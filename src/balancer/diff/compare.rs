@@ -10,7 +10,8 @@ use crate::balancer::balancer::Balancer;
 use crate::balancer::spec::{Plan, StickyUpstreamSpec};
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::ids::{ServerId, UpstreamName};
-use crate::sticky::spec::{EntrySpec, StickySpec, Way};
+use crate::sticky::chain::StickySpec;
+use crate::sticky::method::MethodSpec;
 use crate::time::Now;
 use crate::upstream::Upstream;
 use crate::upstream::spec::{Admin, Removal, ServerSpec};
@@ -133,27 +134,13 @@ fn sessions(live: Option<&Arc<StickyUpstream>>, id: &ServerId, now: Now) -> Move
 /// Whether what was written before is no longer read: another scope, or an entry that is not there any more.
 fn ties_broken(before: &StickySpec, after: &StickySpec) -> bool {
     before.scope != after.scope
-        || before.entries.iter().any(|entry| !after.entries.iter().any(|now| reads_alike(entry, now)))
-}
-
-fn reads_alike(before: &EntrySpec, after: &EntrySpec) -> bool {
-    match (&before.way, &after.way) {
-        (Way::Cookie(before), Way::Cookie(after)) => {
-            (&before.name, before.mode, &before.token) == (&after.name, after.mode, &after.token)
-        }
-        (Way::Header(before), Way::Header(after)) => {
-            (&before.name, before.mode, &before.token) == (&after.name, after.mode, &after.token)
-        }
-        (Way::Route(before), Way::Route(after)) => before == after,
-        (Way::Hash(before), Way::Hash(after)) => before.key == after.key,
-        (Way::Learn(before), Way::Learn(after)) => before.table == after.table && before.lookup == after.lookup,
-        (Way::Cookie(_) | Way::Header(_) | Way::Route(_) | Way::Hash(_) | Way::Learn(_), _) => false,
-    }
+        || before.entries.iter().any(|entry| !after.entries.iter().any(|now| entry.method.reads_alike(&now.method)))
 }
 
 /// How many in a thousand names that only their hash ties have another home.
 fn hashed(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec, live: Option<&Arc<StickyUpstream>>, now: Now) -> u16 {
-    let hashes = |sticky: &StickyUpstreamSpec| sticky.sticky.entries.iter().any(|entry| matches!(entry.way, Way::Hash(_)));
+    let hashes =
+        |sticky: &StickyUpstreamSpec| sticky.sticky.entries.iter().any(|entry| matches!(entry.method, MethodSpec::Hash(_)));
     let Some(live) = live.filter(|_| hashes(before) && before.upstream.servers != after.upstream.servers) else { return 0 };
     let next = Upstream::new(after.upstream.clone(), Some(live.upstream()), now);
     let home =

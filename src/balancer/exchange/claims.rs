@@ -4,11 +4,10 @@
 use ::http::StatusCode;
 use smallvec::SmallVec;
 
-use super::methods::load_factor;
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::session::claim::{BadClaim, Claim, Named, Refused};
 use crate::session::name::SessionName;
-use crate::sticky::learn::Purpose;
+use crate::sticky::arriving::Purpose;
 use crate::sticky::spec::Strict;
 use crate::time::Now;
 use crate::upstream::failover::Cause;
@@ -53,7 +52,7 @@ pub(super) fn judge(
     for (nth, (entry, claim)) in upstream.chain().entries().iter().zip(claims).enumerate() {
         let admitted = match claim {
             ResolvedClaim::Tied(candidates, _) => admit_first(servers, candidates, attempts, purpose, now),
-            ResolvedClaim::Keyed(Some(home), _) => servers.admit_home(*home, load_factor(entry), attempts, now),
+            ResolvedClaim::Keyed(Some(home), _) => servers.admit_home(*home, entry.load_factor(), attempts, now),
             ResolvedClaim::Unknown(_) => Err(Cause::Unknown),
             ResolvedClaim::Absent | ResolvedClaim::Fresh(..) | ResolvedClaim::Bad(_) | ResolvedClaim::Keyed(None, _) => {
                 continue;

@@ -12,7 +12,6 @@ use super::assignment::{Assignment, Refusal, Waiting};
 use super::claims::{ResolvedClaim, Verdict, judge};
 use super::decision::Decision;
 use super::failover::LostTie;
-use super::methods::{load_factor, method_of};
 use super::report;
 use super::request_info::RequestInfo;
 use super::select::{Place, Search, name_of_lost};
@@ -20,16 +19,16 @@ use super::settle::{self, Settlement};
 use super::ties::Ties;
 use super::wait::Wait;
 use crate::balancer::connection::Connection;
-use crate::balancer::reason::{Method, Reason, TieOutcome};
+use crate::balancer::reason::{MethodLabel, Reason, TieOutcome};
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::http::request::{Request, Response};
 use crate::session::foreign_format::ForeignFormat;
 use crate::session::name::SessionName;
 use crate::sticky::affinity;
+use crate::sticky::arriving::{Arriving, Purpose, RequestNames};
 use crate::sticky::chain::Chain;
 use crate::sticky::edits::{CookieHeader, RequestEdits, ResponseEdits};
 use crate::sticky::entry::Entry;
-use crate::sticky::learn::{Carrying, Purpose};
 use crate::sticky::spec::Announce;
 use crate::time::Now;
 use crate::upstream::failover::Cause;
@@ -44,7 +43,7 @@ pub struct Exchange {
     claims: SmallVec<[ResolvedClaim; 2]>,
     info: RequestInfo,
     /// What the request carries for each entry that learns, by the entry's position.
-    carrying: SmallVec<[(usize, Carrying); 1]>,
+    names: SmallVec<[(usize, RequestNames); 1]>,
     hash_key: Option<Box<[u8]>>,
     cookie: CookieHeader,
     attempts: Attempts,
@@ -81,14 +80,14 @@ impl StickyUpstream {
 impl Exchange {
     fn new(upstream: Arc<StickyUpstream>, request: &Request<'_>, purpose: Purpose, now: Now) -> Self {
         let cookies = upstream.cookies().find(request.headers);
-        let mut carrying: SmallVec<[(usize, Carrying); 1]> = SmallVec::new();
+        let mut names: SmallVec<[(usize, RequestNames); 1]> = SmallVec::new();
         let entries = upstream.chain().entries().iter().enumerate();
         let claims = entries
             .map(|(nth, entry)| {
-                let carried = entry.carrying(request, &cookies);
-                let claim = entry.claim(request, &cookies, carried.as_ref(), purpose, now);
-                let claim = ResolvedClaim::of(claim, &upstream);
-                carrying.extend(carried.map(|carried| (nth, carried)));
+                let read = entry.names(request, &cookies);
+                let arriving = Arriving { request, cookies: &cookies, names: read.as_ref(), purpose, now };
+                let claim = ResolvedClaim::of(entry.claim(&arriving), &upstream);
+                names.extend(read.map(|read| (nth, read)));
                 claim
             })
             .collect();
@@ -99,7 +98,7 @@ impl Exchange {
             upstream,
             claims,
             info,
-            carrying,
+            names,
             hash_key,
             cookie,
             attempts: Attempts::default(),
@@ -167,7 +166,7 @@ impl Exchange {
         let (entry, claim) = (self.entry(nth), &self.claims[nth]);
         let tie = LostTie { upstream: &self.upstream, entry, claim, cause }.outcome(now)?;
         let session = self.session.take().or_else(|| name_of_lost(&self.claims[nth], self.info.client()));
-        let place = self.search(now).place(session.as_ref(), load_factor(self.entry(nth)), None, random);
+        let place = self.search(now).place(session.as_ref(), self.entry(nth).load_factor(), None, random);
         self.session = session;
         // Where too few servers are up, the place may be where the session is tied after all.
         let stays = place.server().is_some_and(|at| self.claims[nth].servers().contains(&at));
@@ -258,7 +257,7 @@ impl Exchange {
             upstream: &self.upstream,
             claims: &self.claims,
             info: &self.info,
-            carrying: &self.carrying,
+            names: &self.names,
             session: self.session.as_ref(),
         }
     }
@@ -281,8 +280,9 @@ impl Exchange {
     }
 
     /// The method of the entry that decided.
-    pub fn method(&self) -> Method {
-        self.decided.and_then(|decision| decision.entry).map_or(Method::None, |nth| method_of(self.entry(nth)))
+    pub fn method(&self) -> MethodLabel {
+        let decided = self.decided.and_then(|decision| decision.entry);
+        decided.map_or(MethodLabel::NONE, |nth| MethodLabel::of(&self.entry(nth).method))
     }
 
     /// The server that the session was tied to when it is served by another.

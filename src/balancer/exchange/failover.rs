@@ -5,7 +5,6 @@ use std::time::Duration;
 use ::http::StatusCode;
 
 use super::claims::ResolvedClaim;
-use super::methods::when_full;
 use crate::balancer::reason::TieOutcome;
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::sticky::answers::Writes;
@@ -46,7 +45,7 @@ impl LostTie<'_> {
     }
 
     fn action(&self) -> Action {
-        match when_full(self.entry).filter(|_| self.cause == Cause::Full) {
+        match self.entry.when_full().filter(|_| self.cause == Cause::Full) {
             Some(WhenFull::Keep) => Action::Refuse(StatusCode::SERVICE_UNAVAILABLE),
             Some(WhenFull::Spill) => Action::Temporary(None),
             None => {

@@ -4,8 +4,9 @@ use super::ties::Ties;
 use super::writes::{Writing, ties_new};
 use crate::balancer::reason::{TieAction, TieOutcome};
 use crate::sticky::affinity::Wish;
-use crate::sticky::entry::EntryKind;
-use crate::sticky::learn::{Carrying, Heard, LearnEntry, Moved, Pending};
+use crate::sticky::arriving::RequestNames;
+use crate::sticky::learn::{Heard, LearnMethod, Moved};
+use crate::sticky::learn_table::DeferredLearn;
 use crate::table::Tied;
 
 /// What came of it.
@@ -14,25 +15,26 @@ pub(super) struct Learning {
     /// None where nothing changed.
     pub(super) action: Option<TieAction>,
     /// What is to be learned when the response is complete.
-    pub(super) pending: Vec<Pending>,
+    pub(super) pending: Vec<DeferredLearn>,
 }
 
 /// Learns what the response says, for every entry that does.
 pub(super) fn learn(ties: &Ties<'_>, writing: &Writing<'_>) -> Learning {
     let Writing { decision, wish, response, now } = *writing;
     let mut learning = Learning::default();
-    for (nth, carrying) in ties.carrying {
-        let EntryKind::Learn(entry) = &ties.upstream.chain().entries()[*nth].kind else { continue };
-        let heard = entry.hear(response.headers, now);
+    for (nth, names) in ties.names {
+        let entry = &ties.upstream.chain().entries()[*nth];
+        let Some(method) = entry.learns() else { continue };
+        let heard = method.hear(response.headers, now);
         if wish == Some(&Wish::Release) || (heard.ended && heard.created.is_empty()) {
-            learning.note(entry.forget(&carrying.names, now), TieAction::Forgotten);
+            learning.note(method.forget(&names.lookup, now), TieAction::Forgotten);
             continue;
         }
         if decision.outcome != TieOutcome::Detour {
-            learning.note(entry.move_to(&carrying.names, decision.at, now), TieAction::Rewritten);
+            learning.note(method.move_to(&names.lookup, decision.at, now), TieAction::Rewritten);
         }
         if ties_new(entry.new_tie_on(), response.status) {
-            learning.learn_names(entry, carrying, &heard, ties, writing);
+            learning.learn_names(method, names, &heard, ties, writing);
         }
     }
     learning
@@ -42,16 +44,16 @@ impl Learning {
     /// Ties what the application has named, and what the request may name alone, to the server that answered.
     fn learn_names(
         &mut self,
-        entry: &LearnEntry,
-        carrying: &Carrying,
+        method: &LearnMethod,
+        names: &RequestNames,
         heard: &Heard,
         ties: &Ties<'_>,
         writing: &Writing<'_>,
     ) {
         let Writing { decision, now, .. } = *writing;
-        let offered = carrying.offered.iter().filter(|_| decision.outcome != TieOutcome::Detour);
+        let offered = names.offered.iter().filter(|_| decision.outcome != TieOutcome::Detour);
         for &name in heard.created.iter().chain(offered) {
-            match entry.learn(name, decision.at, ties.info.client(), now) {
+            match method.learn(name, decision.at, ties.info.client(), now) {
                 Ok(tied) => self.action = self.action.or_else(|| TieAction::of_learned(tied)),
                 Err(pending) => self.pending.push(pending),
             }

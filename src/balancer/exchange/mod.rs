@@ -8,7 +8,6 @@ mod decision;
 mod exchange;
 mod failover;
 mod learning;
-mod methods;
 mod report;
 mod request_info;
 mod select;

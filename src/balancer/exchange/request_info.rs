@@ -9,7 +9,7 @@ use crate::http::hygiene::is_cors_preflight;
 use crate::http::request::{Request, Scheme};
 use crate::sticky::chain::Chain;
 use crate::sticky::edits::{Origin, Reader};
-use crate::sticky::spec::Methods;
+use crate::sticky::spec::Verbs;
 
 #[derive(Debug)]
 pub(super) struct RequestInfo {
@@ -50,10 +50,10 @@ impl RequestInfo {
     }
 
     /// Whether the answer may begin a tie of an entry that begins them on these methods.
-    pub(super) fn begins(&self, methods: Methods) -> bool {
-        match methods {
-            Methods::All => true,
-            Methods::Post => self.kind == Kind::Post,
+    pub(super) fn begins(&self, verbs: Verbs) -> bool {
+        match verbs {
+            Verbs::All => true,
+            Verbs::Post => self.kind == Kind::Post,
         }
     }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use rand_core::CryptoRng;
 
 use super::claims::ResolvedClaim;
-use super::methods::{load_factor, when_full};
 use super::wait::Wait;
 use crate::balancer::connection::{Connection, Provisional};
 use crate::session::claim::Refused;
@@ -110,7 +109,7 @@ impl Search<'_> {
     /// Waits for the server that this claim names, where it is full and may be waited for.
     pub(super) fn await_tied(&self, entry: &Entry, claim: &ResolvedClaim, cause: Cause) -> Option<Place> {
         let timeout = self.wait.left(self.wait_timeout(entry).filter(|_| cause == Cause::Full)?)?;
-        let bound = load_factor(entry);
+        let bound = entry.load_factor();
         let mut servers = claim.servers().iter();
         let queued = servers.find_map(|&at| self.upstream.queue_tied(at, bound, self.attempts, self.now))?;
         Some(Place::Awaited(queued, timeout))
@@ -119,7 +118,7 @@ impl Search<'_> {
     /// How long a session of this entry waits for its server.
     fn wait_timeout(&self, entry: &Entry) -> Option<Duration> {
         let configured = self.upstream.spec().failover.full.wait;
-        match (entry.strict, when_full(entry)) {
+        match (entry.strict, entry.when_full()) {
             (Strict::Refuse(_), _) | (Strict::Off, Some(WhenFull::Keep)) => configured.or(Some(WAIT_TIMEOUT)),
             (Strict::Off, Some(WhenFull::Spill)) => None,
             (Strict::Off, None) => configured,

@@ -17,7 +17,7 @@ use crate::sticky::affinity::{self, Wish};
 use crate::sticky::answers::AppSignal;
 use crate::sticky::chain::Chain;
 use crate::sticky::edits::{Carried, ResponseEdits};
-use crate::sticky::learn::Pending;
+use crate::sticky::learn_table::DeferredLearn;
 use crate::sticky::spec::Caching;
 use crate::time::Now;
 use crate::upstream::Upstream;
@@ -34,7 +34,7 @@ pub struct Settlement {
     /// What Cache-Control becomes, so that no shared cache keeps a response with our token.
     pub cache_control: Option<HeaderValue>,
     /// Sessions to learn when the response is complete.
-    pub pending: Vec<Pending>,
+    pub pending: Vec<DeferredLearn>,
 }
 
 /// Settles the tie with the server that was decided on, which has sent this final response (or 101).
@@ -91,7 +91,7 @@ fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carrie
 
 /// An application that creates a session during a detour has moved it for good.
 fn at_last(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
-    let creates = || chain.entries().iter().any(|entry| entry.spoken(headers, now) == AppSignal::Creates);
+    let creates = || chain.entries().iter().any(|entry| entry.signal(headers, now) == AppSignal::Creates);
     match decision.outcome {
         TieOutcome::Detour if creates() => Decision { outcome: TieOutcome::Moved, ..decision },
         TieOutcome::Detour | TieOutcome::Kept | TieOutcome::New | TieOutcome::Moved => decision,
@@ -127,7 +127,7 @@ fn action(
         return action;
     }
     let mut tied = ties.entries().filter(|(_, claim)| claim.is_tie());
-    if ties.info.ties() && tied.any(|(entry, _)| entry.spoken(headers, now) == AppSignal::Deletes) {
+    if ties.info.ties() && tied.any(|(entry, _)| entry.signal(headers, now) == AppSignal::Deletes) {
         return TieAction::Forgotten;
     }
     if outcome == Some(TieOutcome::Kept) { TieAction::Kept } else { TieAction::None }

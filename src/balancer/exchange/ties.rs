@@ -4,15 +4,15 @@ use super::claims::ResolvedClaim;
 use super::request_info::RequestInfo;
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::session::name::SessionName;
+use crate::sticky::arriving::RequestNames;
 use crate::sticky::entry::Entry;
-use crate::sticky::learn::Carrying;
 
 pub(super) struct Ties<'e> {
     pub(super) upstream: &'e StickyUpstream,
     pub(super) claims: &'e [ResolvedClaim],
     pub(super) info: &'e RequestInfo,
     /// What the request carries for each entry that learns, by the entry's position.
-    pub(super) carrying: &'e [(usize, Carrying)],
+    pub(super) names: &'e [(usize, RequestNames)],
     /// The session's name for the ring, where it has one.
     pub(super) session: Option<&'e SessionName>,
 }

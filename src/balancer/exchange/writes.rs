@@ -6,7 +6,6 @@ use smallvec::SmallVec;
 
 use super::claims::ResolvedClaim;
 use super::decision::Decision;
-use super::methods::{is_cookie, is_header};
 use super::request_info::RequestInfo;
 use super::ties::Ties;
 use crate::balancer::reason::{TieAction, TieOutcome};
@@ -14,7 +13,7 @@ use crate::http::request::Response;
 use crate::session::claim::Minted;
 use crate::session::lifetime::Due;
 use crate::sticky::affinity::Wish;
-use crate::sticky::answers::{AppSignal, Writes};
+use crate::sticky::answers::{AppSignal, Medium, Writes};
 use crate::sticky::entry::Entry;
 use crate::sticky::spec::NewTieOn;
 use crate::time::Now;
@@ -53,9 +52,11 @@ pub(super) fn plan(ties: &Ties<'_>, writing: &Writing<'_>) -> Plan {
     let mut plan: Plan = entries.map(|(nth, (entry, claim))| writing.write(nth, entry, claim, ties.info)).collect();
     if writing.begins_tie(ties.claims) && plan.iter().all(Option::is_none) {
         // Nobody knows yet whether this client keeps cookies or headers, so it gets one of each kind.
-        for is_kind in [is_cookie, is_header] {
+        for medium in [Medium::Cookie, Medium::Header] {
             let mut entries = ties.upstream.chain().entries().iter();
-            if let Some(nth) = entries.position(|entry| is_kind(entry) && may_insert(entry, writing.response, ties.info)) {
+            if let Some(nth) =
+                entries.position(|entry| entry.medium() == Some(medium) && may_insert(entry, writing.response, ties.info))
+            {
                 plan[nth] = Some(Write::New);
             }
         }
@@ -71,7 +72,7 @@ impl Writing<'_> {
         let Self { decision, wish, response, now } = *self;
         match entry.writes() {
             Writes::Never | Writes::InTable => None,
-            Writes::WhenSpoken if entry.spoken(response.headers, now) != AppSignal::Creates => None,
+            Writes::WhenSpoken if entry.signal(response.headers, now) != AppSignal::Creates => None,
             Writes::WhenSpoken => spoken(claim, decision),
             Writes::Always if entry.is_preserved(response.headers) => None,
             Writes::Always => match decision.outcome {
@@ -79,7 +80,7 @@ impl Writing<'_> {
                 TieOutcome::Kept if decision.entry == Some(nth) => renewal(entry, claim, wish, now),
                 TieOutcome::Kept | TieOutcome::Moved => correction(claim, decision.at),
                 TieOutcome::New => {
-                    let replaces = matches!(claim, ResolvedClaim::Bad(_)) && info.begins(entry.methods());
+                    let replaces = matches!(claim, ResolvedClaim::Bad(_)) && info.begins(entry.verbs());
                     replaces.then_some(Write::Replacement)
                 }
             },
@@ -94,7 +95,7 @@ impl Writing<'_> {
 }
 
 fn may_insert(entry: &Entry, response: &Response<'_>, info: &RequestInfo) -> bool {
-    entry.writes() == Writes::Always && info.begins(entry.methods()) && !entry.is_preserved(response.headers)
+    entry.writes() == Writes::Always && info.begins(entry.verbs()) && !entry.is_preserved(response.headers)
 }
 
 /// Whether the request carried no tie that could be moved.

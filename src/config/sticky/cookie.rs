@@ -13,12 +13,14 @@ use crate::http::set_cookie::{
 };
 use crate::session::scope::Scope;
 use crate::session::token_format::TokenFormat;
-use crate::sticky::spec::{
-    Caching, CookieMode, CookieSpec, EntrySpec, Forwarding, Methods, NewTieOn, Preserve, Strict, Way,
-};
+use crate::sticky::cookie::{CookieMode, CookieSpec};
+use crate::sticky::entry::EntrySpec;
+use crate::sticky::method::MethodSpec;
+use crate::sticky::spec::{Caching, Forwarding, NewTieOn, Preserve, Strict, Verbs};
 use crate::token::foreign::Carrier;
 
 use super::lifetime::{self, Times};
+use super::method_text::MethodText;
 
 record! {
     "a sticky cookie" => struct CookieText {
@@ -105,47 +107,44 @@ choice! {
     }
 }
 
-/// A cookie entry whose parts fit each other, and where it was written.
-pub(super) fn build(
-    scope: &Scope,
-    written: CookieText,
-    at: Location,
-    findings: &mut Findings,
-) -> Option<(EntrySpec, Location)> {
-    let at = written.name.as_ref().map_or(at, |name| name.at);
-    let name = name(scope, &written, at, findings)?;
-    let times = Times { idle: written.idle_timeout, life: written.max_life, age: written.max_age };
-    let mode = written.mode;
-    lifetime::check(&times, written.token, renewal_of(mode), findings);
-    let carrier = if mode == CookieMode::Prefix { Carrier::PrefixedCookie } else { Carrier::Cookie };
-    let spec = CookieSpec {
-        name,
-        mode,
-        attributes: Attributes {
-            path: written.path,
-            domains: written.domain,
-            http_only: if written.http_only { HttpOnly::On } else { HttpOnly::Off },
-            secure: written.secure,
-            same_site: written.same_site,
-            partitioned: if written.partitioned { Partitioned::On } else { Partitioned::Off },
-            extra: written.attributes,
-            max_age: times.age.map(|time| time.value),
-        },
-        token: written.token,
-        lifetime: times.lifetime(),
-        new_tie_on: written.new_tie_on,
-        forwarding: match written.hide {
-            Some(true) => Forwarding::Hide,
-            None if mode == CookieMode::Insert => Forwarding::Hide,
-            Some(false) | None => Forwarding::Show,
-        },
-        preserve: if written.preserve { Preserve::On } else { Preserve::Off },
-        methods: if written.post_only { Methods::Post } else { Methods::All },
-        caching: written.cache_control,
-        accept: accept::build(written.accept, carrier, findings),
-    };
-    check(&spec, written.hide, at, findings);
-    Some((EntrySpec { way: Way::Cookie(spec), strict: written.strict }, at))
+impl MethodText for CookieText {
+    fn build(self: Box<Self>, scope: &Scope, at: Location, findings: &mut Findings) -> Option<(EntrySpec, Location)> {
+        let written = *self;
+        let at = written.name.as_ref().map_or(at, |name| name.at);
+        let name = name(scope, &written, at, findings)?;
+        let times = Times { idle: written.idle_timeout, life: written.max_life, age: written.max_age };
+        let mode = written.mode;
+        lifetime::check(&times, written.token, renewal_of(mode), findings);
+        let carrier = if mode == CookieMode::Prefix { Carrier::PrefixedCookie } else { Carrier::Cookie };
+        let spec = CookieSpec {
+            name,
+            mode,
+            attributes: Attributes {
+                path: written.path,
+                domains: written.domain,
+                http_only: if written.http_only { HttpOnly::On } else { HttpOnly::Off },
+                secure: written.secure,
+                same_site: written.same_site,
+                partitioned: if written.partitioned { Partitioned::On } else { Partitioned::Off },
+                extra: written.attributes,
+                max_age: times.age.map(|time| time.value),
+            },
+            token: written.token,
+            lifetime: times.lifetime(),
+            new_tie_on: written.new_tie_on,
+            forwarding: match written.hide {
+                Some(true) => Forwarding::Hide,
+                None if mode == CookieMode::Insert => Forwarding::Hide,
+                Some(false) | None => Forwarding::Show,
+            },
+            preserve: if written.preserve { Preserve::On } else { Preserve::Off },
+            verbs: if written.post_only { Verbs::Post } else { Verbs::All },
+            caching: written.cache_control,
+            accept: accept::build(written.accept, carrier, findings),
+        };
+        check(&spec, written.hide, at, findings);
+        Some((EntrySpec { method: MethodSpec::Cookie(spec), strict: written.strict }, at))
+    }
 }
 
 fn name(scope: &Scope, written: &CookieText, at: Location, findings: &mut Findings) -> Option<CookieName> {
@@ -190,7 +189,7 @@ fn check(cookie: &CookieSpec, hide: Option<bool>, at: Location, findings: &mut F
     let of_insert = [
         ("attributes", cookie.attributes != Attributes::default()),
         ("preserve", cookie.preserve == Preserve::On),
-        ("post_only", cookie.methods == Methods::Post),
+        ("post_only", cookie.verbs == Verbs::Post),
     ];
     let idle: Vec<&str> = of_insert.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect();
     if !idle.is_empty() {

@@ -8,10 +8,11 @@ use ::http::StatusCode;
 use serde_json::json;
 
 use super::cookie::CookieText;
-use super::found::{HashText, RouteIdText};
-use super::header::HeaderText;
+use super::hash::HashText;
+use super::header::{HeaderText, McpText};
 use super::learn::LearnText;
-use super::{cookie, found, header, learn};
+use super::method_text::MethodText;
+use super::route::ServerRouteText;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::{OneOrMore, record};
@@ -21,9 +22,9 @@ use crate::config::schema::tree::{Node, Value};
 use crate::ids::UpstreamName;
 use crate::session::scope::Scope;
 use crate::session::token_format::TokenFormat;
-use crate::sticky::spec::{
-    AffinitySpec, Announce, Caching, CookieMode, EntrySpec, HeaderMode, NewTieOn, Order, StickySpec, Strict, Way,
-};
+use crate::sticky::chain::StickySpec;
+use crate::sticky::entry::EntrySpec;
+use crate::sticky::spec::{AffinitySpec, Announce, Caching, NewTieOn, Order, Strict};
 use crate::upstream::spec::UpstreamSpec;
 
 /// The entries of a chain: a word, or a list.
@@ -52,31 +53,30 @@ pub(in crate::config) fn definition() -> (&'static str, serde_json::Value) {
     (ENTRY, EntryText::schema())
 }
 
-/// One way of tying, as written.
+/// An entry as written.
 #[derive(Debug)]
-pub(in crate::config) enum EntryText {
-    Cookie(Box<CookieText>),
-    Header(Box<HeaderText>),
-    Route(RouteIdText),
-    Hash(HashText),
-    Learn(LearnText),
-    Mcp,
+pub(in crate::config) struct EntryText(Box<dyn MethodText>);
+
+impl EntryText {
+    fn of(method: impl MethodText + 'static) -> Self {
+        Self(Box::new(method))
+    }
 }
 
 choice! {
     "a way to tie sessions" => EntryText {
         /// A cookie: one that Burdock writes, or the application's.
-        cookie(CookieText = "{}") => |cookie| Self::Cookie(Box::new(cookie)),
+        cookie(CookieText = "{}") => Self::of,
         /// A header, for clients without cookies.
-        header(HeaderText) => |header| Self::Header(Box::new(header)),
+        header(HeaderText) => Self::of,
         /// A server's route id in something that the application made.
-        route(RouteIdText) => Self::Route,
+        route(ServerRouteText) => Self::of,
         /// By consistent hash: a name's place on the ring is the tie, and nothing is written.
-        hash(HashText) => Self::Hash,
+        hash(HashText) => Self::of,
         /// Sessions that the application makes: their names are seen in its responses and kept in a table.
-        learn(LearnText) => Self::Learn,
+        learn(LearnText) => Self::of,
         /// Sessions of the Model Context Protocol: {header: {name: Mcp-Session-Id, mode: envelope, strict: 404}}.
-        mcp => Self::Mcp,
+        mcp => Self::of(McpText),
     }
 }
 
@@ -165,7 +165,7 @@ pub(in crate::config) fn build(
     findings: &mut Findings,
 ) -> (StickySpec, Vec<Location>) {
     let scope = Scope(Arc::from(written.scope.as_ref().unwrap_or(upstream).as_str()));
-    let built = written.entries.into_iter().filter_map(|entry| self::entry(&scope, entry, findings));
+    let built = written.entries.into_iter().filter_map(|entry| entry.value.0.build(&scope, entry.at, findings));
     let (entries, places): (Vec<_>, Vec<_>) = built.collect::<Vec<_>>().into_iter().unzip();
     check_carriers(&entries, &places, findings);
     check_order(&entries, &places, findings);
@@ -174,27 +174,11 @@ pub(in crate::config) fn build(
     (StickySpec { scope, entries, affinity: AffinitySpec { announce, obey: written.affinity.obey } }, places)
 }
 
-fn entry(scope: &Scope, written: At<EntryText>, findings: &mut Findings) -> Option<(EntrySpec, Location)> {
-    let at = written.at;
-    match written.value {
-        EntryText::Cookie(cookie) => cookie::build(scope, *cookie, at, findings),
-        EntryText::Header(header) => Some(header::build(*header, findings)),
-        EntryText::Mcp => Some(header::build(header::mcp(at, findings)?, findings)),
-        EntryText::Route(route) => Some((found::route(route), at)),
-        EntryText::Hash(hash) => Some((found::hash(hash, at, findings), at)),
-        EntryText::Learn(learn) => Some((learn::build(scope, learn, at, findings)?, at)),
-    }
-}
-
 /// Two entries that ride on one cookie or header.
 fn check_carriers(entries: &[EntrySpec], places: &[Location], findings: &mut Findings) {
     let mut first: HashMap<String, Location> = HashMap::new();
     for (entry, &at) in entries.iter().zip(places) {
-        let carrier = match &entry.way {
-            Way::Cookie(cookie) => format!("cookie {}", cookie.name.as_str()),
-            Way::Header(header) => format!("header {}", header.name),
-            Way::Route(_) | Way::Hash(_) | Way::Learn(_) => continue,
-        };
+        let Some(carrier) = entry.method.carrier() else { continue };
         if let Some(first) = first.get(&carrier) {
             findings.fault(at, format!("duplicate entry for the {carrier}, first on line {}", first.line()));
         }
@@ -204,11 +188,7 @@ fn check_carriers(entries: &[EntrySpec], places: &[Location], findings: &mut Fin
 
 /// Entries behind one that always decides are never asked.
 fn check_order(entries: &[EntrySpec], places: &[Location], findings: &mut Findings) {
-    let always = |entry: &EntrySpec| match &entry.way {
-        Way::Hash(hash) => hash.key.iter().any(|source| source.is_always_there()),
-        Way::Cookie(_) | Way::Header(_) | Way::Route(_) | Way::Learn(_) => false,
-    };
-    if let Some(last) = entries.iter().position(always)
+    if let Some(last) = entries.iter().position(|entry| entry.method.always_decides())
         && let Some(&at) = places.get(last + 1)
     {
         let message = format!("the hash on line {} always has a key, so this entry is never used", places[last].line());
@@ -222,12 +202,7 @@ fn check_routes(entries: &[EntrySpec], places: &[Location], upstream: &UpstreamS
     let found = upstream.discovery.iter().map(|entry| entry.template.route.as_ref().unwrap_or(&entry.stem));
     let odd = fixed.chain(found).find(|route| route.as_str().contains('~'));
     let Some(odd) = odd else { return };
-    let is_prefix = |entry: &EntrySpec| match &entry.way {
-        Way::Cookie(cookie) => cookie.mode == CookieMode::Prefix && cookie.token == TokenFormat::Plain,
-        Way::Header(header) => header.mode == HeaderMode::Envelope && header.token == TokenFormat::Plain,
-        Way::Route(_) | Way::Hash(_) | Way::Learn(_) => false,
-    };
-    for (_, &at) in entries.iter().zip(places).filter(|(entry, _)| is_prefix(entry)) {
+    for (_, &at) in entries.iter().zip(places).filter(|(entry, _)| entry.method.is_plain_prefix()) {
         let message = format!("a plain token ends at the first ~, so it cannot name the server {odd}");
         findings.fault_with_help(at, message, "use token: sealed, or give the server a route without ~");
     }

@@ -10,11 +10,16 @@ use crate::config::schema::read::{At, Read};
 use crate::config::schema::scalar::{Bool, OrAuto, OrNone};
 use crate::config::schema::tree::Node;
 use crate::config::schema::units::Seconds;
+use crate::session::scope::Scope;
 use crate::session::token_format::TokenFormat;
-use crate::sticky::spec::{Caching, EntrySpec, Expose, Forwarding, HeaderMode, HeaderSpec, NewTieOn, Strict, Way};
+use crate::sticky::entry::EntrySpec;
+use crate::sticky::header::{HeaderMode, HeaderSpec};
+use crate::sticky::method::MethodSpec;
+use crate::sticky::spec::{Caching, Expose, Forwarding, NewTieOn, Strict};
 use crate::token::foreign::Carrier;
 
 use super::lifetime::{self, Times};
+use super::method_text::MethodText;
 
 record! {
     "a sticky header" => struct HeaderText {
@@ -54,37 +59,45 @@ choice! {
     }
 }
 
-/// The entry that `mcp` stands for: sessions of the Model Context Protocol, whose clients start over on a 404.
-pub(super) fn mcp(at: Location, findings: &mut Findings) -> Option<HeaderText> {
-    HeaderText::read(&Node::literal("{name: Mcp-Session-Id, mode: envelope, strict: 404}", at), findings)
+/// `mcp`: sessions of the Model Context Protocol, whose clients start over on a 404.
+#[derive(Debug)]
+pub(super) struct McpText;
+
+impl MethodText for McpText {
+    fn build(self: Box<Self>, scope: &Scope, at: Location, findings: &mut Findings) -> Option<(EntrySpec, Location)> {
+        let header = Node::literal("{name: Mcp-Session-Id, mode: envelope, strict: 404}", at);
+        Box::new(HeaderText::read(&header, findings)?).build(scope, at, findings)
+    }
 }
 
-/// A header entry whose parts fit each other, and where it was written.
-pub(super) fn build(written: HeaderText, findings: &mut Findings) -> (EntrySpec, Location) {
-    let (at, mode) = (written.name.at, written.mode);
-    let times = Times { idle: written.idle_timeout, life: written.max_life, age: None };
-    let (carrier, renewal) = match mode {
-        HeaderMode::Envelope => (Carrier::Envelope, lifetime::Renewal::WhenSpoken),
-        HeaderMode::Insert | HeaderMode::Passive => (Carrier::Header, lifetime::Renewal::Any),
-    };
-    lifetime::check(&times, written.token, renewal, findings);
-    check(&written.name.value, mode, written.hide, at, findings);
-    let spec = HeaderSpec {
-        name: written.name.value,
-        mode,
-        token: written.token,
-        lifetime: times.lifetime(),
-        new_tie_on: written.new_tie_on,
-        forwarding: match written.hide {
-            Some(true) => Forwarding::Hide,
-            None if mode == HeaderMode::Insert => Forwarding::Hide,
-            Some(false) | None => Forwarding::Show,
-        },
-        expose: if written.expose { Expose::On } else { Expose::Off },
-        caching: written.cache_control,
-        accept: accept::build(written.accept, carrier, findings),
-    };
-    (EntrySpec { way: Way::Header(spec), strict: written.strict }, at)
+impl MethodText for HeaderText {
+    fn build(self: Box<Self>, _scope: &Scope, _at: Location, findings: &mut Findings) -> Option<(EntrySpec, Location)> {
+        let written = *self;
+        let (at, mode) = (written.name.at, written.mode);
+        let times = Times { idle: written.idle_timeout, life: written.max_life, age: None };
+        let (carrier, renewal) = match mode {
+            HeaderMode::Envelope => (Carrier::Envelope, lifetime::Renewal::WhenSpoken),
+            HeaderMode::Insert | HeaderMode::Passive => (Carrier::Header, lifetime::Renewal::Any),
+        };
+        lifetime::check(&times, written.token, renewal, findings);
+        check(&written.name.value, mode, written.hide, at, findings);
+        let spec = HeaderSpec {
+            name: written.name.value,
+            mode,
+            token: written.token,
+            lifetime: times.lifetime(),
+            new_tie_on: written.new_tie_on,
+            forwarding: match written.hide {
+                Some(true) => Forwarding::Hide,
+                None if mode == HeaderMode::Insert => Forwarding::Hide,
+                Some(false) | None => Forwarding::Show,
+            },
+            expose: if written.expose { Expose::On } else { Expose::Off },
+            caching: written.cache_control,
+            accept: accept::build(written.accept, carrier, findings),
+        };
+        Some((EntrySpec { method: MethodSpec::Header(spec), strict: written.strict }, at))
+    }
 }
 
 /// Headers by which messages are framed or that others of our entries use.

@@ -1,5 +1,6 @@
 //! `learn` entries of `sticky`.
 
+use super::method_text::MethodText;
 use crate::config::response_source::ResponseSources;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::{Findings, Location};
@@ -8,7 +9,10 @@ use crate::config::schema::scalar::Int;
 use crate::config::source::Sources;
 use crate::session::scope::Scope;
 use crate::source::{Place, Source};
-use crate::sticky::spec::{EntrySpec, LearnAt, LearnSpec, NewTieOn, Strict, Way};
+use crate::sticky::entry::EntrySpec;
+use crate::sticky::learn::{LearnAt, LearnSpec};
+use crate::sticky::method::MethodSpec;
+use crate::sticky::spec::{NewTieOn, Strict};
 use crate::table::TableName;
 
 record! {
@@ -42,32 +46,34 @@ choice! {
     }
 }
 
-pub(super) fn build(scope: &Scope, written: LearnText, at: Location, findings: &mut Findings) -> Option<EntrySpec> {
-    if written.create.is_none() && written.create_from_requests.is_none() {
-        // HAProxy's `stick match`: another entry fills the table.
-        findings.warning(at, "without create, this entry only looks up sessions that another entry learns");
+impl MethodText for LearnText {
+    fn build(self: Box<Self>, scope: &Scope, at: Location, findings: &mut Findings) -> Option<(EntrySpec, Location)> {
+        if self.create.is_none() && self.create_from_requests.is_none() {
+            // HAProxy's `stick match`: another entry fills the table.
+            findings.warning(at, "without create, this entry only looks up sessions that another entry learns");
+        }
+        let is_address = |source: &Source| matches!(source.place, Place::ClientIp(_));
+        if self.min_length > 4 && self.lookup.iter().any(is_address) {
+            findings.warning(
+                at,
+                "an IPv4 address has 4 bytes, fewer than min_length, so it never names a session: set min_length: 4",
+            );
+        }
+        let table = match self.table {
+            Some(table) => table,
+            None => table_of(scope, at, findings)?,
+        };
+        let spec = LearnSpec {
+            table,
+            create: self.create.unwrap_or_default(),
+            create_from_requests: self.create_from_requests.unwrap_or_default(),
+            lookup: self.lookup,
+            at: self.learn_at,
+            min_length: self.min_length,
+            new_tie_on: self.new_tie_on,
+        };
+        Some((EntrySpec { method: MethodSpec::Learn(spec), strict: self.strict }, at))
     }
-    let is_address = |source: &Source| matches!(source.place, Place::ClientIp(_));
-    if written.min_length > 4 && written.lookup.iter().any(is_address) {
-        findings.warning(
-            at,
-            "an IPv4 address has 4 bytes, fewer than min_length, so it never names a session: set min_length: 4",
-        );
-    }
-    let table = match written.table {
-        Some(table) => table,
-        None => table_of(scope, at, findings)?,
-    };
-    let spec = LearnSpec {
-        table,
-        create: written.create.unwrap_or_default(),
-        create_from_requests: written.create_from_requests.unwrap_or_default(),
-        lookup: written.lookup,
-        at: written.learn_at,
-        min_length: written.min_length,
-        new_tie_on: written.new_tie_on,
-    };
-    Some(EntrySpec { way: Way::Learn(spec), strict: written.strict })
 }
 
 fn table_of(scope: &Scope, at: Location, findings: &mut Findings) -> Option<TableName> {

@@ -2,7 +2,9 @@
 
 mod cookie;
 pub mod entries;
-mod found;
+mod hash;
 mod header;
 mod learn;
 mod lifetime;
+mod method_text;
+mod route;

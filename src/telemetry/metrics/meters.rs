@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use burdock::balancer::reason::{Method, Move, Reason, TieOutcome};
+use burdock::balancer::reason::{MethodLabel, Move, Reason, TieOutcome};
 use burdock::session::foreign_format::ForeignFormat;
 use burdock::upstream::spec::UpstreamSpec;
 use burdock::upstream::{ServerId, UpstreamName};
@@ -74,7 +74,7 @@ impl UpstreamMeters {
         let name = spec.name.as_str();
         let server = |id: &ServerId| Arc::new(ServerMeters::new(name, id, of_servers));
         Self {
-            decisions: Rare::new(&families.decisions, Reason::ALL.len() * Method::ALL.len()),
+            decisions: Rare::new(&families.decisions, Reason::ALL.len() * MethodLabel::COUNT),
             moved: Rare::new(&families.moved, Move::ALL.len()),
             foreign: Rare::new(&families.foreign, ForeignFormat::ALL.len()),
             name: spec.name.clone(),
@@ -87,8 +87,8 @@ impl UpstreamMeters {
         }
     }
 
-    pub fn decided(&self, reason: Reason, method: Method) {
-        let at = reason.index() * Method::ALL.len() + method.index();
+    pub fn decided(&self, reason: Reason, method: MethodLabel) {
+        let at = reason.index() * MethodLabel::COUNT + method.index();
         self.decisions.inc(at, &[self.name.as_str(), reason.as_str(), method.as_str()]);
     }
 

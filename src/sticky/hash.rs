@@ -1,0 +1,70 @@
+//! A tie by consistent hash: a name that the request carries anyway has its place on the ring, and nothing is written.
+
+use std::fmt;
+
+use super::arriving::Arriving;
+use super::persistence::{Configured, Persistence};
+use super::spec::WhenFull;
+use crate::http::cookie::CookieNames;
+use crate::session::claim::Claim;
+use crate::session::load_factor::LoadFactor;
+use crate::session::name::SessionName;
+use crate::source::{Readers, Source};
+
+/// A tie by consistent hash: nothing is written, the name's place on the ring is the tie.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HashSpec {
+    /// The first that is there and not empty counts.
+    pub key: Vec<Source>,
+    /// How far above its fair share of what is in flight a server may be loaded before its sessions spill.
+    pub load_factor: Option<LoadFactor>,
+    /// None: as the upstream's failover says for `full`.
+    pub when_full: Option<WhenFull>,
+}
+
+/// A hash entry ready for requests.
+#[derive(Debug)]
+pub struct HashMethod {
+    key: Readers,
+    load_factor: Option<LoadFactor>,
+    when_full: Option<WhenFull>,
+}
+
+impl Configured for HashSpec {
+    fn always_decides(&self) -> bool {
+        self.key.iter().any(Source::is_always_there)
+    }
+
+    fn reads_alike(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl HashMethod {
+    pub(super) fn new(spec: HashSpec, cookies: &mut CookieNames) -> Self {
+        Self { key: Readers::bind(spec.key, cookies), load_factor: spec.load_factor, when_full: spec.when_full }
+    }
+}
+
+impl Persistence for HashMethod {
+    const LABEL: &'static str = "hash";
+
+    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
+        let found = self.key.read(arriving.request, arriving.cookies);
+        found.map_or(Claim::Absent, |found| Claim::Keyed(SessionName::key(found.text())))
+    }
+
+    fn load_factor(&self) -> Option<LoadFactor> {
+        self.load_factor
+    }
+
+    fn when_full(&self) -> Option<WhenFull> {
+        self.when_full
+    }
+}
+
+impl fmt::Display for HashMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("hash")
+    }
+}

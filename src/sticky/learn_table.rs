@@ -1,0 +1,109 @@
+//! Session tables with what their clients may create in them, by name, through reloads. Which entries learn into them is not
+//! known here.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::lock::Mutex;
+use crate::session::fingerprint::Fingerprint;
+use crate::session::fingerprint_key::FingerprintKey;
+use crate::table::{Budget, BudgetSpec, CreationBudget, Enlisted, Known, Table, TableName, TableSpec, Tied};
+use crate::time::UnixSeconds;
+
+/// The tables of a configuration, by name.
+#[derive(Debug)]
+pub struct Tables {
+    key: Arc<FingerprintKey>,
+    by_name: HashMap<TableName, Arc<LearnTable>>,
+}
+
+/// A table, and what its clients may create in it.
+#[derive(Debug)]
+pub struct LearnTable {
+    table: Arc<Table>,
+    key: Arc<FingerprintKey>,
+    budget: Mutex<CreationBudget>,
+    spec: BudgetSpec,
+}
+
+/// A session to be learned when the response is complete.
+#[derive(Debug)]
+pub struct DeferredLearn {
+    pub(super) table: Arc<LearnTable>,
+    pub(super) name: Fingerprint,
+    pub(super) server: Enlisted,
+    pub(super) client: IpAddr,
+}
+
+impl Tables {
+    /// Makes the tables of a configuration. Those that `earlier` has too keep their sessions, and go on as they are until
+    /// [`Self::begin`].
+    pub fn new(specs: &[(TableSpec, BudgetSpec)], key: &Arc<FingerprintKey>, earlier: Option<&Self>) -> Self {
+        let same_key = earlier.filter(|earlier| earlier.key.id() == key.id());
+        let learned = |(spec, budget): &(TableSpec, BudgetSpec)| {
+            let before = same_key.and_then(|tables| tables.by_name.get(&spec.name));
+            (spec.name.clone(), LearnTable::succeeding(before, spec, *budget, key))
+        };
+        Self { key: Arc::clone(key), by_name: specs.iter().map(learned).collect() }
+    }
+
+    /// Lets the tables go on by what they were made from, when nothing can keep the configuration from coming into force.
+    pub fn begin(&self, specs: Vec<(TableSpec, BudgetSpec)>, now: UnixSeconds) {
+        for (spec, _) in specs {
+            let table = self.by_name.get(&spec.name).map(|learned| &learned.table);
+            if let Some(table) = table.filter(|table| *table.spec() != spec) {
+                table.succeed(spec, now);
+            }
+        }
+    }
+
+    /// All tables, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.by_name.values().map(|learned| &learned.table)
+    }
+
+    /// All of them with what their clients may create, in no order.
+    pub fn learned(&self) -> impl Iterator<Item = &Arc<LearnTable>> {
+        self.by_name.values()
+    }
+
+    pub fn get(&self, name: &TableName) -> Option<&Arc<LearnTable>> {
+        self.by_name.get(name)
+    }
+}
+
+impl LearnTable {
+    /// The table goes on with its sessions; all of it as it is, where nothing is said of it that was not said before.
+    fn succeeding(before: Option<&Arc<Self>>, spec: &TableSpec, budget: BudgetSpec, key: &Arc<FingerprintKey>) -> Arc<Self> {
+        let table = match before {
+            Some(before) if *before.table.spec() == *spec && before.spec == budget => return Arc::clone(before),
+            Some(before) => Arc::clone(&before.table),
+            None => Arc::new(Table::new(spec.clone())),
+        };
+        Arc::new(Self { table, key: Arc::clone(key), budget: Mutex::new(CreationBudget::new(budget)), spec: budget })
+    }
+
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// What its table keeps in place of this name.
+    pub fn fingerprint(&self, name: &[u8]) -> Fingerprint {
+        self.key.fingerprint(name)
+    }
+
+    /// Ties a name to a server, in the class that its client's budget allows.
+    pub(super) fn tie(&self, name: Fingerprint, server: &Enlisted, client: IpAddr, now: UnixSeconds) -> Tied {
+        let known = matches!(self.table.find(name, now), Known::Session(_));
+        let budget = if known { Budget::Within } else { self.budget.lock().spend(&self.key, client, now) };
+        self.table.tie(name, server, budget, now)
+    }
+}
+
+impl DeferredLearn {
+    /// The response is complete: the session is learned.
+    pub fn apply(&self, now: UnixSeconds) -> Tied {
+        self.table.tie(self.name, &self.server, self.client, now)
+    }
+}

@@ -1,0 +1,58 @@
+//! A server's route id that stands in what the client or the application says anyway. It is found and never written.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use super::arriving::Arriving;
+use super::persistence::{Configured, Persistence};
+use crate::http::cookie::CookieNames;
+use crate::session::claim::{Claim, Minted, Named, ServerName};
+use crate::session::name::SessionName;
+use crate::source::{Readers, Source};
+
+/// A server's route id in something that the application made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerRouteSpec {
+    /// The first that is there and not empty counts.
+    pub from: Vec<Source>,
+}
+
+/// A server's route id, made by the application or by hand (`sid.route` of Tomcat and Apache, nginx's `sticky route`).
+#[derive(Debug)]
+pub struct ServerRouteMethod {
+    from: Readers,
+}
+
+impl Configured for ServerRouteSpec {}
+
+impl ServerRouteMethod {
+    pub(super) fn new(spec: ServerRouteSpec, cookies: &mut CookieNames) -> Self {
+        Self { from: Readers::bind(spec.from, cookies) }
+    }
+}
+
+impl Persistence for ServerRouteMethod {
+    const LABEL: &'static str = "route";
+
+    /// The session's name is all that stands there. A route that stands alone names no session, and all that have lost their
+    /// server would go to one place; so the client's address tells them apart.
+    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
+        let Some(found) = self.from.read(arriving.request, arriving.cookies) else { return Claim::Absent };
+        let mut name = SmallVec::from_slice(&found.whole);
+        if found.whole.len() == found.text().len() {
+            name.extend_from_slice(&SessionName::of_client(arriving.request.client).octets());
+        }
+        let named = Named { session: Some(SessionName::Key(name)), stamps: None, minted: Minted::Here };
+        match found.into_text() {
+            Some(route) => Claim::Names(ServerName::Route(route), named),
+            None => Claim::Absent,
+        }
+    }
+}
+
+impl fmt::Display for ServerRouteMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("route")
+    }
+}
