@@ -15,12 +15,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::{Budget, Delivery, Enlisted, Known, Persist, Subscription, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
-use burdock::upstream::ServerId;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 
 const IDLE: u32 = 1_800;

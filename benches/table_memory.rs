@@ -8,11 +8,11 @@
 
 use std::num::NonZeroU32;
 
+use burdock::ids::ServerId;
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::{Budget, Persist, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
-use burdock::upstream::ServerId;
 
 fn main() {
     let asked = std::env::args().filter_map(|argument| argument.parse().ok()).next();

@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use burdock::ids::ServerId;
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::format::Batch;
 use burdock::table::{Budget, Change, Cursor, Delivery, Enlisted, Persist, Subscription, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
-use burdock::upstream::ServerId;
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 const PIECES_PER_WRITE: usize = 8;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use burdock::session::server_ref::ServerRef;
 use burdock::token::foreign::{Carrier, FormatSpec, Opened, Reader, Separator};
 use burdock::session::named_secret::{NamedSecret, SecretSource};
-use burdock::upstream::ServerId;
+use burdock::ids::ServerId;
 use libfuzzer_sys::fuzz_target;
 
 static READERS: LazyLock<Vec<Reader>> = LazyLock::new(|| {

@@ -8,7 +8,7 @@ use burdock::session::fingerprint::Prefix;
 use burdock::table::TableName;
 use burdock::upstream::discovery::DnsName;
 use burdock::upstream::spec::Address;
-use burdock::upstream::{ServerId, UpstreamName};
+use burdock::ids::{ServerId, UpstreamName};
 use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
 

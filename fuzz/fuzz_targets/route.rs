@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use burdock::http::path::normalized;
 use burdock::route::{HostPattern, PathPrefix, RouteSpec, Routes};
-use burdock::upstream::UpstreamName;
+use burdock::ids::UpstreamName;
 use libfuzzer_sys::fuzz_target;
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(|| {

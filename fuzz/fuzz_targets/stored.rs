@@ -49,7 +49,7 @@ fn round_trip(first: &Table) {
     assert_eq!(before, after);
 }
 
-type Named = (Option<burdock::upstream::ServerId>, burdock::table::Entry);
+type Named = (Option<burdock::ids::ServerId>, burdock::table::Entry);
 
 fn sessions(table: &Table) -> Vec<Named> {
     let (mut entries, mut cursor) = (Vec::new(), Some(Cursor::default()));

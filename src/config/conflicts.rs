@@ -6,11 +6,11 @@ use super::route::Placed;
 use crate::balancer::spec::StickyUpstreamSpec;
 use crate::config::schema::errors::{Findings, Location};
 use crate::http::set_cookie::{Attributes, CookieDomain, narrowest};
+use crate::ids::ServerId;
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
 use crate::session::server_tag::ServerTag;
 use crate::sticky::cookie::CookieSpec;
 use crate::sticky::method::MethodSpec;
-use crate::upstream::ServerId;
 
 /// A pool and where its parts were written.
 pub(crate) struct PlacedUpstream {

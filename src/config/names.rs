@@ -11,12 +11,12 @@ use serde_json::json;
 use crate::config::schema::read::{Hint, Leaf};
 use crate::http::cookie::CookieName;
 use crate::http::set_cookie::{CookieDomain, CookiePath, ExtraAttribute};
+use crate::ids::{ServerId, UpstreamName};
 use crate::route::{HostPattern, PathPrefix};
 use crate::session::load_factor::LoadFactor;
 use crate::upstream::discovery::DnsName;
 use crate::upstream::percent::Percent;
 use crate::upstream::spec::{Address, InvalidAddress, Weight};
-use crate::upstream::{ServerId, UpstreamName};
 
 /// Gives a domain type its place in the configuration: how it is called, how it is parsed, its JSON Schema.
 macro_rules! leaf {

@@ -10,8 +10,8 @@ use crate::config::schema::map::record;
 use crate::config::schema::read::{At, Hint, Leaf, ListOf, State};
 use crate::config::schema::text::quoted;
 use crate::config::schema::text::{any_of, nearest};
+use crate::ids::UpstreamName;
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
-use crate::upstream::UpstreamName;
 
 record! {
     "a route" => struct RouteText {

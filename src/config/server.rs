@@ -13,7 +13,7 @@ use crate::config::schema::read::{At, State};
 use crate::config::schema::scalar::{Bool, Int};
 use crate::config::schema::text::quoted;
 use crate::config::schema::tree::{Node, Value};
-use crate::upstream::ServerId;
+use crate::ids::ServerId;
 use crate::upstream::discovery::{DiscoverySpec, DnsName, Lookup, Template};
 use crate::upstream::spec::{Address, Admin, ServerSpec, Tier, Weight};
 

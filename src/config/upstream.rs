@@ -12,8 +12,8 @@ use crate::config::schema::map::{OrShort, record};
 use crate::config::schema::read::{At, SomeOf};
 use crate::config::schema::scalar::{Int, OrNone};
 use crate::config::schema::units::{Positive, Size};
+use crate::ids::UpstreamName;
 use crate::source::Source;
-use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
 use crate::upstream::percent::Percent;
 use crate::upstream::spec::{

@@ -10,8 +10,8 @@ use burdock::balancer::diff;
 use burdock::balancer::diff::Difference;
 use burdock::balancer::spec::Plan;
 use burdock::balancer::{Balancer, PlanError};
+use burdock::ids::{ServerId, UpstreamName};
 use burdock::time::Now;
-use burdock::upstream::{ServerId, UpstreamName};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::control::actor::Actor;

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use burdock::balancer::drain::Stage;
+use burdock::ids::{ServerId, UpstreamName};
 use burdock::time::Uptime;
 use burdock::upstream::spec::Admin;
-use burdock::upstream::{ServerId, UpstreamName};
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};

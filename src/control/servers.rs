@@ -6,8 +6,8 @@ use std::sync::Arc;
 use burdock::balancer::overrides;
 use burdock::balancer::overrides::{Presence, ServerChange, ServerPatch};
 use burdock::balancer::spec::Plan;
+use burdock::ids::{ServerId, UpstreamName};
 use burdock::upstream::spec::{MOST_SERVERS, ServerSpec};
-use burdock::upstream::{ServerId, UpstreamName};
 
 use crate::control::actor::Actor;
 use crate::control::change::{ChangeError, Control};

@@ -1,6 +1,6 @@
 //! What a change of a server's condition brings with it.
 
-use burdock::upstream::UpstreamName;
+use burdock::ids::UpstreamName;
 use burdock::upstream::health::{Condition, Health};
 use burdock::upstream::server::Server;
 

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use burdock::ids::{ServerId, UpstreamName};
 use burdock::upstream::health::{CheckSpec, Condition, Outcome, Streak};
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::{Admin, UpstreamSpec};
-use burdock::upstream::{ServerId, UpstreamName};
 use pingora::server::ShutdownWatch;
 use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;

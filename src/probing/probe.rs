@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use burdock::ids::UpstreamName;
+use burdock::upstream::Upstream;
 use burdock::upstream::health::{Condition, Outcome};
 use burdock::upstream::health_state::Probed;
 use burdock::upstream::outlier::{Ejection, OutlierSpec};
 use burdock::upstream::server::Server;
-use burdock::upstream::{Upstream, UpstreamName};
 
 use crate::serve::state::ServingState;
 

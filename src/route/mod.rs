@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::http::{host, path};
-use crate::upstream::UpstreamName;
+use crate::ids::UpstreamName;
 
 /// Which requests go to an upstream.
 #[derive(Clone, Debug, Eq, PartialEq)]

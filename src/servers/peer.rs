@@ -37,7 +37,7 @@ fn set_timeouts(options: &mut PeerOptions, timeouts: Timeouts, read: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use burdock::upstream::ServerId;
+    use burdock::ids::ServerId;
     use burdock::upstream::spec::{Admin, Tier, Weight};
 
     use super::*;

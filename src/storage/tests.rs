@@ -9,13 +9,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::format::{Header, NoHeader, Precedence};
 use burdock::table::{Budget, Enlisted, Known, Persist, Table, TableName, TableSpec};
 use burdock::time::{UnixSeconds, Uptime};
-use burdock::upstream::ServerId;
 use tempfile::TempDir;
 
 use super::status::{Persistence, Status};

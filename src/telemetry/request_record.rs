@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use burdock::balancer::reason::{MethodLabel, Move, Reason, TieAction, TieOutcome};
 use burdock::http::path::without_parameters;
+use burdock::ids::ServerId;
 use burdock::session::foreign_format::ForeignFormat;
-use burdock::upstream::ServerId;
 
 use super::metrics::{RouteMeters, UpstreamMeters};
 use crate::runtime::clock::{Clock, Moment};

@@ -14,6 +14,7 @@ mod sessions;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::{
@@ -21,7 +22,6 @@ use burdock::table::{
     TableSpec,
 };
 use burdock::time::UnixSeconds;
-use burdock::upstream::ServerId;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner};
 

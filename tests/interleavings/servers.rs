@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use burdock::ids::ServerId;
 use burdock::table::Subscription;
-use burdock::upstream::ServerId;
 use shuttle::thread;
 
 use super::{NOW, drain, enlist, explore, find, follow, name, spec, table, take, tie};

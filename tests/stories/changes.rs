@@ -3,8 +3,8 @@
 use burdock::balancer::diff;
 use burdock::balancer::overrides::{Changes, MaxConns, Patch, Presence, ServerChange, ServerPatch, Wanted};
 use burdock::balancer::spec::Plan;
+use burdock::ids::{ServerId, UpstreamName};
 use burdock::upstream::spec::{Admin, Then, Weight};
-use burdock::upstream::{ServerId, UpstreamName};
 
 use crate::language::{lb, plan};
 

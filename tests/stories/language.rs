@@ -18,6 +18,7 @@ use burdock::balancer::spec::{Plan, StickyUpstreamSpec};
 use burdock::config::Config;
 use burdock::http::cookie::Forwarded;
 use burdock::http::request::{Request, Response, Scheme};
+use burdock::ids::{ServerId, UpstreamName};
 use burdock::route::{PathPrefix, RouteSpec};
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::sticky::cookie::CookieSpec;
@@ -40,7 +41,6 @@ use burdock::upstream::spec::{
     Address, Admin, ConnectionSharing, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec,
     Weight,
 };
-use burdock::upstream::{ServerId, UpstreamName};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rand::SeedableRng;

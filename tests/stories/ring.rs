@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burdock::upstream::ServerId;
+use burdock::ids::ServerId;
 use burdock::upstream::spec::{ServerSpec, Weight};
 use proptest::prelude::*;
 

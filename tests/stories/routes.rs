@@ -1,8 +1,8 @@
 //! Which route a request matches.
 
 use burdock::http::path;
+use burdock::ids::UpstreamName;
 use burdock::route::{HostPattern, PathPrefix, RouteSpec, Routes};
-use burdock::upstream::UpstreamName;
 use proptest::prelude::*;
 
 /// Routes written as `host/prefix`, with several hosts separated by `|` and none for every host.

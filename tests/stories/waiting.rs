@@ -80,7 +80,7 @@ fn parallel_requests_of_one_session_wait_and_move_together() {
     let _lb = lb.with(|pool| {
         let more = ["c", "d", "e"].map(|id| {
             let mut server = (*pool.upstream.servers[1]).clone();
-            server.id = burdock::upstream::ServerId::parse(id).unwrap();
+            server.id = burdock::ids::ServerId::parse(id).unwrap();
             std::sync::Arc::new(server)
         });
         pool.upstream.servers.extend(more);

@@ -11,10 +11,10 @@ mod together;
 
 use std::num::NonZeroU32;
 
+use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::{Enlisted, Persist, Table, TableName, TableSpec};
-use burdock::upstream::ServerId;
 
 const START: u32 = 1_800_000_000;
 

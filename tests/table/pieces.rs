@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::table::{Budget, Change, ChangeKind, Cursor, Delivery, Entry, Known, Lost, Session, Subscription, Table};
 use burdock::time::UnixSeconds;
-use burdock::upstream::ServerId;
 
 use super::{Chance, START, enlist, fingerprint, spec, steps};
 

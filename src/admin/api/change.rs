@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, StatusCode};
 use burdock::config::Errors;
-use burdock::upstream::{ServerId, UpstreamName};
+use burdock::ids::{ServerId, UpstreamName};
 
 use crate::api::problem::{FieldError, Problem};
 use crate::control::change::{ChangeError, Control};

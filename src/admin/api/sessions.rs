@@ -6,10 +6,10 @@ use ::http::StatusCode;
 use axum::Extension;
 use axum::extract::State as Shared;
 use burdock::balancer::StickyUpstream;
+use burdock::ids::ServerId;
 use burdock::session::fingerprint::Prefix;
 use burdock::table::{Class, Cursor, Entry, Filter, Known, ServerIndex, Session, Table};
 use burdock::time::UnixSeconds;
-use burdock::upstream::ServerId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use burdock::config::values::LogFormat;
-use burdock::upstream::ServerId;
+use burdock::ids::ServerId;
 
 use crate::runtime::clock::Moment;
 use crate::telemetry::request_record::RequestRecord;

@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use burdock::balancer::reason::{MethodLabel, Move, Reason, TieOutcome};
+use burdock::ids::{ServerId, UpstreamName};
 use burdock::session::foreign_format::ForeignFormat;
 use burdock::upstream::spec::UpstreamSpec;
-use burdock::upstream::{ServerId, UpstreamName};
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
 use super::families::{QueueFamilies, RequestFamilies, ServerFamilies};

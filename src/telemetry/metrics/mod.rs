@@ -9,10 +9,10 @@ mod tables;
 use std::sync::Arc;
 
 use burdock::balancer::StickyUpstream;
+use burdock::ids::{ServerId, UpstreamName};
 use burdock::time::{Now, UnixSeconds};
 use burdock::upstream::health::{Condition, Health};
 use burdock::upstream::spec::UpstreamSpec;
-use burdock::upstream::{ServerId, UpstreamName};
 use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
 
 use families::{NameFamilies, ProcessFamilies, QueueFamilies, RequestFamilies, ServerFamilies, TableFamilies};

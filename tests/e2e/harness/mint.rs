@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use burdock::ids::ServerId;
 use burdock::session::number::SessionNumber;
 use burdock::session::server_tag::ServerTag;
 use burdock::session::stamps::Stamps;
@@ -12,7 +13,6 @@ use burdock::token::keys::{Key, KeyRing};
 use burdock::token::payload::Payload;
 use burdock::token::sealed::{Context, Kind, SealedFormat};
 use burdock::token::unopened::Unopened;
-use burdock::upstream::ServerId;
 
 use super::Site;
 

@@ -266,9 +266,9 @@ mod tests {
     use burdock::session::fingerprint::Fingerprint;
     use std::num::NonZeroU32;
 
+    use burdock::ids::ServerId;
     use burdock::session::lifetime::Lifetime;
     use burdock::table::{Budget, Confirmation, Known, Persist, TableName, TableSpec};
-    use burdock::upstream::ServerId;
 
     use super::*;
     use crate::process::upgrade::table_feed::receive::{apply, follow, receive};
