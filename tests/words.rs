@@ -34,8 +34,20 @@ const OUT: &[(&str, &str)] = &[
 const NAMES: &[&str] = &["cookie-octet", "av-octet"];
 
 const PLACES: &[&str] = &[
-    "src", "tests", "benches", "fuzz/fuzz_targets", "docs", "conf", "deploy", "docker", "scripts", "README.md",
-    "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "Cargo.toml",
+    "src",
+    "tests",
+    "benches",
+    "fuzz/fuzz_targets",
+    "docs",
+    "conf",
+    "deploy",
+    "docker",
+    "scripts",
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "Cargo.toml",
 ];
 
 const ENDINGS: &[&str] = &["rs", "md", "yaml", "yml", "json", "toml", "snap", "py", "conf", "service", "css"];
@@ -51,9 +63,11 @@ fn words_that_are_out_stay_out() {
         let text = fs::read_to_string(file).unwrap_or_default();
         let name = file.strip_prefix(root).unwrap().display();
         let lines = text.lines().enumerate();
-        found.extend(lines.flat_map(|(at, line)| out_in(line).map(move |out| (at + 1, out))).map(|(line, (word, instead))| {
-            format!("{name}:{line}: `{word}` (say: {instead})")
-        }));
+        found.extend(
+            lines
+                .flat_map(|(at, line)| out_in(line).map(move |out| (at + 1, out)))
+                .map(|(line, (word, instead))| format!("{name}:{line}: `{word}` (say: {instead})")),
+        );
     }
     assert!(found.is_empty(), "{} words that are out:\n{}", found.len(), found.join("\n"));
 }

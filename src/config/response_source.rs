@@ -11,7 +11,7 @@ use crate::config::schema::scalar::Int;
 use crate::config::schema::text::nearest;
 use crate::config::schema::tree::{Node, Value};
 use crate::http::cookie::CookieName;
-use crate::source::{Cut, ResponsePlace, ResponseSource, Separator};
+use crate::source::{ResponsePlace, ResponseSource, Separator, Slice};
 use crate::table::TableName;
 use std::num::NonZeroUsize;
 
@@ -91,7 +91,7 @@ fn build(written: At<SourceText>, findings: &mut Findings) -> Option<ResponseSou
             return None;
         }
     };
-    Some(ResponseSource { place, cut: Cut { after: value.after, before: value.before, length: value.length } })
+    Some(ResponseSource { place, slice: Slice { after: value.after, before: value.before, length: value.length } })
 }
 
 impl Leaf for Word {
@@ -113,7 +113,7 @@ impl Leaf for Word {
             None if KINDS.contains(&text) => return Err(Hint::by(format!("write {text}:NAME"))),
             None => return Err(Hint::unknown()),
         };
-        Ok(ResponseSource { place, cut: Cut::default() })
+        Ok(ResponseSource { place, slice: Slice::default() })
     }
 
     fn schema() -> serde_json::Value {

@@ -13,7 +13,7 @@ use crate::config::schema::scalar::Int;
 use crate::config::schema::text::nearest;
 use crate::config::schema::tree::{Node, Value};
 use crate::http::cookie::CookieName;
-use crate::source::{Cut, Place, Prefixes, Separator, Source};
+use crate::source::{Place, Prefixes, Separator, Slice, Source};
 
 /// One source, or a list of them in the order in which they are asked.
 pub(super) struct Sources;
@@ -202,16 +202,16 @@ fn nameless(word: &str) -> Result<Place, Hint> {
 impl SingleText {
     fn build(written: At<Self>, findings: &mut Findings) -> Option<Source> {
         let At { at, value: written, state } = written;
-        let cut_at = written.cut_at();
-        let (places, cut) = written.parts();
+        let slice_at = written.slice_at();
+        let (places, slice) = written.parts();
         let mut places = places.into_iter().flatten();
         match (places.next(), places.next()) {
             (Some(place), None) => {
-                if let (Place::ClientIp(_), Some(at)) = (&place, cut_at) {
+                if let (Place::ClientIp(_), Some(at)) = (&place, slice_at) {
                     let help = "the prefixes of client_ip say how much of it counts";
-                    findings.fault_with_help(at, "an address cannot be cut like a text", help);
+                    findings.fault_with_help(at, "an address has no separators and no length", help);
                 }
-                return Some(Source { place, cut });
+                return Some(Source { place, slice });
             }
             (Some(_), Some(_)) => {
                 let help = "write a list for the first that is present, {all: […]} for all of them at once";
@@ -223,13 +223,13 @@ impl SingleText {
         None
     }
 
-    /// Where a cut is written, if one is.
-    fn cut_at(&self) -> Option<Location> {
-        let separators = [&self.after, &self.before].into_iter().flatten().map(|cut| cut.at);
-        separators.chain(self.length.map(|cut| cut.at)).next()
+    /// Where a slice is written, if one is.
+    fn slice_at(&self) -> Option<Location> {
+        let separators = [&self.after, &self.before].into_iter().flatten().map(|slice| slice.at);
+        separators.chain(self.length.map(|slice| slice.at)).next()
     }
 
-    fn parts(self) -> ([Option<Place>; 6], Cut) {
+    fn parts(self) -> ([Option<Place>; 6], Slice) {
         let places = [
             self.cookie.map(Place::Cookie),
             self.header.map(Place::Header),
@@ -238,12 +238,12 @@ impl SingleText {
             self.bearer_claim.map(|ClaimName(name)| Place::BearerClaim(name)),
             self.client_ip.map(|PrefixesText { ipv4, ipv6 }| Place::ClientIp(Prefixes { v4: ipv4, v6: ipv6 })),
         ];
-        let cut = Cut {
+        let slice = Slice {
             after: self.after.map(|after| after.value),
             before: self.before.map(|before| before.value),
             length: self.length.map(|length| length.value),
         };
-        (places, cut)
+        (places, slice)
     }
 }
 
@@ -286,24 +286,24 @@ mod tests {
 
     #[test]
     fn the_long_form_says_what_of_the_text_counts() {
-        let cut = |after: &str, before: &str, length: usize| {
+        let slice = |after: &str, before: &str, length: usize| {
             let separator = |text: &str| Separator::parse(text).ok();
-            Cut { after: separator(after), before: separator(before), length: NonZeroUsize::new(length) }
+            Slice { after: separator(after), before: separator(before), length: NonZeroUsize::new(length) }
         };
-        for (text, place, cut) in [
-            ("{cookie: SID, after: '.'}", cookie("SID"), cut(".", "", 0)),
-            ("{header: X-Id, before: '~'}", Place::Header(HeaderName::from_static("x-id")), cut("", "~", 0)),
-            ("{query: sid, length: 52}", Place::Query("sid".to_owned()), cut("", "", 52)),
+        for (text, place, slice) in [
+            ("{cookie: SID, after: '.'}", cookie("SID"), slice(".", "", 0)),
+            ("{header: X-Id, before: '~'}", Place::Header(HeaderName::from_static("x-id")), slice("", "~", 0)),
+            ("{query: sid, length: 52}", Place::Query("sid".to_owned()), slice("", "", 52)),
             (
                 "{path_parameter: sid, after: ., before: '~', length: 8}",
                 Place::PathParameter("sid".to_owned()),
-                cut(".", "~", 8),
+                slice(".", "~", 8),
             ),
-            ("{bearer_claim: sub, before: '@'}", Place::BearerClaim("sub".to_owned()), cut("", "@", 0)),
-            ("{client_ip: {ipv4: 24, ipv6: 56}}", Place::ClientIp(Prefixes { v4: 24, v6: 56 }), cut("", "", 0)),
-            ("{client_ip: {ipv6: 64}}", Place::ClientIp(Prefixes { v4: 32, v6: 64 }), cut("", "", 0)),
+            ("{bearer_claim: sub, before: '@'}", Place::BearerClaim("sub".to_owned()), slice("", "@", 0)),
+            ("{client_ip: {ipv4: 24, ipv6: 56}}", Place::ClientIp(Prefixes { v4: 24, v6: 56 }), slice("", "", 0)),
+            ("{client_ip: {ipv6: 64}}", Place::ClientIp(Prefixes { v4: 32, v6: 64 }), slice("", "", 0)),
         ] {
-            assert_eq!(one(text), Source { place, cut }, "{text}");
+            assert_eq!(one(text), Source { place, slice }, "{text}");
         }
     }
 
@@ -341,7 +341,7 @@ mod tests {
             ("{cookie: a, length: 0}", "length: expected 1 to 8192, found 0"),
             ("{client_ip: {ipv4: 33}}", "client_ip.ipv4: expected 1 to 32, found 33"),
             ("{client_ip: {ipv6: 0}}", "1 to 128"),
-            ("{client_ip: {}, length: 2}", "an address cannot be cut"),
+            ("{client_ip: {}, length: 2}", "an address has no separators"),
             ("{all: []}", "all: expected at least one entry"),
             ("{all: [{all: [path]}]}", "all[0].all: unknown field"),
             ("{all: [path], cookie: a}", "cookie: unknown field"),

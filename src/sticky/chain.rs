@@ -12,7 +12,7 @@ use super::header::HeaderEntry;
 use super::learn::{LearnEntry, Tables, Unlearnable};
 use super::secrets::Secrets;
 use super::spec::{AffinitySpec, EntrySpec, Expose, StickySpec, Way};
-use crate::http::cookie::{CookieNames, Cookies, Forwarded, Passage};
+use crate::http::cookie::{CookieEdit, CookieNames, Cookies, Forwarded};
 use crate::http::expose;
 use crate::http::set_cookie::SetCookieLine;
 use crate::session::server_ref::ServerRef;
@@ -81,7 +81,7 @@ impl Chain {
 
     /// Whether the server is to see the Cookie header as it came.
     pub fn cookie_header(&self, cookies: &Cookies<'_>, now: Now) -> CookieHeader {
-        let passes = cookies.pass(|number, value| self.passage(number, value, now));
+        let passes = cookies.are_unchanged(|number, value| self.edit_of(number, value, now));
         if passes { CookieHeader::AsIs } else { CookieHeader::Edited }
     }
 
@@ -90,7 +90,7 @@ impl Chain {
     pub fn request_edits(&self, headers: &HeaderMap, names: &CookieNames, cookie: CookieHeader, now: Now) -> RequestEdits {
         let cookie = match cookie {
             CookieHeader::AsIs => Forwarded::AsIs,
-            CookieHeader::Edited => names.edit(headers, |number, value| self.passage(number, value, now)),
+            CookieHeader::Edited => names.edit(headers, |number, value| self.edit_of(number, value, now)),
         };
         let mut edits = RequestEdits { cookie, remove: Vec::new(), set: Vec::new() };
         for entry in &self.entries {
@@ -101,8 +101,8 @@ impl Chain {
         edits
     }
 
-    fn passage(&self, number: usize, value: &[u8], now: Now) -> Passage {
-        self.cookies().find_map(|cookie| cookie.passage(number, value, now)).unwrap_or(Passage::AsIs)
+    fn edit_of(&self, number: usize, value: &[u8], now: Now) -> CookieEdit {
+        self.cookies().find_map(|cookie| cookie.edit_of(number, value, now)).unwrap_or(CookieEdit::Keep)
     }
 
     /// What becomes of a response with these headers, given what each entry carries to the client.

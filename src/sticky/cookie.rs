@@ -5,7 +5,7 @@ use ::http::{HeaderMap, HeaderValue};
 
 use super::answers::AppSignal;
 use super::spec::{Caching, CookieMode, CookieSpec, Forwarding, Methods, NewTieOn, Preserve};
-use crate::http::cookie::{CookieName, CookieNames, Cookies, Passage};
+use crate::http::cookie::{CookieEdit, CookieName, CookieNames, Cookies};
 use crate::http::request::Scheme;
 use crate::http::set_cookie::{SetCookie, SetCookieLine};
 use crate::session::claim::Claim;
@@ -98,26 +98,26 @@ impl CookieEntry {
     }
 
     /// What the server sees of a cookie. None where the cookie is not this entry's.
-    pub(super) fn passage(&self, number: usize, value: &[u8], now: Now) -> Option<Passage> {
+    pub(super) fn edit_of(&self, number: usize, value: &[u8], now: Now) -> Option<CookieEdit> {
         if number != self.number {
             return self.passage_elsewhere(number);
         }
         Some(match (self.mode, self.forwarding) {
             (CookieMode::Prefix, _) => match self.codec.inside(value, now) {
-                Some(inside) => Passage::Without(value.len() - inside.len()),
-                None => Passage::AsIs,
+                Some(inside) => CookieEdit::StripPrefix(value.len() - inside.len()),
+                None => CookieEdit::Keep,
             },
-            (_, Forwarding::Hide) => Passage::Hidden,
-            (_, Forwarding::Show) => Passage::AsIs,
+            (_, Forwarding::Hide) => CookieEdit::Remove,
+            (_, Forwarding::Show) => CookieEdit::Keep,
         })
     }
 
     /// A cookie of another name that only the proxy before us can have set is hidden as ours is.
-    fn passage_elsewhere(&self, number: usize) -> Option<Passage> {
+    fn passage_elsewhere(&self, number: usize) -> Option<CookieEdit> {
         let is_proxys = |accepted: &Accepted| !accepted.rides_on_the_applications();
         let mut found = self.elsewhere.iter().filter(|(known, _)| *known == number);
         let hidden = self.forwarding == Forwarding::Hide && found.any(|(_, accepted)| is_proxys(accepted));
-        hidden.then_some(Passage::Hidden)
+        hidden.then_some(CookieEdit::Remove)
     }
 
     /// What the application says of the session in a response, where this entry rides on the application's cookie.

@@ -21,7 +21,7 @@ use crate::session::fingerprint::Fingerprint;
 use crate::session::fingerprint_key::FingerprintKey;
 use crate::session::name::SessionName;
 use crate::session::server_ref::ServerRef;
-use crate::source::{Readers, ResponseSource, Said};
+use crate::source::{Readers, ResponseSource, SessionSignal};
 use crate::table::{
     BudgetSpec, CreationBudget, Enlisted, Known, ServerIndex, Session, Table, TableName, TableSpec, Tied, TooManyServers,
 };
@@ -265,8 +265,8 @@ impl LearnEntry {
         let mut heard = Heard::default();
         for said in self.create.iter().flat_map(|source| source.read(headers, now.wall.0)) {
             match said {
-                Said::Named(name) => self.add(&mut heard.created, name),
-                Said::Ended => heard.ended = true,
+                SessionSignal::Named(name) => self.add(&mut heard.created, name),
+                SessionSignal::Ended => heard.ended = true,
             }
         }
         heard
