@@ -11,7 +11,7 @@ use crate::config::schema::scalar::Int;
 use crate::config::schema::tree::Node;
 use crate::config::schema::units::Positive;
 use crate::upstream::failover::{Action, Failover, OnFull};
-use crate::upstream::retry::{Again, Retry};
+use crate::upstream::retry::{Retry, ShouldRetry};
 
 record! {
     "failover" => Failover {
@@ -133,7 +133,7 @@ choice! {
 
 impl From<RetryText> for Retry {
     fn from(written: RetryText) -> Self {
-        let again = |failure| if written.on.contains(&failure) { Again::Yes } else { Again::No };
+        let again = |failure| if written.on.contains(&failure) { ShouldRetry::Yes } else { ShouldRetry::No };
         Self {
             tries: written.tries,
             same_server: written.same_server,

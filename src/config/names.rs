@@ -47,7 +47,7 @@ leaf! {
         weight, {"type": "integer", "minimum": 0, "maximum": 256};
     LoadFactor: "a load factor such as 1.25", Bare,
         load_factor, {"type": "number", "exclusiveMinimum": 1, "maximum": 100};
-    Percent: "a share such as 50%", Text,
+    Percent: "a percentage such as 50%", Text,
         |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[0-9]{1,3}%$", "examples": ["50%"]};
     Address: "a server's address such as 10.0.0.10:8080, [fd00::10]:8080 or unix:/run/app.sock", Text,
         server_address, {"type": "string", "examples": ["10.0.0.10:8080", "[fd00::10]:8080", "unix:/run/app.sock"]};

@@ -161,7 +161,7 @@ fn found(
         Some(id) => (id.at, id.value),
         None => (at, id_of(&lookup.to_string(), at, findings)?),
     };
-    let longest = lookup.longest_stem();
+    let longest = lookup.max_stem_length();
     if stem.as_str().len() > longest {
         let message = format!("{} is too long: the address of each server is appended to this id", quoted(stem.as_str()));
         findings.fault_with_help(at, message, format!("use an id of at most {longest} characters"));
@@ -178,11 +178,11 @@ fn found(
 impl Servers {
     /// Whether there are servers, and none of them may take new sessions.
     pub(super) fn take_none(&self) -> bool {
-        let takes_new = |admin: Admin, weight: Option<Weight>| admin == Admin::Ready && weight.is_none_or(|w| w.get() > 0);
+        let accepts_new = |admin: Admin, weight: Option<Weight>| admin == Admin::Ready && weight.is_none_or(|w| w.get() > 0);
         let fixed = self.fixed.iter().map(|(_, server)| (server.admin, Some(server.weight)));
         let found = self.found.iter().map(|(_, entry)| (entry.template.admin, entry.template.weight));
         let mut all = fixed.chain(found).peekable();
-        all.peek().is_some() && !all.any(|(admin, weight)| takes_new(admin, weight))
+        all.peek().is_some() && !all.any(|(admin, weight)| accepts_new(admin, weight))
     }
 }
 

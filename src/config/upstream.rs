@@ -17,7 +17,7 @@ use crate::upstream::UpstreamName;
 use crate::upstream::failover::Failover;
 use crate::upstream::percent::Percent;
 use crate::upstream::spec::{
-    ConnectionSharing, Limits, MOST_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec,
+    ConnectionSharing, Limits, MAX_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec,
 };
 
 record! {
@@ -139,8 +139,8 @@ pub(super) struct Built {
 pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> Built {
     let servers = server::build(written.servers, findings);
     let found = servers.fixed.len();
-    if found > MOST_SERVERS {
-        findings.fault(name.at, format!("expected at most {MOST_SERVERS} servers, found {found}"));
+    if found > MAX_SERVERS {
+        findings.fault(name.at, format!("expected at most {MAX_SERVERS} servers, found {found}"));
     }
     if servers.take_none() {
         let message = "no server accepts new sessions: each has weight 0, or the state drain or maint";

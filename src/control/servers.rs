@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burdock::balancer::overrides;
 use burdock::balancer::overrides::{Presence, ServerChange, ServerPatch};
 use burdock::balancer::spec::Plan;
-use burdock::upstream::spec::{MOST_SERVERS, ServerSpec};
+use burdock::upstream::spec::{MAX_SERVERS, ServerSpec};
 use burdock::upstream::{ServerId, UpstreamName};
 
 use crate::control::actor::Actor;
@@ -102,7 +102,7 @@ impl Control {
             Err(ChangeError::NoServer(..) | ChangeError::OnItsWayOut(_)) => {}
             Err(error) => return Err(error),
         }
-        if find(&before, upstream).is_some_and(|servers| servers.len() >= MOST_SERVERS) {
+        if find(&before, upstream).is_some_and(|servers| servers.len() >= MAX_SERVERS) {
             return Err(ChangeError::TooMany);
         }
         let mut next = turn.next();
