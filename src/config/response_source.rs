@@ -1,4 +1,4 @@
-//! Where a response names a session, and what of the text counts.
+//! Where a response names a session, and which part of the text counts.
 
 use ::http::HeaderName;
 use serde_json::json;
@@ -18,7 +18,7 @@ use std::num::NonZeroUsize;
 /// One source of responses, or a list of them.
 pub(super) struct ResponseSources;
 
-/// A source in one word.
+/// A source written as one word.
 struct Word;
 
 record! {
@@ -27,11 +27,11 @@ record! {
         set_cookie: Option<CookieName>,
         /// The value of this header of the response.
         response_header: Option<HeaderName>,
-        /// Only what stands behind the first of these; the source is absent where there is none.
+        /// Only the text after the first of these; without one the source is absent.
         after: Option<Separator>,
-        /// Only what stands before the first of these; all of it where there is none.
+        /// Only the text before the first of these; without one the whole text.
         before: Option<Separator>,
-        /// At most so many bytes.
+        /// At most this many bytes.
         length: Option<Int<NonZeroUsize, 1, 8_192>>,
     }
 }
@@ -41,7 +41,7 @@ leaf! {
         |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$"};
 }
 
-/// The schemas of sources of responses, by the names under which they stand in `$defs`.
+/// The schemas of sources of responses, with their names in `$defs`.
 pub(super) fn definitions() -> [(&'static str, serde_json::Value); 2] {
     [
         ("response_sources", json!({"anyOf": [ResponseSource::schema(), SomeOf::<ResponseSource>::schema()]})),

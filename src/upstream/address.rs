@@ -21,11 +21,11 @@ pub enum InvalidAddress {
     RelativePath,
     #[error("a socket's path has at most {MAX_PATH_BYTES} bytes")]
     LongPath,
-    #[error("a port from 1 to 65535")]
+    #[error("use a port from 1 to 65535")]
     Port,
-    #[error("an address to connect to: this one is only for listening")]
+    #[error("use an address to connect to: this one is only for listening")]
     Unspecified,
-    #[error("an address and a port, or unix: and a path")]
+    #[error("write an address and a port, or unix: and a path")]
     NoAddress,
 }
 
