@@ -9,7 +9,7 @@ use std::hint::black_box;
 use base64_simd::URL_SAFE_NO_PAD;
 use burdock::http::cookie::{CookieName, CookieNames};
 use burdock::http::request::{Request, Scheme};
-use burdock::source::{Cut, Place, Prefixes, Separator, Source};
+use burdock::source::{Place, Prefixes, Separator, Slice, Source};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -18,12 +18,12 @@ fn sources(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("source");
     let headers = headers();
     let cookie = || Place::Cookie(CookieName::parse("JSESSIONID").unwrap());
-    let route = Cut { after: Separator::parse(".").ok(), ..Cut::default() };
+    let route = Slice { after: Separator::parse(".").ok(), ..Slice::default() };
     let user = Place::Header(HeaderName::from_static("x-user"));
     for (name, source) in [
         ("client_ip", Place::ClientIp(Prefixes { v4: 24, v6: 56 }).into()),
         ("cookie", cookie().into()),
-        ("cookie, after", Source { place: cookie(), cut: route }),
+        ("cookie, after", Source { place: cookie(), slice: route }),
         ("header", user.clone().into()),
         ("query", Place::Query("session".into()).into()),
         ("path_parameter", Place::PathParameter("jsessionid".into()).into()),

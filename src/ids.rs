@@ -1,24 +1,24 @@
-//! The names that identify upstreams and servers. Identity is a configured name, never a position, a weight or (unless the
-//! user wrote no other) an address.
+//! The names that identify upstreams and servers. A server is identified by a configured name, never by its position or
+//! weight, and by its address only if the user gave no other name.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a group of servers: letters, digits, `_`, `-` and `.`, at most 64 of them, so that it can stand in a cookie's
-/// name, a log line and a metric label as it is.
+/// The name of a group of servers: letters, digits, `_`, `-` and `.`, at most 64 of them, so that a cookie's name, a
+/// log line and a metric label can contain it unchanged.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UpstreamName(Arc<str>);
 
-/// The name of a server within its upstream. The short form of a server has its address for a name, so every octet that a
-/// cookie's value may hold (RFC 6265 `cookie-octet`) is allowed; at most 128 of them.
+/// The name of a server within its upstream. In the short form of a server its address is its name, so every byte that
+/// a cookie's value may contain (RFC 6265 `cookie-octet`) is allowed. At most 128 bytes.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ServerId(Arc<str>);
 
-/// Why a text is not a name.
+/// Why a text is not a valid name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidName {
     #[error("a name must not be empty")]
@@ -31,8 +31,8 @@ pub enum InvalidName {
     ServerCharacter(char),
 }
 
-/// In JSON a name is its text, and only a text that is a name.
-macro_rules! in_text {
+/// In JSON a name is a string, and only a valid name is accepted.
+macro_rules! string_conversions {
     ($($name:ident),*) => {$(
         impl TryFrom<String> for $name {
             type Error = InvalidName;
@@ -50,16 +50,16 @@ macro_rules! in_text {
     )*};
 }
 
-in_text!(UpstreamName, ServerId);
+string_conversions!(UpstreamName, ServerId);
 
 impl UpstreamName {
-    /// Takes a name as the user wrote it.
+    /// Parses a name as the user wrote it.
     ///
     /// # Errors
-    /// [`InvalidName`] says what is wrong with it.
+    /// [`InvalidName`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        check(text, 64, allowed).map_err(|bad| bad.unwrap_or_else(InvalidName::UpstreamCharacter))?;
+        check(text, 64, allowed).map_err(|violation| violation.into_error(InvalidName::UpstreamCharacter))?;
         Ok(Self(text.into()))
     }
 
@@ -69,22 +69,22 @@ impl UpstreamName {
 }
 
 impl ServerId {
-    /// Takes an id as the user wrote it.
+    /// Parses an id as the user wrote it.
     ///
     /// # Errors
-    /// [`InvalidName`] says what is wrong with it.
+    /// [`InvalidName`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         Self::check(text)?;
         Ok(Self(text.into()))
     }
 
-    /// Whether a text could be an id.
+    /// Whether a text is a valid id.
     ///
     /// # Errors
     /// As for [`Self::parse`].
     pub fn check(text: &str) -> Result<(), InvalidName> {
         let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | ',' | ';' | '\\');
-        check(text, 128, allowed).map_err(|bad| bad.unwrap_or_else(InvalidName::ServerCharacter))
+        check(text, 128, allowed).map_err(|violation| violation.into_error(InvalidName::ServerCharacter))
     }
 
     pub fn as_str(&self) -> &str {
@@ -92,14 +92,14 @@ impl ServerId {
     }
 }
 
-/// The first thing wrong with a name: its length, or a character that the caller knows how to speak of.
-enum Wrong {
+/// The first thing that is wrong with a name: its length, or a character, for which the caller has the error.
+enum Violation {
     Length(InvalidName),
     Character(char),
 }
 
-impl Wrong {
-    fn unwrap_or_else(self, character: impl Fn(char) -> InvalidName) -> InvalidName {
+impl Violation {
+    fn into_error(self, character: impl Fn(char) -> InvalidName) -> InvalidName {
         match self {
             Self::Length(error) => error,
             Self::Character(c) => character(c),
@@ -107,14 +107,14 @@ impl Wrong {
     }
 }
 
-fn check(text: &str, longest: usize, allowed: impl Fn(char) -> bool) -> Result<(), Wrong> {
+fn check(text: &str, max_length: usize, allowed: impl Fn(char) -> bool) -> Result<(), Violation> {
     if text.is_empty() {
-        return Err(Wrong::Length(InvalidName::Empty));
+        return Err(Violation::Length(InvalidName::Empty));
     }
-    if text.len() > longest {
-        return Err(Wrong::Length(InvalidName::TooLong(longest)));
+    if text.len() > max_length {
+        return Err(Violation::Length(InvalidName::TooLong(max_length)));
     }
-    text.chars().find(|&c| !allowed(c)).map_or(Ok(()), |c| Err(Wrong::Character(c)))
+    text.chars().find(|&c| !allowed(c)).map_or(Ok(()), |c| Err(Violation::Character(c)))
 }
 
 impl fmt::Display for UpstreamName {

@@ -1,6 +1,6 @@
-//! The core's locks, and the counters whose order between threads matters as that of locks does. Where interleavings are tested
-//! (feature `shuttle`) a scheduler that tries many of them decides who goes on at each; everywhere else they are `parking_lot`'s
-//! and the standard library's, and nothing more.
+//! The core's locks, and the counters whose ordering between threads matters as much. With the feature `shuttle` a
+//! scheduler controls them, so that a test can try many interleavings; otherwise they are those of `parking_lot` and
+//! the standard library.
 
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -11,7 +11,8 @@ pub(crate) use shuttle::sync::{MutexGuard, atomic::AtomicU32};
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use std::sync::atomic::AtomicU32;
 
-/// Shuttle's locks with the face of `parking_lot`'s. A panic ends the test, so nobody meets a lock that one has poisoned.
+/// Shuttle's locks with the interface of `parking_lot`'s. A panic ends the test, so no other thread sees a poisoned
+/// lock.
 #[cfg(feature = "shuttle")]
 mod scheduled {
     use std::sync::PoisonError;

@@ -1,4 +1,5 @@
-//! Instants and dates as plain values. Nothing here reads a clock: the shell does, once per hook, and passes [`Now`] down.
+//! Instants and dates as plain values. Nothing here reads a clock: the shell reads it once per hook and passes [`Now`]
+//! down.
 
 use std::time::Duration;
 
@@ -25,13 +26,13 @@ impl UnixSeconds {
     }
 }
 
-/// Time since the process started, on the monotonic clock; a successor goes on with it.
+/// Time since the process started, on the monotonic clock. After an upgrade the new process continues it.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Uptime(pub Duration);
 
 impl Uptime {
-    /// Time from `earlier` to this moment; zero where `earlier` is later.
+    /// Time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }

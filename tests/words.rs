@@ -30,8 +30,8 @@ const OUT: &[(&str, &str)] = &[
     ("in vain", "without success"),
 ];
 
-/// Names that others gave: productions of RFC 6265bis.
-const NAMES: &[&str] = &["cookie-octet", "av-octet"];
+/// Names that are given: productions of RFC 6265bis, and a field of the upgrade protocol, which older processes send.
+const NAMES: &[&str] = &["cookie-octet", "av-octet", "\"vitals\""];
 
 const PLACES: &[&str] = &[
     "src",

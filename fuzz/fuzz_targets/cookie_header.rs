@@ -1,7 +1,7 @@
 //! Any Cookie header can be read and edited. What is forwarded has nothing of Burdock's; everything else passes byte for byte.
 #![no_main]
 
-use burdock::http::cookie::{CookieName, CookieNames, Forwarded, Passage};
+use burdock::http::cookie::{CookieName, CookieNames, Forwarded, CookieEdit};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
@@ -17,12 +17,12 @@ fuzz_target!(|lines: Vec<Vec<u8>>| {
     let [b, p] = [&hidden, &prefixed].map(|name| names.number(name));
     let cookies = names.find(&headers);
     assert!(cookies.values(b).eq(values(&headers, "B")));
-    let passage = |number: usize, value: &[u8]| match number {
-        number if number == b => Passage::Hidden,
-        number if number == p => prefix(value).map_or(Passage::AsIs, Passage::Without),
-        _ => Passage::AsIs,
+    let edit_of = |number: usize, value: &[u8]| match number {
+        number if number == b => CookieEdit::Remove,
+        number if number == p => prefix(value).map_or(CookieEdit::Keep, CookieEdit::StripPrefix),
+        _ => CookieEdit::Keep,
     };
-    let forwarded = if cookies.pass(passage) { Forwarded::AsIs } else { names.edit(&headers, passage) };
+    let forwarded = if cookies.are_unchanged(edit_of) { Forwarded::AsIs } else { names.edit(&headers, edit_of) };
     let forwarded = match forwarded {
         Forwarded::AsIs => headers.clone(),
         Forwarded::Nothing => HeaderMap::new(),

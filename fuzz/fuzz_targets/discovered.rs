@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use burdock::balancer::spec::Plan;
 use burdock::upstream::discovery::{Answer, Discovered, Lookup, Service};
-use burdock::upstream::spec::MOST_SERVERS;
+use burdock::upstream::spec::MAX_SERVERS;
 use libfuzzer_sys::fuzz_target;
 
 const CONFIG: &str = "
@@ -47,7 +47,7 @@ fuzz_target!(|answers: Vec<Vec<Record>>| {
     assert_eq!(plan, PLAN.expanded(&reversed));
     let servers = &plan.upstreams[0].upstream.servers;
     let ids: HashSet<_> = servers.iter().map(|server| &server.id).collect();
-    assert!(ids.len() == servers.len() && servers.len() <= MOST_SERVERS);
+    assert!(ids.len() == servers.len() && servers.len() <= MAX_SERVERS);
     assert!(ids.iter().any(|id| id.as_str() == "app@10.0.0.7:1"), "configured servers are never lost");
     common::balancer(plan, None);
 });

@@ -53,7 +53,7 @@ impl StickyUpstream {
         let server = &self.upstream().servers()[at];
         let (admin, in_flight) = (server.spec().admin, server.in_flight());
         let (quiet, needed) = (server.quiet_for(now), self.needed());
-        let closed = admin == Admin::Maint || admin.is_over(now.wall);
+        let closed = admin == Admin::Maint || admin.deadline_passed(now.wall);
         let stage = if admin == Admin::Ready && server.weight() > 0 {
             Stage::Serving
         } else if in_flight == 0 && (closed || quiet >= needed) {
@@ -92,7 +92,7 @@ impl StickyUpstream {
         gone.filter_map(|server| {
             let until = leaves(server.spec().admin, next.upstream.removal, now)?;
             let spec = ServerSpec { admin: Admin::Leaving { until }, ..(**server.spec()).clone() };
-            let over = spec.admin.is_over(now.wall) || self.is_quiet(server, now);
+            let over = spec.admin.deadline_passed(now.wall) || self.is_quiet(server, now);
             (!over || server.in_flight() > 0).then(|| Leaving::new(self.upstream().name(), &spec, until))
         })
         .collect()

@@ -1,4 +1,4 @@
-//! `accept` of an entry of `sticky`: the tokens of the proxy that was here before.
+//! `accept` of an entry of `sticky`: tokens of the previous proxy.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -34,18 +34,18 @@ impl Read for AcceptedTokens {
 
 const TOKENS: &str = "accepted_tokens";
 
-/// The schema of `accept`, which entries of several kinds have, and its name in `$defs`.
+/// The schema of `accept`, which several kinds of entries have, and its name in `$defs`.
 pub(super) fn definition() -> (&'static str, serde_json::Value) {
     (TOKENS, Tokens::schema())
 }
 
 record! {
     "an accepted token" => struct AcceptText {
-        /// Whose tokens these are.
+        /// The proxy that issued the tokens.
         format: At<FormatSpec>,
-        /// The previous proxy's cookie, where it has another name than the entry's.
+        /// The previous proxy's cookie, if its name differs from the entry's.
         cookie: Option<At<CookieName>>,
-        /// The last day (UTC) or moment in which they are taken; for good, unless given.
+        /// The last day (UTC) or moment at which they are accepted; forever by default.
         until: Option<Until>,
     }
 }
@@ -54,11 +54,11 @@ choice! {
     "a proxy whose tokens are accepted" => FormatSpec {
         /// sticky cookie: MD5 of the server's address, or its route.
         nginx => Self::Nginx,
-        /// session_sticky: MD5 of the server's address or plain, dated or not, also as a prefix.
+        /// session_sticky: the server's address, as MD5 or plain, with or without a date, also as a prefix.
         tengine => Self::Tengine,
-        /// cookie: the server's route, dated or not, also as a prefix.
+        /// cookie: the server's route, with or without a date, also as a prefix.
         haproxy(HaproxyText = "{}") => |written: HaproxyText| Self::Haproxy { dynamic_cookie_key: written.dynamic_cookie_key },
-        /// stickysession: the application's session id with the server's route behind it.
+        /// stickysession: the application's session id, followed by the server's route.
         apache(ApacheText = "{}") => |written: ApacheText| Self::Apache { separator: written.separator },
         /// stateful_session: the server's address in base64, in a cookie, a header or an envelope.
         envoy => Self::Envoy,
@@ -73,7 +73,7 @@ choice! {
 
 record! {
     "haproxy" => struct HaproxyText {
-        /// Where the text of dynamic-cookie-key is found, where the cookie is dynamic.
+        /// Where to find the text of dynamic-cookie-key, if the cookie is dynamic.
         dynamic_cookie_key: Option<Key>,
     }
 }
@@ -87,7 +87,7 @@ record! {
 
 record! {
     "caddy" => struct CaddyText {
-        /// Where the secret of lb_policy cookie is found; there is none, unless given.
+        /// Where to find the secret of lb_policy cookie; none by default.
         secret: Option<Key>,
     }
 }
@@ -99,7 +99,7 @@ record! {
     }
 }
 
-/// The short form: a format of which nothing more need be said.
+/// The short form: a format without further settings.
 pub(crate) enum FormatWord {
     Nginx,
     Tengine,
@@ -143,7 +143,7 @@ impl Leaf for Separator {
     }
 }
 
-/// A backend as the ingress controller names it.
+/// The ingress controller's name for a backend.
 pub(super) struct BackendName;
 
 impl Leaf for BackendName {
@@ -152,7 +152,7 @@ impl Leaf for BackendName {
 
     fn parse(text: &str) -> Result<String, Hint> {
         let name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-        if name { Ok(text.to_owned()) } else { Err(Hint::by("NAMESPACE-SERVICE-PORT, as in the controller's own list")) }
+        if name { Ok(text.to_owned()) } else { Err(Hint::by("write NAMESPACE-SERVICE-PORT, as the controller lists it")) }
     }
 
     fn schema() -> serde_json::Value {
@@ -160,7 +160,7 @@ impl Leaf for BackendName {
     }
 }
 
-/// A day to its end, or a moment; as the last second that is still within.
+/// A day or a moment, as the last second that counts: for a day its last.
 pub(super) struct Until;
 
 impl Leaf for Until {
@@ -168,13 +168,13 @@ impl Leaf for Until {
     const EXPECTED: &'static str = "a day such as 2027-01-31 or a moment such as 2027-01-31T18:00:00Z";
 
     fn parse(text: &str) -> Result<UnixSeconds, Hint> {
-        // jiff takes a moment without its offset for a day, so the two are told apart here.
+        // jiff parses a moment without an offset as a day, so the two are distinguished here.
         let second = if text.len() == "2027-01-31".len() {
             end_of_day(text).map_err(|_| Hint::unknown())?
         } else {
             text.parse::<Timestamp>().map_err(|_| moment_hint(text))?.as_second()
         };
-        u32::try_from(second).map(UnixSeconds).map_err(|_| Hint::by("from 1970 to 2105"))
+        u32::try_from(second).map(UnixSeconds).map_err(|_| Hint::by("use a date from 1970 to 2105"))
     }
 
     fn schema() -> serde_json::Value {
@@ -187,7 +187,7 @@ impl Leaf for Until {
 }
 
 fn moment_hint(text: &str) -> Hint {
-    if text.contains('T') { Hint::by("with its offset from UTC, such as Z or +02:00") } else { Hint::unknown() }
+    if text.contains('T') { Hint::by("add the offset from UTC, such as Z or +02:00") } else { Hint::unknown() }
 }
 
 fn end_of_day(text: &str) -> Result<i64, jiff::Error> {
@@ -195,7 +195,7 @@ fn end_of_day(text: &str) -> Result<i64, jiff::Error> {
     Ok(day.checked_add(1.day())?.to_zoned_datetime(TimeZone::UTC)?.timestamp().as_second() - 1)
 }
 
-/// What an entry accepts that has its tokens in `carrier`.
+/// The tokens that an entry with this `carrier` accepts.
 pub(super) fn build(written: Vec<At<AcceptText>>, carrier: Carrier, findings: &mut Findings) -> Vec<AcceptSpec> {
     written.into_iter().map(|written| one(written.value, carrier, findings)).collect()
 }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_of_which_nothing_need_be_said_is_a_word() {
+    fn a_format_without_settings_is_a_word() {
         let specs = read("[nginx, tengine, haproxy, apache, envoy, traefik, caddy]", Carrier::Cookie).unwrap();
         assert_eq!(
             specs,
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_counts_to_its_last_second_and_a_moment_to_itself() {
+    fn a_day_counts_up_to_its_last_second() {
         assert_eq!(Until::parse("2027-01-31").unwrap(), UnixSeconds(1_801_439_999));
         assert_eq!(Until::parse("2027-01-31T18:00:00Z").unwrap(), UnixSeconds(1_801_418_400));
         assert_eq!(Until::parse("2027-01-31T18:00:00+02:00").unwrap(), UnixSeconds(1_801_411_200));
@@ -286,31 +286,31 @@ mod tests {
     }
 
     #[test]
-    fn a_format_that_is_never_found_there_is_refused() {
-        for (text, carrier, told) in [
+    fn a_format_that_does_not_suit_the_carrier_is_refused() {
+        for (text, carrier, message) in [
             ("[nginx]", Carrier::PrefixedCookie, "nginx never puts a token into an application's cookie (mode: prefix)"),
             ("[haproxy]", Carrier::Header, "haproxy never puts a token into a header of its own"),
             ("[caddy]", Carrier::Envelope, "caddy never puts a token into an application's header (mode: envelope)"),
             ("[{format: envoy, cookie: a}]", Carrier::Header, "a header entry cannot read a cookie"),
         ] {
             let errors = read(text, carrier).unwrap_err();
-            assert!(errors.contains(told), "{errors}");
+            assert!(errors.contains(message), "{errors}");
         }
         assert_eq!(read("[envoy]", Carrier::Header).unwrap(), [plain(FormatSpec::Envoy)]);
         assert_eq!(read("[haproxy]", Carrier::PrefixedCookie).unwrap().len(), 1);
     }
 
     #[test]
-    fn a_secret_written_here_is_refused_and_not_repeated() {
+    fn an_inline_secret_is_refused_and_not_repeated() {
         let errors = read("[{format: {caddy: {secret: hunter2}}}]", Carrier::Cookie).unwrap_err();
         assert!(errors.contains("never from the configuration") && !errors.contains("hunter2"), "{errors}");
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn missing_fields_are_reported() {
         let errors = read("[ingress_nginx, {cookie: a}, {format: {ingress_nginx: {}}}]", Carrier::Cookie).unwrap_err();
-        for told in ["found \"ingress_nginx\"", "missing field format", "missing field backend"] {
-            assert!(errors.contains(told), "{errors}");
+        for message in ["found \"ingress_nginx\"", "missing field format", "missing field backend"] {
+            assert!(errors.contains(message), "{errors}");
         }
     }
 }

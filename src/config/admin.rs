@@ -1,4 +1,4 @@
-//! Where operators come in: `admin`.
+//! `admin`: the service for operators.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,24 +13,24 @@ use crate::config::values::Admin;
 
 record! {
     "admin" => struct AdminText {
-        /// Where metrics and health are served, or none. Whoever reaches it can read them.
+        /// Where metrics and health are served, or none. Any client that can reach it can read them.
         address: OrNone<AdminAddress> = "127.0.0.1:9180",
-        /// The Unix socket where the API is served too, for Burdock's user and root, or none. Where it is not written:
+        /// The Unix socket that also serves the API, for Burdock's user and root only, or none. The default is
         /// admin.sock in process.runtime_dir.
         socket: Option<OrNone<SocketPath>>,
-        /// A file with the token that opens the API at `address`. Without it the API is served on the socket only.
+        /// A file with the token for the API at `address`. Without it the API is served on the socket only.
         token_file: Option<AbsolutePath>,
     }
 }
 
-/// Where the admin service listens.
+/// The address of the admin service.
 pub(super) struct AdminAddress;
 
 /// The path of a Unix socket.
 pub(super) struct SocketPath;
 
-/// Longest path of a Unix socket (`sun_path` with its closing zero).
-const LONGEST_PATH: usize = 107;
+/// The longest path of a Unix socket (`sun_path` without its final zero byte).
+const MAX_PATH_BYTES: usize = 107;
 
 impl Leaf for AdminAddress {
     type Value = SocketAddr;
@@ -55,13 +55,13 @@ impl Leaf for SocketPath {
     fn parse(text: &str) -> Result<PathBuf, Hint> {
         match text {
             "off" | "no" | "false" => Err(Hint::by("write none")),
-            path if path.len() > LONGEST_PATH => Err(Hint::by("a socket's path has at most 107 bytes")),
+            path if path.len() > MAX_PATH_BYTES => Err(Hint::by("a socket's path has at most 107 bytes")),
             path => AbsolutePath::parse(path),
         }
     }
 
     fn schema() -> serde_json::Value {
-        json!({"type": "string", "pattern": "^/", "maxLength": LONGEST_PATH})
+        json!({"type": "string", "pattern": "^/", "maxLength": MAX_PATH_BYTES})
     }
 }
 

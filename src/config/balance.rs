@@ -7,7 +7,7 @@ use crate::session::load_factor::LoadFactor;
 use crate::source::Source;
 use crate::upstream::balance::Balance;
 
-/// A way to balance, with what it hashes.
+/// A balancing algorithm, with its hash key.
 #[derive(Debug)]
 pub(super) struct BalanceText {
     pub(super) balance: Balance,
@@ -15,25 +15,25 @@ pub(super) struct BalanceText {
 }
 
 choice! {
-    "a way to balance" => BalanceText {
-        /// In turn by weight, evenly interleaved.
+    "a balancing algorithm" => BalanceText {
+        /// Round robin by weight, evenly interleaved.
         round_robin => Self { balance: Balance::RoundRobin, key: Vec::new() },
-        /// To the server with the fewest requests in flight for its weight.
+        /// The server with the fewest requests in flight relative to its weight.
         least_conn => Self { balance: Balance::LeastConn, key: Vec::new() },
-        /// To the less busy of two drawn at random.
+        /// The less loaded of two servers drawn at random.
         random_two => Self { balance: Balance::RandomTwo, key: Vec::new() },
-        /// To the first in the order written that may take it.
+        /// The first server that accepts it, in the order written.
         first => Self { balance: Balance::First, key: Vec::new() },
-        /// By consistent hash of something that the request carries.
+        /// Consistent hash of a key in the request.
         hash(HashText) => |hash: HashText| Self { balance: Balance::Hash(hash.load_factor), key: hash.key },
     }
 }
 
 record! {
     "hash" => struct HashText {
-        /// What is hashed: a source, or a list of which the first that the request carries counts.
+        /// The key: a source, or a list of which the first that is present counts.
         key: Sources,
-        /// How far above its fair share of what is in flight a server may be loaded.
+        /// How far a server's load may exceed its fair share of requests in flight.
         load_factor: Option<LoadFactor>,
     }
 }

@@ -1,8 +1,9 @@
-//! What upstreams say of each other: cookies that one browser would send to both, and servers that one token would name.
+//! Conflicts between upstreams: cookies that a browser would send to both, and servers that have the same tag in
+//! tokens.
 
 use std::collections::HashMap;
 
-use super::route::Placed;
+use super::route::PlacedRoute;
 use crate::balancer::spec::StickyUpstreamSpec;
 use crate::config::schema::errors::{Findings, Location};
 use crate::http::set_cookie::{Attributes, CookieDomain, narrowest};
@@ -12,7 +13,7 @@ use crate::session::server_tag::ServerTag;
 use crate::sticky::cookie::CookieSpec;
 use crate::sticky::method::MethodSpec;
 
-/// A pool and where its parts were written.
+/// An upstream, and where its parts were written.
 pub(crate) struct PlacedUpstream {
     pub(crate) spec: StickyUpstreamSpec,
     pub(crate) servers_at: Vec<Location>,
@@ -20,21 +21,21 @@ pub(crate) struct PlacedUpstream {
     pub(crate) entries_at: Vec<Location>,
 }
 
-pub(crate) fn check(pools: &[PlacedUpstream], routes: &[Placed], findings: &mut Findings) {
-    check_tags(pools, findings);
-    for (nth, pool) in pools.iter().enumerate() {
-        for earlier in &pools[..nth] {
-            check_cookies(pool, earlier, routes, findings);
+pub(crate) fn check(upstreams: &[PlacedUpstream], routes: &[PlacedRoute], findings: &mut Findings) {
+    check_tags(upstreams, findings);
+    for (nth, upstream) in upstreams.iter().enumerate() {
+        for earlier in &upstreams[..nth] {
+            check_cookies(upstream, earlier, routes, findings);
         }
     }
 }
 
-/// Two servers of one scope with one tag: a token of the one would be taken for the other's.
-fn check_tags(pools: &[PlacedUpstream], findings: &mut Findings) {
+/// Two servers of one scope with the same tag: a token for one would also name the other.
+fn check_tags(upstreams: &[PlacedUpstream], findings: &mut Findings) {
     let mut first: HashMap<(&str, ServerTag), (usize, Location)> = HashMap::new();
-    for (nth, pool) in pools.iter().enumerate() {
-        let scope = &*pool.spec.sticky.scope.0;
-        for (id, at) in ids(pool) {
+    for (nth, upstream) in upstreams.iter().enumerate() {
+        let scope = &*upstream.spec.sticky.scope.0;
+        for (id, at) in ids(upstream) {
             let (owner, earlier) = *first.entry((scope, ServerTag::of(scope, id))).or_insert((nth, at));
             if owner != nth {
                 let message =
@@ -45,22 +46,22 @@ fn check_tags(pools: &[PlacedUpstream], findings: &mut Findings) {
     }
 }
 
-/// The ids of its servers, and what those that are found by name have in common.
-fn ids(pool: &PlacedUpstream) -> impl Iterator<Item = (&ServerId, Location)> {
-    let upstream = &pool.spec.upstream;
-    let fixed = upstream.servers.iter().map(|server| &server.id).zip(pool.servers_at.iter().copied());
-    fixed.chain(upstream.discovery.iter().map(|entry| &entry.stem).zip(pool.found_at.iter().copied()))
+/// The ids of its servers, and the stems of those found by name.
+fn ids(placed: &PlacedUpstream) -> impl Iterator<Item = (&ServerId, Location)> {
+    let upstream = &placed.spec.upstream;
+    let fixed = upstream.servers.iter().map(|server| &server.id).zip(placed.servers_at.iter().copied());
+    fixed.chain(upstream.discovery.iter().map(|entry| &entry.stem).zip(placed.found_at.iter().copied()))
 }
 
-/// Two cookies of one name and different scopes: a browser that has been to both upstreams would send either one's cookie, or
-/// replace the one by the other.
-fn check_cookies(pool: &PlacedUpstream, earlier: &PlacedUpstream, routes: &[Placed], findings: &mut Findings) {
-    if pool.spec.sticky.scope == earlier.spec.sticky.scope {
+/// Two cookies with the same name and different scopes: a browser that uses both upstreams would send one's cookie to
+/// the other, or replace it.
+fn check_cookies(upstream: &PlacedUpstream, earlier: &PlacedUpstream, routes: &[PlacedRoute], findings: &mut Findings) {
+    if upstream.spec.sticky.scope == earlier.spec.sticky.scope {
         return;
     }
-    for (cookie, at) in cookies(pool) {
+    for (cookie, at) in cookies(upstream) {
         for (other, other_at) in cookies(earlier).filter(|(other, _)| other.name == cookie.name) {
-            let met = routes_of(pool, routes).any(|mine| {
+            let met = routes_of(upstream, routes).any(|mine| {
                 let meets = |theirs| reaches(&cookie.attributes, mine, theirs) || reaches(&other.attributes, theirs, mine);
                 routes_of(earlier, routes).any(meets)
             });
@@ -77,39 +78,40 @@ fn check_cookies(pool: &PlacedUpstream, earlier: &PlacedUpstream, routes: &[Plac
     }
 }
 
-fn cookies(pool: &PlacedUpstream) -> impl Iterator<Item = (&CookieSpec, Location)> {
-    pool.spec
+fn cookies(upstream: &PlacedUpstream) -> impl Iterator<Item = (&CookieSpec, Location)> {
+    upstream
+        .spec
         .sticky
         .entries
         .iter()
-        .zip(&pool.entries_at)
+        .zip(&upstream.entries_at)
         .filter_map(|(entry, &at)| if let MethodSpec::Cookie(cookie) = &entry.method { Some((cookie, at)) } else { None })
 }
 
-fn routes_of<'r>(pool: &PlacedUpstream, routes: &'r [Placed]) -> impl Iterator<Item = &'r RouteSpec> {
-    let name = pool.spec.upstream.name.clone();
+fn routes_of<'r>(upstream: &PlacedUpstream, routes: &'r [PlacedRoute]) -> impl Iterator<Item = &'r RouteSpec> {
+    let name = upstream.spec.upstream.name.clone();
     routes.iter().map(|route| &route.spec).filter(move |route| route.upstream == name)
 }
 
-/// Whether a cookie that was set on route `from` comes with requests on route `to` (RFC 6265bis, 5.8.3).
+/// Whether browsers send a cookie set on route `from` with requests on route `to` (RFC 6265bis, 5.8.3).
 fn reaches(cookie: &Attributes, from: &RouteSpec, to: &RouteSpec) -> bool {
     let hosts: Vec<HostPattern> = from.hosts.iter().flat_map(|host| receiving(host, &cookie.domains)).collect();
     let any = hosts.is_empty() || to.hosts.is_empty();
     let host = any || hosts.iter().any(|host| to.hosts.iter().any(|other| host.overlaps(other)));
     host && cookie.path.as_ref().is_none_or(|path| {
-        // A path that no route's prefix could be is taken to reach everywhere, as one that the browser chooses may.
+        // A path that is no valid prefix counts as reaching everywhere, like a path that the browser chooses.
         PathPrefix::parse(path.as_str()).map_or(true, |path| path.overlaps(&to.prefix))
     })
 }
 
-/// The hosts that a cookie goes to which was set on `host`.
+/// The hosts that get a cookie set on `host`.
 fn receiving(host: &HostPattern, domains: &[CookieDomain]) -> Vec<HostPattern> {
     match host {
         HostPattern::Exact(name) => match narrowest(domains, name) {
             Some(at) => with_all_below(&domains[at]),
             None => vec![host.clone()],
         },
-        // Each host below may have another of the domains, or none.
+        // Each host below may be covered by a different domain, or by none.
         HostPattern::Under(_) => {
             let covered = |domain: &&CookieDomain| with_all_below(domain).iter().any(|covered| covered.overlaps(host));
             domains.iter().filter(covered).flat_map(with_all_below).chain([host.clone()]).collect()

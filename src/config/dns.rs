@@ -1,4 +1,4 @@
-//! `dns`: how the names of servers are looked up.
+//! `dns`: how server names are looked up.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,16 +15,16 @@ use crate::upstream::discovery::{Bounds, DnsServers, DnsSpec, Family};
 
 record! {
     "dns" => struct DnsText {
-        /// Who is asked: system (/etc/hosts, then the servers and search list of /etc/resolv.conf, as they are at the start), or
-        /// addresses, with a port where it is not 53.
+        /// The DNS servers: system (/etc/hosts, then the servers and search list of /etc/resolv.conf, read at startup),
+        /// or addresses, with a port unless it is 53.
         servers: DnsServers = "system",
-        /// How long an answer is good at least, whatever its records say.
+        /// The shortest time that an answer is valid, even if its TTL is shorter.
         min_ttl: Positive = "1s",
-        /// How long at most.
+        /// The longest time that an answer is valid.
         max_ttl: At<Positive> = "5m",
-        /// How long a question may take, all tries included.
+        /// The timeout of a query, including retries.
         timeout: Positive = "2s",
-        /// Which addresses count.
+        /// Which addresses are used.
         family: Family = "any",
     }
 }
@@ -40,7 +40,7 @@ choice! {
     }
 }
 
-/// An address that answers questions, port 53 unless given.
+/// The address of a DNS server; the default port is 53.
 struct DnsServer(SocketAddr);
 
 leaf! {
@@ -52,9 +52,9 @@ fn dns_server(text: &str) -> Result<DnsServer, Hint> {
     let port_53 = |ip: IpAddr| SocketAddr::new(ip, 53);
     let address = text.parse().or_else(|_| text.parse().map(port_53)).map_err(|_| Hint::unknown())?;
     if address.port() == 0 {
-        return Err(Hint::by("a port from 1 to 65535"));
+        return Err(Hint::by("use a port from 1 to 65535"));
     }
-    if address.ip().is_unspecified() { Err(Hint::by("an address that answers questions")) } else { Ok(DnsServer(address)) }
+    if address.ip().is_unspecified() { Err(Hint::by("use the address of a DNS server")) } else { Ok(DnsServer(address)) }
 }
 
 impl Read for DnsServers {

@@ -1,4 +1,4 @@
-//! The configuration as a whole: its sections, and how they are put together and checked against each other.
+//! The whole configuration: its sections, and how they are combined and checked against each other.
 
 use serde_json::json;
 
@@ -24,48 +24,50 @@ use crate::table::TableName;
 
 record! {
     "the configuration" => struct ConfigText {
-        /// Where clients come in: addresses, or addresses with settings.
+        /// Where clients connect: addresses, or addresses with settings.
         listeners: At<SomeOf<OrShort<ListenerText>>>,
         /// Metrics, health and the API.
         admin: AdminText = "{}",
-        /// The process as a whole.
+        /// Settings of the process.
         process: Process = "{}",
-        /// How the names of servers are looked up.
+        /// How server names are looked up.
         dns: DnsText = "{}",
-        /// One line per request.
+        /// The log with one line per request.
         access_log: AccessLog = "{}",
-        /// Where the keys are that seal tokens: the first seals, all open. None: one is made and kept in the state directory, and
-        /// other balancers will not open its tokens.
+        /// Where to find the keys for tokens: the first seals them, any of them opens them. Without keys, Burdock
+        /// creates one in the state directory, and other balancers cannot open its tokens.
         keys: ListOf<Key> = "[]",
-        /// Where the key is that the names of learned sessions are fingerprinted with, for balancers that are to place them
-        /// alike. None: one is made and kept in the state directory. Another key forgets every learned session.
+        /// Where to find the key that fingerprints the names of learned sessions. Balancers that must place sessions
+        /// alike share it. By default Burdock creates one in the state directory. Changing the key drops all learned
+        /// sessions.
         fingerprint_key: Option<Key>,
-        /// Groups of servers by name.
+        /// Groups of servers, by name.
         upstreams: At<MapOf<UpstreamName, UpstreamText>>,
-        /// Where learned sessions are kept, by name. A table that only its own upstream uses need not stand here.
+        /// The tables of learned sessions, by name. A table with the name of its upstream's scope is created by
+        /// default.
         tables: MapOf<TableName, TableText> = "{}",
-        /// Which requests go to which upstream. May be left out where there is one upstream.
+        /// Which requests go to which upstream. Optional if there is only one upstream.
         routes: Option<At<ListOf<RouteText>>>,
     }
 }
 
 impl Config {
-    /// Reads a configuration. `name` is what messages call the text, usually the path of its file.
+    /// Parses a configuration. `name` is its name in messages, usually the path of the file.
     ///
     /// # Errors
-    /// Everything that is wrong with it; where it is no YAML, the first place that shows it.
+    /// All errors; for invalid YAML only the first one.
     pub fn parse(name: &str, text: &str) -> Result<Self, Errors> {
         let mut findings = Findings::default();
         let root = Node::parse(text, &mut findings).map_err(|fault| Errors::one(name, fault))?;
         let root = if matches!(root.value, Value::Null) { Node::literal("{}", root.at) } else { root };
         let config = ConfigText::read(&root, &mut findings).map(|written| build(written, root.at, &mut findings));
         let warnings = findings.into_result(name)?;
-        // Without a fault there is a value.
+        // If there are no faults, there is a value.
         let config = config.ok_or_else(|| Errors::one(name, unread(root.at)))?;
         Ok(Self { warnings, text: Text(text.into()), ..config })
     }
 
-    /// The JSON Schema (draft 2020-12) of configurations, for editors and other programs.
+    /// The JSON Schema (draft 2020-12) of the configuration, for editors and other programs.
     pub fn schema() -> serde_json::Value {
         let mut schema = ConfigText::schema();
         schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -80,7 +82,7 @@ fn unread(at: Location) -> Fault {
     Fault { at: at.position, path: String::new(), message: "this is not a configuration".to_owned(), help: None }
 }
 
-/// Puts together what was read, and checks each part against the others.
+/// Combines the parts, and checks them against each other.
 fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config {
     let upstreams = written.upstreams;
     if upstreams.value.is_empty() {
@@ -88,10 +90,10 @@ fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config
     }
     let names: Vec<At<UpstreamName>> = upstreams.value.iter().map(|(name, _)| name.clone()).collect();
     let routes = route::build(written.routes, &names, root, findings);
-    let pools: Vec<PlacedUpstream> =
-        upstreams.value.into_iter().filter_map(|(name, upstream)| Some(pool(&name, upstream?, findings))).collect();
-    conflicts::check(&pools, &routes, findings);
-    let tables = tables::build(written.tables, &pools, findings);
+    let upstreams: Vec<PlacedUpstream> =
+        upstreams.value.into_iter().filter_map(|(name, upstream)| Some(placed(&name, upstream?, findings))).collect();
+    conflicts::check(&upstreams, &routes, findings);
+    let tables = tables::build(written.tables, &upstreams, findings);
     let admin = written.admin.build(&written.process.runtime_dir);
     Config {
         listeners: listener::build(written.listeners, &admin, findings),
@@ -101,7 +103,7 @@ fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config
         keys: written.keys,
         fingerprint_key: written.fingerprint_key,
         plan: Plan {
-            upstreams: pools.into_iter().map(|pool| pool.spec).collect(),
+            upstreams: upstreams.into_iter().map(|upstream| upstream.spec).collect(),
             routes: routes.into_iter().map(|route| route.spec).collect(),
             tables,
             dns: written.dns.build(findings),
@@ -111,7 +113,7 @@ fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config
     }
 }
 
-fn pool(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> PlacedUpstream {
+fn placed(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> PlacedUpstream {
     let built = upstream::build(name, written, findings);
     let (sticky, entries_at) = entries::build(&name.value, built.sticky, &built.spec, findings);
     let spec = StickyUpstreamSpec { upstream: built.spec, sticky, hash_key: built.hash_key };

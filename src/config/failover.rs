@@ -1,4 +1,4 @@
-//! What becomes of requests and sessions whose server fails them: `failover` and `retry` of an upstream.
+//! `failover` and `retry` of an upstream.
 
 use ::http::StatusCode;
 use serde_json::json;
@@ -11,19 +11,19 @@ use crate::config::schema::scalar::Int;
 use crate::config::schema::tree::Node;
 use crate::config::schema::units::Positive;
 use crate::upstream::failover::{Action, Failover, OnFull};
-use crate::upstream::retry::{Again, Retry};
+use crate::upstream::retry::{Retry, ShouldRetry};
 
 record! {
     "failover" => Failover {
-        /// Its check says so, or a connection to it failed.
+        /// The server is down: its checks or requests to it failed.
         down: AtOnce = "permanent",
-        /// Its state is maint.
+        /// The server is in maintenance.
         maint: AtOnce = "permanent",
-        /// It has max_conns requests in flight.
+        /// The server has max_conns requests in flight.
         full: OnFullText = "{wait: 2s, then: temporary}",
-        /// Its drain deadline has passed.
+        /// The server's drain deadline has passed.
         drained: AtOnce = "permanent",
-        /// There is no such server any more.
+        /// The server no longer exists.
         unknown: AtOnce = "permanent",
     }
 }
@@ -32,16 +32,16 @@ choice! {
     "a failover action" => Action {
         /// The session moves to the server that answers.
         permanent => Self::Permanent,
-        /// Another server answers, and the session returns when its own can serve it.
+        /// Another server answers, and the session returns when its own server can serve it.
         temporary => Self::Temporary(None),
-        /// As the word, but the session moves once its server has been unable to serve it for this long.
+        /// The same, but the session moves when its server has been unable to serve it for this long.
         temporary(Positive) => |limit| Self::Temporary(Some(limit)),
         /// The request is refused with this status.
         refuse(Refusal) => Self::Refuse,
     }
 }
 
-/// An action, where waiting would help nobody.
+/// An action for a cause for which waiting does not help.
 pub(crate) struct AtOnce;
 
 impl Read for AtOnce {
@@ -66,9 +66,9 @@ struct OnFullText;
 
 record! {
     "a wait" => struct WaitText {
-        /// How long the session waits for a place at its server.
+        /// How long the session waits for a slot at its server.
         wait: Positive,
-        /// What happens where none has come by then, or too many wait already.
+        /// The action after that time, or if the queue is full.
         then: AtOnce = "temporary",
     }
 }
@@ -107,11 +107,11 @@ impl Leaf for Refusal {
 
 record! {
     "retry" => struct RetryText {
-        /// Tries in all, the first included.
+        /// Attempts in all, including the first.
         tries: Int<u8, 1, 16> = "3",
-        /// Tries at one server before it is given up for this request.
+        /// Attempts at one server before it is given up for this request.
         same_server: Int<u8, 1, 16> = "1",
-        /// Failures after which a request is sent again; a POST only after a connection that did not come about.
+        /// Failures after which a request is retried; a POST only after a failed connection.
         on: ListOf<FailureText> = "[connect, closed]",
     }
 }
@@ -124,7 +124,7 @@ pub(crate) enum FailureText {
 
 choice! {
     "a failure" => FailureText {
-        /// No connection came about.
+        /// The connection failed.
         connect => Self::Connect,
         /// The connection ended before a response began.
         closed => Self::Closed,
@@ -133,12 +133,12 @@ choice! {
 
 impl From<RetryText> for Retry {
     fn from(written: RetryText) -> Self {
-        let again = |failure| if written.on.contains(&failure) { Again::Yes } else { Again::No };
+        let should_retry = |failure| if written.on.contains(&failure) { ShouldRetry::Yes } else { ShouldRetry::No };
         Self {
             tries: written.tries,
             same_server: written.same_server,
-            on_connect: again(FailureText::Connect),
-            on_closed: again(FailureText::Closed),
+            on_connect: should_retry(FailureText::Connect),
+            on_closed: should_retry(FailureText::Closed),
         }
     }
 }

@@ -17,15 +17,15 @@ use crate::upstream::health::{CheckSpec, HttpProbe, Probe, Thresholds};
 
 record! {
     "a health check" => struct HealthCheckText {
-        /// Asks for a connection, no more.
+        /// Checks that a connection is accepted.
         tcp: Option<At<Empty>>,
-        /// Asks for a response.
+        /// Checks the response to a GET request.
         http: Option<At<HttpText>>,
-        /// Another port than the one that serves.
+        /// The port to check, if not the server's own.
         port: Option<Int<NonZeroU16, 1, 65_535>>,
-        /// From one check of a server to the next, give or take a tenth.
+        /// The time between checks of a server, plus or minus a tenth.
         interval: Positive = "2s",
-        /// For a whole check: connection, request and response. At most the interval.
+        /// The timeout of a whole check: connection, request and response. At most the interval.
         timeout: At<Positive> = "1s",
         /// Successes in a row that bring a server up.
         rise: Int<NonZeroU32, 1, 1_000> = "2",
@@ -36,18 +36,18 @@ record! {
 
 record! {
     "http" => struct HttpText {
-        /// Path and query of the GET.
+        /// Path and query of the request.
         path: ProbePath = "/",
-        /// The Host header; the server's address, unless given.
+        /// The Host header; by default the server's address.
         host: Option<ProbeHost>,
-        /// Headers to send.
+        /// Further headers to send.
         headers: MapOf<HeaderName, HeaderValue> = "{}",
         /// Statuses that count as healthy.
         expect: OneOrMore<Statuses> = "200-399",
     }
 }
 
-/// The short form: a kind of check with everything else as it is by default.
+/// The short form: a kind of check with default settings.
 pub(crate) enum CheckWord {
     Tcp,
     Http,
@@ -73,7 +73,7 @@ impl Shortened for HealthCheckText {
     }
 }
 
-/// A path as a request line takes it.
+/// A path for a request line.
 pub(crate) struct ProbePath;
 
 /// A Host header.
@@ -88,7 +88,7 @@ impl Leaf for ProbePath {
 
     fn parse(text: &str) -> Result<String, Hint> {
         let sendable = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-        if sendable { Ok(text.to_owned()) } else { Err(Hint::by("it starts with / and contains neither spaces nor #")) }
+        if sendable { Ok(text.to_owned()) } else { Err(Hint::by("a path starts with / and contains no spaces and no #")) }
     }
 
     fn schema() -> serde_json::Value {
@@ -98,7 +98,7 @@ impl Leaf for ProbePath {
 
 impl Leaf for ProbeHost {
     type Value = String;
-    const EXPECTED: &'static str = "a host such as shop.example.com, with a port if need be";
+    const EXPECTED: &'static str = "a host such as shop.example.com or shop.example.com:8080";
 
     fn parse(text: &str) -> Result<String, Hint> {
         let authority: ::http::uri::Authority = text.parse()?;
@@ -118,7 +118,7 @@ impl Leaf for Statuses {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let status = |text| <Int<u16, 100, 599> as Leaf>::parse(text);
         let range = status(first)?..=status(last)?;
-        if range.is_empty() { Err(Hint::by(format!("the lower end first: {last}-{first}"))) } else { Ok(range) }
+        if range.is_empty() { Err(Hint::by(format!("write the lower end first: {last}-{first}"))) } else { Ok(range) }
     }
 
     fn schema() -> serde_json::Value {

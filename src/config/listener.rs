@@ -1,4 +1,4 @@
-//! Where clients come in: `listeners`.
+//! `listeners`: where clients connect.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,16 +17,16 @@ use crate::http::forwarded::{Style, TrustedProxies};
 
 record! {
     "a listener" => struct ListenerText {
-        /// IP address and port; 0.0.0.0 stands for every IPv4 address, [::] for every address.
+        /// IP address and port; 0.0.0.0 means all IPv4 addresses, [::] all addresses.
         address: At<ListenAddress>,
-        /// Addresses and networks whose X-Forwarded-*, Forwarded and X-Real-IP headers are believed; from everybody else
-        /// they are removed.
+        /// Addresses and networks whose X-Forwarded-*, Forwarded and X-Real-IP headers are trusted; from all other
+        /// peers they are removed.
         trusted_proxies: ListOf<IpNet> = "[]",
         /// Which headers tell the servers where a request came from.
         forwarded: Style = "x_forwarded",
-        /// From a request's first byte to the end of its header block; then 408.
+        /// The time from a request's first byte to the end of its header block; then 408.
         header_timeout: Positive = "10s",
-        /// How long a client's connection without a request is kept.
+        /// How long an idle client connection is kept.
         keepalive_timeout: Positive = "60s",
     }
 }
@@ -37,7 +37,7 @@ choice! {
         x_forwarded => Self::XForwarded,
         /// Forwarded (RFC 7239).
         rfc7239 => Self::Rfc7239,
-        /// Either kind.
+        /// Both kinds.
         both => Self::Both,
     }
 }
@@ -50,25 +50,25 @@ impl Shortened for ListenerText {
     }
 }
 
-/// Listening sockets that a process can hand to its successor (Pingora passes at most 32), the admin address's among them, and
-/// room for the addresses that go with them.
-const MOST: usize = 32;
-const LONGEST_JOINED: usize = 1_900;
+/// How many listening sockets, including the admin service's, an upgrade can hand over (Pingora passes at most 32), and
+/// how many bytes their addresses may take.
+const MAX_SOCKETS: usize = 32;
+const MAX_ADDRESS_BYTES: usize = 1_900;
 
 /// Checks the listeners against each other.
 pub(super) fn build(written: At<Vec<ListenerText>>, admin: &Admin, findings: &mut Findings) -> Vec<Listener> {
     let At { at, value: written, .. } = written;
     let listeners = written.iter().map(|listener| listener.address.value.0);
     let all: Vec<SocketAddr> = listeners.chain(admin.address).collect();
-    if all.len() > MOST {
+    if all.len() > MAX_SOCKETS {
         let beside = if admin.address.is_some() { " beside the admin address" } else { "" };
-        let most = MOST - (all.len() - written.len());
-        let message = format!("expected at most {most} listeners{beside}, found {}", written.len());
+        let max = MAX_SOCKETS - (all.len() - written.len());
+        let message = format!("expected at most {max} listeners{beside}, found {}", written.len());
         findings.fault_with_help(at, message, "an upgrade cannot hand over more to the new process");
     }
     let joined: usize = all.iter().map(|address| address.to_string().len() + 1).sum();
-    if joined > LONGEST_JOINED {
-        let message = format!("expected listener addresses of at most {LONGEST_JOINED} bytes in all, found {joined}");
+    if joined > MAX_ADDRESS_BYTES {
+        let message = format!("expected listener addresses of at most {MAX_ADDRESS_BYTES} bytes in all, found {joined}");
         findings.fault_with_help(at, message, "an upgrade cannot hand over more to the new process");
     }
     let mut taken: HashMap<SocketAddr, Location> = HashMap::new();

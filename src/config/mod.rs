@@ -1,11 +1,11 @@
-//! Text → domain values, or every error with its line.
+//! Configuration text → domain values, or all errors with their lines.
 //!
-//! Two steps. `yaml` makes of the text a `tree` that knows where everything stood; then each part of the tree is read as
-//! what it should be (`read`, with `record!` for maps and `choice!` for alternatives, declared in the files named after the
-//! parts) and checked against the others, from `document` down. Whatever is wrong is noted and the rest still read, so that all
-//! errors come at once. From the same declarations comes the JSON Schema.
+//! This takes two steps. `yaml` parses the text to a `tree` with positions. Then `document` and the files below it read
+//! each part of the tree by its grammar (`read`, with `record!` for maps and `choice!` for alternatives) and check the
+//! parts against each other. An error does not stop reading, so that all errors are reported at once. The same
+//! declarations give the JSON Schema.
 //!
-//! It knows all domain types; none of them knows it. It reads no file: the text is an argument.
+//! It knows all domain types; they do not know it. It reads no file: the text is an argument.
 
 mod accept;
 mod admin;

@@ -1,5 +1,5 @@
-//! Scalars of Burdock's own: names, addresses, hosts and headers. Most of them are the domain's parsing with its error as the
-//! help.
+//! Scalars specific to Burdock: names, addresses, hosts and headers. Most use the parser of the domain type, and its
+//! error as the hint.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
@@ -18,7 +18,7 @@ use crate::upstream::discovery::DnsName;
 use crate::upstream::percent::Percent;
 use crate::upstream::spec::{Address, InvalidAddress, Weight};
 
-/// Gives a domain type its place in the configuration: how it is called, how it is parsed, its JSON Schema.
+/// Makes a domain type readable from the configuration: its description, its parser and its JSON Schema.
 macro_rules! leaf {
     ($($name:ty: $expected:literal, $kind:ident, $parse:expr, $schema:tt;)*) => {$(
         impl Leaf for $name {
@@ -47,7 +47,7 @@ leaf! {
         weight, {"type": "integer", "minimum": 0, "maximum": 256};
     LoadFactor: "a load factor such as 1.25", Bare,
         load_factor, {"type": "number", "exclusiveMinimum": 1, "maximum": 100};
-    Percent: "a share such as 50%", Text,
+    Percent: "a percentage such as 50%", Text,
         |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[0-9]{1,3}%$", "examples": ["50%"]};
     Address: "a server's address such as 10.0.0.10:8080, [fd00::10]:8080 or unix:/run/app.sock", Text,
         server_address, {"type": "string", "examples": ["10.0.0.10:8080", "[fd00::10]:8080", "unix:/run/app.sock"]};
@@ -71,7 +71,7 @@ leaf! {
         |text: &str| Ok(Self::from_str(text)?), {"type": "string"};
 }
 
-/// A name to look up and a port.
+/// A name to look up, and a port.
 #[derive(Clone, Debug)]
 pub(super) struct HostPort {
     pub(super) name: DnsName,
@@ -86,7 +86,7 @@ leaf! {
 }
 
 impl HostPort {
-    /// Whether a server's short form is one of these and no address.
+    /// Whether a server's short form is a name and not an address.
     pub(super) fn is_meant(text: &str) -> bool {
         host_port(text).is_ok()
     }
@@ -94,17 +94,17 @@ impl HostPort {
 
 fn host_port(text: &str) -> Result<HostPort, Hint> {
     if text.parse::<SocketAddr>().is_ok() {
-        return Err(Hint::by("an address is written alone or in the field address"));
+        return Err(Hint::by("write an address alone or in the field address"));
     }
     let Some((name, port)) = text.rsplit_once(':') else {
-        return Err(Hint::by(format!("with its port: {text}:8080")));
+        return Err(Hint::by(format!("add a port: {text}:8080")));
     };
     let name = DnsName::parse(name)?;
-    let port = port.parse().map_err(|_| Hint::by("a port from 1 to 65535"))?;
+    let port = port.parse().map_err(|_| Hint::by("use a port from 1 to 65535"))?;
     Ok(HostPort { name, port })
 }
 
-/// A place to listen: an address and a port that can be bound as they are.
+/// An address and a port to listen on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListenAddress(pub(super) SocketAddr);
 
@@ -115,7 +115,7 @@ leaf! {
 
 fn listen_address(text: &str) -> Result<ListenAddress, Hint> {
     match text.parse::<SocketAddr>() {
-        Ok(address) if address.port() == 0 => Err(Hint::by("a port from 1 to 65535")),
+        Ok(address) if address.port() == 0 => Err(Hint::by("use a port from 1 to 65535")),
         Ok(address) => Ok(ListenAddress(address)),
         Err(_) => Err(listen_hint(text)),
     }
@@ -127,22 +127,22 @@ fn listen_hint(text: &str) -> Hint {
     }
     match text.rsplit_once(':') {
         Some(("" | "*", port)) => {
-            Hint::by(format!("write 0.0.0.0:{port} for every IPv4 address, [::]:{port} for every address"))
+            Hint::by(format!("write 0.0.0.0:{port} for all IPv4 addresses, [::]:{port} for all addresses"))
         }
-        Some((_, port)) if port.parse::<u16>().is_err() => Hint::by("a port from 1 to 65535"),
-        Some(_) => Hint::by("an address, not a name: localhost is 127.0.0.1"),
+        Some((_, port)) if port.parse::<u16>().is_err() => Hint::by("use a port from 1 to 65535"),
+        Some(_) => Hint::by("use an address, not a name: localhost is 127.0.0.1"),
         None if text.parse::<u16>().is_ok() => {
-            Hint::by(format!("write 0.0.0.0:{text} for every IPv4 address, [::]:{text} for every address"))
+            Hint::by(format!("write 0.0.0.0:{text} for all IPv4 addresses, [::]:{text} for all addresses"))
         }
         None => Hint::unknown(),
     }
 }
 
-/// For an address that stands alone.
+/// The hint for an address without a port.
 fn port_hint(ip: IpAddr) -> Hint {
     match ip {
-        IpAddr::V4(ip) => Hint::by(format!("with its port: {ip}:8080")),
-        IpAddr::V6(_) => Hint::by("an IPv6 address stands in brackets, with its port behind them: [fd00::10]:8080"),
+        IpAddr::V4(ip) => Hint::by(format!("add a port: {ip}:8080")),
+        IpAddr::V6(_) => Hint::by("write an IPv6 address in brackets, followed by the port: [fd00::10]:8080"),
     }
 }
 
@@ -161,17 +161,15 @@ fn server_hint(text: &str) -> Hint {
         return port_hint(ip);
     }
     if text.contains("://") {
-        return Hint::by("without scheme and path");
+        return Hint::by("remove the scheme and the path");
     }
     let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
     match name.parse::<IpAddr>() {
-        Ok(_) => Hint::by("a port from 1 to 65535"),
-        Err(_) if HostPort::is_meant(text) => {
-            Hint::by(format!("a name is looked up where it stands in the field name: {{name: {text}}}"))
-        }
-        Err(_) if DnsName::parse(text).is_ok() => Hint::by(format!("with its port: {text}:8080")),
+        Ok(_) => Hint::by("use a port from 1 to 65535"),
+        Err(_) if HostPort::is_meant(text) => Hint::by(format!("to look up a name, use the field name: {{name: {text}}}")),
+        Err(_) if DnsName::parse(text).is_ok() => Hint::by(format!("add a port: {text}:8080")),
         Err(_) if name.contains(|c: char| c.is_alphabetic()) => match DnsName::parse(name) {
-            Ok(_) => Hint::by("a port from 1 to 65535"),
+            Ok(_) => Hint::by("use a port from 1 to 65535"),
             Err(error) => error.into(),
         },
         Err(_) => Hint::unknown(),
@@ -183,7 +181,7 @@ fn network(text: &str) -> Result<IpNet, Hint> {
         return Ok(address.into());
     }
     let net: IpNet = text.parse().map_err(|_| Hint::unknown())?;
-    if net.trunc() == net { Ok(net) } else { Err(Hint::by(format!("bits are set outside of the mask: {}", net.trunc()))) }
+    if net.trunc() == net { Ok(net) } else { Err(Hint::by(format!("bits are set outside the mask: write {}", net.trunc()))) }
 }
 
 fn weight(text: &str) -> Result<Weight, Hint> {
@@ -213,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_a_name_where_it_is_no_address() {
+    fn a_server_is_a_name_unless_it_is_an_address() {
         for right in ["app.internal:8080", "localhost:80", "app:1", "App.internal.:65535"] {
             assert!(HostPort::is_meant(right), "{right}");
         }

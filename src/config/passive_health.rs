@@ -15,28 +15,28 @@ record! {
     "passive health" => struct PassiveText {
         /// Failures in a row that eject a server.
         failures: Int<NonZeroU32, 1, 100> = "5",
-        /// All of them must have come within this time.
+        /// They must all be within this time.
         window: Positive = "10s",
         /// What counts as a failure.
         on: SomeOf<PassiveFailure> = "[connect, timeout, closed, status_5xx]",
-        /// How long the first ejection lasts; each further one, and each probe that fails, twice as long as the one before.
+        /// How long the first ejection lasts. Each further one, and each failed probe, doubles the time.
         hold: Positive = "10s",
-        /// The longest hold; a server that has been back for as long starts over.
+        /// The longest ejection. After this time in use, a server starts again with hold.
         max_hold: At<Positive> = "5m",
-        /// Of the servers in use at most so many are ejected at one time, rounded down.
+        /// The largest share of the servers in use that is ejected at one time, rounded down.
         max_share: Percent = "50%",
     }
 }
 
 choice! {
-    "a sign of bad health" => PassiveFailure {
-        /// No connection came about.
+    "a kind of failure" => PassiveFailure {
+        /// The connection failed.
         connect => Self::Connect,
-        /// It was silent for longer than timeouts.read, having all of the request.
+        /// The server received the whole request and did not answer within timeouts.read.
         timeout => Self::Timeout,
-        /// It closed a new connection without an answer.
+        /// The server closed a new connection without an answer.
         closed => Self::Closed,
-        /// It answered with a status of 500 to 599.
+        /// The server answered with a status of 500 to 599.
         status_5xx => Self::Status5xx,
     }
 }

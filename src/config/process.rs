@@ -1,4 +1,4 @@
-//! What concerns the process as a whole: `process`, `access_log` and `keys`.
+//! Settings of the whole process: `process`, `access_log` and `keys`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -17,28 +17,29 @@ use crate::session::named_secret::SecretSource;
 
 record! {
     "process" => Process {
-        /// Threads that serve requests; auto is one for each core.
+        /// Threads that serve requests; auto: one per core.
         threads: OrAuto<Int<NonZeroUsize, 1, 1024>> = "auto",
-        /// Whether an idle thread takes over work of a busy one.
+        /// Whether idle threads take work from busy ones.
         work_stealing: Bool = "true",
-        /// Directory of what outlives the process: the key that is made where none is configured.
+        /// Directory for state that outlives the process, such as session tables and the key that is created if none is
+        /// configured.
         state_dir: AbsolutePath = "/var/lib/burdock",
-        /// Directory of the pid file and of the socket by which a successor takes over; for Burdock's user alone (0700).
+        /// Directory for the pid file and the sockets, among them the one for upgrades; only for Burdock's user (0700).
         runtime_dir: AbsolutePath = "/run/burdock",
-        /// How the process leaves on SIGTERM.
+        /// Graceful shutdown on SIGTERM.
         shutdown: Shutdown = "{}",
-        /// Bytes of the read buffer of each client connection.
+        /// Size of the read buffer of each client connection.
         connection_buffer: Size<usize, 1_024, 1_048_576> = "4KiB",
         /// Idle connections to servers that each thread keeps.
         upstream_pool: Int<usize, 1, 65_535> = "128",
-        /// How often the configuration file is looked at, to take up what has changed; none: only when asked to.
+        /// How often the configuration file is checked for changes, which are then reloaded; none: only on request.
         watch: OrNone<Positive> = "none",
     }
 }
 
 record! {
     "shutdown" => Shutdown {
-        /// How long requests are still accepted while /readyz already says no.
+        /// How long requests are still accepted after /readyz reports that the process is not ready.
         lame_duck: Span = "5s",
         /// How long requests in flight may take after that.
         grace: Span = "60s",
@@ -49,16 +50,16 @@ record! {
     "access_log" => AccessLog {
         /// stdout, off, or the path of a file, which is reopened on SIGUSR1.
         to: LogTarget = "stdout",
-        /// How a line is written.
+        /// The format of a line.
         format: LogFormat = "text",
     }
 }
 
 choice! {
     "a log format" => LogFormat {
-        /// For people.
+        /// Text for people.
         text => Self::Text,
-        /// One object per line.
+        /// One JSON object per line.
         json => Self::Json,
     }
 }
@@ -81,14 +82,14 @@ impl Leaf for LogTarget {
     }
 }
 
-/// A place where a key is found; a key itself is refused and not shown.
+/// Where to find a key. A key itself is refused and not shown.
 pub(super) struct Key;
 
 choice! {
-    "where to find the key" => SecretSource {
-        /// A file that holds the key, as `burdock keys new` writes it.
+    "a key source" => SecretSource {
+        /// A file with the key, as written by `burdock keys new`.
         file(KeyFile) => Self::File,
-        /// An environment variable that holds the key.
+        /// An environment variable with the key.
         env(KeyVariable) => Self::Env,
     }
 }
@@ -98,7 +99,7 @@ impl Read for Key {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<SecretSource> {
         if matches!(node.value, Value::Scalar(..)) {
-            let message = "expected where to find the key: {file: …} or {env: …}, found a text";
+            let message = "expected a key source: {file: …} or {env: …}, found a text";
             findings.fault_with_help(
                 node.at,
                 message,
@@ -142,7 +143,7 @@ impl Leaf for KeyVariable {
     fn parse(text: &str) -> Result<String, Hint> {
         let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         let name = begins && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if name { Ok(text.to_owned()) } else { Err(Hint::by("letters, digits and '_', without $")) }
+        if name { Ok(text.to_owned()) } else { Err(Hint::by("use letters, digits and '_', without $")) }
     }
 
     fn schema() -> serde_json::Value {

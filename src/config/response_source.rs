@@ -1,4 +1,4 @@
-//! Where a response names a session, and what of the text counts.
+//! Where a response names a session, and which part of the text counts.
 
 use ::http::HeaderName;
 use serde_json::json;
@@ -11,14 +11,14 @@ use crate::config::schema::scalar::Int;
 use crate::config::schema::text::nearest;
 use crate::config::schema::tree::{Node, Value};
 use crate::http::cookie::CookieName;
-use crate::source::{Cut, ResponsePlace, ResponseSource, Separator};
+use crate::source::{ResponsePlace, ResponseSource, Separator, Slice};
 use crate::table::TableName;
 use std::num::NonZeroUsize;
 
 /// One source of responses, or a list of them.
 pub(super) struct ResponseSources;
 
-/// A source in one word.
+/// A source written as one word.
 struct Word;
 
 record! {
@@ -27,11 +27,11 @@ record! {
         set_cookie: Option<CookieName>,
         /// The value of this header of the response.
         response_header: Option<HeaderName>,
-        /// Only what stands behind the first of these; the source is absent where there is none.
+        /// Only the text after the first of these; without one the source is absent.
         after: Option<Separator>,
-        /// Only what stands before the first of these; all of it where there is none.
+        /// Only the text before the first of these; without one the whole text.
         before: Option<Separator>,
-        /// At most so many bytes.
+        /// At most this many bytes.
         length: Option<Int<NonZeroUsize, 1, 8_192>>,
     }
 }
@@ -41,7 +41,7 @@ leaf! {
         |text| Ok(Self::parse(text)?), {"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$"};
 }
 
-/// The schemas of sources of responses, by the names under which they stand in `$defs`.
+/// The schemas of sources of responses, with their names in `$defs`.
 pub(super) fn definitions() -> [(&'static str, serde_json::Value); 2] {
     [
         ("response_sources", json!({"anyOf": [ResponseSource::schema(), SomeOf::<ResponseSource>::schema()]})),
@@ -91,7 +91,7 @@ fn build(written: At<SourceText>, findings: &mut Findings) -> Option<ResponseSou
             return None;
         }
     };
-    Some(ResponseSource { place, cut: Cut { after: value.after, before: value.before, length: value.length } })
+    Some(ResponseSource { place, slice: Slice { after: value.after, before: value.before, length: value.length } })
 }
 
 impl Leaf for Word {
@@ -113,7 +113,7 @@ impl Leaf for Word {
             None if KINDS.contains(&text) => return Err(Hint::by(format!("write {text}:NAME"))),
             None => return Err(Hint::unknown()),
         };
-        Ok(ResponseSource { place, cut: Cut::default() })
+        Ok(ResponseSource { place, slice: Slice::default() })
     }
 
     fn schema() -> serde_json::Value {

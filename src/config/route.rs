@@ -15,21 +15,21 @@ use crate::route::{HostPattern, PathPrefix, RouteSpec};
 
 record! {
     "a route" => struct RouteText {
-        /// What logs and metrics call it; made from hosts and prefix, unless given.
+        /// Its name in logs and metrics; by default made from hosts and prefix.
         name: Option<At<RouteName>>,
-        /// Which requests it takes: all, unless given. The best match wins: exact host, longest wildcard, any host; then the
-        /// longest prefix.
+        /// Which requests it matches; all by default. The best match wins: exact host, longest wildcard, any host; then
+        /// the longest prefix.
         r#match: At<MatchText> = "{}",
-        /// Where they go.
+        /// The upstream that they go to.
         upstream: At<UpstreamName>,
     }
 }
 
 record! {
     "match" => struct MatchText {
-        /// Names and wildcards such as "*.example.com", without port. None: every host.
+        /// Names and wildcards such as "*.example.com", without port. Empty: any host.
         hosts: ListOf<HostPattern> = "[]",
-        /// The start of the path, matched on segment boundaries: /app takes /app and /app/x, not /apple.
+        /// The start of the path, matched on segment boundaries: /app matches /app and /app/x, not /apple.
         path_prefix: PathPrefix = "/",
     }
 }
@@ -46,7 +46,7 @@ impl Leaf for RouteName {
         if allowed && (1..=128).contains(&text.len()) {
             Ok(text.to_owned())
         } else {
-            Err(Hint::by("1 to 128 visible ASCII characters without quotes and backslashes"))
+            Err(Hint::by("use 1 to 128 visible ASCII characters without quotes and backslashes"))
         }
     }
 
@@ -55,25 +55,25 @@ impl Leaf for RouteName {
     }
 }
 
-/// A route as it is used, and what is needed to hold it against the others.
-pub(super) struct Placed {
+/// A route, with the positions needed to compare it with others.
+pub(super) struct PlacedRoute {
     pub(super) spec: RouteSpec,
-    /// Where its name was written, if it was.
+    /// Where its name was written, if it has one.
     name_at: Option<Location>,
     match_at: At<()>,
 }
 
-/// The routes as written; where none are, the one that takes everything to the only upstream.
+/// The routes as written. Without any, one route sends everything to the only upstream.
 pub(super) fn build(
     written: Option<At<Vec<RouteText>>>,
     upstreams: &[At<UpstreamName>],
     root: Location,
     findings: &mut Findings,
-) -> Vec<Placed> {
+) -> Vec<PlacedRoute> {
     let Some(At { value: written, .. }) = written else {
         return catch_all(upstreams, root, findings).into_iter().collect();
     };
-    let routes: Vec<Placed> = written.into_iter().map(|route| placed(route, upstreams, findings)).collect();
+    let routes: Vec<PlacedRoute> = written.into_iter().map(|route| placed(route, upstreams, findings)).collect();
     check_names(&routes, findings);
     check_matches(&routes, findings);
     for unreached in upstreams.iter().filter(|name| !routes.iter().any(|route| route.spec.upstream == name.value)) {
@@ -82,24 +82,24 @@ pub(super) fn build(
     routes
 }
 
-fn catch_all(upstreams: &[At<UpstreamName>], root: Location, findings: &mut Findings) -> Option<Placed> {
+fn catch_all(upstreams: &[At<UpstreamName>], root: Location, findings: &mut Findings) -> Option<PlacedRoute> {
     match upstreams {
         [] => None,
         [only] => {
             let name = Arc::from(only.value.as_str());
             let prefix = PathPrefix::parse("/").ok()?;
             let spec = RouteSpec { name, hosts: Vec::new(), prefix, upstream: only.value.clone() };
-            Some(Placed { spec, name_at: None, match_at: At { at: only.at, value: (), state: State::Sound } })
+            Some(PlacedRoute { spec, name_at: None, match_at: At { at: only.at, value: (), state: State::Sound } })
         }
         several => {
-            let message = format!("there are {} upstreams and no routes", several.len());
-            findings.fault_with_help(root, message, "routes may be left out only where there is one upstream");
+            let message = format!("expected routes for {} upstreams, found none", several.len());
+            findings.fault_with_help(root, message, "routes are optional only with one upstream");
             None
         }
     }
 }
 
-fn placed(written: RouteText, upstreams: &[At<UpstreamName>], findings: &mut Findings) -> Placed {
+fn placed(written: RouteText, upstreams: &[At<UpstreamName>], findings: &mut Findings) -> PlacedRoute {
     let At { at, value: upstream, .. } = written.upstream;
     if !upstreams.iter().any(|known| known.value == upstream) {
         unknown_upstream(at, &upstream, upstreams, findings);
@@ -107,7 +107,11 @@ fn placed(written: RouteText, upstreams: &[At<UpstreamName>], findings: &mut Fin
     let At { at, value: MatchText { hosts, path_prefix: prefix }, state } = written.r#match;
     let name_at = written.name.as_ref().map(|name| name.at);
     let name = written.name.map_or_else(|| default_name(&hosts, &prefix), |name| name.value);
-    Placed { spec: RouteSpec { name: name.into(), hosts, prefix, upstream }, name_at, match_at: At { at, value: (), state } }
+    PlacedRoute {
+        spec: RouteSpec { name: name.into(), hosts, prefix, upstream },
+        name_at,
+        match_at: At { at, value: (), state },
+    }
 }
 
 fn unknown_upstream(at: Location, name: &UpstreamName, known: &[At<UpstreamName>], findings: &mut Findings) {
@@ -127,17 +131,17 @@ fn unknown_upstream(at: Location, name: &UpstreamName, known: &[At<UpstreamName>
     );
 }
 
-/// `shop.example.com,www.example.com/app`, with `*` for any host.
+/// For example `shop.example.com,www.example.com/app`, with `*` for any host.
 fn default_name(hosts: &[HostPattern], prefix: &PathPrefix) -> String {
     let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     let hosts = if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") };
     format!("{hosts}{}", prefix.as_str())
 }
 
-/// Names that were made are equal only where matches are, which is told anyway.
-fn check_names(routes: &[Placed], findings: &mut Findings) {
+/// Default names are equal only if the matches are, which is reported anyway.
+fn check_names(routes: &[PlacedRoute], findings: &mut Findings) {
     let mut first: HashMap<&str, Location> = HashMap::new();
-    for Placed { spec, name_at, match_at } in routes {
+    for PlacedRoute { spec, name_at, match_at } in routes {
         let at = name_at.unwrap_or(match_at.at);
         if let (Some(first), Some(_)) = (first.get(&*spec.name), name_at) {
             findings.fault(at, format!("duplicate route name {}, first on line {}", quoted(&spec.name), first.line()));
@@ -146,14 +150,15 @@ fn check_names(routes: &[Placed], findings: &mut Findings) {
     }
 }
 
-fn check_matches(routes: &[Placed], findings: &mut Findings) {
+fn check_matches(routes: &[PlacedRoute], findings: &mut Findings) {
     let mut first: HashMap<(Option<&HostPattern>, &PathPrefix), Location> = HashMap::new();
-    for Placed { spec, match_at, .. } in routes.iter().filter(|route| route.match_at.state == State::Sound) {
+    for PlacedRoute { spec, match_at, .. } in routes.iter().filter(|route| route.match_at.state == State::Sound) {
         let any = spec.hosts.is_empty().then_some(None);
         for host in spec.hosts.iter().map(Some).chain(any) {
             if let Some(first) = first.get(&(host, &spec.prefix)) {
                 let host = host.map_or_else(|| "any host".to_owned(), ToString::to_string);
-                let message = format!("{host} with {} is matched already, on line {}", spec.prefix.as_str(), first.line());
+                let message =
+                    format!("duplicate match for {host} with {}, first on line {}", spec.prefix.as_str(), first.line());
                 findings.fault(match_at.at, message);
             }
             first.entry((host, &spec.prefix)).or_insert(match_at.at);

@@ -19,28 +19,28 @@ use crate::upstream::spec::{Address, Admin, ServerSpec, Tier, Weight};
 
 record! {
     "a server" => struct ServerText {
-        /// What it is called in tokens, logs and metrics; its address as written, unless given. It must stay the same for as
-        /// long as the server holds the same sessions. For servers that are found by a name the beginning of their ids, which is
-        /// that name, unless given; behind it come @ and the address.
+        /// Its name in tokens, logs and metrics; by default its address as written. It must not change as long as the
+        /// server has the same sessions. For servers found by name, this is the start of their ids, by default the
+        /// name; @ and the address follow.
         id: Option<At<ServerId>>,
-        /// Its name in plain tokens and in routes (nginx's route, HAProxy's server cookie, Tomcat's jvmRoute); its id, unless
-        /// given. Servers may share one: then any of them serves such a session.
+        /// Its name in plain tokens and in routes (nginx's route, HAProxy's server cookie, Tomcat's jvmRoute); by
+        /// default its id. Servers that share a route serve each other's sessions.
         route: Option<ServerId>,
-        /// IP address and port, or unix:/path. A server has an address, a name or srv.
+        /// IP address and port, or unix:/path. A server has one of address, name and srv.
         address: Option<At<Address>>,
-        /// A name and a port: each address of the name is a server.
+        /// A DNS name and a port: each address of the name becomes a server.
         name: Option<At<HostPort>>,
-        /// The name of a service: each address that its SRV records lead to is a server, with the port from there.
+        /// A DNS service name: each target address of its SRV records becomes a server, with the port in the record.
         srv: Option<At<DnsName>>,
-        /// Its share of new sessions relative to its neighbours; with 0 it keeps its sessions and gets no new ones. 1, unless
-        /// given, and for srv what the records say.
+        /// Its share of new sessions relative to the other servers. With 0 it keeps its sessions and gets no new ones.
+        /// The default is 1, and for srv the weight in the records.
         weight: Option<Weight>,
-        /// Requests that it may have in flight from this balancer.
+        /// The most requests that it may have in flight from this balancer.
         max_conns: Option<Int<NonZeroU32, 1, 4_294_967_295>>,
-        /// What is wanted of it at start-up.
+        /// Its administrative state at startup.
         state: Admin = "ready",
-        /// Whether it is used only when no other server may take new sessions. Of srv those that do not have the lowest priority
-        /// are backups anyway.
+        /// Whether it is used only if no other server accepts new sessions. With srv, all servers except those with the
+        /// lowest priority are backups anyway.
         backup: Bool = "false",
     }
 }
@@ -51,12 +51,12 @@ choice! {
         ready => Self::Ready,
         /// It keeps its sessions and gets no new ones.
         drain => Self::DRAIN,
-        /// It gets nothing and is not checked.
+        /// It gets no requests and is not checked.
         maint => Self::Maint,
     }
 }
 
-/// A server's address or name alone.
+/// The short form: a server's address or name.
 pub(crate) struct ServerWord;
 
 impl Read for ServerWord {
@@ -81,15 +81,15 @@ impl Shortened for ServerText {
     }
 }
 
-/// Servers and entries with different ids, and where those were written.
+/// Servers and entries, with the positions of their ids.
 #[derive(Default)]
 pub(super) struct Servers {
     pub(super) fixed: Vec<(Location, Arc<ServerSpec>)>,
     pub(super) found: Vec<(Location, DiscoverySpec)>,
 }
 
-/// Where a server is, or where to ask for it.
-enum Whereabouts {
+/// The address of a server, or the lookup that finds it.
+enum Target {
     Address(At<Address>),
     Lookup(Location, Lookup),
 }
@@ -97,9 +97,9 @@ enum Whereabouts {
 pub(super) fn build(written: Vec<At<ServerText>>, findings: &mut Findings) -> Servers {
     let mut servers = Servers::default();
     for server in written {
-        match whereabouts(&server, findings) {
-            Some(Whereabouts::Address(address)) => servers.fixed.extend(fixed(server.value, &address, findings)),
-            Some(Whereabouts::Lookup(at, lookup)) => {
+        match target(&server, findings) {
+            Some(Target::Address(address)) => servers.fixed.extend(fixed(server.value, &address, findings)),
+            Some(Target::Lookup(at, lookup)) => {
                 let place = servers.fixed.len();
                 servers.found.extend(found(server.value, at, lookup, place, findings));
             }
@@ -110,14 +110,12 @@ pub(super) fn build(written: Vec<At<ServerText>>, findings: &mut Findings) -> Se
     servers
 }
 
-fn whereabouts(written: &At<ServerText>, findings: &mut Findings) -> Option<Whereabouts> {
+fn target(written: &At<ServerText>, findings: &mut Findings) -> Option<Target> {
     let server = &written.value;
     match (&server.address, &server.name, &server.srv) {
-        (Some(address), None, None) => Some(Whereabouts::Address(address.clone())),
-        (None, Some(At { at, value, .. }), None) => {
-            Some(Whereabouts::Lookup(*at, Lookup::Host(value.name.clone(), value.port)))
-        }
-        (None, None, Some(At { at, value, .. })) => Some(Whereabouts::Lookup(*at, Lookup::Srv(value.clone()))),
+        (Some(address), None, None) => Some(Target::Address(address.clone())),
+        (None, Some(At { at, value, .. }), None) => Some(Target::Lookup(*at, Lookup::Host(value.name.clone(), value.port))),
+        (None, None, Some(At { at, value, .. })) => Some(Target::Lookup(*at, Lookup::Srv(value.clone()))),
         (None, None, None) if written.state == State::Flawed => None,
         (None, None, None) => {
             findings.fault(written.at, "expected one of address, name and srv, found none");
@@ -161,7 +159,7 @@ fn found(
         Some(id) => (id.at, id.value),
         None => (at, id_of(&lookup.to_string(), at, findings)?),
     };
-    let longest = lookup.longest_stem();
+    let longest = lookup.max_stem_length();
     if stem.as_str().len() > longest {
         let message = format!("{} is too long: the address of each server is appended to this id", quoted(stem.as_str()));
         findings.fault_with_help(at, message, format!("use an id of at most {longest} characters"));
@@ -176,13 +174,13 @@ fn found(
 }
 
 impl Servers {
-    /// Whether there are servers, and none of them may take new sessions.
-    pub(super) fn take_none(&self) -> bool {
-        let takes_new = |admin: Admin, weight: Option<Weight>| admin == Admin::Ready && weight.is_none_or(|w| w.get() > 0);
+    /// Whether there are servers, but none accepts new sessions.
+    pub(super) fn accept_none(&self) -> bool {
+        let accepts_new = |admin: Admin, weight: Option<Weight>| admin == Admin::Ready && weight.is_none_or(|w| w.get() > 0);
         let fixed = self.fixed.iter().map(|(_, server)| (server.admin, Some(server.weight)));
         let found = self.found.iter().map(|(_, entry)| (entry.template.admin, entry.template.weight));
         let mut all = fixed.chain(found).peekable();
-        all.peek().is_some() && !all.any(|(admin, weight)| takes_new(admin, weight))
+        all.peek().is_some() && !all.any(|(admin, weight)| accepts_new(admin, weight))
     }
 }
 
@@ -192,7 +190,7 @@ impl ServerText {
     }
 }
 
-/// An id made from the address or name, for a server that is given none.
+/// The default id, made from the address or name.
 fn id_of(text: &str, at: Location, findings: &mut Findings) -> Option<ServerId> {
     let id = ServerId::parse(text);
     if let Err(error) = &id {

@@ -1,4 +1,4 @@
-//! Sources: where in a request a text is found, and what of it counts.
+//! Sources: where a request contains a text, and which part of it counts.
 
 use std::num::NonZeroUsize;
 
@@ -13,18 +13,18 @@ use crate::config::schema::scalar::Int;
 use crate::config::schema::text::nearest;
 use crate::config::schema::tree::{Node, Value};
 use crate::http::cookie::CookieName;
-use crate::source::{Cut, Place, Prefixes, Separator, Source};
+use crate::source::{Place, Prefixes, Separator, Slice, Source};
 
-/// One source, or a list of them in the order in which they are asked.
+/// One source, or a list in the order in which they are tried.
 pub(super) struct Sources;
 
-/// A source that is not made of others.
+/// A source that does not combine others.
 pub(super) struct Single;
 
-/// A single source in one word.
+/// A single source written as one word.
 struct Word;
 
-/// What stands before the `:` of a word.
+/// The kinds before the `:` of a word.
 const KINDS: [&str; 5] = ["cookie", "header", "query", "path_parameter", "bearer_claim"];
 
 record! {
@@ -33,20 +33,20 @@ record! {
         cookie: Option<CookieName>,
         /// The value of this header.
         header: Option<HeaderName>,
-        /// The value of this parameter of the query, as it stands there: percent-encoding is not undone.
+        /// The value of this query parameter. It is not percent-decoded.
         query: Option<QueryName>,
-        /// The value of this path parameter (as jsessionid in /cart;jsessionid=1a2b), as it stands there.
+        /// The value of this path parameter (such as jsessionid in /cart;jsessionid=1a2b). It is not percent-decoded.
         path_parameter: Option<ParameterName>,
-        /// This claim of the JSON Web Token in the Authorization header: a string or a whole number. It is read, not
-        /// verified, so anybody can write one.
+        /// This claim of the JSON Web Token in the Authorization header: a string or an integer. The token is not
+        /// verified, so any client can make it up.
         bearer_claim: Option<ClaimName>,
-        /// The client's address, as far as a prefix.
+        /// The client's address, up to a prefix length.
         client_ip: Option<PrefixesText>,
-        /// Only what stands behind the first of these; the source is absent where there is none.
+        /// Only the text after the first of these; without one the source is absent.
         after: Option<At<Separator>>,
-        /// Only what stands before the first of these; all of it where there is none.
+        /// Only the text before the first of these; without one the whole text.
         before: Option<At<Separator>>,
-        /// At most so many bytes.
+        /// At most this many bytes.
         length: Option<At<Int<NonZeroUsize, 1, 8_192>>>,
     }
 }
@@ -62,7 +62,7 @@ record! {
 
 record! {
     "a source of several" => struct AllText {
-        /// All of these at once; the source is absent where one of them is.
+        /// All of these together; the source is absent if one of them is.
         all: SomeOf<Single>,
     }
 }
@@ -91,16 +91,16 @@ leaf! {
         |text| Ok(Self::parse(text)?), {"type": "string", "minLength": 1};
 }
 
-/// A name as it stands in a URL, where `ends` would end it.
+/// A name in a URL, without the characters that would end it.
 fn bare(text: &str, ends: &str) -> Result<String, Hint> {
     if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic() || ends.contains(c)) {
         let ends: Vec<String> = ends.chars().map(String::from).collect();
-        return Err(Hint::by(format!("as it stands in the URL, without spaces and {}", ends.join(" "))));
+        return Err(Hint::by(format!("write it as in the URL, without spaces and {}", ends.join(" "))));
     }
     Ok(text.to_owned())
 }
 
-/// The schemas of sources, by the names under which they stand in `$defs`.
+/// The schemas of sources, with their names in `$defs`.
 pub(super) fn definitions() -> [(&'static str, serde_json::Value); 3] {
     [
         ("sources", json!({"anyOf": [Source::schema(), SomeOf::<Source>::schema()]})),
@@ -182,7 +182,7 @@ fn named(kind: &str, name: &str) -> Result<Place, Hint> {
         "path_parameter" => ParameterName::parse(name).map(|ParameterName(name)| Place::PathParameter(name)),
         "bearer_claim" => ClaimName::parse(name).map(|ClaimName(name)| Place::BearerClaim(name)),
         "client_ip" => Err(Hint::by("for a part of the address write {client_ip: {ipv4: 24, ipv6: 56}}")),
-        "path" => Err(Hint::by("path stands alone")),
+        "path" => Err(Hint::by("write path without a name")),
         _ => Err(nearest(kind, KINDS).map_or_else(Hint::unknown, |kind| Hint::by(format!("did you mean {kind}:{name}?")))),
     }
 }
@@ -202,20 +202,20 @@ fn nameless(word: &str) -> Result<Place, Hint> {
 impl SingleText {
     fn build(written: At<Self>, findings: &mut Findings) -> Option<Source> {
         let At { at, value: written, state } = written;
-        let cut_at = written.cut_at();
-        let (places, cut) = written.parts();
+        let slice_at = written.slice_at();
+        let (places, slice) = written.parts();
         let mut places = places.into_iter().flatten();
         match (places.next(), places.next()) {
             (Some(place), None) => {
-                if let (Place::ClientIp(_), Some(at)) = (&place, cut_at) {
-                    let help = "the prefixes of client_ip say how much of it counts";
-                    findings.fault_with_help(at, "an address cannot be cut like a text", help);
+                if let (Place::ClientIp(_), Some(at)) = (&place, slice_at) {
+                    let help = "use the prefix lengths of client_ip";
+                    findings.fault_with_help(at, "after, before and length do not apply to client_ip", help);
                 }
-                return Some(Source { place, cut });
+                return Some(Source { place, slice });
             }
             (Some(_), Some(_)) => {
                 let help = "write a list for the first that is present, {all: […]} for all of them at once";
-                findings.fault_with_help(at, "expected one place, found several", help);
+                findings.fault_with_help(at, "expected one source, found several", help);
             }
             (None, _) if state == State::Flawed => {}
             (None, _) => findings.fault(at, format!("expected one of {}, client_ip or all", KINDS.join(", "))),
@@ -223,13 +223,13 @@ impl SingleText {
         None
     }
 
-    /// Where a cut is written, if one is.
-    fn cut_at(&self) -> Option<Location> {
-        let separators = [&self.after, &self.before].into_iter().flatten().map(|cut| cut.at);
-        separators.chain(self.length.map(|cut| cut.at)).next()
+    /// Where the slice is written, if there is one.
+    fn slice_at(&self) -> Option<Location> {
+        let separators = [&self.after, &self.before].into_iter().flatten().map(|slice| slice.at);
+        separators.chain(self.length.map(|slice| slice.at)).next()
     }
 
-    fn parts(self) -> ([Option<Place>; 6], Cut) {
+    fn parts(self) -> ([Option<Place>; 6], Slice) {
         let places = [
             self.cookie.map(Place::Cookie),
             self.header.map(Place::Header),
@@ -238,12 +238,12 @@ impl SingleText {
             self.bearer_claim.map(|ClaimName(name)| Place::BearerClaim(name)),
             self.client_ip.map(|PrefixesText { ipv4, ipv6 }| Place::ClientIp(Prefixes { v4: ipv4, v6: ipv6 })),
         ];
-        let cut = Cut {
+        let slice = Slice {
             after: self.after.map(|after| after.value),
             before: self.before.map(|before| before.value),
             length: self.length.map(|length| length.value),
         };
-        (places, cut)
+        (places, slice)
     }
 }
 
@@ -285,41 +285,41 @@ mod tests {
     }
 
     #[test]
-    fn the_long_form_says_what_of_the_text_counts() {
-        let cut = |after: &str, before: &str, length: usize| {
+    fn the_long_form_slices_the_text() {
+        let slice = |after: &str, before: &str, length: usize| {
             let separator = |text: &str| Separator::parse(text).ok();
-            Cut { after: separator(after), before: separator(before), length: NonZeroUsize::new(length) }
+            Slice { after: separator(after), before: separator(before), length: NonZeroUsize::new(length) }
         };
-        for (text, place, cut) in [
-            ("{cookie: SID, after: '.'}", cookie("SID"), cut(".", "", 0)),
-            ("{header: X-Id, before: '~'}", Place::Header(HeaderName::from_static("x-id")), cut("", "~", 0)),
-            ("{query: sid, length: 52}", Place::Query("sid".to_owned()), cut("", "", 52)),
+        for (text, place, slice) in [
+            ("{cookie: SID, after: '.'}", cookie("SID"), slice(".", "", 0)),
+            ("{header: X-Id, before: '~'}", Place::Header(HeaderName::from_static("x-id")), slice("", "~", 0)),
+            ("{query: sid, length: 52}", Place::Query("sid".to_owned()), slice("", "", 52)),
             (
                 "{path_parameter: sid, after: ., before: '~', length: 8}",
                 Place::PathParameter("sid".to_owned()),
-                cut(".", "~", 8),
+                slice(".", "~", 8),
             ),
-            ("{bearer_claim: sub, before: '@'}", Place::BearerClaim("sub".to_owned()), cut("", "@", 0)),
-            ("{client_ip: {ipv4: 24, ipv6: 56}}", Place::ClientIp(Prefixes { v4: 24, v6: 56 }), cut("", "", 0)),
-            ("{client_ip: {ipv6: 64}}", Place::ClientIp(Prefixes { v4: 32, v6: 64 }), cut("", "", 0)),
+            ("{bearer_claim: sub, before: '@'}", Place::BearerClaim("sub".to_owned()), slice("", "@", 0)),
+            ("{client_ip: {ipv4: 24, ipv6: 56}}", Place::ClientIp(Prefixes { v4: 24, v6: 56 }), slice("", "", 0)),
+            ("{client_ip: {ipv6: 64}}", Place::ClientIp(Prefixes { v4: 32, v6: 64 }), slice("", "", 0)),
         ] {
-            assert_eq!(one(text), Source { place, cut }, "{text}");
+            assert_eq!(one(text), Source { place, slice }, "{text}");
         }
     }
 
     #[test]
-    fn several_sources_are_asked_in_order_or_make_one() {
+    fn several_sources_are_a_list_or_one_composite() {
         let (sid, user): (Source, Source) = (cookie("SID").into(), Place::Query("user".to_owned()).into());
         assert_eq!(read("[cookie:SID, {query: user}]").unwrap(), [sid.clone(), user.clone()]);
         assert_eq!(one("{all: [{cookie: SID}, query:user]}"), Place::All(vec![sid, user]).into());
     }
 
     #[test]
-    fn a_wrong_source_is_answered_with_a_right_one() {
+    fn an_invalid_source_gets_a_correction() {
         for (text, help) in [
             ("clientip", "did you mean client_ip?"),
             ("client_ip:24", "write {client_ip: {ipv4: 24, ipv6: 56}}"),
-            ("path:/a", "path stands alone"),
+            ("path:/a", "write path without a name"),
             ("cookie", "write cookie:NAME"),
             ("cokie:a", "did you mean cookie:a?"),
             ("bearer:a", "expected a source: client_ip, path, cookie:NAME"),
@@ -341,7 +341,7 @@ mod tests {
             ("{cookie: a, length: 0}", "length: expected 1 to 8192, found 0"),
             ("{client_ip: {ipv4: 33}}", "client_ip.ipv4: expected 1 to 32, found 33"),
             ("{client_ip: {ipv6: 0}}", "1 to 128"),
-            ("{client_ip: {}, length: 2}", "an address cannot be cut"),
+            ("{client_ip: {}, length: 2}", "do not apply to client_ip"),
             ("{all: []}", "all: expected at least one entry"),
             ("{all: [{all: [path]}]}", "all[0].all: unknown field"),
             ("{all: [path], cookie: a}", "cookie: unknown field"),
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_stands_where_it_was_written_and_alone() {
+    fn each_fault_is_reported_once_at_its_position() {
         for (text, at) in [("[path, {cokie: a}]", (1, 9)), ("{cookie: a,\n length: 0}", (2, 10)), ("{all: [{}]}", (1, 8))] {
             let mut findings = Findings::default();
             let node = Node::parse(text, &mut findings).unwrap();

@@ -1,4 +1,4 @@
-//! `tables`: what keeps learned sessions, and the tables that entries of upstreams ask for.
+//! `tables`: the tables of learned sessions, including those that only entries of upstreams name.
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -18,62 +18,62 @@ use crate::config::conflicts::PlacedUpstream;
 
 record! {
     "a session table" => struct TableText {
-        /// So many live sessions fit. When more come, those that matter least go.
+        /// The number of live sessions that fit. With more, the least important ones are dropped.
         capacity: Int<NonZeroU32, 1, 1_000_000_000> = "100000",
-        /// Longest time between two requests of a session.
+        /// The longest time between two requests of a session.
         idle_timeout: OrNone<At<Seconds>> = "1h",
-        /// Longest time since a session was learned.
+        /// The longest time since a session was learned.
         max_life: OrNone<At<Seconds>> = "none",
-        /// Whether sessions outlive the process, in the state directory.
+        /// Whether sessions are stored in the state directory and survive restarts.
         persist: Bool = "true",
-        /// Sessions that the clients of one network (/24 of IPv4, /48 of IPv6) may create in a minute before further ones are
-        /// the first to go.
+        /// How many sessions the clients of one network (/24 of IPv4, /48 of IPv6) may create per minute before further
+        /// ones are dropped first.
         creations_per_minute: Int<NonZeroU32, 1, 1_000_000_000> = "600",
     }
 }
 
-/// The tables, those that are only named by their entries included.
+/// All tables, including those that only entries name.
 pub(super) fn build(
     written: <MapOf<TableName, TableText> as crate::config::schema::read::Read>::Value,
-    pools: &[PlacedUpstream],
+    upstreams: &[PlacedUpstream],
     findings: &mut Findings,
 ) -> Vec<(TableSpec, BudgetSpec)> {
     let mut tables: Vec<(TableSpec, BudgetSpec)> =
         written.into_iter().filter_map(|(name, table)| Some(spec(name.value, table?, findings))).collect();
-    for (name, at, scope) in asked(pools) {
+    for (name, at, scope) in named_by_entries(upstreams) {
         if tables.iter().any(|(table, _)| table.name == *name) {
             continue;
         }
         if name.as_str() == scope {
-            tables.push(unwritten(name.clone()));
+            tables.push(default_table(name.clone()));
         } else {
             unknown(name, at, &tables, findings);
         }
     }
-    tables.iter().for_each(|(table, _)| check_servers(&table.name, pools, findings));
+    tables.iter().for_each(|(table, _)| check_servers(&table.name, upstreams, findings));
     tables
 }
 
-/// A table names servers by number, and there are so many numbers.
-fn check_servers(name: &TableName, pools: &[PlacedUpstream], findings: &mut Findings) {
+/// A table numbers its servers, and has a limited range of numbers.
+fn check_servers(name: &TableName, upstreams: &[PlacedUpstream], findings: &mut Findings) {
     let mut servers = HashSet::new();
-    for pool in pools {
+    for upstream in upstreams {
         let learns = |entry: &EntrySpec| matches!(&entry.method, MethodSpec::Learn(learn) if learn.table == *name);
-        let Some(nth) = pool.spec.sticky.entries.iter().position(learns) else { continue };
-        servers.extend(pool.spec.upstream.servers.iter().map(|server| &server.id));
+        let Some(nth) = upstream.spec.sticky.entries.iter().position(learns) else { continue };
+        servers.extend(upstream.spec.upstream.servers.iter().map(|server| &server.id));
         if servers.len() > TooManyServers::MOST {
             let message = format!("table {name} would have {} servers: {TooManyServers}", servers.len());
-            findings.fault_with_help(pool.entries_at[nth], message, "give some upstreams a table of their own");
+            findings.fault_with_help(upstream.entries_at[nth], message, "give some upstreams a table of their own");
             return;
         }
     }
 }
 
 /// Every table that an entry names, with the scope of its upstream.
-fn asked(pools: &[PlacedUpstream]) -> impl Iterator<Item = (&TableName, Location, &str)> {
-    pools.iter().flat_map(|pool| {
-        let sticky = &pool.spec.sticky;
-        sticky.entries.iter().zip(&pool.entries_at).filter_map(|(entry, &at)| {
+fn named_by_entries(upstreams: &[PlacedUpstream]) -> impl Iterator<Item = (&TableName, Location, &str)> {
+    upstreams.iter().flat_map(|upstream| {
+        let sticky = &upstream.spec.sticky;
+        sticky.entries.iter().zip(&upstream.entries_at).filter_map(|(entry, &at)| {
             if let MethodSpec::Learn(learn) = &entry.method { Some((&learn.table, at, &*sticky.scope.0)) } else { None }
         })
     })
@@ -84,7 +84,7 @@ fn unknown(name: &TableName, at: Location, tables: &[(TableSpec, BudgetSpec)], f
     let help = match nearest(name.as_str(), names()) {
         Some(near) => format!("did you mean {near}?"),
         None if tables.is_empty() => format!("declare it: tables: {{{name}: {{}}}}"),
-        None => format!("there are {}", any_of(names()).replace(" or ", " and ")),
+        None => format!("the tables are {}", any_of(names()).replace(" or ", " and ")),
     };
     findings.fault_with_help(at, format!("unknown table {name}"), help);
 }
@@ -92,7 +92,7 @@ fn unknown(name: &TableName, at: Location, tables: &[(TableSpec, BudgetSpec)], f
 fn spec(name: TableName, written: TableText, findings: &mut Findings) -> (TableSpec, BudgetSpec) {
     let TableText { capacity, idle_timeout, max_life, persist, creations_per_minute } = written;
     if let Some((idle, _)) = idle_timeout.as_ref().zip(max_life.as_ref()).filter(|(idle, life)| idle.value > life.value) {
-        findings.warning(idle.at, "longer than max_life, so max_life always ends first");
+        findings.warning(idle.at, "longer than max_life, so it has no effect");
     }
     let seconds = |time: Option<At<u32>>| time.map(|time| time.value);
     let lifetime = Lifetime { idle: seconds(idle_timeout), life: seconds(max_life) };
@@ -100,8 +100,8 @@ fn spec(name: TableName, written: TableText, findings: &mut Findings) -> (TableS
     (TableSpec { name, capacity, lifetime, persist }, budget(creations_per_minute))
 }
 
-/// A table of which nothing is written.
-fn unwritten(name: TableName) -> (TableSpec, BudgetSpec) {
+/// A table with default settings.
+fn default_table(name: TableName) -> (TableSpec, BudgetSpec) {
     let lifetime = Lifetime { idle: Some(3_600), life: None };
     let capacity = NonZeroU32::new(100_000).unwrap_or(NonZeroU32::MIN);
     (TableSpec { name, capacity, lifetime, persist: Persist::On }, budget(NonZeroU32::new(600).unwrap_or(NonZeroU32::MIN)))

@@ -1,4 +1,4 @@
-//! Groups of servers: `upstreams` without what ties sessions to them.
+//! `upstreams`: groups of servers, without the settings for sticky sessions.
 
 use super::balance::BalanceText;
 use super::server::{self, ServerText};
@@ -17,77 +17,77 @@ use crate::source::Source;
 use crate::upstream::failover::Failover;
 use crate::upstream::percent::Percent;
 use crate::upstream::spec::{
-    ConnectionSharing, Limits, MOST_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec,
+    ConnectionSharing, Limits, MAX_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec,
 };
 
 record! {
     "an upstream" => struct UpstreamText {
-        /// Its servers. A server written as an address has that text for its id; one written as a name stands for as many as
-        /// are found by it.
+        /// Its servers. The default id of a server with an address is that address. A server with a name stands for all
+        /// servers found by that name.
         servers: SomeOf<At<OrShort<ServerText>>>,
-        /// Where a session starts that nothing ties.
+        /// How the server for a new session is chosen.
         balance: BalanceText = "round_robin",
-        /// What ties sessions to servers, in the order in which it is asked; `cookie` is short for [{cookie: {}}]. Nothing:
-        /// plain load balancing.
+        /// The methods that tie sessions to servers, in the order in which they are tried; `cookie` is short for
+        /// [{cookie: {}}]. Empty: load balancing without sticky sessions.
         sticky: Entries = "[]",
-        /// Where tokens are good: the upstream's name, unless this names something that outlives a renaming or is shared by
-        /// several upstreams.
+        /// The scope in which tokens are valid; by default the upstream's name. Set it to rename an upstream, or to
+        /// share sessions between upstreams.
         sticky_scope: Option<UpstreamName>,
-        /// What servers are told, and may say, of their sessions.
+        /// What servers are told about their sessions, and what they may request.
         affinity: AffinityText = "{}",
-        /// What happens to a tied session whose server cannot serve it.
+        /// What happens to a tied session if its server cannot serve it.
         failover: Failover = "{}",
-        /// How servers are found to be up. Without it they count as up; a request that cannot connect to one goes
-        /// to another.
+        /// Active health checks. Without them servers count as up, and a request that cannot connect to one goes to
+        /// another.
         health_check: Option<At<OrShort<HealthCheckText>>>,
-        /// When servers at which requests fail are ejected for a while. Without it what becomes of requests says nothing of
-        /// a server's health.
+        /// Passive health checks: a server is ejected for a while if requests to it fail. Without them failed requests
+        /// do not affect a server's health.
         passive_health: Option<PassiveText>,
-        /// The share of ready servers below which, when no more are up, new sessions are placed on all of them whatever
-        /// their health.
+        /// If a smaller share of the ready servers is up, new sessions go to all ready servers regardless of health.
         panic_threshold: OrNone<Percent> = "none",
-        /// How long the share of new sessions of a server that has come up, or was added, grows to what its weight says.
+        /// The time over which a server that came up, or was added, ramps up to its full weight for new sessions.
         slow_start: OrNone<Positive> = "none",
-        /// What becomes of client connections whose requests or upgraded streams are at a server that goes down.
+        /// What happens to client connections with a request or an upgraded stream at a server that goes down.
         on_marked_down: OnMarkedDown = "keep",
-        /// Whose requests share a connection to a server.
+        /// Which requests share a connection to a server.
         connections: ConnectionSharing = "shared",
-        /// How long each step of talking to a server may take.
+        /// Timeouts for each step of a request to a server.
         timeouts: Timeouts = "{}",
-        /// When a request that failed is sent again.
+        /// When a failed request is retried.
         retry: RetryText = "{}",
-        /// Who may wait at a server that is full.
+        /// The queue of a server that is full.
         queue: QueueSpec = "{}",
-        /// What a request may measure.
+        /// The size limits of requests.
         limits: Limits = "{}",
-        /// What becomes of a server that is no longer written here, and of its sessions.
+        /// What happens to a server and its sessions when it is removed from the configuration.
         removed_servers: Removal = "drain",
     }
 }
 
 choice! {
-    "what becomes of removed servers" => Removal {
-        /// It keeps its sessions until they are gone and gets no new ones, as a server in drain.
+    "an action for removed servers" => Removal {
+        /// It drains: it keeps its sessions until they are gone and gets no new ones.
         drain => Self::Drain,
-        /// The same, for so long at most.
+        /// The same, but at most for this time.
         drain(Positive) => Self::DrainFor,
-        /// It is gone at once, and its sessions have an unknown server.
+        /// It is removed at once, and its sessions have an unknown server.
         forget => Self::Forget,
     }
 }
 
 choice! {
-    "what is done when a server goes down" => OnMarkedDown {
-        /// They go on, as far as the server lets them.
+    "an action for client connections" => OnMarkedDown {
+        /// They are kept, as long as the server keeps them.
         keep => Self::Keep,
-        /// They are closed, so that clients come again and are sent elsewhere.
+        /// They are closed, so that clients reconnect and are sent to other servers.
         close => Self::Close,
     }
 }
 
 choice! {
-    "whose requests share a connection" => ConnectionSharing {
-        /// Everybody's, except that a client connection with an NTLM or Negotiate login has connections of its own.
+    "connection sharing" => ConnectionSharing {
+        /// Those of all clients, except that a client connection with an NTLM or Negotiate login has its own
+        /// connections.
         shared => Self::Shared,
         /// Those of one client connection.
         private => Self::Private,
@@ -96,15 +96,15 @@ choice! {
 
 record! {
     "timeouts" => Timeouts {
-        /// Until a connection stands.
+        /// The timeout for connecting.
         connect: Positive = "2s",
-        /// Longest silence while a response is awaited or read.
+        /// The longest time without data while waiting for a response or reading it.
         read: Positive = "60s",
-        /// Longest time that one write may be stuck.
+        /// The longest time that one write may block.
         write: Positive = "60s",
-        /// How long an idle connection to a server is kept: less than the server's own keep-alive.
+        /// How long an idle connection to a server is kept. It should be less than the server's own keep-alive.
         keepalive: Positive = "4s",
-        /// Longest silence on an upgraded (WebSocket) stream.
+        /// The longest time without data on an upgraded (WebSocket) stream.
         upgraded: Positive = "1h",
     }
 }
@@ -113,21 +113,21 @@ record! {
     "queue" => QueueSpec {
         /// How many requests may wait at one server.
         length: Int<u32, 0, 65_536> = "256",
-        /// How long a session that starts waits where every server that would take it is full, or none.
+        /// How long a new session waits if all servers that would accept it are full, or none.
         new_sessions: OrNone<Positive> = "none",
     }
 }
 
 record! {
     "limits" => Limits {
-        /// Bytes of a request's header block; above it 431.
+        /// Bytes of a request's header block; larger ones get 431.
         header_bytes: Size<usize, 1_024, 1_048_576> = "32KiB",
-        /// Bytes of a request's body, or none; above it 413.
+        /// Bytes of a request's body, or none; larger ones get 413.
         body: OrNone<Size<u64, 1, 9_223_372_036_854_775_807>> = "none",
     }
 }
 
-/// An upstream whose parts fit each other, with the places of its servers and of the entries that are found by name.
+/// A checked upstream, with the positions of its servers and of its entries with a name.
 pub(super) struct Built {
     pub(super) spec: UpstreamSpec,
     pub(super) servers_at: Vec<Location>,
@@ -139,10 +139,10 @@ pub(super) struct Built {
 pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Findings) -> Built {
     let servers = server::build(written.servers, findings);
     let found = servers.fixed.len();
-    if found > MOST_SERVERS {
-        findings.fault(name.at, format!("expected at most {MOST_SERVERS} servers, found {found}"));
+    if found > MAX_SERVERS {
+        findings.fault(name.at, format!("expected at most {MAX_SERVERS} servers, found {found}"));
     }
-    if servers.take_none() {
+    if servers.accept_none() {
         let message = "no server accepts new sessions: each has weight 0, or the state drain or maint";
         findings.warning(name.at, message);
     }
@@ -178,21 +178,21 @@ mod tests {
     use crate::upstream::outlier::OutlierSpec;
     use crate::upstream::retry::Retry;
 
-    fn unwritten<R: Read>() -> R::Value {
+    fn defaults<R: Read>() -> R::Value {
         R::read(&Node::literal("{}", Location::default()), &mut Findings::default()).unwrap()
     }
 
     #[test]
-    fn what_is_not_written_is_what_the_domain_takes_for_granted() {
-        assert_eq!(unwritten::<Timeouts>(), Timeouts::default());
-        assert_eq!(unwritten::<Failover>(), Failover::default());
-        assert_eq!(unwritten::<Limits>(), Limits::default());
+    fn defaults_are_those_of_the_domain_types() {
+        assert_eq!(defaults::<Timeouts>(), Timeouts::default());
+        assert_eq!(defaults::<Failover>(), Failover::default());
+        assert_eq!(defaults::<Limits>(), Limits::default());
         assert_eq!(
             Removal::read(&Node::literal("drain", Location::default()), &mut Findings::default()),
             Some(Removal::default())
         );
-        assert_eq!(unwritten::<PassiveText>().build(&mut Findings::default()), OutlierSpec::default());
-        assert_eq!(unwritten::<QueueSpec>(), QueueSpec::default());
-        assert_eq!(Retry::from(unwritten::<RetryText>()), Retry::default());
+        assert_eq!(defaults::<PassiveText>().build(&mut Findings::default()), OutlierSpec::default());
+        assert_eq!(defaults::<QueueSpec>(), QueueSpec::default());
+        assert_eq!(Retry::from(defaults::<RetryText>()), Retry::default());
     }
 }

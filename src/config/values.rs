@@ -1,5 +1,5 @@
-//! What the configuration says of the process itself: listeners, admin address, logs, keys, directories. Values only; the shell
-//! acts on them.
+//! The configuration of the process: listeners, admin address, logs, keys and directories. Values only; the shell
+//! applies them.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,25 +13,25 @@ use crate::config::schema::errors::Warning;
 use crate::http::forwarded::{Style, TrustedProxies};
 use crate::session::named_secret::SecretSource;
 
-/// A whole configuration: every value in it is valid, and everything that one value says of another holds.
+/// A whole configuration. All values are valid, and consistent with each other.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listeners: Vec<Listener>,
     pub admin: Admin,
     pub process: Process,
     pub access_log: AccessLog,
-    /// The first seals. Empty: one is made and kept in the state directory.
+    /// The first one seals. Empty: Burdock creates one in the state directory.
     pub keys: Vec<SecretSource>,
-    /// What the names of learned sessions are fingerprinted with. None: one is made and kept in the state directory.
+    /// Fingerprints the names of learned sessions. None: Burdock creates one in the state directory.
     pub fingerprint_key: Option<SecretSource>,
     pub plan: Plan,
-    /// What is allowed and probably not meant.
+    /// What is allowed but probably not intended.
     pub warnings: Vec<Warning>,
-    /// What it was read from.
+    /// The text that it was parsed from.
     pub text: Text,
 }
 
-/// The text of a configuration. Too long to be shown where the rest is.
+/// The text of a configuration. Debug output omits it, since it is long.
 #[derive(Clone, Default)]
 pub struct Text(pub Arc<str>);
 
@@ -41,15 +41,15 @@ impl fmt::Debug for Text {
     }
 }
 
-/// An address that clients come to.
+/// An address that clients connect to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Listener {
     pub address: SocketAddr,
     pub trusted_proxies: TrustedProxies,
     pub forwarded: Style,
-    /// From a request's first byte to the end of its header block; then 408.
+    /// The time from a request's first byte to the end of its header block; then 408.
     pub header_timeout: Duration,
-    /// How long a connection without a request is kept.
+    /// How long an idle connection is kept.
     pub keepalive_timeout: Duration,
 }
 
@@ -57,32 +57,32 @@ pub struct Listener {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Admin {
     pub address: Option<SocketAddr>,
-    /// A Unix socket for its owner alone.
+    /// A Unix socket for its owner only.
     pub socket: Option<PathBuf>,
-    /// Where the token is that opens the API at `address`. None: it is not served there.
+    /// The file with the token for the API at `address`. None: the API is not served there.
     pub token_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Process {
-    /// Per service; None: as many as there are cores.
+    /// Per service; None: one per core.
     pub threads: Option<NonZeroUsize>,
     pub work_stealing: bool,
     pub state_dir: PathBuf,
     pub runtime_dir: PathBuf,
     pub shutdown: Shutdown,
-    /// Bytes of the read buffer of a client connection.
+    /// Size of the read buffer of a client connection.
     pub connection_buffer: usize,
     /// Idle connections to servers that each thread keeps.
     pub upstream_pool: usize,
-    /// How often the configuration file is looked at, to take up what has changed.
+    /// How often the configuration file is checked for changes, which are then reloaded.
     pub watch: Option<Duration>,
 }
 
-/// How the process leaves on SIGTERM.
+/// Graceful shutdown on SIGTERM.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shutdown {
-    /// How long it goes on accepting while `/readyz` already says no.
+    /// How long requests are still accepted after `/readyz` reports that the process is not ready.
     pub lame_duck: Duration,
     /// How long requests in flight may take after that.
     pub grace: Duration,
@@ -97,7 +97,7 @@ pub struct AccessLog {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LogTarget {
     Stdout,
-    /// Appended to; reopened on SIGUSR1.
+    /// Opened for appending; reopened on SIGUSR1.
     File(PathBuf),
     Off,
 }

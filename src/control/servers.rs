@@ -7,7 +7,7 @@ use burdock::balancer::overrides;
 use burdock::balancer::overrides::{Presence, ServerChange, ServerPatch};
 use burdock::balancer::spec::Plan;
 use burdock::ids::{ServerId, UpstreamName};
-use burdock::upstream::spec::{MOST_SERVERS, ServerSpec};
+use burdock::upstream::spec::{MAX_SERVERS, ServerSpec};
 
 use crate::control::actor::Actor;
 use crate::control::change::{ChangeError, Control};
@@ -102,7 +102,7 @@ impl Control {
             Err(ChangeError::NoServer(..) | ChangeError::OnItsWayOut(_)) => {}
             Err(error) => return Err(error),
         }
-        if find(&before, upstream).is_some_and(|servers| servers.len() >= MOST_SERVERS) {
+        if find(&before, upstream).is_some_and(|servers| servers.len() >= MAX_SERVERS) {
             return Err(ChangeError::TooMany);
         }
         let mut next = turn.next();

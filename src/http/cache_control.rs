@@ -1,11 +1,12 @@
-//! Cache-Control, for one purpose: a response that carries a client's own cookie must not be kept by a shared cache.
+//! Cache-Control, for one purpose: a shared cache must not store a response that carries a client's own cookie.
 
 use ::http::header::CACHE_CONTROL;
 use ::http::{HeaderMap, HeaderValue};
 
-/// What Cache-Control must become for the response to be private: `public` and `s-maxage` go, and `private` comes unless it
-/// or `no-store` stands there. None where nothing is to change. What else stands there stays byte for byte; several lines
-/// become one. A `private="field"` only speaks of that field (RFC 9111 5.2.2.7) and does not make the response private.
+/// The Cache-Control that makes the response private: without `public` and `s-maxage`, and with `private` unless it or
+/// `no-store` is there already. None if nothing has to change. All other directives are kept byte for byte; several
+/// lines become one. `private="field"` applies to that field only (RFC 9111 5.2.2.7) and does not make the response
+/// private.
 pub fn make_private(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut found = Found::default();
     for directive in directives(headers) {
@@ -23,9 +24,9 @@ pub fn make_private(headers: &HeaderMap) -> Option<HeaderValue> {
 /// What a directive means for shared caches.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Role {
-    /// Lets them keep the response.
+    /// Lets them store the response.
     Shares,
-    /// Forbids it.
+    /// Forbids them to store it.
     KeepsPrivate,
     Other,
 }
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_says_nothing_becomes_private() {
+    fn a_response_without_directives_becomes_private() {
         assert_eq!(after(&[]).as_deref(), Some("private"));
         assert_eq!(after(&[" ,, "]).as_deref(), Some("private"));
     }
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn leave_for_shared_caches_goes_and_the_rest_stays() {
+    fn directives_for_shared_caches_are_removed_and_others_kept() {
         assert_eq!(after(&["public"]).as_deref(), Some("private"));
         assert_eq!(after(&["PUBLIC, max-age=60 ,S-MaxAge = 9"]).as_deref(), Some("max-age=60, private"));
         assert_eq!(after(&["public, private"]).as_deref(), Some("private"));
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_quotes_is_no_directive() {
+    fn text_in_quotes_is_no_directive() {
         let qualified = "private=\"x-a, public\"";
         assert_eq!(after(&[qualified]), Some(format!("{qualified}, private")));
         assert_eq!(after(&["ext=\"a\\\", public\", public"]).as_deref(), Some("ext=\"a\\\", public\", private"));
@@ -156,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn doing_it_twice_changes_nothing(
+        fn making_a_response_private_is_idempotent(
             lines in proptest::collection::vec("(public|private|no-store|s-maxage=1|max-age=2|x=\"a, b\"|[ ,=]){0,6}", 0..3),
         ) {
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();

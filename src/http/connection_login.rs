@@ -1,6 +1,6 @@
-//! Logins that belong to a connection and not to a request: NTLM and Negotiate. A server that has accepted one takes every
-//! later request on that connection for the same user (RFC 4559 6), so nobody else's request may use it. Knows headers only;
-//! which connection a request gets is the shell's business.
+//! Logins that belong to a connection and not to a request: NTLM and Negotiate. A server that has accepted such a login
+//! attributes every later request on that connection to the same user (RFC 4559 6), so no other client's request may
+//! use it. This module knows headers only; the shell decides which connection a request gets.
 
 use ::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use ::http::{HeaderMap, HeaderValue, StatusCode};
@@ -13,7 +13,7 @@ pub fn is_carried(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a response asks for such a login: 401 with NTLM or Negotiate among its challenges. A comma inside a quoted
-/// parameter is taken for one between challenges, which can only find too many.
+/// parameter counts as a separator too, which can only find too many challenges.
 pub fn is_asked_for(response: &Response<'_>) -> bool {
     response.status == StatusCode::UNAUTHORIZED
         && response.headers.get_all(WWW_AUTHENTICATE).iter().any(|value| challenges(value).any(names_one))
@@ -23,7 +23,7 @@ fn challenges(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|&byte| byte == b',')
 }
 
-/// Schemes are compared by their beginnings, as HAProxy does: there is a Nego2, too.
+/// Compares only the first four characters of the scheme, as HAProxy does, because there is also a scheme Nego2.
 fn names_one(challenge: &[u8]) -> bool {
     let challenge = challenge.trim_ascii_start();
     [&b"ntlm"[..], b"nego"].iter().any(|scheme| challenge.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(scheme)))
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn ntlm_and_negotiate_are_carried_in_any_case_and_beside_others() {
+    fn ntlm_and_negotiate_are_recognized_in_any_case_and_among_others() {
         for values in [&["NTLM TlRM"][..], &["negotiate YII="], &["NEGOTIATE"], &["Basic YTpi", "ntlm TlRM"], &["Nego2 x"]] {
             assert!(is_carried(&headers(AUTHORIZATION, values)), "{values:?}");
         }
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_401_asks_for_one_wherever_it_stands_among_the_challenges() {
+    fn a_401_asks_for_a_login_with_any_of_its_challenges() {
         let asks = |status, values: &[&'static str]| {
             is_asked_for(&Response { status, headers: &headers(WWW_AUTHENTICATE, values) })
         };

@@ -1,10 +1,11 @@
-//! Access-Control-Expose-Headers: what a page from another origin may read of a response (Fetch standard, "CORS protocol").
+//! Access-Control-Expose-Headers: which headers of a response a page from another origin may read (Fetch standard,
+//! "CORS protocol").
 
 use ::http::header::ACCESS_CONTROL_EXPOSE_HEADERS;
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// What Access-Control-Expose-Headers must become to name `name` too. None where it does already. The names that stand there
-/// stay as they are; several lines become one. `*` names nothing by itself, since with credentials it is no wildcard.
+/// The Access-Control-Expose-Headers that also contains `name`. None if it does already. All other names are kept;
+/// several lines become one. `*` does not count, since it is no wildcard for requests with credentials.
 pub fn expose(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     if exposed(headers).any(|known| known.eq_ignore_ascii_case(name.as_str().as_bytes())) {
         return None;
@@ -31,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_added_to_those_that_stand_there() {
+    fn the_name_is_added_to_those_already_exposed() {
         assert_eq!(after(&[]).as_deref(), Some("x-session"));
         assert_eq!(after(&[" ,"]).as_deref(), Some("x-session"));
         assert_eq!(after(&["ETag ,X-Session-Id"]).as_deref(), Some("ETag, X-Session-Id, x-session"));
@@ -39,13 +40,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_there_is_enough() {
+    fn a_name_already_exposed_is_not_added() {
         assert_eq!(after(&["X-Session"]), None);
         assert_eq!(after(&["ETag", "Age , x-SESSION,"]), None);
     }
 
     #[test]
-    fn a_star_names_nothing() {
+    fn a_star_does_not_expose_the_name() {
         assert_eq!(after(&["*"]).as_deref(), Some("*, x-session"));
     }
 }

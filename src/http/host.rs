@@ -1,6 +1,6 @@
-//! The host that a request names, as Host and `:authority` carry it.
+//! The host of a request, from Host or `:authority`.
 
-/// The name or address alone: without port and closing dot, letters as sent. An IPv6 address keeps its brackets.
+/// The name or address only: without port and trailing dot, in the case sent. An IPv6 address keeps its brackets.
 pub fn name(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
@@ -14,7 +14,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn port_and_closing_dot_are_no_part_of_the_name() {
+    fn port_and_trailing_dot_are_not_part_of_the_name() {
         for (host, bare) in [
             ("a.Test", "a.Test"),
             ("a.test:80", "a.test"),

@@ -1,4 +1,5 @@
-//! What must not pass: headers of one hop only, requests whose length is told twice. And what a header block weighs.
+//! What Burdock must not forward: hop-by-hop headers, and requests with two conflicting lengths. Also the size of a
+//! header block.
 
 use ::http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING, UPGRADE};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -6,12 +7,12 @@ use smallvec::SmallVec;
 
 use super::Response;
 
-/// Header names, on the stack while they are few.
+/// Header names, on the stack while there are few.
 pub type Names = SmallVec<[HeaderName; 2]>;
 
-/// The headers of a server's response that are for this hop only (RFC 9110 7.6.1): Keep-Alive, Proxy-Connection,
-/// Proxy-Authenticate and what Connection names. Never those that frame the message, which the framework minds: Connection,
-/// Transfer-Encoding, Content-Length, and the Upgrade of a 101. May name a header twice.
+/// The hop-by-hop headers of a server's response (RFC 9110 7.6.1): Keep-Alive, Proxy-Connection, Proxy-Authenticate and
+/// those that Connection lists. Never those that frame the message, which the framework handles: Connection,
+/// Transfer-Encoding, Content-Length, and the Upgrade of a 101. May contain a name twice.
 pub fn hop_by_hop(response: &Response<'_>) -> Names {
     let mut names = Names::new();
     for (name, value) in response.headers {
@@ -24,11 +25,11 @@ pub fn hop_by_hop(response: &Response<'_>) -> Names {
     names
 }
 
-/// Adds the headers that a Connection header names and that are there.
+/// Adds the headers that a Connection header lists and the response has.
 fn add_nominated(names: &mut Names, connection: &HeaderValue, response: &Response<'_>) {
     let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
     for option in connection.as_bytes().split(|&byte| byte == b',') {
-        // Asked as text first: most options name no header, and making a name of them would allocate.
+        // Looked up as text first: most options name no header, and parsing them as a name would allocate.
         let text = std::str::from_utf8(option.trim_ascii()).unwrap_or_default();
         if !response.headers.contains_key(text) {
             continue;
@@ -41,18 +42,18 @@ fn add_nominated(names: &mut Names, connection: &HeaderValue, response: &Respons
     }
 }
 
-/// What a request says that is for this hop only.
+/// The hop-by-hop headers of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RequestHops {
     Nothing,
-    /// A Connection header that is nothing but `keep-alive` or `close`, as every browser sends it.
+    /// Only a Connection header with `keep-alive` or `close`, as every browser sends it.
     Connection,
-    /// Something whose removal wants care: other options, Upgrade, TE, Transfer-Encoding and the like.
+    /// Headers that take care to remove: other options, Upgrade, TE, Transfer-Encoding and the like.
     Something,
 }
 
-/// Looks for hop-by-hop headers in a request (RFC 9110 7.6.1), in one pass. Most requests have none worth the framework's
-/// thorough removal, which looks each of ten names up in two maps.
+/// Looks for hop-by-hop headers in a request (RFC 9110 7.6.1), in one pass. Most requests do not need the framework's
+/// thorough removal, which looks ten names up in two maps.
 pub fn request_hops(headers: &HeaderMap) -> RequestHops {
     let mut found = RequestHops::Nothing;
     for (name, value) in headers {
@@ -79,7 +80,7 @@ fn is_plain(connection: &HeaderValue) -> bool {
     option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
 }
 
-/// Whether a request says in two ways where it ends.
+/// Whether a request has two conflicting lengths.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Framing {
     Sound,
@@ -87,8 +88,8 @@ pub enum Framing {
     Conflict,
 }
 
-/// Looks through a raw HTTP/1 request head, before any parser has dropped one of the two. Lines may end in a bare LF. Worth
-/// calling only where Transfer-Encoding is present.
+/// Checks a raw HTTP/1 request head, before a parser drops one of the two headers. Lines may end in a bare LF. Only
+/// useful if Transfer-Encoding is present.
 pub fn framing(raw_head: &[u8]) -> Framing {
     let lines = raw_head.split(|&byte| byte == b'\n').skip(1).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let names = lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split(|&byte| byte == b':').next());
@@ -100,7 +101,7 @@ pub fn framing(raw_head: &[u8]) -> Framing {
     if length && coding { Framing::Conflict } else { Framing::Sound }
 }
 
-/// The size of a request's header block as HTTP/1.1 would send it, request line and empty line included, in octets.
+/// The size of a request's header block as HTTP/1.1 would send it, including request line and empty line, in bytes.
 pub fn header_bytes(method: &Method, uri: &Uri, headers: &HeaderMap) -> usize {
     const VERSION_AND_ENDS: usize = "  HTTP/1.1\r\n\r\n".len();
     let scheme = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
@@ -111,7 +112,7 @@ pub fn header_bytes(method: &Method, uri: &Uri, headers: &HeaderMap) -> usize {
     method.as_str().len() + scheme + authority + path + VERSION_AND_ENDS + fields
 }
 
-/// Whether a browser only asks if it may send the real request (Fetch, "CORS-preflight request").
+/// Whether this is a CORS preflight: a browser asks if it may send the real request (Fetch standard).
 pub fn is_cors_preflight(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_that_is_for_one_hop_does() {
+    fn any_other_hop_by_hop_header_needs_thorough_removal() {
         for line in
             [("connection", "close, x-a"), ("connection", ""), ("te", "trailers"), ("upgrade", "h2c"), ("trailer", "a")]
         {
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_one_hop_and_those_that_connection_names_go() {
+    fn hop_by_hop_headers_and_those_in_connection_are_removed() {
         let lines = [
             ("connection", "close, X-Hop"),
             ("connection", "te,\tabsent, not a name"),
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn framing_headers_stay_even_when_connection_names_them() {
+    fn framing_headers_are_kept_even_if_connection_lists_them() {
         let lines = [
             ("connection", "upgrade, connection, transfer-encoding, content-length"),
             ("upgrade", "websocket"),
@@ -184,18 +185,18 @@ mod tests {
     }
 
     #[test]
-    fn a_length_told_twice_is_a_conflict() {
+    fn two_lengths_are_a_conflict() {
         let head = |fields: &str| framing(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
         assert_eq!(head("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), Framing::Conflict);
         assert_eq!(head("transfer-encoding : chunked\nCONTENT-LENGTH:1\n"), Framing::Conflict);
         assert_eq!(head("Transfer-Encoding: chunked\r\n"), Framing::Sound);
         assert_eq!(head("Content-Length: 1\r\nX: transfer-encoding: chunked\r\n"), Framing::Sound);
-        assert_eq!(head("Transfer-Encoding: chunked\r\n\r\nContent-Length: 1\r\n"), Framing::Sound, "that is the body");
+        assert_eq!(head("Transfer-Encoding: chunked\r\n\r\nContent-Length: 1\r\n"), Framing::Sound, "this is in the body");
         assert_eq!(framing(b""), Framing::Sound);
     }
 
     #[test]
-    fn a_header_block_weighs_what_http_1_would_send() {
+    fn a_header_block_has_its_size_in_http_1() {
         let sent = "GET /a?b HTTP/1.1\r\nhost: x\r\na: bc\r\n\r\n";
         let headers = headers(&[("host", "x"), ("a", "bc")]);
         assert_eq!(header_bytes(&Method::GET, &Uri::from_static("/a?b"), &headers), sent.len());
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_is_options_with_both_its_headers() {
+    fn a_preflight_is_options_with_both_headers() {
         let asking = headers(&[("origin", "https://a"), ("access-control-request-method", "PUT")]);
         assert!(is_cors_preflight(&Method::OPTIONS, &asking));
         assert!(!is_cors_preflight(&Method::GET, &asking));

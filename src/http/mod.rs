@@ -1,9 +1,9 @@
-//! Header text, no policy: Cookie and Set-Cookie, Cache-Control, Access-Control-Expose-Headers, forwarded headers, request
-//! hygiene, hosts and paths.
+//! Header text without policy: Cookie and Set-Cookie, Cache-Control, Access-Control-Expose-Headers, forwarding headers,
+//! hop-by-hop headers, hosts and paths.
 //!
-//! Everything here works on borrowed header maps and says what should change; the shell applies it. Nothing knows of
-//! upstreams, servers, sessions or configuration. All of it runs for every request, so where nothing is to be changed
-//! nothing is allocated.
+//! Functions here read borrowed header maps and return the changes, which the shell applies. Nothing here knows
+//! upstreams, servers, sessions or the configuration. All of it runs for every request, so nothing is allocated unless
+//! something changes.
 
 pub mod cache_control;
 pub mod connection_login;

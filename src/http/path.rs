@@ -1,26 +1,27 @@
-//! Request paths as routing compares them. The path that goes to the server stays as the client sent it.
+//! Request paths in the form that routing compares. The server gets the path as the client sent it.
 
 use std::borrow::Cow;
 
-/// The path in its normal form (RFC 3986 6.2.2): unreserved characters decoded, other escapes in capitals, a `%`
-/// that begins none escaped, dot segments removed. `%2F` stays what it is, no boundary between segments. What does not start with `/` is left alone (`*`).
+/// The path in its normal form (RFC 3986 6.2.2): unreserved characters are decoded, other escapes are in upper case, a
+/// `%` that starts no escape is escaped, and dot segments are removed. `%2F` is kept and separates no segments. A path
+/// that does not start with `/`, such as `*`, is unchanged.
 pub fn normalized(path: &str) -> Cow<'_, str> {
     let bytes = path.as_bytes();
-    let in_order = !bytes.contains(&b'%') && !bytes.windows(2).any(|pair| pair == b"/.");
-    if in_order || !path.starts_with('/') {
+    let is_normal = !bytes.contains(&b'%') && !bytes.windows(2).any(|pair| pair == b"/.");
+    if is_normal || !path.starts_with('/') {
         return Cow::Borrowed(path);
     }
     Cow::Owned(without_dot_segments(&decoded(path)))
 }
 
-/// Whether a path is the prefix or lies below it: `/app` covers `/app` and `/app/x`, not `/application`. `/app/` covers only
-/// what is below.
+/// Whether a path is the prefix or lies below it: `/app` covers `/app` and `/app/x`, not `/application`. `/app/` covers
+/// only paths below it.
 pub fn has_prefix(path: &str, prefix: &str) -> bool {
     let at_boundary = |rest: &str| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/');
     path.strip_prefix(prefix).is_some_and(at_boundary)
 }
 
-/// The path as it stands, without what its segments have behind a `;` (their parameters, RFC 3986 3.3).
+/// The path without the parameters of its segments, which follow a `;` (RFC 3986 3.3). Nothing is decoded.
 pub fn without_parameters(path: &str) -> Cow<'_, str> {
     if !path.contains(';') {
         return Cow::Borrowed(path);
@@ -37,7 +38,7 @@ fn decoded(path: &str) -> String {
         decoded.push_str(before);
         rest = escape;
         let Some((digits, byte)) = escape.get(..2).and_then(|digits| Some((digits, byte_of(digits)?))) else {
-            // Not the beginning of an escape, nor may it become one with what is decoded after it.
+            // It starts no escape, and must not become one together with characters that are decoded after it.
             decoded.push_str("%25");
             continue;
         };
@@ -86,21 +87,21 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_percent_sign_that_begins_no_escape_does_not_become_one() {
+    fn a_percent_sign_without_an_escape_stays_literal() {
         assert_eq!(normalized("/%4%44E"), "/%254DE");
         assert_eq!(normalized("/%4%44E"), normalized(&normalized("/%4%44E")));
         assert_eq!(normalized("/100%"), "/100%25");
     }
 
     #[test]
-    fn a_path_in_order_is_borrowed() {
+    fn a_normal_path_is_borrowed() {
         for path in ["/", "/a/b.c/", "/a//b", "/a..b/c...", "*", "", "a/../b"] {
             assert!(matches!(normalized(path), Cow::Borrowed(same) if same == path), "{path:?}");
         }
     }
 
     #[test]
-    fn dot_segments_go_and_unreserved_characters_are_decoded() {
+    fn dot_segments_are_removed_and_unreserved_characters_decoded() {
         for (path, normal) in [
             ("/app/../admin", "/admin"),
             ("/%61pp", "/app"),
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_ends_at_a_segments_end() {
+    fn a_prefix_ends_at_a_segment_boundary() {
         assert!(has_prefix("/app", "/app") && has_prefix("/app/", "/app") && has_prefix("/app/x", "/app"));
         assert!(!has_prefix("/application", "/app") && !has_prefix("/ap", "/app"));
         assert!(has_prefix("/app/x", "/app/") && !has_prefix("/app", "/app/"));
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn path_parameters_are_what_segments_have_behind_a_semicolon() {
+    fn path_parameters_follow_a_semicolon_in_a_segment() {
         assert_eq!(without_parameters("/a;x=1;y/b;/;z/c"), "/a/b//c");
         assert_eq!(without_parameters(";x"), "");
         assert!(matches!(without_parameters("/a/b%3Bc/"), Cow::Borrowed("/a/b%3Bc/")));
@@ -143,14 +144,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_dot_segment_is_left(path in "/([a%2e./]|%2[eE]|[.][.]/){0,24}") {
+        fn a_normal_path_has_no_dot_segments(path in "/([a%2e./]|%2[eE]|[.][.]/){0,24}") {
             let normal = normalized(&path);
             prop_assert!(normal.starts_with('/'));
             prop_assert!(!normal.split('/').any(|segment| segment == "." || segment == ".."), "{normal}");
         }
 
         #[test]
-        fn normalizing_is_total(path: String) {
+        fn any_path_can_be_normalized(path: String) {
             let _ = normalized(&path);
         }
     }

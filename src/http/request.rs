@@ -1,10 +1,10 @@
-//! What the core sees of a request and of a response: borrowed views, made by the shell, that no framework type enters.
+//! The core's view of a request and of a response: borrowed values without any framework type, made by the shell.
 
 use std::net::IpAddr;
 
 use ::http::{HeaderMap, Method, StatusCode};
 
-/// How the client speaks to the edge.
+/// The scheme by which the client reached the listener.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Scheme {
     Http,
@@ -20,13 +20,13 @@ impl Scheme {
     }
 }
 
-/// A request as it arrived, its client and scheme found by [`forwarded`](super::forwarded).
+/// A request as received, with the client and scheme that [`forwarded`](super::forwarded) found.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     pub method: &'a Method,
-    /// Of the Host header or `:authority`, as sent: lower-casing and the port are the route's business.
+    /// From the Host header or `:authority`, as sent: in any case and with a port, which the route ignores.
     pub host: &'a str,
-    /// As sent: neither percent-decoded nor cleared of dot segments.
+    /// As sent: not percent-decoded, with any dot segments.
     pub path: &'a str,
     /// Without the `?`.
     pub query: Option<&'a str>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use burdock::ids::UpstreamName;
 use burdock::upstream::Upstream;
 use burdock::upstream::health::{Condition, Outcome};
-use burdock::upstream::health_state::Probed;
+use burdock::upstream::health_state::ProbeOutcome;
 use burdock::upstream::outlier::{Ejection, OutlierSpec};
 use burdock::upstream::server::Server;
 
@@ -57,8 +57,8 @@ impl Held {
             let why = check.run().await.err();
             let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
             match self.server.health_state().probed(outcome, &spec, self.state.clock.uptime()) {
-                Probed::Back(condition) => return self.report_back(condition),
-                Probed::Held(again) => hold = again,
+                ProbeOutcome::Recovered(condition) => return self.report_back(condition),
+                ProbeOutcome::StillEjected(again) => hold = again,
             }
             let why = why.unwrap_or_default();
             log::warn!("{}/{} stays ejected for {hold:?}: {why}", self.upstream, self.server.id());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use burdock::http::hygiene::RequestHops;
-use burdock::upstream::retry::{Again, Failure, Progress};
+use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
@@ -91,7 +91,7 @@ impl ProxyHttp for Gateway {
     ) -> Box<Error> {
         error.as_up();
         let again = context.failed(Failure::Connect, session, Progress::Replayable, &self.state);
-        error.set_retry(again == Again::Yes);
+        error.set_retry(again == ShouldRetry::Yes);
         error
     }
 
@@ -116,7 +116,7 @@ impl ProxyHttp for Gateway {
         let committed = session.response_written().is_some() || session.as_ref().retry_buffer_truncated();
         let progress = if committed { Progress::Committed } else { Progress::Replayable };
         let again = context.failed(failure, session, progress, &self.state);
-        error.set_retry(again == Again::Yes);
+        error.set_retry(again == ShouldRetry::Yes);
         error
     }
 

@@ -1,5 +1,5 @@
-//! From host and path to the route that serves them. The best match is the greatest: an exact host before a wildcard, a
-//! longer wildcard before a shorter, any host last; then the longest path prefix.
+//! Finds the route for a host and a path. An exact host goes before a wildcard, a longer wildcard before a shorter one,
+//! and any host comes last; then the longest path prefix wins.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use crate::ids::UpstreamName;
 /// Which requests go to an upstream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RouteSpec {
-    /// What logs and metrics call it: `name:` in the configuration, or made from hosts and prefix.
+    /// Its name in logs and metrics: `name:` in the configuration, or made from hosts and prefix.
     pub name: Arc<str>,
-    /// Any host where empty.
+    /// Empty: any host.
     pub hosts: Vec<HostPattern>,
     pub prefix: PathPrefix,
     pub upstream: UpstreamName,
 }
 
-/// `shop.example.com` or `*.example.com`, in lower case, without port or closing dot.
+/// `shop.example.com` or `*.example.com`, in lower case, without port or trailing dot.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum HostPattern {
     Exact(Box<str>),
-    /// Any name that ends in `.` and this.
+    /// Any name that ends with `.` and this.
     Under(Box<str>),
 }
 
@@ -30,16 +30,16 @@ pub enum HostPattern {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct PathPrefix(Box<str>);
 
-/// Why a text is not a host pattern or a path prefix.
+/// Why a text is not a valid host pattern or path prefix.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidMatch {
     #[error("a host is a name such as shop.example.com, an address, or *.example.com, without scheme, port or path")]
     Host,
-    #[error("a path prefix begins with '/' and holds no '?', '#', '%' or dot segments")]
+    #[error("a path prefix starts with '/' and contains no '?', '#', '%' or dot segments")]
     Path,
 }
 
-/// The routes in a form made for finding.
+/// All routes, indexed by host.
 #[derive(Debug)]
 pub struct Routes {
     all: Box<[RouteSpec]>,
@@ -73,8 +73,8 @@ impl Routes {
         &self.all
     }
 
-    /// The route for a request's Host (with or without port) and path (as sent). The path is compared in normal form, so that
-    /// `/a/../b` and `/%62` are what the server will take them for.
+    /// The route for a request's Host (with or without port) and path (as sent). The path is compared in normal form,
+    /// so that `/a/../b` and `/%62` match as the server will understand them.
     pub fn find(&self, host: &str, path: &str) -> Option<RouteIndex> {
         let path = path::normalized(path);
         let best = |among: &[usize]| {
@@ -92,25 +92,25 @@ impl Routes {
     }
 }
 
-/// A Host header's name: lower case, without port and closing dot.
+/// The name in a Host header: lower case, without port and trailing dot.
 fn bare(host: &str) -> std::borrow::Cow<'_, str> {
     let name = host::name(host);
     if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
-/// The names above `host`, nearest first: `b.c`, `c` for `a.b.c`.
+/// The parent domains of `host`, nearest first: `b.c`, `c` for `a.b.c`.
 fn parents(host: &str) -> impl Iterator<Item = &str> {
     host.match_indices('.').map(|(at, _)| &host[at + 1..])
 }
 
 impl PathPrefix {
-    /// Takes a prefix; a closing slash means nothing more than none.
+    /// Parses a prefix. A trailing slash makes no difference.
     ///
     /// # Errors
-    /// [`InvalidMatch::Path`].
+    /// [`InvalidMatch::Path`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidMatch> {
-        let odd = text.contains(['?', '#', '%']) || !text.bytes().all(|b| b.is_ascii_graphic());
-        if !text.starts_with('/') || odd || path::normalized(text) != text {
+        let has_forbidden = text.contains(['?', '#', '%']) || !text.bytes().all(|b| b.is_ascii_graphic());
+        if !text.starts_with('/') || has_forbidden || path::normalized(text) != text {
             return Err(InvalidMatch::Path);
         }
         Ok(Self(text.trim_end_matches('/').into()))
@@ -124,17 +124,17 @@ impl PathPrefix {
         path::has_prefix(path, &self.0)
     }
 
-    /// Whether one of the two lies within the other, so that a request may match both.
+    /// Whether one prefix covers the other, so that a request may match both.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.matches(&other.0) || other.matches(&self.0)
     }
 }
 
 impl HostPattern {
-    /// Takes a host as written in a configuration.
+    /// Parses a host as written in the configuration.
     ///
     /// # Errors
-    /// [`InvalidMatch::Host`].
+    /// [`InvalidMatch::Host`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidMatch> {
         let (wildcard, name) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
         let address =
@@ -148,7 +148,7 @@ impl HostPattern {
         Ok(if wildcard { Self::Under(name) } else { Self::Exact(name) })
     }
 
-    /// Whether one name can match both.
+    /// Whether one host can match both.
     pub fn overlaps(&self, other: &Self) -> bool {
         let within = |name: &str, parent: &str| name.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'));
         match (self, other) {

@@ -13,7 +13,7 @@ use burdock::upstream::Upstream;
 use burdock::upstream::health::Health;
 use burdock::upstream::outlier::Attempt;
 use burdock::upstream::queue::Slot;
-use burdock::upstream::retry::{Again, Failure, Progress};
+use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
 use burdock::upstream::spec::{ConnectionSharing, OnMarkedDown};
 use pingora::Result;
 use pingora::http::ResponseHeader;
@@ -183,9 +183,15 @@ impl Context {
     }
 
     /// An attempt failed: gives its place back, counts it, and asks the core whether there is to be another.
-    pub fn failed(&mut self, failure: Failure, session: &Session, progress: Progress, state: &Arc<ServingState>) -> Again {
+    pub fn failed(
+        &mut self,
+        failure: Failure,
+        session: &Session,
+        progress: Progress,
+        state: &Arc<ServingState>,
+    ) -> ShouldRetry {
         self.sending = None;
-        let Phase::Balancing(balancing) = &mut self.phase else { return Again::No };
+        let Phase::Balancing(balancing) = &mut self.phase else { return ShouldRetry::No };
         if let Some(at) = self.record.server.filter(|_| failure != Failure::Stale) {
             balancing.upstream.meters.servers[at].failures.inc();
             let upstream = balancing.upstream.pool.upstream();

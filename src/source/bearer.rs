@@ -1,8 +1,8 @@
 //! Claims of the JSON Web Token (RFC 7519) in `Authorization: Bearer TOKEN` (RFC 6750 2.1).
 //!
-//! They are read and **not verified**: neither signature nor dates are looked at, and anybody can write a token that claims
-//! what he likes. That is enough to send the requests of one name to one server, and must never be what lets somebody in:
-//! verifying is the server's. What is read is bounded, whatever the client sends.
+//! They are read and **not verified**: Burdock checks neither the signature nor the dates, so a client can claim
+//! anything. This is enough to send the requests of one name to one server, but must never authorize a client: the
+//! server verifies the token. The work is bounded, whatever the client sends.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,18 +11,18 @@ use base64_simd::URL_SAFE_NO_PAD;
 use memchr::memchr_iter;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-/// The longest token looked into, in octets.
-const LONGEST: usize = 8 * 1024;
+/// The longest token that is decoded, in bytes.
+const MAX_LENGTH: usize = 8 * 1024;
 
-/// How deep arrays and objects may stand in each other, the one that holds the claims included.
-const DEEPEST: usize = 8;
+/// How deeply arrays and objects may be nested, including the object of the claims.
+const MAX_DEPTH: usize = 8;
 
-/// The claim of this name that the token of an Authorization header makes, if it is a string or a whole number (of 64 bits),
-/// which is given in decimal. None for all else: another scheme, a token that is encrypted, too long or not well formed, JSON
-/// that is broken or too deep, a claim of another kind. Of a claim that is there twice the last counts, as it does for
-/// JavaScript (RFC 7519 4 leaves only this or refusing such tokens).
+/// The claim of this name in the token of an Authorization header, if it is a string or a 64-bit integer, which is
+/// returned in decimal. None for everything else: another scheme, a token that is encrypted, too long or malformed,
+/// JSON that is invalid or nested too deeply, a claim of another type. The last one of a repeated claim counts, as in
+/// JavaScript (RFC 7519 4 allows this, or rejecting the token).
 pub fn claim(authorization: &[u8], name: &str) -> Option<String> {
-    let token = token(authorization).filter(|token| token.len() <= LONGEST)?;
+    let token = token(authorization).filter(|token| token.len() <= MAX_LENGTH)?;
     let json = URL_SAFE_NO_PAD.decode_to_vec(payload(token)?).ok()?;
     if !is_shallow(&json) {
         return None;
@@ -38,7 +38,7 @@ fn token(authorization: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
-/// The middle one of a signed token's three parts. Encrypted ones have five.
+/// The middle part of a signed token, which has three. Encrypted tokens have five.
 fn payload(token: &[u8]) -> Option<&[u8]> {
     let mut dots = memchr_iter(b'.', token);
     match (dots.next(), dots.next(), dots.next()) {
@@ -47,28 +47,29 @@ fn payload(token: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Whether JSON stays within [`DEEPEST`]. What is no JSON may be called either; it is not read then.
+/// Whether JSON is nested no deeper than [`MAX_DEPTH`]. For invalid JSON the result does not matter, as it is rejected
+/// later.
 fn is_shallow(json: &[u8]) -> bool {
     let mut depth = 0_usize;
     let mut rest = json.iter();
-    while let Some(octet) = rest.next() {
-        match octet {
+    while let Some(byte) = rest.next() {
+        match byte {
             b'"' => skip_string(&mut rest),
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return false;
         }
     }
     true
 }
 
-/// Goes behind the quote that ends a string.
+/// Skips to the end of a string.
 fn skip_string(rest: &mut std::slice::Iter<'_, u8>) {
-    while let Some(octet) = rest.next() {
-        match octet {
+    while let Some(byte) = rest.next() {
+        match byte {
             b'"' => return,
             b'\\' => _ = rest.next(),
             _ => {}
@@ -76,12 +77,12 @@ fn skip_string(rest: &mut std::slice::Iter<'_, u8>) {
     }
 }
 
-/// Looks for one claim and skips all others.
+/// Finds one claim and skips all others.
 struct Claims<'n> {
     name: &'n str,
 }
 
-/// A member's name, which is borrowed unless it has escapes.
+/// The name of a member, borrowed unless it contains escapes.
 #[derive(serde::Deserialize)]
 struct Name<'j>(#[serde(borrow)] Cow<'j, str>);
 
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_claim_that_is_there_twice_the_last_counts() {
+    fn the_last_of_a_repeated_claim_counts() {
         assert_eq!(read(r#"{"sub":"ann","sub":"bob"}"#).as_deref(), Some("bob"));
         assert_eq!(read(r#"{"sub":"ann","sub":null}"#), None);
     }
@@ -175,12 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_three_parts_and_its_payload_is_base64url_of_an_object() {
+    fn a_token_has_three_parts_and_a_base64url_object() {
         let payload = URL_SAFE_NO_PAD.encode_to_string(r#"{"sub":"ann"}"#);
-        assert!(
-            claim(format!("Bearer h.{payload}.").as_bytes(), "sub").is_some(),
-            "unsigned: the signature is not looked at"
-        );
+        assert!(claim(format!("Bearer h.{payload}.").as_bytes(), "sub").is_some(), "the signature is not checked");
         for token in
             [payload.clone(), format!("h.{payload}"), format!("h.{payload}.k.t.s"), format!("h.{payload}=.s"), "..".into()]
         {
@@ -194,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_not_looked_into() {
+    fn a_token_that_is_too_long_is_ignored() {
         let of_length = |length: usize| {
             let unpadded = header(r#"{"sub":"ann"}"#);
             format!("{unpadded}{}", "s".repeat("Bearer ".len() + length - unpadded.len()))
@@ -204,26 +202,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_deep_is_not_looked_into() {
+    fn a_token_that_is_too_deep_is_ignored() {
         let nested = |depth: usize| format!(r#"{{"sub":"ann","a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
         assert!(read(&nested(7)).is_some());
         assert!(read(&nested(8)).is_none());
         assert!(read(&nested(4_000)).is_none());
         let in_strings = r#"{"a":"[[[[[[[[[[\"{{{{{{{{{{","sub":"ann"}"#;
-        assert!(read(in_strings).is_some(), "brackets in strings nest nothing");
+        assert!(read(in_strings).is_some(), "brackets in strings do not count");
         let side_by_side = format!(r#"{{"a":[{}],"sub":"ann"}}"#, vec!["{}"; 100].join(","));
         assert!(read(&side_by_side).is_some());
     }
 
     proptest! {
         #[test]
-        fn every_string_is_read_as_it_was_written(name in "\\PC{0,12}", text in "\\PC{0,24}", other in "[a-z]{13}") {
+        fn every_string_claim_is_read_unchanged(name in "\\PC{0,12}", text in "\\PC{0,24}", other in "[a-z]{13}") {
             let payload = serde_json::json!({&other: {&name: 1}, &name: &text}).to_string();
             prop_assert_eq!(claim(header(&payload).as_bytes(), &name), Some(text));
         }
 
         #[test]
-        fn reading_is_total_on_any_octets(header: Vec<u8>, payload: Vec<u8>, json in r#"[{}\[\]":,a1\\.-]{0,64}"#) {
+        fn any_token_can_be_parsed(header: Vec<u8>, payload: Vec<u8>, json in r#"[{}\[\]":,a1\\.-]{0,64}"#) {
             let _ = claim(&header, "a");
             for payload in [payload.as_slice(), json.as_bytes()] {
                 let _ = claim(format!("Bearer h.{}.s", URL_SAFE_NO_PAD.encode_to_string(payload)).as_bytes(), "a");
@@ -231,7 +229,7 @@ mod tests {
         }
 
         #[test]
-        fn a_depth_that_is_let_through_is_the_depth_there_is(json in r#"([{]"a":|\[|["]\]\\\\["],|1,|[}\]]){0,24}"#) {
+        fn the_depth_check_agrees_with_a_json_parser(json in r#"([{]"a":|\[|["]\]\\\\["],|1,|[}\]]){0,24}"#) {
             fn depth(value: &Value) -> usize {
                 match value {
                     Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -240,7 +238,7 @@ mod tests {
                 }
             }
             if let Ok(value) = serde_json::from_str(&json) {
-                prop_assert_eq!(is_shallow(json.as_bytes()), depth(&value) <= DEEPEST);
+                prop_assert_eq!(is_shallow(json.as_bytes()), depth(&value) <= MAX_DEPTH);
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Where a session's name is read in a request, and what of the text found there counts. It finds text; what the text means
-//! is the caller's.
+//! Where a request contains the name of a session, and which part of the text counts. This module finds text; the
+//! caller interprets it.
 //!
-//! A [`Source`] is a value of the configuration. [`Source::bind`] makes the [`Reader`] of it, which requests are given to.
+//! A [`Source`] is a value of the configuration. [`Source::bind`] makes a [`Reader`] of it, which reads requests.
 
 pub mod bearer;
 mod parameter;
@@ -16,37 +16,39 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::http::cookie::CookieName;
 
-pub use crate::source::slice::{Cut, EmptySeparator, Separator};
+pub use crate::source::slice::{EmptySeparator, Separator, Slice};
 pub use reader::{Found, Reader, Readers};
-pub use response::{ResponsePlace, ResponseSource, Said};
+pub use response::{ResponsePlace, ResponseSource, SessionSignal};
 
-/// A place in a request that names the client or its session, and what of its text counts.
+/// A place in a request that names the client or its session, and which part of its text counts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Source {
     pub place: Place,
-    pub cut: Cut,
+    pub slice: Slice,
 }
 
-/// Where a text stands in a request. Names compare exactly, but for headers.
+/// A place in a request. Names are case-sensitive, except those of headers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Place {
-    /// The client's address, as the trusted proxies tell it: its octets, those behind the prefix zero.
+    /// The bytes of the client's address, as reported by trusted proxies, with the bits after the prefix set to zero.
     ClientIp(Prefixes),
     Cookie(CookieName),
     Header(HeaderName),
-    /// A parameter of the query, its value as it stands there: percent-encoding is not undone.
+    /// A parameter of the query. Its value is not percent-decoded.
     Query(String),
-    /// A parameter of a path segment (RFC 3986 3.3), as in `/cart;jsessionid=1a2b`; its value as it stands there.
+    /// A parameter of a path segment (RFC 3986 3.3), as in `/cart;jsessionid=1a2b`; not decoded.
     PathParameter(String),
-    /// A claim of the JSON Web Token that the client shows: read, not verified, so anybody can write one. See [`bearer`].
+    /// A claim of the client's JSON Web Token, which is not verified, so that any client can make it up. See
+    /// [`bearer`].
     BearerClaim(String),
-    /// The path as it stands, without query and path parameters.
+    /// The path as sent, without query and path parameters.
     Path,
-    /// Several sources at once: their texts, joined so that other texts never give the same. Absent where one of them is.
+    /// Several sources together: their texts are joined so that different texts never give the same result. Absent if
+    /// one of them is.
     All(Vec<Source>),
 }
 
-/// How many bits of an address name a client: all of them, unless a provider gives each client a network.
+/// How many bits of an address identify a client: all, unless a provider gives each client a network.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Prefixes {
     pub v4: u8,
@@ -56,14 +58,14 @@ pub struct Prefixes {
 impl From<Place> for Source {
     /// The whole text of a place.
     fn from(place: Place) -> Self {
-        Self { place, cut: Cut::default() }
+        Self { place, slice: Slice::default() }
     }
 }
 
 impl Source {
-    /// Whether every request has it.
+    /// Whether every request contains it.
     pub fn is_always_there(&self) -> bool {
-        let whole = self.cut == Cut::default();
+        let whole = self.slice == Slice::default();
         match &self.place {
             Place::ClientIp(_) | Place::Path => whole,
             Place::All(parts) => whole && parts.iter().all(Self::is_always_there),
@@ -79,7 +81,7 @@ impl Default for Prefixes {
 }
 
 impl Prefixes {
-    /// The address with its bits behind the prefix cleared. An IPv4 address written as an IPv6 one (`::ffff:192.0.2.1`) is
+    /// The address with the bits after the prefix cleared. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) counts as
     /// IPv4.
     pub fn mask(self, address: IpAddr) -> IpAddr {
         match address.to_canonical() {
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_counts_as_far_as_its_prefix() {
+    fn an_address_counts_up_to_its_prefix() {
         assert_eq!(masked(24, 56, "192.0.2.77"), "192.0.2.0");
         assert_eq!(masked(24, 56, "2001:db8:1:2ff:3::4"), "2001:db8:1:200::");
         assert_eq!(masked(32, 128, "192.0.2.77"), "192.0.2.77");
@@ -113,7 +115,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn two_addresses_are_one_client_if_they_agree_in_the_prefix(one: u32, other: u32, same in 0..=32_u8, v4 in 1..=32_u8) {
+        fn addresses_with_the_same_prefix_are_one_client(one: u32, other: u32, same in 0..=32_u8, v4 in 1..=32_u8) {
             let kept = u32::MAX.checked_shl(32 - u32::from(same)).unwrap_or(0);
             let other = one & kept | other & !kept;
             let mask = |bits: u32| Prefixes { v4, v6: 128 }.mask(IpAddr::V4(bits.into()));
@@ -121,7 +123,7 @@ mod tests {
         }
 
         #[test]
-        fn a_network_holds_the_clients_that_its_address_stands_for(one: u128, v6: u8, v4: u8) {
+        fn masking_gives_the_address_of_the_network(one: u128, v6: u8, v4: u8) {
             let address = IpAddr::V6(one.into());
             let masked = Prefixes { v4, v6 }.mask(address);
             prop_assert_eq!(Prefixes { v4, v6 }.mask(masked), masked);

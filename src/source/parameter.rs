@@ -1,16 +1,16 @@
-//! Parameters of a query and of a path's segments, as they stand: nothing is percent-decoded.
+//! Parameters of a query and of path segments. Nothing is percent-decoded.
 
 use memchr::memchr;
 
-/// Every value that a query has for a name.
+/// All values of a name in a query.
 pub(crate) fn of_query<'q>(query: &'q str, name: &str) -> impl Iterator<Item = &'q str> {
     query.split('&').filter_map(move |pair| value(pair, name))
 }
 
-/// Every value that a path has for a name, in any of its segments (RFC 3986 3.3: `/segment;name=value`).
+/// All values of a name in a path, in any of its segments (RFC 3986 3.3: `/segment;name=value`).
 pub(crate) fn of_path<'p>(path: &'p str, name: &str) -> impl Iterator<Item = &'p str> {
     let first = memchr(b';', path.as_bytes()).unwrap_or(path.len());
-    // What stands before the first `;` is no parameter; of the rest only what stands behind one in the same segment.
+    // Parameters are only after the first `;`, and in each segment after a `;`.
     let segments = path[first..].split('/');
     segments.flat_map(|segment| segment.split(';').skip(1)).filter_map(move |pair| value(pair, name))
 }
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_no_semicolon_is_no_path_parameter() {
+    fn a_path_parameter_follows_a_semicolon() {
         for none in ["/sid=1", "/a;b/sid=1", "/a;SID=1", "/a;sid", "/a;xsid=1", "/a;b=sid=1", "", "*"] {
             assert_eq!(path(none), [""; 0], "{none:?}");
         }
@@ -55,13 +55,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_path_parameter_is_found_wherever_it_is_put(before in "[a-z/.=]{0,9}", value in "[a-zA-Z0-9.=%]{0,9}", after in "([/;][a-rt-z=/]{0,9})?") {
+        fn a_path_parameter_is_found_in_any_segment(before in "[a-z/.=]{0,9}", value in "[a-zA-Z0-9.=%]{0,9}", after in "([/;][a-rt-z=/]{0,9})?") {
             let text = format!("/{before};sid={value}{after}");
             prop_assert_eq!(path(&text), [value.as_str()]);
         }
 
         #[test]
-        fn reading_is_total_on_any_text(text: String) {
+        fn any_parameters_can_be_parsed(text: String) {
             let _ = (query(&text), path(&text));
         }
     }

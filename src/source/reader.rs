@@ -1,5 +1,5 @@
-//! Sources made ready for reading. What a request has is borrowed where it stands there as such; only addresses, claims and
-//! joined texts are made.
+//! Readers of sources. Text is borrowed from the request where possible; only addresses, claims and joined texts are
+//! allocated.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -8,32 +8,32 @@ use std::ops::Range;
 use ::http::HeaderName;
 use ::http::header::AUTHORIZATION;
 
-use super::{Cut, Place, Prefixes, Source, bearer, parameter};
+use super::{Place, Prefixes, Slice, Source, bearer, parameter};
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::path::without_parameters;
 use crate::http::request::Request;
 
-/// A [`Source`] whose cookies are numbered: it reads requests whose Cookie header has been walked for the names it was bound
-/// with.
+/// A [`Source`] whose cookies are numbered. It reads requests with the cookies that were found by the names it was
+/// bound to.
 #[derive(Clone, Debug)]
 pub struct Reader {
     place: Bound,
-    cut: Cut,
+    slice: Slice,
 }
 
-/// Sources in the order in which they are asked.
+/// Readers in the order in which they are tried.
 #[derive(Clone, Debug, Default)]
 pub struct Readers(Box<[Reader]>);
 
-/// What a request has in a source.
+/// What a request contains in a source.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Found<'r> {
-    /// All that stands there.
+    /// The whole text.
     pub whole: Cow<'r, [u8]>,
-    cut: Range<usize>,
+    slice: Range<usize>,
 }
 
-/// A [`Place`], its cookies by their numbers.
+/// A [`Place`] with numbers for cookies.
 #[derive(Clone, Debug)]
 enum Bound {
     ClientIp(Prefixes),
@@ -47,7 +47,7 @@ enum Bound {
 }
 
 impl Source {
-    /// Makes the reader of a source. Its cookies are added to `names`, which are to be found in each request.
+    /// Makes the reader of a source. Adds its cookies to `names`, which the caller looks for in each request.
     pub fn bind(self, names: &mut CookieNames) -> Reader {
         let place = match self.place {
             Place::ClientIp(prefixes) => Bound::ClientIp(prefixes),
@@ -59,18 +59,18 @@ impl Source {
             Place::Path => Bound::Path,
             Place::All(parts) => Bound::All(parts.into_iter().map(|part| part.bind(names)).collect()),
         };
-        Reader { place, cut: self.cut }
+        Reader { place, slice: self.slice }
     }
 }
 
 impl Readers {
-    /// Makes the readers of sources, as [`Source::bind`] does for one.
+    /// Makes the readers of several sources. See [`Source::bind`].
     pub fn bind(sources: Vec<Source>, names: &mut CookieNames) -> Self {
         Self(sources.into_iter().map(|source| source.bind(names)).collect())
     }
 
-    /// All that stands in the sources, in their order, every cookie and header of a name: a browser that has two of one name
-    /// for two paths sends both, and which of them the application means only the application knows.
+    /// Everything in the sources, in their order, with all cookies and headers of a name: a browser sends all cookies
+    /// of one name for different paths, and only the application knows which one it means.
     pub fn each<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>, mut take: impl FnMut(Found<'r>)) {
         for reader in &self.0 {
             let _: Option<()> = reader.search(request, cookies, |found| {
@@ -80,27 +80,27 @@ impl Readers {
         }
     }
 
-    /// What stands in the first source that has something.
+    /// What the first source that is present contains.
     pub fn read<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<Found<'r>> {
         self.0.iter().find_map(|reader| reader.read(request, cookies))
     }
 }
 
 impl Reader {
-    /// What a request has in the source. None where that is nothing, so that such requests do not share one name. Of several
-    /// cookies, headers or parameters of the name it is the first of which the cut leaves something.
+    /// What a request contains in the source. None if it is empty, so that such requests do not share one name. Of
+    /// several cookies, headers or parameters of the name it is the first of which the slice leaves something.
     pub fn read<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<Found<'r>> {
         self.search(request, cookies, Some)
     }
 
-    /// Goes through all that stands in the source until `take` gives something.
+    /// Tries everything in the source until `take` returns something.
     fn search<'r, T>(
         &self,
         request: &Request<'r>,
         cookies: &Cookies<'r>,
         mut take: impl FnMut(Found<'r>) -> Option<T>,
     ) -> Option<T> {
-        let mut found = |text: Cow<'r, [u8]>| take(self.cut_from(text)?);
+        let mut found = |text: Cow<'r, [u8]>| take(self.slice_of(text)?);
         let mut borrowed = |text: &'r [u8]| found(Cow::Borrowed(text));
         let headers = |name: &HeaderName| request.headers.get_all(name).iter().map(|value| value.as_bytes());
         match &self.place {
@@ -112,7 +112,7 @@ impl Reader {
                 let claims = headers(&AUTHORIZATION).filter_map(|header| bearer::claim(header, name));
                 claims.map(|claim| Cow::Owned(claim.into_bytes())).find_map(found)
             }
-            Bound::ClientIp(prefixes) => found(Cow::Owned(octets(prefixes.mask(request.client)))),
+            Bound::ClientIp(prefixes) => found(Cow::Owned(bytes_of(prefixes.mask(request.client)))),
             Bound::Path => match without_parameters(request.path) {
                 Cow::Borrowed(path) => borrowed(path.as_bytes()),
                 Cow::Owned(path) => found(Cow::Owned(path.into_bytes())),
@@ -121,37 +121,37 @@ impl Reader {
         }
     }
 
-    fn cut_from<'r>(&self, whole: Cow<'r, [u8]>) -> Option<Found<'r>> {
-        let cut = self.cut.of(&whole)?;
-        Some(Found { whole, cut })
+    fn slice_of<'r>(&self, whole: Cow<'r, [u8]>) -> Option<Found<'r>> {
+        let slice = self.slice.of(&whole)?;
+        Some(Found { whole, slice })
     }
 }
 
 impl Found<'_> {
-    /// What the cut leaves of it: never empty.
+    /// What the slice leaves of it: never empty.
     pub fn text(&self) -> &[u8] {
-        &self.whole[self.cut.clone()]
+        &self.whole[self.slice.clone()]
     }
 }
 
 impl<'r> Found<'r> {
-    /// The same as characters, without the rest. None for octets that are none.
+    /// The same as a string. None if it is not UTF-8.
     pub fn into_text(self) -> Option<Cow<'r, str>> {
         match self.whole {
-            Cow::Borrowed(whole) => std::str::from_utf8(&whole[self.cut]).ok().map(Cow::Borrowed),
-            Cow::Owned(whole) => std::str::from_utf8(&whole[self.cut]).ok().map(|text| Cow::Owned(text.to_owned())),
+            Cow::Borrowed(whole) => std::str::from_utf8(&whole[self.slice]).ok().map(Cow::Borrowed),
+            Cow::Owned(whole) => std::str::from_utf8(&whole[self.slice]).ok().map(|text| Cow::Owned(text.to_owned())),
         }
     }
 }
 
-fn octets(address: IpAddr) -> Vec<u8> {
+fn bytes_of(address: IpAddr) -> Vec<u8> {
     match address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
+        IpAddr::V4(v4) => v4.to_bits().to_be_bytes().to_vec(),
+        IpAddr::V6(v6) => v6.to_bits().to_be_bytes().to_vec(),
     }
 }
 
-/// The texts of all parts, each behind its length, so that one's end is not another's beginning.
+/// The texts of all parts, each after its length, so that different parts never give the same text.
 fn joined<'r>(parts: &[Reader], request: &Request<'r>, cookies: &Cookies<'r>) -> Option<Vec<u8>> {
     let mut joined = Vec::with_capacity(64);
     for part in parts {
@@ -232,11 +232,11 @@ mod tests {
     }
 
     fn route(place: Place) -> Source {
-        Source { place, cut: Cut { after: Separator::parse(".").ok(), ..Cut::default() } }
+        Source { place, slice: Slice { after: Separator::parse(".").ok(), ..Slice::default() } }
     }
 
     #[test]
-    fn a_name_is_read_where_its_source_says() {
+    fn each_source_is_read_in_its_place() {
         assert_eq!(text(cookie("user")).as_deref(), Some("ann"));
         assert_eq!(text(header("x-user")).as_deref(), Some("bob.n3"));
         assert_eq!(text(query("user")).as_deref(), Some("c%69d"));
@@ -247,14 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_its_address_as_far_as_the_prefix() {
-        let octets = |prefixes| find(Place::ClientIp(prefixes).into(), |found| found.unwrap().text().to_vec());
-        assert_eq!(octets(Prefixes::default()), [192, 0, 2, 77]);
-        assert_eq!(octets(Prefixes { v4: 24, v6: 56 }), [192, 0, 2, 0]);
+    fn a_client_is_its_address_up_to_the_prefix() {
+        let bytes = |prefixes| find(Place::ClientIp(prefixes).into(), |found| found.unwrap().text().to_vec());
+        assert_eq!(bytes(Prefixes::default()), [192, 0, 2, 77]);
+        assert_eq!(bytes(Prefixes { v4: 24, v6: 56 }), [192, 0, 2, 0]);
     }
 
     #[test]
-    fn what_is_absent_or_empty_is_no_name() {
+    fn an_absent_or_empty_text_is_none() {
         let empty = [cookie("empty"), query("empty"), path_parameter("empty"), bearer_claim("none"), Place::All(vec![])];
         let none = [cookie("none"), header("x-none"), query("use"), path_parameter("V"), bearer_claim("SUB")];
         for place in empty.into_iter().chain(none) {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_leaves_a_part_and_the_whole_is_still_known() {
+    fn a_slice_keeps_the_whole_text() {
         let both = |found: Option<Found<'_>>| {
             found.map(|found| [&found.whole, found.text()].map(|text| String::from_utf8_lossy(text).into_owned()))
         };
@@ -273,13 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn of_several_cookies_of_a_name_the_first_of_which_something_is_left_counts() {
+    fn the_first_cookie_with_a_nonempty_slice_counts() {
         assert_eq!(text(cookie("sid")).as_deref(), Some("1A2B"));
         assert_eq!(text(route(cookie("sid"))).as_deref(), Some("n1"));
     }
 
     #[test]
-    fn all_that_stands_in_a_list_of_sources_is_read_in_their_order() {
+    fn all_texts_of_several_sources_are_read_in_order() {
         let headers = headers();
         let request = request(&headers, PATH, Some("user=c%69d&user=dan"));
         let mut names = CookieNames::default();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_request_holds_is_not_copied() {
+    fn text_of_the_request_is_borrowed() {
         let copied = [bearer_claim("sub"), Place::ClientIp(Prefixes::default()), all([cookie("user")]), Place::Path];
         for place in copied {
             assert!(find(place.clone().into(), |found| matches!(found.unwrap().whole, Cow::Owned(_))), "{place:?}");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_composite_is_there_if_every_part_is() {
+    fn a_composite_is_present_if_all_parts_are() {
         assert_eq!(text(all([cookie("user"), query("user")])).as_deref(), Some("3:ann5:c%69d"));
         assert_eq!(text(all([query("user"), cookie("user")])).as_deref(), Some("5:c%69d3:ann"));
         assert_eq!(text(all([cookie("user"), query("empty")])), None);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_source_that_has_something_is_read() {
+    fn the_first_source_that_is_present_is_read() {
         let headers = headers();
         let request = request(&headers, PATH, None);
         let read = |places: Vec<Place>| {
@@ -326,7 +326,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn two_lists_of_parts_never_give_one_text(
+        fn different_parts_never_give_the_same_text(
             one in prop::collection::vec("[0-9:a]{0,12}", 0..4), other in prop::collection::vec("[0-9:a]{0,12}", 0..4)
         ) {
             let joined = |parts: &[String]| {
@@ -336,17 +336,17 @@ mod tests {
                 })
             };
             prop_assert_eq!(joined(&one) == joined(&other), one == other);
-            // A list that looks like the other one's text is still another list.
+            // A part that looks like a joined text gives another text.
             let quoted = vec![String::from_utf8(joined(&one)).unwrap()];
             prop_assert!(joined(&quoted) != joined(&one));
         }
 
         #[test]
-        fn reading_is_total_on_any_request(
+        fn any_request_can_be_read(
             path: String, query: Option<String>, cookies in "[an=; .\"]{0,24}", token in prop::collection::vec(32..=255_u8, 0..64)
         ) {
             let token = [b"Bearer ", token.as_slice()].concat();
-            let value = |octets: &[u8]| HeaderValue::from_bytes(octets).unwrap_or(HeaderValue::from_static(""));
+            let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap_or(HeaderValue::from_static(""));
             let headers = HeaderMap::from_iter([(COOKIE, value(cookies.as_bytes())), (AUTHORIZATION, value(&token))]);
             let request = request(&headers, &path, query.as_deref());
             let places = [cookie("a"), header("authorization"), Place::Query("a".into()), path_parameter("a"), bearer_claim("a")];

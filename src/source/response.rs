@@ -1,4 +1,4 @@
-//! Where a session's name is read in a response: in a cookie that the application sets, or in a header of its own.
+//! Where a response contains the name of a session: in a cookie that the application sets, or in a header.
 
 use ::http::header::SET_COOKIE;
 use ::http::{HeaderMap, HeaderName, HeaderValue};
@@ -6,13 +6,13 @@ use ::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::http::cookie::{CookieName, unquoted};
 use crate::http::set_cookie::SetCookieLine;
 
-use super::Cut;
+use super::Slice;
 
-/// A place in a response that names a session, and what of its text counts.
+/// A place in a response that names a session, and which part of its text counts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResponseSource {
     pub place: ResponsePlace,
-    pub cut: Cut,
+    pub slice: Slice,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,18 +21,18 @@ pub enum ResponsePlace {
     Header(HeaderName),
 }
 
-/// What an application says of a session.
+/// What an application says about a session.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Said<'r> {
-    /// It has one of this name.
+pub enum SessionSignal<'r> {
+    /// The session has this name.
     Named(&'r [u8]),
-    /// It ends the one that the request has named.
+    /// The session that the request named has ended.
     Ended,
 }
 
 impl ResponseSource {
-    /// All that a response says here; `now` is in Unix seconds.
-    pub fn read<'r>(&'r self, headers: &'r HeaderMap, now: u32) -> impl Iterator<Item = Said<'r>> {
+    /// Everything that a response says in this source; `now` is in Unix seconds.
+    pub fn read<'r>(&'r self, headers: &'r HeaderMap, now: u32) -> impl Iterator<Item = SessionSignal<'r>> {
         let cookies = match &self.place {
             ResponsePlace::SetCookie(name) => Some((headers.get_all(SET_COOKIE), name)),
             ResponsePlace::Header(_) => None,
@@ -49,11 +49,11 @@ impl ResponseSource {
         cookies.chain(values.map(|value| self.of_value(value))).flatten()
     }
 
-    fn of_line<'r>(&self, line: &SetCookieLine<'r>, now: u32) -> Option<Said<'r>> {
-        if line.deletes(now) { Some(Said::Ended) } else { self.of_value(unquoted(line.value())) }
+    fn of_line<'r>(&self, line: &SetCookieLine<'r>, now: u32) -> Option<SessionSignal<'r>> {
+        if line.deletes(now) { Some(SessionSignal::Ended) } else { self.of_value(unquoted(line.value())) }
     }
 
-    fn of_value<'r>(&self, value: &'r [u8]) -> Option<Said<'r>> {
-        self.cut.of(value).map(|kept| Said::Named(&value[kept]))
+    fn of_value<'r>(&self, value: &'r [u8]) -> Option<SessionSignal<'r>> {
+        self.slice.of(value).map(|kept| SessionSignal::Named(&value[kept]))
     }
 }

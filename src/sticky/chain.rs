@@ -10,7 +10,7 @@ use super::learn_table::Tables;
 use super::method::Parts;
 use super::secrets::Secrets;
 use super::spec::AffinitySpec;
-use crate::http::cookie::{CookieNames, Cookies, Forwarded, Passage};
+use crate::http::cookie::{CookieEdit, CookieNames, Cookies, Forwarded};
 use crate::http::set_cookie::SetCookieLine;
 use crate::session::named_secret::SecretSource;
 use crate::session::scope::Scope;
@@ -79,7 +79,7 @@ impl Chain {
 
     /// Whether the server is to see the Cookie header as it came.
     pub fn cookie_header(&self, cookies: &Cookies<'_>, now: Now) -> CookieHeader {
-        let passes = cookies.pass(|number, value| self.passage(number, value, now));
+        let passes = cookies.are_unchanged(|number, value| self.edit_of(number, value, now));
         if passes { CookieHeader::AsIs } else { CookieHeader::Edited }
     }
 
@@ -88,7 +88,7 @@ impl Chain {
     pub fn request_edits(&self, headers: &HeaderMap, names: &CookieNames, cookie: CookieHeader, now: Now) -> RequestEdits {
         let cookie = match cookie {
             CookieHeader::AsIs => Forwarded::AsIs,
-            CookieHeader::Edited => names.edit(headers, |number, value| self.passage(number, value, now)),
+            CookieHeader::Edited => names.edit(headers, |number, value| self.edit_of(number, value, now)),
         };
         let mut edits = RequestEdits { cookie, remove: Vec::new(), set: Vec::new() };
         for entry in &self.entries {
@@ -97,8 +97,8 @@ impl Chain {
         edits
     }
 
-    fn passage(&self, number: usize, value: &[u8], now: Now) -> Passage {
-        self.entries.iter().find_map(|entry| entry.passage(number, value, now)).unwrap_or(Passage::AsIs)
+    fn edit_of(&self, number: usize, value: &[u8], now: Now) -> CookieEdit {
+        self.entries.iter().find_map(|entry| entry.edit_of(number, value, now)).unwrap_or(CookieEdit::Keep)
     }
 
     /// What becomes of a response with these headers, given what each entry carries to the client.

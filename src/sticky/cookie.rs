@@ -12,7 +12,7 @@ use super::edits::{Carried, Reader, ResponseEdits, ServerLine};
 use super::persistence::{Configured, Persistence};
 use super::secrets::Secrets;
 use super::spec::{Caching, Forwarding, NewTieOn, Preserve, Verbs};
-use crate::http::cookie::{CookieName, CookieNames, Passage};
+use crate::http::cookie::{CookieEdit, CookieName, CookieNames};
 use crate::http::request::Scheme;
 use crate::http::set_cookie::{Attributes, SetCookie, SetCookieLine};
 use crate::session::claim::Claim;
@@ -116,17 +116,17 @@ impl Persistence for CookieMethod {
         worst.map_or(Claim::Absent, Claim::Bad)
     }
 
-    fn passage(&self, number: usize, value: &[u8], now: Now) -> Option<Passage> {
+    fn edit_of(&self, number: usize, value: &[u8], now: Now) -> Option<CookieEdit> {
         if number != self.number {
             return self.passage_elsewhere(number);
         }
         Some(match (self.mode, self.forwarding) {
             (CookieMode::Prefix, _) => match self.codec.inside(value, now) {
-                Some(inside) => Passage::Without(value.len() - inside.len()),
-                None => Passage::AsIs,
+                Some(inside) => CookieEdit::StripPrefix(value.len() - inside.len()),
+                None => CookieEdit::Keep,
             },
-            (_, Forwarding::Hide) => Passage::Hidden,
-            (_, Forwarding::Show) => Passage::AsIs,
+            (_, Forwarding::Hide) => CookieEdit::Remove,
+            (_, Forwarding::Show) => CookieEdit::Keep,
         })
     }
 
@@ -262,11 +262,11 @@ impl CookieMethod {
     }
 
     /// A cookie of another name that only the proxy before us can have set is hidden as ours is.
-    fn passage_elsewhere(&self, number: usize) -> Option<Passage> {
+    fn passage_elsewhere(&self, number: usize) -> Option<CookieEdit> {
         let is_proxys = |accepted: &Accepted| !accepted.rides_on_the_applications();
         let mut found = self.elsewhere.iter().filter(|(known, _)| *known == number);
         let hidden = self.forwarding == Forwarding::Hide && found.any(|(_, accepted)| is_proxys(accepted));
-        hidden.then_some(Passage::Hidden)
+        hidden.then_some(CookieEdit::Remove)
     }
 
     /// What becomes of a Set-Cookie line of our name that the server sent, with the token that is to go out, if any.

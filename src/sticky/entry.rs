@@ -11,7 +11,7 @@ use super::learn::LearnMethod;
 use super::method::{Method, MethodSpec, each};
 use super::persistence::Persistence;
 use super::spec::{Caching, NewTieOn, Strict, Verbs, WhenFull};
-use crate::http::cookie::{Cookies, Passage};
+use crate::http::cookie::{CookieEdit, Cookies};
 use crate::http::request::Request;
 use crate::http::set_cookie::SetCookieLine;
 use crate::session::claim::Claim;
@@ -63,7 +63,7 @@ impl Entry {
         pub fn token_idle(&self) -> Option<u32>;
         pub fn idle(&self) -> Option<u32>;
 
-        pub(super) fn passage(&self, number: usize, value: &[u8], now: Now) -> Option<Passage>;
+        pub(super) fn edit_of(&self, number: usize, value: &[u8], now: Now) -> Option<CookieEdit>;
         pub(super) fn edit_request(&self, headers: &HeaderMap, now: Now, edits: &mut RequestEdits);
         pub(super) fn server_line(&self, line: &SetCookieLine<'_>, carried: Option<&Carried>, now: Now) -> Option<ServerLine>;
         pub(super) fn edit_response(

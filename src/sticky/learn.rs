@@ -22,7 +22,7 @@ use crate::session::claim::{BadClaim, Claim, Minted, Named, ServerName};
 use crate::session::fingerprint::Fingerprint;
 use crate::session::name::SessionName;
 use crate::session::server_ref::ServerRef;
-use crate::source::{Readers, ResponseSource, Said, Source};
+use crate::source::{Readers, ResponseSource, SessionSignal, Source};
 use crate::table::{Budget, Enlisted, Known, ServerIndex, Session, Table, TableName, Tied, TooManyServers};
 use crate::time::Now;
 
@@ -203,8 +203,8 @@ impl LearnMethod {
         let mut heard = Heard::default();
         for said in self.create.iter().flat_map(|source| source.read(headers, now.wall.0)) {
             match said {
-                Said::Named(name) => self.add(&mut heard.created, name),
-                Said::Ended => heard.ended = true,
+                SessionSignal::Named(name) => self.add(&mut heard.created, name),
+                SessionSignal::Ended => heard.ended = true,
             }
         }
         heard

@@ -10,7 +10,7 @@ use super::answers::{AppSignal, Medium, Writes};
 use super::arriving::{Arriving, RequestNames};
 use super::edits::{Carried, Reader, RequestEdits, ResponseEdits, ServerLine};
 use super::spec::{Caching, NewTieOn, Verbs, WhenFull};
-use crate::http::cookie::{Cookies, Passage};
+use crate::http::cookie::{CookieEdit, Cookies};
 use crate::http::request::Request;
 use crate::http::set_cookie::SetCookieLine;
 use crate::session::claim::Claim;
@@ -65,7 +65,7 @@ pub(crate) trait Persistence: fmt::Display {
     }
 
     /// What the server sees of a cookie with this number and value. None where the cookie is not this method's.
-    fn passage(&self, _number: usize, _value: &[u8], _now: Now) -> Option<Passage> {
+    fn edit_of(&self, _number: usize, _value: &[u8], _now: Now) -> Option<CookieEdit> {
         None
     }
 

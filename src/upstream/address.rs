@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// An address and a port, or a socket in the file system.
+/// An address and a port, or a Unix socket.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Address {
@@ -14,29 +14,29 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// Why a text is no address of a server.
+/// Why a text is not a valid server address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidAddress {
-    #[error("a socket's path is absolute: unix:/run/app.sock")]
+    #[error("a socket's path must be absolute: unix:/run/app.sock")]
     RelativePath,
-    #[error("a socket's path has at most {LONGEST_PATH} bytes")]
+    #[error("a socket's path has at most {MAX_PATH_BYTES} bytes")]
     LongPath,
-    #[error("a port from 1 to 65535")]
+    #[error("use a port from 1 to 65535")]
     Port,
-    #[error("an address to connect to: this one only listens")]
+    #[error("use an address to connect to: this one is only for listening")]
     Unspecified,
-    #[error("an address and a port, or unix: and a path")]
+    #[error("write an address and a port, or unix: and a path")]
     NoAddress,
 }
 
-/// Longest path of a Unix socket (`sun_path` with its closing zero).
-const LONGEST_PATH: usize = 107;
+/// The longest path of a Unix socket (`sun_path` without its final zero byte).
+const MAX_PATH_BYTES: usize = 107;
 
 impl Address {
-    /// Takes `10.0.0.10:8080`, `[fd00::10]:8080` or `unix:/run/app.sock`.
+    /// Parses `10.0.0.10:8080`, `[fd00::10]:8080` or `unix:/run/app.sock`.
     ///
     /// # Errors
-    /// [`InvalidAddress`] says what is expected instead.
+    /// [`InvalidAddress`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
         if let Some(path) = text.strip_prefix("unix:") {
             return socket(path);
@@ -53,7 +53,7 @@ impl Address {
 fn socket(path: &str) -> Result<Address, InvalidAddress> {
     match path {
         _ if !path.starts_with('/') => Err(InvalidAddress::RelativePath),
-        _ if path.len() > LONGEST_PATH => Err(InvalidAddress::LongPath),
+        _ if path.len() > MAX_PATH_BYTES => Err(InvalidAddress::LongPath),
         _ if path.contains('\0') => Err(InvalidAddress::NoAddress),
         _ => Ok(Address::Unix(path.into())),
     }

@@ -1,5 +1,5 @@
-//! Which of several servers gets a session that nothing ties: the algorithms. They see loads and weights, not why a server
-//! may be used; [`super::Upstream`] says which may.
+//! The algorithms that choose a server for a session without a tie. They see loads and weights; [`super::Upstream`]
+//! decides which servers are usable.
 
 use rand_core::Rng;
 
@@ -8,53 +8,54 @@ use crate::session::load_factor::LoadFactor;
 
 use super::load::Load;
 
-/// Where a session without a tie starts.
+/// How the server for a session without a tie is chosen.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Balance {
-    /// In turn by weight, evenly interleaved (nginx's smooth weighted round robin).
+    /// Smooth weighted round robin, as in nginx.
     #[default]
     RoundRobin,
-    /// To the server with the fewest requests in flight for its weight; in turn among equals.
+    /// The server with the fewest requests in flight relative to its weight; round robin among equals.
     LeastConn,
-    /// To the less busy of two drawn at random by weight.
+    /// The less loaded of two servers drawn at random by weight.
     RandomTwo,
-    /// To the first in the order written that may take it.
+    /// The first usable server in the order of the configuration.
     First,
-    /// By consistent hash of something that the request carries; in turn where it carries nothing. With a load factor no
-    /// server gets more than that multiple of its fair share of what is in flight.
+    /// Consistent hash of a key in the request; round robin for a request without the key. With a load factor no server
+    /// exceeds that multiple of its fair share of requests in flight.
     Hash(Option<LoadFactor>),
 }
 
-/// The turn that smooth weighted round robin keeps between picks: a current weight for each server of the upstream.
+/// The state of smooth weighted round robin between picks: a current weight for each server of the upstream.
 #[derive(Debug)]
-pub(super) struct Turn(Mutex<Box<[i64]>>);
+pub(super) struct RoundRobinState(Mutex<Box<[i64]>>);
 
-impl Turn {
+impl RoundRobinState {
     pub(super) fn new(servers: usize) -> Self {
         Self(Mutex::new(vec![0; servers].into()))
     }
 
-    /// The next of `among` (positions in the upstream): each gains its weight, the richest is taken and pays for all.
-    pub(super) fn next(&self, among: &[usize], weigh: impl Fn(usize) -> u64) -> Option<usize> {
+    /// The next of `among` (positions in the upstream): each one's current weight grows by its weight, and the largest
+    /// is chosen and reduced by the total.
+    pub(super) fn next(&self, among: &[usize], weight_of: impl Fn(usize) -> u64) -> Option<usize> {
         let mut current = self.0.lock();
         let mut total = 0;
-        let mut richest: Option<usize> = None;
+        let mut largest: Option<usize> = None;
         for &at in among {
-            let weight = weigh(at) as i64;
+            let weight = weight_of(at) as i64;
             total += weight;
             current[at] += weight;
-            if richest.is_none_or(|best| current[at] > current[best]) {
-                richest = Some(at);
+            if largest.is_none_or(|best| current[at] > current[best]) {
+                largest = Some(at);
             }
         }
-        if let Some(at) = richest {
+        if let Some(at) = largest {
             current[at] -= total;
         }
-        richest
+        largest
     }
 }
 
-/// Those of `among` with the fewest requests in flight for their weight.
+/// The servers of `among` with the fewest requests in flight relative to their weight.
 pub(super) fn least_loaded(among: &[usize], load: impl Fn(usize) -> Load) -> Vec<usize> {
     let mut least: Vec<usize> = Vec::new();
     for &at in among {
@@ -67,30 +68,30 @@ pub(super) fn least_loaded(among: &[usize], load: impl Fn(usize) -> Load) -> Vec
     least
 }
 
-/// The less busy of two different ones of `among`, both drawn by weight.
+/// The less loaded of two different servers of `among`, both drawn by weight.
 pub(super) fn random_two(
     among: &[usize],
-    weigh: impl Fn(usize) -> u64,
+    weight_of: impl Fn(usize) -> u64,
     load: impl Fn(usize) -> Load,
     random: &mut impl Rng,
 ) -> Option<usize> {
-    let first = draw(among, &weigh, None, random)?;
-    let Some(second) = draw(among, &weigh, Some(first), random) else {
+    let first = draw(among, &weight_of, None, random)?;
+    let Some(second) = draw(among, &weight_of, Some(first), random) else {
         return Some(first);
     };
     Some(if load(second) < load(first) { second } else { first })
 }
 
-fn draw(among: &[usize], weigh: impl Fn(usize) -> u64, except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
+fn draw(among: &[usize], weight_of: impl Fn(usize) -> u64, except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
     let eligible = || among.iter().copied().filter(|&at| Some(at) != except);
-    let total: u64 = eligible().map(&weigh).sum();
+    let total: u64 = eligible().map(&weight_of).sum();
     if total == 0 {
         return None;
     }
     // The high half of a product is uniform to 1 part in 2^64 / total: Lemire's method without its rejection step.
     let mut left = ((u128::from(random.next_u64()) * u128::from(total)) >> 64) as u64;
     eligible().find(|&at| {
-        let weight = weigh(at);
+        let weight = weight_of(at);
         let here = left < weight;
         left = left.saturating_sub(weight);
         here

@@ -1,4 +1,4 @@
-//! What happens to a tied session whose server cannot serve it: one action per cause.
+//! What happens to a tied session if its server cannot serve it: one action per cause.
 
 use std::time::Duration;
 
@@ -7,40 +7,40 @@ use ::http::StatusCode;
 /// Why a server cannot serve a session that is tied to it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Cause {
-    /// Its check says so, or this request could not be delivered to it.
+    /// Its health check failed, it is ejected, or this request could not be delivered to it.
     Down,
-    /// The operator took it out.
+    /// The operator put it into maintenance.
     Maint,
     /// It has `max_conns` requests in flight.
     Full,
     /// Its drain deadline has passed.
     Drained,
-    /// There is no such server (any more).
+    /// The server does not exist, or no longer.
     Unknown,
 }
 
-/// What is done about it.
+/// What to do then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
     /// The session moves to the server that answers.
     Permanent,
-    /// Another server answers, the tie stays as it is; with a limit, the session moves once its server has been unable to
+    /// Another server answers and the tie is kept. With a limit, the session moves when its server has been unable to
     /// serve for that long.
     Temporary(Option<Duration>),
     /// The request is refused with this status and a Retry-After.
     Refuse(StatusCode),
 }
 
-/// What is done where the server is full. Only there is something to wait for.
+/// What to do if the server is full, the only cause for which waiting helps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OnFull {
     /// How long the session waits for its server. None: not at all.
     pub wait: Option<Duration>,
-    /// What happens then.
+    /// The action after the wait.
     pub then: Action,
 }
 
-/// How long a session that must not go to another server waits for its own where `failover` says of no wait.
+/// How long a session that must not go to another server waits for its own if `failover` sets no wait.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One action per cause.
@@ -61,7 +61,7 @@ impl From<Action> for OnFull {
 }
 
 impl Failover {
-    /// What is done about a cause, after waiting where that may help.
+    /// The action for a cause, after any wait.
     pub fn action(&self, cause: Cause) -> Action {
         match cause {
             Cause::Down => self.down,
@@ -74,7 +74,8 @@ impl Failover {
 }
 
 impl Default for Failover {
-    /// A session waits a little for a server that is merely full, and returns to it in any case; in every other case the session is taken to be lost there.
+    /// A session waits briefly for a server that is full, and returns to it later. For all other causes it moves, since
+    /// its state on the server counts as lost.
     fn default() -> Self {
         Self {
             down: Action::Permanent,

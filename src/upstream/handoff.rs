@@ -1,5 +1,5 @@
-//! What one process leaves to the next of what it knows of an upstream's servers, by id. Of a server that has another address
-//! meanwhile, or comes out of maintenance or goes into it, nothing is known.
+//! The state of an upstream's servers, by id, that an upgrade hands over to the new process. A server whose address has
+//! changed, or that enters or leaves maintenance, starts without it.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::upstream::Upstream;
 use crate::ids::ServerId;
 use crate::upstream::health_state::handoff::HealthHandoff;
 
-/// Fields that a later version adds are skipped by an earlier one.
+/// An older version skips fields that a newer one adds.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct UpstreamHandoff(BTreeMap<ServerId, ServerHandoff>);
@@ -27,7 +27,7 @@ struct ServerHandoff {
 }
 
 impl UpstreamHandoff {
-    /// The servers of which it tells: all that the upstream had.
+    /// All servers that the upstream had.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = &ServerId> {
         self.0.keys()
     }
@@ -38,12 +38,12 @@ impl Upstream {
         UpstreamHandoff(self.servers().iter().map(|server| (server.id().clone(), ServerHandoff::of(server))).collect())
     }
 
-    /// Goes on with what another process knew. For one that serves nobody yet.
+    /// Restores the state from another process. Only for an upstream that serves no requests yet.
     pub fn inherit(&self, handoff: &UpstreamHandoff) {
         for server in self.servers() {
-            let same = |handoff: &&ServerHandoff| handoff.is_of(server);
+            let same = |handoff: &&ServerHandoff| handoff.matches(server);
             if let Some(handoff) = handoff.0.get(server.id()).filter(same) {
-                handoff.go_to(server, self.spec());
+                handoff.restore(server, self.spec());
             }
         }
     }
@@ -59,12 +59,12 @@ impl ServerHandoff {
         }
     }
 
-    fn is_of(&self, server: &Server) -> bool {
+    fn matches(&self, server: &Server) -> bool {
         let (was, is) = (self.admin == Admin::Maint, server.spec().admin == Admin::Maint);
         self.address == server.spec().address && was == is
     }
 
-    fn go_to(&self, server: &Server, upstream: &UpstreamSpec) {
+    fn restore(&self, server: &Server, upstream: &UpstreamSpec) {
         let admin_changed = self.live.admin_changed.filter(|_| self.admin == server.spec().admin);
         server.live().inherit(&LiveHandoff { admin_changed, ..self.live });
         server.health_state().inherit(&self.health_state, upstream);

@@ -1,5 +1,5 @@
-//! Health as seen by active checks: what a check asks for, and how its outcomes become up and down. Running the checks is the
-//! shell's work.
+//! Active health checks: what a check sends and expects, and how its outcomes make a server up or down. The shell runs
+//! the checks.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -9,9 +9,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CheckSpec {
     pub probe: Probe,
-    /// Another port than the one that serves, for servers with an address and a port.
+    /// A port to check instead of the server's own, for servers with an address and a port.
     pub port: Option<u16>,
-    /// Time from one check of a server to the next, give or take a tenth.
+    /// The time between two checks of a server, plus or minus a tenth.
     pub interval: Duration,
     /// For the whole check: connect, request and response.
     pub timeout: Duration,
@@ -21,23 +21,23 @@ pub struct CheckSpec {
 /// What a check does.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Probe {
-    /// A connection is accepted.
+    /// Expects a connection to be accepted.
     Tcp,
-    /// A GET is answered with an expected status.
+    /// Expects a GET to be answered with a certain status.
     Http(HttpProbe),
 }
 
-/// A GET and the answers that count as healthy.
+/// A GET request and the statuses that count as healthy.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpProbe {
     pub path: String,
-    /// The Host header; the server's address where none is given.
+    /// The Host header; None: the server's address.
     pub host: Option<String>,
     pub headers: Vec<(::http::HeaderName, ::http::HeaderValue)>,
     pub expect: Vec<RangeInclusive<u16>>,
 }
 
-/// How many outcomes in a row change a server's health. The first outcome of all decides at once.
+/// How many outcomes in a row change a server's health. The very first outcome decides at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Thresholds {
     /// Successes in a row that bring a server up.
@@ -46,23 +46,23 @@ pub struct Thresholds {
     pub fall: NonZeroU32,
 }
 
-/// What Burdock believes of a server.
+/// A server's health.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Health {
-    /// It has a check that has not run: it is not used yet.
+    /// Its first check has not finished, so it is not used yet.
     Unchecked,
     Up,
     Down,
 }
 
-/// The same to the last detail, as it is logged and counted.
+/// A server's health in full detail, as in logs and metrics.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Condition {
     Unchecked,
     Up,
-    /// Its checks say so.
+    /// Its checks failed.
     Down,
-    /// Requests have failed there; as far as its checks go it is up.
+    /// Too many requests failed there; its checks pass.
     Ejected,
 }
 
@@ -73,7 +73,7 @@ pub enum Outcome {
     Failed,
 }
 
-/// Outcomes in a row that speak against the present belief.
+/// The number of outcomes in a row that contradict the current health.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Streak(u32);
 
@@ -106,7 +106,7 @@ impl HttpProbe {
 }
 
 impl Streak {
-    /// Takes one more outcome and tells what health is now.
+    /// Counts one more outcome and returns the new health.
     pub fn observe(&mut self, health: Health, outcome: Outcome, thresholds: Thresholds) -> Health {
         let (opposite, needed) = match (health, outcome) {
             (Health::Unchecked, Outcome::Passed) => return Health::Up,
@@ -139,7 +139,7 @@ impl Default for Thresholds {
 mod tests {
     use super::*;
 
-    fn believed(outcomes: &[Outcome]) -> Health {
+    fn health_after(outcomes: &[Outcome]) -> Health {
         let mut streak = Streak::default();
         outcomes.iter().fold(Health::Unchecked, |health, &outcome| streak.observe(health, outcome, Thresholds::default()))
     }
@@ -148,22 +148,22 @@ mod tests {
 
     #[test]
     fn the_first_check_decides_at_once() {
-        assert_eq!(believed(&[]), Health::Unchecked);
-        assert_eq!(believed(&[Passed]), Health::Up);
-        assert_eq!(believed(&[Failed]), Health::Down);
+        assert_eq!(health_after(&[]), Health::Unchecked);
+        assert_eq!(health_after(&[Passed]), Health::Up);
+        assert_eq!(health_after(&[Failed]), Health::Down);
     }
 
     #[test]
-    fn a_server_falls_after_three_failures_in_a_row_and_rises_after_two_successes() {
-        assert_eq!(believed(&[Passed, Failed, Failed]), Health::Up);
-        assert_eq!(believed(&[Passed, Failed, Failed, Failed]), Health::Down);
-        assert_eq!(believed(&[Failed, Passed]), Health::Down);
-        assert_eq!(believed(&[Failed, Passed, Passed]), Health::Up);
+    fn three_failures_take_a_server_down_and_two_successes_up() {
+        assert_eq!(health_after(&[Passed, Failed, Failed]), Health::Up);
+        assert_eq!(health_after(&[Passed, Failed, Failed, Failed]), Health::Down);
+        assert_eq!(health_after(&[Failed, Passed]), Health::Down);
+        assert_eq!(health_after(&[Failed, Passed, Passed]), Health::Up);
     }
 
     #[test]
-    fn an_outcome_that_agrees_ends_the_row() {
-        assert_eq!(believed(&[Passed, Failed, Failed, Passed, Failed, Failed]), Health::Up);
-        assert_eq!(believed(&[Failed, Passed, Failed, Passed]), Health::Down);
+    fn an_outcome_that_agrees_resets_the_streak() {
+        assert_eq!(health_after(&[Passed, Failed, Failed, Passed, Failed, Failed]), Health::Up);
+        assert_eq!(health_after(&[Failed, Passed, Failed, Passed]), Health::Down);
     }
 }

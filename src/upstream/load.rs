@@ -1,8 +1,8 @@
-//! How busy a server is for its weight, so that servers can be compared.
+//! A server's load relative to its weight, so that servers can be compared.
 
 use std::cmp::Ordering;
 
-/// Requests in flight for a server's weight, compared without division.
+/// Requests in flight relative to a server's weight, compared without division.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub(super) requests: u64,
@@ -11,7 +11,7 @@ pub(super) struct Load {
 
 impl Ord for Load {
     fn cmp(&self, other: &Self) -> Ordering {
-        // One more than is there now, so that of two idle servers the heavier one is the less loaded.
+        // Counts one more request, so that of two idle servers the one with the larger weight is less loaded.
         ((self.requests + 1) * other.weight).cmp(&((other.requests + 1) * self.weight))
     }
 }

@@ -1,4 +1,4 @@
-//! A named group of servers and how one is picked. It knows servers, loads and states; of cookies it knows nothing.
+//! A named group of servers, and how one is picked. It knows servers, loads and health, and nothing about cookies.
 
 mod address;
 mod attempts;

@@ -1,5 +1,5 @@
-//! Passive health: what attempts to have requests answered say of a server. One that fails several times in a row is ejected for
-//! a while, and comes back only by a probe that passes, which the shell makes when the time is over.
+//! Passive health checks: the outcomes of requests decide about a server. A server that fails several times in a row is
+//! ejected for a while. It returns only after a successful probe, which the shell sends at the end of that time.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -18,24 +18,24 @@ use super::retry::Failure;
 pub struct OutlierSpec {
     /// Failures in a row that eject a server.
     pub failures: NonZeroU32,
-    /// All of them must have come within this time.
+    /// They must all be within this time.
     pub window: Duration,
     /// What counts as a failure.
     pub on: Vec<PassiveFailure>,
-    /// How long the first ejection lasts; each further one, and each probe that fails, twice as long as the one before.
+    /// How long the first ejection lasts. Each further one, and each failed probe, doubles the time.
     pub ejection_time: Duration,
-    /// The longest; a server that has been back for as long begins anew.
+    /// The longest ejection. After this time in use, a server starts again with the first ejection time.
     pub max_ejection_time: Duration,
-    /// Of the servers in use at most so many are ejected at one time.
+    /// The largest share of the servers in use that is ejected at one time.
     pub max_ejected: Percent,
 }
 
-/// A failure that speaks against a server.
+/// A failure that counts against a server.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum PassiveFailure {
-    /// No connection came about.
+    /// The connection failed.
     Connect,
-    /// It was silent for too long, having all of the request.
+    /// It received the whole request and did not answer in time.
     Timeout,
     /// It closed a new connection without an answer.
     Closed,
@@ -43,24 +43,24 @@ pub enum PassiveFailure {
     Status5xx,
 }
 
-/// How an attempt to have a request answered ended.
+/// How an attempt to send a request ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Attempt {
-    /// A final response began, or 101. What becomes of an upgraded stream says nothing.
+    /// A final response began, or 101. What happens on an upgraded stream does not count.
     Answered(StatusCode),
     Failed(Failure),
 }
 
-/// A server has been ejected.
+/// A server was ejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ejection {
-    /// The last of the failures.
+    /// The last failure.
     pub failure: PassiveFailure,
-    /// For how long, until it is probed.
+    /// How long it is ejected before it is probed.
     pub time: Duration,
 }
 
-/// What an attempt says of the server.
+/// How an attempt counts for the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
     Good,
@@ -68,25 +68,25 @@ pub(super) enum Verdict {
     Nothing,
 }
 
-/// What a server's failures have come to.
+/// A server's failures and ejections.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(super) struct Outlier {
-    /// When the failures of the present row came.
+    /// The times of the current failures in a row.
     row: VecDeque<Uptime>,
-    /// Times that it was ejected, or kept so, without a long good time between them.
+    /// How often it was ejected, or stayed ejected after a probe, since it was last in use for long.
     #[serde(rename = "holds")]
     ejections: u32,
-    place: Place,
+    place: Membership,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Place {
-    /// In use, since its last ejection or ever.
+enum Membership {
+    /// In use since its last ejection, or from the start.
     In(Uptime),
     Ejected {
-        /// Then it is probed.
+        /// When it is probed.
         until: Uptime,
     },
 }
@@ -116,7 +116,7 @@ impl OutlierSpec {
         };
         match (self.on.contains(&failure), attempt) {
             (true, _) => Verdict::Bad(failure),
-            // Where statuses do not count, any answer is one.
+            // If statuses do not count as failures, any answer is good.
             (false, Attempt::Answered(_)) => Verdict::Good,
             (false, Attempt::Failed(_)) => Verdict::Nothing,
         }
@@ -135,12 +135,12 @@ impl Outlier {
 
     pub(super) fn ejected_until(&self) -> Option<Uptime> {
         match self.place {
-            Place::In(_) => None,
-            Place::Ejected { until } => Some(until),
+            Membership::In(_) => None,
+            Membership::Ejected { until } => Some(until),
         }
     }
 
-    pub(super) fn has_row(&self) -> bool {
+    pub(super) fn has_failures(&self) -> bool {
         !self.row.is_empty()
     }
 
@@ -148,7 +148,7 @@ impl Outlier {
         self.row.clear();
     }
 
-    /// Takes one more failure; whether the server ought to be ejected for it.
+    /// Counts one more failure. Whether the server should be ejected for it.
     pub(super) fn bad(&mut self, spec: &OutlierSpec, at: Uptime) -> bool {
         let needed = spec.failures.get() as usize;
         self.row.push_back(at);
@@ -158,31 +158,31 @@ impl Outlier {
         !self.is_ejected() && self.row.len() >= needed
     }
 
-    /// Ejects it; None where it is so already.
+    /// Ejects it. None if it is ejected already.
     pub(super) fn eject(&mut self, spec: &OutlierSpec, at: Uptime) -> Option<Duration> {
-        let Place::In(since) = self.place else { return None };
+        let Membership::In(since) = self.place else { return None };
         if at.since(since) >= spec.max_ejection_time {
             self.ejections = 0;
         }
         Some(self.extend(spec, at))
     }
 
-    /// Its probe has passed.
-    pub(super) fn back(&mut self, at: Uptime) {
+    /// Its probe passed.
+    pub(super) fn recover(&mut self, at: Uptime) {
         self.row.clear();
-        self.place = Place::In(at);
+        self.place = Membership::In(at);
     }
 
-    /// Its probe has failed, or it has just been ejected: how long it is ejected now.
+    /// Its probe failed, or it was just ejected. Returns how long it is ejected now.
     pub(super) fn extend(&mut self, spec: &OutlierSpec, at: Uptime) -> Duration {
         let time = spec.ejection_time(self.ejections);
         self.ejections = self.ejections.saturating_add(1);
-        self.place = Place::Ejected { until: at.plus(time) };
+        self.place = Membership::Ejected { until: at.plus(time) };
         time
     }
 }
 
-impl Default for Place {
+impl Default for Membership {
     fn default() -> Self {
         Self::In(Uptime::default())
     }
@@ -217,39 +217,39 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_within_ten_seconds_are_too_many() {
+    fn five_failures_in_a_row_within_the_window_eject() {
         assert_eq!(due(&mut Outlier::default(), &[1, 1, 2, 2, 11]), [false, false, false, false, true]);
     }
 
     #[test]
-    fn failures_that_are_too_far_apart_are_not_a_row() {
+    fn failures_outside_the_window_do_not_count() {
         assert_eq!(due(&mut Outlier::default(), &[1, 2, 3, 4, 12, 13]), [false; 6]);
         assert_eq!(due(&mut Outlier::default(), &[1, 10, 10, 10, 12, 13]), [false, false, false, false, false, true]);
     }
 
     #[test]
-    fn an_answer_ends_the_row() {
+    fn an_answer_resets_the_failures() {
         let mut outlier = Outlier::default();
         due(&mut outlier, &[1, 1, 1, 1]);
         outlier.good();
-        assert!(!outlier.has_row());
+        assert!(!outlier.has_failures());
         assert_eq!(due(&mut outlier, &[1]), [false]);
     }
 
     #[test]
-    fn each_hold_is_twice_the_one_before_up_to_the_longest() {
+    fn each_ejection_doubles_up_to_the_longest() {
         let (mut outlier, spec) = (Outlier::default(), OutlierSpec::default());
         assert_eq!(outlier.eject(&spec, at(0)), Some(spec.ejection_time));
         let holds: Vec<_> = (0..6).map(|_| outlier.extend(&spec, at(0)).as_secs()).collect();
         assert_eq!(holds, [20, 40, 80, 160, 300, 300]);
-        outlier.back(at(1000));
-        assert_eq!(outlier.eject(&spec, at(1299)), Some(spec.max_ejection_time), "it was not good for long");
-        outlier.back(at(2000));
-        assert_eq!(outlier.eject(&spec, at(2300)), Some(spec.ejection_time), "it was");
+        outlier.recover(at(1000));
+        assert_eq!(outlier.eject(&spec, at(1299)), Some(spec.max_ejection_time), "it was in use for too short a time");
+        outlier.recover(at(2000));
+        assert_eq!(outlier.eject(&spec, at(2300)), Some(spec.ejection_time), "it was in use for long enough");
     }
 
     #[test]
-    fn who_is_ejected_is_not_ejected_again() {
+    fn an_ejected_server_is_not_ejected_again() {
         let (mut outlier, spec) = (Outlier::default(), OutlierSpec::default());
         assert!(outlier.eject(&spec, at(0)).is_some());
         assert_eq!(outlier.eject(&spec, at(1)), None);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_attempts_say() {
+    fn each_attempt_counts_as_configured() {
         let all = OutlierSpec::default();
         let connects = OutlierSpec { on: vec![PassiveFailure::Connect], ..OutlierSpec::default() };
         let answered = |status| Attempt::Answered(StatusCode::from_u16(status).unwrap());
@@ -281,9 +281,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against the plain words: the last `failures` outcomes are failures, and all within the window.
+        /// Against the definition: the last `failures` outcomes are failures, and all are within the window.
         #[test]
-        fn a_row_is_what_it_is_said_to_be(
+        fn failures_in_a_row_follow_their_definition(
             steps in prop::collection::vec((0_u64..6, prop::bool::weighted(0.8)), 1..60),
             failures in 1_u32..7,
             window in 0_u64..20,

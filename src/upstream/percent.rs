@@ -1,33 +1,33 @@
-//! A part of a group of servers, in hundredths.
+//! A percentage of a group of servers.
 
 /// 1 % to 100 %.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Percent(u8);
 
-/// A share that is none.
+/// A text that is not a percentage.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a share is a whole number from 1 to 100 with a percent sign, such as 50%")]
+#[error("write a whole number from 1 to 100 with a percent sign, such as 50%")]
 pub struct InvalidPercent;
 
 impl Percent {
     pub const HALF: Self = Self(50);
 
-    /// Takes a share such as `50%`.
+    /// Parses a percentage such as `50%`.
     ///
     /// # Errors
     /// [`InvalidPercent`] for anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidPercent> {
         let digits = text.strip_suffix('%').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-        let hundredths: u8 = digits.and_then(|digits| digits.parse().ok()).ok_or(InvalidPercent)?;
-        if (1..=100).contains(&hundredths) { Ok(Self(hundredths)) } else { Err(InvalidPercent) }
+        let percent: u8 = digits.and_then(|digits| digits.parse().ok()).ok_or(InvalidPercent)?;
+        if (1..=100).contains(&percent) { Ok(Self(percent)) } else { Err(InvalidPercent) }
     }
 
-    /// At most so many of `all`: rounded down.
+    /// This percentage of `all`, rounded down.
     pub(crate) fn of(self, all: usize) -> usize {
         all * usize::from(self.0) / 100
     }
 
-    /// Whether `some` of `all` are less than this share.
+    /// Whether `some` of `all` is less than this percentage.
     pub(crate) fn exceeds(self, some: usize, all: usize) -> bool {
         some * 100 < all * usize::from(self.0)
     }
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_a_number_of_hundredths_with_its_sign() {
+    fn a_percentage_is_a_whole_number_with_a_percent_sign() {
         assert_eq!(Percent::parse("50%"), Ok(Percent::HALF));
         for wrong in ["", "%", "50", "0%", "101%", "-1%", "+5%", "5.5%", "300%", "50 %"] {
             assert_eq!(Percent::parse(wrong), Err(InvalidPercent), "{wrong}");

@@ -1,7 +1,7 @@
-//! The consistent-hash ring of an upstream: Pingora's ketama over the servers' ids.
+//! The consistent-hash ring of an upstream: Pingora's Ketama over the servers' ids.
 //!
-//! Ketama hashes addresses. Each server enters under a stand-in IPv6 address made from a hash of its id, so servers on Unix
-//! sockets have their place and a change of address moves no session.
+//! Ketama hashes addresses. Each server gets a stand-in IPv6 address made from a hash of its id, so that servers on
+//! Unix sockets work too and a change of address moves no session.
 
 use std::collections::HashMap;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -14,11 +14,12 @@ use super::spec::Tier;
 use super::weight::gcd;
 use crate::ids::ServerId;
 
-/// Twice the usual number of points: with 160 of them the share of one server in a few thousand is more than 30 % off.
-const FINENESS: u32 = 2;
+/// Twice the usual number of points: with 160 points, one server in a few thousand has a share that is more than 30 %
+/// off.
+const POINTS_FACTOR: u32 = 2;
 
-/// The weights, summed, up to which each unit has points of its own: 5 MB.
-const MOST_UNITS: u32 = 2_048;
+/// Up to this sum of weights, which takes 5 MB, each unit of weight has its own points.
+const MAX_UNITS: u32 = 2_048;
 
 /// The ring of one tier.
 pub(super) struct Ring {
@@ -28,12 +29,12 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Puts those of `servers` that belong there on a ring. This costs 320 points for each unit of weight: not for the hot
-    /// path.
+    /// Builds the ring of those `servers` that belong to it. Each unit of weight costs 320 points, so this is not for
+    /// the hot path.
     pub(super) fn build(servers: &[Server], tier: Tier) -> Self {
         let members: Vec<(usize, &Server)> = servers.iter().enumerate().filter(|(_, server)| server.on_ring(tier)).collect();
         let divisor = divisor(&members);
-        let weight = |server: &Server| server.weight() / divisor * FINENESS;
+        let weight = |server: &Server| server.weight() / divisor * POINTS_FACTOR;
         let buckets: Vec<Bucket> =
             members.iter().map(|(_, server)| Bucket::new(stand_in(server.id()), weight(server))).collect();
         let points = members.iter().map(|(_, server)| (weight(server) * DEFAULT_POINT_MULTIPLE) as usize).sum();
@@ -41,7 +42,7 @@ impl Ring {
         Self { continuum: Continuum::new(&buckets), servers, points }
     }
 
-    /// Positions of servers in the order in which they follow `name` on the ring, with repetitions, once around.
+    /// The positions of the servers that follow `name` on the ring, once around, with repetitions.
     pub(super) fn walk(&self, name: &[u8]) -> impl Iterator<Item = usize> {
         self.continuum.node_iter(name).take(self.points).filter_map(|address| self.servers.get(address).copied())
     }
@@ -53,11 +54,11 @@ impl std::fmt::Debug for Ring {
     }
 }
 
-/// A server's points depend on its own weight alone, so that a server that comes or goes moves no names between others. Only
-/// where the weights are too large for that are they divided by what they have in common.
+/// A server's points depend only on its own weight, so that adding or removing a server moves no names between others.
+/// Only if the weights are too large are they divided by their greatest common divisor.
 fn divisor(members: &[(usize, &Server)]) -> u32 {
     let weights = || members.iter().map(|(_, server)| server.weight());
-    if weights().sum::<u32>() <= MOST_UNITS { 1 } else { weights().fold(0, gcd).max(1) }
+    if weights().sum::<u32>() <= MAX_UNITS { 1 } else { weights().fold(0, gcd).max(1) }
 }
 
 fn stand_in(id: &ServerId) -> SocketAddr {

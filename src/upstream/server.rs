@@ -1,4 +1,4 @@
-//! One server as it is now: what the configuration says of it, and its live state, which outlives configurations.
+//! A server: its configuration, and its live state, which is kept across configurations.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -29,16 +29,17 @@ pub struct Server {
     health_state: Arc<HealthState>,
 }
 
-/// What changes between two configurations. It is kept by server id, so a reload carries it over.
+/// State that changes at run time. It is kept by server id across reloads.
 #[derive(Debug, Default)]
 pub struct Live {
-    /// When a request last named it as its session's server or was answered by it, in seconds of uptime and one; 0: never.
+    /// When a request last named it as its session's server, or was answered by it, in seconds of uptime plus one; 0:
+    /// never.
     claimed: AtomicU32,
-    /// When what the operator wants of it last changed, in milliseconds of uptime.
+    /// When the operator last changed its state, in milliseconds of uptime.
     admin_changed: AtomicU64,
 }
 
-/// What one process leaves to the next of it: what is under way stays.
+/// The part that an upgrade hands over to the new process: not what is in flight.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct LiveHandoff {
     pub claimed: u32,
@@ -72,7 +73,7 @@ impl Server {
         &self.queue
     }
 
-    /// What is believed of it.
+    /// Its health.
     pub fn health_state(&self) -> &Arc<HealthState> {
         &self.health_state
     }
@@ -89,18 +90,18 @@ impl Server {
         self.spec.weight.get()
     }
 
-    /// Whether its points are on the hash ring: they stay through outages, so that its keys come back.
+    /// Whether it is on the hash ring. It stays there through outages, so that its keys return to it.
     pub(super) fn on_ring(&self, tier: Tier) -> bool {
         self.is_assignable() && self.spec.tier == tier
     }
 
-    /// Whether a session without a tie may start here now. New sessions stop at nine tenths of `max_conns`, which leaves
-    /// the rest to those who are tied.
-    pub fn takes_new(&self) -> bool {
+    /// Whether a new session may start here now. New sessions get at most nine tenths of `max_conns`; the rest is left
+    /// to tied sessions.
+    pub fn accepts_new(&self) -> bool {
         self.health() == Health::Up && self.accepts_new_ignoring_health()
     }
 
-    /// The same, but for its health.
+    /// The same, regardless of health.
     pub(super) fn accepts_new_ignoring_health(&self) -> bool {
         self.is_assignable() && self.has_room(Rank::New)
     }
@@ -110,25 +111,25 @@ impl Server {
         self.spec.admin == Admin::Ready && self.weight() > 0
     }
 
-    /// Whether a session without a tie may start here as soon as there is room.
-    pub(super) fn would_take_new(&self) -> bool {
+    /// Whether a new session may start here as soon as there is room.
+    pub(super) fn would_accept_new(&self) -> bool {
         self.health() == Health::Up && self.is_assignable()
     }
 
-    /// Whether a newcomer of this rank would get a place now.
+    /// Whether a request of this rank would get a slot now.
     pub(super) fn has_room(&self, rank: Rank) -> bool {
         self.queue.has_room(rank, self.spec.max_conns)
     }
 
-    /// Requests that wait for a place here.
+    /// Requests in its queue.
     pub fn waiting(&self) -> u32 {
         self.queue.len()
     }
 
-    /// Takes a place for a session that is tied here.
+    /// Takes a slot for a session that is tied to it.
     ///
     /// # Errors
-    /// The cause for which it cannot be served here now.
+    /// Why it cannot serve the session now.
     pub(super) fn admit_tied(&self, now: Now) -> Result<Slot, Cause> {
         self.serves_tied(now)?;
         self.queue.take(Rank::Tied, self.spec.max_conns).ok_or(Cause::Full)
@@ -137,50 +138,50 @@ impl Server {
     pub(super) fn serves_tied(&self, now: Now) -> Result<(), Cause> {
         match (self.spec.admin, self.health()) {
             (Admin::Maint, _) => Err(Cause::Maint),
-            (admin, _) if admin.is_over(now.wall) => Err(Cause::Drained),
+            (admin, _) if admin.deadline_passed(now.wall) => Err(Cause::Drained),
             (_, Health::Unchecked | Health::Down) => Err(Cause::Down),
             (Admin::Ready | Admin::Drain { .. } | Admin::Leaving { .. }, Health::Up) => Ok(()),
         }
     }
 
-    /// Takes a place for a session that starts here.
+    /// Takes a slot for a new session.
     pub(super) fn admit_new(&self) -> Option<Slot> {
         self.queue.take(Rank::New, self.spec.max_conns)
     }
 
-    /// Waits for a place, where fewer than `most` do so already. None where there is no `max_conns`, and so nothing to wait
-    /// for.
-    pub(super) fn queue_up(&self, rank: Rank, most: u32) -> Option<Ticket> {
-        let ticket = self.queue.join(rank, self.spec.max_conns?, most)?;
-        // It may have gone down after the last look at it; whoever took it down has seen the queue without this ticket.
+    /// Joins the queue, if fewer than `max_length` requests wait. None without `max_conns`, since then there is nothing
+    /// to wait for.
+    pub(super) fn queue_up(&self, rank: Rank, max_length: u32) -> Option<Ticket> {
+        let ticket = self.queue.join(rank, self.spec.max_conns?, max_length)?;
+        // The server may have gone down since it was last checked, when its queue was closed without this ticket.
         if self.health() != Health::Up {
             self.queue.close(Cause::Down);
         }
         Some(ticket)
     }
 
-    /// What the configuration says of it is in force now, for those too who wait already.
+    /// Applies a new configuration to the requests that wait already.
     pub(super) fn in_force(&self, now: Now) {
-        self.queue.renew(|rank| {
+        self.queue.reconfigure(|rank| {
             self.serves_tied(now)?;
             match rank {
-                Rank::New if !self.would_take_new() => Err(Cause::Full),
+                Rank::New if !self.would_accept_new() => Err(Cause::Full),
                 Rank::New | Rank::Tied => Ok(self.spec.max_conns),
             }
         });
     }
 
-    /// How long health has been what it is.
+    /// How long its health has been the same.
     pub fn unchanged_for(&self, now: Now) -> Duration {
         now.uptime.since(self.health_state.changed())
     }
 
-    /// How long the operator has wanted of it what is wanted now.
+    /// How long its administrative state has been the same.
     pub fn admin_unchanged_for(&self, now: Now) -> Duration {
         now.uptime.since(Uptime(Duration::from_millis(self.live.admin_changed.load(Relaxed))))
     }
 
-    /// How long it is since its drain was over; zero while it is not.
+    /// The time since its drain deadline; zero before it.
     pub fn drained_for(&self, now: Now) -> Duration {
         match self.spec.admin {
             Admin::Drain { until: Some(until), .. } | Admin::Leaving { until: Some(until) } => {
@@ -192,28 +193,29 @@ impl Server {
         }
     }
 
-    /// How long no session has shown itself that is tied to it; since the start where none ever has. To the second, and never
+    /// The time since a request of a session tied to it, or since the start if there was none. To the second, and never
     /// too long.
     pub fn quiet_for(&self, now: Now) -> Duration {
         now.uptime.since(Uptime(Duration::from_secs(self.live.claimed.load(Relaxed).into())))
     }
 
-    /// What counts of its weight now, in hundredths, where servers grow for so long after they have come up.
+    /// Its effective weight now, in hundredths, with a slow start of this duration.
     pub(super) fn weight_at(&self, slow_start: Option<Duration>, now: Uptime) -> u64 {
         match (slow_start, self.health_state.up_since()) {
             (Some(over), Some(since)) => weight::ramped(self.weight(), now.since(since), over),
-            (Some(_) | None, _) => weight::grown(self.weight()),
+            (Some(_) | None, _) => weight::full(self.weight()),
         }
     }
 
-    /// Its load for this much of its weight. An idle server has all of it: among idle ones the turn says how much each gets.
+    /// Its load relative to this effective weight. An idle server counts with its full weight: among idle servers,
+    /// round robin divides the requests.
     pub(super) fn load(&self, weight: u64) -> Load {
         let in_flight = self.in_flight();
-        let weight = if in_flight == 0 { weight::grown(self.weight()) } else { weight };
+        let weight = if in_flight == 0 { weight::full(self.weight()) } else { weight };
         Load { requests: u64::from(in_flight), weight }
     }
 
-    /// Its load with those who wait.
+    /// Its load including waiting requests.
     pub(super) fn demand(&self) -> Load {
         let requests = u64::from(self.in_flight()) + u64::from(self.waiting());
         Load { requests, weight: u64::from(self.weight()) }
@@ -221,7 +223,8 @@ impl Server {
 }
 
 impl Live {
-    /// A session that is tied here has shown itself. It is written only once a second, since all requests share the place.
+    /// Records a request of a session tied to it. It is written at most once a second, since all requests share the
+    /// value.
     pub fn claimed(&self, at: Uptime) {
         let second = u32::try_from(at.0.as_secs() + 1).unwrap_or(u32::MAX);
         if self.claimed.load(Relaxed) < second {
@@ -241,7 +244,7 @@ impl Live {
         }
     }
 
-    /// The operator wants something else of it from now on.
+    /// Records that the operator changed its state.
     pub(super) fn admin_changed(&self, at: Uptime) {
         self.admin_changed.store(at.0.as_millis() as u64, Relaxed);
     }

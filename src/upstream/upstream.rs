@@ -1,5 +1,5 @@
-//! An upstream as it is now: its servers, and the places that are taken there for sessions with a tie. Where a session without
-//! one goes is decided in [`super::pick`].
+//! An upstream with its live state: its servers, and the slots that tied sessions take there. [`super::pick`] places
+//! sessions without a tie.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::lock::Mutex;
 use crate::time::{Now, Uptime};
 
 use super::attempts::Attempts;
-use super::balance::Turn;
+use super::balance::RoundRobinState;
 use super::failover::Cause;
 use super::health::{Condition, Health};
-use super::health_state::{Described, HealthState, Origin};
+use super::health_state::{HealthState, Origin, Specs};
 use super::outlier::{Attempt, Ejection};
 use super::percent::Percent;
 use super::queue::rank::Rank;
@@ -22,20 +22,20 @@ use super::server::{Live, Server};
 use super::spec::{Admin, ServerSpec, Tier, UpstreamSpec};
 use crate::session::load_factor::LoadFactor;
 
-/// An upstream as it is now. Its servers' positions are stable for as long as it lives; across configurations servers are
-/// known by id.
+/// An upstream with its live state. The positions of its servers never change; across configurations servers are
+/// identified by id.
 #[derive(Debug)]
 pub struct Upstream {
     spec: UpstreamSpec,
     servers: Box<[Server]>,
     by_id: HashMap<ServerId, usize, rustc_hash::FxBuildHasher>,
     rings: Rings,
-    turn: Turn,
-    /// Held while it is decided whether one more server may be ejected.
+    round_robin: RoundRobinState,
+    /// Held while deciding whether one more server may be ejected.
     ejecting: Arc<Mutex<()>>,
 }
 
-/// A server chosen for a request, and the request's place there.
+/// The server chosen for a request, and the request's slot there.
 #[derive(Debug)]
 pub struct Pick {
     /// Position in [`Upstream::servers`].
@@ -44,16 +44,16 @@ pub struct Pick {
     pub among: Among,
 }
 
-/// Which servers it was chosen from.
+/// Which servers were candidates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Among {
-    /// Those that are up.
+    /// Servers that are up.
     Up,
-    /// All that are ready, since too few are up.
+    /// All servers that are ready, because too few are up.
     Ready,
 }
 
-/// A server that a request waits for.
+/// A server whose queue a request joined.
 #[derive(Debug)]
 pub struct Queued {
     /// Position in [`Upstream::servers`].
@@ -68,14 +68,14 @@ struct Rings {
 }
 
 impl Upstream {
-    /// Makes an upstream from its description. The live state of servers that `earlier` has too is carried over.
+    /// Makes an upstream from its configuration. Servers that `earlier` has too keep their live state.
     pub fn new(spec: UpstreamSpec, earlier: Option<&Self>, now: Now) -> Self {
         let servers: Box<[Server]> = spec.servers.iter().map(|server| joined(server, &spec, earlier, now)).collect();
         let by_id = servers.iter().enumerate().map(|(at, server)| (server.id().clone(), at)).collect();
         let rings = Rings { primary: Ring::build(&servers, Tier::Primary), backup: Ring::build(&servers, Tier::Backup) };
-        let turn = Turn::new(servers.len());
+        let round_robin = RoundRobinState::new(servers.len());
         let ejecting = earlier.map_or_else(Arc::default, |upstream| Arc::clone(&upstream.ejecting));
-        Self { spec, servers, by_id, rings, turn, ejecting }
+        Self { spec, servers, by_id, rings, round_robin, ejecting }
     }
 
     pub fn name(&self) -> &UpstreamName {
@@ -94,7 +94,7 @@ impl Upstream {
         self.by_id.get(id).copied()
     }
 
-    /// Whether these are its servers, all of them and no others, in whatever order. None is to be named twice.
+    /// Whether these are exactly its servers, in any order. `ids` must not contain duplicates.
     pub fn consists_of<'i>(&self, mut ids: impl ExactSizeIterator<Item = &'i ServerId>) -> bool {
         ids.len() == self.servers.len() && ids.all(|id| self.by_id.contains_key(id))
     }
@@ -103,10 +103,10 @@ impl Upstream {
         self.position(id).map(|at| &self.servers[at])
     }
 
-    /// Takes a place at the server that a session is tied to.
+    /// Takes a slot at the server that a session is tied to.
     ///
     /// # Errors
-    /// The cause for which it cannot be served there now; a server given up for this request counts as down.
+    /// Why the server cannot serve the session now; a server given up for this request counts as down.
     pub fn admit_tied(&self, at: usize, attempts: &Attempts, now: Now) -> Result<Pick, Cause> {
         match attempts.given_up(at, self.spec.retry.same_server) {
             Some(cause) => Err(cause),
@@ -114,8 +114,8 @@ impl Upstream {
         }
     }
 
-    /// Waits for a place at the full server that a session is tied to. None where too many wait already, where the server does
-    /// not serve at all, or where it is full only by `bound`, for which there is no queue.
+    /// Joins the queue of the full server that a session is tied to. None if the queue is full, if the server does not
+    /// serve at all, or if it is full only because of `bound`, which has no queue.
     pub fn queue_tied(&self, at: usize, bound: Option<LoadFactor>, attempts: &Attempts, now: Now) -> Option<Queued> {
         let server = &self.servers[at];
         let by_bound = bound.is_some() && server.has_room(Rank::Tied);
@@ -125,13 +125,13 @@ impl Upstream {
         server.queue_up(Rank::Tied, self.spec.queue.length).map(|ticket| Queued { at, ticket })
     }
 
-    /// The server whose place on the ring follows this name, whether or not it can serve now. None where no server is on it.
+    /// The server that follows this name on the ring, whether or not it can serve now. None if the ring is empty.
     pub fn home(&self, name: &[u8]) -> Option<usize> {
         let first = |ring: &Ring| ring.walk(name).next();
         first(&self.rings.primary).or_else(|| first(&self.rings.backup))
     }
 
-    /// Takes a place at the server that a hashed session belongs to, which counts as full where it is loaded above `bound`.
+    /// Takes a slot at the home server of a hashed session, which counts as full if its load is above `bound`.
     ///
     /// # Errors
     /// As for [`Self::admit_tied`].
@@ -139,14 +139,14 @@ impl Upstream {
         let pick = self.admit_tied(at, attempts, now)?;
         let Some(bound) = bound else { return Ok(pick) };
         let serving = || self.servers.iter().filter(|server| server.health() == Health::Up && server.weight() > 0);
-        // Its own place is taken already.
+        // Without the slot just taken.
         let total: u64 = serving().map(|server| u64::from(server.in_flight())).sum::<u64>().saturating_sub(1);
         let weights: u64 = serving().map(|server| u64::from(server.weight())).sum();
         let before = self.servers[at].in_flight().saturating_sub(1);
         if bound.admits(before, self.servers[at].weight(), total, weights) { Ok(pick) } else { Err(Cause::Full) }
     }
 
-    /// Takes note of how an attempt at the server at this position ended. Some where that has ejected it.
+    /// Records how an attempt at the server at this position ended. Some if this ejected the server.
     pub fn attempted(&self, at: usize, attempt: Attempt, now: Uptime) -> Option<Ejection> {
         let spec = self.spec.passive_health.as_ref()?;
         let state = self.servers[at].health_state();
@@ -155,8 +155,9 @@ impl Upstream {
         if self.may_eject_one(spec.max_ejected) { state.eject(failure, spec, now) } else { None }
     }
 
-    /// Whether one more server may be ejected, of those that are in use as far as operators and checks go.
-    fn may_eject_one(&self, most: Percent) -> bool {
+    /// Whether one more server may be ejected. The percentage is of the servers that are not in maintenance and whose
+    /// checks pass.
+    fn may_eject_one(&self, max: Percent) -> bool {
         let in_use = self.servers.iter().filter(|server| server.spec().admin != Admin::Maint);
         let (mut ejected, mut all) = (0, 0);
         for condition in in_use.map(|server| server.health_state().condition()) {
@@ -166,7 +167,7 @@ impl Upstream {
                 Condition::Ejected => (ejected, all) = (ejected + 1, all + 1),
             }
         }
-        ejected < most.of(all)
+        ejected < max.of(all)
     }
 
     /// The ring of a tier.
@@ -177,17 +178,17 @@ impl Upstream {
         }
     }
 
-    pub(super) fn turn(&self) -> &Turn {
-        &self.turn
+    pub(super) fn round_robin(&self) -> &RoundRobinState {
+        &self.round_robin
     }
 
-    /// Whether the server at this position is not asked again for this request.
+    /// Whether the server at this position is given up for this request.
     pub(super) fn given_up(&self, at: usize, attempts: &Attempts) -> bool {
         attempts.given_up(at, self.spec.retry.same_server).is_some()
     }
 
-    /// Another configuration is in force now, with `next` in the place of this, or with nothing: who waits at a server that is
-    /// not there any more is sent to look elsewhere. To be called when that has been published.
+    /// Ends the queues of servers that are gone: a new configuration replaced this upstream by `next`, or removed it.
+    /// Waiting requests go elsewhere. Call this after the new configuration is published.
     pub fn superseded(&self, next: Option<&Self>) {
         let stays = |server: &Server| {
             next.and_then(|next| next.find(server.id())).is_some_and(|same| Arc::ptr_eq(same.live(), server.live()))
@@ -195,21 +196,21 @@ impl Upstream {
         self.servers.iter().filter(|server| !stays(server)).for_each(|server| server.queue().end());
     }
 
-    /// This configuration is in force now: who waits at its servers is let in, or sent to look elsewhere, by what it says of
-    /// them. To be called when it has been published.
+    /// Applies this configuration to requests that wait: they are admitted, or go elsewhere. Call this after the
+    /// configuration is published.
     pub fn in_force(&self, now: Now) {
         self.servers.iter().for_each(|server| server.in_force(now));
     }
 }
 
-/// A server as the configuration describes it now, with what it lived through under an earlier one.
+/// A server with its new configuration and its live state from an earlier one.
 fn joined(server: &Arc<ServerSpec>, spec: &UpstreamSpec, earlier: Option<&Upstream>, now: Now) -> Server {
     let before = earlier.and_then(|upstream| Some((upstream, upstream.find(&server.id)?)));
     let admin_before = before.map(|(_, before)| before.spec().admin);
     let joined = match before {
         Some((upstream, before)) => {
-            let was = Described { server: before.spec(), upstream: &upstream.spec };
-            let state = HealthState::after(before.health_state(), was, Described { server, upstream: spec }, now);
+            let was = Specs { server: before.spec(), upstream: &upstream.spec };
+            let state = HealthState::after(before.health_state(), was, Specs { server, upstream: spec }, now);
             Server::new(Arc::clone(server), Arc::clone(before.live()), Arc::clone(before.queue()), state)
         }
         None => {

@@ -32,10 +32,10 @@ use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::DnsSpec;
 use burdock::upstream::failover::Failover;
 use burdock::upstream::health::{Health, Outcome};
-use burdock::upstream::health_state::Probed;
+use burdock::upstream::health_state::ProbeOutcome;
 use burdock::upstream::outlier::Attempt;
 use burdock::upstream::queue::Slot;
-use burdock::upstream::retry::{Again, Failure, Progress, Retry};
+use burdock::upstream::retry::{Failure, Progress, Retry, ShouldRetry};
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::{
     Address, Admin, ConnectionSharing, Limits, OnMarkedDown, QueueSpec, Removal, ServerSpec, Tier, Timeouts, UpstreamSpec,
@@ -347,7 +347,7 @@ impl Lb {
     }
 
     /// Applies the result of a probe of an ejected server.
-    pub fn probed(&self, id: &str, outcome: Outcome) -> Probed {
+    pub fn probed(&self, id: &str, outcome: Outcome) -> ProbeOutcome {
         let spec = self.0.borrow().pool.upstream.passive_health.clone().expect("passive health");
         self.at(id, |server, now| server.health_state().probed(outcome, &spec, now.uptime))
     }
@@ -551,7 +551,7 @@ impl Client {
                     }
                     let (method, now) = (self.lb.0.borrow().method.clone(), self.lb.0.borrow().now.uptime);
                     exchange.upstream().attempted(at, Attempt::Failed(Failure::Connect), now);
-                    if exchange.failed(Failure::Connect, &method, Progress::Replayable) == Again::No {
+                    if exchange.failed(Failure::Connect, &method, Progress::Replayable) == ShouldRetry::No {
                         return Visit::refused("502", exchange.decision().unwrap().reason.as_str());
                     }
                 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use burdock::upstream::health::{Condition, Outcome};
-use burdock::upstream::health_state::Probed;
+use burdock::upstream::health_state::ProbeOutcome;
 
 use crate::language::{Lb, lb};
 
@@ -87,9 +87,9 @@ fn ejections_stay_within_a_share_of_the_servers_in_use() {
 fn an_ejected_server_returns_only_after_a_passed_probe() {
     let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 3).after(3600);
     assert_eq!(lb.new_clients(2), ["b", "b"]);
-    assert_eq!(lb.probed("a", Outcome::Failed), Probed::Held(Duration::from_secs(20)));
+    assert_eq!(lb.probed("a", Outcome::Failed), ProbeOutcome::StillEjected(Duration::from_secs(20)));
     assert_eq!(lb.new_clients(2), ["b", "b"]);
-    assert_eq!(lb.probed("a", Outcome::Passed), Probed::Back(Condition::Up));
+    assert_eq!(lb.probed("a", Outcome::Passed), ProbeOutcome::Recovered(Condition::Up));
     assert!(lb.new_clients(2).contains(&"a".to_owned()));
 }
 
@@ -122,14 +122,14 @@ fn check_results_and_ejections_are_independent() {
     assert_eq!(lb.condition("a"), Condition::Down);
     let lb = lb.up("a");
     assert_eq!(lb.condition("a"), Condition::Ejected);
-    assert_eq!(lb.down("a").probed("a", Outcome::Passed), Probed::Back(Condition::Down));
+    assert_eq!(lb.down("a").probed("a", Outcome::Passed), ProbeOutcome::Recovered(Condition::Down));
 }
 
 #[test]
 fn an_ejection_survives_a_reload_but_not_a_new_address() {
     let lb = lb(["a", "b", "c"]).settings(PASSIVE).fails("a", 3).weight("a", 7).without("c");
     assert_eq!(lb.condition("a"), Condition::Ejected);
-    assert_eq!(lb.probed("a", Outcome::Failed), Probed::Held(Duration::from_secs(20)));
+    assert_eq!(lb.probed("a", Outcome::Failed), ProbeOutcome::StillEjected(Duration::from_secs(20)));
     let lb = lb.address("a", "192.0.2.7:80");
     assert_eq!(lb.condition("a"), Condition::Up);
 }

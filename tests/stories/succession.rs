@@ -6,7 +6,7 @@ use burdock::balancer::drain::Stage;
 use burdock::balancer::handoff::BalancerHandoff;
 use burdock::upstream::failover::Action;
 use burdock::upstream::health::{Condition, Health, Outcome};
-use burdock::upstream::health_state::Probed;
+use burdock::upstream::health_state::ProbeOutcome;
 use burdock::upstream::outlier::{Attempt, Ejection};
 use burdock::upstream::retry::Failure;
 use burdock::upstream::spec::Admin;
@@ -61,8 +61,8 @@ fn an_upgrade_keeps_ejections_and_their_backoff() {
     assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
     let left = lb.at("a", |server, now| server.health_state().ejected_until().map(|until| until.since(now.uptime)));
     assert_eq!(left, Some(Duration::from_secs(6)));
-    assert_eq!(lb.probed("a", Outcome::Failed), Probed::Held(Duration::from_secs(20)));
-    assert_eq!(lb.probed("a", Outcome::Passed), Probed::Back(Condition::Up));
+    assert_eq!(lb.probed("a", Outcome::Failed), ProbeOutcome::StillEjected(Duration::from_secs(20)));
+    assert_eq!(lb.probed("a", Outcome::Passed), ProbeOutcome::Recovered(Condition::Up));
     assert_eq!(lb.at("a", |server, _| server.health_state().ejected_until()), None);
 }
 

@@ -99,7 +99,7 @@ pub fn upstream(pool: &Arc<StickyUpstream>, now: Now) -> UpstreamInfo {
         balance: balance(upstream.spec().balance).to_owned(),
         sticky: pool.chain().entries().iter().map(|entry| entry.method.to_string()).collect(),
         servers: upstream.servers().len(),
-        taking_new: upstream.servers().iter().filter(|server| server.takes_new()).count(),
+        taking_new: upstream.servers().iter().filter(|server| server.accepts_new()).count(),
         in_flight: upstream.servers().iter().map(Server::in_flight).map(u64::from).sum(),
         sessions: counts.fold(SessionCount { learned: None, by_token: None }, plus),
     }

@@ -112,7 +112,7 @@ fn servers(
     let others = servers.iter().filter_map(|(id, server)| match before.get(id) {
         None => Some(difference(id, What::Added, Moves::default())),
         Some(then) if then != server => {
-            let closed = |admin: Admin| admin == Admin::Maint || admin.is_over(now.wall);
+            let closed = |admin: Admin| admin == Admin::Maint || admin.deadline_passed(now.wall);
             let moves = if closed(server.admin) && !closed(then.admin) { sessions(live, id, now) } else { Moves::default() };
             Some(difference(id, What::Changed(fields::server(then, server)), moves))
         }

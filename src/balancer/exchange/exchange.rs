@@ -32,7 +32,7 @@ use crate::sticky::entry::Entry;
 use crate::sticky::spec::Announce;
 use crate::time::Now;
 use crate::upstream::failover::Cause;
-use crate::upstream::retry::{Again, Failure, Progress};
+use crate::upstream::retry::{Failure, Progress, ShouldRetry};
 use crate::upstream::server::Server;
 use crate::upstream::{Among, Attempts, Pick, Queued, Upstream};
 
@@ -200,7 +200,7 @@ impl Exchange {
 
     /// The server that the request waited for takes nobody any more.
     pub fn sent_away(&mut self, decision: Decision, cause: Cause) {
-        self.attempts.sent_away(decision.at, cause);
+        self.attempts.queue_closed(decision.at, cause);
     }
 
     /// The client has not waited so long. Tells the reason of such a request.
@@ -219,7 +219,7 @@ impl Exchange {
 
     /// Takes note that the last pick failed, and says whether another is to be made. A kept connection that was found closed
     /// says nothing against its server, so that may be picked again.
-    pub fn failed(&mut self, failure: Failure, method: &Verb, progress: Progress) -> Again {
+    pub fn failed(&mut self, failure: Failure, method: &Verb, progress: Progress) -> ShouldRetry {
         self.failures = self.failures.saturating_add(1);
         if let Some(decision) = &self.decided
             && failure != Failure::Stale

@@ -102,7 +102,7 @@ fn at_last(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> 
 fn as_wished(upstream: &Upstream, served: Decision, wish: Option<&Wish>) -> Decision {
     let Some(Wish::MoveTo(id)) = wish else { return served };
     let other = upstream.position(id).filter(|&at| at != served.at);
-    match other.filter(|&at| upstream.servers()[at].takes_new()) {
+    match other.filter(|&at| upstream.servers()[at].accepts_new()) {
         Some(at) => Decision { outcome: TieOutcome::Moved, at, ..served },
         None => served,
     }

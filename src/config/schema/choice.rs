@@ -1,4 +1,4 @@
-//! One of several: words, or maps of one key. [`choice!`] declares such a place, once, for the reading and for the schema.
+//! Alternatives: words, or maps with one key. [`choice!`] declares them once, for reading and for the schema.
 
 use serde_json::json;
 
@@ -8,9 +8,9 @@ use super::text::quoted;
 use super::text::{any_of, nearest};
 use super::tree::{Node, Value};
 
-/// Declares what may be written for a type that exists: `"what it is called" => Type { /// description \n word => value, }`.
-/// `word(Grammar) => function` is `{word: …}`, its value given to the function; `word(Grammar = "text")` is both, the word
-/// alone standing for `{word: text}`.
+/// Declares the alternatives of an existing type: `"description of the type" => Type { /// description \n word =>
+/// value, }`. `word(Grammar) => function` is `{word: …}`, and the function gets its value. `word(Grammar = "text")`
+/// allows both, and the word alone means `{word: text}`.
 macro_rules! choice {
     ($what:literal => $name:ty {
         $($(#[doc = $doc:literal])* $word:ident $(($grammar:ty $(= $default:literal)?))? => $value:expr,)*
@@ -68,9 +68,9 @@ macro_rules! choice {
 }
 pub(crate) use choice;
 
-/// A type that is one of several.
+/// A type with alternatives.
 pub(crate) trait Choice: Read {
-    /// What it is called.
+    /// Its description in messages.
     const WHAT: &'static str;
     const FORMS: &'static [(&'static str, Form)];
 }
@@ -91,7 +91,7 @@ pub(crate) struct Chosen<'n> {
 }
 
 impl<'n> Chosen<'n> {
-    /// None, and a fault, where it is neither one of the choice nor one of `more`, which may be written there too.
+    /// None, and a fault, unless it is one of the alternatives or one of `more`.
     pub(crate) fn of<C: Choice>(node: &'n Node, more: &[(&str, Form)], findings: &mut Findings) -> Option<Self> {
         let (what, forms) = (C::WHAT, &[C::FORMS, more].concat());
         let chosen = match &node.value {
@@ -119,7 +119,7 @@ impl<'n> Chosen<'n> {
         self.content.is_none() && self.name == word
     }
 
-    /// What stands behind `word`, or what the word alone stands for.
+    /// The value of `word`, or what the word alone means.
     pub(crate) fn content(&self, word: &str, default: Option<&str>) -> Option<Node> {
         if self.name != word {
             return None;
@@ -146,7 +146,7 @@ impl<'n> Chosen<'n> {
     }
 }
 
-/// The JSON Schema of a choice, while it is put together.
+/// A builder for the JSON Schema of a choice.
 #[derive(Default)]
 pub(crate) struct Alternatives {
     words: Vec<serde_json::Value>,
@@ -160,7 +160,7 @@ impl Alternatives {
         if !description.is_empty() {
             self.descriptions.push(format!("{word}: {}", description.trim()));
         }
-        // `true` and `false` are written bare.
+        // `true` and `false` become booleans.
         self.words.push(word.parse().map_or_else(|_| json!(word), |flag: bool| json!(flag)));
     }
 

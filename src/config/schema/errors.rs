@@ -1,24 +1,24 @@
-//! What is wrong with a configuration, and where. Everything found is kept, so that one look at the list mends the file.
+//! What is wrong with a configuration, and where. All errors are collected, so that they can be fixed at once.
 
 use std::fmt;
 
 use super::path::{PathId, Paths};
 
-/// A place in the file, both counted from 1, columns in characters.
+/// A position in the file. Both numbers start at 1; columns are in characters.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Position {
     pub line: usize,
     pub column: usize,
 }
 
-/// A place in the file, and the field whose it is.
+/// A position in the file, and the path of the field there.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Location {
     pub(crate) position: Position,
     pub(crate) path: PathId,
 }
 
-/// One mistake.
+/// One error.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
     pub at: Position,
@@ -26,29 +26,29 @@ pub struct Fault {
     pub path: String,
     /// What was expected and what was found.
     pub message: String,
-    /// The hint, where one can be named.
+    /// How to fix it, if known.
     pub help: Option<String>,
 }
 
-/// All that keeps a text from being a configuration: never empty, in the order of the text. It prints one line per fault,
-/// `file:line:column: path: message`, with the help on a line of its own below.
+/// All errors in a configuration, in the order of the text. Never empty. Prints one line per fault, `file:line:column:
+/// path: message`, followed by a line with the help.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub struct Errors {
     file: String,
     faults: Vec<Fault>,
 }
 
-/// Something that is allowed and probably not meant. It prints as `file:line:column: warning: path: message`.
+/// Something that is allowed but probably not intended. Prints as `file:line:column: warning: path: message`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Warning {
     pub file: String,
     pub at: Position,
-    /// As that of a [`Fault`].
+    /// As in [`Fault`].
     pub path: String,
     pub message: String,
 }
 
-/// Where faults and warnings are put while a configuration is read.
+/// Collects faults and warnings while a configuration is read.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     faults: Vec<Fault>,
@@ -77,12 +77,12 @@ impl Findings {
         self.faults.push(Fault { at: at.position, path, message: message.into(), help: Some(help.into()) });
     }
 
-    /// Where the field of a map would stand that is not written.
-    pub(crate) fn unwritten(&mut self, map: Location, field: &str) -> Location {
+    /// The location of a field that is missing in a map.
+    pub(crate) fn missing_field(&mut self, map: Location, field: &str) -> Location {
         Location { path: self.paths.field(map.path, field), ..map }
     }
 
-    /// How many faults there are so far.
+    /// The number of faults so far.
     pub(crate) fn faults(&self) -> usize {
         self.faults.len()
     }
@@ -91,11 +91,11 @@ impl Findings {
         self.warnings.push((at, message.into()));
     }
 
-    /// The warnings, if there is nothing worse.
+    /// The warnings, or the errors if there are any.
     pub(crate) fn into_result(mut self, file: &str) -> Result<Vec<Warning>, Errors> {
         if !self.faults.is_empty() {
             self.faults.sort_by_key(|fault| fault.at);
-            // What an alias stands for is read once for each use, and has a path for each.
+            // The value of an alias is read once for each use, each with its own path.
             self.faults.dedup_by(|second, first| {
                 (second.at, &second.message, &second.help) == (first.at, &first.message, &first.help)
             });
@@ -160,10 +160,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_told_in_the_order_of_the_text() {
+    fn faults_are_reported_in_the_order_of_the_text() {
         let mut findings = Findings::default();
         let at = |line, column| Location { position: Position { line, column }, path: PathId::default() };
-        let late = findings.unwritten(at(9, 1), "keys");
+        let late = findings.missing_field(at(9, 1), "keys");
         findings.fault(late, "late");
         findings.fault_with_help(at(2, 3), "early", "fix it");
         let errors = findings.into_result("b.yaml").unwrap_err();

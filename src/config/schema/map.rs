@@ -1,5 +1,5 @@
-//! Maps with fields of their own. [`record!`] declares one, once: from the declaration come the reading, the finding of
-//! unknown names, the defaults, and the JSON Schema with its descriptions.
+//! Maps with named fields. [`record!`] declares one. The declaration gives the reader, the check for unknown fields,
+//! the defaults, and the JSON Schema with its descriptions.
 
 use serde_json::{Map, json};
 
@@ -8,9 +8,9 @@ use super::read::{ListOf, Read};
 use super::text::{any_of, nearest};
 use super::tree::{Node, Value};
 
-/// Declares a record: `"what it is called" => [struct] Name { /// description \n field: Grammar = "default as written", }`.
-/// With `struct` the type is made, its fields holding what the grammars give; without, the type exists and has such fields.
-/// A field without a default must be written, unless its grammar is an `Option`.
+/// Declares a record: `"its description" => [struct] Name { /// description \n field: Grammar = "default as written",
+/// }`. With `struct` this defines the type, with fields of the types that the grammars return; without, the type exists
+/// and has such fields. A field without a default is required, unless its grammar is an `Option`.
 macro_rules! record {
     ($what:literal => struct $name:ident {
         $($(#[doc = $doc:literal])* $field:ident: $grammar:ty $(= $default:literal)?,)*
@@ -48,14 +48,14 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// The fields written in one map, each of a known name.
+/// The fields of a map, all with known names.
 pub(crate) struct Fields<'n> {
     at: Location,
     node: &'n Node,
 }
 
 impl<'n> Fields<'n> {
-    /// None where this is no map. Fields of other names become faults.
+    /// None if this is not a map. Unknown fields become faults.
     pub(crate) fn of(node: &'n Node, what: &'static str, known: &[&'static str], findings: &mut Findings) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             findings.fault(node.at, format!("expected a map ({what}), found {}", node.found()));
@@ -74,20 +74,20 @@ impl<'n> Fields<'n> {
         Some(Self { at: node.at, node })
     }
 
-    /// The value of a field. A wrong one is a fault and counts as not written, so that the rest can still be looked at.
+    /// The value of a field. An invalid value is a fault and counts as missing, so that the rest can still be checked.
     pub(crate) fn read<R: Read>(&self, name: &str, default: Option<&str>, findings: &mut Findings) -> Option<R::Value> {
         let written = self.node.get(plain(name));
-        let unwritten = |findings: &mut Findings| match default {
+        let default_value = |findings: &mut Findings| match default {
             Some(text) => {
-                let at = findings.unwritten(self.at, plain(name));
+                let at = findings.missing_field(self.at, plain(name));
                 R::read(&Node::literal(text, at), findings)
             }
             None => R::absent(),
         };
         if let Some(node) = written {
-            return R::read(node, findings).or_else(|| unwritten(findings));
+            return R::read(node, findings).or_else(|| default_value(findings));
         }
-        let value = unwritten(findings);
+        let value = default_value(findings);
         if value.is_none() {
             findings.fault(self.at, format!("missing field {}", plain(name)));
         }
@@ -95,7 +95,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// The JSON Schema of a record, while it is put together.
+/// A builder for the JSON Schema of a record.
 #[derive(Default)]
 pub(crate) struct Properties {
     properties: Map<String, serde_json::Value>,
@@ -125,7 +125,7 @@ impl Properties {
     }
 }
 
-/// A schema with the text of a doc comment.
+/// Adds the text of a doc comment to a schema.
 pub(crate) fn described(mut schema: serde_json::Value, description: &[&str]) -> serde_json::Value {
     let text = description.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
     if !text.is_empty() {
@@ -134,7 +134,7 @@ pub(crate) fn described(mut schema: serde_json::Value, description: &[&str]) -> 
     schema
 }
 
-/// A map without fields: something that has no settings yet.
+/// A map without fields: something without settings.
 #[derive(Debug)]
 pub(crate) struct Empty;
 
@@ -150,12 +150,12 @@ impl Read for Empty {
     }
 }
 
-/// A record that may be written as something shorter.
+/// A record with a short form.
 pub(crate) trait Shortened: Read {
-    /// What the short form looks like.
+    /// The grammar of the short form.
     type Short: Read;
 
-    /// The record that the short form stands for.
+    /// Expands the short form to the record.
     fn expand(short: &Node) -> Node;
 }
 
@@ -177,7 +177,7 @@ impl<R: Shortened> Read for OrShort<R> {
     }
 }
 
-/// One of something, or a list of them.
+/// One value, or a list of them.
 pub(crate) struct OneOrMore<R>(R);
 
 impl<R: Read> Read for OneOrMore<R> {
@@ -195,7 +195,7 @@ impl<R: Read> Read for OneOrMore<R> {
     }
 }
 
-/// A field's name without what Rust needs before its own words.
+/// A field's name without the `r#` for Rust keywords.
 fn plain(name: &str) -> &str {
     name.strip_prefix("r#").unwrap_or(name)
 }

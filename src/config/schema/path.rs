@@ -1,13 +1,13 @@
-//! The paths of fields, such as `upstreams.shop.servers[1].weight`. Each is kept once, as a step from its parent, so that a place
-//! in the file can say which field it is of and still be copied.
+//! The paths of fields, such as `upstreams.shop.servers[1].weight`. Each is stored once, as a step from its parent, so
+//! that a location with a path is still `Copy`.
 
 use super::text::quoted;
 
-/// A path, by its number in [`Paths`].
+/// A path, as its number in [`Paths`].
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct PathId(u32);
 
-/// All paths of a file. The first is that of the whole.
+/// All paths of a file. Number 0 is the whole file.
 #[derive(Debug, Default)]
 pub(crate) struct Paths(Vec<(PathId, Step)>);
 
@@ -33,7 +33,7 @@ impl Paths {
         PathId(self.0.len() as u32)
     }
 
-    /// As people read it; empty for the whole file.
+    /// The path as text; empty for the whole file.
     pub(crate) fn text(&self, path: PathId) -> String {
         let Some((parent, step)) = (path.0 as usize).checked_sub(1).and_then(|nth| self.0.get(nth)) else {
             return String::new();
@@ -52,11 +52,11 @@ impl Paths {
     }
 }
 
-/// A name that could be mistaken for a path is quoted.
+/// Quotes a name that could be mistaken for a path.
 fn shown(name: &str) -> String {
-    const LONGEST: usize = 64;
+    const MAX_LENGTH: usize = 64;
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    if !name.is_empty() && name.len() <= LONGEST && name.bytes().all(is_plain) { name.to_owned() } else { quoted(name) }
+    if !name.is_empty() && name.len() <= MAX_LENGTH && name.bytes().all(is_plain) { name.to_owned() } else { quoted(name) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! How a piece of the tree becomes a value. A type that implements [`Read`] is a grammar: it says what may be written in a
-//! place, which value comes of it, and how a JSON Schema says the same.
+//! How a part of the tree becomes a value. A type that implements [`Read`] is a grammar: it defines what may be
+//! written, the value that it gives, and the JSON Schema for it.
 
 use serde_json::json;
 
@@ -7,14 +7,14 @@ use super::errors::{Findings, Location};
 use super::text::quoted;
 use super::tree::{Node, Style, Value};
 
-/// What may be written in some place of the configuration.
+/// A grammar: what may be written somewhere in the configuration.
 pub(crate) trait Read {
     type Value;
 
-    /// Reads what stands there. Whatever is wrong becomes a fault; None where no value is left after that.
+    /// Reads a node. Errors become faults; None if they leave no value.
     fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value>;
 
-    /// The value where nothing is written and no default is given; None where something must be.
+    /// The value of a missing field without a default; None if the field is required.
     fn absent() -> Option<Self::Value> {
         None
     }
@@ -22,20 +22,20 @@ pub(crate) trait Read {
     fn schema() -> serde_json::Value;
 }
 
-/// The schema of something that is written in several places, and so is described once: under this name in `$defs`.
+/// A reference to a schema that is used in several places, by its name in `$defs`.
 pub(crate) fn defined(name: &str) -> serde_json::Value {
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
-/// What is written as a single scalar.
+/// A grammar for a single scalar.
 pub(crate) trait Leaf {
     type Value;
-    /// With an example: "a duration such as 30s".
+    /// What is expected, with an example: "a duration such as 30s".
     const EXPECTED: &'static str;
     const KIND: Kind = Kind::Text;
 
     /// # Errors
-    /// The hint, if it can be named.
+    /// A hint, if there is one.
     fn parse(text: &str) -> Result<Self::Value, Hint>;
 
     fn schema() -> serde_json::Value;
@@ -44,7 +44,7 @@ pub(crate) trait Leaf {
         Self::EXPECTED.to_owned()
     }
 
-    /// How a wrong text is shown: numbers bare, where one is expected.
+    /// How an invalid text is shown: a number without quotes if a number is expected.
     fn shown(text: &str) -> String {
         match Self::KIND {
             Kind::Bare if text.parse::<f64>().is_ok() => text.to_owned(),
@@ -53,19 +53,19 @@ pub(crate) trait Leaf {
     }
 }
 
-/// Whether a leaf may stand in quotes.
+/// Whether a leaf may be quoted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Text,
-    /// A number or a truth value: quotes would make it a text.
+    /// A number or a boolean: quotes would make it a string.
     Bare,
 }
 
-/// What would make a text right.
+/// How to correct a text.
 #[derive(Debug, Default)]
 pub(crate) struct Hint(Option<String>);
 
-/// Anything, with the place where it was written.
+/// A value, with its location.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At<T> {
     pub(crate) at: Location,
@@ -73,21 +73,21 @@ pub(crate) struct At<T> {
     pub(crate) state: State,
 }
 
-/// Whether a value is what was written. What is flawed is not held against the rest of the configuration: its fault has been
-/// told.
+/// Whether a value was read without faults. A flawed value is not checked against the rest of the configuration, since
+/// its fault is reported already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum State {
     Sound,
     Flawed,
 }
 
-/// A list of what `R` reads. What cannot be read is left out, and is a fault.
+/// A list of `R`. Invalid items are faults and are skipped.
 pub(crate) struct ListOf<R>(R);
 
-/// A list that holds something.
+/// A list that is not empty.
 pub(crate) struct SomeOf<R>(R);
 
-/// A map of names to what `R` reads. A value that cannot be read is None, so that its name is still known.
+/// A map of names to `R`. An invalid value is None, so that its name is still known.
 pub(crate) struct MapOf<K, R>(K, R);
 
 impl Hint {

@@ -1,5 +1,4 @@
-//! Scalars that are not particular to Burdock: truth values, whole numbers within bounds, paths, and words that stand for "no
-//! value".
+//! Generic scalars: booleans, whole numbers within bounds, paths, and words that mean "no value".
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ pub(crate) struct Bool;
 /// A whole number from `MIN` to `MAX`.
 pub(crate) struct Int<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
 
-/// An absolute path: relative ones would change their meaning with the directory that the program is started in.
+/// An absolute path: relative ones would depend on the working directory.
 pub(crate) struct AbsolutePath;
 
 /// What `R` reads, or `none`.
@@ -76,7 +75,11 @@ impl Leaf for AbsolutePath {
     const EXPECTED: &'static str = "an absolute path such as /etc/burdock/keys/first";
 
     fn parse(text: &str) -> Result<PathBuf, Hint> {
-        if text.starts_with('/') && !text.contains('\0') { Ok(text.into()) } else { Err(Hint::by("it starts with /")) }
+        if text.starts_with('/') && !text.contains('\0') {
+            Ok(text.into())
+        } else {
+            Err(Hint::by("write a path that starts with /"))
+        }
     }
 
     fn schema() -> serde_json::Value {

@@ -1,11 +1,11 @@
-//! A configuration as a tree that knows where everything stood. Scalars stay text: what a plain `200` or `on` means is for the
-//! one who expects something there. It knows nothing of what should stand where.
+//! A configuration as a tree with positions. Scalars stay text: the grammar decides what a plain `200` or `on` means.
+//! The tree knows nothing about the expected fields.
 
 use super::errors::{Findings, Location};
 use super::path::{PathId, Paths};
 use super::text::quoted;
 
-/// A value and where it begins.
+/// A value and where it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) at: Location,
@@ -36,19 +36,19 @@ pub(crate) struct Entry {
 }
 
 impl Node {
-    /// A text that the program itself holds (a default), as if it stood at `at`.
+    /// A text from the program (a default), as if it were written at `at`.
     pub(crate) fn literal(text: &str, at: Location) -> Self {
         let node = Self::parse(text, &mut Findings::default());
         node.map_or(Self { at, value: Value::Null }, |node| node.moved(at))
     }
 
-    /// A map with one key, as if it stood where `value` does.
+    /// A map with one key, at the location of `value`.
     pub(crate) fn map(key: &str, value: Self) -> Self {
         let at = value.at;
         Self { at, value: Value::Map(vec![Entry { at, key: key.to_owned(), value }]) }
     }
 
-    /// What stands under this key, where this is a map that has it.
+    /// The value of this key, if this is a map that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
@@ -56,7 +56,7 @@ impl Node {
         }
     }
 
-    /// What stands here, for a message.
+    /// A description of this node, for a message.
     pub(crate) fn found(&self) -> String {
         match &self.value {
             Value::Null => "nothing".to_owned(),
@@ -77,7 +77,7 @@ impl Node {
         Self { at, value }
     }
 
-    /// The same as the value of another field: what an alias stands for.
+    /// The same node as the value of another field, for an alias.
     pub(crate) fn under(self, path: PathId, paths: &mut Paths) -> Self {
         let value = match self.value {
             Value::List(items) => {
@@ -90,7 +90,7 @@ impl Node {
         Self { at: Location { path, ..self.at }, value }
     }
 
-    /// Nodes in all.
+    /// The number of nodes.
     pub(crate) fn size(&self) -> usize {
         match &self.value {
             Value::Null | Value::Scalar(..) => 1,
@@ -99,7 +99,7 @@ impl Node {
         }
     }
 
-    /// Collections within collections.
+    /// How deeply collections are nested.
     pub(crate) fn depth(&self) -> usize {
         match &self.value {
             Value::Null | Value::Scalar(..) => 0,

@@ -69,7 +69,7 @@ impl<T: TryFrom<u64>, const MIN: u64, const MAX: u64> Leaf for Size<T, MIN, MAX>
 
     fn parse(text: &str) -> Result<T, Hint> {
         let (digits, unit) = number_and_unit(text);
-        let number: u64 = digits.parse().map_err(|_| Hint::by("one whole number and one unit: KiB, MiB or GiB"))?;
+        let number: u64 = digits.parse().map_err(|_| Hint::by("write one whole number and one unit: KiB, MiB or GiB"))?;
         let bytes: u64 = match unit {
             "" => 1,
             "KiB" => 1 << 10,
@@ -78,7 +78,7 @@ impl<T: TryFrom<u64>, const MIN: u64, const MAX: u64> Leaf for Size<T, MIN, MAX>
             other => return Err(size_hint(number, other)),
         };
         let size = number.checked_mul(bytes).filter(|size| (MIN..=MAX).contains(size));
-        size.and_then(|size| T::try_from(size).ok()).ok_or_else(|| Hint::by(format!("from {MIN} to {MAX} bytes")))
+        size.and_then(|size| T::try_from(size).ok()).ok_or_else(|| Hint::by(format!("use {MIN} to {MAX} bytes")))
     }
 
     fn schema() -> serde_json::Value {
@@ -96,24 +96,24 @@ fn size_hint(number: u64, unit: &str) -> Hint {
     }
 }
 
-/// Longer than anything means to wait, and short enough to add to any clock.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// Longer than any sensible wait, and short enough to add to any clock.
+const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 fn duration(text: &str) -> Result<Duration, Hint> {
     let (digits, unit) = number_and_unit(text);
     let Ok(number) = digits.parse::<u64>() else {
-        return Err(Hint::by("one whole number and one unit: ms, s, m, h or d"));
+        return Err(Hint::by("write one whole number and one unit: ms, s, m, h or d"));
     };
     let Some((_, millis)) = UNITS.iter().find(|(name, _)| *name == unit) else {
         return Err(match unit {
-            "" => Hint::by(format!("with its unit: {number}s or {number}ms")),
+            "" => Hint::by(format!("add a unit: {number}s or {number}ms")),
             _ => Hint::by("the units are ms, s, m, h and d"),
         });
     };
     let duration = number.checked_mul(*millis).map(Duration::from_millis);
-    duration.filter(|&duration| duration <= LONGEST).ok_or_else(|| Hint::by("at most 3650d"))
+    duration.filter(|&duration| duration <= MAX_DURATION).ok_or_else(|| Hint::by("use at most 3650d"))
 }
 
 /// `64KiB` as `64` and `KiB`.
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cookie_carries_is_whole_seconds() {
+    fn seconds_are_whole_seconds_above_zero() {
         assert_eq!(Seconds::parse("8h").unwrap(), 28_800);
         assert_eq!(Seconds::parse("2000ms").unwrap(), 2);
         assert!(Seconds::parse("1500ms").is_err());

@@ -1,5 +1,5 @@
-//! YAML text → [`Node`]s. Written on the parser's events, not on its tree: so all keys written twice are told, with both
-//! lines, and depth and aliases are bounded before they cost anything.
+//! YAML text → [`Node`]s. Uses the parser's events, not its tree, so that all duplicate keys are reported with both
+//! lines, and depth and aliases are limited before they cost anything.
 
 use std::collections::HashMap;
 
@@ -10,16 +10,16 @@ use super::path::PathId;
 use super::text::quoted;
 use super::tree::{Entry, Node, Style, Value};
 
-/// Deeper than any configuration; it keeps the walk, which recurses, off the end of the stack.
-const DEEPEST: usize = 40;
-/// Nodes that aliases may add in all, against a few lines that unfold into gigabytes.
-const MOST_ALIASED: usize = 100_000;
+/// Deeper than any configuration, and low enough that recursion does not overflow the stack.
+const MAX_DEPTH: usize = 40;
+/// The most nodes that aliases may add, so that a few lines cannot expand to gigabytes.
+const MAX_ALIASED: usize = 100_000;
 
 impl Node {
-    /// Reads a text of one document. Keys written twice become faults, the rest is still read.
+    /// Parses a text with one document. Duplicate keys become faults, and the rest is still read.
     ///
     /// # Errors
-    /// The first thing that is no YAML.
+    /// The first syntax error.
     pub(crate) fn parse(text: &str, findings: &mut Findings) -> Result<Self, Fault> {
         let mut builder = Builder { findings, open: Vec::new(), anchors: HashMap::new(), aliased: 0, root: None };
         for event in Parser::new_from_str(text) {
@@ -33,7 +33,7 @@ impl Node {
 
 struct Builder<'f> {
     findings: &'f mut Findings,
-    /// Collections whose end has not come.
+    /// Collections that have not ended.
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     aliased: usize,
@@ -43,7 +43,7 @@ struct Builder<'f> {
 struct Open {
     node: Node,
     anchor: usize,
-    /// Of a map: the key that waits for its value. None for a key that is no text.
+    /// In a map: the key whose value comes next. None for a key that is not a scalar.
     key: Option<(Location, Option<String>)>,
 }
 
@@ -52,7 +52,7 @@ impl Builder<'_> {
         let at = Location { position, path: self.path() };
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
-                Err(fault(position, "a second document starts here, and a file holds one"))
+                Err(fault(position, "a second document starts here, but a file contains only one"))
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
@@ -75,14 +75,14 @@ impl Builder<'_> {
 
     fn open(&mut self, value: Value, anchor: usize, tag: Option<&Tag>, at: Location) -> Result<(), Fault> {
         self.refuse_tag(tag, at);
-        if self.open.len() >= DEEPEST {
+        if self.open.len() >= MAX_DEPTH {
             return Err(too_deep(at.position));
         }
         self.open.push(Open { node: Node { at, value }, anchor, key: None });
         Ok(())
     }
 
-    /// The path of what comes next: an entry of a list, the value of a key, or a key, which is the map's.
+    /// The path of the next node: an item of a list, the value of a key, or a key, which has the path of its map.
     fn path(&mut self) -> PathId {
         match self.open.last() {
             None => PathId::default(),
@@ -94,7 +94,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Takes a node that is complete to where it belongs.
+    /// Adds a complete node to its parent.
     fn close(&mut self, node: Node, anchor: usize) {
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
@@ -116,13 +116,13 @@ impl Builder<'_> {
 
     fn alias(&mut self, anchor: usize, at: Location) -> Result<(), Fault> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            return Err(fault(at.position, "an alias stands within the value that it refers to"));
+            return Err(fault(at.position, "an alias is inside the value that it refers to"));
         };
         self.aliased += node.size();
-        if self.aliased > MOST_ALIASED {
+        if self.aliased > MAX_ALIASED {
             return Err(fault(at.position, "the aliases of this file expand to too many values"));
         }
-        if self.open.len() + node.depth() > DEEPEST {
+        if self.open.len() + node.depth() > MAX_DEPTH {
             return Err(too_deep(at.position));
         }
         let node = node.under(at.path, &mut self.findings.paths);
@@ -150,7 +150,7 @@ fn scalar(text: String, style: ScalarStyle) -> Value {
 /// A key, with the location of its value.
 fn key(node: Node, findings: &mut Findings) -> (Location, Option<String>) {
     match node.value {
-        Value::Scalar(text, _) => (findings.unwritten(node.at, &text), Some(text)),
+        Value::Scalar(text, _) => (findings.missing_field(node.at, &text), Some(text)),
         Value::Null | Value::List(_) | Value::Map(_) => {
             findings.fault(node.at, format!("expected a name for a key, found {}", node.found()));
             (node.at, None)
@@ -199,12 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_written_twice_names_both_lines() {
+    fn a_duplicate_key_is_reported_with_both_lines() {
         assert_eq!(faults("a: 1\nb: 2\na: 3\n"), "f:3:1: a: duplicate field, first on line 1");
     }
 
     #[test]
-    fn what_an_alias_stands_for_is_read_where_it_was_written() {
+    fn the_value_of_an_alias_has_the_line_of_its_anchor() {
         let mut findings = Findings::default();
         let node = Node::parse("a: &x [one]\nb: *x\n", &mut findings).unwrap();
         let Value::Map(entries) = node.value else { panic!("no map") };
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_aliases_are_bounded() {
+    fn depth_and_aliases_are_limited() {
         assert!(faults(&"- ".repeat(100_000)).contains("nested too deeply"));
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..10 {
@@ -221,7 +221,7 @@ mod tests {
             bomb.push_str(&format!("a{level}: &a{level} [{again}]\n"));
         }
         assert!(faults(&bomb).contains("too many"));
-        assert!(faults("a: &a [*a]\n").contains("within the value that it refers to"));
+        assert!(faults("a: &a [*a]\n").contains("inside the value that it refers to"));
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_yaml_is_refused() {
+    fn unsupported_yaml_is_refused() {
         assert!(faults("a: 1\n---\nb: 2\n").contains("second document"));
         assert!(faults("[1, 2]: 3\n").contains("a name for a key, found a list"));
         assert!(faults("a: !thing 3\n").contains("tag"));

@@ -1,40 +1,40 @@
-//! What of a Cookie header goes on to the server: which cookies are hidden, what is cut from a value.
+//! How a Cookie header is forwarded to the server: which cookies are removed, and which values lose a prefix.
 
 use ::http::HeaderValue;
 use memchr::memchr;
 
 use super::{segments, unquoted};
 
-/// What becomes of the Cookie header on its way to the server.
+/// How the Cookie header is forwarded to the server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Forwarded {
-    /// It is fine as it stands, or there is none.
+    /// Unchanged, or there is none.
     AsIs,
-    /// All of it was hidden: the header goes.
+    /// Nothing is left: the header is removed.
     Nothing,
-    /// One line in place of all that are there.
+    /// One line replaces all lines.
     Replaced(HeaderValue),
 }
 
-/// What becomes of one cookie on its way to the server.
+/// What happens to one cookie on its way to the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Passage {
-    AsIs,
-    /// The server does not see it.
-    Hidden,
-    /// Without so many octets at the beginning of its value. Quotes around the value stay, and do not count.
-    Without(usize),
+pub enum CookieEdit {
+    Keep,
+    /// Removes it.
+    Remove,
+    /// Removes this many bytes from the beginning of its value. Quotes around the value are kept and do not count.
+    StripPrefix(usize),
 }
 
-/// Adds what is kept of a line, unless that is only blanks.
-pub(super) fn append_kept(merged: &mut Vec<u8>, line: &[u8], passage: impl Fn(&[u8]) -> Passage) {
+/// Appends what is kept of a line, unless only white space is left.
+pub(super) fn append_kept(merged: &mut Vec<u8>, line: &[u8], edit_of: impl Fn(&[u8]) -> CookieEdit) {
     let before = merged.len();
     let (mut first, mut blank) = (true, true);
     for segment in segments(line) {
-        let (head, tail) = match passage(segment) {
-            Passage::AsIs => (segment, &b""[..]),
-            Passage::Hidden => continue,
-            Passage::Without(octets) => around(segment, octets),
+        let (head, tail) = match edit_of(segment) {
+            CookieEdit::Keep => (segment, &b""[..]),
+            CookieEdit::Remove => continue,
+            CookieEdit::StripPrefix(prefix) => around(segment, prefix),
         };
         merged.extend_from_slice(match (first, before) {
             (true, 0) => b"",
@@ -51,13 +51,13 @@ pub(super) fn append_kept(merged: &mut Vec<u8>, line: &[u8], passage: impl Fn(&[
     }
 }
 
-/// What stands before and what behind the first `octets` of a pair's value.
-fn around(segment: &[u8], octets: usize) -> (&[u8], &[u8]) {
-    let behind_name = memchr(b'=', segment).map_or(segment.len(), |at| at + 1);
-    let rest = segment[behind_name..].trim_ascii_start();
+/// The pair before its value, and after the first `prefix` bytes of it.
+fn around(segment: &[u8], prefix: usize) -> (&[u8], &[u8]) {
+    let after_name = memchr(b'=', segment).map_or(segment.len(), |at| at + 1);
+    let rest = segment[after_name..].trim_ascii_start();
     let value = rest.trim_ascii_end();
     let inside = unquoted(value);
     let opening_quote = (value.len() - inside.len()) / 2;
     let start = segment.len() - rest.len() + opening_quote;
-    (&segment[..start], &segment[start + octets.min(inside.len())..])
+    (&segment[..start], &segment[start + prefix.min(inside.len())..])
 }

@@ -1,8 +1,8 @@
-//! The Cookie header of requests: the values that a name has in it, and what of it goes on to the server.
+//! The Cookie header of requests: finds the values of a name, and edits the header before it goes to the server.
 //!
-//! A request may carry several Cookie lines (HTTP/2 splits them into crumbs, RFC 9113 8.2.3) and one name several times.
-//! Reading is tolerant, as a Cookie header is whatever the client has gathered; names compare exactly, upper and lower case
-//! apart. What a value means is not asked here.
+//! A request may carry several Cookie lines (HTTP/2 splits them into crumbs, RFC 9113 8.2.3) and one name several
+//! times. Parsing is tolerant, because a Cookie header contains whatever the client has collected. Names are
+//! case-sensitive. This module does not interpret values.
 
 mod forwarded;
 mod name;
@@ -15,14 +15,15 @@ use memchr::{memchr, memchr_iter};
 use smallvec::SmallVec;
 
 use forwarded::append_kept;
-pub use forwarded::{Forwarded, Passage};
+pub use forwarded::{CookieEdit, Forwarded};
 pub use name::{CookieName, InvalidCookieName};
 
-/// The names that requests are searched for, numbered, so that a Cookie header is walked once for all of them.
+/// The names to look for in requests, numbered, so that one pass over a Cookie header finds them all.
 #[derive(Clone, Debug, Default)]
 pub struct CookieNames {
     names: Vec<CookieName>,
-    /// Their first characters, one bit for each: most cookies are passed over by theirs, whatever the number of names.
+    /// Their first characters, one bit for each: most cookies are skipped by their first character, however many names
+    /// there are.
     firsts: u128,
 }
 
@@ -48,17 +49,18 @@ impl CookieNames {
         for line in lines(headers) {
             cookies.lines += 1;
             if !self.names.is_empty() {
-                cookies.found.extend(segments(line).filter_map(|segment| self.take(segment)));
+                cookies.found.extend(segments(line).filter_map(|segment| self.find_in(segment)));
             }
         }
         cookies
     }
 
-    /// Hides cookies, cuts what was put before their values, and makes one line of several. `passage` is given the number and
-    /// the value, without quotes, of each cookie that has one of the names. All others stay byte for byte, and so does what
-    /// stands between two cookies, but for one `; ` where two lines met. Not for a header that [passes](Cookies::pass).
-    pub fn edit(&self, headers: &HeaderMap, passage: impl Fn(usize, &[u8]) -> Passage) -> Forwarded {
-        let of = |segment: &[u8]| self.take(segment).map_or(Passage::AsIs, |(number, value)| passage(number, value));
+    /// Removes cookies, removes prefixes from their values, and joins several lines to one. `edit_of` gets the number
+    /// and the value, without quotes, of each cookie that has one of the names. All other cookies are kept byte for
+    /// byte, and so are the separators, except for one `; ` where two lines are joined. Not for a header that [stays
+    /// unchanged](Cookies::are_unchanged).
+    pub fn edit(&self, headers: &HeaderMap, edit_of: impl Fn(usize, &[u8]) -> CookieEdit) -> Forwarded {
+        let of = |segment: &[u8]| self.find_in(segment).map_or(CookieEdit::Keep, |(number, value)| edit_of(number, value));
         let all = headers.get_all(COOKIE);
         let mut merged = Vec::with_capacity(all.iter().map(|line| line.len() + 2).sum());
         for line in all {
@@ -70,7 +72,7 @@ impl CookieNames {
         HeaderValue::try_from(merged).map_or(Forwarded::Nothing, Forwarded::Replaced)
     }
 
-    fn take<'r>(&self, segment: &'r [u8]) -> Option<(usize, &'r [u8])> {
+    fn find_in<'r>(&self, segment: &'r [u8]) -> Option<(usize, &'r [u8])> {
         let first = *segment.trim_ascii_start().first()?;
         if self.firsts & bit(first) == 0 {
             return None;
@@ -81,20 +83,20 @@ impl CookieNames {
     }
 }
 
-/// No bit for what no name holds.
-fn bit(octet: u8) -> u128 {
-    1_u128.checked_shl(octet.into()).unwrap_or(0)
+/// No bit for bytes that no name contains.
+fn bit(byte: u8) -> u128 {
+    1_u128.checked_shl(byte.into()).unwrap_or(0)
 }
 
 impl<'r> Cookies<'r> {
-    /// Every value of the cookie of this number, in the order sent, without white space and double quotes around it.
+    /// All values of the cookie with this number, in the order sent, without surrounding white space and double quotes.
     pub fn values(&self, number: usize) -> impl Iterator<Item = &'r [u8]> + '_ {
         self.found.iter().filter(move |(at, _)| *at == number).map(|&(_, value)| value)
     }
 
-    /// Whether the server may see the header as it stands, or there is none.
-    pub fn pass(&self, passage: impl Fn(usize, &[u8]) -> Passage) -> bool {
-        self.lines < 2 && self.found.iter().all(|&(number, value)| passage(number, value) == Passage::AsIs)
+    /// Whether the header goes to the server unchanged, or there is none.
+    pub fn are_unchanged(&self, edit_of: impl Fn(usize, &[u8]) -> CookieEdit) -> bool {
+        self.lines < 2 && self.found.iter().all(|&(number, value)| edit_of(number, value) == CookieEdit::Keep)
     }
 }
 
@@ -111,7 +113,7 @@ fn segments(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Name and value of one pair. A segment without `=` is a value without a name, never one of ours.
+/// Name and value of one pair. A segment without `=` is a value without a name, so never one of ours.
 fn split_pair(segment: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = memchr(b'=', segment)?;
     let (name, value) = segment.split_at(at);

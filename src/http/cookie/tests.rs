@@ -1,4 +1,4 @@
-//! Tables of headers, and properties against the plain way of doing it.
+//! Tables of headers, and properties against a simple implementation.
 
 use super::*;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ fn name(text: &str) -> CookieName {
     CookieName::parse(text).unwrap()
 }
 
-/// Looks for one name alone, the plain way.
+/// Looks for one name only, in the simplest way.
 fn values<'a>(headers: &'a HeaderMap, name: &'a CookieName) -> impl Iterator<Item = &'a [u8]> {
     let pairs = lines(headers).flat_map(segments).filter_map(split_pair);
     pairs.filter(|(found, _)| *found == name.as_str().as_bytes()).map(|(_, value)| unquoted(value))
@@ -22,32 +22,32 @@ fn read(lines: &[&str]) -> Vec<String> {
     values(&headers, &name("B")).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
 }
 
-/// What becomes of cookies whose names are all searched for, as a rule by name has it.
-fn forward(headers: &HeaderMap, passage: impl Fn(&[u8], &[u8]) -> Passage) -> Forwarded {
+/// Edits cookies whose names are all searched for, by a rule that takes the name.
+fn forward(headers: &HeaderMap, edit_of: impl Fn(&[u8], &[u8]) -> CookieEdit) -> Forwarded {
     const NAMES: [&str; 7] = ["B", "C", "P", "Q", "a", "b", "c"];
     let mut names = CookieNames::default();
     for searched in NAMES {
         names.number(&name(searched));
     }
-    let passage = |number: usize, value: &[u8]| passage(NAMES[number].as_bytes(), value);
-    if names.find(headers).pass(passage) { Forwarded::AsIs } else { names.edit(headers, passage) }
+    let edit_of = |number: usize, value: &[u8]| edit_of(NAMES[number].as_bytes(), value);
+    if names.find(headers).are_unchanged(edit_of) { Forwarded::AsIs } else { names.edit(headers, edit_of) }
 }
 
 fn forwarded(lines: &[&str]) -> Forwarded {
     forward(&headers(lines), hide)
 }
 
-fn hide(name: &[u8], _: &[u8]) -> Passage {
-    if name == b"B" || name == b"C" { Passage::Hidden } else { Passage::AsIs }
+fn hide(name: &[u8], _: &[u8]) -> CookieEdit {
+    if name == b"B" || name == b"C" { CookieEdit::Remove } else { CookieEdit::Keep }
 }
 
-/// Cuts what stands before the first `~` of `P`, and hides `B`.
-fn cut(name: &[u8], value: &[u8]) -> Passage {
+/// Removes the prefix of `P` up to its first `~`, and removes `B`.
+fn strip_prefix(name: &[u8], value: &[u8]) -> CookieEdit {
     let prefix = value.iter().position(|&byte| byte == b'~');
     match (name, prefix) {
-        (b"P", Some(at)) => Passage::Without(at + 1),
-        (b"B", _) => Passage::Hidden,
-        _ => Passage::AsIs,
+        (b"P", Some(at)) => CookieEdit::StripPrefix(at + 1),
+        (b"B", _) => CookieEdit::Remove,
+        _ => CookieEdit::Keep,
     }
 }
 
@@ -77,12 +77,12 @@ fn names_match_whole_and_exactly() {
 }
 
 #[test]
-fn white_space_and_quotes_around_a_value_do_not_count() {
+fn surrounding_white_space_and_quotes_are_not_part_of_a_value() {
     assert_eq!(read(&["  B  = \"1\"\t; B=\"; B=\"\"; B= ; ;=;;"]), ["1", "\"", "", ""]);
 }
 
 #[test]
-fn a_line_without_a_hidden_name_goes_on_as_it_is() {
+fn a_line_without_a_removed_name_is_unchanged() {
     for line in ["a=1; b=2", "B", "a=B=1;;", "", " x"] {
         assert_eq!(forwarded(&[line]), Forwarded::AsIs, "{line:?}");
     }
@@ -90,15 +90,15 @@ fn a_line_without_a_hidden_name_goes_on_as_it_is() {
 }
 
 #[test]
-fn hidden_cookies_go_wherever_they_stand() {
+fn removed_cookies_may_stand_anywhere() {
     assert_eq!(forwarded(&["B=1; a=2"]), replaced("a=2"));
     assert_eq!(forwarded(&["a=2; B=1"]), replaced("a=2"));
     assert_eq!(forwarded(&["a=2;B=1;  b=\"3 \"; C=4; d"]), replaced("a=2;  b=\"3 \"; d"));
 }
 
 #[test]
-fn a_prefix_goes_and_the_value_behind_it_stays() {
-    let after = |lines: &[&str]| forward(&headers(lines), cut);
+fn a_prefix_is_removed_and_the_value_kept() {
+    let after = |lines: &[&str]| forward(&headers(lines), strip_prefix);
     assert_eq!(after(&["P=token~abc"]), replaced("P=abc"));
     assert_eq!(after(&["a=x~y;  P = token~a b \t; Q=x~y"]), replaced("a=x~y;  P = a b \t; Q=x~y"));
     assert_eq!(after(&["P=token~"]), replaced("P="));
@@ -108,24 +108,24 @@ fn a_prefix_goes_and_the_value_behind_it_stays() {
 }
 
 #[test]
-fn quotes_around_a_prefixed_value_stay() {
-    let after = |lines: &[&str]| forward(&headers(lines), cut);
+fn quotes_around_a_prefixed_value_are_kept() {
+    let after = |lines: &[&str]| forward(&headers(lines), strip_prefix);
     assert_eq!(after(&["P=\"token~abc\"; a"]), replaced("P=\"abc\"; a"));
     assert_eq!(after(&["P= \"token~\" "]), replaced("P= \"\" "));
-    assert_eq!(after(&["P=token~\"abc\""]), replaced("P=\"abc\""), "the application's own");
-    assert_eq!(after(&["P=\"token~abc"]), replaced("P=abc"), "a quote that nothing closes is of the value");
+    assert_eq!(after(&["P=token~\"abc\""]), replaced("P=\"abc\""), "the quotes are the application's");
+    assert_eq!(after(&["P=\"token~abc"]), replaced("P=abc"), "an unclosed quote is part of the value");
 }
 
 #[test]
-fn no_more_is_cut_than_there_is() {
-    let all = |lines: &[&str]| forward(&headers(lines), |_, _| Passage::Without(99));
+fn a_prefix_is_at_most_the_whole_value() {
+    let all = |lines: &[&str]| forward(&headers(lines), |_, _| CookieEdit::StripPrefix(99));
     assert_eq!(all(&["a=1; b=\"2\" ;c= ;d"]), replaced("a=; b=\"\" ;c= ;d"));
-    let nothing = |_: &[u8], _: &[u8]| Passage::Without(0);
+    let nothing = |_: &[u8], _: &[u8]| CookieEdit::StripPrefix(0);
     assert_eq!(forward(&headers(&["a=1; b=\"2\" ;c="]), nothing), replaced("a=1; b=\"2\" ;c="));
 }
 
 #[test]
-fn a_search_for_many_names_finds_what_a_search_for_each_finds() {
+fn one_search_finds_the_cookies_of_all_names() {
     let mut names = CookieNames::default();
     let numbers = [names.number(&name("B")), names.number(&name("!x")), names.number(&name("B"))];
     assert_eq!(numbers, [0, 1, 0]);
@@ -137,7 +137,7 @@ fn a_search_for_many_names_finds_what_a_search_for_each_finds() {
 }
 
 #[test]
-fn a_header_of_nothing_but_hidden_cookies_goes() {
+fn a_header_with_only_removed_cookies_is_removed() {
     assert_eq!(forwarded(&["B=1"]), Forwarded::Nothing);
     assert_eq!(forwarded(&["B=1; ", "; C=2;B=3"]), Forwarded::Nothing);
 }
@@ -148,20 +148,20 @@ fn crumbs_become_one_line() {
     assert_eq!(forwarded(&["B=1", "b=2", "", "C=3; c=4"]), replaced("b=2; c=4"));
 }
 
-/// The plain way: every cookie on its own, trimmed, without the hidden ones.
+/// The simple implementation: all cookies, trimmed, without the removed ones.
 fn model(lines: &[String]) -> Vec<String> {
     let shown = |cookie: &String| cookie.split_once('=').is_none_or(|(name, _)| !["B", "C"].contains(&name.trim_end()));
     cookies(lines).into_iter().filter(shown).collect()
 }
 
-/// Every cookie on its own, trimmed.
+/// All cookies, trimmed.
 fn cookies(lines: &[String]) -> Vec<String> {
     let all = lines.iter().flat_map(|line| line.split(';')).map(|cookie| cookie.trim_matches([' ', '\t']).to_owned());
     all.filter(|cookie| !cookie.is_empty()).collect()
 }
 
-/// The plain way of [`cut`]: None for a hidden cookie.
-fn cut_model(cookie: String) -> Option<String> {
+/// The simple implementation of [`strip_prefix`]: None for a removed cookie.
+fn strip_prefix_model(cookie: String) -> Option<String> {
     let Some((name, raw)) = cookie.split_once('=') else { return Some(cookie) };
     let (blanks, value) = raw.split_at(raw.len() - raw.trim_start().len());
     let whole = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
@@ -183,7 +183,7 @@ fn after(forwarded: Forwarded, before: &[String]) -> Vec<String> {
 
 proptest! {
     #[test]
-    fn what_goes_on_is_every_other_cookie_byte_for_byte(lines in proptest::collection::vec("[aBC=; \t\"]{0,24}", 0..4)) {
+    fn all_other_cookies_are_forwarded_byte_for_byte(lines in proptest::collection::vec("[aBC=; \t\"]{0,24}", 0..4)) {
         let shown: Vec<&str> = lines.iter().map(String::as_str).collect();
         let after = after(forwarded(&shown), &lines);
         prop_assert!(after.len() <= 1);
@@ -194,11 +194,11 @@ proptest! {
     }
 
     #[test]
-    fn what_is_cut_is_the_prefix_and_nothing_else(lines in proptest::collection::vec("[aBP=;~ \t\"]{0,24}", 0..4)) {
+    fn only_the_prefix_is_removed(lines in proptest::collection::vec("[aBP=;~ \t\"]{0,24}", 0..4)) {
         let shown: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let after = after(forward(&headers(&shown), cut), &lines);
+        let after = after(forward(&headers(&shown), strip_prefix), &lines);
         prop_assert!(after.len() <= 1);
-        let expected: Vec<String> = cookies(&lines).into_iter().filter_map(cut_model).collect();
+        let expected: Vec<String> = cookies(&lines).into_iter().filter_map(strip_prefix_model).collect();
         let trimmed: Vec<String> = cookies(&expected);
         prop_assert_eq!(cookies(&after), trimmed);
     }
@@ -219,12 +219,12 @@ proptest! {
     }
 
     #[test]
-    fn reading_is_total_on_any_header(bytes in proptest::collection::vec(32..=255u8, 0..64)) {
+    fn any_cookie_header_can_be_parsed(bytes in proptest::collection::vec(32..=255u8, 0..64)) {
         if let Ok(value) = HeaderValue::from_bytes(&bytes) {
             let headers = HeaderMap::from_iter([(COOKIE, value)]);
             let _ = values(&headers, &name("B")).count();
-            let _ = forward(&headers, cut);
-            let _ = forward(&headers, |_, value| Passage::Without(value.len() / 2));
+            let _ = forward(&headers, strip_prefix);
+            let _ = forward(&headers, |_, value| CookieEdit::StripPrefix(value.len() / 2));
         }
     }
 }

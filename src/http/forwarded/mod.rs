@@ -1,7 +1,7 @@
-//! Who the client is behind other proxies, and what the server is told of it.
+//! Who the client is behind other proxies, and which headers tell the server.
 //!
-//! A header is only as good as the peer that sent it. From a peer outside the trusted proxies everything that speaks of
-//! earlier hops is a claim of the client's and goes; from a trusted one it is kept and continued.
+//! A header is only as trustworthy as the peer that sent it. Headers about earlier hops are removed if the peer is not
+//! a trusted proxy, since the client may have made them up. From a trusted proxy they are kept and extended.
 
 mod outgoing;
 mod trust;
@@ -17,7 +17,7 @@ use ::http::{HeaderName, HeaderValue};
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The other end of a client connection. Made once per connection, so that its address is turned into text once.
+/// The other end of a client connection. Made once per connection, so that its address is formatted once.
 #[derive(Clone, Debug)]
 pub struct Peer {
     address: IpAddr,
@@ -25,7 +25,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// An IPv4 address mapped into IPv6 is taken as IPv4.
+    /// An IPv4-mapped IPv6 address counts as IPv4.
     pub fn new(address: IpAddr) -> Self {
         let address = address.to_canonical();
         Self { address, text: text_of(address) }
@@ -36,7 +36,7 @@ impl Peer {
     }
 }
 
-/// An address as a header's value. Addresses are ASCII, so the other arm is never taken.
+/// An address as a header's value. Addresses are ASCII, so this never fails.
 fn text_of(address: IpAddr) -> HeaderValue {
     let mut text = String::with_capacity(15);
     let _ = write!(text, "{address}");

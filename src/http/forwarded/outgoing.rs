@@ -1,4 +1,4 @@
-//! The headers that tell the server of the hop before this one.
+//! The headers that tell the server about the hop before this one.
 
 use std::net::IpAddr;
 
@@ -10,10 +10,10 @@ use super::{Peer, TrustedProxies};
 use crate::http::Scheme;
 use crate::http::hygiene::Names;
 
-/// In which headers the server is told.
+/// Which headers tell the server.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Style {
-    /// X-Forwarded-For and X-Forwarded-Proto. Host itself reaches the server as the client wrote it.
+    /// X-Forwarded-For and X-Forwarded-Proto. Host reaches the server as the client sent it.
     #[default]
     XForwarded,
     /// Forwarded, by RFC 7239.
@@ -30,22 +30,22 @@ pub struct Hop<'a> {
     pub headers: &'a HeaderMap,
 }
 
-/// What to do with a request's headers: remove, then set, each in place of all lines of its name.
+/// Edits of a request's headers: first remove, then set. A set header replaces all lines of its name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Edits {
     pub remove: Names,
-    /// Names as they are to be spelled.
+    /// Names in the spelling to send.
     pub set: SmallVec<[(&'static str, HeaderValue); 2]>,
 }
 
-/// From an untrusted peer all `X-Forwarded-*`, `Forwarded`, `X-Real-IP` and `Burdock-*` go before ours are written. From a
-/// trusted one they stay: its X-Forwarded-For and Forwarded are continued, its X-Forwarded-Proto is kept. Names with `_` in
-/// place of `-` go in any case, as many servers take the two for the same.
+/// From an untrusted peer all `X-Forwarded-*`, `Forwarded`, `X-Real-IP` and `Burdock-*` headers are removed before ours
+/// are set. From a trusted one they are kept: X-Forwarded-For and Forwarded are extended, X-Forwarded-Proto is kept.
+/// Names with `_` in place of `-` are always removed, because many servers treat the two alike.
 pub fn outgoing(hop: &Hop<'_>, trusted: &TrustedProxies, style: Style) -> Edits {
     let mut edits = Edits::default();
     let trusted = trusted.trusts(hop.peer.address);
     for name in hop.headers.keys() {
-        if speaks_of_hops(name.as_str()) && (!trusted || name.as_str().contains('_')) {
+        if describes_hops(name.as_str()) && (!trusted || name.as_str().contains('_')) {
             edits.remove.push(name.clone());
         }
     }
@@ -55,13 +55,13 @@ pub fn outgoing(hop: &Hop<'_>, trusted: &TrustedProxies, style: Style) -> Edits 
     }
     if style != Style::XForwarded {
         let element = forwarded_element(hop);
-        edits.set.extend(earlier.continued("Forwarded", &element).map(|line| ("Forwarded", line)));
+        edits.set.extend(earlier.extended("Forwarded", &element).map(|line| ("Forwarded", line)));
     }
     edits
 }
 
-/// Looks at one or two bytes of nearly every name.
-fn speaks_of_hops(name: &str) -> bool {
+/// Cheap: for nearly every name one or two bytes decide.
+fn describes_hops(name: &str) -> bool {
     match name.as_bytes() {
         [b'x', b'-' | b'_', rest @ ..] => {
             starts_with(rest, b"forwarded") || (starts_with(rest, b"real-ip") && rest.len() == 7)
@@ -72,7 +72,7 @@ fn speaks_of_hops(name: &str) -> bool {
     }
 }
 
-/// Takes `_` for `-`.
+/// Treats `_` like `-`.
 fn starts_with(name: &[u8], start: &[u8]) -> bool {
     let same = |(&found, &wanted): (&u8, &u8)| found == wanted || (wanted == b'-' && found == b'_');
     name.len() >= start.len() && name.iter().zip(start).all(same)
@@ -93,8 +93,8 @@ impl Earlier<'_> {
         }
     }
 
-    /// The list of earlier hops, in one line, with this one added.
-    fn continued(self, name: &str, ours: &HeaderValue) -> Option<HeaderValue> {
+    /// The list of earlier hops with this one appended, in one line.
+    fn extended(self, name: &str, ours: &HeaderValue) -> Option<HeaderValue> {
         let Self::Kept(headers) = self else { return Some(ours.clone()) };
         let lines = || headers.get_all(name).iter().chain([ours]).map(HeaderValue::as_bytes).filter(|line| !line.is_empty());
         let mut chain = Vec::with_capacity(lines().map(|line| line.len() + 2).sum());
@@ -111,13 +111,13 @@ impl Earlier<'_> {
 fn add_x_forwarded(edits: &mut Edits, hop: &Hop<'_>, earlier: Earlier<'_>) {
     const FOR: &str = "X-Forwarded-For";
     const PROTO: &str = "X-Forwarded-Proto";
-    edits.set.extend(earlier.continued(FOR, &hop.peer.text).map(|line| (FOR, line)));
+    edits.set.extend(earlier.extended(FOR, &hop.peer.text).map(|line| (FOR, line)));
     if !earlier.has(PROTO) {
         edits.set.push((PROTO, HeaderValue::from_static(hop.scheme.as_str())));
     }
 }
 
-/// `for=192.0.2.1;host="example.com:80";proto=https`. A host that is no text for a header is left out.
+/// `for=192.0.2.1;host="example.com:80";proto=https`. A host that is not valid in a header is left out.
 fn forwarded_element(hop: &Hop<'_>) -> HeaderValue {
     let address = hop.peer.text.to_str().unwrap_or("unknown");
     let host = hop.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -187,14 +187,14 @@ mod tests {
     ];
 
     #[test]
-    fn what_an_untrusted_peer_says_of_hops_goes_and_ours_is_written() {
+    fn headers_of_an_untrusted_peer_are_replaced() {
         let expected =
             ["from: kept", "x-forwarded-for: 192.0.2.9", "x-forwarded-proto: https", "x-real-ip-2: kept", "x-realm: kept"];
         assert_eq!(sent("192.0.2.9", Style::XForwarded, SPOOFED), expected);
     }
 
     #[test]
-    fn what_a_trusted_peer_says_is_kept_and_continued() {
+    fn headers_of_a_trusted_peer_are_kept_and_extended() {
         let expected = [
             "burdock-session: 1",
             "forwarded: for=127.0.0.1",
@@ -211,13 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_peer_that_says_nothing_is_spoken_of_like_any_other() {
+    fn a_trusted_peer_without_headers_is_reported_like_any_other() {
         let expected = ["x-forwarded-for: 10.0.0.1", "x-forwarded-proto: https"];
         assert_eq!(sent("10.0.0.1", Style::XForwarded, &[]), expected);
     }
 
     #[test]
-    fn rfc_7239_is_written_and_continued_where_asked_for() {
+    fn rfc_7239_headers_are_set_and_extended_on_request() {
         let ours = "for=10.0.0.1;host=\"Example.com:80\";proto=https";
         assert_eq!(sent("10.0.0.1", Style::Rfc7239, &[]), [format!("forwarded: {ours}")]);
         let continued = format!("forwarded: for=a, for=b, {ours}");

@@ -1,4 +1,4 @@
-//! Which peers are believed, and what they say of the client.
+//! Which peers are trusted, and what they say about the client.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,12 +13,12 @@ use crate::http::Scheme;
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// IPv4 networks mapped into IPv6 are taken as IPv4.
+    /// IPv4-mapped IPv6 networks count as IPv4.
     pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks.into_iter().map(canonical).collect())
     }
 
-    /// IPv4 addresses mapped into IPv6 are taken as IPv4.
+    /// IPv4-mapped IPv6 addresses count as IPv4.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
@@ -34,9 +34,9 @@ fn canonical(network: IpNet) -> IpNet {
     v4.map_or(network, IpNet::V4)
 }
 
-/// The client: the rightmost address of X-Forwarded-For that is not a trusted proxy's, read only as far as each hop is
-/// trusted, the peer first. An entry that is no address ends the walk at the last good hop; where all are trusted, it is the
-/// leftmost.
+/// The client: the rightmost address in X-Forwarded-For that is not a trusted proxy's. Reading starts with the peer and
+/// goes on only while each hop is trusted. It stops at an entry that is not an address, and takes the hop before. If
+/// all hops are trusted, the client is the leftmost.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> IpAddr {
     let mut client = peer.to_canonical();
     if !trusted.trusts(client) {
@@ -54,8 +54,8 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxie
     client
 }
 
-/// How the client came: what a trusted peer says in X-Forwarded-Proto (its last entry, which is the peer's own), else how the
-/// peer reached the listener.
+/// The client's scheme: the last entry of X-Forwarded-Proto, which is the peer's own, if the peer is trusted; otherwise
+/// the scheme of the listener.
 pub fn scheme(peer: IpAddr, listener: Scheme, headers: &HeaderMap, trusted: &TrustedProxies) -> Scheme {
     if !trusted.trusts(peer) {
         return listener;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_untrusted_peer_is_the_client_whatever_it_says() {
+    fn an_untrusted_peer_is_the_client() {
         assert_eq!(client("192.0.2.9", &["198.51.100.1"]), ip("192.0.2.9"));
         assert_eq!(client_address(ip("10.0.0.1"), &HeaderMap::new(), &TrustedProxies::default()), ip("10.0.0.1"));
     }
@@ -110,10 +110,10 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_address_ends_the_walk() {
+    fn an_entry_that_is_no_address_ends_the_search() {
         assert_eq!(client("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.2"]), ip("10.0.0.2"));
         assert_eq!(client("10.0.0.1", &["198.51.100.1:x"]), ip("10.0.0.1"));
-        assert_eq!(client("10.0.0.1", &["198.51.100.1, , 10.0.0.2,"]), ip("198.51.100.1"), "empty entries are none");
+        assert_eq!(client("10.0.0.1", &["198.51.100.1, , 10.0.0.2,"]), ip("198.51.100.1"), "empty entries are skipped");
     }
 
     #[test]
@@ -132,20 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_a_trusted_peers_word_or_the_listeners() {
+    fn the_scheme_comes_from_a_trusted_peer_or_the_listener() {
         let says = |peer: &str, word: &'static str| {
             let headers = HeaderMap::from_iter([(X_FORWARDED_PROTO.clone(), HeaderValue::from_static(word))]);
             scheme(ip(peer), Scheme::Http, &headers, &inside())
         };
         assert_eq!(says("10.0.0.1", "HTTPS"), Scheme::Https);
-        assert_eq!(says("10.0.0.1", "https, http"), Scheme::Http, "the client's own word comes first");
+        assert_eq!(says("10.0.0.1", "https, http"), Scheme::Http, "the client's own entry comes first");
         assert_eq!(says("10.0.0.1", "gopher"), Scheme::Http);
         assert_eq!(says("192.0.2.9", "https"), Scheme::Http);
     }
 
     proptest! {
         #[test]
-        fn the_walk_is_total_on_any_header(bytes in proptest::collection::vec(32..=255u8, 0..64)) {
+        fn any_x_forwarded_for_can_be_parsed(bytes in proptest::collection::vec(32..=255u8, 0..64)) {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let headers = HeaderMap::from_iter([(X_FORWARDED_FOR.clone(), value)]);
                 let _ = client_address(ip("10.0.0.1"), &headers, &inside());

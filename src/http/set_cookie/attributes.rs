@@ -1,19 +1,20 @@
-//! What a cookie's attributes may be, each parsed once, and their text.
+//! A cookie's attributes: their values, parsed once, and their text.
 
 use std::fmt::Write;
 
 use super::{CookieDomain, ExtraAttribute};
 use crate::http::Scheme;
 
-/// The longest attribute that a browser looks at, in octets (RFC 6265bis 5.6).
-pub(super) const LONGEST: usize = 1024;
+/// The longest attribute value that browsers accept, in bytes (RFC 6265bis 5.6).
+pub(super) const MAX_LENGTH: usize = 1024;
 
-/// Everything that follows a cookie's value.
+/// All attributes that follow a cookie's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Attributes {
-    /// None: no attribute. The browser then takes the directory of the request's path (RFC 6265bis 5.1.4).
+    /// None: no attribute. The browser then uses the directory of the request's path (RFC 6265bis 5.1.4).
     pub path: Option<CookiePath>,
-    /// A host gets the [`narrowest`](super::narrowest); where none fits, the cookie goes to the host that set it, and to no other.
+    /// A host gets the [`narrowest`](super::narrowest) that covers it. If none does, the cookie goes only to the host
+    /// that set it.
     pub domains: Vec<CookieDomain>,
     pub http_only: HttpOnly,
     pub secure: Secure,
@@ -21,7 +22,7 @@ pub struct Attributes {
     pub partitioned: Partitioned,
     /// Seconds. None: until the browser closes.
     pub max_age: Option<u32>,
-    /// In the order written, behind all others.
+    /// In the order written, after all others.
     pub extra: Vec<ExtraAttribute>,
 }
 
@@ -41,7 +42,7 @@ impl Default for Attributes {
 }
 
 impl Attributes {
-    /// The attributes for a client that came by `scheme`, with this one of the domains, from the first `;` on.
+    /// The attributes for a client that uses `scheme`, with this domain, including the first `;`.
     pub(super) fn text(&self, scheme: Scheme, domain: Option<&CookieDomain>) -> String {
         let mut text = String::new();
         if let Some(path) = &self.path {
@@ -80,8 +81,8 @@ impl Attributes {
 /// Whether browsers send a cookie with requests that another site starts (RFC 6265bis 5.6.7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SameSite {
-    /// `None` on a Secure cookie, no attribute on another: logins and payments come back by a cross-site POST, and must find
-    /// the server that began them.
+    /// `None` on a Secure cookie, otherwise no attribute: logins and payments return by a cross-site POST and must
+    /// reach the server that started them.
     Auto,
     Strict,
     Lax,
@@ -90,14 +91,14 @@ pub enum SameSite {
     Omit,
 }
 
-/// Whether scripts in the page are kept from the cookie.
+/// Whether the cookie is hidden from scripts in the page.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HttpOnly {
     On,
     Off,
 }
 
-/// Whether each site that embeds this one has a cookie of its own.
+/// Whether each site that embeds this one gets its own cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Partitioned {
     On,
@@ -107,14 +108,14 @@ pub enum Partitioned {
 /// Whether the cookie goes over TLS only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Secure {
-    /// Where the client came by TLS.
+    /// If the client uses TLS.
     Auto,
     Always,
     Never,
 }
 
 impl Secure {
-    /// Whether a cookie set for a client that came by `scheme` is marked Secure.
+    /// Whether a cookie for a client that uses `scheme` is marked Secure.
     pub fn on(self, scheme: Scheme) -> bool {
         match (self, scheme) {
             (Self::Always, _) | (Self::Auto, Scheme::Https) => true,
@@ -123,26 +124,26 @@ impl Secure {
     }
 }
 
-/// The paths that a cookie is sent to: this one and those below.
+/// The path that a cookie is sent to, together with all paths below.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CookiePath(Box<str>);
 
-/// Why a text is not a cookie's path.
+/// Why a text is not a valid cookie path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidCookiePath {
     #[error("a cookie's path must start with '/'")]
     NoSlash,
-    #[error("a cookie's path has at most {LONGEST} characters")]
+    #[error("a cookie's path has at most {MAX_LENGTH} characters")]
     TooLong,
     #[error("{0:?} is not allowed in a cookie's path (printable ASCII without ';')")]
     Character(char),
 }
 
 impl CookiePath {
-    /// Takes a path as the user wrote it.
+    /// Parses a path as the user wrote it.
     ///
     /// # Errors
-    /// [`InvalidCookiePath`] says what is wrong with it.
+    /// [`InvalidCookiePath`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidCookiePath> {
         if !text.starts_with('/') {
             return Err(InvalidCookiePath::NoSlash);
@@ -150,7 +151,7 @@ impl CookiePath {
         if let Some(bad) = text.chars().find(|&c| !is_attribute_character(c)) {
             return Err(InvalidCookiePath::Character(bad));
         }
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Err(InvalidCookiePath::TooLong);
         }
         Ok(Self(text.into()))

@@ -1,7 +1,8 @@
-//! Dates as browsers read them in a Set-Cookie's Expires (RFC 6265bis 5.1.1): no fixed form, but the first pieces of the text
-//! that look like a time, a day, a month and a year. It knows of no time zone but UTC and ignores the weekday, as they do.
+//! Dates in the Expires attribute of Set-Cookie, parsed as browsers do (RFC 6265bis 5.1.1): there is no fixed format,
+//! and the first parts of the text that look like a time, a day, a month and a year count. As in browsers the time zone
+//! is always UTC and the weekday is ignored.
 
-/// The date as Unix seconds, before 1970 below zero. None for what browsers take for no date.
+/// The date in Unix seconds, negative before 1970. None if browsers do not accept it as a date.
 pub(super) fn cookie_date(text: &[u8]) -> Option<i64> {
     let mut found = Found::default();
     for token in text.split(|&byte| is_delimiter(byte)).filter(|token| !token.is_empty()) {
@@ -14,12 +15,12 @@ fn is_delimiter(byte: u8) -> bool {
     matches!(byte, 0x09 | 0x20..=0x2f | 0x3b..=0x40 | 0x5b..=0x60 | 0x7b..=0x7e)
 }
 
-/// What the tokens so far have given. Each is taken for the first of these that it fits and that is still missing.
+/// The parts found so far. Each token becomes the first part that is still missing and that it fits.
 #[derive(Default)]
 struct Found {
     time: Option<[u32; 3]>,
     day: Option<u32>,
-    /// From 1 on.
+    /// Counted from 1.
     month: Option<usize>,
     year: Option<u32>,
 }
@@ -37,16 +38,16 @@ impl Found {
     }
 }
 
-/// Whether a piece was missing and now is there.
-fn fill<T>(piece: &mut Option<T>, read: impl FnOnce() -> Option<T>) -> bool {
-    if piece.is_some() {
+/// Fills a missing part. Whether it did.
+fn fill<T>(part: &mut Option<T>, read: impl FnOnce() -> Option<T>) -> bool {
+    if part.is_some() {
         return false;
     }
-    *piece = read();
-    piece.is_some()
+    *part = read();
+    part.is_some()
 }
 
-/// Hours, minutes and seconds of one or two digits each. Anything but a digit may follow.
+/// Hours, minutes and seconds of one or two digits each. Anything except a digit may follow.
 fn time(token: &[u8]) -> Option<[u32; 3]> {
     let mut fields = token.splitn(3, |&byte| byte == b':');
     let (hour, minute, second) = (fields.next()?, fields.next()?, fields.next()?);
@@ -54,7 +55,7 @@ fn time(token: &[u8]) -> Option<[u32; 3]> {
     Some([whole(hour)?, whole(minute)?, number(second, 1..=2)?])
 }
 
-/// The number that a token begins with, if it has that many digits.
+/// The number at the start of a token, if it has this many digits.
 fn number(token: &[u8], digits: std::ops::RangeInclusive<usize>) -> Option<u32> {
     let end = token.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(token.len());
     let value = || token[..end].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
@@ -69,7 +70,7 @@ fn month(token: &[u8]) -> Option<usize> {
     MONTHS.iter().position(|month| start.eq_ignore_ascii_case(&month[..])).map(|at| at + 1)
 }
 
-/// Years of two digits are those from 1970 to 2069. Written with more zeros they are the same.
+/// Two-digit years are those from 1970 to 2069, with or without leading zeros.
 fn full_year(year: u32) -> u32 {
     match year {
         70..=99 => year + 1900,
@@ -89,8 +90,8 @@ struct Date {
 impl Date {
     fn unix_seconds(&self) -> Option<i64> {
         let [hour, minute, second] = self.time;
-        let sound = self.year >= 1601 && hour <= 23 && minute <= 59 && second <= 59;
-        let day = self.days_since_1970().filter(|_| sound)?;
+        let valid = self.year >= 1601 && hour <= 23 && minute <= 59 && second <= 59;
+        let day = self.days_since_1970().filter(|_| valid)?;
         Some(day * 86_400 + i64::from(hour * 3600 + minute * 60 + second))
     }
 
@@ -107,7 +108,7 @@ impl Date {
     }
 }
 
-/// Days from the beginning of the year 1 to that of `year`, by the Gregorian calendar.
+/// Days from the start of the year 1 to the start of `year`, in the Gregorian calendar.
 fn days_before(year: u32) -> i64 {
     let past = i64::from(year) - 1;
     past * 365 + past / 4 - past / 100 + past / 400
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_in_every_form_in_use() {
+    fn dates_are_parsed_in_every_common_format() {
         for text in [
             "Wed, 21 Oct 2015 07:28:00 GMT",
             "Wed, 21-Oct-2015 07:28:00 GMT",
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn known_dates_are_their_seconds() {
+    fn known_dates_have_known_seconds() {
         assert_eq!(date("Thu, 01-Jan-1970 00:00:01 GMT"), Some(1));
         assert_eq!(date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
         assert_eq!(date("Wed, 31 Dec 1969 23:59:59 GMT"), Some(-1));
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_year_of_two_digits_lies_between_1970_and_2069() {
+    fn a_two_digit_year_is_between_1970_and_2069() {
         assert_eq!(date("1 Jan 70 0:0:0"), Some(0));
         assert_eq!(date("1 Jan 99 0:0:0"), date("1 Jan 1999 0:0:0"));
         assert_eq!(date("1 Jan 00 0:0:0"), date("1 Jan 2000 0:0:0"));
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_none() {
+    fn an_invalid_date_is_none() {
         for text in [
             "",
             "0",
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_piece_that_fits_counts() {
+    fn the_first_part_that_fits_counts() {
         assert_eq!(date("1 2 Jan 2020 0:0:0 1:1:1 Feb 2021"), date("1 Jan 2020 0:0:0"));
         assert_eq!(date("1 02 Jan 2020 0:0:0"), date("1 Jan 2002 0:0:0"));
     }
@@ -197,7 +198,7 @@ mod tests {
         #[test]
         fn the_next_day_is_86_400_seconds_later(days in -134_774_i64..2_932_896) {
             let text = |days| {
-                // The civil date by counting: slow and plain.
+                // The civil date by counting: slow and simple.
                 let (mut year, mut left) = (1601_u32, days + 134_774);
                 let length = |year: u32| match (year % 4, year % 100, year % 400) {
                     (_, _, 0) => 366,
@@ -223,7 +224,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn any_text_can_be_parsed(text in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = cookie_date(&text);
         }
     }

@@ -1,37 +1,37 @@
-//! The Domain attribute: which hosts a cookie goes to, and which of several domains a host gets.
+//! The Domain attribute: which hosts get a cookie, and which of several domains applies to a host.
 
 use std::net::IpAddr;
 
 use crate::http::host;
 
-/// A host name: the cookie goes to it and to every host below.
+/// A host name: this host and all hosts below get the cookie.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CookieDomain(Box<str>);
 
-/// Why a text is not a cookie's domain.
+/// Why a text is not a valid cookie domain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidCookieDomain {
-    #[error("a cookie's domain must not be empty: leave it out for a cookie of this host only")]
+    #[error("a cookie's domain must not be empty: omit it for a cookie of this host only")]
     Empty,
-    #[error("a cookie's domain is a host name, not an address: leave it out for a cookie of this host only")]
+    #[error("a cookie's domain is a host name, not an address: omit it for a cookie of this host only")]
     Address,
-    #[error("{0:?} is not allowed in a cookie's domain (letters, digits, '-' and '.'; other scripts as xn--…)")]
+    #[error("{0:?} is not allowed in a cookie's domain (letters, digits, '-' and '.'; write international names as xn--…)")]
     Character(char),
-    #[error("the parts of a cookie's domain have 1 to 63 characters, and all of it at most 253")]
+    #[error("a cookie's domain has at most 253 characters, and 1 to 63 between its dots")]
     Length,
 }
 
 impl CookieDomain {
-    /// Takes a domain as the user wrote it. A dot in front says nothing (RFC 6265bis 5.6.3) and is dropped.
+    /// Parses a domain as the user wrote it. A leading dot has no meaning (RFC 6265bis 5.6.3) and is dropped.
     ///
     /// # Errors
-    /// [`InvalidCookieDomain`] says what is wrong with it.
+    /// [`InvalidCookieDomain`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidCookieDomain> {
         let name = text.strip_prefix('.').unwrap_or(text);
         if name.is_empty() {
             return Err(InvalidCookieDomain::Empty);
         }
-        // Browsers take every host whose last part is a number for an address, and no address lies under a domain.
+        // Browsers treat every host whose last label is a number as an address, and no address is below a domain.
         let digits = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_digit());
         let number = name.rsplit('.').next().is_some_and(digits);
         if number || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
@@ -46,12 +46,12 @@ impl CookieDomain {
         Ok(Self(name.into()))
     }
 
-    /// Without a dot in front.
+    /// Without a leading dot.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether `name` is the domain or lies under it, whatever the case (RFC 6265bis 5.1.3).
+    /// Whether `name` is the domain or below it, in any case (RFC 6265bis 5.1.3).
     fn covers(&self, name: &str) -> bool {
         let Some((above, end)) = name.len().checked_sub(self.0.len()).and_then(|at| name.split_at_checked(at)) else {
             return false;
@@ -60,7 +60,7 @@ impl CookieDomain {
     }
 }
 
-/// The position of the longest domain that a host is or lies under. `host` as sent, with or without a port.
+/// The position of the longest domain that covers a host. `host` is as sent, with or without a port.
 pub fn narrowest(domains: &[CookieDomain], host: &str) -> Option<usize> {
     let name = host::name(host);
     let covering = domains.iter().enumerate().filter(|(_, domain)| domain.covers(name));
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_is_a_host_name_and_a_dot_in_front_is_dropped() {
+    fn a_domain_is_a_host_name_without_its_leading_dot() {
         assert_eq!(CookieDomain::parse(".Example.com").unwrap().as_str(), "Example.com");
         assert_eq!(CookieDomain::parse("."), Err(InvalidCookieDomain::Empty));
         assert_eq!(CookieDomain::parse("a..b"), Err(InvalidCookieDomain::Length));

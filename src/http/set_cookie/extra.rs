@@ -1,29 +1,29 @@
-//! Attributes that have no field of their own and are written as they are.
+//! Attributes without a field of their own, sent as written.
 
-use super::attributes::{LONGEST, is_attribute_character};
+use super::attributes::{MAX_LENGTH, is_attribute_character};
 
-/// An attribute that Burdock knows nothing of, such as `Priority=High`.
+/// An attribute that Burdock does not know, such as `Priority=High`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ExtraAttribute(Box<str>);
 
-/// Why a text is not such an attribute.
+/// Why a text is not a valid extra attribute.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidExtraAttribute {
     #[error("an attribute is a name, or a name and a value such as Priority=High")]
     NoName,
     #[error("{0:?} is not allowed in an attribute (printable ASCII without ';')")]
     Character(char),
-    #[error("an attribute has at most {LONGEST} characters")]
+    #[error("an attribute has at most {MAX_LENGTH} characters")]
     TooLong,
     #[error("{attribute} has a field of its own: write `{field}`")]
     Known { attribute: &'static str, field: &'static str },
 }
 
 impl ExtraAttribute {
-    /// Takes an attribute as the user wrote it. Blanks around it are dropped.
+    /// Parses an attribute as the user wrote it. Surrounding white space is dropped.
     ///
     /// # Errors
-    /// [`InvalidExtraAttribute`] says what is wrong with it.
+    /// [`InvalidExtraAttribute`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidExtraAttribute> {
         const KNOWN: [(&str, &str); 8] = [
             ("Path", "path"),
@@ -46,7 +46,7 @@ impl ExtraAttribute {
         if let Some(&(attribute, field)) = KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
             return Err(InvalidExtraAttribute::Known { attribute, field });
         }
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Err(InvalidExtraAttribute::TooLong);
         }
         Ok(Self(text.into()))

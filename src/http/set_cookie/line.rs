@@ -1,28 +1,28 @@
-//! A Set-Cookie header that a server sent, taken apart where it stands: its name, its value, whether it deletes the cookie; and
-//! the same header with another value. What is not edited stays byte for byte.
+//! A Set-Cookie header of a server, parsed in place: its name, its value, whether it deletes the cookie, and the same
+//! header with another value. An edit keeps all other bytes.
 
 use std::ops::Range;
 
 use ::http::HeaderValue;
 use memchr::memchr;
 
-use super::attributes::LONGEST;
+use super::attributes::MAX_LENGTH;
 use super::cookie_date::cookie_date;
-use super::is_cookie_octet;
+use super::is_cookie_byte;
 
-/// One Set-Cookie header of a server.
+/// A Set-Cookie header of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SetCookieLine<'a> {
     line: &'a [u8],
     name: &'a [u8],
-    /// Where the value stands in the line.
+    /// The range of the value in the line.
     value: Range<usize>,
-    /// From behind the first `;` on.
+    /// After the first `;`.
     attributes: &'a [u8],
 }
 
 impl<'a> SetCookieLine<'a> {
-    /// None for a header that sets a cookie without a name, or none at all.
+    /// None if the header sets no cookie, or one without a name.
     pub fn parse(header: &'a HeaderValue) -> Option<Self> {
         let line = header.as_bytes();
         let end = memchr(b';', line).unwrap_or(line.len());
@@ -36,75 +36,75 @@ impl<'a> SetCookieLine<'a> {
         Some(Self { line, name, value, attributes: line.get(end + 1..).unwrap_or_default() })
     }
 
-    /// Without blanks around it.
+    /// Without surrounding white space.
     pub fn name(&self) -> &'a [u8] {
         self.name
     }
 
-    /// As it stands, quotes included, without blanks around it.
+    /// With its quotes, without surrounding white space.
     pub fn value(&self) -> &'a [u8] {
         &self.line[self.value.clone()]
     }
 
-    /// Whether a browser deletes the cookie on seeing this: by Max-Age, which outdoes Expires, or by an Expires that has come.
-    /// Of an attribute that stands there twice the last counts; one that cannot be read counts for nothing (RFC 6265bis 5.6 and
-    /// 5.7). `now` is in Unix seconds.
+    /// Whether this makes a browser delete the cookie: by Max-Age, which takes precedence, or by an Expires in the
+    /// past. The last one of a repeated attribute counts; invalid ones are ignored (RFC 6265bis 5.6 and 5.7). `now` is
+    /// in Unix seconds.
     pub fn deletes(&self, now: u32) -> bool {
         let by_age = self.attributes("max-age").filter_map(age).last();
         let by_date = || {
             let expires = self.attributes("expires").filter_map(cookie_date).last();
             expires.is_some_and(|date| date <= i64::from(now))
         };
-        by_age.map_or_else(by_date, |age| age == Age::Over)
+        by_age.map_or_else(by_date, |age| age == Age::Expired)
     }
 
-    /// The header with `new` in place of the value and of the quotes around it. None where `new` holds what a cookie's value
-    /// cannot (RFC 6265bis `cookie-octet`).
+    /// The header with `new` in place of the value and its quotes. None if `new` is not a valid cookie value (RFC
+    /// 6265bis `cookie-octet`).
     pub fn with_value(&self, new: &[u8]) -> Option<HeaderValue> {
         self.spliced(new, self.value.clone())
     }
 
-    /// The header with `prefix` put directly before the value, quotes included. None where `prefix` holds what a cookie's value
-    /// cannot.
+    /// The header with `prefix` directly before the value and its quotes. None if `prefix` is not valid in a cookie
+    /// value.
     pub fn with_prefix(&self, prefix: &[u8]) -> Option<HeaderValue> {
         self.spliced(prefix, self.value.start..self.value.start)
     }
 
     fn spliced(&self, new: &[u8], replaced: Range<usize>) -> Option<HeaderValue> {
-        if !new.iter().copied().all(is_cookie_octet) {
+        if !new.iter().copied().all(is_cookie_byte) {
             return None;
         }
         let header = [&self.line[..replaced.start], new, &self.line[replaced.end..]].concat();
         HeaderValue::try_from(header).ok()
     }
 
-    /// The values of every attribute of that name, in the order written.
+    /// The values of all attributes of this name, in order.
     fn attributes(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.attributes.split(|&byte| byte == b';').filter_map(move |attribute| {
             let at = memchr(b'=', attribute)?;
             let value = attribute[at + 1..].trim_ascii();
             let named = attribute[..at].trim_ascii().eq_ignore_ascii_case(name.as_bytes());
-            (named && value.len() <= LONGEST).then_some(value)
+            (named && value.len() <= MAX_LENGTH).then_some(value)
         })
     }
 }
 
-/// What a Max-Age says of the cookie's life.
+/// Whether a Max-Age ends the cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Age {
     /// Zero or less.
-    Over,
-    ToCome,
+    Expired,
+    Future,
 }
 
-/// Reads a Max-Age (RFC 6265bis 5.6.2). However many digits it has, only its sign matters here.
+/// Parses a Max-Age (RFC 6265bis 5.6.2). Only its sign matters here, however many digits it has.
 fn age(text: &[u8]) -> Option<Age> {
     let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |digits| (true, digits));
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let zero = digits.iter().all(|&digit| digit == b'0');
-    Some(if negative || zero { Age::Over } else { Age::ToCome })
+    Some(if negative || zero { Age::Expired } else { Age::Future })
 }
 
 #[cfg(test)]
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn name_and_value_stand_around_the_first_equals_sign() {
+    fn the_first_equals_sign_separates_name_and_value() {
         let pair = |name: &str, value: &str| Some((name.to_owned(), value.to_owned()));
         assert_eq!(parts("a=b; Path=/"), pair("a", "b"));
         assert_eq!(parts(" a \t= b c ;x"), pair("a", "b c"));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_name_sets_no_cookie_of_a_name() {
+    fn a_header_without_a_name_is_none() {
         for text in ["", "a", "a; b=c", "=b", " =b; a=c", ";a=b"] {
             assert_eq!(parts(text), None, "{text:?}");
         }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expires_that_has_come_deletes() {
+    fn an_expires_in_the_past_deletes() {
         for date in ["Thu, 01-Jan-1970 00:00:01 GMT", "Wed, 31 Dec 2025 23:59:59 GMT", "Thu, 01 Jan 2026 00:00:00 GMT"] {
             assert!(deletes(&format!("; Path=/; expires={date}")), "{date}");
         }
@@ -174,21 +174,21 @@ mod tests {
     }
 
     #[test]
-    fn max_age_outdoes_expires_wherever_it_stands() {
+    fn max_age_takes_precedence_over_expires() {
         assert!(!deletes("; Max-Age=60; Expires=Thu, 01-Jan-1970 00:00:01 GMT"));
         assert!(!deletes("; Expires=Thu, 01-Jan-1970 00:00:01 GMT; Max-Age=60"));
         assert!(deletes("; Max-Age=0; Expires=Fri, 31 Dec 9999 23:59:59 GMT"));
     }
 
     #[test]
-    fn the_last_of_two_counts() {
+    fn the_last_of_two_attributes_counts() {
         assert!(deletes("; Max-Age=60; Max-Age=0"));
         assert!(!deletes("; Max-Age=0; Max-Age=60"));
         assert!(!deletes("; Expires=Thu, 01-Jan-1970 00:00:01 GMT; Expires=Fri, 31 Dec 9999 23:59:59 GMT"));
     }
 
     #[test]
-    fn what_cannot_be_read_is_as_if_it_were_not_there() {
+    fn invalid_attributes_are_ignored() {
         for text in ["", "-", "+0", "0x0", "0.0", "\"0\"", "zero", "--1"] {
             assert!(!deletes(&format!("; Max-Age={text}")), "{text}");
             assert!(deletes(&format!("; Max-Age=0; Max-Age={text}")), "{text}");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_stands_before_the_value_and_its_quotes() {
+    fn a_prefix_goes_before_the_value_and_its_quotes() {
         let prefixed = |text| edited(text, |line| line.with_prefix(b"TOKEN~"));
         assert_eq!(prefixed("a=b; Path=/"), "a=TOKEN~b; Path=/");
         assert_eq!(prefixed("a= \"b\";x"), "a= TOKEN~\"b\";x");
@@ -227,7 +227,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_edit_leaves_everything_else_byte_for_byte(bytes in prop_oneof![
+        fn an_edit_keeps_all_other_bytes(bytes in prop_oneof![
             proptest::collection::vec(32..=255u8, 0..64),
             "[ab=; \t\"]{0,24}".prop_map(String::into_bytes),
         ]) {
@@ -250,7 +250,7 @@ mod tests {
         }
 
         #[test]
-        fn a_value_put_in_is_the_value_read(value in "[!#-+--:<-\\[\\]-~]{0,40}") {
+        fn a_new_value_is_parsed_unchanged(value in "[!#-+--:<-\\[\\]-~]{0,40}") {
             let header = HeaderValue::from_static("a= \"old\" ; Path=/");
             let edited = SetCookieLine::parse(&header).unwrap().with_value(value.as_bytes()).unwrap();
             prop_assert_eq!(SetCookieLine::parse(&edited).unwrap().value(), value.as_bytes());

@@ -1,8 +1,8 @@
-//! The Set-Cookie header of responses: a template built once for each cookie, the rules that its attributes must keep (RFC
-//! 6265bis) so that a browser takes it, and headers of servers taken apart.
+//! The Set-Cookie header of responses: a template that is built once for each cookie, the rules for its attributes (RFC
+//! 6265bis) without which browsers reject it, and a parser for headers of servers.
 //!
-//! Only Max-Age is ever written, never Expires: a browser that knows both takes Max-Age, and a wrong clock cannot spoil it.
-//! Which value goes out, and when, is decided elsewhere.
+//! Burdock sends Max-Age only, never Expires: browsers prefer Max-Age, and it does not depend on the client's clock.
+//! This module does not decide which value is sent, or when.
 
 mod attributes;
 mod cookie_date;
@@ -26,35 +26,35 @@ use super::{CookieName, Scheme};
 pub struct SetCookie {
     name: CookieName,
     domains: Box<[CookieDomain]>,
-    host_only: Endings,
+    host_only: Suffixes,
     /// One for each domain.
-    on_domains: Box<[Endings]>,
+    on_domains: Box<[Suffixes]>,
 }
 
-/// Which hosts a cookie is for: those under one of its domains, or the one that sets it. [`SetCookie::site`] finds it; the
-/// default is the host alone.
+/// Which hosts get a cookie: those covered by one of its domains, or only the host that sets it, which is the default.
+/// [`SetCookie::site`] finds it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Site(Option<usize>);
 
-/// What follows the value, for each scheme that a client may come by, and the header that deletes the cookie.
+/// The attributes after the value, and the header that deletes the cookie, for each scheme of a client.
 #[derive(Clone, Debug)]
-struct Endings {
-    over_http: Ending,
-    over_https: Ending,
+struct Suffixes {
+    over_http: Suffix,
+    over_https: Suffix,
 }
 
 #[derive(Clone, Debug)]
-struct Ending {
+struct Suffix {
     attributes: Box<str>,
     deletion: HeaderValue,
 }
 
 impl SetCookie {
     pub fn new(name: CookieName, attributes: &Attributes) -> Self {
-        let on_domain = |domain| Endings::new(&name, attributes, Some(domain));
+        let on_domain = |domain| Suffixes::new(&name, attributes, Some(domain));
         Self {
             domains: attributes.domains.clone().into(),
-            host_only: Endings::new(&name, attributes, None),
+            host_only: Suffixes::new(&name, attributes, None),
             on_domains: attributes.domains.iter().map(on_domain).collect(),
             name,
         }
@@ -69,20 +69,20 @@ impl SetCookie {
         !self.domains.is_empty()
     }
 
-    /// The longest domain that a request's host is or lies under; the host alone where there is none. `host` as sent, with or
-    /// without a port. Only one is ever written: of several Domain attributes browsers take the last, whether it fits or not
-    /// (HAProxy writes them all).
+    /// The longest domain that covers a request's host, or only the host if there is none. `host` is as sent, with or
+    /// without a port. At most one is sent: of several Domain attributes browsers use the last, whether it fits or not
+    /// (HAProxy sends them all).
     pub fn site(&self, host: &str) -> Site {
         Site(narrowest(&self.domains, host))
     }
 
-    /// The header for a client that came by `scheme`. None where the value holds what a cookie's value cannot (RFC 6265bis
-    /// `cookie-octet`); tokens and server ids never do.
+    /// The header for a client that uses `scheme`. None if the value is not a valid cookie value (RFC 6265bis
+    /// `cookie-octet`); tokens and server ids always are.
     pub fn render(&self, value: &str, scheme: Scheme, site: Site) -> Option<HeaderValue> {
-        if !value.bytes().all(is_cookie_octet) {
+        if !value.bytes().all(is_cookie_byte) {
             return None;
         }
-        let (name, attributes) = (self.name.as_str(), &self.ending(scheme, site).attributes);
+        let (name, attributes) = (self.name.as_str(), &self.suffix(scheme, site).attributes);
         let mut header = Vec::with_capacity(name.len() + 1 + value.len() + attributes.len());
         header.extend_from_slice(name.as_bytes());
         header.push(b'=');
@@ -91,39 +91,39 @@ impl SetCookie {
         HeaderValue::try_from(header).ok()
     }
 
-    /// The header that makes a browser delete what [`render`](Self::render) set for the same site: no value, `Max-Age=0`, all
-    /// else the same.
+    /// The header that makes a browser delete the cookie that [`render`](Self::render) set for the same site: no value,
+    /// `Max-Age=0`, and otherwise the same.
     pub fn deletion(&self, scheme: Scheme, site: Site) -> HeaderValue {
-        self.ending(scheme, site).deletion.clone()
+        self.suffix(scheme, site).deletion.clone()
     }
 
-    fn ending(&self, scheme: Scheme, site: Site) -> &Ending {
-        let endings = site.0.and_then(|at| self.on_domains.get(at)).unwrap_or(&self.host_only);
+    fn suffix(&self, scheme: Scheme, site: Site) -> &Suffix {
+        let suffixes = site.0.and_then(|at| self.on_domains.get(at)).unwrap_or(&self.host_only);
         match scheme {
-            Scheme::Http => &endings.over_http,
-            Scheme::Https => &endings.over_https,
+            Scheme::Http => &suffixes.over_http,
+            Scheme::Https => &suffixes.over_https,
         }
     }
 }
 
-impl Endings {
+impl Suffixes {
     fn new(name: &CookieName, attributes: &Attributes, domain: Option<&CookieDomain>) -> Self {
-        let over = |scheme| Ending::new(name, attributes, domain, scheme);
+        let over = |scheme| Suffix::new(name, attributes, domain, scheme);
         Self { over_http: over(Scheme::Http), over_https: over(Scheme::Https) }
     }
 }
 
-impl Ending {
+impl Suffix {
     fn new(name: &CookieName, attributes: &Attributes, domain: Option<&CookieDomain>, scheme: Scheme) -> Self {
         let text = |attributes: &Attributes| attributes.text(scheme, domain);
         let over = Attributes { max_age: Some(0), ..attributes.clone() };
-        // Name and attributes are visible ASCII by their types, so this always is a header.
+        // The types of name and attributes allow visible ASCII only, so this is always a valid header.
         let deletion = HeaderValue::try_from(format!("{name}={}", text(&over)));
         Self { attributes: text(attributes).into(), deletion: deletion.unwrap_or(HeaderValue::from_static("")) }
     }
 }
 
-fn is_cookie_octet(byte: u8) -> bool {
+fn is_cookie_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
 }
 
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn unset_means_the_safe_choice() {
+    fn default_attributes_are_the_safe_ones() {
         assert_eq!(rendered(&Attributes::default(), Scheme::Http), "B=v; Path=/; HttpOnly");
         assert_eq!(rendered(&Attributes::default(), Scheme::Https), "B=v; Path=/; Secure; HttpOnly; SameSite=None");
     }
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_domains_the_narrowest_that_fits_the_host_is_written() {
+    fn the_narrowest_domain_of_the_host_is_sent() {
         let attributes = on(&["example.com", "Shop.example.com", "example.org"]);
         for (host, domain) in [
             ("example.com", "; Domain=example.com"),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_under_no_domain_has_the_cookie_for_itself() {
+    fn a_host_outside_all_domains_gets_a_host_only_cookie() {
         for host in ["example.net", "badexample.com", "com", "10.0.0.1", "[::1]:80", ""] {
             let rendered = rendered_on(&on(&["example.com", "example.org"]), Scheme::Http, host);
             assert_eq!(rendered, "B=v; Path=/; HttpOnly", "{host}");
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_differs_in_value_and_max_age_alone() {
+    fn a_deletion_differs_only_in_value_and_max_age() {
         let attributes = Attributes { max_age: Some(60), same_site: SameSite::None, ..on(&["example.com"]) };
         let cookie = cookie(&attributes);
         for (scheme, host) in [(Scheme::Http, "a.example.com"), (Scheme::Https, "b.test")] {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_what_stands_before_the_equals_sign_of_the_first_part() {
+    fn the_name_is_before_the_first_equals_sign() {
         let name =
             |text: &'static str| SetCookieLine::parse(&HeaderValue::from_static(text)).map(|line| line.name().to_vec());
         assert_eq!(name("B=v; Path=/"), Some(b"B".to_vec()));

@@ -1,10 +1,10 @@
-//! Which names and attributes go together. A browser throws a cookie that breaks one of these rules away without a word, so
-//! they are checked when the configuration is read (RFC 6265bis 4.1.3 and 5.7).
+//! Which names and attributes go together (RFC 6265bis 4.1.3 and 5.7). Browsers silently drop a cookie that breaks one
+//! of these rules, so the configuration is checked against them.
 
 use super::{Attributes, HttpOnly, Partitioned, SameSite, Secure};
 use crate::http::CookieName;
 
-/// A rule that a cookie breaks, and how to mend it.
+/// A rule that a cookie breaks, and how to fix it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BrokenRule {
     #[error("browsers drop a cookie with `same_site: none` that is not Secure: set `secure: always`")]
@@ -15,16 +15,16 @@ pub enum BrokenRule {
     PrefixNeedsSecure,
     #[error("browsers drop a cookie named __Host-… unless its path is /: set `path: /`")]
     HostPrefixNeedsRootPath,
-    #[error("browsers drop a cookie named __Host-… that has a domain: leave `domain` out")]
+    #[error("browsers drop a cookie named __Host-… that has a domain: omit `domain`")]
     HostPrefixForbidsDomain,
     #[error("browsers drop a cookie named __Http-… or __Host-Http-… that is not HttpOnly: set `http_only: true`")]
     HttpPrefixNeedsHttpOnly,
-    #[error("`max_age: 0` deletes the cookie at once: leave it out for one that lasts until the browser closes")]
+    #[error("`max_age: 0` deletes the cookie at once: omit it for one that lasts until the browser closes")]
     ZeroMaxAge,
 }
 
-/// Every rule that the cookie breaks. `secure: auto` does not keep a rule that asks for Secure, since a client may come
-/// without TLS. Name prefixes count in upper and lower case, as browsers see them.
+/// Every rule that the cookie breaks. `secure: auto` is not enough for a rule that requires Secure, since a client may
+/// come without TLS. Name prefixes are not case-sensitive, as in browsers.
 pub fn broken_rules(name: &CookieName, attributes: &Attributes) -> Vec<BrokenRule> {
     let prefixed = |prefix| has_prefix(name.as_str(), prefix);
     let host = prefixed("__Host-");
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn secure_auto_is_not_enough_where_secure_is_needed() {
+    fn secure_auto_is_not_enough_if_secure_is_required() {
         let crossing = Attributes { same_site: SameSite::None, partitioned: Partitioned::On, ..Attributes::default() };
         let both = [BrokenRule::SameSiteNoneNeedsSecure, BrokenRule::PartitionedNeedsSecure];
         assert_eq!(broken("a", crossing.clone()), both);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn name_prefixes_ask_for_secure_in_any_case() {
+    fn name_prefixes_require_secure_in_any_case() {
         for name in ["__Secure-a", "__secure-a", "__HOST-a", "__Http-a", "__host-http-a"] {
             assert_eq!(broken(name, Attributes::default()), [BrokenRule::PrefixNeedsSecure], "{name}");
             assert_eq!(broken(name, secure()), [], "{name}");
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_prefix_asks_for_the_root_path_and_no_domain() {
+    fn the_host_prefix_requires_the_root_path_and_no_domain() {
         let domains = vec![CookieDomain::parse("example.com").unwrap()];
         let wide = Attributes { domains, path: Some(CookiePath::parse("/a").unwrap()), ..secure() };
         let both = [BrokenRule::HostPrefixNeedsRootPath, BrokenRule::HostPrefixForbidsDomain];
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_http_prefixes_ask_for_http_only() {
+    fn the_http_prefixes_require_http_only() {
         let open = Attributes { http_only: HttpOnly::Off, ..secure() };
         assert_eq!(broken("__Http-a", open.clone()), [BrokenRule::HttpPrefixNeedsHttpOnly]);
         assert_eq!(broken("__Host-Http-a", open.clone()), [BrokenRule::HttpPrefixNeedsHttpOnly]);

@@ -1,4 +1,4 @@
-//! What DNS said of a name, as far as it can be used.
+//! The usable part of a DNS answer for a name.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::upstream::spec::{Tier, Weight};
 use crate::upstream::weight::gcd;
 
-/// Where servers were found, at least one. It is the same whatever the order of the records was.
+/// The addresses of servers, at least one. It does not depend on the order of the records.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "BTreeMap<SocketAddr, Rank>", into = "BTreeMap<SocketAddr, Rank>")]
 pub struct Answer(BTreeMap<SocketAddr, Rank>);
@@ -23,9 +23,9 @@ pub struct Service {
     pub weight: u16,
 }
 
-/// What was kept of an answer is none.
+/// A stored answer without a usable address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("expected at least one address that a server could have")]
+#[error("expected at least one usable address")]
 pub struct NoAddress;
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -35,18 +35,18 @@ struct Rank {
 }
 
 impl Answer {
-    /// Takes the addresses of a name. None where there is none that a server could have.
+    /// An answer from the addresses of a name. None if none of them is usable.
     pub fn of_hosts(port: NonZeroU16, addresses: impl IntoIterator<Item = IpAddr>) -> Option<Self> {
         let service = |ip| Service { address: SocketAddr::new(ip, port.get()), priority: 0, weight: 0 };
         Self::of_services(addresses.into_iter().map(service))
     }
 
-    /// Takes what offers a service. An address that is named twice has its better priority, and there its larger weight. None
-    /// where there is none that a server could have.
+    /// An answer from SRV records. An address that is listed twice gets its lower priority and the larger weight with
+    /// it. None if no address is usable.
     pub fn of_services(services: impl IntoIterator<Item = Service>) -> Option<Self> {
         let mut found: BTreeMap<SocketAddr, Rank> = BTreeMap::new();
         for Service { address, priority, weight } in services {
-            // Otherwise one server could have two ids.
+            // Without this, one server could have two ids.
             let ip = address.ip().to_canonical();
             if ip.is_unspecified() || ip.is_multicast() || address.port() == 0 {
                 continue;
@@ -61,18 +61,18 @@ impl Answer {
         self.0.keys().copied()
     }
 
-    /// Each address with its tier and weight. Those of the lowest priority are primaries, all others backups; weights are in
-    /// proportion within a tier.
-    pub(super) fn shares(&self) -> Vec<(SocketAddr, Tier, Weight)> {
+    /// Each address with its tier and weight. Those with the lowest priority are primaries, all others are backups.
+    /// Weights are proportional within a tier.
+    pub(super) fn tiers_and_weights(&self) -> Vec<(SocketAddr, Tier, Weight)> {
         let best = self.0.values().map(|rank| rank.priority).min().unwrap_or_default();
         let tier = |rank: &Rank| if rank.priority == best { Tier::Primary } else { Tier::Backup };
         let scale = |of: Tier| Scale::of(self.0.values().filter(|rank| tier(rank) == of).map(|rank| rank.weight));
         let (primary, backup) = (scale(Tier::Primary), scale(Tier::Backup));
-        let share = |(&address, rank): (&SocketAddr, &Rank)| match tier(rank) {
+        let weighted = |(&address, rank): (&SocketAddr, &Rank)| match tier(rank) {
             Tier::Primary => (address, Tier::Primary, primary.weight(rank.weight)),
             Tier::Backup => (address, Tier::Backup, backup.weight(rank.weight)),
         };
-        self.0.iter().map(share).collect()
+        self.0.iter().map(weighted).collect()
     }
 }
 
@@ -97,8 +97,9 @@ impl Rank {
     }
 }
 
-/// How weights of 0 to 65,535 become weights of 1 to 256 in the same proportion. What they have in common is divided out, so
-/// that where all are alike (Kubernetes gives each of `n` the weight 100 / n) they stay as they are when one comes or goes.
+/// Scales weights of 0 to 65,535 to weights of 1 to 256 in the same proportion. Their greatest common divisor is
+/// divided out, so that equal weights (Kubernetes gives each of `n` servers 100 / n) do not change when servers come or
+/// go.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     divisor: u32,
@@ -112,11 +113,11 @@ impl Scale {
         Self { divisor, largest: weights.max().unwrap_or(1) / divisor }
     }
 
-    /// A weight of 0 is the least there can be (RFC 2782).
+    /// A weight of 0 becomes the lowest weight (RFC 2782).
     fn weight(self, weight: u16) -> Weight {
-        let most = u32::from(Weight::MAX);
+        let max = u32::from(Weight::MAX);
         let weight = u32::from(weight.max(1)) / self.divisor;
-        let scaled = if self.largest <= most { weight } else { (weight * most + self.largest / 2) / self.largest };
-        Weight::new(scaled.clamp(1, most) as u16).unwrap_or(Weight::ONE)
+        let scaled = if self.largest <= max { weight } else { (weight * max + self.largest / 2) / self.largest };
+        Weight::new(scaled.clamp(1, max) as u16).unwrap_or(Weight::ONE)
     }
 }

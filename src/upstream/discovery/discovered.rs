@@ -1,4 +1,4 @@
-//! The last good answers, and how one differs from the next.
+//! The last good answers, and how a new one differs.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, Lookup};
 
-/// The last good answers. A name that was never resolved has none.
+/// The last good answer for each lookup. A name that was never resolved has none.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(from = "Vec<(Lookup, Answer)>", into = "Vec<(Lookup, Answer)>")]
 pub struct Discovered(HashMap<Lookup, Answer>);
 
-/// How an answer differs from the one before; where nothing came or went, in weights and priorities.
+/// How an answer differs from the one before. If no address was added or removed, weights or priorities changed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Change {
     pub added: BTreeSet<SocketAddr>,
@@ -21,7 +21,7 @@ pub struct Change {
 }
 
 impl Discovered {
-    /// Takes an answer as the last good one, and tells how it differs from the one before; None where it does not.
+    /// Stores an answer as the last good one. Returns how it differs from the one before, None if it does not.
     pub fn learn(&mut self, lookup: &Lookup, answer: Answer) -> Option<Change> {
         let before = self.0.get(lookup);
         if before == Some(&answer) {
@@ -38,7 +38,7 @@ impl Discovered {
         self.0.get(lookup)
     }
 
-    /// Forgets what is no longer looked up.
+    /// Drops answers that are no longer wanted.
     pub fn retain(&mut self, wanted: impl Fn(&Lookup) -> bool) {
         self.0.retain(|lookup, _| wanted(lookup));
     }
@@ -59,7 +59,7 @@ impl From<Discovered> for Vec<(Lookup, Answer)> {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.added.is_empty() && self.removed.is_empty() {
-            return f.write_str("other weights or priorities");
+            return f.write_str("weights or priorities changed");
         }
         let signed = |sign: char| move |address: &SocketAddr| format!("{sign}{address}");
         let all: Vec<String> = self.added.iter().map(signed('+')).chain(self.removed.iter().map(signed('-'))).collect();

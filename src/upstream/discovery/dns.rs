@@ -1,4 +1,4 @@
-//! How names are looked up: whom to ask, how long an answer is good, and which addresses count.
+//! How names are looked up: which servers to ask, how long an answer is valid, and which addresses count.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use super::schedule::Bounds;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DnsSpec {
     pub servers: DnsServers,
-    /// How long an answer is good at least and at most.
+    /// The minimum and maximum time that an answer is valid.
     pub bounds: Bounds,
-    /// For one question, all tries included.
+    /// For one query, including retries.
     pub timeout: Duration,
     pub family: Family,
 }
 
-/// Who is asked.
+/// The DNS servers to ask.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum DnsServers {
-    /// Whom /etc/resolv.conf names, after a look into /etc/hosts.
+    /// The servers in /etc/resolv.conf, after /etc/hosts.
     #[default]
     System,
-    /// These, at least one.
+    /// These servers, at least one.
     Listed(Vec<SocketAddr>),
 }
 

@@ -1,4 +1,4 @@
-//! An entry of an upstream that is a name, and the servers that an answer makes of it.
+//! A server entry with a name, and the servers that an answer creates from it.
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -6,37 +6,37 @@ use std::sync::Arc;
 
 use super::{Answer, Discovered, Lookup};
 use crate::ids::ServerId;
-use crate::upstream::spec::{Address, Admin, MOST_SERVERS, ServerSpec, Tier, Weight};
+use crate::upstream::spec::{Address, Admin, MAX_SERVERS, ServerSpec, Tier, Weight};
 
-/// An entry of an upstream's servers that stands for as many servers as are found by its name.
+/// An entry of an upstream's servers that stands for all servers found by its name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DiscoverySpec {
-    /// What the ids of its servers begin with; behind it come `@` and the address.
+    /// The start of its servers' ids; `@` and the address follow.
     pub stem: ServerId,
     pub lookup: Lookup,
     pub template: Template,
-    /// How many servers with an address were written before it: there its own stand in the order.
+    /// How many servers with an address come before it, which is the place of its servers in the order.
     pub place: usize,
 }
 
-/// What all servers of an entry have.
+/// The settings that all servers of an entry share.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Template {
     pub route: Option<ServerId>,
-    /// None: as the SRV records say; 1 where there are none.
+    /// None: as in the SRV records, or 1 without SRV.
     pub weight: Option<Weight>,
-    /// With primary, those of the lowest SRV priority are primaries and the others backups.
+    /// If primary, the servers with the lowest SRV priority are primaries and the others are backups.
     pub tier: Tier,
     pub max_conns: Option<NonZeroU32>,
     pub admin: Admin,
 }
 
 impl DiscoverySpec {
-    /// The servers that an answer makes: primaries before backups, and by address.
+    /// The servers of an answer: primaries before backups, each sorted by address.
     fn servers(&self, answer: &Answer) -> Vec<Arc<ServerSpec>> {
         let template = &self.template;
         let mut servers: Vec<_> = answer
-            .shares()
+            .tiers_and_weights()
             .into_iter()
             .filter_map(|(address, tier, weight)| {
                 Some(Arc::new(ServerSpec {
@@ -56,8 +56,8 @@ impl DiscoverySpec {
     }
 }
 
-/// All servers of an upstream: those with an address, and at its place in the order each entry's that were found. Of two with
-/// one id the one with an address counts, then the first.
+/// All servers of an upstream: those with an address, and at the place of each entry the servers found for it. Of two
+/// with the same id, the one with an address wins, then the first.
 pub fn expand(fixed: &[Arc<ServerSpec>], entries: &[DiscoverySpec], discovered: &Discovered) -> Vec<Arc<ServerSpec>> {
     let mut taken: HashSet<ServerId> = fixed.iter().map(|server| server.id.clone()).collect();
     let mut servers = Vec::with_capacity(fixed.len());
@@ -67,6 +67,6 @@ pub fn expand(fixed: &[Arc<ServerSpec>], entries: &[DiscoverySpec], discovered: 
         servers.extend(found.flatten().filter(|server| taken.insert(server.id.clone())));
         servers.extend(fixed.get(place).cloned());
     }
-    servers.truncate(MOST_SERVERS);
+    servers.truncate(MAX_SERVERS);
     servers
 }

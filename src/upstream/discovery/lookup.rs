@@ -1,4 +1,4 @@
-//! What is asked of DNS, and how the servers that it leads to are called.
+//! DNS lookups, and the ids of the servers that they find.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::DnsName;
 use crate::ids::ServerId;
 
-/// What is asked of DNS.
+/// A DNS lookup.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lookup {
-    /// The addresses of a name (A and AAAA); the port is known.
+    /// The addresses of a name (A and AAAA), with this port.
     Host(DnsName, NonZeroU16),
     /// The hosts and ports that offer a service (SRV, RFC 2782).
     Srv(DnsName),
@@ -27,8 +27,8 @@ impl Lookup {
         }
     }
 
-    /// The longest stem to which every address can be added (see [`ServerId`]).
-    pub const fn longest_stem(&self) -> usize {
+    /// The longest stem that leaves room for any address (see [`ServerId`]).
+    pub const fn max_stem_length(&self) -> usize {
         match self {
             Self::Host(..) => 128 - "@[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]".len(),
             Self::Srv(_) => 128 - "@[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".len(),

@@ -1,5 +1,5 @@
-//! Servers that are found by a DNS name: what is looked up, what an answer says, and which servers it makes. Asking is the
-//! shell's work.
+//! Servers that are found by a DNS name: what to look up, how to read an answer, and which servers it creates. The
+//! shell sends the queries.
 
 mod answer;
 mod discovered;

@@ -1,41 +1,41 @@
-//! Names that are looked up in DNS.
+//! Names to look up in DNS.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A name as DNS knows it: labels of letters, digits, `-` and `_` (for services), without regard to case. One that ends in a dot
-/// is whole; to others the search list of `/etc/resolv.conf` applies, where that is used.
+/// A DNS name: labels of letters, digits, `-` and `_` (for services), not case-sensitive. A name with a trailing dot is
+/// absolute; for others the search list of `/etc/resolv.conf` applies, if that file is used.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DnsName(Arc<str>);
 
-/// Why a text is no such name.
+/// Why a text is not a valid DNS name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidDnsName {
-    #[error("a name has at most 253 characters and labels of 1 to 63 between its dots")]
+    #[error("a name has at most 253 characters, and 1 to 63 between its dots")]
     Length,
     #[error("{0:?} is not allowed in a name: write international names in their ASCII form (xn--…)")]
     Character(char),
-    #[error("a label neither begins nor ends with '-'")]
+    #[error("the labels of a name do not start or end with '-'")]
     Hyphen,
-    #[error("a name does not end in a number")]
+    #[error("the last label of a name is not a number")]
     Number,
 }
 
 impl DnsName {
-    /// Takes a name; upper case becomes lower case.
+    /// Parses a name and converts it to lower case.
     ///
     /// # Errors
-    /// [`InvalidDnsName`] says what is wrong with it.
+    /// [`InvalidDnsName`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidDnsName> {
         let bare = text.strip_suffix('.').unwrap_or(text);
         if bare.len() > 253 {
             return Err(InvalidDnsName::Length);
         }
         bare.split('.').try_for_each(check_label)?;
-        // As in URLs: such a thing is an address that went wrong.
+        // As in URLs: this is a mistyped address.
         let last = bare.rsplit('.').next().unwrap_or_default();
         if last.bytes().all(|b| b.is_ascii_digit()) {
             return Err(InvalidDnsName::Number);
@@ -47,7 +47,7 @@ impl DnsName {
         &self.0
     }
 
-    /// Without the labels that name a service (`_http._tcp.`) and without a closing dot: what a Host header would say.
+    /// The name for a Host header: without service labels (`_http._tcp.`) and trailing dot.
     pub fn host(&self) -> &str {
         let mut host = self.0.strip_suffix('.').unwrap_or(&self.0);
         while let Some((label, rest)) = host.split_once('.')
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_the_name_behind_its_service() {
+    fn a_host_is_the_name_without_its_service() {
         for (name, host) in [("_http._tcp.app.internal.", "app.internal"), ("app.internal", "app.internal"), ("_a", "_a")] {
             assert_eq!(DnsName::parse(name).unwrap().host(), host);
         }

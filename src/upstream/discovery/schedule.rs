@@ -1,32 +1,32 @@
-//! When a name is looked up again. Drawing the jitter and waiting is the shell's work.
+//! When a name is looked up again. The shell draws the jitter and waits.
 
 use std::time::Duration;
 
-/// Between which times an answer is taken to be good, whatever its records say.
+/// The minimum and maximum time that an answer is valid, whatever the TTL of its records.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bounds {
     min: Duration,
     max: Duration,
 }
 
-/// The lower bound exceeds the upper one, or is zero.
+/// The minimum is zero or above the maximum.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the shortest time is above zero and at most the longest")]
+#[error("the minimum must be above zero and at most the maximum")]
 pub struct InvalidBounds;
 
-/// A share of the time to come that is waited in addition, so that balancers do not ask in step: from 0 to a tenth.
+/// An extra fraction of each wait, from 0 to a tenth, so that balancers do not query at the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct Jitter(f64);
 
-/// A name that cannot be looked up is tried again after this time at the latest.
-const MOST_PATIENCE: Duration = Duration::from_secs(30);
+/// The longest time between retries of a failed lookup.
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How often a name is asked for that has never been answered for, while listeners wait for it, and how long they do.
-const QUICK: Duration = Duration::from_millis(250);
-const LISTENERS_WAIT: Duration = Duration::from_secs(3);
+/// How often a name without any answer is looked up while listeners wait for it, and how long they wait.
+const STARTUP_INTERVAL: Duration = Duration::from_millis(250);
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Jitter {
-    /// Takes something drawn evenly from 0 to 1.
+    /// From a number drawn uniformly from 0 to 1.
     pub fn new(drawn: f64) -> Self {
         Self(drawn.clamp(0.0, 1.0) / 10.0)
     }
@@ -38,29 +38,30 @@ impl Jitter {
 
 impl Bounds {
     /// # Errors
-    /// [`InvalidBounds`] where `min` is zero or above `max`.
+    /// [`InvalidBounds`] if `min` is zero or above `max`.
     pub fn new(min: Duration, max: Duration) -> Result<Self, InvalidBounds> {
         if min.is_zero() || min > max { Err(InvalidBounds) } else { Ok(Self { min, max }) }
     }
 
-    /// From an answer whose records live for `ttl` to the next look-up: never before they have expired, unless the upper bound
-    /// says so, and at most a tenth later.
+    /// The time from an answer with this TTL to the next lookup: never before the records expire, except for the
+    /// maximum, and at most a tenth later.
     pub fn after_answer(self, ttl: Duration, jitter: Jitter) -> Duration {
         jitter.on(ttl.clamp(self.min, self.max))
     }
 
-    /// From the last of so many failures in a row to the next look-up: twice as long each time, from the lower bound to 30
-    /// seconds, or to the upper bound if that is shorter.
+    /// The time from the last of this many failures in a row to the next lookup. It doubles each time, from the minimum
+    /// to 30 seconds, or to the maximum if that is shorter.
     pub fn after_failures(self, failures: u32, jitter: Jitter) -> Duration {
         let doubled = self.min.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
-        jitter.on(doubled.min(MOST_PATIENCE.min(self.max).max(self.min)))
+        jitter.on(doubled.min(MAX_RETRY_INTERVAL.min(self.max).max(self.min)))
     }
 
-    /// From a failure to the next look-up, where nothing has ever been found and listeners wait, `waited` since the start; None
-    /// once they have waited enough. The name servers of containers begin with these, and deny for a moment what they do not know
-    /// yet: sessions of servers that are not known by then would be moved.
+    /// The time from a failure to the next lookup while listeners wait for a first answer, `waited` since the start;
+    /// None when they have waited long enough. The DNS server of a container platform starts together with the
+    /// containers and at first denies names that it does not know yet. Without this wait, sessions of servers not found
+    /// yet would move.
     pub fn before_first_answer(self, waited: Duration, jitter: Jitter) -> Option<Duration> {
-        (waited < LISTENERS_WAIT).then(|| jitter.on(QUICK.min(self.min)))
+        (waited < STARTUP_TIMEOUT).then(|| jitter.on(STARTUP_INTERVAL.min(self.min)))
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_good_for_its_time_to_live_within_the_bounds() {
+    fn an_answer_is_valid_for_its_ttl_within_the_bounds() {
         let bounds = Bounds::new(seconds(2), seconds(60)).unwrap();
         for (ttl, wait) in [(0, 2), (1, 2), (30, 30), (60, 60), (86_400, 60)] {
             assert_eq!(bounds.after_answer(seconds(ttl), NONE), seconds(wait), "{ttl}");
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_in_a_row_are_tried_again_ever_more_rarely() {
+    fn failed_lookups_are_retried_with_backoff() {
         let waits =
             |bounds: Bounds| [1, 2, 3, 4, 5, 6, 7, 99].map(|failures| bounds.after_failures(failures, NONE).as_secs());
         assert_eq!(waits(Bounds::default()), [1, 2, 4, 8, 16, 30, 30, 30]);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn before_its_first_answer_a_name_is_asked_for_quickly_while_listeners_wait() {
+    fn a_first_lookup_is_retried_quickly_while_listeners_wait() {
         let quick = Duration::from_millis(250);
         let bounds = Bounds::default();
         assert_eq!(bounds.before_first_answer(Duration::ZERO, NONE), Some(quick));
@@ -119,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_wait_leaves_the_bounds_by_more_than_a_tenth(
+        fn waits_exceed_the_bounds_by_at_most_a_tenth(
             min in 1_u64..1_000, more in 0_u64..1_000, ttl: u32, failures: u32, drawn in -1.0..2.0
         ) {
             let (min, max) = (seconds(min), seconds(min + more));

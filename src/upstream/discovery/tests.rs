@@ -1,4 +1,4 @@
-//! Which servers an answer makes, and what is told of a change.
+//! Which servers an answer creates, and how a change is described.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -41,7 +41,7 @@ fn services(records: &[(&str, u16, u16)]) -> Answer {
     Answer::of_services(records.iter().map(service)).unwrap()
 }
 
-fn told(entries: &[(Lookup, Answer)]) -> Discovered {
+fn discovered(entries: &[(Lookup, Answer)]) -> Discovered {
     let mut discovered = Discovered::default();
     for (lookup, answer) in entries {
         discovered.learn(lookup, answer.clone());
@@ -54,7 +54,7 @@ fn ids(servers: &[Arc<ServerSpec>]) -> Vec<&str> {
 }
 
 #[test]
-fn what_was_kept_is_an_answer_only_where_a_server_could_have_an_address_of_it() {
+fn a_stored_answer_needs_a_usable_address() {
     let kept = |address: &str| format!("{{{address:?}:{{\"priority\":0,\"weight\":0}}}}");
     let answer = ips(&["10.0.0.1"]);
     assert_eq!(serde_json::to_string(&answer).unwrap(), kept("10.0.0.1:8080"));
@@ -68,7 +68,7 @@ fn what_was_kept_is_an_answer_only_where_a_server_could_have_an_address_of_it() 
 #[test]
 fn an_id_is_the_name_and_the_address() {
     let entries = [entry("app:8080", host("app"), 0), entry("_http._tcp.app", srv("_http._tcp.app"), 0)];
-    let discovered = told(&[
+    let discovered = discovered(&[
         (host("app"), ips(&["10.0.0.7", "fd00::7", "::ffff:10.0.0.8"])),
         (srv("_http._tcp.app"), services(&[("10.0.0.7:81", 1, 1), ("[fd00::7]:82", 1, 1)])),
     ]);
@@ -88,35 +88,35 @@ fn an_id_is_the_name_and_the_address() {
 }
 
 #[test]
-fn the_longest_stem_takes_the_longest_address() {
+fn the_longest_stem_leaves_room_for_any_address() {
     let address: SocketAddr = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535".parse().unwrap();
     for lookup in [host("app"), srv("app")] {
-        let stem = ServerId::parse(&"a".repeat(lookup.longest_stem())).unwrap();
+        let stem = ServerId::parse(&"a".repeat(lookup.max_stem_length())).unwrap();
         assert_eq!(lookup.id(&stem, address).unwrap().as_str().len(), 128);
     }
 }
 
 #[test]
-fn servers_stand_where_their_entry_stands() {
+fn found_servers_take_the_place_of_their_entry() {
     let fixed = [server("a"), server("b")];
     let entries = [entry("x", host("x"), 0), entry("y", host("y"), 1), entry("z", host("z"), 2)];
-    let discovered = told(&[(host("z"), ips(&["10.0.0.1"])), (host("y"), ips(&["10.0.0.3", "10.0.0.2"]))]);
+    let discovered = discovered(&[(host("z"), ips(&["10.0.0.1"])), (host("y"), ips(&["10.0.0.3", "10.0.0.2"]))]);
     assert_eq!(ids(&expand(&fixed, &entries, &discovered)), ["a", "y@10.0.0.2", "y@10.0.0.3", "b", "z@10.0.0.1"]);
 }
 
 #[test]
-fn a_server_with_an_address_counts_before_one_that_was_found() {
+fn a_configured_server_wins_over_a_found_one() {
     let fixed = [server("app@10.0.0.1")];
-    let discovered = told(&[(host("app"), ips(&["10.0.0.1", "10.0.0.2"]))]);
+    let discovered = discovered(&[(host("app"), ips(&["10.0.0.1", "10.0.0.2"]))]);
     let servers = expand(&fixed, &[entry("app", host("app"), 0)], &discovered);
     assert_eq!(ids(&servers), ["app@10.0.0.2", "app@10.0.0.1"]);
     assert_eq!(servers[1], fixed[0]);
 }
 
 #[test]
-fn the_lowest_priority_is_primary_and_the_others_are_backups() {
+fn only_the_lowest_priority_is_primary() {
     let discovered =
-        told(&[(srv("app"), services(&[("10.0.0.1:1", 20, 5), ("10.0.0.2:1", 10, 60), ("10.0.0.3:1", 10, 10)]))]);
+        discovered(&[(srv("app"), services(&[("10.0.0.1:1", 20, 5), ("10.0.0.2:1", 10, 60), ("10.0.0.3:1", 10, 10)]))]);
     let of = |entry: DiscoverySpec| {
         let servers = expand(&[], &[entry], &discovered);
         servers.iter().map(|server| (server.address.to_string(), server.tier, server.weight.get())).collect::<Vec<_>>()
@@ -136,7 +136,7 @@ fn the_lowest_priority_is_primary_and_the_others_are_backups() {
 }
 
 #[test]
-fn what_no_server_can_have_is_no_answer() {
+fn unusable_addresses_are_no_answer() {
     let port = NonZeroU16::new(80).unwrap();
     assert_eq!(Answer::of_hosts(port, []), None);
     assert_eq!(Answer::of_hosts(port, ["0.0.0.0", "::", "224.0.0.1"].map(|ip| ip.parse().unwrap())), None);
@@ -145,7 +145,7 @@ fn what_no_server_can_have_is_no_answer() {
 }
 
 #[test]
-fn a_change_tells_what_came_and_went() {
+fn a_change_lists_added_and_removed_addresses() {
     let mut discovered = Discovered::default();
     let learn = |discovered: &mut Discovered, answer| discovered.learn(&srv("app"), answer).map(|change| change.to_string());
     let first = services(&[("10.0.0.1:1", 1, 1), ("10.0.0.2:1", 1, 1)]);
@@ -154,7 +154,7 @@ fn a_change_tells_what_came_and_went() {
     let second = services(&[("10.0.0.2:1", 1, 1), ("10.0.0.3:1", 1, 1)]);
     assert_eq!(learn(&mut discovered, second).unwrap(), "+10.0.0.3:1 -10.0.0.1:1");
     let third = services(&[("10.0.0.2:1", 1, 9), ("10.0.0.3:1", 1, 1)]);
-    assert_eq!(learn(&mut discovered, third).unwrap(), "other weights or priorities");
+    assert_eq!(learn(&mut discovered, third).unwrap(), "weights or priorities changed");
     discovered.retain(|lookup| *lookup != srv("app"));
     assert_eq!(discovered, Discovered::default());
 }
@@ -173,23 +173,23 @@ fn any_service() -> impl Strategy<Value = Service> {
 
 proptest! {
     #[test]
-    fn the_order_of_records_says_nothing(
+    fn the_order_of_records_does_not_matter(
         (one, other) in prop::collection::vec(any_service(), 0..12).prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle()))
     ) {
         let of = |services: Vec<Service>| {
             let answer = Answer::of_services(services)?;
-            Some(expand(&[], &[entry("app", srv("app"), 0)], &told(&[(srv("app"), answer)])))
+            Some(expand(&[], &[entry("app", srv("app"), 0)], &discovered(&[(srv("app"), answer)])))
         };
         prop_assert_eq!(of(one), of(other));
     }
 
     #[test]
-    fn every_address_is_one_server_and_keeps_its_id(
+    fn each_address_is_one_server_with_a_stable_id(
         one in prop::collection::vec(any_service(), 0..12), other in prop::collection::vec(any_service(), 0..12)
     ) {
         let of = |services: &[Service]| {
             let answer = Answer::of_services(services.iter().copied());
-            let known = answer.map(|answer| told(&[(srv("app"), answer)])).unwrap_or_default();
+            let known = answer.map(|answer| discovered(&[(srv("app"), answer)])).unwrap_or_default();
             expand(&[], &[entry("app", srv("app"), 0)], &known)
         };
         let (one, other) = (of(&one), of(&other));
@@ -203,10 +203,10 @@ proptest! {
     }
 
     #[test]
-    fn weights_keep_their_order_and_their_bounds(weights in prop::collection::vec(any::<u16>(), 1..20)) {
+    fn scaled_weights_keep_their_order_and_bounds(weights in prop::collection::vec(any::<u16>(), 1..20)) {
         let service = |(n, &weight): (usize, &u16)| Service { address: ([10, 0, 0, n as u8 + 1], 80).into(), priority: 0, weight };
         let answer = Answer::of_services(weights.iter().enumerate().map(service)).unwrap();
-        let scaled: Vec<u32> = answer.shares().into_iter().map(|(_, _, weight)| weight.get()).collect();
+        let scaled: Vec<u32> = answer.tiers_and_weights().into_iter().map(|(_, _, weight)| weight.get()).collect();
         for (a, b) in (0..weights.len()).flat_map(|a| (0..weights.len()).map(move |b| (a, b))) {
             prop_assert!(weights[a] > weights[b] || scaled[a] <= scaled[b], "{weights:?} {scaled:?}");
         }

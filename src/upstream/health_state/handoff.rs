@@ -1,5 +1,5 @@
-//! What one process leaves to the next of what is believed of a server. Times are those of the uptime clock, with which the next
-//! one goes on.
+//! The health of a server that an upgrade hands over to the new process. Times are of the uptime clock, which the new
+//! process continues.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -10,7 +10,7 @@ use crate::upstream::health::Health;
 use crate::upstream::outlier::Outlier;
 use crate::upstream::spec::UpstreamSpec;
 
-use super::{CheckState, HealthState, Held, NEVER, Origin, encode, millis};
+use super::{CheckState, HealthState, Inner, NEVER, Origin, encode, millis};
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(crate) struct HealthHandoff {
@@ -25,37 +25,38 @@ pub(crate) struct HealthHandoff {
 
 impl HealthState {
     pub(crate) fn handoff(&self) -> HealthHandoff {
-        let held = self.held.lock();
+        let inner = self.inner.lock();
         HealthHandoff {
-            checks: held.checks,
+            checks: inner.checks,
             changed: self.changed(),
             up_since: self.up_since(),
-            outlier: held.outlier.clone(),
+            outlier: inner.outlier.clone(),
         }
     }
 
-    /// Goes on with what another process believed of the same server, as far as this configuration looks at it in that way.
+    /// Restores the health of the same server from another process, as far as this configuration still checks it in
+    /// that way.
     pub(crate) fn inherit(&self, handoff: &HealthHandoff, upstream: &UpstreamSpec) {
         let checked = upstream.health_check.is_some();
         let checks = match handoff.checks {
-            // What was in use stays in use until a check says otherwise.
+            // A server in use stays in use until a check fails.
             CheckState::Up if !checked => CheckState::Assumed,
             CheckState::Up | CheckState::Assumed => handoff.checks,
             CheckState::Down if checked => CheckState::Down,
             CheckState::Down | CheckState::Unchecked => return,
         };
         let outlier = upstream.passive_health.as_ref().map(|_| handoff.outlier.clone()).unwrap_or_default();
-        let mut held = self.held.lock();
-        *held = Held { checks, outlier, origin: Origin::Later };
-        self.condition.store(encode(held.condition()), Relaxed);
+        let mut inner = self.inner.lock();
+        *inner = Inner { checks, outlier, origin: Origin::Later };
+        self.condition.store(encode(inner.condition()), Relaxed);
         self.changed.store(millis(handoff.changed), Relaxed);
         self.up_since.store(handoff.up_since.map_or(NEVER, millis), Relaxed);
-        self.has_row.store(held.outlier.has_row(), Relaxed);
+        self.has_failures.store(inner.outlier.has_failures(), Relaxed);
     }
 
-    /// When a probe is due, where the server is ejected.
+    /// When the next probe is due, if the server is ejected.
     pub fn ejected_until(&self) -> Option<Uptime> {
-        let held = self.held.lock();
-        held.outlier.ejected_until().filter(|_| held.checks.health() != Health::Unchecked)
+        let inner = self.inner.lock();
+        inner.outlier.ejected_until().filter(|_| inner.checks.health() != Health::Unchecked)
     }
 }

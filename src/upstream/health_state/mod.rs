@@ -1,5 +1,5 @@
-//! What is believed of a server, and since when. It is kept by server id, so it outlives configurations; where a new one puts
-//! another machine behind the id, or another way of looking at it, it starts over.
+//! A server's health, and since when. It is kept by server id across configurations. It starts over if a new
+//! configuration changes the server's address or whether it is checked.
 
 pub(super) mod handoff;
 
@@ -19,110 +19,110 @@ use super::outlier::{Attempt, Ejection, Outlier, OutlierSpec, PassiveFailure, Ve
 use super::queue::Queue;
 use super::spec::{Admin, ServerSpec, UpstreamSpec};
 
-/// A server's health. Requests read it without a lock; whoever changes it takes one.
+/// A server's health. Requests read it without a lock; changes take one.
 #[derive(Debug)]
 pub struct HealthState {
-    /// Who waits there is sent away when it goes down.
+    /// Closed when the server goes down, so that waiting requests go elsewhere.
     queue: Arc<Queue>,
-    held: Mutex<Held>,
-    /// The [`Condition`] that follows from `held`.
+    inner: Mutex<Inner>,
+    /// The [`Condition`] that follows from `inner`.
     condition: AtomicU8,
     /// When health last changed, in milliseconds of uptime.
     changed: AtomicU64,
-    /// When it last began to be in use, in milliseconds of uptime; [`NEVER`] where it was so from the start.
+    /// When it last came into use, in milliseconds of uptime; [`NEVER`] if it was in use from the start.
     up_since: AtomicU64,
-    /// Whether requests have failed here since one was answered.
-    has_row: AtomicBool,
+    /// Whether requests have failed since the last answer.
+    has_failures: AtomicBool,
 }
 
-/// All from which health follows.
+/// The state from which health follows.
 #[derive(Clone, Debug)]
-struct Held {
+struct Inner {
     checks: CheckState,
     outlier: Outlier,
     origin: Origin,
 }
 
-/// When a server was first heard of.
+/// When a server was added.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Origin {
-    /// With its upstream: nobody has been here for longer.
+    /// Together with its upstream: no server is older.
     Start,
     Later,
 }
 
 const NEVER: u64 = u64::MAX;
 
-/// What active checks say.
+/// The result of active checks.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum CheckState {
-    /// It has a check that has not run, and it was not in use before: it waits for that.
+    /// Its first check has not finished, and it was not in use before: it is not used yet.
     #[default]
     Unchecked,
-    /// Nobody has looked. It is in use, and the first check, if there comes one, decides.
+    /// Not checked. It is in use, and the first check, if any, decides.
     Assumed,
     Up,
     Down,
 }
 
-/// What the configuration says of a server, and of its upstream.
+/// The configuration of a server and of its upstream.
 #[derive(Clone, Copy)]
-pub(crate) struct Described<'s> {
+pub(crate) struct Specs<'s> {
     pub(crate) server: &'s ServerSpec,
     pub(crate) upstream: &'s UpstreamSpec,
 }
 
-/// What came of the probe of an ejected server.
+/// The outcome of probing an ejected server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Probed {
-    /// It is no longer ejected.
-    Back(Condition),
-    /// It is held for so long again.
-    Held(Duration),
+pub enum ProbeOutcome {
+    /// The probe passed: the server is no longer ejected.
+    Recovered(Condition),
+    /// The probe failed: the server stays ejected for this time.
+    StillEjected(Duration),
 }
 
 impl HealthState {
-    /// That of a server that nobody knew before.
+    /// The health of a new server.
     pub(crate) fn new(upstream: &UpstreamSpec, origin: Origin, queue: &Arc<Queue>, now: Now) -> Self {
         let checks = if upstream.health_check.is_some() { CheckState::Unchecked } else { CheckState::Assumed };
         let up_since = Some(now.uptime).filter(|_| origin == Origin::Later);
-        Self::of(Held { checks, outlier: Outlier::default(), origin }, Uptime::default(), up_since, queue)
+        Self::of(Inner { checks, outlier: Outlier::default(), origin }, Uptime::default(), up_since, queue)
     }
 
-    /// That of a server that was there under an earlier configuration: the same, unless its address, whether it is looked at,
-    /// or maintenance has changed. What was in use then stays in use until a check says otherwise, and a server that comes
-    /// out of maintenance, where it was not checked, waits for its check.
-    pub(crate) fn after(earlier: &Arc<Self>, before: Described<'_>, spec: Described<'_>, now: Now) -> Arc<Self> {
-        let Held { checks, outlier, .. } = earlier.held.lock().clone();
+    /// The health of a server that an earlier configuration had: the same, unless its address, health checks or
+    /// maintenance have changed. Then a server in use stays in use until a check fails, and a server that leaves
+    /// maintenance, where it was not checked, waits for its first check.
+    pub(crate) fn after(earlier: &Arc<Self>, before: Specs<'_>, spec: Specs<'_>, now: Now) -> Arc<Self> {
+        let Inner { checks, outlier, .. } = earlier.inner.lock().clone();
         let (was, is) = (before.server.admin == Admin::Maint, spec.server.admin == Admin::Maint);
         let (had, has) = (before.upstream.health_check.is_some(), spec.upstream.health_check.is_some());
         let same_address = before.server.address == spec.server.address;
         let same = same_address && had == has && was == is;
-        let forgiven = outlier.is_ejected() && spec.upstream.passive_health.is_none();
+        let ejection_ends = outlier.is_ejected() && spec.upstream.passive_health.is_none();
         let checks = match checks.health() {
-            _ if same && !forgiven => return Arc::clone(earlier),
+            _ if same && !ejection_ends => return Arc::clone(earlier),
             _ if same => checks,
             Health::Up if !was && !is => CheckState::Assumed,
             Health::Up | Health::Down | Health::Unchecked if has => CheckState::Unchecked,
             Health::Up | Health::Down | Health::Unchecked => CheckState::Assumed,
         };
-        let held = Held { checks, outlier: Outlier::default(), origin: Origin::Later };
-        let unchanged = held.condition().health() == earlier.health();
+        let inner = Inner { checks, outlier: Outlier::default(), origin: Origin::Later };
+        let unchanged = inner.condition().health() == earlier.health();
         let changed = if unchanged { earlier.changed() } else { now.uptime };
-        let the_same = unchanged && !was && same_address;
-        let up_since = if the_same { earlier.up_since() } else { Some(now.uptime) };
-        Arc::new(Self::of(held, changed, up_since, &earlier.queue))
+        let same_server = unchanged && !was && same_address;
+        let up_since = if same_server { earlier.up_since() } else { Some(now.uptime) };
+        Arc::new(Self::of(inner, changed, up_since, &earlier.queue))
     }
 
-    fn of(held: Held, changed: Uptime, up_since: Option<Uptime>, queue: &Arc<Queue>) -> Self {
+    fn of(inner: Inner, changed: Uptime, up_since: Option<Uptime>, queue: &Arc<Queue>) -> Self {
         Self {
             queue: Arc::clone(queue),
-            condition: AtomicU8::new(encode(held.condition())),
+            condition: AtomicU8::new(encode(inner.condition())),
             changed: AtomicU64::new(millis(changed)),
             up_since: AtomicU64::new(up_since.map_or(NEVER, millis)),
-            has_row: AtomicBool::new(held.outlier.has_row()),
-            held: Mutex::new(held),
+            has_failures: AtomicBool::new(inner.outlier.has_failures()),
+            inner: Mutex::new(inner),
         }
     }
 
@@ -134,12 +134,12 @@ impl HealthState {
         decode(self.condition.load(Relaxed))
     }
 
-    /// When health became what it is.
+    /// When health last changed.
     pub(crate) fn changed(&self) -> Uptime {
         Uptime(Duration::from_millis(self.changed.load(Relaxed)))
     }
 
-    /// When it began to be in use, if that was after others.
+    /// When it came into use, if other servers were in use before.
     pub(crate) fn up_since(&self) -> Option<Uptime> {
         match self.up_since.load(Relaxed) {
             NEVER => None,
@@ -147,51 +147,51 @@ impl HealthState {
         }
     }
 
-    /// Takes one more outcome of an active check, and tells what its condition is now if that is another than before.
+    /// Counts one more outcome of an active check. Returns the new condition if it changed.
     pub fn checked(&self, outcome: Outcome, streak: &mut Streak, thresholds: Thresholds, at: Uptime) -> Option<Condition> {
-        self.change(at, |held| held.checks = held.checks.after(outcome, streak, thresholds))
+        self.change(at, |inner| inner.checks = inner.checks.after(outcome, streak, thresholds))
     }
 
-    /// Takes one more outcome of an attempt. Some where the server ought to be ejected.
+    /// Counts one more outcome of an attempt. Some if the server should be ejected.
     pub(crate) fn attempted(&self, attempt: Attempt, spec: &OutlierSpec, at: Uptime) -> Option<PassiveFailure> {
         match spec.verdict(attempt) {
             Verdict::Nothing => None,
-            Verdict::Good if !self.has_row.load(Relaxed) => None,
+            Verdict::Good if !self.has_failures.load(Relaxed) => None,
             Verdict::Good => {
-                let mut held = self.held.lock();
-                held.outlier.good();
-                self.has_row.store(false, Relaxed);
+                let mut inner = self.inner.lock();
+                inner.outlier.good();
+                self.has_failures.store(false, Relaxed);
                 None
             }
             Verdict::Bad(failure) => {
-                let mut held = self.held.lock();
-                self.has_row.store(true, Relaxed);
-                held.outlier.bad(spec, at).then_some(failure)
+                let mut inner = self.inner.lock();
+                self.has_failures.store(true, Relaxed);
+                inner.outlier.bad(spec, at).then_some(failure)
             }
         }
     }
 
-    /// Ejects the server; None where somebody else was faster.
+    /// Ejects the server. None if another thread was faster.
     pub(crate) fn eject(&self, failure: PassiveFailure, spec: &OutlierSpec, at: Uptime) -> Option<Ejection> {
         let mut time = None;
-        self.change(at, |held| time = held.outlier.eject(spec, at));
+        self.change(at, |inner| time = inner.outlier.eject(spec, at));
         time.map(|time| Ejection { failure, time })
     }
 
-    /// Takes the outcome of the probe that follows when an ejected server has been held for its time.
-    pub fn probed(&self, outcome: Outcome, spec: &OutlierSpec, at: Uptime) -> Probed {
-        let mut held = None;
-        self.change(at, |this| match outcome {
-            Outcome::Passed => this.outlier.back(at),
-            Outcome::Failed => held = Some(this.outlier.extend(spec, at)),
+    /// Applies the outcome of the probe at the end of an ejection.
+    pub fn probed(&self, outcome: Outcome, spec: &OutlierSpec, at: Uptime) -> ProbeOutcome {
+        let mut extended = None;
+        self.change(at, |inner| match outcome {
+            Outcome::Passed => inner.outlier.recover(at),
+            Outcome::Failed => extended = Some(inner.outlier.extend(spec, at)),
         });
-        held.map_or_else(|| Probed::Back(self.condition()), Probed::Held)
+        extended.map_or_else(|| ProbeOutcome::Recovered(self.condition()), ProbeOutcome::StillEjected)
     }
 
-    /// Records what is believed of the server from now on, whatever its checks say.
+    /// Sets the health of the server, regardless of its checks.
     pub fn set(&self, health: Health, at: Uptime) {
-        self.change(at, |held| {
-            held.checks = match health {
+        self.change(at, |inner| {
+            inner.checks = match health {
                 Health::Unchecked => CheckState::Unchecked,
                 Health::Up => CheckState::Up,
                 Health::Down => CheckState::Down,
@@ -199,12 +199,12 @@ impl HealthState {
         });
     }
 
-    fn change(&self, at: Uptime, change: impl FnOnce(&mut Held)) -> Option<Condition> {
-        let mut held = self.held.lock();
-        let before = held.condition();
-        change(&mut held);
-        let after = held.condition();
-        self.has_row.store(held.outlier.has_row(), Relaxed);
+    fn change(&self, at: Uptime, change: impl FnOnce(&mut Inner)) -> Option<Condition> {
+        let mut inner = self.inner.lock();
+        let before = inner.condition();
+        change(&mut inner);
+        let after = inner.condition();
+        self.has_failures.store(inner.outlier.has_failures(), Relaxed);
         if after == before {
             return None;
         }
@@ -212,12 +212,12 @@ impl HealthState {
         if after.health() != before.health() {
             self.changed.store(millis(at), Relaxed);
         }
-        // At the start all come up together, and none has anything to catch up with.
-        if after == Condition::Up && (before, held.origin) != (Condition::Unchecked, Origin::Start) {
+        // At the start all servers come up together, so none needs a slow start.
+        if after == Condition::Up && (before, inner.origin) != (Condition::Unchecked, Origin::Start) {
             self.up_since.store(millis(at), Relaxed);
         }
-        held.origin = Origin::Later;
-        drop(held);
+        inner.origin = Origin::Later;
+        drop(inner);
         if after != Condition::Up {
             self.queue.close(Cause::Down);
         }
@@ -225,7 +225,7 @@ impl HealthState {
     }
 }
 
-impl Held {
+impl Inner {
     fn condition(&self) -> Condition {
         match self.checks.health() {
             Health::Unchecked => Condition::Unchecked,

@@ -1,10 +1,10 @@
-//! The places of a server, and who waits for one when it is full: those who are tied to it before those who start, each first
-//! come first served. It knows no server and no time: a place gives itself back when it is dropped, and whoever holds a ticket
-//! says how long it waits, and leaves the queue by dropping it.
+//! The slots of a server, and the queue for them when it is full: tied sessions go before new ones, and within each
+//! rank first come, first served. It knows no server and no time. Dropping a slot releases it; the holder of a ticket
+//! decides how long to wait, and dropping the ticket leaves the queue.
 //!
-//! No place is lost and nobody sleeps beside a free one, because the two sides cannot miss each other. Who waits is counted
-//! before it looks for a place once more; who gives a place back does so before it looks whether anybody waits. Both in
-//! sequentially consistent order.
+//! No slot is lost, and no request waits while a slot is free, because the two sides cannot miss each other: a waiting
+//! request is counted before it tries once more to take a slot, and a slot is released before it checks for waiting
+//! requests. Both are sequentially consistent.
 
 pub mod rank;
 mod waiters;
@@ -20,24 +20,24 @@ use crate::lock::{AtomicU32, Mutex, MutexGuard};
 
 use super::failover::Cause;
 use rank::Rank;
-use waiters::{Call, Called, Open, Waiters, wake};
+use waiters::{Call, Open, Waiters, Wakers, wake};
 
-/// The places of a server and its queue.
+/// The slots of a server and its queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     in_flight: AtomicU32,
-    /// How many wait, and how many of them are tied. Written under the lock; without it one may look.
+    /// How many requests wait, and how many of them are tied. Written under the lock, read without it.
     waiting: AtomicU32,
     tied: AtomicU32,
     waiters: Mutex<Waiters<Slot>>,
 }
 
-/// A request's place at a server: counted in flight until dropped.
+/// A request's slot at a server: in flight until dropped.
 #[derive(Debug)]
 pub struct Slot(Arc<Queue>);
 
-/// A place in a queue: a future of a place at the server, or of the cause for which the server takes nobody any more. Who drops
-/// it has left the queue; the place that it was given meanwhile goes to the next.
+/// A place in a queue: a future of a slot, or of the cause for which the queue closed. Dropping it leaves the queue; a
+/// slot that it was given in the meantime goes to the next.
 #[derive(Debug)]
 #[must_use]
 pub struct Ticket {
@@ -52,102 +52,102 @@ impl Queue {
         self.in_flight.load(Relaxed)
     }
 
-    /// How many wait.
+    /// How many requests wait.
     pub(crate) fn len(&self) -> u32 {
         self.waiting.load(SeqCst)
     }
 
-    /// Whether a newcomer of this rank would get a place now.
+    /// Whether a request of this rank would get a slot now.
     pub(crate) fn has_room(&self, rank: Rank, max_conns: Option<NonZeroU32>) -> bool {
-        max_conns.is_none_or(|max| self.in_flight() < rank.limit(max) && !self.is_before(rank))
+        max_conns.is_none_or(|max| self.in_flight() < rank.limit(max) && !self.must_wait(rank))
     }
 
-    /// Takes a place, unless others wait for one whom a newcomer of this rank must not overtake.
+    /// Takes a slot, unless a waiting request must go first.
     pub(crate) fn take(self: &Arc<Self>, rank: Rank, max_conns: Option<NonZeroU32>) -> Option<Slot> {
         match max_conns {
             None => self.take_below(u32::MAX),
-            Some(_) if self.is_before(rank) => None,
+            Some(_) if self.must_wait(rank) => None,
             Some(max) => self.take_below(rank.limit(max)),
         }
     }
 
-    /// Whether somebody waits whom a newcomer of this rank must not overtake.
-    fn is_before(&self, rank: Rank) -> bool {
+    /// Whether a waiting request must go before one of this rank.
+    fn must_wait(&self, rank: Rank) -> bool {
         match rank {
             Rank::Tied => self.tied.load(SeqCst) > 0,
             Rank::New => self.waiting.load(SeqCst) > 0,
         }
     }
 
-    /// Takes a place while fewer than `limit` are taken.
+    /// Takes a slot if fewer than `limit` are taken.
     fn take_below(self: &Arc<Self>, limit: u32) -> Option<Slot> {
         let room = |in_flight: u32| (in_flight < limit).then_some(in_flight + 1);
         self.in_flight.fetch_update(SeqCst, SeqCst, room).ok().map(|_| Slot(Arc::clone(self)))
     }
 
-    /// Joins the queue; a place that has become free meanwhile is taken at once. None where `most` wait already. Who comes
-    /// when the server is gone, with a configuration of before, is told so.
-    pub(crate) fn join(self: &Arc<Self>, rank: Rank, max_conns: NonZeroU32, most: u32) -> Option<Ticket> {
+    /// Joins the queue, and takes a slot at once if one has become free. None if `max_length` requests wait already. If
+    /// the server is gone, because the request still uses an older configuration, the ticket resolves to that cause.
+    pub(crate) fn join(self: &Arc<Self>, rank: Rank, max_conns: NonZeroU32, max_length: u32) -> Option<Ticket> {
         let call = Arc::new(Call::default());
         let mut waiters = self.waiters.lock();
-        if waiters.len() >= most {
+        if waiters.len() >= max_length {
             return None;
         }
         let arrival = waiters.join(rank, rank.limit(max_conns), Arc::clone(&call));
-        let called = match waiters.open() {
+        let woken = match waiters.open() {
             Open::Yes => {
                 self.count(&waiters);
-                self.call_in(&mut waiters)
+                self.admit(&mut waiters)
             }
-            Open::NoLonger => waiters.send_away(rank, Cause::Unknown),
+            Open::NoLonger => waiters.reject(rank, Cause::Unknown),
         };
         drop(waiters);
-        wake(called);
+        wake(woken);
         Some(Ticket { queue: Arc::clone(self), rank, arrival, call })
     }
 
-    /// Tells all who wait what holds for their rank now: how many the server may have in flight (None: as many as come), or why
-    /// they wait in vain.
-    pub(crate) fn renew(self: &Arc<Self>, now: impl Fn(Rank) -> Result<Option<NonZeroU32>, Cause>) {
-        let mut called = Called::new();
+    /// Applies a new configuration to all waiting requests. `now` returns for each rank the server's limit (None: no
+    /// limit), or why its requests must go elsewhere.
+    pub(crate) fn reconfigure(self: &Arc<Self>, now: impl Fn(Rank) -> Result<Option<NonZeroU32>, Cause>) {
+        let mut woken = Wakers::new();
         let mut waiters = self.waiters.lock();
         for rank in [Rank::Tied, Rank::New] {
             match now(rank) {
                 Ok(max_conns) => waiters.set_limit(rank, max_conns.map_or(u32::MAX, |max| rank.limit(max))),
-                Err(cause) => called.extend(waiters.send_away(rank, cause)),
+                Err(cause) => woken.extend(waiters.reject(rank, cause)),
             }
         }
-        called.append(&mut self.call_in(&mut waiters));
+        woken.append(&mut self.admit(&mut waiters));
         drop(waiters);
-        wake(called);
+        wake(woken);
     }
 
-    /// The server takes nobody any more.
+    /// Rejects all waiting requests for this cause.
     pub(crate) fn close(&self, cause: Cause) {
-        self.send_all_away(self.waiters.lock(), cause);
+        self.reject_all(self.waiters.lock(), cause);
     }
 
-    /// There is no such server any more, and it does not come back: one of its name would have a queue of its own.
+    /// Ends the queue of a server that is gone for good: a new server with this id gets a new queue.
     pub(crate) fn end(&self) {
         let mut waiters = self.waiters.lock();
         waiters.end();
-        self.send_all_away(waiters, Cause::Unknown);
+        self.reject_all(waiters, Cause::Unknown);
     }
 
-    fn send_all_away(&self, mut waiters: MutexGuard<'_, Waiters<Slot>>, cause: Cause) {
-        let mut called = waiters.send_away(Rank::Tied, cause);
-        called.append(&mut waiters.send_away(Rank::New, cause));
+    fn reject_all(&self, mut waiters: MutexGuard<'_, Waiters<Slot>>, cause: Cause) {
+        let mut woken = waiters.reject(Rank::Tied, cause);
+        woken.append(&mut waiters.reject(Rank::New, cause));
         self.count(&waiters);
         drop(waiters);
-        wake(called);
+        wake(woken);
     }
 
-    /// A place may be free: lets those in for whom there is room.
+    /// A slot may be free: admits waiting requests while there is room.
     fn advance(self: &Arc<Self>) {
         let mut waiters = self.waiters.lock();
-        let called = self.call_in(&mut waiters);
+        let woken = self.admit(&mut waiters);
         drop(waiters);
-        wake(called);
+        wake(woken);
     }
 
     fn leave(self: &Arc<Self>, rank: Rank, arrival: u64) {
@@ -155,17 +155,17 @@ impl Queue {
         if !waiters.leave(rank, arrival) {
             return;
         }
-        // Who stood behind it may have waited for nothing but its turn.
-        let called = self.call_in(&mut waiters);
+        // The next one may have waited only for its turn.
+        let woken = self.admit(&mut waiters);
         drop(waiters);
-        wake(called);
+        wake(woken);
     }
 
-    /// Lets in from the front while there is room.
-    fn call_in(self: &Arc<Self>, waiters: &mut Waiters<Slot>) -> Called {
-        let called = waiters.call_in(|limit| self.take_below(limit));
+    /// Admits from the front while there is room.
+    fn admit(self: &Arc<Self>, waiters: &mut Waiters<Slot>) -> Wakers {
+        let woken = waiters.admit(|limit| self.take_below(limit));
         self.count(waiters);
-        called
+        woken
     }
 
     fn count(&self, waiters: &Waiters<Slot>) {

@@ -1,19 +1,19 @@
-//! Who goes first at a server, and how much room is left to whom.
+//! Which requests go first at a server, and how many slots each rank may use.
 
 use std::num::NonZeroU32;
 
-/// Who goes first.
+/// The rank of a request in a queue: the first goes first.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Rank {
-    /// Sessions that are tied to the server.
+    /// The session is tied to the server.
     Tied,
-    /// Sessions that would start there.
+    /// The session would start there.
     New,
 }
 
 impl Rank {
-    /// How many requests a server may have in flight when one of this rank comes to it. New sessions stop at nine tenths of
-    /// `max_conns`, which leaves the rest to those who are tied.
+    /// The limit of requests in flight for this rank. New sessions get at most nine tenths of `max_conns`; the rest is
+    /// left to tied sessions.
     pub(crate) fn limit(self, max_conns: NonZeroU32) -> u32 {
         match self {
             Self::Tied => max_conns.get(),

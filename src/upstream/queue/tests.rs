@@ -1,4 +1,4 @@
-//! A queue against a naive model, and under real threads.
+//! A queue against a simple model, and with real threads.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -50,7 +50,7 @@ fn server(max_conns: u32) -> Server {
     Server::new(Arc::new(spec(max_conns)), Arc::new(Live::default()), queue, state)
 }
 
-/// 0 stands for no limit.
+/// 0 means no limit.
 fn spec(max_conns: u32) -> ServerSpec {
     ServerSpec {
         id: ServerId::parse("a").unwrap(),
@@ -64,7 +64,7 @@ fn spec(max_conns: u32) -> ServerSpec {
     }
 }
 
-/// The same server under another configuration.
+/// The same server with another configuration.
 fn changed(server: &Server, change: impl FnOnce(&mut ServerSpec)) -> Server {
     let mut spec = (**server.spec()).clone();
     change(&mut spec);
@@ -93,8 +93,8 @@ fn queue_up(server: &Server, rank: Rank) -> Ticket {
     server.queue_up(rank, LENGTH).unwrap()
 }
 
-/// What the ticket has been told; none while it waits.
-fn heard(ticket: &mut Ticket) -> Option<Result<Slot, Cause>> {
+/// The outcome of the ticket; None while it waits.
+fn outcome(ticket: &mut Ticket) -> Option<Result<Slot, Cause>> {
     match Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Some(outcome),
         Poll::Pending => None,
@@ -102,22 +102,22 @@ fn heard(ticket: &mut Ticket) -> Option<Result<Slot, Cause>> {
 }
 
 #[test]
-fn those_who_are_tied_come_before_those_who_start_and_each_in_order() {
+fn tied_requests_go_before_new_ones_and_each_in_order() {
     let server = server(1);
     let mut held = admit(&server, Rank::Tied);
     let ranks = [Rank::New, Rank::Tied, Rank::New, Rank::Tied];
     let mut waiting: Vec<Ticket> = ranks.into_iter().map(|rank| queue_up(&server, rank)).collect();
     for next in [1, 3, 0, 2] {
-        assert!(waiting.iter_mut().all(|ticket| heard(ticket).is_none()));
+        assert!(waiting.iter_mut().all(|ticket| outcome(ticket).is_none()));
         drop(held.take());
-        held = Some(heard(&mut waiting[next]).unwrap().unwrap());
+        held = Some(outcome(&mut waiting[next]).unwrap().unwrap());
     }
     drop(held);
     assert_eq!((server.in_flight(), server.waiting()), (0, 0));
 }
 
 #[test]
-fn nobody_overtakes_those_who_wait_but_the_tied_go_before_the_new() {
+fn only_tied_requests_overtake_waiting_new_ones() {
     let server = server(10);
     let held: Vec<Slot> = (0..9).map(|_| admit(&server, Rank::New).unwrap()).collect();
     assert!(admit(&server, Rank::New).is_none());
@@ -126,38 +126,38 @@ fn nobody_overtakes_those_who_wait_but_the_tied_go_before_the_new() {
     assert!(admit(&server, Rank::Tied).is_none());
     let mut tied = queue_up(&server, Rank::Tied);
     drop(tenth);
-    let tenth = heard(&mut tied).unwrap().unwrap();
-    assert!(heard(&mut new).is_none(), "the last place is not for who starts");
+    let tenth = outcome(&mut tied).unwrap().unwrap();
+    assert!(outcome(&mut new).is_none(), "the last slot is not for new sessions");
     drop(tenth);
-    assert!(heard(&mut new).is_none(), "nine are in flight");
+    assert!(outcome(&mut new).is_none(), "nine are in flight");
     drop(held);
-    assert!(heard(&mut new).unwrap().is_ok());
+    assert!(outcome(&mut new).unwrap().is_ok());
 }
 
 #[test]
-fn a_place_that_becomes_free_before_one_joins_is_taken_at_once() {
+fn joining_takes_a_free_slot_at_once() {
     let server = server(1);
-    let slot = heard(&mut queue_up(&server, Rank::Tied)).unwrap();
+    let slot = outcome(&mut queue_up(&server, Rank::Tied)).unwrap();
     assert!(slot.is_ok());
     assert_eq!((server.in_flight(), server.waiting()), (1, 0));
 }
 
 #[test]
-fn a_newcomer_does_not_take_the_room_that_those_who_wait_are_about_to_get() {
+fn a_new_request_does_not_take_slots_of_waiting_ones() {
     let server = server(1);
     let _held = admit(&server, Rank::Tied);
     let mut waiting = queue_up(&server, Rank::Tied);
-    // Published, and not yet told to those who wait.
+    // Published, and not yet applied to waiting requests.
     let spec = Arc::new(ServerSpec { max_conns: NonZeroU32::new(2), ..(**server.spec()).clone() });
     let published =
         Server::new(spec, Arc::clone(server.live()), Arc::clone(server.queue()), Arc::clone(server.health_state()));
     assert!([Rank::Tied, Rank::New].into_iter().all(|rank| admit(&published, rank).is_none()));
     published.in_force(NOW);
-    assert!(heard(&mut waiting).unwrap().is_ok());
+    assert!(outcome(&mut waiting).unwrap().is_ok());
 }
 
 #[test]
-fn a_queue_is_as_long_as_it_may_be() {
+fn a_queue_has_a_maximum_length() {
     let server = server(1);
     let _held = admit(&server, Rank::Tied);
     let waiting: Vec<Ticket> = (0..LENGTH).map(|_| queue_up(&server, Rank::New)).collect();
@@ -168,12 +168,12 @@ fn a_queue_is_as_long_as_it_may_be() {
 }
 
 #[test]
-fn where_there_is_no_limit_there_is_no_queue() {
+fn without_max_conns_there_is_no_queue() {
     assert!(server(0).queue_up(Rank::Tied, LENGTH).is_none());
 }
 
 #[test]
-fn who_leaves_frees_its_place_in_the_queue_and_at_the_server() {
+fn a_dropped_ticket_frees_its_place_and_slot() {
     let server = server(1);
     let held = admit(&server, Rank::Tied);
     let [first, second, mut third] = [Rank::Tied; 3].map(|rank| queue_up(&server, rank));
@@ -182,40 +182,40 @@ fn who_leaves_frees_its_place_in_the_queue_and_at_the_server() {
     drop(held);
     assert_eq!((server.in_flight(), server.waiting()), (1, 1));
     drop(first);
-    assert!(heard(&mut third).unwrap().is_ok(), "the first has never taken the place that it was given");
+    assert!(outcome(&mut third).unwrap().is_ok(), "the slot of the dropped ticket goes to the next");
     assert_eq!((server.in_flight(), server.waiting()), (0, 0));
 }
 
 #[test]
-fn more_places_by_a_new_configuration_let_in_who_waits() {
+fn a_higher_limit_admits_waiting_requests() {
     let server = server(1);
     let _held = admit(&server, Rank::Tied);
     let mut waiting = [Rank::Tied, Rank::New, Rank::New].map(|rank| queue_up(&server, rank));
     let server = limited(&server, 2);
-    let first = heard(&mut waiting[0]).unwrap();
-    assert!(heard(&mut waiting[1]).is_none());
+    let first = outcome(&mut waiting[0]).unwrap();
+    assert!(outcome(&mut waiting[1]).is_none());
     let server = limited(&server, 0);
-    assert!(waiting[1..].iter_mut().all(|ticket| heard(ticket).unwrap().is_ok()));
+    assert!(waiting[1..].iter_mut().all(|ticket| outcome(ticket).unwrap().is_ok()));
     drop((first, server));
 }
 
 #[test]
-fn fewer_places_by_a_new_configuration_let_nobody_in_before_there_is_room() {
+fn a_lower_limit_admits_no_request_before_there_is_room() {
     let server = server(3);
     let mut held: Vec<Slot> = (0..3).map(|_| admit(&server, Rank::Tied).unwrap()).collect();
     let mut waiting = queue_up(&server, Rank::Tied);
     let server = limited(&server, 1);
     for _ in 0..2 {
         held.pop();
-        assert!(heard(&mut waiting).is_none());
+        assert!(outcome(&mut waiting).is_none());
     }
     held.pop();
-    assert!(heard(&mut waiting).unwrap().is_ok());
+    assert!(outcome(&mut waiting).unwrap().is_ok());
     assert_eq!(server.waiting(), 0);
 }
 
 #[test]
-fn a_server_that_goes_down_or_into_maintenance_sends_all_away_who_wait() {
+fn a_server_down_or_in_maintenance_rejects_waiting_requests() {
     for (cause, change) in [(Cause::Down, None), (Cause::Maint, Some(Admin::Maint))] {
         let server = server(1);
         let _held = admit(&server, Rank::Tied);
@@ -225,40 +225,40 @@ fn a_server_that_goes_down_or_into_maintenance_sends_all_away_who_wait() {
             None => server.health_state().set(Health::Down, NOW.uptime),
         }
         for ticket in &mut waiting {
-            assert_eq!(heard(ticket).unwrap().unwrap_err(), cause);
+            assert_eq!(outcome(ticket).unwrap().unwrap_err(), cause);
         }
         assert_eq!(server.waiting(), 0);
     }
 }
 
 #[test]
-fn a_server_that_drains_sends_those_away_who_would_start_there() {
+fn a_draining_server_rejects_waiting_new_requests() {
     let server = server(1);
     let _held = admit(&server, Rank::Tied);
     let [mut tied, mut new] = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
     let server = changed(&server, |spec| spec.admin = Admin::DRAIN);
-    assert!(heard(&mut new).unwrap().is_err());
-    assert!(heard(&mut tied).is_none());
+    assert!(outcome(&mut new).unwrap().is_err());
+    assert!(outcome(&mut tied).is_none());
     assert_eq!(server.waiting(), 1);
 }
 
 #[test]
-fn who_joins_as_its_server_goes_down_is_sent_away() {
+fn a_request_that_joins_a_down_server_is_rejected() {
     let server = server(1);
     let _held = admit(&server, Rank::Tied);
     server.health_state().set(Health::Down, NOW.uptime);
-    assert_eq!(heard(&mut queue_up(&server, Rank::Tied)).unwrap().unwrap_err(), Cause::Down);
+    assert_eq!(outcome(&mut queue_up(&server, Rank::Tied)).unwrap().unwrap_err(), Cause::Down);
 }
 
 #[test]
-fn a_server_that_is_gone_sends_all_away_who_wait_and_all_who_still_come() {
+fn a_removed_server_rejects_waiting_and_later_requests() {
     let server = server(1);
     let held = admit(&server, Rank::Tied);
     let waiting = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
     server.queue().end();
     let late = [Rank::Tied, Rank::New].map(|rank| queue_up(&server, rank));
     for mut ticket in waiting.into_iter().chain(late) {
-        assert_eq!(heard(&mut ticket).unwrap().unwrap_err(), Cause::Unknown);
+        assert_eq!(outcome(&mut ticket).unwrap().unwrap_err(), Cause::Unknown);
     }
     drop(held);
     assert_eq!((server.in_flight(), server.waiting()), (0, 0));
@@ -267,9 +267,9 @@ fn a_server_that_is_gone_sends_all_away_who_wait_and_all_who_still_come() {
 #[derive(Clone, Debug)]
 enum Step {
     Arrive(Rank),
-    /// One of those who wait goes away.
+    /// A waiting request leaves.
     Leave(usize),
-    /// One of those in flight is done.
+    /// A request in flight finishes.
     Finish(usize),
     Limit(u32),
 }
@@ -284,7 +284,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the queue promises, said as plainly as can be.
+/// The rules of the queue, in the simplest form.
 #[derive(Default)]
 struct Model {
     max: u32,
@@ -345,7 +345,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn a_queue_does_what_the_model_does(max in 0_u32..14, steps in prop::collection::vec(step(), 1..120)) {
+    fn a_queue_behaves_like_its_model(max in 0_u32..14, steps in prop::collection::vec(step(), 1..120)) {
         let mut model = Model { max, ..Model::default() };
         let mut server = server(max);
         let mut waiting: Vec<(u32, Ticket)> = Vec::new();
@@ -376,9 +376,9 @@ proptest! {
                 Step::Leave(_) | Step::Finish(_) => {}
             }
             model.settle();
-            waiting.retain_mut(|(who, ticket)| match heard(ticket) {
-                Some(outcome) => {
-                    in_flight.push((*who, outcome.unwrap()));
+            waiting.retain_mut(|(who, ticket)| match outcome(ticket) {
+                Some(slot) => {
+                    in_flight.push((*who, slot.unwrap()));
                     false
                 }
                 None => true,
@@ -403,7 +403,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits on this thread; a place that never comes is a lost one.
+/// Blocks this thread until the ticket gets a slot; one that never comes is lost.
 fn wait(mut ticket: Ticket) -> Slot {
     let waker = Arc::new(Unpark(std::thread::current())).into();
     for _ in 0..1000 {
@@ -412,18 +412,18 @@ fn wait(mut ticket: Ticket) -> Slot {
         }
         std::thread::park_timeout(Duration::from_secs(10));
     }
-    panic!("nobody was let in");
+    panic!("the ticket never got a slot");
 }
 
 #[test]
-fn under_threads_no_place_is_lost_and_none_is_given_twice() {
+fn with_threads_no_slot_is_lost_or_given_twice() {
     const MAX: u32 = 3;
     let (server, inside) = (server(MAX), AtomicU32::new(0));
     std::thread::scope(|scope| {
         for seed in 0..8 {
             let (server, inside) = (&server, &inside);
             scope.spawn(move || {
-                // Any sequence does, as long as each thread has another.
+                // Any random sequence will do, if each thread has a different one.
                 let mut state: u64 = seed;
                 let mut one_of = |count: u64| {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

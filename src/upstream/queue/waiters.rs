@@ -1,5 +1,5 @@
-//! Those who wait, in the order in which they are called. It knows no server and takes no place: what a waiter gets, a `P`, comes
-//! from the queue.
+//! The waiting requests, in the order in which they are admitted. It knows no server and takes no slot: the slot of a
+//! waiter, a `P`, comes from the queue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::rank::Rank;
 use crate::lock::Mutex;
 use crate::upstream::failover::Cause;
 
-/// Those who wait, by order of arrival.
+/// The waiting requests, in order of arrival.
 #[derive(Debug)]
 pub(crate) struct Waiters<P> {
     arrivals: u64,
@@ -20,38 +20,38 @@ pub(crate) struct Waiters<P> {
     new: BTreeMap<u64, Waiter<P>>,
 }
 
-/// Whether one may join them.
+/// Whether requests may join.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Open {
     Yes,
-    /// There is no such server any more.
+    /// The server is gone.
     NoLonger,
 }
 
 #[derive(Debug)]
 struct Waiter<P> {
-    /// So many may be in flight once it is let in.
+    /// How many requests may be in flight, including this one, when it is admitted.
     limit: u32,
     call: Arc<Call<P>>,
 }
 
-/// What a waiter has been told.
+/// The outcome of a waiter, shared with its ticket.
 #[derive(Debug)]
-pub(crate) struct Call<P>(Mutex<Told<P>>);
+pub(crate) struct Call<P>(Mutex<CallState<P>>);
 
 #[derive(Debug)]
-enum Told<P> {
-    Nothing(Option<Waker>),
-    Outcome(Result<P, Cause>),
-    /// It has taken note of the outcome.
-    Over,
+enum CallState<P> {
+    Waiting(Option<Waker>),
+    Ready(Result<P, Cause>),
+    /// The ticket has taken the outcome.
+    Taken,
 }
 
-/// Tasks to be woken, when no lock is held any more.
-pub(crate) type Called = SmallVec<[Waker; 4]>;
+/// Tasks to wake after the lock is released.
+pub(crate) type Wakers = SmallVec<[Waker; 4]>;
 
-pub(crate) fn wake(called: Called) {
-    called.into_iter().for_each(Waker::wake);
+pub(crate) fn wake(wakers: Wakers) {
+    wakers.into_iter().for_each(Waker::wake);
 }
 
 impl<P> Waiters<P> {
@@ -67,12 +67,12 @@ impl<P> Waiters<P> {
         self.open
     }
 
-    /// Nobody may join any more.
+    /// Closes the queue for good.
     pub(crate) fn end(&mut self) {
         self.open = Open::NoLonger;
     }
 
-    /// Puts one at the end of its rank; gives its number.
+    /// Adds a waiter at the end of its rank and returns its number.
     pub(crate) fn join(&mut self, rank: Rank, limit: u32, call: Arc<Call<P>>) -> u64 {
         let arrival = self.arrivals;
         self.arrivals += 1;
@@ -80,28 +80,28 @@ impl<P> Waiters<P> {
         arrival
     }
 
-    /// Takes one out that gives up, and says whether it was still there.
+    /// Removes a waiter that gives up. Whether it was still there.
     pub(crate) fn leave(&mut self, rank: Rank, arrival: u64) -> bool {
         self.of(rank).remove(&arrival).is_some()
     }
 
-    /// From now on so many may be in flight when one of this rank is let in.
+    /// Sets the limit for waiters of this rank.
     pub(crate) fn set_limit(&mut self, rank: Rank, limit: u32) {
         self.of(rank).values_mut().for_each(|waiter| waiter.limit = limit);
     }
 
-    /// Lets in from the front, as long as `take` gives a place within the limit.
-    pub(crate) fn call_in(&mut self, take: impl Fn(u32) -> Option<P>) -> Called {
-        let mut called = Called::new();
+    /// Admits from the front as long as `take` returns a slot within the limit.
+    pub(crate) fn admit(&mut self, take: impl Fn(u32) -> Option<P>) -> Wakers {
+        let mut wakers = Wakers::new();
         while let Some(first) = self.tied.first_entry().or_else(|| self.new.first_entry()) {
             let Some(place) = take(first.get().limit) else { break };
-            called.extend(first.remove().call.tell(Ok(place)));
+            wakers.extend(first.remove().call.resolve(Ok(place)));
         }
-        called
+        wakers
     }
 
-    pub(crate) fn send_away(&mut self, rank: Rank, cause: Cause) -> Called {
-        std::mem::take(self.of(rank)).into_values().filter_map(|waiter| waiter.call.tell(Err(cause))).collect()
+    pub(crate) fn reject(&mut self, rank: Rank, cause: Cause) -> Wakers {
+        std::mem::take(self.of(rank)).into_values().filter_map(|waiter| waiter.call.resolve(Err(cause))).collect()
     }
 
     fn of(&mut self, rank: Rank) -> &mut BTreeMap<u64, Waiter<P>> {
@@ -113,31 +113,31 @@ impl<P> Waiters<P> {
 }
 
 impl<P> Call<P> {
-    /// Its ticket holds it as well, for as long as it stands in the line, so no place is dropped here.
-    fn tell(&self, outcome: Result<P, Cause>) -> Option<Waker> {
-        match std::mem::replace(&mut *self.0.lock(), Told::Outcome(outcome)) {
-            Told::Nothing(waker) => waker,
-            Told::Outcome(_) | Told::Over => None,
+    /// The ticket of a waiter exists as long as the waiter does, so no slot is dropped here.
+    fn resolve(&self, outcome: Result<P, Cause>) -> Option<Waker> {
+        match std::mem::replace(&mut *self.0.lock(), CallState::Ready(outcome)) {
+            CallState::Waiting(waker) => waker,
+            CallState::Ready(_) | CallState::Taken => None,
         }
     }
 
     /// The outcome, once; the task is woken when there is one.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Result<P, Cause>> {
-        let mut told = self.0.lock();
-        match std::mem::replace(&mut *told, Told::Over) {
-            Told::Nothing(_) => {
-                *told = Told::Nothing(Some(cx.waker().clone()));
+        let mut state = self.0.lock();
+        match std::mem::replace(&mut *state, CallState::Taken) {
+            CallState::Waiting(_) => {
+                *state = CallState::Waiting(Some(cx.waker().clone()));
                 Poll::Pending
             }
-            Told::Outcome(outcome) => Poll::Ready(outcome),
-            Told::Over => Poll::Pending,
+            CallState::Ready(outcome) => Poll::Ready(outcome),
+            CallState::Taken => Poll::Pending,
         }
     }
 }
 
 impl<P> Default for Call<P> {
     fn default() -> Self {
-        Self(Mutex::new(Told::Nothing(None)))
+        Self(Mutex::new(CallState::Waiting(None)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A server as the configuration, or an override, describes it: values only, all of them valid.
+//! A server as the configuration or an override describes it: values only, all valid.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::time::UnixSeconds;
 use crate::upstream::address::Address;
 use crate::upstream::weight::Weight;
 
-/// The hash ring numbers servers in 16 bits, and would send keys to the wrong one beyond that.
-pub const MOST_SERVERS: usize = 65_536;
+/// The hash ring numbers servers in 16 bits. With more servers it would send keys to the wrong one.
+pub const MAX_SERVERS: usize = 65_536;
 
 /// One server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,16 +21,16 @@ pub struct ServerSpec {
     /// None: its id.
     pub route: Option<ServerId>,
     pub address: Address,
-    /// The Host header that its checks send, where that is not its address: the name by which it was found.
+    /// The Host header of its health checks, if not its address: the name by which it was found.
     pub host: Option<Arc<str>>,
     pub weight: Weight,
     pub tier: Tier,
-    /// Requests (upgraded streams included) that it may have in flight from this balancer.
+    /// The most requests (including upgraded streams) that it may have in flight from this balancer.
     pub max_conns: Option<NonZeroU32>,
     pub admin: Admin,
 }
 
-/// When a server is used: primaries first, backups only when no primary may take new sessions.
+/// When a server is used: primaries first, backups only if no primary accepts new sessions.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
@@ -39,46 +39,46 @@ pub enum Tier {
     Backup,
 }
 
-/// What the operator wants of a server.
+/// The administrative state of a server.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Admin {
     #[default]
     Ready,
-    /// Keeps its sessions, gets no new ones; until this date, if one was set, and from then on nothing.
+    /// Keeps its sessions and gets no new ones, until the deadline if there is one; then it gets nothing.
     Drain { until: Option<UnixSeconds>, then: Then },
-    /// Gets nothing, its health is not checked.
+    /// Gets nothing, and is not checked.
     Maint,
-    /// It is no longer wanted and goes when its sessions are gone, or on this date; until then as when draining.
+    /// Was removed from the configuration. It drains, and goes when its sessions are gone or at this date.
     Leaving { until: Option<UnixSeconds> },
 }
 
-/// What becomes of the sessions that are left when a drain is over.
+/// What happens to the sessions that are left at the deadline of a drain.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
-    /// What the upstream's failover says for `drained`.
+    /// As in the upstream's failover for `drained`.
     #[default]
     AsConfigured,
-    /// They move to other servers for good.
+    /// They move to other servers.
     Move,
-    /// They are answered with 503 until their server takes them again.
+    /// They get 503 until their server serves them again.
     Refuse,
 }
 
 impl Admin {
-    /// A drain without an end.
+    /// A drain without a deadline.
     pub const DRAIN: Self = Self::Drain { until: None, then: Then::AsConfigured };
 
-    /// Whether its sessions have been served for as long as they were to be.
-    pub fn is_over(self, now: UnixSeconds) -> bool {
+    /// Whether the deadline of its drain has passed.
+    pub fn deadline_passed(self, now: UnixSeconds) -> bool {
         match self {
             Self::Ready | Self::Maint => false,
             Self::Drain { until, .. } | Self::Leaving { until } => until.is_some_and(|until| until <= now),
         }
     }
 
-    /// The word for it, in the configuration, in logs and for operators.
+    /// Its name in the configuration, in logs and in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",

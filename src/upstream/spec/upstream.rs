@@ -1,4 +1,4 @@
-//! An upstream as the configuration describes it: values only, all of them valid.
+//! An upstream as the configuration describes it: values only, all valid.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +18,18 @@ use crate::upstream::retry::Retry;
 pub struct UpstreamSpec {
     pub name: UpstreamName,
     pub servers: Vec<Arc<ServerSpec>>,
-    /// Entries that stand for servers found by name; those are not among `servers` before they are found.
+    /// Entries whose servers are found by name. Those servers are not in `servers` before they are found.
     pub discovery: Vec<DiscoverySpec>,
     pub balance: Balance,
     pub failover: Failover,
-    /// None: servers count as up, and each request finds out for itself.
+    /// None: servers count as up, and each request finds out on its own.
     pub health_check: Option<CheckSpec>,
-    /// None: what becomes of requests says nothing of a server's health.
+    /// None: the outcomes of requests do not affect a server's health.
     pub passive_health: Option<OutlierSpec>,
-    /// When fewer of a tier's servers than this share are up, new sessions are placed whatever health says. None: never.
+    /// If a smaller share of a tier's servers is up, new sessions ignore health. None: never.
     pub panic_threshold: Option<Percent>,
-    /// How long the share of new sessions of a server that has come up, or was added, grows to what its weight says. None:
-    /// it has all of it at once.
+    /// The time over which a server that came up, or was added, ramps up to its full weight for new sessions. None: at
+    /// once.
     pub slow_start: Option<Duration>,
     pub on_marked_down: OnMarkedDown,
     pub connections: ConnectionSharing,
@@ -40,73 +40,75 @@ pub struct UpstreamSpec {
     pub removal: Removal,
 }
 
-/// What becomes of a server, and of the sessions that are tied to it, when it is taken out of the configuration.
+/// What happens to a server and its sessions when it is removed from the configuration.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Removal {
-    /// It leaves: it keeps its sessions until they are gone, and is then forgotten.
+    /// It drains: it keeps its sessions until they are gone, and is then removed.
     #[default]
     Drain,
-    /// The same, but for so long at most.
+    /// The same, but at most for this time.
     DrainFor(Duration),
-    /// It is gone at once; its sessions are those of an unknown server.
+    /// It is removed at once, and its sessions have an unknown server.
     Forget,
 }
 
-/// What becomes of client connections whose requests or upgraded streams are at a server that goes down.
+/// What happens to client connections with a request or an upgraded stream at a server that goes down.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum OnMarkedDown {
-    /// They go on, as far as the server lets them.
+    /// They are kept, as long as the server keeps them.
     #[default]
     Keep,
-    /// They are closed, so that clients come again and are sent elsewhere.
+    /// They are closed, so that clients reconnect and are sent to other servers.
     Close,
 }
 
-/// Whose requests share a connection to a server.
+/// Which requests share a connection to a server.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ConnectionSharing {
-    /// Everybody's. But a client connection with a login that belongs to the connection (NTLM, Negotiate) has its own.
+    /// Those of all clients, except that a client connection with a connection-based login (NTLM, Negotiate) has its
+    /// own.
     #[default]
     Shared,
     /// Those of one client connection.
     Private,
 }
 
-/// How long each step of talking to a server may take.
+/// Timeouts for each step of a request to a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timeouts {
     pub connect: Duration,
-    /// Longest silence while a response is awaited or read.
+    /// The longest time without data while waiting for a response or reading it.
     pub read: Duration,
-    /// Longest time that one write may be stuck.
+    /// The longest time that one write may block.
     pub write: Duration,
-    /// How long an idle connection to a server is kept: less than the server's own keep-alive, or requests race its closing.
+    /// How long an idle connection to a server is kept. It should be less than the server's own keep-alive, or requests
+    /// race with the server closing the connection.
     pub keepalive: Duration,
-    /// Longest silence on an upgraded (WebSocket) stream.
+    /// The longest time without data on an upgraded (WebSocket) stream.
     pub upgraded: Duration,
 }
 
-/// Who may wait at a server that is full.
+/// The queue of a server that is full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct QueueSpec {
     /// How many requests may wait at one server.
     pub length: u32,
-    /// How long one waits that no tie decides, where every server that would take it is full. None: it does not wait.
+    /// How long a new session waits if all servers that would accept it are full. None: it does not wait.
     pub new_sessions: Option<Duration>,
 }
 
-/// What a request to this upstream may measure.
+/// The limits for requests to this upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
-    /// Bytes of the request's header block; above it 431.
+    /// Bytes of the request's header block; larger ones get 431.
     pub header_bytes: usize,
-    /// Bytes of the request's body; above it 413.
+    /// Bytes of the request's body; larger ones get 413.
     pub body: Option<u64>,
 }
 
 impl UpstreamSpec {
-    /// The same with the servers that were found. To be asked of what was configured, never of what this gave: there the
-    /// servers found before are among `servers`.
+    /// The same with the servers that were found. Call it on the configured value, never on a result of this function,
+    /// whose `servers` contain those found before.
     pub fn expanded(&self, discovered: &Discovered) -> Self {
         Self { servers: expand(&self.servers, &self.discovery, discovered), ..self.clone() }
     }
