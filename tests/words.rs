@@ -41,7 +41,6 @@ const PLACES: &[&str] = &[
     "src/route",
     "src/upstream",
     "src/config",
-    "tests/e2e",
     "tests/stories",
     "tests/architecture",
     "benches",
