@@ -14,13 +14,14 @@ use burdock::balancer::exchange::{Assignment, Settlement};
 use burdock::balancer::{Balancer, StickyUpstream};
 use burdock::config::Config;
 use burdock::http::cookie::{CookieName, CookieNames};
+use burdock::http::edits::Edits;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::sticky::secrets::Secrets;
 use burdock::time::{Now, UnixSeconds, Uptime};
 use burdock::token::keys::{Key, KeyRing};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -207,7 +208,9 @@ fn decide(pool: &Arc<StickyUpstream>, headers: &HeaderMap, response: &HeaderMap,
     };
     let mut exchange = pool.receive(black_box(&request), NOW);
     let Assignment::Send { slot: _slot, .. } = exchange.pick(None, NOW, random) else { panic!("refused") };
-    black_box(exchange.request_edits(headers, NOW));
+    let mut edits = Edits::default();
+    exchange.edit_request(headers, NOW, &mut edits);
+    black_box(edits);
     black_box(exchange.settle(&Response { status: StatusCode::OK, headers: response }, NOW, random))
 }
 
@@ -215,11 +218,14 @@ fn decide(pool: &Arc<StickyUpstream>, headers: &HeaderMap, response: &HeaderMap,
 fn tied(pool: &Arc<StickyUpstream>, case: &Case) -> HeaderMap {
     let mut headers = browser(case.cookies);
     let edits = decide(pool, &headers, &case.response(), &mut StdRng::seed_from_u64(2)).edits;
-    for line in edits.cookies.iter().chain(edits.server_cookies.iter().flatten()) {
+    let mut sent = HeaderMap::new();
+    edits.apply(&mut sent).unwrap();
+    for line in &sent.get_all(SET_COOKIE) {
         let pair = line.to_str().unwrap().split(';').next().unwrap();
         headers.insert(COOKIE, format!("{pair}; {}", case.cookies).parse().unwrap());
     }
-    headers.extend(edits.set);
+    sent.remove(SET_COOKIE);
+    headers.extend(sent);
     headers
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue};
+use ::http::header::{COOKIE, SET_COOKIE};
+use ::http::{HeaderMap, HeaderValue};
 use burdock::balancer::Balancer;
 use burdock::balancer::exchange::{Assignment, Exchange, ResolvedClaim, Waiting};
 use burdock::balancer::reason::Reason;
+use burdock::http::edits::{Edit, Edits, Spelling};
 use burdock::route::RouteIndex;
 use burdock::session::claim::{Minted, Named};
 use burdock::sticky::entry::Entry;
@@ -67,7 +69,9 @@ pub fn decide(
             told.server = Some(server.id().to_string());
             told.address = Some(server.spec().address.to_string());
             told.status = None;
-            told.to_server = headers_told(&exchange.request_edits(headers, now).set);
+            let mut edits = Edits::default();
+            exchange.edit_request(headers, now, &mut edits);
+            told.to_server = headers_set(&edits);
             told.reason = exchange.decision().map_or("", |decision| decision.reason.as_str()).to_owned();
             told.method = exchange.method().as_str().to_owned();
             told.from = exchange.from().map(|server| server.id().to_string());
@@ -80,8 +84,23 @@ pub fn decide(
     told
 }
 
-pub fn headers_told(headers: &[(HeaderName, HeaderValue)]) -> BTreeMap<String, String> {
-    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+/// The headers that are set, but for cookies.
+pub fn headers_set(edits: &Edits) -> BTreeMap<String, String> {
+    let set = edits.iter().filter_map(|edit| match edit {
+        Edit::Set(Spelling::Usual(name), value) if *name != COOKIE => Some((name.to_string(), text(value))),
+        Edit::Set(..) | Edit::Remove(_) | Edit::Replace(..) | Edit::Append(..) => None,
+    });
+    set.collect()
+}
+
+/// The Set-Cookie lines that are written, those of the server's own that are edited first.
+pub fn cookies_set(edits: &Edits) -> Vec<String> {
+    let lines = edits.iter().flat_map(|edit| match edit {
+        Edit::Replace(name, lines) if *name == SET_COOKIE => lines.iter().map(text).collect(),
+        Edit::Append(name, line) if *name == SET_COOKIE => vec![text(line)],
+        Edit::Set(..) | Edit::Remove(_) | Edit::Replace(..) | Edit::Append(..) => Vec::new(),
+    });
+    lines.collect()
 }
 
 pub fn text(value: &HeaderValue) -> String {

@@ -135,9 +135,8 @@ fn settle(told: &mut Explanation, exchange: &Exchange, args: &ExplainArgs, now: 
     let response = Response { status: args.status, headers: &headers };
     let settlement = exchange.settle(&response, now, &mut rand::rng());
     told.settled = Some(settlement.action.as_str().to_owned());
-    let edits = settlement.edits;
-    told.set_cookie = edits.server_cookies.iter().flatten().chain(&edits.cookies).map(explanation::text).collect();
-    told.headers = explanation::headers_told(&edits.set);
+    told.set_cookie = explanation::cookies_set(&settlement.edits);
+    told.headers = explanation::headers_set(&settlement.edits);
 }
 
 /// The secrets that a running process would use; a key of no use to anybody where that would make its own first.

@@ -8,6 +8,7 @@
 pub mod cache_control;
 pub mod connection_login;
 pub mod cookie;
+pub mod edits;
 pub mod expose;
 pub mod forwarded;
 pub mod host;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use burdock::http::edits::Edits;
 use burdock::http::hygiene::RequestHops;
 use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
 use bytes::Bytes;
@@ -127,16 +128,14 @@ impl ProxyHttp for Gateway {
         context: &mut Box<Context>,
     ) -> Result<()> {
         edit::connection(request, context.hops);
+        let mut edits = Edits::default();
         if let Some(stream) = ClientStream::of(session) {
-            edit::forwarded(request, stream.about(), &self.state)?;
+            edit::forwarded(request, stream.about(), &self.state, &mut edits);
         }
-        match &context.phase {
-            Phase::Balancing(balancing) => {
-                let edits = balancing.exchange.request_edits(&request.headers, context.record.started.now());
-                edit::request(request, edits)
-            }
-            Phase::Arriving | Phase::Settled => Ok(()),
+        if let Phase::Balancing(balancing) = &context.phase {
+            balancing.exchange.edit_request(&request.headers, context.record.started.now(), &mut edits);
         }
+        edits.apply(&mut edit::OfRequest(request))
     }
 
     async fn request_body_filter(
@@ -159,7 +158,7 @@ impl ProxyHttp for Gateway {
         if response.status.is_informational() && response.status != ::http::StatusCode::SWITCHING_PROTOCOLS {
             let now = self.state.clock.moment_after(context.record.started).now();
             let edits = context.interim_edits(response, now);
-            return edits.map_or(Ok(()), |edits| edit::response(response, edits));
+            return edits.map_or(Ok(()), |edits| edits.apply(&mut edit::OfResponse(response)));
         }
         edit::hop_by_hop(response);
         receive::remember_login_asked_for(session, response);

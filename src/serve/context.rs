@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use burdock::balancer::exchange::{Exchange, Refusal, Settlement};
 use burdock::balancer::reason::Reason;
+use burdock::http::edits::Edits;
 use burdock::http::hygiene::RequestHops;
 use burdock::http::request::Response;
-use burdock::sticky::edits::ResponseEdits;
 use burdock::sticky::learn_table::DeferredLearn;
 use burdock::time::{Now, Uptime};
 use burdock::upstream::Upstream;
@@ -245,7 +245,7 @@ impl Context {
     }
 
     /// What is to be changed in an informational response.
-    pub fn interim_edits(&self, response: &ResponseHeader, now: Now) -> Option<ResponseEdits> {
+    pub fn interim_edits(&self, response: &ResponseHeader, now: Now) -> Option<Edits> {
         match &self.phase {
             Phase::Balancing(balancing) => Some(balancing.exchange.interim_edits(&response.headers, now)),
             Phase::Arriving | Phase::Settled => None,

@@ -1,33 +1,18 @@
 //! Applies to Pingora's headers what the core says of them.
 
-use ::http::header::{CACHE_CONTROL, CONNECTION, COOKIE, SET_COOKIE};
+use ::http::header::{CACHE_CONTROL, CONNECTION};
+use ::http::{HeaderName, HeaderValue};
 use burdock::balancer::exchange::Settlement;
-use burdock::http::cookie::Forwarded;
+use burdock::http::edits::{EditHeaders, Edits, Spelling};
 use burdock::http::forwarded::{Hop, outgoing};
 use burdock::http::hygiene::{self, RequestHops};
 use burdock::http::request::{Response, Scheme};
-use burdock::sticky::edits::{RequestEdits, ResponseEdits};
 use bytes::Bytes;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::state::ServingState;
 use crate::client::client_stream::About;
-
-/// What the server sees of what carries the tie, and what it is told of it.
-pub fn request(request: &mut RequestHeader, edits: RequestEdits) -> Result<()> {
-    match edits.cookie {
-        Forwarded::AsIs => {}
-        Forwarded::Nothing => {
-            request.remove_header(&COOKIE);
-        }
-        Forwarded::Replaced(value) => request.insert_header(COOKIE, value)?,
-    }
-    for name in &edits.remove {
-        request.remove_header(name);
-    }
-    edits.set.into_iter().try_for_each(|(name, value)| request.insert_header(name, value))
-}
 
 /// The Connection header of a request that has nothing else for this hop; of others Pingora takes everything out.
 pub fn connection(request: &mut RequestHeader, hops: RequestHops) {
@@ -37,17 +22,10 @@ pub fn connection(request: &mut RequestHeader, hops: RequestHops) {
 }
 
 /// Who the client is, for the server.
-pub fn forwarded(request: &mut RequestHeader, about: &About, state: &ServingState) -> Result<()> {
+pub fn forwarded(request: &RequestHeader, about: &About, state: &ServingState, edits: &mut Edits) {
     let listener = &state.listeners[about.listener];
     let hop = Hop { peer: &about.peer, scheme: Scheme::Http, headers: &request.headers };
-    let edits = outgoing(&hop, &listener.trusted_proxies, listener.forwarded);
-    for name in &edits.remove {
-        request.remove_header(name);
-    }
-    for (name, value) in edits.set {
-        request.insert_header(name, value)?;
-    }
-    Ok(())
+    outgoing(&hop, &listener.trusted_proxies, listener.forwarded, edits);
 }
 
 /// Response headers that were meant for us and not for the client.
@@ -67,33 +45,43 @@ pub fn last_piece(body: &mut Option<Bytes>, end: bool) {
 }
 
 /// Applies what settling decided.
-pub fn settle(response: &mut ResponseHeader, settlement: Settlement) -> Result<()> {
-    self::response(response, settlement.edits)?;
+pub fn settle(response: &mut ResponseHeader, mut settlement: Settlement) -> Result<()> {
     if let Some(value) = settlement.cache_control {
-        response.insert_header(CACHE_CONTROL, value)?;
+        settlement.edits.set(CACHE_CONTROL, value);
     }
-    Ok(())
+    settlement.edits.apply(&mut OfResponse(response))
 }
 
-/// What the client sees of what carries the tie.
-pub fn response(response: &mut ResponseHeader, edits: ResponseEdits) -> Result<()> {
-    if let Some(kept) = edits.server_cookies {
-        response.remove_header(&SET_COOKIE);
-        for value in kept {
-            response.append_header(SET_COOKIE, value)?;
+/// A request's headers of Pingora's.
+pub struct OfRequest<'h>(pub &'h mut RequestHeader);
+
+/// A response's headers of Pingora's.
+pub struct OfResponse<'h>(pub &'h mut ResponseHeader);
+
+macro_rules! edits_pingoras {
+    ($headers:ident) => {
+        impl EditHeaders for $headers<'_> {
+            type Error = Box<pingora::Error>;
+
+            fn remove(&mut self, name: &HeaderName) {
+                self.0.remove_header(name);
+            }
+
+            fn set(&mut self, name: Spelling, value: HeaderValue) -> Result<()> {
+                match name {
+                    Spelling::Usual(name) => self.0.insert_header(name, value),
+                    Spelling::AsWritten(name) => self.0.insert_header(name, value),
+                }
+            }
+
+            fn append(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+                self.0.append_header(name, value).map(drop)
+            }
         }
-    }
-    for cookie in edits.cookies {
-        response.append_header(SET_COOKIE, cookie)?;
-    }
-    for name in &edits.remove {
-        response.remove_header(name);
-    }
-    for (name, value) in edits.set {
-        response.insert_header(name, value)?;
-    }
-    Ok(())
+    };
 }
+edits_pingoras!(OfRequest);
+edits_pingoras!(OfResponse);
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,9 @@
 //! The entries of one upstream, and what they change in its requests and responses.
 
-use ::http::header::SET_COOKIE;
+use ::http::header::{COOKIE, SET_COOKIE};
 use ::http::{HeaderMap, HeaderValue};
 
-use super::edits::{Carried, CookieHeader, Reader, RequestEdits, ResponseEdits, ServerLine};
+use super::edits::{Carried, CookieHeader, Reader, ServerLine};
 use super::entry::{Entry, EntrySpec};
 use super::learn::Unlearnable;
 use super::learn_table::Tables;
@@ -11,6 +11,7 @@ use super::method::Parts;
 use super::secrets::Secrets;
 use super::spec::AffinitySpec;
 use crate::http::cookie::{CookieEdit, CookieNames, Cookies, Forwarded};
+use crate::http::edits::Edits;
 use crate::http::set_cookie::SetCookieLine;
 use crate::session::named_secret::SecretSource;
 use crate::session::scope::Scope;
@@ -39,6 +40,13 @@ impl StickySpec {
 pub struct Chain {
     entries: Box<[Entry]>,
     affinity: AffinitySpec,
+}
+
+/// What of a request is edited, and the cookies that its chain was made with.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestParts<'r> {
+    pub headers: &'r HeaderMap,
+    pub names: &'r CookieNames,
 }
 
 impl Chain {
@@ -84,17 +92,18 @@ impl Chain {
     }
 
     /// What the server is to see of the request: no tokens of ours, crumbs (several Cookie lines) merged, everything else as
-    /// it came. `cookie` is what [`Self::cookie_header`] said, `names` are those that this chain was made with.
-    pub fn request_edits(&self, headers: &HeaderMap, names: &CookieNames, cookie: CookieHeader, now: Now) -> RequestEdits {
-        let cookie = match cookie {
-            CookieHeader::AsIs => Forwarded::AsIs,
-            CookieHeader::Edited => names.edit(headers, |number, value| self.edit_of(number, value, now)),
-        };
-        let mut edits = RequestEdits { cookie, remove: Vec::new(), set: Vec::new() };
-        for entry in &self.entries {
-            entry.edit_request(headers, now, &mut edits);
+    /// it came. `cookie` is what [`Self::cookie_header`] said.
+    pub fn edit_request(&self, request: &RequestParts<'_>, cookie: CookieHeader, now: Now, edits: &mut Edits) {
+        if cookie == CookieHeader::Edited {
+            match request.names.edit(request.headers, |number, value| self.edit_of(number, value, now)) {
+                Forwarded::AsIs => {}
+                Forwarded::Nothing => edits.remove(COOKIE),
+                Forwarded::Replaced(value) => edits.set(COOKIE, value),
+            }
         }
-        edits
+        for entry in &self.entries {
+            entry.edit_request(request.headers, now, edits);
+        }
     }
 
     fn edit_of(&self, number: usize, value: &[u8], now: Now) -> CookieEdit {
@@ -102,19 +111,20 @@ impl Chain {
     }
 
     /// What becomes of a response with these headers, given what each entry carries to the client.
-    pub fn response_edits(
+    pub fn edit_response(
         &self,
         headers: &HeaderMap,
         carried: &[Option<Carried>],
         reader: &Reader<'_>,
         now: Now,
-    ) -> ResponseEdits {
-        let mut edits =
-            ResponseEdits { server_cookies: self.server_cookies(headers, carried, now), ..ResponseEdits::default() };
-        for (entry, carried) in self.entries.iter().zip(carried) {
-            entry.edit_response(headers, carried.as_ref(), reader, &mut edits);
+        edits: &mut Edits,
+    ) {
+        if let Some(lines) = self.server_cookies(headers, carried, now) {
+            edits.replace(SET_COOKIE, lines);
         }
-        edits
+        for (entry, carried) in self.entries.iter().zip(carried) {
+            entry.edit_response(headers, carried.as_ref(), reader, edits);
+        }
     }
 
     /// The server's Set-Cookie lines as they go on; None where all go on as they are.

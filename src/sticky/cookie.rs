@@ -8,11 +8,12 @@ use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
 use super::arriving::Arriving;
-use super::edits::{Carried, Reader, ResponseEdits, ServerLine};
+use super::edits::{Carried, Reader, ServerLine};
 use super::persistence::{Configured, Persistence};
 use super::secrets::Secrets;
 use super::spec::{Caching, Forwarding, NewTieOn, Preserve, Verbs};
 use crate::http::cookie::{CookieEdit, CookieName, CookieNames};
+use crate::http::edits::Edits;
 use crate::http::request::Scheme;
 use crate::http::set_cookie::{Attributes, SetCookie, SetCookieLine};
 use crate::session::claim::Claim;
@@ -156,20 +157,17 @@ impl Persistence for CookieMethod {
         })
     }
 
-    fn edit_response(
-        &self,
-        _headers: &HeaderMap,
-        carried: Option<&Carried>,
-        reader: &Reader<'_>,
-        edits: &mut ResponseEdits,
-    ) {
+    fn edit_response(&self, _headers: &HeaderMap, carried: Option<&Carried>, reader: &Reader<'_>, edits: &mut Edits) {
         if self.writes() != Writes::Always {
             return;
         }
-        edits.cookies.extend(carried.and_then(|carried| match carried {
+        let line = carried.and_then(|carried| match carried {
             Carried::Token(token) => self.render(token, reader.scheme, reader.host),
             Carried::Deletion => self.deletion(reader.scheme, reader.host),
-        }));
+        });
+        if let Some(line) = line {
+            edits.append(SET_COOKIE, line);
+        }
     }
 
     /// The Domain attribute does.

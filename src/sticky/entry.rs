@@ -6,12 +6,13 @@ use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
 use super::arriving::{Arriving, RequestNames};
-use super::edits::{Carried, Reader, RequestEdits, ResponseEdits, ServerLine};
+use super::edits::{Carried, Reader, ServerLine};
 use super::learn::LearnMethod;
 use super::method::{Method, MethodSpec, each};
 use super::persistence::Persistence;
 use super::spec::{Caching, NewTieOn, Strict, Verbs, WhenFull};
 use crate::http::cookie::{CookieEdit, Cookies};
+use crate::http::edits::Edits;
 use crate::http::request::Request;
 use crate::http::set_cookie::SetCookieLine;
 use crate::session::claim::Claim;
@@ -64,10 +65,10 @@ impl Entry {
         pub fn idle(&self) -> Option<u32>;
 
         pub(super) fn edit_of(&self, number: usize, value: &[u8], now: Now) -> Option<CookieEdit>;
-        pub(super) fn edit_request(&self, headers: &HeaderMap, now: Now, edits: &mut RequestEdits);
+        pub(super) fn edit_request(&self, headers: &HeaderMap, now: Now, edits: &mut Edits);
         pub(super) fn server_line(&self, line: &SetCookieLine<'_>, carried: Option<&Carried>, now: Now) -> Option<ServerLine>;
         pub(super) fn edit_response(
-            &self, headers: &HeaderMap, carried: Option<&Carried>, reader: &Reader<'_>, edits: &mut ResponseEdits
+            &self, headers: &HeaderMap, carried: Option<&Carried>, reader: &Reader<'_>, edits: &mut Edits
         );
         pub(super) fn reads_host(&self) -> bool;
         pub(super) fn reads_origin(&self) -> bool;

@@ -9,10 +9,11 @@ use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
 use super::arriving::Arriving;
-use super::edits::{Carried, Origin, Reader, RequestEdits, ResponseEdits};
+use super::edits::{Carried, Origin, Reader};
 use super::persistence::{Configured, Persistence};
 use super::secrets::Secrets;
 use super::spec::{Caching, Expose, Forwarding, NewTieOn};
+use crate::http::edits::Edits;
 use crate::http::expose;
 use crate::session::claim::Claim;
 use crate::session::lifetime::{Due, Lifetime};
@@ -93,15 +94,17 @@ impl Persistence for HeaderMethod {
         }
     }
 
-    fn edit_request(&self, headers: &HeaderMap, now: Now, edits: &mut RequestEdits) {
-        let Some(value) = headers.get(&self.name) else { return };
+    fn edit_request(&self, headers: &HeaderMap, now: Now, edits: &mut Edits) {
+        let value = headers.get(&self.name).filter(|_| !edits.removes(&self.name));
+        let Some(value) = value else { return };
         match (self.mode, self.forwarding) {
             (HeaderMode::Envelope, _) => {
                 let inside = self.codec.inside(value.as_bytes(), now);
-                let inside = inside.and_then(|inside| HeaderValue::from_bytes(&inside).ok());
-                edits.set.extend(inside.map(|inside| (self.name.clone(), inside)));
+                if let Some(inside) = inside.and_then(|inside| HeaderValue::from_bytes(&inside).ok()) {
+                    edits.set(self.name.clone(), inside);
+                }
             }
-            (_, Forwarding::Hide) => edits.remove.push(self.name.clone()),
+            (_, Forwarding::Hide) => edits.remove(self.name.clone()),
             (_, Forwarding::Show) => {}
         }
     }
@@ -122,7 +125,7 @@ impl Persistence for HeaderMethod {
         Some(self.codec.make(tie, random))
     }
 
-    fn edit_response(&self, headers: &HeaderMap, carried: Option<&Carried>, reader: &Reader<'_>, edits: &mut ResponseEdits) {
+    fn edit_response(&self, headers: &HeaderMap, carried: Option<&Carried>, reader: &Reader<'_>, edits: &mut Edits) {
         let value = match carried {
             Some(Carried::Token(token)) => self.render(token, headers),
             Some(Carried::Deletion) if self.owns_response_header() => Some(HeaderValue::from_static("")),
@@ -130,14 +133,16 @@ impl Persistence for HeaderMethod {
         };
         let Some(value) = value else {
             if self.owns_response_header() && headers.contains_key(&self.name) {
-                edits.remove.push(self.name.clone());
+                edits.remove(self.name.clone());
             }
             return;
         };
-        edits.set.push((self.name.clone(), value));
-        if self.expose == Expose::On && reader.origin == Origin::Other {
-            let exposed = expose::expose(headers, &self.name);
-            edits.set.extend(exposed.map(|value| (ACCESS_CONTROL_EXPOSE_HEADERS, value)));
+        edits.set(self.name.clone(), value);
+        if self.expose == Expose::On
+            && reader.origin == Origin::Other
+            && let Some(exposed) = expose::expose(headers, &self.name)
+        {
+            edits.set(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
     }
 

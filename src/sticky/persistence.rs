@@ -8,9 +8,10 @@ use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
 use super::arriving::{Arriving, RequestNames};
-use super::edits::{Carried, Reader, RequestEdits, ResponseEdits, ServerLine};
+use super::edits::{Carried, Reader, ServerLine};
 use super::spec::{Caching, NewTieOn, Verbs, WhenFull};
 use crate::http::cookie::{CookieEdit, Cookies};
+use crate::http::edits::Edits;
 use crate::http::request::Request;
 use crate::http::set_cookie::SetCookieLine;
 use crate::session::claim::Claim;
@@ -70,7 +71,7 @@ pub(crate) trait Persistence: fmt::Display {
     }
 
     /// What the server sees of the request's other headers.
-    fn edit_request(&self, _headers: &HeaderMap, _now: Now, _edits: &mut RequestEdits) {}
+    fn edit_request(&self, _headers: &HeaderMap, _now: Now, _edits: &mut Edits) {}
 
     /// How far above its fair share of what is in flight the server of a session may be loaded.
     fn load_factor(&self) -> Option<LoadFactor> {
@@ -104,14 +105,7 @@ pub(crate) trait Persistence: fmt::Display {
     }
 
     /// Puts what the response carries into it, and takes out what the client would take for that.
-    fn edit_response(
-        &self,
-        _headers: &HeaderMap,
-        _carried: Option<&Carried>,
-        _reader: &Reader<'_>,
-        _edits: &mut ResponseEdits,
-    ) {
-    }
+    fn edit_response(&self, _headers: &HeaderMap, _carried: Option<&Carried>, _reader: &Reader<'_>, _edits: &mut Edits) {}
 
     /// Whether what it writes depends on the host that the client came to.
     fn reads_host(&self) -> bool {

@@ -16,13 +16,12 @@ use burdock::balancer::exchange::{Assignment, Exchange, Refusal, Settlement, Wai
 use burdock::balancer::overrides::Leaving;
 use burdock::balancer::spec::{Plan, StickyUpstreamSpec};
 use burdock::config::Config;
-use burdock::http::cookie::Forwarded;
+use burdock::http::edits::{Edit, Edits};
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::route::{PathPrefix, RouteSpec};
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::sticky::cookie::CookieSpec;
-use burdock::sticky::edits::RequestEdits;
 use burdock::sticky::method::MethodSpec;
 use burdock::sticky::secrets::Secrets;
 use burdock::table::{BudgetSpec, Cursor, Filter, TableSpec};
@@ -598,7 +597,10 @@ impl Client {
             let world = &mut *self.lb.0.borrow_mut();
             let at = exchange.decision().unwrap().at;
             exchange.upstream().attempted(at, Attempt::Answered(world.status), world.now.uptime);
-            let seen = seen(&headers, exchange.request_edits(&headers, world.now));
+            let mut seen = headers.clone();
+            let mut edits = Edits::default();
+            exchange.edit_request(&headers, world.now, &mut edits);
+            edits.apply(&mut seen).unwrap();
             let response = Response { status: world.status, headers: &world.response };
             (exchange.settle(&response, world.now, &mut world.random), seen, world.response.clone())
         };
@@ -615,9 +617,9 @@ impl Client {
             waited: None,
             moved: settlement.moved.map(|cause| cause.as_str()),
             foreign: exchange.foreign().map(|format| format.as_str()),
-            set_cookie: settlement.edits.cookies.iter().map(|value| value.to_str().unwrap().to_owned()).collect(),
+            set_cookie: own_cookies(&settlement.edits),
             cache_control: settlement.cache_control,
-            server_cookies: settlement.edits.server_cookies,
+            server_cookies: edited_server_cookies(&settlement.edits),
             seen,
             received,
         }
@@ -775,45 +777,26 @@ fn secrets(keys: &[String]) -> Secrets {
     Secrets::new(KeyRing::new(keys).unwrap(), FingerprintKey::parse(&"5e".repeat(32)).unwrap(), [])
 }
 
-/// The request's headers after Burdock's edits.
-fn seen(headers: &HeaderMap, edits: RequestEdits) -> HeaderMap {
-    let mut seen = headers.clone();
-    match edits.cookie {
-        Forwarded::AsIs => {}
-        Forwarded::Nothing => {
-            seen.remove(COOKIE);
-        }
-        Forwarded::Replaced(value) => {
-            seen.insert(COOKIE, value);
-        }
-    }
-    for name in &edits.remove {
-        seen.remove(name);
-    }
-    for (name, value) in edits.set {
-        seen.insert(name, value);
-    }
-    seen
-}
-
 /// The response's headers after Burdock's edits.
 fn apply_edits(headers: &mut HeaderMap, settlement: &Settlement) {
-    let edits = &settlement.edits;
-    if let Some(kept) = &edits.server_cookies {
-        headers.remove(SET_COOKIE);
-        for value in kept {
-            headers.append(SET_COOKIE, value.clone());
-        }
-    }
-    for cookie in &edits.cookies {
-        headers.append(SET_COOKIE, cookie.clone());
-    }
-    for name in &edits.remove {
-        headers.remove(name);
-    }
-    for (name, value) in &edits.set {
-        headers.insert(name, value.clone());
-    }
+    settlement.edits.clone().apply(headers).unwrap();
+}
+
+/// The Set-Cookie lines that Burdock adds.
+fn own_cookies(edits: &Edits) -> Vec<String> {
+    let own = edits.iter().filter_map(|edit| match edit {
+        Edit::Append(name, value) if *name == SET_COOKIE => Some(value.to_str().unwrap().to_owned()),
+        Edit::Append(..) | Edit::Remove(_) | Edit::Replace(..) | Edit::Set(..) => None,
+    });
+    own.collect()
+}
+
+/// What the server's Set-Cookie lines become, where one of them changes.
+fn edited_server_cookies(edits: &Edits) -> Option<Vec<HeaderValue>> {
+    edits.iter().find_map(|edit| match edit {
+        Edit::Replace(name, lines) if *name == SET_COOKIE => Some(lines.clone()),
+        Edit::Append(..) | Edit::Remove(_) | Edit::Replace(..) | Edit::Set(..) => None,
+    })
 }
 
 /// The pool that a configuration with this `sticky` describes.

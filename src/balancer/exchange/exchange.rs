@@ -21,13 +21,14 @@ use super::wait::Wait;
 use crate::balancer::connection::Connection;
 use crate::balancer::reason::{MethodLabel, Reason, TieOutcome};
 use crate::balancer::sticky_upstream::StickyUpstream;
+use crate::http::edits::Edits;
 use crate::http::request::{Request, Response};
 use crate::session::foreign_format::ForeignFormat;
 use crate::session::name::SessionName;
 use crate::sticky::affinity;
 use crate::sticky::arriving::{Arriving, Purpose, RequestNames};
-use crate::sticky::chain::Chain;
-use crate::sticky::edits::{CookieHeader, RequestEdits, ResponseEdits};
+use crate::sticky::chain::{Chain, RequestParts};
+use crate::sticky::edits::CookieHeader;
 use crate::sticky::entry::Entry;
 use crate::sticky::spec::Announce;
 use crate::time::Now;
@@ -230,15 +231,17 @@ impl Exchange {
     }
 
     /// What is to be changed in the request for the server that was picked last.
-    pub fn request_edits(&self, headers: &HeaderMap, now: Now) -> RequestEdits {
-        let mut edits = self.chain().request_edits(headers, self.upstream.cookies(), self.cookie, now);
+    pub fn edit_request(&self, headers: &HeaderMap, now: Now, edits: &mut Edits) {
+        let request = RequestParts { headers, names: self.upstream.cookies() };
+        self.chain().edit_request(&request, self.cookie, now, edits);
         if headers.contains_key(&affinity::HEADER) {
-            edits.remove.push(affinity::HEADER.clone());
+            edits.remove(affinity::HEADER.clone());
         }
         let decided = self.decided.filter(|_| self.chain().affinity().announce == Announce::On);
         let value = decided.and_then(|decision| report::announcement(self.upstream(), &self.claims, &decision));
-        edits.set.extend(value.map(|value| (affinity::HEADER.clone(), value)));
-        edits
+        if let Some(value) = value {
+            edits.set(affinity::HEADER.clone(), value);
+        }
     }
 
     /// Settles the tie with the server picked last, which has sent this final response (or 101).
@@ -248,7 +251,7 @@ impl Exchange {
 
     /// What is to be changed in an informational response. It settles nothing, but what is said to Burdock, or would be taken
     /// for Burdock's, is not for the client here either.
-    pub fn interim_edits(&self, headers: &HeaderMap, now: Now) -> ResponseEdits {
+    pub fn interim_edits(&self, headers: &HeaderMap, now: Now) -> Edits {
         settle::interim_edits(&self.ties(), headers, now)
     }
 

@@ -12,11 +12,12 @@ use super::tokens::carried;
 use super::writes::{Write, Writing, plan};
 use crate::balancer::reason::{Move, TieAction, TieOutcome};
 use crate::http::cache_control::make_private;
+use crate::http::edits::Edits;
 use crate::http::request::Response;
 use crate::sticky::affinity::{self, Wish};
 use crate::sticky::answers::AppSignal;
 use crate::sticky::chain::Chain;
-use crate::sticky::edits::{Carried, ResponseEdits};
+use crate::sticky::edits::Carried;
 use crate::sticky::learn_table::DeferredLearn;
 use crate::sticky::spec::Caching;
 use crate::time::Now;
@@ -30,7 +31,7 @@ pub struct Settlement {
     pub outcome: Option<TieOutcome>,
     /// Why the tie is now another server's.
     pub moved: Option<Move>,
-    pub edits: ResponseEdits,
+    pub edits: Edits,
     /// What Cache-Control becomes, so that no shared cache keeps a response with our token.
     pub cache_control: Option<HeaderValue>,
     /// Sessions to learn when the response is complete.
@@ -76,15 +77,16 @@ pub(super) fn settle(
 }
 
 /// What is to be changed in an informational response, which settles nothing.
-pub(super) fn interim_edits(ties: &Ties<'_>, headers: &HeaderMap, now: Now) -> ResponseEdits {
+pub(super) fn interim_edits(ties: &Ties<'_>, headers: &HeaderMap, now: Now) -> Edits {
     let nothing: SmallVec<[Option<Carried>; 2]> = SmallVec::from_elem(None, ties.claims.len());
     response_edits(ties, headers, &nothing, now)
 }
 
-fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carried>], now: Now) -> ResponseEdits {
-    let mut edits = ties.upstream.chain().response_edits(headers, carried, &ties.info.reader(), now);
+fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carried>], now: Now) -> Edits {
+    let mut edits = Edits::default();
+    ties.upstream.chain().edit_response(headers, carried, &ties.info.reader(), now, &mut edits);
     if headers.contains_key(&affinity::HEADER) {
-        edits.remove.push(affinity::HEADER.clone());
+        edits.remove(affinity::HEADER.clone());
     }
     edits
 }

@@ -6,7 +6,7 @@
 mod outgoing;
 mod trust;
 
-pub use outgoing::{Edits, Hop, Style, outgoing};
+pub use outgoing::{Hop, Style, outgoing};
 pub use trust::{TrustedProxies, client_address, scheme};
 
 use std::fmt::Write;

@@ -4,11 +4,10 @@ use std::net::IpAddr;
 
 use ::http::header::HOST;
 use ::http::{HeaderMap, HeaderValue};
-use smallvec::SmallVec;
 
 use super::{Peer, TrustedProxies};
 use crate::http::Scheme;
-use crate::http::hygiene::Names;
+use crate::http::edits::Edits;
 
 /// Which headers tell the server.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -30,34 +29,26 @@ pub struct Hop<'a> {
     pub headers: &'a HeaderMap,
 }
 
-/// Edits of a request's headers: first remove, then set. A set header replaces all lines of its name.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Edits {
-    pub remove: Names,
-    /// Names in the spelling to send.
-    pub set: SmallVec<[(&'static str, HeaderValue); 2]>,
-}
-
 /// From an untrusted peer all `X-Forwarded-*`, `Forwarded`, `X-Real-IP` and `Burdock-*` headers are removed before ours
 /// are set. From a trusted one they are kept: X-Forwarded-For and Forwarded are extended, X-Forwarded-Proto is kept.
 /// Names with `_` in place of `-` are always removed, because many servers treat the two alike.
-pub fn outgoing(hop: &Hop<'_>, trusted: &TrustedProxies, style: Style) -> Edits {
-    let mut edits = Edits::default();
+pub fn outgoing(hop: &Hop<'_>, trusted: &TrustedProxies, style: Style, edits: &mut Edits) {
     let trusted = trusted.trusts(hop.peer.address);
     for name in hop.headers.keys() {
         if describes_hops(name.as_str()) && (!trusted || name.as_str().contains('_')) {
-            edits.remove.push(name.clone());
+            edits.remove(name.clone());
         }
     }
     let earlier = if trusted { Earlier::Kept(hop.headers) } else { Earlier::Gone };
     if style != Style::Rfc7239 {
-        add_x_forwarded(&mut edits, hop, earlier);
+        add_x_forwarded(edits, hop, earlier);
     }
     if style != Style::XForwarded {
         let element = forwarded_element(hop);
-        edits.set.extend(earlier.extended("Forwarded", &element).map(|line| ("Forwarded", line)));
+        if let Some(line) = earlier.extended("Forwarded", &element) {
+            edits.set_as_written("Forwarded", line);
+        }
     }
-    edits
 }
 
 /// Cheap: for nearly every name one or two bytes decide.
@@ -111,9 +102,11 @@ impl Earlier<'_> {
 fn add_x_forwarded(edits: &mut Edits, hop: &Hop<'_>, earlier: Earlier<'_>) {
     const FOR: &str = "X-Forwarded-For";
     const PROTO: &str = "X-Forwarded-Proto";
-    edits.set.extend(earlier.extended(FOR, &hop.peer.text).map(|line| (FOR, line)));
+    if let Some(line) = earlier.extended(FOR, &hop.peer.text) {
+        edits.set_as_written(FOR, line);
+    }
     if !earlier.has(PROTO) {
-        edits.set.push((PROTO, HeaderValue::from_static(hop.scheme.as_str())));
+        edits.set_as_written(PROTO, HeaderValue::from_static(hop.scheme.as_str()));
     }
 }
 
@@ -160,10 +153,10 @@ mod tests {
         let mut headers = headers(lines);
         let peer = Peer::new(peer.parse().unwrap());
         headers.insert(HOST, HeaderValue::from_static("Example.com:80"));
-        let edits = outgoing(&Hop { peer: &peer, scheme: Scheme::Https, headers: &headers }, &trusted, style);
+        let mut edits = Edits::default();
+        outgoing(&Hop { peer: &peer, scheme: Scheme::Https, headers: &headers }, &trusted, style, &mut edits);
         headers.remove(HOST);
-        edits.remove.iter().for_each(|name| drop(headers.remove(name)));
-        edits.set.into_iter().for_each(|(name, value)| drop(headers.insert(name, value)));
+        edits.apply(&mut headers).unwrap();
         let mut sent: Vec<String> =
             headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
         sent.sort();
