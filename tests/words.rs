@@ -30,8 +30,8 @@ const OUT: &[(&str, &str)] = &[
     ("in vain", "without success"),
 ];
 
-/// Names that others gave: productions of RFC 6265bis.
-const NAMES: &[&str] = &["cookie-octet", "av-octet"];
+/// Names that others gave: productions of RFC 6265bis, and a method of the standard library's IP addresses.
+const NAMES: &[&str] = &["cookie-octet", "av-octet", ".octets()"];
 
 const PLACES: &[&str] = &[
     "src",

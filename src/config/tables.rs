@@ -60,7 +60,7 @@ fn check_servers(name: &TableName, pools: &[PlacedUpstream], findings: &mut Find
         let learns = |entry: &EntrySpec| matches!(&entry.way, Way::Learn(learn) if learn.table == *name);
         let Some(nth) = pool.spec.sticky.entries.iter().position(learns) else { continue };
         servers.extend(pool.spec.upstream.servers.iter().map(|server| &server.id));
-        if servers.len() > TooManyServers::MOST {
+        if servers.len() > TooManyServers::MAX {
             let message = format!("table {name} would have {} servers: {TooManyServers}", servers.len());
             findings.fault_with_help(pool.entries_at[nth], message, "give some upstreams a table of their own");
             return;

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::spec::{HashSpec, RouteIdSpec};
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
-use crate::session::claim::{Claim, Minted, Named, ServerName};
+use crate::session::claim::{Claim, Issuer, Named, ServerName};
 use crate::session::name::SessionName;
 use crate::source::Readers;
 
@@ -34,9 +34,9 @@ impl RouteEntry {
         let Some(found) = self.from.read(request, cookies) else { return Claim::Absent };
         let mut name = SmallVec::from_slice(&found.whole);
         if found.whole.len() == found.text().len() {
-            name.extend_from_slice(&SessionName::of_client(request.client).octets());
+            name.extend_from_slice(&SessionName::of_client(request.client).bytes());
         }
-        let named = Named { session: Some(SessionName::Key(name)), stamps: None, minted: Minted::Here };
+        let named = Named { session: Some(SessionName::Key(name)), stamps: None, issuer: Issuer::Burdock };
         match found.into_text() {
             Some(route) => Claim::Names(ServerName::Route(route), named),
             None => Claim::Absent,

@@ -16,14 +16,14 @@ use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
 use crate::ids::ServerId;
 use crate::lock::Mutex;
-use crate::session::claim::{BadClaim, Claim, Minted, Named, ServerName};
+use crate::session::claim::{BadClaim, Claim, Issuer, Named, ServerName};
 use crate::session::fingerprint::Fingerprint;
 use crate::session::fingerprint_key::FingerprintKey;
 use crate::session::name::SessionName;
 use crate::session::server_ref::ServerRef;
 use crate::source::{Readers, ResponseSource, Said};
 use crate::table::{
-    BudgetSpec, CreationBudget, Enlisted, Known, ServerIndex, Session, Table, TableName, TableSpec, Tied, TooManyServers,
+    BudgetSpec, CreationBudget, Known, ServerHandle, ServerIndex, Session, Table, TableName, TableSpec, Tied, TooManyServers,
 };
 use crate::time::{Now, UnixSeconds};
 
@@ -60,7 +60,7 @@ pub struct LearnEntry {
     min_length: usize,
     new_tie_on: NewTieOn,
     /// The upstream's servers, in their order.
-    servers: Box<[Enlisted]>,
+    servers: Box<[ServerHandle]>,
     by_index: HashMap<ServerIndex, ServerId, rustc_hash::FxBuildHasher>,
 }
 
@@ -106,7 +106,7 @@ pub struct Heard {
 pub struct Pending {
     learned: Arc<Learned>,
     name: Fingerprint,
-    server: Enlisted,
+    server: ServerHandle,
     client: IpAddr,
 }
 
@@ -168,7 +168,7 @@ impl Learned {
     }
 
     /// Ties a name to a server, in the class that its client's budget allows.
-    fn tie(&self, name: Fingerprint, server: &Enlisted, client: IpAddr, now: UnixSeconds) -> Tied {
+    fn tie(&self, name: Fingerprint, server: &ServerHandle, client: IpAddr, now: UnixSeconds) -> Tied {
         let known = matches!(self.table.find(name, now), Known::Session(_));
         let budget = if known { crate::table::Budget::Within } else { self.budget.lock().spend(&self.key, client, now) };
         self.table.tie(name, server, budget, now)
@@ -194,8 +194,8 @@ impl LearnEntry {
         let Some(learned) = tables.get(&spec.table).map(Arc::clone) else {
             return Err(Unlearnable::NoTable(spec.table));
         };
-        let servers = members.iter().map(|member| learned.table.enlist(member.id));
-        let servers: Box<[Enlisted]> =
+        let servers = members.iter().map(|member| learned.table.register(member.id));
+        let servers: Box<[ServerHandle]> =
             servers.collect::<Result<_, _>>().map_err(|full| Unlearnable::Full { table: spec.table.clone(), full })?;
         let by_index = servers.iter().zip(members).map(|(server, member)| (server.index(), member.id.clone())).collect();
         Ok(Self {
@@ -257,7 +257,7 @@ impl LearnEntry {
             return names.first().map_or(Claim::Absent, |&name| Claim::Fresh(session(name), bad));
         };
         let server = self.by_index.get(&known.server).cloned().map_or(ServerName::Stranger, ServerName::Id);
-        Claim::Names(server, Named { session: Some(session(name)), stamps: Some(known.stamps), minted: Minted::Here })
+        Claim::Names(server, Named { session: Some(session(name)), stamps: Some(known.stamps), issuer: Issuer::Burdock })
     }
 
     /// What a response with these headers says.
@@ -333,5 +333,5 @@ pub enum Moved {
 }
 
 fn session(name: Fingerprint) -> SessionName {
-    SessionName::key(&name.octets())
+    SessionName::key(&name.bytes())
 }
