@@ -19,7 +19,7 @@ use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::session::lifetime::Lifetime;
-use burdock::table::{Budget, Delivery, Enlisted, Known, Persist, Subscription, Table, TableName, TableSpec};
+use burdock::table::{Budget, Delivery, Known, Persist, ServerHandle, Subscription, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 
@@ -29,7 +29,7 @@ const START: u32 = 1_800_000_000;
 struct Bench {
     table: Arc<Table>,
     feed: Subscription,
-    server: Enlisted,
+    server: ServerHandle,
     key: FingerprintKey,
     sessions: u64,
 }
@@ -153,7 +153,7 @@ impl Bench {
         let name = TableName::parse("sessions").unwrap();
         let table = Arc::new(Table::new(TableSpec { name, capacity, lifetime, persist: Persist::On }));
         let feed = Subscription::new(&table, Delivery::Afterwards);
-        let server = table.enlist(&ServerId::parse("web-1").unwrap()).unwrap();
+        let server = table.register(&ServerId::parse("web-1").unwrap()).unwrap();
         let key = FingerprintKey::parse(&"5a".repeat(32)).unwrap();
         let bench = Self { table, feed, server, key, sessions };
         for session in 0..sessions {

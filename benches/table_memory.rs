@@ -26,7 +26,7 @@ fn main() {
     };
     let table = Table::new(spec);
     let key = FingerprintKey::parse(&"5e".repeat(32)).unwrap();
-    let servers: Vec<_> = (0..16).map(|n| table.enlist(&ServerId::parse(&format!("s{n}")).unwrap()).unwrap()).collect();
+    let servers: Vec<_> = (0..16).map(|n| table.register(&ServerId::parse(&format!("s{n}")).unwrap()).unwrap()).collect();
     let now = UnixSeconds(1_800_000_000);
     for n in 0..sessions {
         let name = key.fingerprint(format!("{n:036}").as_bytes());

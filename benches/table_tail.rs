@@ -18,7 +18,7 @@ use burdock::ids::ServerId;
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::format::Batch;
-use burdock::table::{Budget, Change, Cursor, Delivery, Enlisted, Persist, Subscription, Table, TableName, TableSpec};
+use burdock::table::{Budget, Change, Cursor, Delivery, Persist, ServerHandle, Subscription, Table, TableName, TableSpec};
 use burdock::time::UnixSeconds;
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -29,7 +29,7 @@ const CALLS: usize = 4_000_000;
 struct Bench {
     table: Arc<Table>,
     feed: Subscription,
-    server: Enlisted,
+    server: ServerHandle,
     key: FingerprintKey,
     sessions: u64,
 }
@@ -59,7 +59,7 @@ impl Bench {
         let name = TableName::parse("sessions").unwrap();
         let table = Arc::new(Table::new(TableSpec { name, capacity, lifetime, persist: Persist::On }));
         let feed = Subscription::new(&table, Delivery::Afterwards);
-        let server = table.enlist(&ServerId::parse("web-1").unwrap()).unwrap();
+        let server = table.register(&ServerId::parse("web-1").unwrap()).unwrap();
         let bench = Self { table, feed, server, key: FingerprintKey::parse(&"5a".repeat(32)).unwrap(), sessions };
         // As many again, so that each that comes pushes another out.
         for session in 0..2 * sessions {

@@ -30,8 +30,8 @@ const OUT: &[(&str, &str)] = &[
     ("in vain", "without success"),
 ];
 
-/// Names that are given: productions of RFC 6265bis, and a field of the upgrade protocol, which older processes send.
-const NAMES: &[&str] = &["cookie-octet", "av-octet", "\"vitals\""];
+/// Names that others gave: productions of RFC 6265bis, and a method of the standard library's IP addresses.
+const NAMES: &[&str] = &["cookie-octet", "av-octet", ".octets()", "\"vitals\""];
 
 /// What has been gone over. The rest of `src` follows.
 const PLACES: &[&str] = &[

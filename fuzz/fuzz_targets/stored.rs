@@ -17,9 +17,9 @@ fuzz_target!(|input: (&[u8], &[u8])| {
     let table = table();
     let mut loader = Loader::new(&table, Precedence::Stored);
     let mut rest = file;
-    while let Next::Block { payload, octets } = next(rest) {
+    while let Next::Block { payload, bytes } = next(rest) {
         loader.apply(payload, NOW);
-        rest = &rest[octets..];
+        rest = &rest[bytes..];
     }
     assert!(records(payload).count() <= payload.len() / 2);
     loader.apply(payload, NOW);
@@ -35,9 +35,9 @@ fn round_trip(first: &Table) {
     let second = table();
     let mut loader = Loader::new(&second, Precedence::Stored);
     let mut rest = batch.finish();
-    while let Next::Block { payload, octets } = next(rest) {
+    while let Next::Block { payload, bytes } = next(rest) {
         loader.apply(payload, NOW);
-        rest = &rest[octets..];
+        rest = &rest[bytes..];
     }
     assert!(rest.is_empty());
     assert_eq!(loader.finish().skipped, 0);

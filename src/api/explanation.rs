@@ -9,7 +9,7 @@ use burdock::balancer::exchange::{Assignment, Exchange, ResolvedClaim, Waiting};
 use burdock::balancer::reason::Reason;
 use burdock::http::edits::{Edit, Edits, Spelling};
 use burdock::route::RouteIndex;
-use burdock::session::claim::{Minted, Named};
+use burdock::session::claim::{Issuer, Named};
 use burdock::sticky::entry::Entry;
 use burdock::time::Now;
 use burdock::upstream::server::Server;
@@ -125,9 +125,9 @@ fn claim(exchange: &Exchange, of: &Entry, standing: &ResolvedClaim, now: Now) ->
         ResolvedClaim::Bad(bad) => (Reason::Bad(bad.why).as_str(), None, None),
     };
     let stamps = named.and_then(|named| named.stamps);
-    let foreign = named.and_then(|named| match named.minted {
-        Minted::Here => None,
-        Minted::By(format) => Some(format.as_str().to_owned()),
+    let foreign = named.and_then(|named| match named.issuer {
+        Issuer::Burdock => None,
+        Issuer::Other(format) => Some(format.as_str().to_owned()),
     });
     ClaimInfo {
         entry: of.method.to_string(),

@@ -31,7 +31,7 @@ impl Estimates {
 
     /// A token of this session was made for the server at this position.
     pub(super) fn seen(&self, at: usize, session: SessionNumber, now: UnixSeconds) {
-        self.by_server[at].seen(session, now);
+        self.by_server[at].record(session, now);
     }
 
     /// About how many sessions live on the server at this position.

@@ -61,7 +61,7 @@ fn check_servers(name: &TableName, upstreams: &[PlacedUpstream], findings: &mut 
         let learns = |entry: &EntrySpec| matches!(&entry.method, MethodSpec::Learn(learn) if learn.table == *name);
         let Some(nth) = upstream.spec.sticky.entries.iter().position(learns) else { continue };
         servers.extend(upstream.spec.upstream.servers.iter().map(|server| &server.id));
-        if servers.len() > TooManyServers::MOST {
+        if servers.len() > TooManyServers::MAX {
             let message = format!("table {name} would have {} servers: {TooManyServers}", servers.len());
             findings.fault_with_help(upstream.entries_at[nth], message, "give some upstreams a table of their own");
             return;

@@ -1,4 +1,4 @@
-//! Knows when the listeners accept: Pingora binds them in the background and says nothing, so they are asked.
+//! Finds out when the listeners accept: Pingora binds them in the background without a notification, so they are probed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use tokio::net::TcpStream;
 
 use crate::control::state::ProcessState;
 
-/// Says so once every listener has taken a connection and signals are watched for, and is ready itself then.
-pub struct Listening(pub Arc<ProcessState>);
+/// Becomes ready, and logs it, when every listener has accepted a connection and signals are handled.
+pub struct BindProbe(pub Arc<ProcessState>);
 
 #[async_trait]
-impl BackgroundService for Listening {
+impl BackgroundService for BindProbe {
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         for listener in &self.0.serving.listeners {
             let address = reachable(listener.address);
@@ -28,7 +28,7 @@ impl BackgroundService for Listening {
             }
         }
         tokio::select! {
-            // Pingora begins to watch when it has started all services, and waits with that for the sockets in a successor.
+            // Pingora handles signals when it has started all services, which in a successor happens after it has the sockets.
             () = self.0.serving.readiness.watching() => {}
             _ = shutdown.wait_for(|ending| *ending) => return,
         }
@@ -42,7 +42,7 @@ fn addresses(state: &ProcessState) -> String {
     state.serving.listeners.iter().map(|listener| listener.address.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Where we reach ourselves: loopback for a listener on all addresses.
+/// The address at which the process reaches itself: loopback for a listener on all addresses.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

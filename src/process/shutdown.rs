@@ -1,4 +1,4 @@
-//! How the process ends: signals, the lame-duck time in which it still accepts, and leaving early once nobody is connected.
+//! Shutdown: signals, the lame-duck time during which the process still accepts, and an early exit after the last connection.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,66 +21,66 @@ use crate::process::upgrade::spawn::Program;
 use crate::runtime::readiness::{HandingOver, Ready, Watcher};
 use crate::runtime::systemd;
 
-/// Waits for what ends the process.
+/// Waits for the signal or request that ends the process.
 pub struct Signals {
     pub control: Arc<Control>,
     pub lame_duck: Duration,
     pub program: Program,
     pub runtime_dir: PathBuf,
-    /// Where successors are asked for.
-    pub asked: Mutex<mpsc::Receiver<UpgradeRequest>>,
+    /// Upgrade requests of the API.
+    pub requests: Mutex<mpsc::Receiver<UpgradeRequest>>,
 }
 
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
-    /// SIGTERM leaves gracefully: for the lame-duck time `/readyz` says no while connections are still accepted, so that
-    /// whoever sends traffic here can look elsewhere. SIGQUIT and SIGUSR2 hand over to a successor, if there can be one, and
-    /// so does the API. SIGINT ends at once, and so does SIGTERM once the process is leaving.
+    /// SIGTERM starts a graceful shutdown: for the lame-duck time `/readyz` fails while connections are still accepted, so that
+    /// load balancers in front can send traffic elsewhere. SIGQUIT, SIGUSR2 and the API upgrade to a new process, if one can be
+    /// started. SIGINT ends the process at once, and so does a second SIGTERM.
     async fn recv(&self) -> ShutdownSignal {
-        let mut signals = match Watched::new() {
+        let mut signals = match SignalStreams::new() {
             Ok(signals) => signals,
             Err(error) => {
-                log::error!("cannot watch for signals ({error}); ending");
+                log::error!("cannot handle signals ({error}); exiting");
                 return ShutdownSignal::FastShutdown;
             }
         };
         self.control.state.serving.readiness.set_watching(Watcher::Ending);
-        let mut asked = self.asked.lock().await;
-        let left = loop {
-            let event = signals.next(&mut asked).await;
+        let mut requests = self.requests.lock().await;
+        let shutdown = loop {
+            let event = signals.next(&mut requests).await;
             match event {
                 Event::Terminate => break self.lame_duck(&mut signals).await,
                 Event::Interrupt => break ShutdownSignal::FastShutdown,
                 Event::Successor(request) => {
-                    if let Some(left) = self.hand_over(request, &mut signals, &mut asked).await {
-                        break left;
+                    if let Some(shutdown) = self.hand_over(request, &mut signals, &mut requests).await {
+                        break shutdown;
                     }
                 }
             }
         };
-        tokio::spawn(end_on(signals, Arc::clone(&self.control.state)));
-        left
+        tokio::spawn(exit_on_second_signal(signals, Arc::clone(&self.control.state)));
+        shutdown
     }
 }
 
-/// The signals that end the process or have to do with it.
-struct Watched {
+/// The signals that end or upgrade the process.
+struct SignalStreams {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
     user: Signal,
 }
 
-/// What was told.
+/// A signal or request.
 enum Event {
     Terminate,
     Interrupt,
     Successor(UpgradeRequest),
 }
 
-impl Watched {
+impl SignalStreams {
     fn new() -> std::io::Result<Self> {
-        // They would end the process until those begin to watch who act on them.
+        // Without a handler they would end the process until their services are running.
         drop(signal(SignalKind::hangup())?);
         drop(signal(SignalKind::user_defined1())?);
         Ok(Self {
@@ -91,58 +91,59 @@ impl Watched {
         })
     }
 
-    async fn next(&mut self, asked: &mut mpsc::Receiver<UpgradeRequest>) -> Event {
+    async fn next(&mut self, requests: &mut mpsc::Receiver<UpgradeRequest>) -> Event {
         tokio::select! {
             _ = self.terminate.recv() => Event::Terminate,
             _ = self.interrupt.recv() => Event::Interrupt,
             _ = self.quit.recv() => Event::Successor(UpgradeRequest::default()),
             _ = self.user.recv() => Event::Successor(UpgradeRequest::default()),
-            Some(asked) = asked.recv() => Event::Successor(asked),
+            Some(request) = requests.recv() => Event::Successor(request),
         }
     }
 
-    async fn end(&mut self) {
+    /// Waits for SIGTERM or SIGINT and returns its name.
+    async fn end(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }
 
-/// A process that leaves already ends at once when it is told again.
-async fn end_on(mut signals: Watched, state: Arc<ProcessState>) {
-    signals.end().await;
-    log::info!("told again: ending now");
+/// While the process is shutting down, a second signal ends it at once.
+async fn exit_on_second_signal(mut signals: SignalStreams, state: Arc<ProcessState>) {
+    let signal = signals.end().await;
+    log::info!("{signal} during shutdown: exiting now");
     state.close();
     std::process::exit(0);
 }
 
 impl Signals {
-    async fn lame_duck(&self, signals: &mut Watched) -> ShutdownSignal {
-        log::info!("leaving: not ready from now on, still accepting for {:?}", self.lame_duck);
+    async fn lame_duck(&self, signals: &mut SignalStreams) -> ShutdownSignal {
+        log::info!("shutting down: not ready from now on, still accepting for {:?}", self.lame_duck);
         self.control.state.serving.readiness.set_leaving();
         systemd::leaving();
         tokio::select! {
             () = tokio::time::sleep(self.lame_duck) => ShutdownSignal::GracefulTerminate,
-            () = signals.end() => ShutdownSignal::FastShutdown,
+            _ = signals.end() => ShutdownSignal::FastShutdown,
         }
     }
 
-    /// Prepares a successor. None: there is none, and everything is as it was.
+    /// Prepares a successor. None: that has failed, and the process continues unchanged.
     async fn hand_over(
         &self,
         mut request: UpgradeRequest,
-        signals: &mut Watched,
-        asked: &mut mpsc::Receiver<UpgradeRequest>,
+        signals: &mut SignalStreams,
+        requests: &mut mpsc::Receiver<UpgradeRequest>,
     ) -> Option<ShutdownSignal> {
         let answer = request.answer.take();
         let mut preparing = self.prepare(request);
         let prepared = loop {
             tokio::select! {
                 prepared = &mut preparing => break prepared,
-                event = signals.next(asked) => match event {
+                event = signals.next(requests) => match event {
                     Event::Successor(another) => another.refuse(UpgradeError::UnderWay),
-                    // What is being prepared ends as the process does: it hears of that.
+                    // The successor being prepared notices that this process ends, and ends too.
                     Event::Terminate => return Some(self.give_up(answer, signals).await),
                     Event::Interrupt => return Some(ShutdownSignal::FastShutdown),
                 },
@@ -150,7 +151,7 @@ impl Signals {
         };
         match prepared.unwrap_or_else(|error| Err(UpgradeError::Talk(error.into()))) {
             Ok(successor) => {
-                log::info!("the new process is prepared: it gets the listening sockets");
+                log::info!("the new process is prepared: handing over the listening sockets");
                 self.control.state.serving.readiness.set_replaced();
                 let state = Arc::clone(&self.control.state);
                 let feed = Arc::clone(successor.feed());
@@ -174,10 +175,10 @@ impl Signals {
         let (control, program, runtime_dir) = (Arc::clone(&self.control), self.program.clone(), self.runtime_dir.clone());
         tokio::task::spawn_blocking(move || {
             control.set_handing_over(HandingOver::UnderWay);
-            // What is under way would come to the disk over what the successor writes there.
-            let patience = request.timing.0.min(SETTLED);
-            if !control.is_settled_within(patience) {
-                return Err(UpgradeError::Unwritten(patience));
+            // Writes in progress would overwrite what the successor writes to disk.
+            let timeout = request.timing.0.min(SETTLE_TIMEOUT);
+            if !control.is_settled_within(timeout) {
+                return Err(UpgradeError::Unwritten(timeout));
             }
             Successor::prepare(&program, &runtime_dir, &request, &control)
         })
@@ -188,21 +189,21 @@ impl Signals {
         let _ = tokio::task::spawn_blocking(move || control.set_handing_over(HandingOver::No)).await;
     }
 
-    async fn give_up(&self, answer: Option<UpgradeAnswer>, signals: &mut Watched) -> ShutdownSignal {
+    async fn give_up(&self, answer: Option<UpgradeAnswer>, signals: &mut SignalStreams) -> ShutdownSignal {
         UpgradeRequest { answer, ..UpgradeRequest::default() }.refuse(UpgradeError::Leaving);
         self.lame_duck(signals).await
     }
 }
 
-/// So long an upgrade waits for what was changed before to be on disk.
-const SETTLED: Duration = Duration::from_secs(20);
+/// How long an upgrade waits until earlier overrides are on disk.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// So long whoever still asks at the admin address, a scrape or a probe, may take: those who wait there for a change do not
-/// keep the process.
-const ANSWERED: Duration = LINGER.saturating_mul(2);
+/// How long the exit waits for open admin connections, such as a scrape or a probe. Clients that wait there for a change do not
+/// delay it longer.
+const ADMIN_TIMEOUT: Duration = LINGER.saturating_mul(2);
 
-/// Ends the process as soon as it has nothing left to do; Pingora itself would wait for the whole grace time.
-pub fn leave_early(state: Arc<ProcessState>, mut phases: Receiver<ExecutionPhase>) -> std::io::Result<()> {
+/// Ends the process as soon as it is idle; Pingora itself would wait for the whole grace period.
+pub fn exit_early(state: Arc<ProcessState>, mut phases: Receiver<ExecutionPhase>) -> std::io::Result<()> {
     let watch = move || {
         while let Ok(phase) = phases.blocking_recv() {
             if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
@@ -220,21 +221,21 @@ fn exit_when_idle(state: &ProcessState) -> ! {
         Ready::Replaced => state.handovers.wait_for_the_last(Duration::MAX),
         Ready::Yes | Ready::NotListening | Ready::NotChecked | Ready::Leaving => {}
     }
-    state.admin_connections.wait_for_the_last(ANSWERED);
+    state.admin_connections.wait_for_the_last(ADMIN_TIMEOUT);
     state.close();
     std::process::exit(0);
 }
 
-/// Opens the access log anew on SIGUSR1.
-pub struct Reopen(pub Arc<ProcessState>);
+/// Reopens the access log on SIGUSR1.
+pub struct LogReopenService(pub Arc<ProcessState>);
 
 #[async_trait]
-impl BackgroundService for Reopen {
+impl BackgroundService for LogReopenService {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let user = signal(SignalKind::user_defined1());
         self.0.serving.readiness.set_watching(Watcher::Reopening);
         let Ok(mut user) = user else {
-            log::error!("cannot watch for SIGUSR1: log rotation will not be noticed");
+            log::error!("cannot handle SIGUSR1: the access log cannot be reopened after rotation");
             return;
         };
         loop {

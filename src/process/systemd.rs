@@ -1,4 +1,4 @@
-//! Tells the service manager when the process is ready, and from then on that it lives. It decides nothing: it follows [`Readiness`].
+//! Notifies systemd when the process is ready, and then keeps its watchdog alive. It decides nothing: it follows [`Readiness`].
 //!
 //! [`Readiness`]: crate::runtime::readiness::Readiness
 

@@ -1,4 +1,4 @@
-//! What a request says of its session, before anybody has looked whether it can be so.
+//! What a request claims about its session, before anything is checked against the servers.
 
 use std::borrow::Cow;
 
@@ -8,31 +8,30 @@ use super::server_tag::ServerTag;
 use super::stamps::Stamps;
 use crate::ids::ServerId;
 
-/// An entry's answer to a request.
+/// What one persistence method reads from a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Claim<'r> {
     /// The request carries nothing for this entry.
     Absent,
-    /// A session that is tied to a server.
+    /// The session is tied to this server.
     Names(ServerName<'r>, Named),
-    /// A session whose name says where it belongs: its place on the ring is the tie.
+    /// The session's name decides its server: its place on the ring is the tie.
     Keyed(SessionName),
-    /// A session with a name and nothing that ties it: new, or one whose tie has run out. Its parallel requests go where it
-    /// goes.
+    /// The session has a name but no tie: it is new, or its tie has expired. Its parallel requests go to the same server.
     Fresh(SessionName, Option<BadClaim>),
-    /// Something that cannot be taken for a tie. Never an error: the request is placed as if it were not there, or where its
-    /// parallel requests go if it has the name of a session that has expired.
+    /// The value is not a usable tie. This is never an error: the request is placed as if the value were absent. If it names an
+    /// expired session, the request goes where that session's parallel requests go.
     Bad(Refused),
 }
 
-/// What is said of a session besides its server.
+/// What a claim says about a session, apart from its server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Named {
-    /// None where the token has no room for it.
+    /// None if the token cannot hold it.
     pub session: Option<SessionName>,
-    /// None where the token carries no dates.
+    /// None if the token carries no dates.
     pub stamps: Option<Stamps>,
-    pub minted: Minted,
+    pub issuer: Issuer,
 }
 
 /// How a token names its server.
@@ -42,27 +41,27 @@ pub enum ServerName<'r> {
     Id(ServerId),
     /// The name in plain tokens and routes, which several servers may share.
     Route(Cow<'r, str>),
-    /// It was made for a server that is not there, by somebody who names servers otherwise.
+    /// A server that is not configured here, named in another proxy's format.
     Stranger,
 }
 
-/// Who made a token.
+/// Who issued a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Minted {
-    Here,
-    /// The proxy that was here before. Such a token is replaced at the next opportunity.
-    By(ForeignFormat),
+pub enum Issuer {
+    Burdock,
+    /// The previous proxy. Such a token is replaced at the next opportunity.
+    Other(ForeignFormat),
 }
 
-/// A token that ties nobody.
+/// A token that does not tie its session.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refused {
     pub why: BadClaim,
-    /// The name of a session that has expired, where its token is genuine and has one.
+    /// The name of the expired session, if the token is genuine and carries one.
     pub session: Option<SessionName>,
 }
 
-/// Why a claim is worth nothing.
+/// Why a claim is invalid.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum BadClaim {
     ExpiredIdle,

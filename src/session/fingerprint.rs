@@ -1,43 +1,43 @@
-//! What a table keeps in place of a session's name: 128 bits of a keyed hash. Whoever reads a table, its journal or a list
-//! learns no name, and without the key nobody can look for names that share a place in the table.
+//! What a table stores instead of a session's name: 128 bits of a keyed hash. A table, its journal and its lists reveal no names,
+//! and without the key a client cannot search for names that collide in the table.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A session's name as a table knows it. Does not show itself: lists show its [`Fingerprint::prefix`].
+/// A session's name as a table stores it. `Debug` hides it; lists show its [`Fingerprint::prefix`].
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Fingerprint([u8; 16]);
 
-/// The beginning of a fingerprint, in hexadecimal digits: how a list names a session, and how one is looked for in it.
+/// The beginning of a fingerprint, in hexadecimal digits. Lists name and find sessions by it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Prefix {
     bits: u128,
     digits: u8,
 }
 
-/// Why a text is not the beginning of a fingerprint.
+/// The text is not a fingerprint prefix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the beginning of a fingerprint is 1 to 32 hexadecimal digits")]
+#[error("a fingerprint prefix is 1 to 32 hexadecimal digits")]
 pub struct InvalidPrefix;
 
 impl Fingerprint {
-    /// A fingerprint that was stored.
-    pub fn from_octets(octets: [u8; 16]) -> Self {
-        Self(octets)
+    /// Reads a stored fingerprint.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 
-    /// For storing it, and as the session's name on the ring.
-    pub fn octets(self) -> [u8; 16] {
+    /// Its bytes, for storage and for the session's place on the ring.
+    pub fn bytes(self) -> [u8; 16] {
         self.0
     }
 
-    /// Its first eight hexadecimal digits: enough to tell the sessions of a list apart, too few to be the fingerprint.
+    /// Its first eight hexadecimal digits: enough to tell the sessions of a list apart, too few to reveal the fingerprint.
     pub fn prefix(self) -> Prefix {
         Prefix { bits: self.bits() >> 96, digits: 8 }
     }
 
-    /// Its first half: no two sessions of a table share it but by a chance of one in millions, and it is still not the
-    /// fingerprint. For whoever is to name one session.
+    /// Its first half, to name a single session: the chance that two sessions of a table share it is one in millions, and it
+    /// still does not reveal the fingerprint.
     pub fn half(self) -> Prefix {
         Prefix { bits: self.bits() >> 64, digits: 16 }
     }
@@ -56,8 +56,8 @@ impl Fingerprint {
 }
 
 impl Prefix {
-    /// The smallest and the largest first octet of the fingerprints that begin so.
-    pub(crate) fn first_octets(self) -> (u8, u8) {
+    /// The smallest and the largest first byte of the fingerprints with this prefix.
+    pub(crate) fn first_bytes(self) -> (u8, u8) {
         let missing = 128 - 4 * u32::from(self.digits);
         let low = self.bits << missing;
         let high = low | 1_u128.checked_shl(missing).map_or(0, |one| one - 1);
@@ -95,7 +95,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_prefix_is_hexadecimal() {
+    fn a_prefix_is_1_to_32_hexadecimal_digits() {
         for text in ["", "g", "0x12", "+1", "é", &"0".repeat(33)] {
             assert_eq!(text.parse::<Prefix>(), Err(InvalidPrefix), "{text}");
         }
@@ -109,8 +109,8 @@ mod tests {
             let prefix: Prefix = text[..digits].parse().unwrap();
             let fingerprint = Fingerprint::from_bits(bits);
             prop_assert!(fingerprint.starts_with(prefix));
-            let (low, high) = prefix.first_octets();
-            prop_assert!((low..=high).contains(&fingerprint.octets()[0]));
+            let (low, high) = prefix.first_bytes();
+            prop_assert!((low..=high).contains(&fingerprint.bytes()[0]));
             let as_text = format!("{other:032x}").starts_with(&text[..digits]);
             prop_assert_eq!(Fingerprint::from_bits(other).starts_with(prefix), as_text);
         }

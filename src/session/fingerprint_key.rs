@@ -1,4 +1,4 @@
-//! The key that fingerprints are made with.
+//! The key of the fingerprints.
 
 use std::fmt;
 
@@ -10,17 +10,16 @@ use super::secret::{InvalidKey, Secret};
 
 const ID_LABEL: &[u8] = b"burdock session table v1 key id\0";
 
-/// The secret that fingerprints are made with. It is none of the keys that tokens are sealed with and is not rotated with
-/// them: under another key every learned session is unknown. Balancers that are to place names alike share it. Shows its id,
-/// never itself.
+/// The secret key of the fingerprints. It is separate from the keys that seal tokens and is not rotated with them: under another
+/// key every learned session is unknown. Balancers that should place names alike share it. `Debug` shows only its id.
 pub struct FingerprintKey(Secret);
 
-/// What is written beside stored fingerprints to tell under which key they were made. It says nothing of the key.
+/// Stored next to fingerprints to identify their key. It reveals nothing about the key.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct FingerprintKeyId(pub [u8; 8]);
 
 impl FingerprintKey {
-    /// Takes a key from the text of its file, as [`Key::parse`](crate::token::keys::Key::parse) does.
+    /// Parses a key from the text of its file, as [`Key::parse`](crate::token::keys::Key::parse) does.
     ///
     /// # Errors
     /// [`InvalidKey`] says what is wrong, without repeating the text.
@@ -38,16 +37,16 @@ impl FingerprintKey {
     }
 
     pub fn id(&self) -> FingerprintKeyId {
-        let [a, b, c, d, e, f, g, h, ..] = self.fingerprint(ID_LABEL).octets();
+        let [a, b, c, d, e, f, g, h, ..] = self.fingerprint(ID_LABEL).bytes();
         FingerprintKeyId([a, b, c, d, e, f, g, h])
     }
 
     /// The fingerprint of a name: the first 128 bits of BLAKE3 keyed with the secret.
     pub fn fingerprint(&self, name: &[u8]) -> Fingerprint {
-        let hash = blake3::keyed_hash(self.0.octets(), name);
+        let hash = blake3::keyed_hash(self.0.bytes(), name);
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash.as_bytes()[..16]);
-        Fingerprint::from_octets(bytes)
+        Fingerprint::from_bytes(bytes)
     }
 }
 
@@ -73,9 +72,9 @@ mod tests {
         FingerprintKey::parse(HEX).unwrap()
     }
 
-    /// Key and values are those of the test vectors that BLAKE3's authors publish.
+    /// Key and values are the official BLAKE3 test vectors.
     #[test]
-    fn a_fingerprint_is_the_keyed_hash_and_does_not_drift() {
+    fn a_fingerprint_is_the_blake3_keyed_hash() {
         let key = FingerprintKey::parse("77686174732074686520456c7669736820776f726420666f7220667269656e64").unwrap();
         assert_eq!(key.fingerprint(&[]).bits(), 0x92b2_b756_04ed_3c76_1f9d_6f62_392c_8a92);
         assert_eq!(key.fingerprint(&[0]).bits(), 0x6d78_78df_ff2f_4856_35d3_9013_278a_e14f);
@@ -83,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn another_key_gives_other_fingerprints() {
+    fn different_keys_give_different_fingerprints() {
         let other = FingerprintKey::parse(&HEX.replace("1f", "20")).unwrap();
         assert_ne!(key().fingerprint(b"12345678"), other.fingerprint(b"12345678"));
         assert_ne!(key().id(), other.id());
     }
 
     #[test]
-    fn neither_a_key_nor_a_fingerprint_shows_itself() {
+    fn debug_output_hides_keys_and_fingerprints() {
         assert_eq!(format!("{:?}", key()), format!("FingerprintKey({})", key().id()));
         assert_eq!(format!("{:?}", key().fingerprint(b"12345678")), "Fingerprint(hidden)");
         assert_eq!(key().fingerprint(b"12345678").prefix().to_string().len(), 8);

@@ -1,6 +1,6 @@
-//! The other proxies whose tokens are understood. How those look is not known here.
+//! The other proxies whose tokens Burdock can read. Their token formats are in `token::foreign`.
 
-/// A proxy whose tokens are understood; the word in log and metrics.
+/// A proxy whose tokens Burdock can read. Logs and metrics use [`Self::as_str`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ForeignFormat {
     Nginx,
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_has_its_own_word_and_place() {
+    fn every_format_has_a_unique_name_and_index() {
         let words: std::collections::BTreeSet<_> = ForeignFormat::ALL.iter().map(|format| format.as_str()).collect();
         assert_eq!(words.len(), ForeignFormat::ALL.len());
         assert!(ForeignFormat::ALL.iter().enumerate().all(|(at, format)| format.index() == at));

@@ -5,7 +5,7 @@ use super::claim::BadClaim;
 use super::stamps::Stamps;
 use crate::time::UnixSeconds;
 
-/// How long a tie holds, in whole seconds. Enforced here, whatever the client keeps.
+/// How long a tie holds, in whole seconds. It is enforced here, not left to the client.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Lifetime {
     /// Longest time between two requests of the session.
@@ -14,7 +14,7 @@ pub struct Lifetime {
     pub life: Option<u32>,
 }
 
-/// Whether a stamp is old enough to be written anew.
+/// Whether a stamp is old enough to be renewed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Due {
     Now,
@@ -24,11 +24,11 @@ pub enum Due {
 impl Lifetime {
     /// Whether a tie with these stamps still holds.
     ///
-    /// Idle: until `seen` plus eleven tenths of the idle time, because a renewal may be a tenth late; so never early. Life:
+    /// Idle: until `seen` plus eleven tenths of the idle time, because a renewal may be a tenth late; so a tie never expires early. Life:
     /// until `issued` plus the life, exactly.
     ///
     /// # Errors
-    /// What has run out.
+    /// Which limit has been exceeded.
     pub fn check(self, stamps: Stamps, now: UnixSeconds) -> Result<(), BadClaim> {
         if self.life.is_some_and(|life| now.since(stamps.issued) >= life) {
             return Err(BadClaim::ExpiredLife);
@@ -60,13 +60,13 @@ mod tests {
     const HALF_HOUR: Lifetime = Lifetime { idle: Some(1_800), life: Some(28_800) };
 
     #[test]
-    fn an_idle_tie_holds_for_its_time_and_a_tenth() {
+    fn an_idle_tie_holds_for_eleven_tenths_of_its_idle_time() {
         assert_eq!(HALF_HOUR.check(STAMPS, UnixSeconds(2_000 + 1_980)), Ok(()));
         assert_eq!(HALF_HOUR.check(STAMPS, UnixSeconds(2_000 + 1_981)), Err(BadClaim::ExpiredIdle));
     }
 
     #[test]
-    fn a_tie_is_renewed_from_a_tenth_of_its_idle_time_on() {
+    fn a_tie_is_renewed_after_a_tenth_of_its_idle_time() {
         assert_eq!(HALF_HOUR.renewal(STAMPS, UnixSeconds(2_179)), Due::Later);
         assert_eq!(HALF_HOUR.renewal(STAMPS, UnixSeconds(2_180)), Due::Now);
         let short = Lifetime { idle: Some(2), life: None };
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn life_counts_from_the_first_tie_exactly() {
+    fn life_counts_exactly_from_the_first_tie() {
         let seen_now = Stamps { issued: UnixSeconds(1_000), seen: UnixSeconds(29_799) };
         assert_eq!(HALF_HOUR.check(seen_now, UnixSeconds(29_799)), Ok(()));
         assert_eq!(HALF_HOUR.check(seen_now, UnixSeconds(29_800)), Err(BadClaim::ExpiredLife));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn without_limits_a_tie_holds_and_is_never_renewed() {
+    fn a_tie_without_limits_never_expires_or_renews() {
         assert_eq!(Lifetime::default().check(STAMPS, UnixSeconds(u32::MAX)), Ok(()));
         assert_eq!(Lifetime::default().renewal(STAMPS, UnixSeconds(u32::MAX)), Due::Later);
     }

@@ -1,5 +1,5 @@
-//! How unevenly sessions may be spread. It stands here because both a sticky hash and the balance of an upstream are configured
-//! with it, `sticky` and `upstream` must not use each other, and what it bounds is where sessions are placed.
+//! How unevenly sessions may be spread. Both a sticky hash and the balance of an upstream are configured with it, and `sticky`
+//! and `upstream` must not use each other, so it is defined here.
 
 /// How far above its fair share a server may be loaded, in hundredths: above 100 (HAProxy's `hash-balance-factor`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,7 +11,7 @@ pub struct LoadFactor(u32);
 pub struct InvalidLoadFactor;
 
 impl LoadFactor {
-    /// Takes a factor such as 1.25.
+    /// Creates a load factor from a number such as 1.25.
     ///
     /// # Errors
     /// [`InvalidLoadFactor`] unless it is above 1 and at most 100.
@@ -24,12 +24,12 @@ impl LoadFactor {
         }
     }
 
-    /// Whether a server of this weight with so many requests in flight may take one more, when `total` are in flight at servers
-    /// of `weights` in all: bounded-load consistent hashing (Mirrokni, Thorup and Zadimoghaddam, 2016), each server's bound
+    /// Whether a server with this weight and this many requests in flight may take one more, given `total` requests in flight
+    /// at servers with the summed `weights`: bounded-load consistent hashing (Mirrokni, Thorup and Zadimoghaddam, 2016), each server's bound
     /// rounded up.
     pub(crate) fn admits(self, in_flight: u32, weight: u32, total: u64, weights: u64) -> bool {
-        let share = (total + 1) * u64::from(weight) * u64::from(self.0);
-        let bound = share.div_ceil(weights.max(1) * 100);
+        let scaled = (total + 1) * u64::from(weight) * u64::from(self.0);
+        let bound = scaled.div_ceil(weights.max(1) * 100);
         u64::from(in_flight) < bound
     }
 }

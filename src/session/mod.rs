@@ -1,5 +1,5 @@
-//! What a session is, whatever carries or stores it: one file for each word that the layers above share. It knows no token's
-//! format, no table, no method and no upstream.
+//! The session's own types, independent of what carries or stores a session: one file per concept that the layers above share.
+//! It knows no token format, table, persistence method or upstream.
 
 pub mod claim;
 pub mod estimate;

@@ -1,4 +1,4 @@
-//! What a session is called, whoever made the name.
+//! The name of a session.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::number::SessionNumber;
 
-/// What a session is called, which gives it its place on the ring. It does not show itself.
+/// The name of a session, which gives it its place on the ring. `Debug` hides it.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub enum SessionName {
     /// Made by Burdock.
@@ -21,7 +21,7 @@ impl SessionName {
         Self::Key(SmallVec::from_slice(bytes))
     }
 
-    /// The client's address, which stands in where nothing else tells sessions apart.
+    /// The client's address, used if nothing else tells sessions apart.
     pub fn of_client(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => Self::key(&address.octets()),
@@ -29,8 +29,8 @@ impl SessionName {
         }
     }
 
-    /// What is hashed for the ring.
-    pub fn octets(&self) -> SmallVec<[u8; 24]> {
+    /// The bytes that are hashed for the ring.
+    pub fn bytes(&self) -> SmallVec<[u8; 24]> {
         match self {
             Self::Number(SessionNumber(number)) => SmallVec::from_slice(&number.to_be_bytes()),
             Self::Key(key) => key.clone(),

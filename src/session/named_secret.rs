@@ -1,23 +1,23 @@
-//! Secrets that other proxies' tokens are keyed with: where one is found and what it is, not how it is read.
+//! Secret keys of other proxies' tokens: where a secret is found and its value, not how it is read.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-/// Where a secret is found. Secrets never stand in the configuration itself.
+/// Where a secret is found. The configuration itself never holds secrets.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum SecretSource {
     File(PathBuf),
     Env(String),
 }
 
-/// Bytes that nobody may see. It does not show itself, and is overwritten when it is dropped.
+/// Secret bytes. `Debug` hides them, and they are overwritten on drop.
 #[derive(Clone, Eq, PartialEq)]
 pub struct NamedSecret(Zeroizing<Box<[u8]>>);
 
 impl NamedSecret {
-    /// Takes a secret as its file has it: all of it, but for a line end behind it.
+    /// Takes the content of a secret's file, without one trailing line end.
     pub fn from_text(text: &[u8]) -> Self {
         let line = text.strip_suffix(b"\n").unwrap_or(text);
         Self(Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).into()))
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_its_text_without_one_line_end() {
+    fn a_secret_is_its_text_without_one_trailing_line_end() {
         for (text, secret) in [
             (&b"a key"[..], &b"a key"[..]),
             (b"a key\n", b"a key"),
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_never_shows_itself() {
+    fn debug_output_hides_a_named_secret() {
         assert_eq!(format!("{:?}", NamedSecret::from_text(b"hunter2")), "NamedSecret(hidden)");
     }
 }

@@ -1,11 +1,11 @@
-//! The number of a session: its name where Burdock made it.
+//! The number of a session: the name that Burdock gives it.
 
 use std::fmt;
 
 use rand_core::CryptoRng;
 
 /// The name of a session: random, made once, kept through renewals and moves. It places the session on the ring and must not
-/// be logged, so it does not show itself.
+/// be logged, so `Debug` hides it.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct SessionNumber(pub u64);
 
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_number_does_not_show_itself() {
+    fn debug_output_hides_a_session_number() {
         assert_eq!(format!("{:?}", SessionNumber(4711)), "SessionNumber(hidden)");
     }
 }

@@ -1,7 +1,8 @@
-//! Where tokens are good.
+//! Where tokens are valid.
 
 use std::sync::Arc;
 
-/// Where tokens are good: the upstream's name, or a name of its own that outlives a renaming and that several may share.
+/// Where tokens are valid: the upstream's name, or a `sticky_scope`, which survives a rename and which several upstreams may
+/// share.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Scope(pub Arc<str>);

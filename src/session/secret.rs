@@ -1,26 +1,26 @@
-//! A secret of 32 bytes and its text, whatever it is a key to. Every copy that is made here is overwritten when it is dropped.
+//! A secret of 32 bytes and its text form. Every copy made here is overwritten on drop.
 
 use base64_simd::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// 32 bytes that nobody else knows. What wraps it says how it shows itself.
+/// 32 secret bytes. The type that wraps it defines its debug output.
 pub(crate) struct Secret(Zeroizing<[u8; 32]>);
 
-/// Why a text is not a key. Never holds any of the text.
+/// Why a text is not a key. It never contains any of the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidKey {
-    #[error("a key has 64 hexadecimal or 43 base64 characters, this has {0}; `burdock keys new` makes one")]
+    #[error("expected 64 hexadecimal or 43 base64 characters, found {0}; `burdock keys new` generates a key")]
     Length(usize),
-    #[error("a key of 64 characters must be hexadecimal (0-9, a-f), this is not; `burdock keys new` makes one")]
+    #[error("a key of 64 characters must be hexadecimal (0-9, a-f); `burdock keys new` generates a key")]
     NotHex,
-    #[error("a key of 43 characters must be base64 or base64url of 32 bytes, this is not; `burdock keys new` makes one")]
+    #[error("a key of 43 characters must be base64 or base64url of 32 bytes; `burdock keys new` generates a key")]
     NotBase64,
 }
 
 impl Secret {
-    /// Takes a secret from the text of its file: 64 hexadecimal characters, or base64 or base64url with or without its
-    /// padding. White space around it does not matter.
+    /// Parses a secret from the text of its file: 64 hexadecimal characters, or base64 or base64url, with or without padding.
+    /// Surrounding white space is ignored.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidKey> {
         let text = text.trim().as_bytes();
         match text {
@@ -42,7 +42,7 @@ impl Secret {
         URL_SAFE_NO_PAD.encode_to_string(*self.0).into()
     }
 
-    pub(crate) fn octets(&self) -> &[u8; 32] {
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
@@ -89,12 +89,12 @@ mod tests {
 
     const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff";
 
-    fn refused(text: &str) -> InvalidKey {
+    fn rejected(text: &str) -> InvalidKey {
         Secret::parse(text).map(|_| ()).unwrap_err()
     }
 
     #[test]
-    fn a_key_is_read_from_hex_base64_and_base64url_with_white_space_around_it() {
+    fn a_key_is_hex_base64_or_base64url_with_surrounding_white_space() {
         let key = Secret::parse(HEX).ok().unwrap();
         for text in [
             HEX.to_uppercase(),
@@ -109,18 +109,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_with_the_reason() {
-        assert_eq!(refused(""), InvalidKey::Length(0));
-        assert_eq!(refused(&HEX[1..]), InvalidKey::Length(63));
-        assert_eq!(refused(&HEX.replace('a', "g")), InvalidKey::NotHex);
-        assert_eq!(refused(&"!".repeat(43)), InvalidKey::NotBase64);
-        assert_eq!(refused(&("A".repeat(42) + "B")), InvalidKey::NotBase64, "stray bits at the end");
-        assert_eq!(refused(&"A".repeat(44)), InvalidKey::Length(44));
+    fn an_invalid_key_is_rejected_with_a_reason() {
+        assert_eq!(rejected(""), InvalidKey::Length(0));
+        assert_eq!(rejected(&HEX[1..]), InvalidKey::Length(63));
+        assert_eq!(rejected(&HEX.replace('a', "g")), InvalidKey::NotHex);
+        assert_eq!(rejected(&"!".repeat(43)), InvalidKey::NotBase64);
+        assert_eq!(rejected(&("A".repeat(42) + "B")), InvalidKey::NotBase64, "stray bits at the end");
+        assert_eq!(rejected(&"A".repeat(44)), InvalidKey::Length(44));
     }
 
     proptest! {
         #[test]
-        fn a_keys_text_is_read_back(bytes: [u8; 32]) {
+        fn a_key_survives_its_text_form(bytes: [u8; 32]) {
             let text = Secret(bytes.into()).to_text();
             prop_assert_eq!(text.len(), 43);
             prop_assert_eq!(Secret::parse(&text).ok().unwrap().0, Zeroizing::new(bytes));

@@ -1,10 +1,10 @@
-//! A server as tokens and tables may refer to it. Whether it is up, nobody asks here.
+//! A server as tokens and tables refer to it. It knows nothing about the server's state.
 
 use std::net::SocketAddr;
 
 use crate::ids::ServerId;
 
-/// A server as its clients' tokens may name it.
+/// A server as its clients' tokens name it.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerRef<'s> {
     pub id: &'s ServerId,

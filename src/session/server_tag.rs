@@ -4,8 +4,8 @@ use aws_lc_rs::digest;
 
 use crate::ids::ServerId;
 
-/// A server as a sealed token names it: eight bytes that are the same on every balancer and give nothing away, not even the
-/// length of the id. Two servers of one scope with one tag are refused by the configuration.
+/// A server as a sealed token names it: eight bytes that are the same on every balancer and reveal nothing, not even the
+/// length of the id. The configuration rejects two servers of one scope with the same tag.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ServerTag([u8; 8]);
 
@@ -19,7 +19,7 @@ impl ServerTag {
         Self(hash.finish().as_ref().first_chunk().copied().unwrap_or_default())
     }
 
-    /// A tag that stands in a token.
+    /// Reads a tag from a token.
     pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }
@@ -38,13 +38,13 @@ mod tests {
     }
 
     #[test]
-    fn a_servers_tag_is_the_same_everywhere() {
+    fn a_server_tag_is_the_same_on_every_balancer() {
         // printf 'shop\0web-1' | sha256sum
         assert_eq!(tag("shop", "web-1").0, [0x17, 0x58, 0x68, 0xe1, 0x40, 0xf3, 0x53, 0x9e]);
     }
 
     #[test]
-    fn a_tag_depends_on_scope_and_id_and_on_where_one_ends() {
+    fn a_tag_depends_on_scope_id_and_their_boundary() {
         assert_ne!(tag("shop", "web-1"), tag("shop", "web-2"));
         assert_ne!(tag("shop", "web-1"), tag("blog", "web-1"));
         assert_ne!(tag("ab", "c"), tag("a", "bc"));

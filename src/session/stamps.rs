@@ -1,4 +1,4 @@
-//! The dates of a session. What they mean for it, its lifetime says.
+//! The dates of a session. [`Lifetime`](super::lifetime::Lifetime) decides what follows from them.
 
 use crate::time::UnixSeconds;
 

@@ -1,10 +1,10 @@
-//! A tie as it is to be written.
+//! A tie that is to be written.
 
 use super::number::SessionNumber;
 use super::server_tag::ServerTag;
 use super::stamps::Stamps;
 
-/// A tie as it is to be written: which server, which session, since when.
+/// A tie that is to be written: server, session and dates.
 #[derive(Clone, Copy, Debug)]
 pub struct Tie<'s> {
     pub tag: ServerTag,

@@ -1,6 +1,6 @@
 //! The two forms of Burdock's own tokens.
 
-/// What the token is.
+/// The form of a token.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum TokenFormat {
     #[default]

@@ -18,12 +18,12 @@ use super::spec::NewTieOn;
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
 use crate::ids::ServerId;
-use crate::session::claim::{BadClaim, Claim, Minted, Named, ServerName};
+use crate::session::claim::{BadClaim, Claim, Issuer, Named, ServerName};
 use crate::session::fingerprint::Fingerprint;
 use crate::session::name::SessionName;
 use crate::session::server_ref::ServerRef;
 use crate::source::{Readers, ResponseSource, SessionSignal, Source};
-use crate::table::{Budget, Enlisted, Known, ServerIndex, Session, Table, TableName, Tied, TooManyServers};
+use crate::table::{Budget, Known, ServerHandle, ServerIndex, Session, Table, TableName, Tied, TooManyServers};
 use crate::time::Now;
 
 /// What an application writes into a session's cookie to end it, in some frameworks.
@@ -69,7 +69,7 @@ pub struct LearnMethod {
     min_length: usize,
     new_tie_on: NewTieOn,
     /// The upstream's servers, in their order.
-    servers: Box<[Enlisted]>,
+    servers: Box<[ServerHandle]>,
     by_index: HashMap<ServerIndex, ServerId, rustc_hash::FxBuildHasher>,
 }
 
@@ -116,7 +116,7 @@ impl Persistence for LearnMethod {
             return names.first().map_or(Claim::Absent, |&name| Claim::Fresh(session(name), bad));
         };
         let server = self.by_index.get(&known.server).cloned().map_or(ServerName::Stranger, ServerName::Id);
-        Claim::Names(server, Named { session: Some(session(name)), stamps: Some(known.stamps), minted: Minted::Here })
+        Claim::Names(server, Named { session: Some(session(name)), stamps: Some(known.stamps), issuer: Issuer::Burdock })
     }
 
     fn names<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<RequestNames> {
@@ -166,8 +166,8 @@ impl LearnMethod {
         let Some(learn_table) = tables.get(&spec.table).map(Arc::clone) else {
             return Err(Unlearnable::NoTable(spec.table));
         };
-        let enlisted = servers.iter().map(|server| learn_table.table().enlist(server.id));
-        let enlisted: Box<[Enlisted]> =
+        let enlisted = servers.iter().map(|server| learn_table.table().register(server.id));
+        let enlisted: Box<[ServerHandle]> =
             enlisted.collect::<Result<_, _>>().map_err(|full| Unlearnable::Full { table: spec.table.clone(), full })?;
         let numbered = enlisted.iter().zip(servers);
         let by_index = numbered.map(|(enlisted, server)| (enlisted.index(), server.id.clone())).collect();
@@ -272,5 +272,5 @@ pub enum Moved {
 }
 
 fn session(name: Fingerprint) -> SessionName {
-    SessionName::key(&name.octets())
+    SessionName::key(&name.bytes())
 }

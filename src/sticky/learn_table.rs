@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::lock::Mutex;
 use crate::session::fingerprint::Fingerprint;
 use crate::session::fingerprint_key::FingerprintKey;
-use crate::table::{Budget, BudgetSpec, CreationBudget, Enlisted, Known, Table, TableName, TableSpec, Tied};
+use crate::table::{Budget, BudgetSpec, CreationBudget, Known, ServerHandle, Table, TableName, TableSpec, Tied};
 use crate::time::UnixSeconds;
 
 /// The tables of a configuration, by name.
@@ -32,7 +32,7 @@ pub struct LearnTable {
 pub struct DeferredLearn {
     pub(super) table: Arc<LearnTable>,
     pub(super) name: Fingerprint,
-    pub(super) server: Enlisted,
+    pub(super) server: ServerHandle,
     pub(super) client: IpAddr,
 }
 
@@ -94,7 +94,7 @@ impl LearnTable {
     }
 
     /// Ties a name to a server, in the class that its client's budget allows.
-    pub(super) fn tie(&self, name: Fingerprint, server: &Enlisted, client: IpAddr, now: UnixSeconds) -> Tied {
+    pub(super) fn tie(&self, name: Fingerprint, server: &ServerHandle, client: IpAddr, now: UnixSeconds) -> Tied {
         let known = matches!(self.table.find(name, now), Known::Session(_));
         let budget = if known { Budget::Within } else { self.budget.lock().spend(&self.key, client, now) };
         self.table.tie(name, server, budget, now)

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::arriving::Arriving;
 use super::persistence::{Configured, Persistence};
 use crate::http::cookie::CookieNames;
-use crate::session::claim::{Claim, Minted, Named, ServerName};
+use crate::session::claim::{Claim, Issuer, Named, ServerName};
 use crate::session::name::SessionName;
 use crate::source::{Readers, Source};
 
@@ -41,9 +41,9 @@ impl Persistence for ServerRouteMethod {
         let Some(found) = self.from.read(arriving.request, arriving.cookies) else { return Claim::Absent };
         let mut name = SmallVec::from_slice(&found.whole);
         if found.whole.len() == found.text().len() {
-            name.extend_from_slice(&SessionName::of_client(arriving.request.client).octets());
+            name.extend_from_slice(&SessionName::of_client(arriving.request.client).bytes());
         }
-        let named = Named { session: Some(SessionName::Key(name)), stamps: None, minted: Minted::Here };
+        let named = Named { session: Some(SessionName::Key(name)), stamps: None, issuer: Issuer::Burdock };
         match found.into_text() {
             Some(route) => Claim::Names(ServerName::Route(route), named),
             None => Claim::Absent,

@@ -1,5 +1,5 @@
-//! The files of a table: `snapshot.N` and `journal.N`, each only for their owner. Journal N has what happened since snapshot N
-//! was begun, so snapshot N and the journals from N on are the table.
+//! The files of a table: checkpoints (`snapshot.N`) and journals (`journal.N`), accessible only to their owner. Journal N holds the
+//! changes since snapshot N was begun, so snapshot N and the journals from N on make up the table.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -10,18 +10,18 @@ use burdock::table::TableName;
 
 use crate::runtime::fault_injection;
 
-/// Numbers the snapshots of a table, and the journals with them.
+/// The number of a snapshot and of the journals that follow it.
 pub type FileNumber = u64;
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Kind {
     Snapshot,
     Journal,
-    /// A snapshot that was not finished.
+    /// An unfinished snapshot.
     Unfinished,
 }
 
-/// A file that is there. Sorted as they are to be read.
+/// An existing file. The order is the one in which files are read.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Stored {
     pub number: FileNumber,
@@ -37,8 +37,8 @@ pub fn root(state_dir: &Path) -> PathBuf {
     state_dir.join("sessions")
 }
 
-/// Makes sure that no other process writes to the directory while the file that is given back is open. None: another has it.
-pub fn hold(root: &Path) -> io::Result<Option<File>> {
+/// Locks the directory against other processes as long as the returned file is open. None: another process has the lock.
+pub fn try_lock(root: &Path) -> io::Result<Option<File>> {
     make(root)?;
     // No table's name begins with a dot.
     let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(root.join(".lock"))?;
@@ -67,7 +67,7 @@ impl TableDirectory {
         })
     }
 
-    /// Its files, in their order; none where there is no directory. Others than ours are not seen.
+    /// Its files in order; none if there is no directory. Other files are ignored.
     pub fn list(&self) -> io::Result<Vec<Stored>> {
         let entries = match std::fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -81,35 +81,35 @@ impl TableDirectory {
         Ok(files)
     }
 
-    /// Makes a file that must not be there yet, and the directory if need be.
+    /// Creates a file that must not exist yet, and the directory if needed.
     pub fn create(&self, file: Stored) -> io::Result<File> {
         make(&self.0)?;
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path(file))
     }
 
-    /// An unfinished snapshot is finished, and on disk: it takes its name, which is on disk after [`Self::sync`].
+    /// Renames an unfinished snapshot that is complete and on disk. The new name is on disk after [`Self::sync`].
     pub fn publish(&self, number: FileNumber) -> io::Result<()> {
         let path = |kind| self.path(Stored { number, kind });
         std::fs::rename(path(Kind::Unfinished), path(Kind::Snapshot))
     }
 
-    /// Puts names that are new or gone on disk.
+    /// Syncs the directory: new and removed names are on disk afterwards.
     pub fn sync(&self) -> io::Result<()> {
         fault_injection::slow_disk();
         File::open(&self.0)?.sync_all()
     }
 
-    /// Removes what the snapshot of this number has made superfluous.
+    /// Removes the files that the snapshot with this number replaces.
     pub fn remove_before(&self, number: FileNumber) -> io::Result<()> {
         self.remove(|file| file.number < number)
     }
 
-    /// Removes what was written from this number on.
+    /// Removes the files from this number on.
     pub fn remove_from(&self, number: FileNumber) -> io::Result<()> {
         self.remove(|file| file.number >= number)
     }
 
-    /// Removes what was begun and never finished.
+    /// Removes unfinished snapshots.
     pub fn remove_unfinished(&self) -> io::Result<()> {
         self.remove(|file| file.kind == Kind::Unfinished)
     }

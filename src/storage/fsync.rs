@@ -1,5 +1,5 @@
-//! Waits for the disk where nobody else should: what is written stands in the system's memory and so outlives the process; that it
-//! outlives the machine, too, is waited for by a thread of its own, for as long as a disk may take.
+//! Syncs files to disk in separate threads, so that no other thread waits for a slow disk. Written data is in the system's page
+//! cache and survives the process; only after a sync does it survive the machine.
 
 use std::fs::File;
 use std::io;
@@ -8,32 +8,32 @@ use std::thread::JoinHandle;
 use crate::runtime::fault_injection;
 use crate::storage::files::TableDirectory;
 
-/// Something that is being put on disk.
+/// A sync in progress.
 #[derive(Debug)]
 pub struct SyncJob(JoinHandle<io::Result<()>>);
 
-/// Whether it is there.
+/// Whether a sync is complete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum OnDisk {
     Yes,
     NotYet,
 }
 
-/// What of a file is to be there.
+/// What to sync.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum What {
-    /// What is in it, and how long it is.
+    /// The file's data and length.
     Data,
-    /// All that is known of it, too.
+    /// The file's data and all metadata.
     Whole,
-    /// Its data, and afterwards which names there are in its directory.
+    /// The file's data, then the names in its directory.
     DataAndNames,
 }
 
-/// Puts what has been written to a file on disk.
+/// Syncs a file to disk.
 ///
 /// # Errors
-/// If there can be no more threads or open files.
+/// If the limit of threads or open files is reached.
 pub fn put(file: &File, directory: &TableDirectory, what: What) -> io::Result<SyncJob> {
     let (file, directory) = (file.try_clone()?, directory.clone());
     spawn(move || {
@@ -46,10 +46,10 @@ pub fn put(file: &File, directory: &TableDirectory, what: What) -> io::Result<Sy
     })
 }
 
-/// Puts the names that are new or gone in a directory on disk.
+/// Syncs the names in a directory to disk.
 ///
 /// # Errors
-/// If there can be no more threads.
+/// If the limit of threads is reached.
 pub fn put_names(directory: &TableDirectory) -> io::Result<SyncJob> {
     let directory = directory.clone();
     spawn(move || directory.sync())
@@ -60,18 +60,18 @@ fn spawn(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<S
 }
 
 impl SyncJob {
-    /// Waits until it is there.
+    /// Waits until the sync is complete.
     ///
     /// # Errors
-    /// What the disk says.
+    /// The error of the sync.
     pub fn wait(self) -> io::Result<()> {
-        self.0.join().unwrap_or_else(|_| Err(io::Error::other("the thread that waited for the disk has ended")))
+        self.0.join().unwrap_or_else(|_| Err(io::Error::other("the sync thread has ended unexpectedly")))
     }
 
-    /// Looks whether it is there; then there is nothing left to wait for.
+    /// Checks whether the sync is complete; if so, the job is taken out.
     ///
     /// # Errors
-    /// What the disk says.
+    /// The error of the sync.
     pub fn look(pending: &mut Option<Self>) -> io::Result<OnDisk> {
         if pending.as_ref().is_some_and(|pending| !pending.0.is_finished()) {
             return Ok(OnDisk::NotYet);

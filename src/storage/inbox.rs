@@ -1,5 +1,5 @@
-//! The thread that writes: what it is told to do, one thing after the other, and waiting until that is done. However long the
-//! disk takes, whoever waits here waits no longer than he wants to; what he has told is done nevertheless.
+//! The writer thread and its inbox: orders are executed one after the other, and a caller can wait until its order is done. However
+//! slow the disk is, a caller waits no longer than its own limit; its order is still executed later.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,40 +14,40 @@ use crate::storage::progress::{DISK_POLL_INTERVAL, PAUSE, POLL_INTERVAL, Progres
 use crate::storage::status::Tables;
 use crate::storage::worker::Worker;
 
-/// What the thread and those who tell it what to do have in common.
+/// Shared by the thread and its callers.
 #[derive(Debug)]
 pub struct WorkerThread {
     inbox: Mutex<Inbox>,
-    /// There is something to do.
+    /// An order has arrived.
     arrived: Condvar,
-    /// Something is done.
+    /// An order is done.
     done: Condvar,
     clock: Clock,
 }
 
-/// What the thread is to do.
+/// An order to the thread.
 #[derive(Debug)]
 pub enum Order {
-    /// Go on with the tables of a new configuration, and what their names are fingerprinted with.
+    /// Switch to the tables of a new configuration and to its fingerprint key.
     Adopt { tables: Tables, key: FingerprintKeyId },
-    /// Write no more.
+    /// Stop writing and release the directory.
     Release,
 }
 
-/// What has become of an order by the time that somebody wanted to wait.
+/// The state of an order when the wait ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ack {
-    Yes,
-    /// It is still to be done, or nothing is done any more.
-    NotYet,
+    Done,
+    /// It is still pending, or the thread has ended.
+    Pending,
 }
 
 #[derive(Debug)]
 struct Inbox {
     phase: Phase,
     orders: VecDeque<Order>,
-    given: u64,
-    obeyed: u64,
+    sent: u64,
+    executed: u64,
 }
 
 #[derive(Debug)]
@@ -59,9 +59,9 @@ enum Phase {
     Closed,
 }
 
-/// What is next.
+/// The thread's next task.
 enum Next {
-    Obey(Order),
+    Execute(Order),
     Write,
     Close,
 }
@@ -70,17 +70,17 @@ impl WorkerThread {
     pub fn new(worker: Worker, clock: Clock) -> Self {
         let phase = Phase::Ready(Box::new(worker));
         Self {
-            inbox: Mutex::new(Inbox { phase, orders: VecDeque::new(), given: 0, obeyed: 0 }),
+            inbox: Mutex::new(Inbox { phase, orders: VecDeque::new(), sent: 0, executed: 0 }),
             arrived: Condvar::new(),
             done: Condvar::new(),
             clock,
         }
     }
 
-    /// Starts the thread, if that has not been done.
+    /// Starts the thread, if it is not running yet.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If the limit of threads is reached.
     pub fn run(self: &Arc<Self>) -> io::Result<()> {
         let mut inbox = self.inbox.lock();
         let worker = match std::mem::replace(&mut inbox.phase, Phase::Running) {
@@ -94,27 +94,27 @@ impl WorkerThread {
         std::thread::Builder::new().name("sessions".into()).spawn(move || shared.work(*worker)).map(|_| ())
     }
 
-    /// Lets something be done behind all that was told before, and waits so long for it.
+    /// Queues an order behind all earlier ones, and waits for it up to this limit.
     pub fn send(&self, order: Order, at_most: Duration) -> Ack {
         let mut inbox = self.inbox.lock();
         match &mut inbox.phase {
             Phase::Ready(worker) => {
-                self.obey(worker, order);
-                return Ack::Yes;
+                self.execute(worker, order);
+                return Ack::Done;
             }
             Phase::Running => {}
-            Phase::Closing | Phase::Closed => return Ack::NotYet,
+            Phase::Closing | Phase::Closed => return Ack::Pending,
         }
         inbox.orders.push_back(order);
-        inbox.given += 1;
-        let place = inbox.given;
+        inbox.sent += 1;
+        let place = inbox.sent;
         self.arrived.notify_all();
-        let waiting = |inbox: &mut Inbox| inbox.obeyed < place && matches!(inbox.phase, Phase::Running);
+        let waiting = |inbox: &mut Inbox| inbox.executed < place && matches!(inbox.phase, Phase::Running);
         self.done.wait_while_for(&mut inbox, waiting, at_most);
-        if inbox.obeyed < place { Ack::NotYet } else { Ack::Yes }
+        if inbox.executed < place { Ack::Pending } else { Ack::Done }
     }
 
-    /// Ends it, as the last thing, and waits so long for what has happened until now to be on disk.
+    /// Ends the thread, and waits up to this limit until all changes are on disk.
     pub fn close(&self, at_most: Duration) {
         let mut inbox = self.inbox.lock();
         match std::mem::replace(&mut inbox.phase, Phase::Closing) {
@@ -122,7 +122,7 @@ impl WorkerThread {
                 self.arrived.notify_all();
                 let waiting = |inbox: &mut Inbox| matches!(inbox.phase, Phase::Closing);
                 if self.done.wait_while_for(&mut inbox, waiting, at_most).timed_out() {
-                    log::error!("the disk is too slow: the last changes of the session tables may not be on it");
+                    log::error!("the disk is too slow: the last changes of the session tables may be lost");
                 }
             }
             Phase::Ready(worker) => {
@@ -137,9 +137,9 @@ impl WorkerThread {
         let mut pause = Duration::ZERO;
         loop {
             match self.next(pause) {
-                Next::Obey(order) => {
-                    self.obey(&mut worker, order);
-                    self.inbox.lock().obeyed += 1;
+                Next::Execute(order) => {
+                    self.execute(&mut worker, order);
+                    self.inbox.lock().executed += 1;
                     self.done.notify_all();
                     pause = Duration::ZERO;
                 }
@@ -156,7 +156,7 @@ impl WorkerThread {
         }
     }
 
-    /// What is next, after a pause if there is nothing else to do.
+    /// Returns the next task, after a pause if the inbox is empty.
     fn next(&self, pause: Duration) -> Next {
         let mut inbox = self.inbox.lock();
         if inbox.orders.is_empty() && matches!(inbox.phase, Phase::Running) && !pause.is_zero() {
@@ -165,10 +165,10 @@ impl WorkerThread {
         if matches!(inbox.phase, Phase::Closing) {
             return Next::Close;
         }
-        inbox.orders.pop_front().map_or(Next::Write, Next::Obey)
+        inbox.orders.pop_front().map_or(Next::Write, Next::Execute)
     }
 
-    fn obey(&self, worker: &mut Worker, order: Order) {
+    fn execute(&self, worker: &mut Worker, order: Order) {
         let moment = self.clock.moment();
         match order {
             Order::Adopt { tables, key } => worker.adopt(tables, key, &self.clock, moment),

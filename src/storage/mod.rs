@@ -1,9 +1,9 @@
-//! Session tables outlive the process: each that is to be kept has a directory with a checkpoint and the journals since. They are
-//! read before listeners accept; one thread writes for all tables. It follows the tables' feeds as one subscriber of several, and
-//! knows no other: neither the process upgrade nor other balancers.
+//! Session tables on disk: each persistent table has a directory with a checkpoint and the journals since. They are read before the
+//! listeners accept; one thread writes for all tables. It is one of several subscribers of the tables' feeds, and does not know the
+//! others: neither the process upgrade nor other balancers.
 //!
-//! Nothing that goes wrong here ends the process or keeps a request waiting: a table that cannot be read begins empty, one
-//! that cannot be written lives in memory until it can.
+//! No error here ends the process or delays a request: a table that cannot be read starts empty, and a table that cannot be written
+//! stays in memory until it can.
 
 mod files;
 mod fsync;

@@ -1,19 +1,19 @@
-//! How far the work of writing is, and how often it is looked for more.
+//! The progress of the writer, and how often it looks for work.
 
 use std::time::Duration;
 
-/// Changes are written so often at least.
+/// How often changes are written at least.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// How often it is looked whether the disk has done what a checkpoint waits for.
+/// How often a checkpoint that waits for the disk checks on it.
 pub const DISK_POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// The rest between two pieces of a checkpoint, so that requests get their turn at locks, processors and the disk.
+/// The pause between two pieces of a checkpoint, which leaves locks, processors and the disk to requests.
 pub const PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Progress {
     Idle,
-    /// When the disk has done something.
+    /// There is more to do when the disk is done.
     WaitingForDisk,
     Busy,
 }

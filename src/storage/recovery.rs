@@ -1,4 +1,4 @@
-//! From a table's files into the table. Whatever they hold, there is a table afterwards, and it is known what was not read.
+//! Loads a table from its files. Whatever they contain, the table is usable afterwards, and the report lists what was not read.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,49 +14,49 @@ use crate::storage::files::{FileNumber, Kind, Stored, TableDirectory};
 /// How much is read at once.
 const WINDOW: usize = 1 << 20;
 
-/// How often reading is begun again because another process has meanwhile removed what was to be read.
+/// How often to read again after another process has removed a file meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// How far a table's files have been read: all before the end of this journal's known part.
+/// How far a table's files have been read: everything up to this position in this journal.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Place {
     number: FileNumber,
-    octets: u64,
+    bytes: u64,
 }
 
-/// What was read.
+/// The result of reading a table's files.
 #[derive(Debug, Default)]
 pub struct Report {
     pub loaded: Loaded,
-    pub octets: u64,
+    pub bytes: u64,
     pub journals: usize,
     pub troubles: Vec<(PathBuf, Trouble)>,
     pub place: Place,
 }
 
-/// What was not read of a file.
+/// Why a file, or a part of it, was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
-    #[error("its sessions are forgotten, as they were learned under another fingerprint key ({0})")]
+    #[error("sessions dropped: they were learned under another fingerprint key ({0})")]
     Key(FingerprintKeyId),
-    #[error("not read: it is of the table {0}")]
+    #[error("not read: it belongs to table {0}")]
     Table(TableName),
     #[error("not read: {0}")]
     Header(#[from] NoHeader),
-    #[error("{0} octets at its end are torn or corrupt, and were cut")]
+    #[error("the last {0} bytes are torn or corrupt and were cut off")]
     Cut(u64),
-    #[error("{0} octets in its middle are corrupt, and were passed over")]
+    #[error("{0} bytes in the middle are corrupt and were skipped")]
     Damaged(u64),
-    #[error("not read to its end: {0}")]
+    #[error("not read completely: {0}")]
     Unreadable(#[from] io::Error),
 }
 
-/// Where reading begins.
+/// Where to start reading.
 #[derive(Clone, Copy, Debug)]
 pub enum From {
-    /// With the newest snapshot.
+    /// At the newest snapshot.
     Snapshot,
-    /// Where it ended.
+    /// Where the previous read ended.
     Place(Place),
 }
 
@@ -89,7 +89,7 @@ pub fn read(
     Ok(report)
 }
 
-/// What is to be read, in order, each from which octet on.
+/// The files to read, in order, each with its start offset.
 fn plan(files: &[Stored], from: From) -> Vec<(Stored, u64)> {
     let there = |place: &Place| files.contains(&Stored { number: place.number, kind: Kind::Journal });
     let newest = files.iter().rfind(|file| file.kind == Kind::Snapshot).map_or(0, |file| file.number);
@@ -102,11 +102,11 @@ fn plan(files: &[Stored], from: From) -> Vec<(Stored, u64)> {
         Kind::Journal => file.number >= first,
         Kind::Unfinished => false,
     };
-    let offset = |file: &Stored| from.filter(|place| place.number == file.number).map_or(0, |place| place.octets);
+    let offset = |file: &Stored| from.filter(|place| place.number == file.number).map_or(0, |place| place.bytes);
     files.iter().filter(wanted).map(|file| (*file, offset(file))).collect()
 }
 
-/// The files are being read.
+/// A read of the files in progress.
 struct Reading<'r, 't> {
     header: &'r Header,
     loader: &'r mut Loader<'t>,
@@ -115,7 +115,7 @@ struct Reading<'r, 't> {
 }
 
 impl Reading<'_, '_> {
-    /// Reads one file, and tells whether it was gone.
+    /// Reads one file, and returns whether it was missing.
     fn file(&mut self, directory: &TableDirectory, file: Stored, offset: u64) -> bool {
         let path = directory.path(file);
         let opened = match File::open(&path) {
@@ -126,21 +126,21 @@ impl Reading<'_, '_> {
         if let Err(trouble) = opened.map_err(Trouble::from).and_then(|opened| self.blocks(opened, &path, &mut end)) {
             self.report.troubles.push((path, trouble));
         }
-        self.report.octets += end - offset;
+        self.report.bytes += end - offset;
         if file.kind == Kind::Journal {
             self.report.journals += 1;
-            self.report.place = Place { number: file.number, octets: end };
+            self.report.place = Place { number: file.number, bytes: end };
         }
         false
     }
 
-    /// Reads the blocks from `end` on, which goes with it.
+    /// Reads the blocks from `end` on, and advances `end`.
     fn blocks(&mut self, mut file: File, path: &std::path::Path, end: &mut u64) -> Result<(), Trouble> {
         let length = file.metadata()?.len();
         if *end > 0 {
             file.seek(SeekFrom::Start(*end))?;
         }
-        let mut window = Window { file, octets: Vec::new(), at: 0 };
+        let mut window = Window { file, bytes: Vec::new(), at: 0 };
         if *end == 0 {
             *end += self.header(&mut window)?;
         }
@@ -149,14 +149,14 @@ impl Reading<'_, '_> {
             if !window.has(needs)? {
                 break;
             }
-            let octets = match next(window.rest()) {
-                Next::Block { payload, octets } => {
+            let bytes = match next(window.rest()) {
+                Next::Block { payload, bytes } => {
                     self.loader.apply(payload, self.now);
-                    octets
+                    bytes
                 }
-                Next::Damaged { octets } => {
-                    self.report.troubles.push((path.to_owned(), Trouble::Damaged(octets as u64)));
-                    octets
+                Next::Damaged { bytes } => {
+                    self.report.troubles.push((path.to_owned(), Trouble::Damaged(bytes as u64)));
+                    bytes
                 }
                 Next::Needs(more) => {
                     needs = more;
@@ -165,50 +165,50 @@ impl Reading<'_, '_> {
                 Next::Nothing => break,
             };
             needs = FRAME;
-            window.at += octets;
-            *end += octets as u64;
+            window.at += bytes;
+            *end += bytes as u64;
         }
         if *end < length { Err(Trouble::Cut(length - *end)) } else { Ok(()) }
     }
 
-    /// Reads the header, and tells how long it is.
+    /// Reads the header, and returns its length.
     fn header(&self, window: &mut Window) -> Result<u64, Trouble> {
-        window.has(Header::MOST)?;
+        window.has(Header::MAX_LENGTH)?;
         if window.rest().is_empty() {
             return Ok(0);
         }
-        let (header, octets) = Header::decode(window.rest())?;
+        let (header, bytes) = Header::decode(window.rest())?;
         if header.table != self.header.table {
             return Err(Trouble::Table(header.table));
         }
         if header.key != self.header.key {
             return Err(Trouble::Key(header.key));
         }
-        window.at += octets;
-        Ok(octets as u64)
+        window.at += bytes;
+        Ok(bytes as u64)
     }
 }
 
-/// A part of a file.
+/// A buffered part of a file.
 struct Window {
     file: File,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     at: usize,
 }
 
 impl Window {
     fn rest(&self) -> &[u8] {
-        &self.octets[self.at..]
+        &self.bytes[self.at..]
     }
 
-    /// Whether there are so many octets more; if so, they are in the window.
-    fn has(&mut self, octets: usize) -> io::Result<bool> {
-        if self.rest().len() < octets {
-            self.octets.drain(..self.at);
+    /// Reads ahead until the window holds this many bytes. False: the file is shorter.
+    fn has(&mut self, bytes: usize) -> io::Result<bool> {
+        if self.rest().len() < bytes {
+            self.bytes.drain(..self.at);
             self.at = 0;
-            let room = octets.max(WINDOW) - self.octets.len();
-            (&mut self.file).take(room as u64).read_to_end(&mut self.octets)?;
+            let room = bytes.max(WINDOW) - self.bytes.len();
+            (&mut self.file).take(room as u64).read_to_end(&mut self.bytes)?;
         }
-        Ok(self.rest().len() >= octets)
+        Ok(self.rest().len() >= bytes)
     }
 }

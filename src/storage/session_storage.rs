@@ -1,4 +1,4 @@
-//! All session tables of the process, and what writes down those that are to be kept.
+//! All session tables of the process, and the storage of the persistent ones.
 
 use std::collections::HashSet;
 use std::io;
@@ -16,23 +16,22 @@ use crate::storage::inbox::{Ack, Order, WorkerThread};
 use crate::storage::status::{Status, Tables};
 use crate::storage::worker::Worker;
 
-/// How long the end of the process waits for the last changes to be on disk.
+/// How long the process waits at its end until the last changes are on disk.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a successor that is prepared waits for that: Pingora waits for the listening sockets for five seconds.
+/// How long a prepared successor waits for the release: Pingora waits five seconds for the listening sockets.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct SessionStorage {
     tables: ArcSwap<Tables>,
     thread: Arc<WorkerThread>,
-    /// What the names in them are fingerprinted with.
+    /// The key of the fingerprints in the tables.
     key: Mutex<FingerprintKeyId>,
 }
 
 impl SessionStorage {
-    /// Fills the tables with what is stored in `state_dir`, and logs for each how that went. Listeners should not accept yet.
-    /// Those that are `filled` already, with what is newer than any file, are not read; nothing is written as long as another
-    /// process has the directory.
+    /// Loads the tables from `state_dir`, and logs the result for each. Listeners should not accept yet. Tables in `filled`
+    /// already have newer sessions than any file and are not read. Nothing is written while another process has the directory.
     pub fn open(
         state_dir: &Path,
         tables: Vec<Arc<Table>>,
@@ -41,28 +40,28 @@ impl SessionStorage {
         clock: Clock,
     ) -> Self {
         let tables = with_status(tables, &[]);
-        let worker = Worker::open(state_dir, to_be_kept(&tables), filled, key, &clock, clock.moment());
+        let worker = Worker::open(state_dir, persistent(&tables), filled, key, &clock, clock.moment());
         let thread = Arc::new(WorkerThread::new(worker, clock));
         Self { tables: ArcSwap::from_pointee(tables), thread, key: Mutex::new(key) }
     }
 
-    /// Starts the thread that writes.
+    /// Starts the writer thread.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If the limit of threads is reached.
     pub fn run(&self) -> io::Result<()> {
         self.thread.run()
     }
 
-    /// Writes what has happened until now and lets another process have the directory.
+    /// Writes all changes so far and releases the directory to another process.
     pub fn release(&self) {
-        if self.thread.send(Order::Release, RELEASE_TIMEOUT) == Ack::NotYet {
-            log::warn!("the disk is slow: a successor cannot write session tables yet");
+        if self.thread.send(Order::Release, RELEASE_TIMEOUT) == Ack::Pending {
+            log::warn!("the disk is slow: the new process cannot save session tables yet");
         }
     }
 
-    /// Goes on with the tables of a new configuration. Those that were not there before are filled with what is stored; that
-    /// is done when this returns, unless the disk takes longer than five seconds.
+    /// Switches to the tables of a new configuration. New tables are loaded from disk; this is done when the function returns,
+    /// unless the disk takes longer than five seconds.
     pub fn adopt(&self, tables: Vec<Arc<Table>>, key: FingerprintKeyId) {
         let before = self.tables.load();
         let tables = with_status(tables, &before);
@@ -70,15 +69,15 @@ impl SessionStorage {
         if !other_key && are_the_same(&tables, &before) {
             return;
         }
-        let kept = to_be_kept(&tables);
+        let kept = persistent(&tables);
         self.tables.store(Arc::new(tables));
-        if self.thread.send(Order::Adopt { tables: kept, key }, WAIT_TIMEOUT) == Ack::NotYet {
-            log::warn!("the disk is slow: what is stored of new session tables is read later");
+        if self.thread.send(Order::Adopt { tables: kept, key }, WAIT_TIMEOUT) == Ack::Pending {
+            log::warn!("the disk is slow: new session tables are loaded later");
         }
     }
 
-    /// Writes what has happened until now, and lets another process have the directory. For the end of this one, as the last
-    /// thing: nothing is written afterwards. Waits five seconds at most.
+    /// Writes all changes so far and releases the directory, as the last step before the process ends: nothing is written
+    /// afterwards. Waits at most five seconds.
     pub fn close(&self) {
         self.thread.close(WAIT_TIMEOUT);
     }
@@ -89,7 +88,7 @@ impl SessionStorage {
     }
 }
 
-/// Each table with its status: the one that it has in `before`, where it is the same table and kept as it was.
+/// Each table with its status. A table that is in `before` with the same persistence keeps its status.
 fn with_status(tables: Vec<Arc<Table>>, before: &[(Arc<Table>, Arc<Status>)]) -> Tables {
     let status = |table: &Arc<Table>| {
         let persist = table.spec().persist;
@@ -99,7 +98,7 @@ fn with_status(tables: Vec<Arc<Table>>, before: &[(Arc<Table>, Arc<Status>)]) ->
     tables.into_iter().map(|table| (Arc::clone(&table), status(&table))).collect()
 }
 
-/// A table is kept as it was where its status is the same.
+/// Whether the tables and their persistence are unchanged: a table keeps its status exactly then.
 fn are_the_same(tables: &Tables, before: &Tables) -> bool {
     let same = |((table, status), (other, before)): (&(Arc<Table>, _), &(Arc<Table>, _))| {
         Arc::ptr_eq(table, other) && Arc::ptr_eq(status, before)
@@ -107,6 +106,6 @@ fn are_the_same(tables: &Tables, before: &Tables) -> bool {
     tables.len() == before.len() && tables.iter().zip(before).all(same)
 }
 
-fn to_be_kept(tables: &Tables) -> Tables {
+fn persistent(tables: &Tables) -> Tables {
     tables.iter().filter(|(table, _)| table.spec().persist == Persist::On).cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! Whether a table reaches the disk, for metrics.
+//! The persistence status of a table, for metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -7,16 +7,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use burdock::table::{Lost, Persist, Table};
 use parking_lot::Mutex;
 
-/// What becomes of a table's changes.
+/// Whether a table's changes are written to disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Persistence {
-    /// Not wanted.
+    /// Not configured.
     Off,
-    /// They are written.
+    /// Changes are written.
     On,
-    /// Another process has the folder: they stay in memory until it ends.
+    /// Another process has the directory: changes stay in memory until it ends.
     Waiting,
-    /// They could not be written: they stay in memory until that works again.
+    /// Writing has failed: changes stay in memory until it works again.
     Failing,
 }
 
@@ -40,7 +40,7 @@ impl Status {
         Self { persist, persistence: Mutex::new(persistence), errors: AtomicU64::new(0), lost: AtomicU64::new(0) }
     }
 
-    /// Whether its changes are to be written.
+    /// Whether its changes should be written.
     pub(crate) fn persist(&self) -> Persist {
         self.persist
     }
@@ -49,17 +49,17 @@ impl Status {
         *self.persistence.lock()
     }
 
-    /// How often writing or reading has failed.
+    /// The number of failed reads and writes.
     pub fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
     }
 
-    /// Changes that came too fast to be written one by one; the next checkpoint has what they did.
+    /// Changes that the feed dropped because it was full; the next checkpoint includes their effect.
     pub fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }
 
-    /// Tells what it was before.
+    /// Returns the previous value.
     pub(crate) fn set(&self, persistence: Persistence) -> Persistence {
         std::mem::replace(&mut *self.persistence.lock(), persistence)
     }

@@ -1,4 +1,4 @@
-//! With real files. The clock is whatever a test says.
+//! Tests with real files. Each test sets the clock.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -14,7 +14,7 @@ use burdock::session::fingerprint::Fingerprint;
 use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::format::{Header, NoHeader, Precedence};
-use burdock::table::{Budget, Enlisted, Known, Persist, Table, TableName, TableSpec};
+use burdock::table::{Budget, Known, Persist, ServerHandle, Table, TableName, TableSpec};
 use burdock::time::{UnixSeconds, Uptime};
 use tempfile::TempDir;
 
@@ -31,7 +31,7 @@ const KEY: FingerprintKeyId = FingerprintKeyId(*b"01234567");
 const BEGIN: u64 = 1_800_000_000;
 const IDLE: u32 = 3_600;
 
-/// A process that keeps one table in a folder.
+/// A process that stores one table in a directory.
 struct Process {
     table: Arc<Table>,
     status: Arc<Status>,
@@ -50,25 +50,25 @@ fn table(capacity: u32) -> Table {
     Table::new(TableSpec { name, capacity, lifetime, persist: Persist::On })
 }
 
-fn start(folder: &Path, key: FingerprintKeyId, capacity: u32, now: Moment) -> Process {
+fn start(directory: &Path, key: FingerprintKeyId, capacity: u32, now: Moment) -> Process {
     let table = Arc::new(table(capacity));
     let status = Arc::new(Status::new(Persist::On));
     let kept = vec![(Arc::clone(&table), Arc::clone(&status))];
-    let worker = Worker::open(folder, kept, Default::default(), key, &Clock::start(), now);
+    let worker = Worker::open(directory, kept, Default::default(), key, &Clock::start(), now);
     Process { table, status, worker, now }
 }
 
 impl Process {
-    fn at(folder: &TempDir, seconds: u64) -> Self {
-        start(folder.path(), KEY, 10_000, moment(seconds))
+    fn at(directory: &TempDir, seconds: u64) -> Self {
+        start(directory.path(), KEY, 10_000, moment(seconds))
     }
 
     fn wall(&self) -> UnixSeconds {
         self.now.now().wall
     }
 
-    fn server(&self, id: &str) -> Enlisted {
-        self.table.enlist(&ServerId::parse(id).unwrap()).unwrap()
+    fn server(&self, id: &str) -> ServerHandle {
+        self.table.register(&ServerId::parse(id).unwrap()).unwrap()
     }
 
     fn tie(&self, sessions: std::ops::Range<u64>, server: &str) {
@@ -76,7 +76,7 @@ impl Process {
         sessions.for_each(|n| _ = self.table.tie(session(n), &server, Budget::Within, self.wall()));
     }
 
-    /// Goes on by so many seconds, and lets everything be written that is due.
+    /// Advances the clock by this many seconds, and writes everything that is due.
     fn pass(&mut self, seconds: u64) {
         let span = Duration::from_secs(seconds);
         self.now = Moment { uptime: self.now.uptime.plus(span), wall: self.now.wall + span };
@@ -94,7 +94,7 @@ impl Process {
         }
     }
 
-    /// Ends it as `kill -9` does.
+    /// Ends the process as `kill -9` does.
     fn kill(self) {
         drop(self);
     }
@@ -105,51 +105,51 @@ impl Process {
 }
 
 fn session(n: u64) -> Fingerprint {
-    Fingerprint::from_octets((u128::from(n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
+    Fingerprint::from_bytes((u128::from(n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
 }
 
-fn files(folder: &TempDir) -> Vec<String> {
-    let entries = std::fs::read_dir(folder.path().join("sessions/shop")).unwrap();
+fn files(directory: &TempDir) -> Vec<String> {
+    let entries = std::fs::read_dir(directory.path().join("sessions/shop")).unwrap();
     let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
 
-fn file(folder: &TempDir, name: &str) -> PathBuf {
-    folder.path().join("sessions/shop").join(name)
+fn file(directory: &TempDir, name: &str) -> PathBuf {
+    directory.path().join("sessions/shop").join(name)
 }
 
-fn overwrite(path: &Path, at: u64, octets: &[u8]) {
+fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
     let mut file = OpenOptions::new().write(true).open(path).unwrap();
     file.seek(SeekFrom::Start(at)).unwrap();
-    file.write_all(octets).unwrap();
+    file.write_all(bytes).unwrap();
 }
 
-/// A folder with a snapshot of 5,000 sessions (several blocks) and two journals with one more each.
+/// A directory with a snapshot of 5,000 sessions (several blocks) and two journals with one more each.
 fn stored() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let mut process = Process::at(&folder, 0);
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::at(&directory, 0);
     process.tie(0..5_000, "a");
     process.pass(1);
     process.kill();
-    overwrite(&file(&folder, "journal.1"), 500_000, b"damage, so that a snapshot is due");
-    let mut process = Process::at(&folder, 20);
+    overwrite(&file(&directory, "journal.1"), 500_000, b"damage, so that a snapshot is due");
+    let mut process = Process::at(&directory, 20);
     process.pass(1);
     process.tie(5_000..5_001, "b");
     process.pass(1);
     process.kill();
-    let mut process = Process::at(&folder, 30);
+    let mut process = Process::at(&directory, 30);
     process.tie(5_001..5_002, "c");
     process.pass(1);
     process.kill();
-    assert_eq!(files(&folder), ["journal.3", "journal.4", "snapshot.3"]);
-    folder
+    assert_eq!(files(&directory), ["journal.3", "journal.4", "snapshot.3"]);
+    directory
 }
 
 #[test]
-fn what_was_written_a_second_ago_outlives_a_kill() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut process = Process::at(&folder, 0);
+fn changes_written_before_a_kill_survive() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::at(&directory, 0);
     process.tie(0..100, "a");
     process.tie(100..200, "b");
     process.pass(1);
@@ -159,7 +159,7 @@ fn what_was_written_a_second_ago_outlives_a_kill() {
     process.tie(200..300, "a");
     process.kill();
 
-    let process = Process::at(&folder, 10);
+    let process = Process::at(&directory, 10);
     assert_eq!(process.live(), 199);
     let servers = [2, 3, 50, 199, 200].map(|n| process.server_of(n));
     let expected = [Some("a"), None, Some("b"), Some("b"), None];
@@ -168,193 +168,193 @@ fn what_was_written_a_second_ago_outlives_a_kill() {
 }
 
 #[test]
-fn an_orderly_end_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let process = Process::at(&folder, 0);
+fn a_graceful_end_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::at(&directory, 0);
     process.tie(0..100, "a");
     process.end();
-    assert_eq!(Process::at(&folder, 0).live(), 100);
+    assert_eq!(Process::at(&directory, 0).live(), 100);
 }
 
 #[test]
-fn time_away_counts_as_idle() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut process = Process::at(&folder, 0);
+fn downtime_counts_as_idle_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::at(&directory, 0);
     process.tie(0..1, "a");
     process.pass(1_000);
     process.tie(1..2, "a");
     process.end();
-    let process = Process::at(&folder, u64::from(IDLE) * 11 / 10 + 1);
+    let process = Process::at(&directory, u64::from(IDLE) * 11 / 10 + 1);
     assert_eq!([0, 1].map(|n| process.server_of(n).is_some()), [false, true]);
 }
 
 #[test]
-fn a_clock_that_steps_loses_no_session_for_good() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut process = Process::at(&folder, 50_000);
+fn a_clock_step_loses_no_session_permanently() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::at(&directory, 50_000);
     process.tie(0..10, "a");
     process.pass(1);
     process.kill();
-    // It stood too early for a while.
-    let mut process = Process::at(&folder, 0);
+    // The clock was too early for a while.
+    let mut process = Process::at(&directory, 0);
     assert_eq!(process.live(), 10);
     process.tie(10..20, "a");
     process.pass(1);
     process.end();
-    assert_eq!(Process::at(&folder, 50_000).live(), 10);
+    assert_eq!(Process::at(&directory, 50_000).live(), 10);
 }
 
 #[test]
-fn all_files_are_their_owners_alone() {
-    let folder = stored();
+fn all_files_are_private_to_their_owner() {
+    let directory = stored();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    for name in files(&folder) {
-        assert_eq!(mode(&file(&folder, &name)), 0o600, "{name}");
+    for name in files(&directory) {
+        assert_eq!(mode(&file(&directory, &name)), 0o600, "{name}");
     }
-    assert_eq!(mode(&folder.path().join("sessions/.lock")), 0o600);
-    assert_eq!(mode(&folder.path().join("sessions/shop")), 0o700);
+    assert_eq!(mode(&directory.path().join("sessions/.lock")), 0o600);
+    assert_eq!(mode(&directory.path().join("sessions/shop")), 0o700);
 }
 
 #[test]
-fn a_torn_end_is_cut_wherever_it_is_torn_and_told() {
-    let folder = stored();
-    let path = file(&folder, "journal.3");
+fn a_torn_end_is_cut_and_reported_at_any_length() {
+    let directory = stored();
+    let path = file(&directory, "journal.3");
     let whole = std::fs::read(&path).unwrap();
     let header = Header { table: TableName::parse("shop").unwrap(), key: KEY };
     for length in 0..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
         let table = table(10_000);
-        let files = TableDirectory::new(&folder.path().join("sessions"), &header.table);
+        let files = TableDirectory::new(&directory.path().join("sessions"), &header.table);
         let now = moment(40).now().wall;
         let report = recovery::read(&files, &header, &table, recovery::From::Snapshot, Precedence::Stored, now).unwrap();
         assert_eq!(live(&table, now), 5_001, "{length}");
         let begin = header.encode().len();
-        let told = match &*report.troubles {
+        let reported = match &*report.troubles {
             [] => length == 0 || length == begin,
             [(_, Trouble::Header(NoHeader::Damaged))] => length < begin,
-            [(_, Trouble::Cut(octets))] => *octets == (length - begin) as u64,
+            [(_, Trouble::Cut(bytes))] => *bytes == (length - begin) as u64,
             _ => false,
         };
-        assert!(told, "{length}: {:?}", report.troubles);
+        assert!(reported, "{length}: {:?}", report.troubles);
     }
 }
 
 #[test]
-fn a_damaged_middle_costs_its_block_and_a_snapshot_mends_the_files() {
-    let folder = stored();
-    overwrite(&file(&folder, "snapshot.3"), 70_000, b"damage");
-    let mut process = Process::at(&folder, 40);
+fn a_damaged_block_is_lost_and_a_checkpoint_repairs_the_files() {
+    let directory = stored();
+    overwrite(&file(&directory, "snapshot.3"), 70_000, b"damage");
+    let mut process = Process::at(&directory, 40);
     let left = process.live();
     assert!((4_800..4_900).contains(&left), "{left}");
     assert_eq!([5_000, 5_001].map(|n| process.server_of(n).is_some()), [true; 2]);
     process.pass(1);
-    assert_eq!(files(&folder), ["journal.6", "snapshot.6"]);
+    assert_eq!(files(&directory), ["journal.6", "snapshot.6"]);
     process.kill();
-    let mut process = Process::at(&folder, 50);
+    let mut process = Process::at(&directory, 50);
     assert_eq!(process.live(), left);
     process.pass(1);
-    assert_eq!(files(&folder), ["journal.6", "journal.7", "snapshot.6"]);
+    assert_eq!(files(&directory), ["journal.6", "journal.7", "snapshot.6"]);
 }
 
 #[test]
-fn whatever_is_in_the_folder_the_table_begins() {
-    let folder = stored();
-    std::fs::write(file(&folder, "snapshot.3"), b"no snapshot at all").unwrap();
-    std::fs::write(file(&folder, "journal.x"), b"").unwrap();
-    std::fs::write(file(&folder, "snapshot.9.new"), b"half").unwrap();
-    std::fs::create_dir(file(&folder, "journal.8")).unwrap();
-    let mut process = Process::at(&folder, 40);
+fn a_table_starts_with_any_files_in_its_directory() {
+    let directory = stored();
+    std::fs::write(file(&directory, "snapshot.3"), b"no snapshot at all").unwrap();
+    std::fs::write(file(&directory, "journal.x"), b"").unwrap();
+    std::fs::write(file(&directory, "snapshot.9.new"), b"half").unwrap();
+    std::fs::create_dir(file(&directory, "journal.8")).unwrap();
+    let mut process = Process::at(&directory, 40);
     assert_eq!(process.live(), 2);
     process.pass(1);
-    assert!(!file(&folder, "snapshot.9.new").exists());
+    assert!(!file(&directory, "snapshot.9.new").exists());
     process.end();
 }
 
 #[test]
-fn a_journal_that_is_missing_costs_what_is_in_it() {
-    let folder = stored();
-    std::fs::remove_file(file(&folder, "journal.3")).unwrap();
-    let process = Process::at(&folder, 40);
+fn a_missing_journal_loses_only_its_own_changes() {
+    let directory = stored();
+    std::fs::remove_file(file(&directory, "journal.3")).unwrap();
+    let process = Process::at(&directory, 40);
     assert_eq!([4_999, 5_000, 5_001].map(|n| process.server_of(n).is_some()), [true, false, true]);
 }
 
 #[test]
-fn another_key_forgets_every_session() {
-    let folder = stored();
-    let mut process = start(folder.path(), FingerprintKeyId(*b"another!"), 10_000, moment(40));
+fn a_different_fingerprint_key_drops_every_session() {
+    let directory = stored();
+    let mut process = start(directory.path(), FingerprintKeyId(*b"another!"), 10_000, moment(40));
     assert_eq!(process.live(), 0);
     process.pass(1);
     process.kill();
-    assert_eq!(Process::at(&folder, 50).live(), 0);
+    assert_eq!(Process::at(&directory, 50).live(), 0);
 }
 
 #[test]
 fn a_file_of_a_newer_burdock_is_not_read() {
-    let folder = stored();
-    overwrite(&file(&folder, "snapshot.3"), 8, &[0, 2]);
-    assert_eq!(Process::at(&folder, 40).live(), 2);
+    let directory = stored();
+    overwrite(&file(&directory, "snapshot.3"), 8, &[0, 2]);
+    assert_eq!(Process::at(&directory, 40).live(), 2);
 }
 
 #[test]
-fn another_capacity_takes_what_it_has_room_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let process = start(folder.path(), KEY, 100_000, moment(0));
+fn a_different_capacity_loads_what_fits() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = start(directory.path(), KEY, 100_000, moment(0));
     process.tie(0..60_000, "a");
     process.end();
-    let process = start(folder.path(), KEY, 1_000_000, moment(40));
+    let process = start(directory.path(), KEY, 1_000_000, moment(40));
     assert_eq!(process.live(), 60_000);
     process.kill();
-    let process = start(folder.path(), KEY, 100, moment(40));
+    let process = start(directory.path(), KEY, 100, moment(40));
     assert!((100..40_000).contains(&process.live()), "{}", process.live());
 }
 
 #[test]
-fn journals_do_not_grow_beyond_their_share() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut process = start(folder.path(), KEY, 400_000, moment(0));
+fn journals_do_not_grow_beyond_their_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = start(directory.path(), KEY, 400_000, moment(0));
     for n in 0..40 {
         process.tie(0..20_000, if n % 2 == 0 { "a" } else { "b" });
         process.pass(1);
     }
-    let sizes = files(&folder).into_iter().map(|name| file(&folder, &name).metadata().unwrap().len());
-    let octets: u64 = sizes.sum();
-    assert!(files(&folder).iter().any(|name| name.starts_with("snapshot")), "{:?}", files(&folder));
-    // A journal may fill for ten seconds after a snapshot has begun, here with 580,000 octets in each.
-    assert!(octets < (4 << 20) + 10 * 600_000, "{octets}");
+    let sizes = files(&directory).into_iter().map(|name| file(&directory, &name).metadata().unwrap().len());
+    let bytes: u64 = sizes.sum();
+    assert!(files(&directory).iter().any(|name| name.starts_with("snapshot")), "{:?}", files(&directory));
+    // A journal may fill for ten seconds after a snapshot has begun, here with 580,000 bytes in each.
+    assert!(bytes < (4 << 20) + 10 * 600_000, "{bytes}");
     process.kill();
-    let process = start(folder.path(), KEY, 400_000, moment(60));
+    let process = start(directory.path(), KEY, 400_000, moment(60));
     assert_eq!(process.live(), 20_000);
     assert_eq!(process.server_of(7).as_deref(), Some("b"));
 }
 
 #[test]
-fn many_short_lives_leave_few_files() {
-    let folder = tempfile::tempdir().unwrap();
+fn many_short_runs_leave_few_files() {
+    let directory = tempfile::tempdir().unwrap();
     for n in 0..50 {
-        let mut process = Process::at(&folder, n * 20);
+        let mut process = Process::at(&directory, n * 20);
         process.tie(n..n + 1, "a");
         process.pass(1);
         process.kill();
     }
-    assert!(files(&folder).len() < 12, "{:?}", files(&folder));
-    assert_eq!(Process::at(&folder, 1_000).live(), 50);
+    assert!(files(&directory).len() < 12, "{:?}", files(&directory));
+    assert_eq!(Process::at(&directory, 1_000).live(), 50);
 }
 
 #[test]
-fn changes_that_come_too_fast_are_in_the_next_snapshot() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut process = start(folder.path(), KEY, 1_000_000, moment(0));
+fn changes_lost_by_the_feed_are_in_the_next_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = start(directory.path(), KEY, 1_000_000, moment(0));
     process.tie(0..300_000, "a");
     process.pass(1);
     assert!(process.status.lost() > 0);
     process.kill();
-    assert_eq!(start(folder.path(), KEY, 1_000_000, moment(10)).live(), 300_000);
+    assert_eq!(start(directory.path(), KEY, 1_000_000, moment(10)).live(), 300_000);
 }
 
 #[test]
-fn what_happens_while_a_snapshot_is_written_is_not_lost() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut process = start(folder.path(), KEY, 1_000_000, moment(0));
+fn changes_during_a_checkpoint_are_not_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = start(directory.path(), KEY, 1_000_000, moment(0));
     process.tie(0..300_000, "a");
     let mut n = 0;
     process.now = moment(1);
@@ -373,7 +373,7 @@ fn what_happens_while_a_snapshot_is_written_is_not_lost() {
     process.pass(1);
     let live = process.live();
     process.kill();
-    let process = start(folder.path(), KEY, 1_000_000, moment(10));
+    let process = start(directory.path(), KEY, 1_000_000, moment(10));
     assert_eq!(process.live(), live);
     for n in 0..n {
         let servers = [n * 100, n * 100 + 99, 300_000 + n].map(|n| process.server_of(n));
@@ -382,49 +382,49 @@ fn what_happens_while_a_snapshot_is_written_is_not_lost() {
 }
 
 #[test]
-fn a_second_process_stays_in_memory_and_goes_on_where_the_first_ended() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut first = Process::at(&folder, 0);
+fn a_second_process_waits_in_memory_then_continues_the_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut first = Process::at(&directory, 0);
     first.tie(0..100, "a");
     first.pass(1);
-    let mut second = Process::at(&folder, 1);
+    let mut second = Process::at(&directory, 1);
     assert_eq!((second.live(), second.status.persistence()), (100, Persistence::Waiting));
     first.tie(100..200, "a");
     first.pass(1);
     second.tie(200..300, "b");
     second.tie(0..1, "b");
     second.pass(2);
-    assert_eq!(files(&folder), ["journal.1"]);
+    assert_eq!(files(&directory), ["journal.1"]);
     first.end();
     second.pass(2);
     assert_eq!((second.live(), second.status.persistence()), (300, Persistence::On));
     second.pass(1);
     second.kill();
-    let third = Process::at(&folder, 10);
+    let third = Process::at(&directory, 10);
     assert_eq!(third.live(), 300);
     assert_eq!([0, 1, 100, 200].map(|n| third.server_of(n).unwrap()), ["b", "a", "a", "b"]);
 }
 
 #[test]
-fn a_successor_reads_a_snapshot_that_was_made_after_it_began() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut first = start(folder.path(), KEY, 400_000, moment(0));
+fn a_successor_reads_a_checkpoint_made_after_its_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut first = start(directory.path(), KEY, 400_000, moment(0));
     first.tie(0..100, "a");
     first.pass(1);
-    let mut second = start(folder.path(), KEY, 400_000, moment(1));
+    let mut second = start(directory.path(), KEY, 400_000, moment(1));
     first.tie(100..160_000, "a");
     first.pass(1);
-    assert!(!file(&folder, "journal.1").exists());
+    assert!(!file(&directory, "journal.1").exists());
     first.end();
     second.pass(2);
     assert_eq!(second.live(), 160_000);
 }
 
-/// What the system says where there is no room is what /dev/full says.
+/// /dev/full gives the same error as a full disk.
 #[test]
-fn a_full_disk_leaves_the_table_in_memory_until_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut process = Process::at(&folder, 0);
+fn a_full_disk_keeps_the_table_in_memory_until_it_has_space() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::at(&directory, 0);
     process.tie(0..100, "a");
     process.pass(1);
     let full = || File::options().write(true).open("/dev/full").unwrap();
@@ -434,23 +434,23 @@ fn a_full_disk_leaves_the_table_in_memory_until_there_is_room() {
     assert_eq!((process.status.persistence(), process.status.errors()), (Persistence::Failing, 1));
     process.tie(200..300, "a");
     process.pass(20);
-    assert_eq!((process.live(), files(&folder)), (300, vec!["journal.1".to_owned()]));
+    assert_eq!((process.live(), files(&directory)), (300, vec!["journal.1".to_owned()]));
     process.pass(11);
     assert_eq!((process.status.persistence(), process.status.errors()), (Persistence::On, 1));
     process.kill();
-    assert_eq!(Process::at(&folder, 60).live(), 300);
+    assert_eq!(Process::at(&directory, 60).live(), 300);
 }
 
 #[test]
-fn tries_that_fail_do_not_pile_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut process = Process::at(&folder, 0);
+fn failed_retries_leave_no_files_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::at(&directory, 0);
     process.tie(0..100, "a");
     process.pass(1);
-    let path = folder.path().join("sessions/shop");
-    let aside = folder.path().join("aside");
+    let path = directory.path().join("sessions/shop");
+    let aside = directory.path().join("aside");
     std::fs::rename(&path, &aside).unwrap();
-    std::fs::write(&path, b"no folder").unwrap();
+    std::fs::write(&path, b"no directory").unwrap();
     process.worker.writer().exchange_journal(File::options().write(true).open("/dev/full").unwrap());
     process.tie(100..101, "a");
     for n in 0..5 {
@@ -461,53 +461,54 @@ fn tries_that_fail_do_not_pile_up() {
     std::fs::rename(&aside, &path).unwrap();
     process.pass(31);
     assert_eq!(process.status.persistence(), Persistence::On);
-    assert_eq!(files(&folder), ["journal.3", "snapshot.3"]);
+    assert_eq!(files(&directory), ["journal.3", "snapshot.3"]);
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_keeps_nothing_from_starting() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("sessions"), b"no folder").unwrap();
-    let mut process = Process::at(&folder, 0);
+fn an_unusable_directory_does_not_prevent_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("sessions"), b"no directory").unwrap();
+    let mut process = Process::at(&directory, 0);
     process.tie(0..10, "a");
     process.pass(1);
     assert_eq!(process.status.persistence(), Persistence::Failing);
-    std::fs::remove_file(folder.path().join("sessions")).unwrap();
+    std::fs::remove_file(directory.path().join("sessions")).unwrap();
     process.pass(60);
     assert_eq!(process.status.persistence(), Persistence::On);
     process.kill();
-    assert_eq!(Process::at(&folder, 61).live(), 10);
+    assert_eq!(Process::at(&directory, 61).live(), 10);
 }
 
 #[test]
-fn a_thread_writes_and_its_end_is_waited_for() {
-    let folder = tempfile::tempdir().unwrap();
+fn closing_waits_for_the_writer_thread() {
+    let directory = tempfile::tempdir().unwrap();
     let clock = Clock::start();
     let now = clock.moment().now().wall;
     let first = Arc::new(table(1_000));
-    let sessions = SessionStorage::open(folder.path(), vec![Arc::clone(&first)], Default::default(), KEY, clock);
+    let sessions = SessionStorage::open(directory.path(), vec![Arc::clone(&first)], Default::default(), KEY, clock);
     sessions.run().unwrap();
-    let server = first.enlist(&ServerId::parse("a").unwrap()).unwrap();
+    let server = first.register(&ServerId::parse("a").unwrap()).unwrap();
     first.tie(session(1), &server, Budget::Within, now);
     sessions.close();
     sessions.close();
     let second = Arc::new(table(1_000));
-    let sessions = SessionStorage::open(folder.path(), vec![Arc::clone(&second)], Default::default(), KEY, clock);
+    let sessions = SessionStorage::open(directory.path(), vec![Arc::clone(&second)], Default::default(), KEY, clock);
     assert_eq!(sessions.tables().iter().map(|(_, status)| status.persistence()).collect::<Vec<_>>(), [Persistence::On]);
     assert_eq!(live(&second, now), 1);
     sessions.close();
 }
 
-/// What loading and writing cost, by hand: `MEASURE=10000000 cargo test --release --bin burdock -- --ignored --nocapture cost`.
+/// Measures loading and writing, run by hand: `MEASURE=10000000 cargo test --release --bin burdock -- --ignored --nocapture cost`.
 #[test]
 #[ignore = "a measurement"]
 fn the_cost_of_loading_and_writing() {
     let count: u64 = std::env::var("MEASURE").map_or(1_000_000, |text| text.parse().unwrap());
-    let folder = std::env::var_os("FOLDER").map_or_else(|| tempfile::tempdir().unwrap(), |at| TempDir::new_in(at).unwrap());
+    let directory =
+        std::env::var_os("DIRECTORY").map_or_else(|| tempfile::tempdir().unwrap(), |at| TempDir::new_in(at).unwrap());
     let clock = Clock::start();
-    let mut process = start(folder.path(), KEY, u32::try_from(count).unwrap(), moment(0));
+    let mut process = start(directory.path(), KEY, u32::try_from(count).unwrap(), moment(0));
     let servers: Vec<String> = (0..10).map(|n| format!("shop-{n}")).collect();
-    let told = |what: &str, per: u64, begun: Uptime| {
+    let report = |what: &str, per: u64, begun: Uptime| {
         let span = clock.uptime().since(begun);
         println!("{what}: {span:?}, {:.1} ns each", span.as_nanos() as f64 / per as f64);
     };
@@ -521,22 +522,22 @@ fn the_cost_of_loading_and_writing() {
     process.now = moment(1);
     let begun = clock.uptime();
     process.worker.step(process.now);
-    told("journal", part, begun);
+    report("journal", part, begun);
     step(&mut process, part, part * 2);
     process.now = moment(2);
     let begun = clock.uptime();
     process.worker.step(process.now);
-    told("journal again", part, begun);
+    report("journal again", part, begun);
     step(&mut process, part * 2, count);
     let begun = clock.uptime();
     process.pass(11);
-    told("journal (what fits) and snapshot", count, begun);
+    report("journal (what fits) and snapshot", count, begun);
     process.kill();
-    let octets: u64 = files(&folder).iter().map(|name| file(&folder, name).metadata().unwrap().len()).sum();
-    println!("{octets} octets, {:.1} each", octets as f64 / count as f64);
+    let bytes: u64 = files(&directory).iter().map(|name| file(&directory, name).metadata().unwrap().len()).sum();
+    println!("{bytes} bytes, {:.1} each", bytes as f64 / count as f64);
     let begun = clock.uptime();
-    let process = start(folder.path(), KEY, u32::try_from(count).unwrap(), moment(20));
-    told("empty table and load", count, begun);
+    let process = start(directory.path(), KEY, u32::try_from(count).unwrap(), moment(20));
+    report("empty table and load", count, begun);
     assert!(process.live() > count - count / 1_000);
 }
 
@@ -545,10 +546,10 @@ struct SmallDisk(TempDir);
 
 impl SmallDisk {
     fn mount() -> Self {
-        let folder = TempDir::new().unwrap();
+        let directory = TempDir::new().unwrap();
         let mount = ["-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs"];
-        assert!(Command::new("mount").args(mount).arg(folder.path()).status().unwrap().success(), "mounting needs root");
-        Self(folder)
+        assert!(Command::new("mount").args(mount).arg(directory.path()).status().unwrap().success(), "mounting needs root");
+        Self(directory)
     }
 }
 
@@ -560,13 +561,13 @@ impl Drop for SmallDisk {
 
 #[test]
 #[ignore = "needs root, to mount a small file system: scripts/test --full"]
-fn a_small_disk_that_fills_up_and_gets_room_again() {
+fn a_small_disk_recovers_after_it_was_full() {
     let disk = SmallDisk::mount();
-    let folder = TempDir::new_in(disk.0.path()).unwrap();
-    let mut process = Process::at(&folder, 0);
+    let directory = TempDir::new_in(disk.0.path()).unwrap();
+    let mut process = Process::at(&directory, 0);
     process.tie(0..1_000, "a");
     process.pass(1);
-    let filler = folder.path().join("filler");
+    let filler = directory.path().join("filler");
     let mut filling = File::create(&filler).unwrap();
     while filling.write_all(&[1; 4096]).is_ok() {}
     process.tie(1_000..9_000, "a");
@@ -574,11 +575,11 @@ fn a_small_disk_that_fills_up_and_gets_room_again() {
         process.pass(31);
         assert_eq!((process.status.persistence(), process.status.errors()), (Persistence::Failing, n + 1));
     }
-    assert_eq!(files(&folder), ["journal.1"]);
+    assert_eq!(files(&directory), ["journal.1"]);
     drop(filling);
     std::fs::remove_file(filler).unwrap();
     process.pass(31);
     assert_eq!(process.status.persistence(), Persistence::On);
     process.kill();
-    assert_eq!(Process::at(&folder, 400).live(), 9_000);
+    assert_eq!(Process::at(&directory, 400).live(), 9_000);
 }

@@ -1,4 +1,4 @@
-//! What the thread does: it holds the lock on the directory, or waits for it, and lets each table's writer do its work.
+//! The work of the writer thread: it holds the lock on the directory or waits for it, and runs the writer of each table.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -20,28 +20,28 @@ use crate::storage::recovery::{From, Place, Report, Trouble};
 use crate::storage::status::{Persistence, Status, Tables};
 use crate::storage::writer::{Due, Writer};
 
-/// How often it is tried to get the directory that another process has.
+/// How often to try to lock a directory that another process has.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub struct Worker {
     root: PathBuf,
-    hold: Hold,
+    lock: DirectoryLock,
     tables: Vec<TableWriter>,
-    /// Tables that had their sessions before there was this.
+    /// Tables that already had their sessions when the worker was created.
     filled: HashSet<TableName>,
 }
 
 #[derive(Debug)]
-enum Hold {
-    /// Until this file is closed nobody else writes here.
+enum DirectoryLock {
+    /// Until this file is closed, no other process writes here.
     Held {
         _lock: File,
     },
     Waiting {
-        ask: Uptime,
+        retry_at: Uptime,
     },
-    /// Another is to have it.
+    /// It is left to another process.
     Released,
 }
 
@@ -54,16 +54,16 @@ struct TableWriter {
     origin: Origin,
 }
 
-/// Where a table's sessions come from.
+/// The source of a table's sessions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Origin {
     Files,
-    /// Somebody has put them in who knows better: they are newer than what the files have.
+    /// The predecessor has sent them: they are newer than the files.
     Filled,
 }
 
 impl Worker {
-    /// Reads what is stored, but for tables that are `filled`.
+    /// Loads the tables from disk, except those in `filled`.
     pub fn open(
         state_dir: &Path,
         tables: Tables,
@@ -72,20 +72,19 @@ impl Worker {
         clock: &Clock,
         moment: Moment,
     ) -> Self {
-        let (root, hold) = (files::root(state_dir), Hold::Waiting { ask: moment.uptime });
-        let mut worker = Self { root, hold, tables: Vec::new(), filled };
+        let (root, lock) = (files::root(state_dir), DirectoryLock::Waiting { retry_at: moment.uptime });
+        let mut worker = Self { root, lock, tables: Vec::new(), filled };
         worker.adopt(tables, key, clock, moment);
         worker
     }
 
-    /// Goes on with these tables: reads what is stored of those that are new, and writes no more of those that are not among
-    /// them.
+    /// Switches to these tables: loads the new ones from disk, and stops writing the ones that are not among them.
     pub fn adopt(&mut self, tables: Tables, key: FingerprintKeyId, clock: &Clock, moment: Moment) {
-        let goes_on = |writer: &TableWriter| {
+        let stays = |writer: &TableWriter| {
             writer.header.key == key && tables.iter().any(|(table, _)| std::ptr::eq(&**table, writer.writer.table()))
         };
         let (kept, gone): (Vec<TableWriter>, Vec<TableWriter>) =
-            std::mem::take(&mut self.tables).into_iter().partition(goes_on);
+            std::mem::take(&mut self.tables).into_iter().partition(stays);
         gone.into_iter().for_each(|gone| gone.writer.close(moment));
         let is_new = |table: &Arc<Table>| !kept.iter().any(|known| std::ptr::eq(&**table, known.writer.table()));
         let new: Vec<TableWriter> = tables
@@ -97,21 +96,21 @@ impl Worker {
         let first = self.tables.len();
         self.tables.extend(new);
         if self.tables.len() > first {
-            if matches!(self.hold, Hold::Waiting { .. }) {
-                self.hold(Persistence::Off, moment);
+            if matches!(self.lock, DirectoryLock::Waiting { .. }) {
+                self.try_lock(Persistence::Off, moment);
             }
-            self.tables[first..].iter_mut().for_each(|table| table.load(&self.hold, clock, moment));
+            self.tables[first..].iter_mut().for_each(|table| table.load(&self.lock, clock, moment));
         }
     }
 
     pub fn step(&mut self, moment: Moment) -> Progress {
-        if let Hold::Waiting { ask } = self.hold
-            && ask <= moment.uptime
+        if let DirectoryLock::Waiting { retry_at } = self.lock
+            && retry_at <= moment.uptime
             && !self.tables.is_empty()
         {
-            self.hold(self.tables[0].writer.status().persistence(), moment);
-            if matches!(self.hold, Hold::Held { .. }) {
-                log::info!("the sessions of {} are ours to write now", self.root.display());
+            self.try_lock(self.tables[0].writer.status().persistence(), moment);
+            if matches!(self.lock, DirectoryLock::Held { .. }) {
+                log::info!("acquired the lock on {}; saving session tables", self.root.display());
                 self.tables.iter_mut().for_each(|table| table.catch_up(moment));
             }
         }
@@ -122,10 +121,10 @@ impl Worker {
         self.tables.into_iter().for_each(|table| table.writer.close(moment));
     }
 
-    /// Writes what has happened until now, and lets another have the directory.
+    /// Writes all changes so far, and releases the directory to another process.
     pub fn release(&mut self, moment: Moment) {
         self.tables.iter_mut().for_each(|table| table.writer.release(moment));
-        self.hold = Hold::Released;
+        self.lock = DirectoryLock::Released;
     }
 
     #[cfg(test)]
@@ -133,21 +132,21 @@ impl Worker {
         &mut self.tables[0].writer
     }
 
-    /// Tries to become the one who writes. Says so if that is not so, unless it was so `before`.
-    fn hold(&mut self, before: Persistence, moment: Moment) {
+    /// Tries to lock the directory. Logs a failure unless its kind is the same as `before`.
+    fn try_lock(&mut self, before: Persistence, moment: Moment) {
         let path = self.root.display();
-        let (persistence, words) = match files::hold(&self.root) {
+        let (persistence, reason) = match files::try_lock(&self.root) {
             Ok(Some(lock)) => {
-                self.hold = Hold::Held { _lock: lock };
+                self.lock = DirectoryLock::Held { _lock: lock };
                 return;
             }
-            Ok(None) => (Persistence::Waiting, format!("another process writes the sessions of {path}")),
-            Err(error) => (Persistence::Failing, format!("cannot write the sessions in {path}: {error}")),
+            Ok(None) => (Persistence::Waiting, format!("another process holds the lock on {path}")),
+            Err(error) => (Persistence::Failing, format!("cannot save session tables in {path}: {error}")),
         };
-        // A predecessor has it, and lets go of it soon.
+        // The predecessor has the lock and releases it soon.
         let expected = persistence == Persistence::Waiting && self.tables.iter().any(|table| table.origin == Origin::Filled);
         if persistence != before && !expected {
-            log::warn!("{words}; ours are in memory only until we can");
+            log::warn!("{reason}; session tables are kept in memory only until it is available");
         }
         for table in &self.tables {
             table.writer.status().set(persistence);
@@ -155,7 +154,7 @@ impl Worker {
                 table.writer.status().failed();
             }
         }
-        self.hold = Hold::Waiting { ask: moment.uptime.plus(RETRY_INTERVAL) };
+        self.lock = DirectoryLock::Waiting { retry_at: moment.uptime.plus(RETRY_INTERVAL) };
     }
 }
 
@@ -173,12 +172,12 @@ impl TableWriter {
         Self { writer: Writer::new(table, directory, &header, status), header, place: Place::default(), origin }
     }
 
-    /// Reads the table's files, and begins to write if nobody else does.
-    fn load(&mut self, hold: &Hold, clock: &Clock, moment: Moment) {
+    /// Loads the table from its files, and begins to write if this process holds the lock.
+    fn load(&mut self, lock: &DirectoryLock, clock: &Clock, moment: Moment) {
         if self.origin == Origin::Filled {
-            match hold {
-                Hold::Held { .. } => self.writer.begin(0, 0, Due::Yes, moment),
-                Hold::Waiting { .. } | Hold::Released => {}
+            match lock {
+                DirectoryLock::Held { .. } => self.writer.begin(0, 0, Due::Yes, moment),
+                DirectoryLock::Waiting { .. } | DirectoryLock::Released => {}
             }
             return;
         }
@@ -187,38 +186,38 @@ impl TableWriter {
         let report = self.read(From::Snapshot, Precedence::Stored, now);
         self.place = report.place;
         log::info!(
-            "table {}: {} sessions, of {} octets in {:?}",
+            "table {}: loaded {} sessions from {} bytes in {:?}",
             self.header.table,
             live(self.writer.table(), now),
-            report.octets,
+            report.bytes,
             clock.uptime().since(begun)
         );
-        match hold {
-            Hold::Held { .. } => {
+        match lock {
+            DirectoryLock::Held { .. } => {
                 self.log_report(&report);
                 let due = if report.troubles.is_empty() { Due::No } else { Due::Yes };
-                self.writer.begin(report.octets, report.journals, due, moment);
+                self.writer.begin(report.bytes, report.journals, due, moment);
             }
-            // The end of what is being written is always torn.
-            Hold::Waiting { .. } | Hold::Released => {}
+            // The end of a file that is being written is always torn.
+            DirectoryLock::Waiting { .. } | DirectoryLock::Released => {}
         }
     }
 
-    /// Reads what another process has written since, and begins to write.
+    /// Reads what another process has written meanwhile, and begins to write.
     fn catch_up(&mut self, moment: Moment) {
         if self.origin == Origin::Filled {
             return self.writer.begin(0, 0, Due::Yes, moment);
         }
         let report = self.read(From::Place(self.place), Precedence::Later, moment.now().wall);
         self.log_report(&report);
-        self.writer.begin(report.octets, report.journals, Due::Yes, moment);
+        self.writer.begin(report.bytes, report.journals, Due::Yes, moment);
     }
 
     fn read(&self, from: From, precedence: Precedence, now: UnixSeconds) -> Report {
         let (directory, table) = (self.writer.directory(), self.writer.table());
         recovery::read(directory, &self.header, table, from, precedence, now).unwrap_or_else(|error| {
             self.writer.status().failed();
-            log::error!("table {}: cannot read what is stored of it: {error}", self.header.table);
+            log::error!("table {}: cannot read its files: {error}", self.header.table);
             Report::default()
         })
     }
@@ -233,12 +232,12 @@ impl TableWriter {
             log::warn!("table {name}: {}: {trouble}", path.display());
         }
         if report.loaded.skipped > 0 {
-            log::warn!("table {name}: {} sessions could not be tied to a server", report.loaded.skipped);
+            log::warn!("table {name}: skipped {} sessions without a usable server", report.loaded.skipped);
         }
     }
 }
 
-/// Sessions that live.
+/// The number of live sessions.
 pub fn live(table: &Table, now: UnixSeconds) -> u64 {
     table.servers().iter().map(|(index, _)| table.count(*index, now)).sum()
 }

@@ -1,7 +1,7 @@
-//! Seven sessions in three cache lines, 27.4 octets each. What a search compares first comes first; what the three lines
-//! have left beside words of eight and four octets holds the small things.
+//! Seven sessions in three cache lines, 27.4 bytes each. The fields that a search compares first come first; the space that the
+//! eight-byte and four-byte words leave in the three lines holds the small fields.
 
-use super::entry::{Class, Entry, ServerIndex, Session};
+use super::entry::{Entry, EvictionClass, ServerIndex, Session};
 use super::moment::Moment;
 use crate::session::fingerprint::Fingerprint;
 use crate::session::stamps::Stamps;
@@ -16,7 +16,7 @@ const EMPTY: u8 = 0;
 pub(crate) struct Bucket {
     /// Fingerprints' first halves.
     high: [u64; SLOTS],
-    /// [`EMPTY`], or a class and one.
+    /// [`EMPTY`], or an eviction class plus one.
     state: [u8; SLOTS],
 
     low: [u64; SLOTS],
@@ -27,13 +27,13 @@ pub(crate) struct Bucket {
     server_high: [u8; SLOTS],
 }
 
-/// What goes first, from the first to go to the last: a slot never used, an expired session, one that lives by its class, and
-/// within that by when it was seen.
+/// The order in which slots are reused: unused slots first, then expired sessions, then live sessions by eviction class and,
+/// within a class, by when they were last seen.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Rank(u64);
 
 impl Rank {
-    /// Whether nobody who lives has to go.
+    /// Whether reusing the slot evicts no live session.
     pub(crate) fn is_free(self) -> bool {
         self.0 >> 32 < 2
     }
@@ -52,8 +52,8 @@ impl Bucket {
         server_high: [0; SLOTS],
     };
 
-    /// The slots with this fingerprint, as bits: none or one. It looks at all of them without a branch, so that the processor
-    /// can fetch the other bucket of a name before it knows what is in this one.
+    /// The slots with this fingerprint, as bits: none or one. It compares all slots without a branch, so that the processor can
+    /// fetch the name's other bucket before it knows the result.
     #[inline]
     pub(crate) fn matches(&self, fingerprint: Fingerprint) -> u32 {
         let (high, low) = halves(fingerprint);
@@ -65,16 +65,16 @@ impl Bucket {
         found
     }
 
-    /// Reads the line that holds the dates.
+    /// Touches the cache line that holds the dates.
     #[inline]
     pub(crate) fn dates(&self) -> u32 {
         self.seen[0]
     }
 
-    /// The slot that the next session of this bucket is put into, and how it ranks. It looks at all of them without a branch,
-    /// as nothing foretells who is the one.
+    /// The slot to reuse for the next session of this bucket, and its rank. It compares all slots without a branch, because the
+    /// result is unpredictable.
     #[inline]
-    pub(crate) fn next_to_go(&self, moment: Moment) -> (Rank, usize) {
+    pub(crate) fn victim(&self, moment: Moment) -> (Rank, usize) {
         let mut next = (self.rank(0, moment), 0);
         for slot in 1..SLOTS {
             next = next.min((self.rank(slot, moment), slot));
@@ -128,8 +128,8 @@ fn halves(fingerprint: Fingerprint) -> (u64, u64) {
     ((bits >> 64) as u64, bits as u64)
 }
 
-fn class(state: u8) -> Option<Class> {
-    Class::ALL.get(usize::from(state.checked_sub(1)?)).copied()
+fn class(state: u8) -> Option<EvictionClass> {
+    EvictionClass::ALL.get(usize::from(state.checked_sub(1)?)).copied()
 }
 
 #[cfg(test)]
@@ -139,9 +139,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_put_is_found_and_read_back(bits: u128, other: u128, slot in 0..SLOTS, server: u16, seen: u32, issued: u32, class in 0_usize..3) {
+        fn a_stored_entry_is_found_and_read_back(bits: u128, other: u128, slot in 0..SLOTS, server: u16, seen: u32, issued: u32, class in 0_usize..3) {
             let stamps = Stamps { issued: UnixSeconds(issued), seen: UnixSeconds(seen) };
-            let session = Session { server: ServerIndex(server), stamps, class: Class::ALL[class] };
+            let session = Session { server: ServerIndex(server), stamps, class: EvictionClass::ALL[class] };
             let entry = Entry { fingerprint: Fingerprint::from_bits(bits), session };
             let mut bucket = Bucket::EMPTY;
             bucket.put(slot, &entry);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_found_in_an_empty_bucket() {
+    fn an_empty_bucket_matches_nothing() {
         assert_eq!(Bucket::EMPTY.matches(Fingerprint::from_bits(0)), 0);
     }
 }

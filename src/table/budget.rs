@@ -1,5 +1,5 @@
-//! How many sessions a client's neighbourhood may create before further ones are the first to go. It counts by network in a
-//! sketch of fixed size: a count may be too high, when many networks create much at one time, and is never too low.
+//! Limits how many sessions a client's network may create before further ones are evicted first. It counts per network in a
+//! sketch of fixed size: a count is never too low, and may be too high if many networks create many sessions at once.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -14,26 +14,26 @@ use crate::time::UnixSeconds;
 const ROWS: usize = 4;
 const COLUMNS: usize = 4096;
 
-/// Counts of creations by network: /24 of IPv4, /48 of IPv6. 128 KiB.
+/// Counts created sessions per network: /24 of IPv4, /48 of IPv6. 128 KiB.
 ///
-/// The window slides: what was created in the one before counts for as much of it as still overlaps.
+/// The window slides: the previous window's count is weighted by how much of it still overlaps.
 #[derive(Debug)]
 pub struct CreationBudget {
     spec: BudgetSpec,
     window: u32,
     current: Box<Sketch>,
-    earlier: Box<Sketch>,
+    previous: Box<Sketch>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BudgetSpec {
-    /// Sessions that a network may create in a window.
+    /// Sessions that a network may create per window.
     pub creations: NonZeroU32,
     /// Seconds.
     pub window: NonZeroU32,
 }
 
-/// A count-min sketch: a network's count is the least of its fields.
+/// A count-min sketch: a network's count is the smallest of its fields.
 #[derive(Debug)]
 struct Sketch([[u32; COLUMNS]; ROWS]);
 
@@ -42,33 +42,33 @@ type Fields = [usize; ROWS];
 
 impl CreationBudget {
     pub fn new(spec: BudgetSpec) -> Self {
-        Self { spec, window: 0, current: Sketch::empty(), earlier: Sketch::empty() }
+        Self { spec, window: 0, current: Sketch::empty(), previous: Sketch::empty() }
     }
 
-    /// Counts one creation by this client, and tells whether that is more than its network may.
+    /// Counts one session created by this client, and returns whether its network is within its budget.
     ///
-    /// The key keeps a client from finding networks that share another's fields.
+    /// The key prevents clients from finding networks that share another network's fields.
     pub fn spend(&mut self, key: &FingerprintKey, client: IpAddr, now: UnixSeconds) -> Budget {
         self.slide(now);
         let fields = fields(network(key, client));
         self.current.add(fields);
         let window = u64::from(self.spec.window.get());
         let left = window - u64::from(now.0) % window;
-        let overlapping = u64::from(self.earlier.count(fields)) * left / window;
+        let overlapping = u64::from(self.previous.count(fields)) * left / window;
         let spent = u64::from(self.current.count(fields)) + overlapping;
         if spent > u64::from(self.spec.creations.get()) { Budget::Over } else { Budget::Within }
     }
 
-    /// A clock that is set back begins anew, to nobody's harm.
+    /// If the clock is set back, counting restarts.
     fn slide(&mut self, now: UnixSeconds) {
         let window = now.0 / self.spec.window;
         if window == self.window {
             return;
         }
-        std::mem::swap(&mut self.current, &mut self.earlier);
+        std::mem::swap(&mut self.current, &mut self.previous);
         self.current.clear();
         if self.window.checked_add(1) != Some(window) {
-            self.earlier.clear();
+            self.previous.clear();
         }
         self.window = window;
     }
@@ -87,7 +87,7 @@ impl Sketch {
         self.0.iter().zip(fields).map(|(row, field)| row[field]).min().unwrap_or(0)
     }
 
-    /// Only the least fields grow, which keeps the counts of others low.
+    /// Only the smallest fields grow, which keeps the counts of other networks low.
     fn add(&mut self, fields: Fields) {
         let count = self.count(fields).saturating_add(1);
         for (row, field) in self.0.iter_mut().zip(fields) {
@@ -96,10 +96,10 @@ impl Sketch {
     }
 }
 
-/// The fingerprint of a client's network. An IPv4 address in IPv6's clothes is the IPv4 address.
+/// The fingerprint of a client's network. An IPv4-mapped IPv6 address counts as the IPv4 address.
 fn network(key: &FingerprintKey, client: IpAddr) -> Fingerprint {
     let mut label = *b"network\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-    let octets = match client.to_canonical() {
+    let bytes = match client.to_canonical() {
         IpAddr::V4(address) => {
             label[7] = 4;
             Ipv4Net::new(address, 24).map_or(address, |net| net.network()).to_ipv6_mapped().octets()
@@ -109,13 +109,13 @@ fn network(key: &FingerprintKey, client: IpAddr) -> Fingerprint {
             Ipv6Net::new(address, 48).map_or(address, |net| net.network()).octets()
         }
     };
-    label[8..].copy_from_slice(&octets);
+    label[8..].copy_from_slice(&bytes);
     key.fingerprint(&label)
 }
 
 fn fields(network: Fingerprint) -> Fields {
-    let octets = network.octets();
-    std::array::from_fn(|row| usize::from(u16::from_be_bytes([octets[2 * row], octets[2 * row + 1]])) % COLUMNS)
+    let bytes = network.bytes();
+    std::array::from_fn(|row| usize::from(u16::from_be_bytes([bytes[2 * row], bytes[2 * row + 1]])) % COLUMNS)
 }
 
 #[cfg(test)]
@@ -136,18 +136,18 @@ mod tests {
     }
 
     #[test]
-    fn a_network_may_create_so_many_sessions_in_a_window() {
+    fn a_network_may_create_a_limited_number_of_sessions_per_window() {
         let mut budget = budget(3, 60);
         for host in 1..=3 {
             assert_eq!(spend(&mut budget, &format!("192.0.2.{host}"), 600), Budget::Within);
         }
         assert_eq!(spend(&mut budget, "192.0.2.200", 600), Budget::Over);
-        assert_eq!(spend(&mut budget, "::ffff:192.0.2.7", 600), Budget::Over, "the same network in other clothes");
+        assert_eq!(spend(&mut budget, "::ffff:192.0.2.7", 600), Budget::Over, "the same network, as an IPv4-mapped address");
         assert_eq!(spend(&mut budget, "192.0.3.1", 600), Budget::Within);
     }
 
     #[test]
-    fn networks_of_ipv6_are_48_bits_long() {
+    fn an_ipv6_network_is_a_48_bit_prefix() {
         let mut budget = budget(1, 60);
         assert_eq!(spend(&mut budget, "2001:db8:1:2::3", 0), Budget::Within);
         assert_eq!(spend(&mut budget, "2001:db8:1:ffff::9", 0), Budget::Over);
@@ -155,18 +155,18 @@ mod tests {
     }
 
     #[test]
-    fn the_window_slides() {
+    fn the_budget_window_slides() {
         let mut budget = budget(10, 60);
         for _ in 0..10 {
             assert_eq!(spend(&mut budget, "192.0.2.1", 119), Budget::Within);
         }
-        assert_eq!(spend(&mut budget, "192.0.2.1", 120), Budget::Over, "all of the window before still counts");
+        assert_eq!(spend(&mut budget, "192.0.2.1", 120), Budget::Over, "the whole previous window still counts");
         assert_eq!(spend(&mut budget, "192.0.2.1", 150), Budget::Within, "half of it");
         assert_eq!(spend(&mut budget, "192.0.2.1", 240), Budget::Within, "nothing of it");
     }
 
     #[test]
-    fn a_clock_that_is_set_back_begins_anew() {
+    fn a_clock_set_back_restarts_the_budget() {
         let mut budget = budget(1, 60);
         assert_eq!(spend(&mut budget, "192.0.2.1", 6_000), Budget::Within);
         assert_eq!(spend(&mut budget, "192.0.2.1", 60), Budget::Within);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_networks_with_a_session_each_are_all_within() {
+    fn ten_thousand_networks_with_one_session_each_are_within_budget() {
         let mut budget = budget(20, 60);
         for n in 0..10_000_u32 {
             let client = IpAddr::from((0x0a00_0001 + (n << 8)).to_be_bytes());

@@ -1,20 +1,19 @@
-//! What a table says of a session, and what happened to one: plain values, for callers, lists, journal and snapshot.
+//! A table's sessions and the changes to them: plain values for callers, lists, journals and checkpoints.
 
 use crate::session::claim::BadClaim;
 use crate::session::fingerprint::Fingerprint;
 use crate::session::stamps::Stamps;
 
-/// A server as a table's entries name it: its number in that table, which means nothing elsewhere. [`Table::server`] tells
-/// the id.
+/// A server's number in one table, meaningless elsewhere. [`Table::server`] returns the id.
 ///
 /// [`Table::server`]: super::Table::server
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ServerIndex(pub(crate) u16);
 
-/// How well a session is known, which decides who goes first when the table is full. From the first to go to the last.
+/// Decides which sessions are evicted first when the table is full, in this order.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Class {
-    /// Created beyond what its client's neighbourhood may create ([`CreationBudget`](super::CreationBudget)).
+pub enum EvictionClass {
+    /// Created beyond the budget of its client's network ([`CreationBudget`](super::CreationBudget)).
     OverBudget,
     /// Not seen since it was created.
     New,
@@ -22,24 +21,24 @@ pub enum Class {
     Established,
 }
 
-/// A session as its table knows it.
+/// A session as its table stores it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Session {
     pub server: ServerIndex,
     pub stamps: Stamps,
-    pub class: Class,
+    pub class: EvictionClass,
 }
 
-/// The answer to a name.
+/// The result of looking up a name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Known {
     Session(Session),
-    /// It was known, but its time has run out: why.
+    /// It is in the table but has expired, for this reason.
     Expired(BadClaim),
     Unknown,
 }
 
-/// What became of a name that the application confirmed.
+/// The result of tying a session to a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tied {
     Created,
@@ -51,7 +50,7 @@ pub enum Tied {
     Kept,
 }
 
-/// In which class a session begins: what its client's creation budget says.
+/// Whether the client's network is within its creation budget. It decides a new session's eviction class.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Budget {
     #[default]
@@ -59,19 +58,19 @@ pub enum Budget {
     Over,
 }
 
-/// A session with its name, as stored and listed.
+/// A session with its fingerprint, as stored and listed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Entry {
     pub fingerprint: Fingerprint,
     pub session: Session,
 }
 
-/// What happened to a session, with all that is known of it afterwards: applying a change twice, or to a state that has it
-/// already, changes nothing.
+/// A change to a session, with the session's full state afterwards. Changes are idempotent: applying one twice, or to a state that
+/// already includes it, changes nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Change {
     pub kind: ChangeKind,
-    /// For [`ChangeKind::Forgotten`], as it was before.
+    /// For [`ChangeKind::Forgotten`], the state before.
     pub entry: Entry,
 }
 
@@ -79,13 +78,13 @@ pub struct Change {
 pub enum ChangeKind {
     Created,
     Moved,
-    /// Its stamp is new, it is now established, or it has another place in the table (which concerns a snapshot that is being
-    /// written: what moves from a part not yet read into one already read would be in neither).
+    /// It has a new stamp, is now established, or was moved within the table. The move is recorded for the sake of a checkpoint in
+    /// progress, which would miss a session that moves from a part not yet read into a part already read.
     Refreshed,
     Forgotten,
 }
 
-impl Class {
+impl EvictionClass {
     pub const ALL: [Self; 3] = [Self::OverBudget, Self::New, Self::Established];
 
     pub(crate) fn of(budget: Budget) -> Self {
@@ -97,7 +96,7 @@ impl Class {
 }
 
 impl ServerIndex {
-    /// For arrays beside the table's servers: small numbers from 0 on.
+    /// As an array index: small numbers from 0.
     pub fn get(self) -> usize {
         usize::from(self.0)
     }

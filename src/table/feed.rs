@@ -1,16 +1,16 @@
-//! The table's change feed, within the table: what happened in a shard and was not yet taken out, for each subscriber by itself, and
-//! who the subscribers are. It does no I/O and knows nobody who subscribes.
+//! The table's change feed: per shard and subscriber, a queue of the changes not yet taken out, and the list of subscribers. It
+//! does no I/O and does not know what its subscribers do.
 //!
-//! A subscriber ([`Subscription`](super::Subscription)) goes round and round:
+//! A subscriber ([`Subscription`](super::Subscription)) works in rounds:
 //!
-//! 1. It begins a [`Round`], and takes out what each shard has for it, in order.
-//! 2. It writes or sends that, and completes the round: what was recorded before the round began has arrived.
-//! 3. Where a shard has [`Lost`] something, since it came too fast, it reads the whole table again
-//!    ([`Table::export`](super::Table::export)). Another subscriber need not have lost anything.
+//! 1. It begins a [`Round`] and drains its queue of each shard, in order.
+//! 2. It writes or sends the changes and completes the round: all changes recorded before the round began have arrived.
+//! 3. If a queue has overflowed ([`Lost`]), the subscriber reads the whole table again ([`Table::export`](super::Table::export)).
+//!    Other subscribers are not affected.
 //!
-//! Queues are bounded: a request never waits for room in one. What a response says may wait for a round
-//! ([`Delivery::Awaited`], [`Confirmation`](super::Confirmation)). A server's number goes to another server only after every
-//! subscriber has completed a round that began when nothing needed the number any more.
+//! Queues are bounded: a request never waits for room in one. A response may wait for a round
+//! ([`Delivery::Awaited`], [`Confirmation`](super::Confirmation)). A server's number is reused only after every
+//! subscriber has completed a round that began when the number was no longer needed.
 
 use std::hint::black_box;
 use std::task::Waker;
@@ -20,26 +20,26 @@ use smallvec::SmallVec;
 
 use super::entry::{Change, ChangeKind, Entry};
 
-/// When a subscriber is to have a change.
+/// When a subscriber receives a change, relative to the response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Delivery {
-    /// After the response that says what the change has made.
+    /// After the response.
     Afterwards,
-    /// Before it, unless that takes longer.
+    /// Before the response, which waits at most this long.
     Awaited { at_most: Duration },
 }
 
-/// What a subscriber could not be given, because it came too fast.
+/// Changes that were dropped because a subscriber's queue was full.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[must_use = "where changes were lost, the whole table is to be read again"]
+#[must_use = "if changes were lost, read the whole table again"]
 pub struct Lost {
-    /// New stamps only: some sessions' idle time would begin earlier.
+    /// Only new stamps: the idle time of some sessions would begin earlier.
     pub refreshed: u64,
     /// Sessions created, moved or forgotten.
     pub others: u64,
 }
 
-/// A subscriber's way through all shards. What was recorded before it began is in it, or was in an earlier one.
+/// One pass of a subscriber over all shards. Every change recorded before the round began is in this round or an earlier one.
 #[derive(Debug)]
 #[must_use = "a round that is not completed confirms nothing"]
 pub struct Round {
@@ -51,7 +51,7 @@ pub struct Round {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct SubscriberId(u32);
 
-/// A shard's changes, for each subscriber those that it has not taken out. Most tables have no subscriber or one.
+/// A shard's change queues, one per subscriber. Most tables have at most one subscriber.
 #[derive(Debug)]
 pub(crate) struct Queues {
     queues: SmallVec<[Queue; 1]>,
@@ -60,38 +60,37 @@ pub(crate) struct Queues {
 
 #[derive(Debug)]
 struct Queue {
-    of: SubscriberId,
+    subscriber: SubscriberId,
     changes: Vec<Change>,
     lost: Lost,
 }
 
-/// The most changes that a subscriber's queue in a shard of about so many `sessions` keeps: for a sixteenth of them, so two bytes
-/// for each session.
+/// The capacity of a subscriber's queue in a shard of about `sessions` sessions: a sixteenth of them, or two bytes per session.
 pub(crate) fn bound(sessions: usize) -> usize {
     (sessions / 16).max(64)
 }
 
 impl Queues {
-    /// For a part of a table that holds about `sessions`.
+    /// For a shard that holds about `sessions` sessions.
     pub(crate) fn new(sessions: usize) -> Self {
         Self { queues: SmallVec::new(), bound: bound(sessions) }
     }
 
-    /// The shard holds another number of sessions from now on.
+    /// Adjusts the capacity to a new number of sessions.
     pub(crate) fn rebound(&mut self, sessions: usize) {
         self.bound = bound(sessions);
     }
 
     pub(crate) fn add(&mut self, subscriber: SubscriberId) {
-        self.queues.push(Queue { of: subscriber, changes: Vec::new(), lost: Lost::default() });
+        self.queues.push(Queue { subscriber, changes: Vec::new(), lost: Lost::default() });
     }
 
     pub(crate) fn remove(&mut self, subscriber: SubscriberId) {
-        self.queues.retain(|queue| queue.of != subscriber);
+        self.queues.retain(|queue| queue.subscriber != subscriber);
         self.queues.shrink_to_fit();
     }
 
-    /// Asks for the memory that is written to next, long before it is: every part of a table has its own.
+    /// Prefetches the memory that the next change is written to: every shard has its own.
     #[inline]
     pub(crate) fn fetch(&self) {
         for queue in &self.queues {
@@ -107,14 +106,14 @@ impl Queues {
     }
 
     pub(crate) fn drain(&mut self, subscriber: SubscriberId, into: &mut Vec<Change>) -> Lost {
-        let queue = self.queues.iter_mut().find(|queue| queue.of == subscriber);
+        let queue = self.queues.iter_mut().find(|queue| queue.subscriber == subscriber);
         queue.map_or_else(Lost::default, |queue| queue.drain(into))
     }
 }
 
 impl Queue {
     fn record(&mut self, bound: usize, kind: ChangeKind, entry: Entry) {
-        // The last quarter is for what weighs more than an idle time that begins too early.
+        // The last quarter is reserved for changes that matter more than a stamp.
         let (room, lost) = match kind {
             ChangeKind::Refreshed => (bound / 4 * 3, &mut self.lost.refreshed),
             ChangeKind::Created | ChangeKind::Moved | ChangeKind::Forgotten => (bound, &mut self.lost.others),
@@ -136,12 +135,12 @@ impl Queue {
     }
 }
 
-/// Who follows a table, and how far each is.
+/// The subscribers of a table and their progress.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
     all: Vec<Subscriber>,
     next: u32,
-    /// Counts how often it was looked for numbers of servers that nobody needs.
+    /// Counts the searches for unused server numbers.
     epoch: u64,
 }
 
@@ -149,15 +148,16 @@ pub(crate) struct Subscribers {
 struct Subscriber {
     id: SubscriberId,
     delivery: Delivery,
-    /// Rounds.
+    /// The number of rounds begun.
     begun: u64,
+    /// The last round completed.
     completed: u64,
-    /// The latest epoch in which a round began that is completed.
+    /// The latest epoch in which a completed round began.
     written: Option<u64>,
     waiting: Vec<Waker>,
 }
 
-/// A round of a subscriber that is waited for.
+/// A round that a response waits for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Awaited {
     id: SubscriberId,
@@ -172,7 +172,7 @@ impl Subscribers {
         id
     }
 
-    /// Takes one out, and gives who has waited for it.
+    /// Removes a subscriber and returns the wakers that waited for it.
     pub(crate) fn remove(&mut self, id: SubscriberId) -> Vec<Waker> {
         let at = self.all.iter().position(|subscriber| subscriber.id == id);
         at.map_or_else(Vec::new, |at| self.all.swap_remove(at).waiting)
@@ -193,7 +193,7 @@ impl Subscribers {
         Round { number, epoch }
     }
 
-    /// Notes that a round is complete, and gives who has waited for one.
+    /// Marks a round as complete and returns the wakers that waited for one.
     pub(crate) fn complete(&mut self, id: SubscriberId, round: &Round) -> Vec<Waker> {
         let Some(subscriber) = self.find(id) else { return Vec::new() };
         subscriber.completed = round.number;
@@ -201,19 +201,19 @@ impl Subscribers {
         std::mem::take(&mut subscriber.waiting)
     }
 
-    /// How many of them answers wait for.
+    /// The number of subscribers that responses wait for.
     pub(crate) fn awaited(&self) -> usize {
         self.all.iter().filter(|subscriber| subscriber.at_most().is_some()).count()
     }
 
-    /// The rounds that a change is in at the latest which has been recorded by now, and how long they are waited for.
+    /// The rounds by whose completion every change recorded so far has arrived, and how long to wait for them.
     pub(crate) fn rounds(&self) -> (SmallVec<[Awaited; 1]>, Duration) {
         let awaited = self.all.iter().filter(|subscriber| subscriber.at_most().is_some());
         let rounds = awaited.map(|subscriber| Awaited { id: subscriber.id, round: subscriber.begun + 1 }).collect();
         (rounds, self.all.iter().filter_map(Subscriber::at_most).max().unwrap_or_default())
     }
 
-    /// Whether these rounds are complete, or nobody makes them any more. If not, `waker` is called when one is.
+    /// Whether these rounds are complete or their subscribers are gone. If not, `waker` is called when that may have changed.
     pub(crate) fn are_complete(&mut self, rounds: &[Awaited], waker: &Waker) -> bool {
         for awaited in rounds {
             let open = self.find(awaited.id).filter(|subscriber| subscriber.completed < awaited.round);
@@ -225,13 +225,13 @@ impl Subscribers {
         true
     }
 
-    /// Whether every one of them has what was recorded before numbers were last looked for; then they may be again.
+    /// Begins a search for unused server numbers if every subscriber has received all changes recorded before the last one.
     pub(crate) fn begin_tidying(&mut self) -> bool {
-        let all_have_it = self.all.iter().all(|subscriber| subscriber.written == Some(self.epoch));
-        if all_have_it {
+        let all_received = self.all.iter().all(|subscriber| subscriber.written == Some(self.epoch));
+        if all_received {
             self.epoch += 1;
         }
-        all_have_it
+        all_received
     }
 
     fn find(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
@@ -253,7 +253,7 @@ mod tests {
     use super::*;
     use crate::session::fingerprint::Fingerprint;
     use crate::session::stamps::Stamps;
-    use crate::table::entry::{Class, ServerIndex, Session};
+    use crate::table::entry::{EvictionClass, ServerIndex, Session};
     use crate::time::UnixSeconds;
 
     const ONE: SubscriberId = SubscriberId(1);
@@ -261,25 +261,25 @@ mod tests {
 
     fn entry(n: u128) -> Entry {
         let stamps = Stamps { issued: UnixSeconds(1), seen: UnixSeconds(2) };
-        let session = Session { server: ServerIndex(0), stamps, class: Class::New };
+        let session = Session { server: ServerIndex(0), stamps, class: EvictionClass::New };
         Entry { fingerprint: Fingerprint::from_bits(n), session }
     }
 
-    fn followed_by(subscribers: &[SubscriberId]) -> Queues {
+    fn queues_for(subscribers: &[SubscriberId]) -> Queues {
         let mut queues = Queues::new(0);
         subscribers.iter().for_each(|subscriber| queues.add(*subscriber));
         queues
     }
 
-    fn kinds(queues: &mut Queues, of: SubscriberId) -> Vec<ChangeKind> {
+    fn kinds(queues: &mut Queues, subscriber: SubscriberId) -> Vec<ChangeKind> {
         let mut out = Vec::new();
-        assert_eq!(queues.drain(of, &mut out), Lost::default());
+        assert_eq!(queues.drain(subscriber, &mut out), Lost::default());
         out.iter().map(|change| change.kind).collect()
     }
 
     #[test]
-    fn changes_come_out_in_their_order_and_once() {
-        let mut queues = followed_by(&[ONE]);
+    fn changes_are_drained_once_and_in_order() {
+        let mut queues = queues_for(&[ONE]);
         queues.record(ChangeKind::Created, entry(1));
         queues.record(ChangeKind::Forgotten, entry(1));
         let mut out = Vec::new();
@@ -291,8 +291,8 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted_and_stamps_give_way_first() {
-        let mut queues = followed_by(&[ONE]);
+    fn an_overflow_is_counted_and_drops_stamps_first() {
+        let mut queues = queues_for(&[ONE]);
         for n in 0..60 {
             queues.record(ChangeKind::Refreshed, entry(n));
         }
@@ -306,16 +306,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_where_nobody_follows() {
-        let mut queues = followed_by(&[]);
+    fn nothing_is_queued_without_subscribers() {
+        let mut queues = queues_for(&[]);
         queues.record(ChangeKind::Created, entry(1));
         queues.add(ONE);
         assert_eq!(kinds(&mut queues, ONE), []);
     }
 
     #[test]
-    fn each_subscriber_has_all_since_it_came_and_loses_by_itself() {
-        let mut queues = followed_by(&[ONE]);
+    fn subscribers_have_separate_queues_and_losses() {
+        let mut queues = queues_for(&[ONE]);
         queues.record(ChangeKind::Created, entry(1));
         queues.add(OTHER);
         queues.record(ChangeKind::Moved, entry(1));
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_began_before_numbers_were_looked_for_does_not_free_them() {
+    fn a_round_begun_before_the_search_frees_no_numbers() {
         let mut subscribers = Subscribers::default();
         let (one, other) = (subscribers.add(Delivery::Afterwards), subscribers.add(Delivery::Afterwards));
         let complete = |subscribers: &mut Subscribers, id| {
@@ -343,7 +343,7 @@ mod tests {
             _ = subscribers.complete(id, &round);
         };
         complete(&mut subscribers, one);
-        assert!(!subscribers.begin_tidying(), "the other has completed none");
+        assert!(!subscribers.begin_tidying(), "the other subscriber has completed no round");
         complete(&mut subscribers, other);
         let early = subscribers.begin(other);
         assert!(subscribers.begin_tidying());
@@ -351,6 +351,6 @@ mod tests {
         _ = subscribers.complete(other, &early);
         assert!(!subscribers.begin_tidying());
         _ = subscribers.remove(other);
-        assert!(subscribers.begin_tidying(), "who has gone is not waited for");
+        assert!(subscribers.begin_tidying(), "a removed subscriber does not hold up tidying");
     }
 }

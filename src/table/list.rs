@@ -1,43 +1,43 @@
-//! Going through a table in pieces: where one is, which entries are wanted.
+//! Listing a table in pages: the cursor and the filter.
 
 use super::entry::{Entry, ServerIndex};
 use crate::session::fingerprint::Prefix;
 use crate::time::UnixSeconds;
 
-/// Which entries are wanted: those that meet every condition given.
+/// Selects the entries that meet every given condition.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
     pub server: Option<ServerIndex>,
-    /// Created at least so many seconds ago.
+    /// Created at least this many seconds ago.
     pub older_than: Option<u32>,
-    /// Created less than so many seconds ago.
+    /// Created less than this many seconds ago.
     pub younger_than: Option<u32>,
     pub prefix: Option<Prefix>,
 }
 
-/// A place in a table. The default is its beginning.
+/// A position in a table. The default is the start.
 ///
-/// What is created, moved or pushed out meanwhile may be met or not. Where the table's capacity changes meanwhile, the part of
-/// the table that one was in is begun anew, and its entries are met twice.
+/// Sessions that are created, moved or evicted meanwhile may or may not be listed. If the table's capacity changes meanwhile, the
+/// current shard is listed again from its start, so its entries may appear twice.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Cursor {
     pub(crate) shard: u16,
-    /// Slots of the shard that are behind.
+    /// The next slot of the shard.
     pub(crate) slot: u32,
-    /// The shape of the shard for which `slot` means something.
+    /// The shape of the shard for which `slot` is valid.
     pub(crate) shape: u16,
 }
 
-/// A piece of a list.
+/// A page of a list.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Page {
     pub entries: Vec<Entry>,
-    /// Where the next page begins; None behind the last.
+    /// The start of the next page; None after the last page.
     pub next: Option<Cursor>,
 }
 
 impl Filter {
-    pub(crate) fn wants(&self, entry: &Entry, now: UnixSeconds) -> bool {
+    pub(crate) fn matches(&self, entry: &Entry, now: UnixSeconds) -> bool {
         let age = now.since(entry.session.stamps.issued);
         self.server.is_none_or(|server| entry.session.server == server)
             && self.older_than.is_none_or(|least| age >= least)
@@ -47,23 +47,23 @@ impl Filter {
 }
 
 impl Cursor {
-    /// As a number, to hand to somebody who will come back with it.
+    /// As a number, for a caller that continues later.
     pub fn to_number(self) -> u64 {
         u64::from(self.shard) << 48 | u64::from(self.shape) << 32 | u64::from(self.slot)
     }
 
-    /// Any number is a place: one that is not there is behind the end.
+    /// Accepts any number: a position that does not exist is past the end.
     pub fn from_number(number: u64) -> Self {
         let [a, b, c, d, slot @ ..] = number.to_be_bytes();
         Self { shard: u16::from_be_bytes([a, b]), shape: u16::from_be_bytes([c, d]), slot: u32::from_be_bytes(slot) }
     }
 
-    /// The part of the table that this is in: a number below [`Table::shards`](super::Table::shards).
+    /// The shard of this position: a number below [`Table::shards`](super::Table::shards).
     pub fn shard(self) -> usize {
         usize::from(self.shard)
     }
 
-    /// This place, or the beginning of that shard if it is later.
+    /// This position or the start of that shard, whichever is later.
     pub(crate) fn at_least(self, shard: u8) -> Self {
         if self.shard < u16::from(shard) { Self { shard: shard.into(), ..Self::default() } } else { self }
     }
@@ -84,7 +84,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_is_its_number(number: u64) {
+        fn a_cursor_survives_its_number(number: u64) {
             prop_assert_eq!(Cursor::from_number(number).to_number(), number);
         }
     }

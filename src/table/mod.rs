@@ -1,20 +1,20 @@
-//! The session table: which server a session was tied to, by its name, for names that the application makes.
+//! The session table maps session names that the application makes to servers.
 //!
-//! It holds [`TableSpec::capacity`] sessions at 43 octets each, and when more come it lets go of those that matter least:
+//! It holds [`TableSpec::capacity`] sessions at 43 bytes each, and when it is full it evicts those that matter least:
 //! expired ones, those over their network's [`CreationBudget`], those never seen again, and only then established ones, each
-//! time those not seen for longest. Nothing runs in the background: what has expired is overwritten.
+//! time the least recently seen first. Nothing runs in the background: expired sessions are overwritten.
 //!
-//! # How it is built
+//! # Structure
 //!
-//! 256 shards, chosen by the fingerprint's first octet, each behind a lock of its own; nothing is done without the lock, and
-//! no lock is held for longer than 64 KiB take to read, a reload apart. In its shard a name has a page of memory, and in that
-//! two buckets of seven slots, all chosen by the fingerprint. It is put into the first that has room; if both are full, a
-//! neighbour moves to its other bucket. So fewer than one in 10,000 is pushed out while no more than `capacity` live. Locks
-//! are taken in the order shard, counts, and subscribers, state, servers; nobody who holds one of a group asks for one of the
-//! other.
+//! 256 shards, chosen by the fingerprint's first byte, each each behind its own lock. Every access takes the lock and,
+//! except for a reload, holds it no longer than it takes to read 64 KiB. In its shard a name has one page of memory, and in the
+//! page two buckets of seven slots, all chosen by the fingerprint. It is stored in the first bucket that has room; if both are
+//! full, a neighbor moves to its other bucket. So fewer than one session in 10,000 is evicted while at most `capacity` are live.
+//! Lock order: shard, then counts; and subscribers, then state, then servers. A thread that holds a lock of one group never takes
+//! a lock of the other.
 //!
-//! It does no I/O: whoever writes it down or copies it follows its changes ([`Subscription`]) and reads it in pieces
-//! ([`Table::export`]). It does not know which servers are up, nor what a name was.
+//! It does no I/O: code that stores or copies it follows its changes ([`Subscription`]) and reads it in pieces ([`Table::export`]).
+//! It does not know which servers are up or what the names were.
 
 mod bucket;
 mod budget;
@@ -40,37 +40,38 @@ use crate::ids::ServerId;
 use crate::lock::{AtomicU32, Mutex, MutexGuard, RwLock};
 use crate::session::fingerprint::{Fingerprint, Prefix};
 use crate::time::UnixSeconds;
-use counts::{Counts, Pace};
+use counts::{Counts, Period};
 use servers::Servers;
 use shard::{PIECE, Shard};
 use size::{SHARDS, Size};
 
-pub use crate::table::stats::Tally;
+pub use crate::table::stats::Stats;
 pub use budget::{BudgetSpec, CreationBudget};
-pub use entry::{Budget, Change, ChangeKind, Class, Entry, Known, ServerIndex, Session, Tied};
+pub use entry::{Budget, Change, ChangeKind, Entry, EvictionClass, Known, ServerIndex, Session, Tied};
 pub use feed::{Delivery, Lost, Round};
 pub use list::{Cursor, Filter, Page};
-pub use servers::{Enlisted, TooManyServers};
+pub use servers::{ServerHandle, TooManyServers};
 pub use spec::{InvalidTableName, Persist, TableName, TableSpec};
 pub use subscription::{Confirmation, Subscription};
 
 use feed::{SubscriberId, Subscribers};
-/// A table of sessions, shared by all who use it.
+
+/// A table of sessions, shared between threads.
 ///
-/// Every `now` is the wall clock, as stamps outlive the process. It may step: a stamp in the future counts as now, and what
-/// expired by a step forth lives again after the step back, unless its place was needed.
+/// Every `now` is the wall clock, because stamps outlive the process. It may step: a stamp in the future counts as now, and
+/// sessions that expired by a step forward are live again after the step back, unless their slots were reused.
 pub struct Table {
     shards: Box<[Padded]>,
     servers: Mutex<Servers>,
     state: RwLock<State>,
     subscribers: Mutex<Subscribers>,
-    /// How many subscribers answers wait for.
+    /// The number of subscribers that responses wait for.
     awaited: AtomicU32,
-    /// Held while the table is given another spec.
+    /// Held while a new spec is applied.
     succession: Mutex<()>,
 }
 
-/// A shard whose lock shares no cache line, nor the one that processors fetch beside it, with another's.
+/// A shard whose lock shares neither a cache line nor the adjacent, prefetched line with another shard.
 #[repr(align(128))]
 struct Padded(Mutex<Shard>);
 
@@ -78,15 +79,15 @@ struct Padded(Mutex<Shard>);
 struct State {
     spec: Arc<TableSpec>,
     counts: Arc<Counts>,
-    /// What shards still use that have not heard of the new ones.
+    /// The previous counts, which shards use until the new spec reaches them.
     earlier: Option<Arc<Counts>>,
 }
 
 impl Table {
-    /// Makes an empty table and takes all the memory that it will need.
+    /// Creates an empty table and allocates all the memory that it needs.
     pub fn new(spec: TableSpec) -> Self {
         let spec = Arc::new(spec);
-        let counts = Arc::new(Counts::new(Pace::of(spec.lifetime)));
+        let counts = Arc::new(Counts::new(Period::of(spec.lifetime)));
         let shard = || Shard::new(&spec, Arc::clone(&counts));
         let shards = (0..SHARDS).map(|_| Padded(Mutex::new(shard()))).collect();
         let state = RwLock::new(State { spec, counts, earlier: None });
@@ -104,31 +105,30 @@ impl Table {
         Arc::clone(&self.state.read().spec)
     }
 
-    /// The memory that this table takes at most, in octets; nearly all of it from the beginning. Beside it each server costs
-    /// some 400.
+    /// The most memory that this table uses, in bytes, nearly all of it from the start. Each server takes about 400 bytes more.
     pub fn bytes(&self) -> usize {
         let spec = &self.state.read().spec;
         size_of::<Self>() + SHARDS * (size_of::<Padded>() + Size::of(spec).bytes(spec))
     }
 
-    /// What has happened since the table was made.
-    pub fn tally(&self) -> Tally {
-        self.shards.iter().fold(Tally::default(), |sum, shard| sum.plus(shard.0.lock().tally()))
+    /// Counters since the table was created.
+    pub fn stats(&self) -> Stats {
+        self.shards.iter().fold(Stats::default(), |sum, shard| sum.plus(shard.0.lock().stats()))
     }
 
     // Servers.
 
-    /// Gives a server its number in this table: for whoever makes or loads a configuration, once per server. Keep what you
-    /// get for as long as sessions may be tied to it.
+    /// Gives a server its number in this table. Call it once per server when a configuration is applied, and keep the handle as
+    /// long as sessions may be tied to the server.
     ///
     /// # Errors
-    /// There are 65,536 already that are held or have entries.
-    pub fn enlist(&self, id: &ServerId) -> Result<Enlisted, TooManyServers> {
-        let enlisted = self.servers.lock().enlist(id)?;
+    /// 65,536 servers already have a handle or entries.
+    pub fn register(&self, id: &ServerId) -> Result<ServerHandle, TooManyServers> {
+        let handle = self.servers.lock().register(id)?;
         let state = self.state.read();
-        state.counts.enlist(enlisted.index());
-        state.earlier.iter().for_each(|counts| counts.enlist(enlisted.index()));
-        Ok(enlisted)
+        state.counts.register(handle.index());
+        state.earlier.iter().for_each(|counts| counts.register(handle.index()));
+        Ok(handle)
     }
 
     /// The server with this number.
@@ -136,7 +136,7 @@ impl Table {
         self.servers.lock().id(index).cloned()
     }
 
-    /// The number of a server that was enlisted.
+    /// The number of a registered server.
     pub fn index_of(&self, id: &ServerId) -> Option<ServerIndex> {
         self.servers.lock().find(id)
     }
@@ -146,11 +146,10 @@ impl Table {
         self.servers.lock().all().map(|(index, id)| (index, id.clone())).collect()
     }
 
-    /// Lets other servers have the numbers that nobody has held and no entry has had since the last time, expired ones
-    /// included. Tells how many.
+    /// Frees the numbers that no handle and no entry, live or expired, has used since the last call, and returns how many.
     ///
-    /// Now and then. A change names its server by number, so nothing is done while a subscriber has not completed a round that
-    /// began after the last time.
+    /// Call it from time to time. Changes name their server by number, so it does nothing until every subscriber has completed a
+    /// round that began after the last call.
     pub fn tidy(&self) -> usize {
         let mut subscribers = self.subscribers.lock();
         if !subscribers.begin_tidying() {
@@ -160,49 +159,49 @@ impl Table {
         self.servers.lock().tidy(|server| state.counted(|counts| counts.entries(server)))
     }
 
-    // Sessions, on the way of a request.
+    // Sessions, for requests.
 
-    /// What is known of a session that a request names. It counts as seen now (stamped at most once per tenth of the idle
-    /// time) and is established from now on.
+    /// Looks up a session that a request names. The session counts as seen now (stamped at most once per tenth of the idle time)
+    /// and is established from now on.
     pub fn look(&self, fingerprint: Fingerprint, now: UnixSeconds) -> Known {
         self.shard(fingerprint).lock().look(fingerprint, now)
     }
 
-    /// What is known of a session, without any effect on it.
+    /// Looks up a session without any effect on it.
     pub fn find(&self, fingerprint: Fingerprint, now: UnixSeconds) -> Known {
         self.shard(fingerprint).lock().find(fingerprint, now)
     }
 
-    /// The application has confirmed a session at this server, or it has moved there for good: creates it, moves it, or keeps
-    /// it and counts it as seen. A session that has expired is created anew. There is always room.
-    pub fn tie(&self, fingerprint: Fingerprint, server: &Enlisted, budget: Budget, now: UnixSeconds) -> Tied {
+    /// Ties a session to this server, because the application has confirmed it there or it has moved there for good: creates it,
+    /// moves it, or keeps it and counts it as seen. An expired session is created again. There is always room.
+    pub fn tie(&self, fingerprint: Fingerprint, server: &ServerHandle, budget: Budget, now: UnixSeconds) -> Tied {
         self.shard(fingerprint).lock().tie(fingerprint, server.index(), budget, now)
     }
 
-    /// Forgets a session, and tells what it was if it lived.
+    /// Forgets a session, and returns it if it was live.
     pub fn forget(&self, fingerprint: Fingerprint, now: UnixSeconds) -> Option<Session> {
         self.shard(fingerprint).lock().forget(fingerprint, now)
     }
 
     // Sessions, for operators and balancing.
 
-    /// Sessions that live on a server: within idle time, exact to a tenth of it. With a limit on life beside the idle time,
-    /// sessions whose life is over count until their idle time is. Costs some 50 ns.
+    /// The live sessions of a server: within their idle time, exact to a tenth of it. If both idle time and life are limited,
+    /// sessions past their life count until their idle time is over. Takes about 50 ns.
     pub fn count(&self, server: ServerIndex, now: UnixSeconds) -> u64 {
         self.state.read().counted(|counts| counts.live(server, now))
     }
 
-    /// The sessions from `cursor` on that `filter` wants, at most `limit`. A filter that wants few goes through much of the
-    /// table in one call, though never for longer than 64 KiB under one lock: not for a thread that serves requests.
+    /// The sessions from `cursor` on that match `filter`, at most `limit`. With a selective filter one call reads much of the
+    /// table, though never more than 64 KiB under one lock. Do not call it from a thread that serves requests.
     pub fn list(&self, filter: &Filter, cursor: Cursor, limit: usize, now: UnixSeconds) -> Page {
-        let (first, last) = filter.prefix.map_or((0, u8::MAX), Prefix::first_octets);
+        let (first, last) = filter.prefix.map_or((0, u8::MAX), Prefix::first_bytes);
         let mut page = Page { entries: Vec::new(), next: Some(cursor.at_least(first)) };
         while let Some(at) = page.next.filter(|at| at.shard() <= usize::from(last)) {
             if page.entries.len() >= limit {
                 return page;
             }
             page.next = self.read(at, now, |place, entry| {
-                if filter.wants(&entry, now) {
+                if filter.matches(&entry, now) {
                     page.entries.push(entry);
                 }
                 if page.entries.len() < limit { Step::On } else { Step::Stop(place) }
@@ -212,8 +211,8 @@ impl Table {
         page
     }
 
-    /// Forgets every session of a server, and tells how many lived. It goes through the whole table: not for a thread that
-    /// serves requests.
+    /// Forgets every session of a server, and returns how many were live. It reads the whole table: do not call it from a thread
+    /// that serves requests.
     pub fn forget_server(&self, server: ServerIndex, now: UnixSeconds) -> u64 {
         let mut forgotten = 0;
         for Padded(shard) in &self.shards {
@@ -233,7 +232,7 @@ impl Table {
 
     // The change feed, and the table in pieces.
 
-    /// How many parts the changes come from.
+    /// The number of shards.
     pub fn shards(&self) -> usize {
         SHARDS
     }
@@ -277,11 +276,11 @@ impl Table {
         self.shards.get(shard).map_or_else(Lost::default, |shard| shard.0.lock().feed().drain(subscriber, into))
     }
 
-    /// Appends the next piece of the table's live sessions, at most [`Table::PIECE`], and tells where the next begins; None
-    /// at the end. A piece is of one shard.
+    /// Appends the next piece of the table's live sessions, at most [`Table::PIECE`], and returns the start of the next piece;
+    /// None at the end. A piece comes from one shard.
     ///
-    /// A snapshot is all pieces from the default cursor on, and every change that a subscriber has drained from before the first
-    /// piece until after the last, applied in order. What is in it twice is the later of the two.
+    /// A checkpoint is all pieces from the default cursor on, plus every change that a subscriber drained from before the first
+    /// piece until after the last, applied in order. If a session occurs twice, the later state counts.
     pub fn export(&self, cursor: Cursor, now: UnixSeconds, into: &mut Vec<Entry>) -> Option<Cursor> {
         self.read(cursor, now, |_, entry| {
             into.push(entry);
@@ -289,26 +288,25 @@ impl Table {
         })
     }
 
-    /// The most entries that one call of [`Table::export`] gives.
+    /// The most entries that one call of [`Table::export`] appends.
     pub const PIECE: usize = PIECE;
 
-    /// Puts in what was stored or comes from elsewhere: it replaces what the table has of that session. The server's number is
-    /// one of this table: [`Table::enlist`] its servers first, and hold them until all entries are in.
+    /// Imports a stored or received session, replacing what the table has of it. The server's number must be one of this table:
+    /// [`Table::register`] the servers first, and keep the handles until all entries are imported.
     ///
-    /// An entry that has expired meanwhile is not taken, but still replaces. To apply a [`ChangeKind::Forgotten`] use
-    /// [`Table::forget`].
+    /// An entry that has expired meanwhile is not stored, but still removes the existing one. To apply a
+    /// [`ChangeKind::Forgotten`] use [`Table::forget`].
     pub fn import(&self, entry: &Entry, now: UnixSeconds) {
         self.shard(entry.fingerprint).lock().import(entry, now);
     }
 
     // Reload.
 
-    /// Goes on with another spec. The sessions stay: with a smaller capacity those that matter least go, with a shorter life
-    /// or idle time those that have expired by it.
+    /// Applies another spec. The sessions stay, except that a smaller capacity evicts those that matter least, and a shorter life
+    /// or idle time expires some.
     ///
-    /// Requests go on meanwhile. Each shard is changed under its lock, one after the other: at 10 million sessions another
-    /// capacity keeps one in 256 names waiting for some milliseconds, and so do other times (to count by other tenths). The
-    /// memory of one shard is needed twice.
+    /// Requests continue meanwhile. The shards are changed one after the other, each under its lock: at 10 million sessions, a
+    /// new capacity, idle time or life delays one name in 256 by a few milliseconds. The memory of one shard is needed twice.
     pub fn succeed(&self, spec: TableSpec, now: UnixSeconds) {
         let _one_at_a_time = self.succession.lock();
         let spec = Arc::new(spec);
@@ -327,10 +325,10 @@ impl Table {
     fn adopt(&self, spec: &Arc<TableSpec>) -> Slots {
         let mut state = self.state.write();
         let slots = if Size::of(spec).pages == Size::of(&state.spec).pages { Slots::Same } else { Slots::Others };
-        let pace = Pace::of(spec.lifetime);
-        if pace != state.counts.pace() {
-            let counts = Arc::new(Counts::new(pace));
-            self.servers.lock().all().for_each(|(index, _)| counts.enlist(index));
+        let period = Period::of(spec.lifetime);
+        if period != state.counts.period() {
+            let counts = Arc::new(Counts::new(period));
+            self.servers.lock().all().for_each(|(index, _)| counts.register(index));
             state.earlier = Some(std::mem::replace(&mut state.counts, counts));
         }
         state.spec = Arc::clone(spec);
@@ -338,11 +336,11 @@ impl Table {
     }
 
     fn shard(&self, fingerprint: Fingerprint) -> &Mutex<Shard> {
-        let [first, ..] = fingerprint.octets();
+        let [first, ..] = fingerprint.bytes();
         &self.shards[usize::from(first)].0
     }
 
-    /// Reads one piece, and tells where the next begins.
+    /// Reads one piece, and returns the start of the next.
     fn read(&self, cursor: Cursor, now: UnixSeconds, mut each: impl FnMut(usize, Entry) -> Step) -> Option<Cursor> {
         let shard = self.shards.get(cursor.shard())?.0.lock();
         let begin = if cursor.shape == shard.shape() { cursor.slot as usize } else { 0 };
@@ -360,8 +358,8 @@ impl Table {
 }
 
 impl State {
-    /// What both counts have. A session on its way from the earlier to the later is in the later before it leaves the earlier,
-    /// so that it is counted twice at worst.
+    /// The sum of both counts. A session that moves to the new counts is added there before it is removed from the earlier ones,
+    /// so it is counted twice at worst.
     fn counted(&self, of: impl Fn(&Counts) -> u64) -> u64 {
         let earlier = self.earlier.as_deref().map_or(0, &of);
         earlier + of(&self.counts)
@@ -376,7 +374,7 @@ impl fmt::Debug for Table {
 
 enum Step {
     On,
-    /// This slot was the last.
+    /// Stop after this slot.
     Stop(usize),
 }
 

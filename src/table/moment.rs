@@ -1,4 +1,4 @@
-//! The moment at which a session is looked at, and what its table's times make of it then.
+//! The time of an operation, with the table's lifetime by which sessions are judged at that time.
 
 use super::entry::Session;
 use crate::session::claim::BadClaim;
@@ -6,7 +6,7 @@ use crate::session::lifetime::{Due, Lifetime};
 use crate::session::stamps::Stamps;
 use crate::time::UnixSeconds;
 
-/// By what it is judged whether a session lives.
+/// Decides whether a session is live.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) lifetime: Lifetime,
@@ -22,8 +22,8 @@ impl Moment {
         self.check(session).is_ok()
     }
 
-    /// The stamps of a session that is met now.
-    pub(crate) fn met(self, stamps: Stamps) -> Stamps {
+    /// The stamps of a session that is used now.
+    pub(crate) fn renew(self, stamps: Stamps) -> Stamps {
         match self.lifetime.renewal(stamps, self.now) {
             Due::Now => Stamps { seen: self.now, ..stamps },
             Due::Later => stamps,

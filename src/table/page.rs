@@ -1,14 +1,14 @@
-//! A page of memory with 147 slots. In it a name has two buckets: it is put into the second when the first is full, and
-//! when both are, a neighbour moves to its other bucket or somebody goes.
+//! A page of memory with 147 slots. A name has two buckets in its page: it is stored in the second if the first is full; if both
+//! are full, a neighbor moves to its other bucket or a session is evicted.
 //!
-//! That both lie in one page is what makes a large table fast: the second costs the processor no second walk through its page
-//! table, which takes longer than the memory itself. The price is that a page may by chance be dealt more names than others;
+//! Keeping both buckets in one page makes a large table fast: the second bucket needs no second walk of the processor's page table,
+//! which takes longer than the memory access itself. In return, a page may by chance get more names than others;
 //! [`Size`](super::size::Size) leaves room for that.
 
 use std::hint::black_box;
 
 use super::bucket::{Bucket, SLOTS};
-use super::entry::{Class, Entry, Session};
+use super::entry::{Entry, EvictionClass, Session};
 use super::moment::Moment;
 use crate::session::fingerprint::Fingerprint;
 
@@ -29,12 +29,12 @@ pub(crate) struct At {
     slot: usize,
 }
 
-/// Where a session can go.
+/// Where a new session can be stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Room {
     Free(At),
-    /// Both buckets are full of sessions that live; this is the one to go.
-    Taken(At, Class),
+    /// Both buckets are full of live sessions; this one is evicted first.
+    Taken(At, EvictionClass),
 }
 
 impl Page {
@@ -42,8 +42,8 @@ impl Page {
 
     pub(crate) const SLOTS: usize = BUCKETS * SLOTS;
 
-    /// Nine in ten sessions are in their first bucket, and the processor guesses so. All three lines of a bucket are asked for
-    /// before anything is known of one, so that their way from memory is waited for once.
+    /// Nine in ten sessions are in their first bucket, which the processor predicts. All three cache lines of a bucket are
+    /// requested at once, so that the memory latency is paid only once.
     #[inline]
     pub(crate) fn locate(&self, fingerprint: Fingerprint) -> Option<(At, Session)> {
         let [first, second] = candidates(fingerprint);
@@ -52,7 +52,7 @@ impl Page {
 
     #[inline]
     fn locate_in(&self, bucket: usize, fingerprint: Fingerprint) -> Option<(At, Session)> {
-        // The dates lie in a line of their own, which would otherwise be asked for only when the slot is known.
+        // The dates are in a separate cache line, which would otherwise be requested only when the slot is known.
         black_box(self.buckets[bucket].dates());
         let found = self.buckets[bucket].matches(fingerprint);
         if found == 0 {
@@ -62,16 +62,16 @@ impl Page {
         Some((at, self.session(at)?))
     }
 
-    /// A free slot in the first bucket, else in the second, else the session to go: of the lowest class, and of that the one
-    /// not seen for longest.
+    /// A free slot in the first bucket, else in the second, else the session to evict: the least recently seen one of the lowest
+    /// class.
     pub(crate) fn room(&self, fingerprint: Fingerprint, moment: Moment) -> Room {
         let [first, second] = candidates(fingerprint);
-        let (rank, slot) = self.buckets[first].next_to_go(moment);
+        let (rank, slot) = self.buckets[first].victim(moment);
         let at = At { bucket: first, slot };
         if rank.is_free() {
             return Room::Free(at);
         }
-        let (other, slot) = self.buckets[second].next_to_go(moment);
+        let (other, slot) = self.buckets[second].victim(moment);
         let at = if other < rank { At { bucket: second, slot } } else { at };
         match self.session(at) {
             Some(Session { class, .. }) if !other.is_free() => Room::Taken(at, class),
@@ -79,12 +79,12 @@ impl Page {
         }
     }
 
-    /// A session in one of the two buckets of a name that could be in its other bucket as well: from where to where.
-    pub(crate) fn way_out(&self, fingerprint: Fingerprint, moment: Moment) -> Option<(At, At)> {
+    /// Finds a session in one of the name's two buckets that can move to its own other bucket: from and to.
+    pub(crate) fn relocation(&self, fingerprint: Fingerprint, moment: Moment) -> Option<(At, At)> {
         let slots = |bucket| (0..SLOTS).map(move |slot| At { bucket, slot });
         candidates(fingerprint).into_iter().flat_map(slots).find_map(|from| {
-            let neighbour = self.entry(from)?;
-            let other = candidates(neighbour.fingerprint).into_iter().find(|bucket| *bucket != from.bucket)?;
+            let neighbor = self.entry(from)?;
+            let other = candidates(neighbor.fingerprint).into_iter().find(|bucket| *bucket != from.bucket)?;
             self.free(other, moment).map(|slot| (from, At { bucket: other, slot }))
         })
     }
@@ -109,26 +109,26 @@ impl Page {
         self.buckets[at.bucket].clear(at.slot);
     }
 
-    /// A free slot of a bucket: one never used, else that of an expired session.
+    /// A free slot of a bucket: an unused one, else that of an expired session.
     fn free(&self, bucket: usize, moment: Moment) -> Option<usize> {
-        let (rank, slot) = self.buckets[bucket].next_to_go(moment);
+        let (rank, slot) = self.buckets[bucket].victim(moment);
         rank.is_free().then_some(slot)
     }
 }
 
 impl At {
-    /// The slot with this number, which is below [`Page::SLOTS`].
+    /// The slot with this index, below [`Page::SLOTS`].
     pub(crate) fn index(index: usize) -> Self {
         Self { bucket: index / SLOTS, slot: index % SLOTS }
     }
 }
 
-/// The two buckets of a name. They differ.
+/// The two different buckets of a name.
 #[inline]
 fn candidates(fingerprint: Fingerprint) -> [usize; 2] {
     let scale = |draw: u16, below: usize| (usize::from(draw) * below) >> 16;
-    // What is before has chosen the shard and the page.
-    let [.., a, b, c, d] = fingerprint.octets();
+    // The bytes before these choose the shard and the page.
+    let [.., a, b, c, d] = fingerprint.bytes();
     let first = scale(u16::from_be_bytes([a, b]), BUCKETS);
     let second = first + 1 + scale(u16::from_be_bytes([c, d]), BUCKETS - 1);
     [first, if second < BUCKETS { second } else { second - BUCKETS }]
@@ -145,18 +145,18 @@ mod tests {
 
     const MOMENT: Moment = Moment { lifetime: Lifetime { idle: Some(100), life: None }, now: UnixSeconds(10_000) };
 
-    /// A name with the first two buckets for its own.
+    /// A name whose buckets are the first two.
     fn named(n: u32) -> Fingerprint {
         Fingerprint::from_bits(u128::from(n) << 64)
     }
 
-    fn entry(n: u32, seen: u32, class: Class) -> Entry {
+    fn entry(n: u32, seen: u32, class: EvictionClass) -> Entry {
         let stamps = Stamps { issued: UnixSeconds(seen), seen: UnixSeconds(seen) };
         Entry { fingerprint: named(n), session: Session { server: ServerIndex(0), stamps, class } }
     }
 
-    /// The first two buckets full of sessions.
-    fn full(session: impl Fn(u32) -> (u32, Class)) -> Page {
+    /// A page whose first two buckets are full.
+    fn full(session: impl Fn(u32) -> (u32, EvictionClass)) -> Page {
         let mut page = Page::EMPTY;
         for n in 0..2 * SLOTS as u32 {
             let (seen, class) = session(n);
@@ -165,7 +165,7 @@ mod tests {
         page
     }
 
-    fn goes(page: &Page) -> Option<(At, Class)> {
+    fn evicted(page: &Page) -> Option<(At, EvictionClass)> {
         match page.room(named(99), MOMENT) {
             Room::Taken(at, class) => Some((at, class)),
             Room::Free(_) => None,
@@ -173,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn a_session_goes_to_its_second_bucket_when_the_first_is_full() {
-        let mut page = full(|_| (9_990, Class::New));
+    fn a_full_first_bucket_sends_a_session_to_its_second() {
+        let mut page = full(|_| (9_990, EvictionClass::New));
         page.clear(At::index(8));
         assert!(matches!(page.room(named(99), MOMENT), Room::Free(At { bucket: 1, slot: 1 })));
         page.clear(At::index(3));
@@ -182,37 +182,37 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_an_expired_session_is_free_but_a_place_never_used_comes_first() {
-        let mut page = full(|n| (if n < 3 { 9_000 } else { 9_990 }, Class::Established));
+    fn unused_slots_come_before_slots_of_expired_sessions() {
+        let mut page = full(|n| (if n < 3 { 9_000 } else { 9_990 }, EvictionClass::Established));
         assert!(matches!(page.room(named(99), MOMENT), Room::Free(At { bucket: 0, slot: 0..=2 })));
         page.clear(At::index(5));
         assert!(matches!(page.room(named(99), MOMENT), Room::Free(At { bucket: 0, slot: 5 })));
     }
 
     #[test]
-    fn class_decides_who_goes_and_then_who_was_not_seen_for_longest() {
-        let classes = |n| [Class::OverBudget, Class::New, Class::Established][n as usize % 3];
+    fn eviction_goes_by_class_then_by_least_recently_seen() {
+        let classes = |n| [EvictionClass::OverBudget, EvictionClass::New, EvictionClass::Established][n as usize % 3];
         let page = full(|n| (9_990 - n, classes(n)));
-        assert_eq!(goes(&page), Some((At::index(12), Class::OverBudget)));
-        let page = full(|n| (if n == 4 { 9_950 } else { 9_990 }, Class::Established));
-        assert_eq!(goes(&page), Some((At::index(4), Class::Established)));
+        assert_eq!(evicted(&page), Some((At::index(12), EvictionClass::OverBudget)));
+        let page = full(|n| (if n == 4 { 9_950 } else { 9_990 }, EvictionClass::Established));
+        assert_eq!(evicted(&page), Some((At::index(4), EvictionClass::Established)));
     }
 
     #[test]
-    fn a_stamp_in_the_future_makes_nobody_younger_than_now() {
-        let page = full(|n| (if n == 2 { 20_000 } else { 10_000 + n }, Class::New));
-        assert_eq!(goes(&page), Some((At::index(0), Class::New)));
+    fn a_future_stamp_counts_as_now_for_eviction() {
+        let page = full(|n| (if n == 2 { 20_000 } else { 10_000 + n }, EvictionClass::New));
+        assert_eq!(evicted(&page), Some((At::index(0), EvictionClass::New)));
     }
 
     #[test]
-    fn a_neighbour_that_could_be_elsewhere_makes_room() {
-        let mut page = full(|_| (9_990, Class::New));
-        assert_eq!(page.way_out(named(99), MOMENT), None, "all have the same two buckets");
-        let mut other = entry(50, 9_990, Class::New);
+    fn a_neighbor_moves_to_make_room() {
+        let mut page = full(|_| (9_990, EvictionClass::New));
+        assert_eq!(page.relocation(named(99), MOMENT), None, "all have the same two buckets");
+        let mut other = entry(50, 9_990, EvictionClass::New);
         other.fingerprint = Fingerprint::from_bits(50 << 64 | 0x8000);
         let from = At::index(6);
         page.put(from, &other);
-        let (found, to) = page.way_out(named(99), MOMENT).unwrap();
+        let (found, to) = page.relocation(named(99), MOMENT).unwrap();
         assert_eq!((found, to.bucket), (from, 11));
     }
 

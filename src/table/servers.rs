@@ -1,5 +1,5 @@
-//! The servers that a table's entries name, by number. A number is given to another server only when nobody holds it and
-//! neither an entry nor a change that is still to be written has it.
+//! The servers that a table's entries name, by number. A number is reused only when no handle holds it and neither an entry nor a
+//! pending change refers to it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::entry::ServerIndex;
 use crate::ids::ServerId;
 
-/// A server that sessions of a table may be tied to. While it is held, its number stays its own.
+/// A server that sessions of a table may be tied to. While the handle exists, the server keeps its number.
 #[derive(Clone, Debug)]
-pub struct Enlisted {
+pub struct ServerHandle {
     index: ServerIndex,
     _held: Arc<()>,
 }
@@ -20,8 +20,8 @@ pub struct Enlisted {
 pub struct TooManyServers;
 
 impl TooManyServers {
-    /// As many servers as a table can name.
-    pub const MOST: usize = 1 << u16::BITS;
+    /// The number of servers that a table can name.
+    pub const MAX: usize = 1 << u16::BITS;
 }
 
 #[derive(Debug, Default)]
@@ -35,34 +35,34 @@ pub(crate) struct Servers {
 struct Numbered {
     id: ServerId,
     held: Arc<()>,
-    found: Found,
+    usage: Usage,
 }
 
-/// What [`Servers::tidy`] has last found of a number.
+/// The result of the last [`Servers::tidy`] for a number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Found {
+enum Usage {
     Needed,
-    /// Nobody held it and no entry had it, so none has come since; changes from before may still name it.
+    /// No handle held it and no entry had it, so no new use can follow; earlier changes may still name it.
     Unneeded,
 }
 
-impl Enlisted {
+impl ServerHandle {
     pub fn index(&self) -> ServerIndex {
         self.index
     }
 }
 
 impl Servers {
-    pub(crate) fn enlist(&mut self, id: &ServerId) -> Result<Enlisted, TooManyServers> {
+    pub(crate) fn register(&mut self, id: &ServerId) -> Result<ServerHandle, TooManyServers> {
         if let Some((index, server)) = self.find(id).and_then(|index| Some((index, self.at_mut(index)?))) {
-            server.found = Found::Needed;
-            return Ok(Enlisted { index, _held: Arc::clone(&server.held) });
+            server.usage = Usage::Needed;
+            return Ok(ServerHandle { index, _held: Arc::clone(&server.held) });
         }
         let index = self.next()?;
         let held = Arc::new(());
         self.by_id.insert(id.clone(), index);
-        self.by_index[index.get()] = Some(Numbered { id: id.clone(), held: Arc::clone(&held), found: Found::Needed });
-        Ok(Enlisted { index, _held: held })
+        self.by_index[index.get()] = Some(Numbered { id: id.clone(), held: Arc::clone(&held), usage: Usage::Needed });
+        Ok(ServerHandle { index, _held: held })
     }
 
     pub(crate) fn find(&self, id: &ServerId) -> Option<ServerIndex> {
@@ -77,18 +77,18 @@ impl Servers {
         (0..=u16::MAX).zip(&self.by_index).filter_map(|(index, server)| Some((ServerIndex(index), &server.as_ref()?.id)))
     }
 
-    /// Frees the numbers that nobody needed the last time either, and tells how many. In between, all changes are to be taken
-    /// out.
+    /// Frees the numbers that the last call found unneeded too, and returns how many. Between the two calls, all changes must be
+    /// drained.
     pub(crate) fn tidy(&mut self, entries: impl Fn(ServerIndex) -> u64) -> usize {
         let mut freed = 0;
         for (index, place) in (0..=u16::MAX).map(ServerIndex).zip(&mut self.by_index) {
             let Some(server) = place else { continue };
-            // The last holder's entries are counted before it lets go, and `get_mut` sees what came before that.
+            // The last handle's entries are counted before it is dropped, and `get_mut` synchronizes with that drop.
             let needed = Arc::get_mut(&mut server.held).is_none() || entries(index) > 0;
-            match (needed, server.found) {
-                (true, _) => server.found = Found::Needed,
-                (false, Found::Needed) => server.found = Found::Unneeded,
-                (false, Found::Unneeded) => {
+            match (needed, server.usage) {
+                (true, _) => server.usage = Usage::Needed,
+                (false, Usage::Needed) => server.usage = Usage::Unneeded,
+                (false, Usage::Unneeded) => {
                     self.by_id.remove(&server.id);
                     *place = None;
                     self.free.push(index);
@@ -122,36 +122,36 @@ mod tests {
     }
 
     #[test]
-    fn a_server_has_one_number_however_often_it_is_enlisted() {
+    fn a_server_keeps_its_number_when_registered_again() {
         let mut servers = Servers::default();
-        let first = servers.enlist(&id("a")).unwrap();
-        assert_ne!(servers.enlist(&id("b")).unwrap().index(), first.index());
-        assert_eq!(servers.enlist(&id("a")).unwrap().index(), first.index());
+        let first = servers.register(&id("a")).unwrap();
+        assert_ne!(servers.register(&id("b")).unwrap().index(), first.index());
+        assert_eq!(servers.register(&id("a")).unwrap().index(), first.index());
         assert_eq!(servers.id(first.index()), Some(&id("a")));
         assert_eq!(servers.all().count(), 2);
     }
 
     #[test]
-    fn a_number_that_is_held_or_used_is_not_given_away() {
+    fn a_number_in_use_is_not_reused() {
         let mut servers = Servers::default();
-        let held = servers.enlist(&id("held")).unwrap();
-        let used = servers.enlist(&id("used")).unwrap().index();
-        let gone = servers.enlist(&id("gone")).unwrap().index();
+        let held = servers.register(&id("held")).unwrap();
+        let used = servers.register(&id("used")).unwrap().index();
+        let gone = servers.register(&id("gone")).unwrap().index();
         assert_eq!(servers.tidy(|index| u64::from(index == used)), 0, "a change may still name it");
         assert_eq!(servers.tidy(|index| u64::from(index == used)), 1);
         assert_eq!(servers.find(&id("gone")), None);
-        assert_eq!(servers.enlist(&id("new")).unwrap().index(), gone);
+        assert_eq!(servers.register(&id("new")).unwrap().index(), gone);
         assert_eq!(servers.find(&id("held")), Some(held.index()));
         assert_eq!(servers.id(used), Some(&id("used")));
     }
 
     #[test]
-    fn a_number_that_was_needed_again_in_between_is_not_given_away() {
+    fn a_number_needed_again_meanwhile_is_not_reused() {
         let mut servers = Servers::default();
-        let index = servers.enlist(&id("back")).unwrap().index();
+        let index = servers.register(&id("back")).unwrap().index();
         assert_eq!(servers.tidy(|_| 0), 0);
-        drop(servers.enlist(&id("back")).unwrap());
-        assert_eq!(servers.tidy(|_| 0), 0, "what it did meanwhile may be in a change");
+        drop(servers.register(&id("back")).unwrap());
+        assert_eq!(servers.tidy(|_| 0), 0, "a change since then may name it");
         assert_eq!(servers.tidy(|_| 1), 0);
         assert_eq!(servers.tidy(|_| 0), 0);
         assert_eq!(servers.id(index), Some(&id("back")));
@@ -159,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn there_are_65536_numbers() {
+    fn a_table_has_65536_server_numbers() {
         let mut servers = Servers::default();
         for n in 0..65_536 {
-            servers.enlist(&id(&n.to_string())).unwrap();
+            servers.register(&id(&n.to_string())).unwrap();
         }
-        assert_eq!(servers.enlist(&id("more")).unwrap_err(), TooManyServers);
-        assert!(servers.enlist(&id("0")).is_ok());
+        assert_eq!(servers.register(&id("more")).unwrap_err(), TooManyServers);
+        assert!(servers.register(&id("0")).is_ok());
         assert_eq!((servers.tidy(|_| 0), servers.tidy(|_| 0)), (0, 65_536));
-        assert!(servers.enlist(&id("more")).is_ok());
+        assert!(servers.register(&id("more")).is_ok());
     }
 }

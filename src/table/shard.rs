@@ -1,11 +1,10 @@
-//! One of the parts of a table, each behind a lock of its own: pages, of which every name has one, and the record of what
-//! happens in them.
+//! One shard of a table, behind its own lock: the pages, one for each name, and the queues of changes.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::counts::Counts;
-use super::entry::{Budget, ChangeKind, Class, Entry, Known, ServerIndex, Session, Tied};
+use super::entry::{Budget, ChangeKind, Entry, EvictionClass, Known, ServerIndex, Session, Tied};
 use super::feed::Queues;
 use super::moment::Moment;
 use super::page::{At, Page, Room};
@@ -14,35 +13,35 @@ use super::spec::TableSpec;
 use crate::session::fingerprint::Fingerprint;
 use crate::session::lifetime::Lifetime;
 use crate::session::stamps::Stamps;
-use crate::table::stats::Tally;
+use crate::table::stats::Stats;
 use crate::time::UnixSeconds;
 
-/// The most slots that are read under one lock: 64 KiB of them.
+/// The most slots that are read while holding the lock once: 64 KiB.
 pub(crate) const PIECE: usize = 64 * 1024 / size_of::<Page>() * Page::SLOTS;
 
-/// A shard that has looked for room in vain this often in a row looks for it only at every 64th session.
-const RARELY: u8 = 6;
+/// After this many unsuccessful searches for room in a row, a shard searches only at every 64th session.
+const MAX_FAILURES: u8 = 6;
 
-/// What every look needs comes first, to lie in one cache line with the lock.
+/// The fields that every lookup needs come first, in one cache line with the lock.
 #[repr(C)]
 pub(crate) struct Shard {
     pages: Box<[Page]>,
     lifetime: Lifetime,
     counts: Arc<Counts>,
     feed: Queues,
-    tally: Tally,
-    vain: Vain,
-    /// Changes when the slots get other meanings.
+    stats: Stats,
+    backoff: SearchBackoff,
+    /// Changes when slot numbers change their meaning.
     shape: u16,
 }
 
-/// For whom it is worth the while to look for room.
+/// For which sessions to search for room.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Worth {
-    /// A session begins: not at the cost of one that is over budget, of which there may be a flood.
+enum Search {
+    /// For a new session: do not search if the victim is over budget, as there may be a flood of those.
     ByClass,
-    /// One that was there already is put in: nobody is to be lost where all have had room.
-    Known,
+    /// For a session that existed before: none may be lost where all had room.
+    Always,
 }
 
 /// A slot, and the page that it is in.
@@ -52,14 +51,14 @@ struct Place {
     at: At,
 }
 
-/// How often in a row nothing could be gained by making room, and how many sessions have come since the last try.
+/// How many searches for room have failed in a row, and how many sessions have come since the last search.
 #[derive(Debug, Default)]
-struct Vain {
-    tries: u8,
+struct SearchBackoff {
+    failures: u8,
     since: u8,
 }
 
-/// The memory of a shard of a table.
+/// Allocates the pages of a shard.
 pub(crate) fn pages(spec: &TableSpec) -> Box<[Page]> {
     vec![Page::EMPTY; Size::of(spec).pages].into_boxed_slice()
 }
@@ -67,8 +66,8 @@ pub(crate) fn pages(spec: &TableSpec) -> Box<[Page]> {
 impl Shard {
     pub(crate) fn new(spec: &TableSpec, counts: Arc<Counts>) -> Self {
         let feed = Queues::new(Size::of(spec).sessions);
-        let (tally, vain) = (Tally::default(), Vain::default());
-        Self { pages: pages(spec), lifetime: spec.lifetime, counts, feed, tally, vain, shape: 0 }
+        let (stats, backoff) = (Stats::default(), SearchBackoff::default());
+        Self { pages: pages(spec), lifetime: spec.lifetime, counts, feed, stats, backoff, shape: 0 }
     }
 
     pub(crate) fn look(&mut self, fingerprint: Fingerprint, now: UnixSeconds) -> Known {
@@ -77,7 +76,7 @@ impl Shard {
         if let Err(why) = moment.check(&old) {
             return Known::Expired(why);
         }
-        let session = Session { stamps: moment.met(old.stamps), class: Class::Established, ..old };
+        let session = Session { stamps: moment.renew(old.stamps), class: EvictionClass::Established, ..old };
         if session != old {
             self.update(place, fingerprint, old, session);
         }
@@ -102,11 +101,11 @@ impl Shard {
             self.vacate(place, old);
         }
         let stamps = Stamps { issued: now, seen: now };
-        let entry = Entry { fingerprint, session: Session { server, stamps, class: Class::of(budget) } };
-        if let Some(neighbour) = self.settle(&entry, Worth::ByClass, moment) {
-            self.feed.record(ChangeKind::Refreshed, neighbour);
+        let entry = Entry { fingerprint, session: Session { server, stamps, class: EvictionClass::of(budget) } };
+        if let Some(neighbor) = self.insert(&entry, Search::ByClass, moment) {
+            self.feed.record(ChangeKind::Refreshed, neighbor);
         }
-        self.tally.created += 1;
+        self.stats.created += 1;
         self.feed.record(ChangeKind::Created, entry);
         Tied::Created
     }
@@ -117,7 +116,7 @@ impl Shard {
         self.moment(now).lives(&session).then_some(session)
     }
 
-    /// Puts an entry in, over what is known of its session.
+    /// Stores an entry, replacing what the shard has of its session.
     pub(crate) fn import(&mut self, entry: &Entry, now: UnixSeconds) {
         let moment = self.moment(now);
         let known = self.locate(entry.fingerprint);
@@ -130,8 +129,8 @@ impl Shard {
             }
             return;
         }
-        if let Some(neighbour) = self.settle(entry, Worth::Known, moment) {
-            self.feed.record(ChangeKind::Refreshed, neighbour);
+        if let Some(neighbor) = self.insert(entry, Search::Always, moment) {
+            self.feed.record(ChangeKind::Refreshed, neighbor);
         }
         let kind = match known {
             None => ChangeKind::Created,
@@ -141,7 +140,7 @@ impl Shard {
         self.feed.record(kind, *entry);
     }
 
-    /// Forgets the sessions of a server in these slots, and tells how many of them lived.
+    /// Forgets the sessions of a server in these slots, and returns how many of them were live.
     pub(crate) fn forget_server(&mut self, server: ServerIndex, slots: Range<usize>, now: UnixSeconds) -> u64 {
         let mut live = 0;
         for place in slots.map(Place::index) {
@@ -154,7 +153,7 @@ impl Shard {
         live
     }
 
-    /// The sessions that live in these slots, each with its slot.
+    /// The live sessions in these slots, each with its slot.
     pub(crate) fn entries(&self, slots: Range<usize>, now: UnixSeconds) -> impl Iterator<Item = (usize, Entry)> {
         let moment = self.moment(now);
         slots.filter_map(move |index| {
@@ -176,11 +175,11 @@ impl Shard {
         &mut self.feed
     }
 
-    pub(crate) fn tally(&self) -> &Tally {
-        &self.tally
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
     }
 
-    /// Goes on by another spec, in other memory if there is any; `counts` may be those it has.
+    /// Applies a new spec, moving to `room` if it is given; `counts` may be the current ones.
     pub(crate) fn succeed(&mut self, spec: &TableSpec, room: Option<Box<[Page]>>, counts: &Arc<Counts>, now: UnixSeconds) {
         self.feed.rebound(Size::of(spec).sessions);
         self.lifetime = spec.lifetime;
@@ -197,9 +196,9 @@ impl Shard {
             let Place { page, at } = Place::index(index);
             let Some(entry) = earlier[page].entry(at) else { continue };
             if moment.lives(&entry.session) {
-                self.settle(&entry, Worth::Known, moment);
+                self.insert(&entry, Search::Always, moment);
             }
-            // Counted twice for a moment rather than not at all: else its server could seem to have none.
+            // Counted twice for a moment rather than not at all, or its server could seem to have no sessions.
             counted.remove(&entry.session);
         }
     }
@@ -218,15 +217,15 @@ impl Shard {
     /// The page of a name.
     #[inline]
     fn page(&self, fingerprint: Fingerprint) -> usize {
-        // The first octet has chosen the shard.
-        let [_, a, b, c, d, ..] = fingerprint.octets();
+        // The first byte chooses the shard.
+        let [_, a, b, c, d, ..] = fingerprint.bytes();
         let draw = u64::from(u32::from_be_bytes([a, b, c, d]));
         ((draw * self.pages.len() as u64) >> 32) as usize
     }
 
     fn confirm(&mut self, place: Place, name: Fingerprint, old: Session, server: ServerIndex, moment: Moment) -> Tied {
         if old.server == server {
-            let session = Session { stamps: moment.met(old.stamps), ..old };
+            let session = Session { stamps: moment.renew(old.stamps), ..old };
             if session != old {
                 self.update(place, name, old, session);
             }
@@ -235,7 +234,7 @@ impl Shard {
         let session = Session { server, stamps: Stamps { seen: moment.now, ..old.stamps }, ..old };
         self.pages[place.page].set(place.at, session);
         self.counts.exchange(&old, &session);
-        self.tally.moved += 1;
+        self.stats.moved += 1;
         self.feed.record(ChangeKind::Moved, Entry { fingerprint: name, session });
         Tied::Moved { from: old.server }
     }
@@ -246,53 +245,53 @@ impl Shard {
         self.feed.record(ChangeKind::Refreshed, Entry { fingerprint, session });
     }
 
-    /// Puts a session in that is not there. Tells of the neighbour that has another place for it now, if one has.
-    fn settle(&mut self, entry: &Entry, worth: Worth, moment: Moment) -> Option<Entry> {
+    /// Inserts a session that is not in the shard. Returns the neighbor that was moved to make room, if any.
+    fn insert(&mut self, entry: &Entry, search: Search, moment: Moment) -> Option<Entry> {
         let page = self.page(entry.fingerprint);
-        let (at, neighbour) = match self.pages[page].room(entry.fingerprint, moment) {
+        let (at, neighbor) = match self.pages[page].room(entry.fingerprint, moment) {
             Room::Free(at) => (at, None),
-            Room::Taken(at, class) => self.make_room(page, entry.fingerprint, (at, class), worth, moment),
+            Room::Taken(at, class) => self.make_room(page, entry.fingerprint, (at, class), search, moment),
         };
         match self.pages[page].session(at) {
             Some(old) => self.counts.exchange(&old, &entry.session),
             None => self.counts.add(&entry.session),
         }
         self.pages[page].put(at, entry);
-        neighbour
+        neighbor
     }
 
-    /// Lets a neighbour go to its other bucket, and tells of it. Where none can, and where the victim is first to go anyway, it
-    /// goes.
+    /// Moves a neighbor to its other bucket and returns it. If none can move, or if a search is not worthwhile, the victim is
+    /// evicted.
     fn make_room(
         &mut self,
         page: usize,
         name: Fingerprint,
-        victim: (At, Class),
-        worth: Worth,
+        victim: (At, EvictionClass),
+        search: Search,
         moment: Moment,
     ) -> (At, Option<Entry>) {
         let (at, class) = victim;
-        let seek = (class > Class::OverBudget || worth == Worth::Known) && self.vain.is_time();
-        let Some((from, to)) = seek.then(|| self.pages[page].way_out(name, moment)).flatten() else {
-            self.tally.evicted(class);
+        let search = (class > EvictionClass::OverBudget || search == Search::Always) && self.backoff.is_time();
+        let Some((from, to)) = search.then(|| self.pages[page].relocation(name, moment)).flatten() else {
+            self.stats.evicted(class);
             return (at, None);
         };
-        self.vain = Vain::default();
+        self.backoff = SearchBackoff::default();
         if let Some(expired) = self.pages[page].session(to) {
             self.vacate(Place { page, at: to }, expired);
         }
-        let neighbour = self.pages[page].entry(from);
-        if let Some(neighbour) = &neighbour {
-            self.pages[page].put(to, neighbour);
+        let neighbor = self.pages[page].entry(from);
+        if let Some(neighbor) = &neighbor {
+            self.pages[page].put(to, neighbor);
             self.pages[page].clear(from);
-            self.tally.displaced += 1;
+            self.stats.displaced += 1;
         }
-        (from, neighbour)
+        (from, neighbor)
     }
 
     fn drop_entry(&mut self, place: Place, entry: Entry) {
         self.vacate(place, entry.session);
-        self.tally.forgotten += 1;
+        self.stats.forgotten += 1;
         self.feed.record(ChangeKind::Forgotten, entry);
     }
 
@@ -308,15 +307,15 @@ impl Place {
     }
 }
 
-impl Vain {
-    /// Whether to look for room now: always at first, ever more rarely while that is in vain. So a table that is full loses
-    /// little by trying, and one that is not loses nobody.
+impl SearchBackoff {
+    /// Whether to search for room now: always at first, more and more rarely while searches fail. So searching costs a full table
+    /// little, and a table that is not full loses no session.
     fn is_time(&mut self) -> bool {
         self.since = self.since.saturating_add(1);
-        if self.since < 1 << self.tries {
+        if self.since < 1 << self.failures {
             return false;
         }
-        *self = Self { tries: (self.tries + 1).min(RARELY), since: 0 };
+        *self = Self { failures: (self.failures + 1).min(MAX_FAILURES), since: 0 };
         true
     }
 }

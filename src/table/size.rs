@@ -1,18 +1,18 @@
-//! How large a table must be for its capacity to be a promise.
+//! The memory that a table needs to guarantee its capacity.
 
 use super::entry::Change;
 use super::feed;
 use super::page::Page;
 use super::spec::{Persist, TableSpec};
 
-/// Parts of a table, each behind a lock of its own.
+/// The number of shards of a table.
 pub(crate) const SHARDS: usize = 256;
 
-/// Sessions for which a page of 147 slots is made. Names are dealt to pages by chance, so one in ten thousand pages of a table
-/// that holds its capacity gets 39 more than its share, and three in a million 47 more.
-const SHARE: usize = 100;
+/// Sessions planned per page of 147 slots. Names are assigned to pages by chance, so in a table at capacity one page in ten
+/// thousand gets 39 sessions more than planned, and three in a million get 47 more.
+const SESSIONS_PER_PAGE: usize = 100;
 
-/// What a shard is made for.
+/// The size of a shard.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Size {
     pub(crate) pages: usize,
@@ -23,10 +23,10 @@ pub(crate) struct Size {
 impl Size {
     pub(crate) fn of(spec: &TableSpec) -> Self {
         let capacity = spec.capacity.get() as usize;
-        Self { pages: capacity.div_ceil(SHARDS * SHARE), sessions: capacity.div_ceil(SHARDS) }
+        Self { pages: capacity.div_ceil(SHARDS * SESSIONS_PER_PAGE), sessions: capacity.div_ceil(SHARDS) }
     }
 
-    /// Bytes that a shard of this size takes, once the queue of its journal has been full.
+    /// The bytes that a shard of this size uses once its journal queue has been full.
     pub(crate) fn bytes(self, spec: &TableSpec) -> usize {
         let changes = match spec.persist {
             Persist::On => feed::bound(self.sessions),
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_costs_less_than_48_octets_in_a_large_table() {
+    fn a_session_takes_at_most_48_bytes_in_a_large_table() {
         for (capacity, most) in [(1_000_000, 48), (10_000_000, 45)] {
             let spec = spec(capacity);
             let bytes = Size::of(&spec).bytes(&spec) * SHARDS;

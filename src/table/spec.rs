@@ -10,13 +10,13 @@ use crate::session::lifetime::Lifetime;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TableSpec {
     pub name: TableName,
-    /// So many live sessions fit, with fewer than 1 in 10,000 pushed out early. It holds some more than that.
+    /// The number of live sessions that fit, with fewer than 1 in 10,000 evicted early. The table holds slightly more.
     pub capacity: NonZeroU32,
     pub lifetime: Lifetime,
     pub persist: Persist,
 }
 
-/// Whether a table is to outlive the process.
+/// Whether a table is stored on disk.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Persist {
     #[default]
@@ -24,8 +24,8 @@ pub enum Persist {
     Off,
 }
 
-/// What a table is called: letters, digits, `_`, `-` and `.`, at most 64 of them, so that it can be part of a file's name and
-/// a metric's label as it is. It does not begin with a dot.
+/// A table's name: 1 to 64 letters, digits, `_`, `-` and `.`, not beginning with a dot, so that it can be used in a file name and
+/// a metric's label unchanged.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TableName(Arc<str>);
 
@@ -35,14 +35,14 @@ pub struct TableName(Arc<str>);
 pub struct InvalidTableName;
 
 impl TableName {
-    /// Takes a name as the user wrote it.
+    /// Parses a configured name.
     ///
     /// # Errors
-    /// It has another length or other characters.
+    /// [`InvalidTableName`] if the length or a character is not allowed.
     pub fn parse(text: &str) -> Result<Self, InvalidTableName> {
         let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.');
-        let right = (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('.');
-        if right { Ok(Self(text.into())) } else { Err(InvalidTableName) }
+        let valid = (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('.');
+        if valid { Ok(Self(text.into())) } else { Err(InvalidTableName) }
     }
 
     pub fn as_str(&self) -> &str {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tables_name_can_be_part_of_a_files_name() {
+    fn a_table_name_is_safe_in_a_file_name() {
         assert_eq!(TableName::parse("shop.sessions-1").unwrap().as_str(), "shop.sessions-1");
         for text in ["", "..", ".hidden", "a/b", "a b", "é", &"a".repeat(65)] {
             assert_eq!(TableName::parse(text), Err(InvalidTableName), "{text}");

@@ -1,21 +1,21 @@
-//! What has happened in a table since it was made, for metrics.
+//! Counters of a table since it was created, for metrics.
 
-use super::entry::Class;
+use super::entry::EvictionClass;
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Tally {
+pub struct Stats {
     pub created: u64,
     pub moved: u64,
-    /// Because the application or the operator said so.
+    /// Forgotten at the request of the application or an operator.
     pub forgotten: u64,
-    /// Pushed out before their time, by class: over budget, new, established.
+    /// Evicted before they expired, by class: over budget, new, established.
     pub evicted: [u64; 3],
-    /// Moved to another place within the table, so that nobody had to be pushed out.
+    /// Moved within the table, so that no session had to be evicted.
     pub displaced: u64,
 }
 
-impl Tally {
-    pub(crate) fn evicted(&mut self, class: Class) {
+impl Stats {
+    pub(crate) fn evicted(&mut self, class: EvictionClass) {
         self.evicted[class as usize] += 1;
     }
 

@@ -1,4 +1,4 @@
-//! Following a table, and waiting for those who do. What that means in detail is the feed's to say.
+//! Subscribing to a table's changes, and waiting for subscribers. `feed` describes the protocol.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,17 +12,17 @@ use super::Table;
 use super::entry::Change;
 use super::feed::{Awaited, Delivery, Lost, Round, SubscriberId};
 
-/// A place in a table's feed, given up when dropped. Changes are in it from when it was made: who needs what was so before reads
-/// the whole table afterwards.
+/// A subscription to a table's feed, which ends when dropped. It receives the changes from its creation on; for the state before,
+/// read the whole table afterwards.
 #[derive(Debug)]
 pub struct Subscription {
     table: Arc<Table>,
     id: SubscriberId,
 }
 
-/// Ready when all subscribers that answers wait for have what was changed before this was made.
+/// A future that is ready when all subscribers that responses wait for have received every change made before it was created.
 #[derive(Debug)]
-#[must_use = "nothing is waited for before it is polled"]
+#[must_use = "futures do nothing unless polled"]
 pub struct Confirmation {
     table: Arc<Table>,
     rounds: SmallVec<[Awaited; 1]>,
@@ -42,20 +42,20 @@ impl Subscription {
         self.table.set_delivery(self.id, delivery);
     }
 
-    /// Begins a round: to be followed by [`Self::drain`] of every shard, and then by [`Self::complete`].
+    /// Begins a round. Then call [`Self::drain`] for every shard, and [`Self::complete`].
     pub fn begin(&self) -> Round {
         self.table.subscribers().begin(self.id)
     }
 
-    /// Takes out what has happened in a shard since the last time, in order, and appends it to `into`. All changes of one session
-    /// come from one shard. Evictions are not recorded: whoever loads more than there is room for meets them again.
+    /// Moves a shard's changes since the last call to `into`, in order. All changes of one session come from one shard. Evictions
+    /// are not recorded: loading more sessions than there is room for evicts again.
     ///
-    /// Give an empty vector if you can: it is exchanged with the full one, and the lock is held for a moment only.
+    /// Pass an empty vector if possible: it is swapped with the full one, so the lock is held only briefly.
     pub fn drain(&self, shard: usize, into: &mut Vec<Change>) -> Lost {
         self.table.drain(shard, self.id, into)
     }
 
-    /// What this round has taken out has arrived where it is to go, and so has what earlier rounds have.
+    /// Confirms that the changes of this round and of all earlier rounds have arrived.
     pub fn complete(&self, round: Round) {
         let waiting = self.table.subscribers().complete(self.id, &round);
         waiting.into_iter().for_each(std::task::Waker::wake);
@@ -69,7 +69,7 @@ impl Drop for Subscription {
 }
 
 impl Confirmation {
-    /// None where no answer waits: then it costs a look at one counter.
+    /// None if no response waits for a subscriber; this costs one atomic load.
     #[inline]
     pub fn of(table: &Arc<Table>) -> Option<Self> {
         table.is_awaited().then(|| {
@@ -78,7 +78,7 @@ impl Confirmation {
         })
     }
 
-    /// How long it is waited for.
+    /// How long to wait.
     pub fn at_most(&self) -> Duration {
         self.at_most
     }

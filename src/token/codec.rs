@@ -1,5 +1,5 @@
-//! Makes and reads the tokens of one entry, whatever carries them: its own, sealed or plain, and those of the proxy that was
-//! here before. Where a token stands in a request is the entry's business.
+//! Makes and reads the tokens of one persistence method: its own, sealed or plain, and those of the previous proxy. The method
+//! knows where a token is in a request.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::keys::KeyRing;
 use super::payload::Payload;
 use super::sealed::{Context, SealedFormat};
 use super::{plain, sealed};
-use crate::session::claim::{BadClaim, Minted, Named, Refused, ServerName};
+use crate::session::claim::{BadClaim, Issuer, Named, Refused, ServerName};
 use crate::session::foreign_format::ForeignFormat;
 use crate::session::lifetime::{Due, Lifetime};
 use crate::session::name::SessionName;
@@ -25,7 +25,7 @@ use crate::time::{Now, UnixSeconds};
 /// Between a token and the application's own value.
 pub(crate) const DELIMITER: u8 = b'~';
 
-/// Makes and reads the tokens of one entry.
+/// Makes and reads the tokens of one persistence method.
 #[derive(Debug)]
 pub(crate) struct Codec {
     format: Format,
@@ -33,7 +33,7 @@ pub(crate) struct Codec {
     accepted: Box<[Accepted]>,
 }
 
-/// Tokens of another's making that are still taken.
+/// Another proxy's tokens that are still accepted.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     reader: Reader,
@@ -46,13 +46,13 @@ enum Format {
     Plain,
 }
 
-/// What a token says: its server, and what else it tells of the session.
+/// What a token says: its server, and what else it knows about the session.
 pub(crate) type Read<'v> = Result<(ServerName<'v>, Named), Refused>;
 
-/// A value that holds a token and, behind it, the application's own.
+/// A value that holds a token followed by the application's own value.
 pub(crate) struct Wrapped<'v> {
     pub(crate) claim: Read<'v>,
-    /// What the application is to see.
+    /// What the application sees.
     pub(crate) value: Cow<'v, [u8]>,
 }
 
@@ -71,7 +71,7 @@ impl Codec {
         Self { format, lifetime, accepted }
     }
 
-    /// The token for a tie.
+    /// Makes the token for a tie.
     pub(crate) fn make(&self, tie: &Tie<'_>, random: &mut impl CryptoRng) -> String {
         match &self.format {
             Format::Plain => tie.route.to_owned(),
@@ -82,17 +82,17 @@ impl Codec {
         }
     }
 
-    /// What a value says that is a token and nothing else.
+    /// Reads a value that is nothing but a token.
     pub(crate) fn read<'v>(&self, value: &'v [u8], now: Now) -> Read<'v> {
         match self.own(value, now) {
             Err(bad @ Refused { why: BadClaim::BadToken, .. }) => self.foreign(value, now).unwrap_or(Err(bad)),
-            // A plain token may be anything, so those who are known to have been here are asked first.
+            // A plain token may be any text, so the previous proxies' formats are tried first.
             Ok(route @ (ServerName::Route(_), _)) => self.foreign(value, now).unwrap_or(Ok(route)),
             read => read,
         }
     }
 
-    /// What a value says in which a token stands before the application's own. None where there is no token.
+    /// Reads a value in which a token precedes the application's own value. None if there is no token.
     pub(crate) fn unwrap<'v>(&self, value: &'v [u8], now: Now) -> Option<Wrapped<'v>> {
         let own = self.own_end(value).map(|end| {
             let (token, rest) = value.split_at(end);
@@ -100,12 +100,12 @@ impl Codec {
         });
         match (&self.format, own) {
             (Format::Sealed(_), Some(own)) => Some(own),
-            // A plain token may be anything, so those who are known to have been here are asked first.
+            // A plain token may be any text, so the previous proxies' formats are tried first.
             (Format::Plain | Format::Sealed(_), own) => self.unwrap_foreign(value, now).or(own),
         }
     }
 
-    /// The application's own value behind a token, whether or not that is good. None where there is no token.
+    /// The application's own value after a token, valid or not. None if there is no token.
     pub(crate) fn inside<'v>(&self, value: &'v [u8], now: Now) -> Option<Cow<'v, [u8]>> {
         let own = self.own_end(value).map(|end| Cow::Borrowed(&value[end + 1..]));
         own.or_else(|| self.unwrap_foreign(value, now).map(|wrapped| wrapped.value))
@@ -115,7 +115,7 @@ impl Codec {
         self.lifetime.idle
     }
 
-    /// Whether a tie with these stamps is to be written anew.
+    /// Whether a tie with these stamps is due for renewal.
     pub(crate) fn renewal(&self, stamps: Stamps, now: Now) -> Due {
         self.lifetime.renewal(stamps, now.wall)
     }
@@ -124,7 +124,7 @@ impl Codec {
         match &self.format {
             Format::Plain => {
                 let route = plain::open(value).map_err(BadClaim::from)?;
-                let named = Named { session: None, stamps: None, minted: Minted::Here };
+                let named = Named { session: None, stamps: None, issuer: Issuer::Burdock };
                 Ok((ServerName::Route(Cow::Borrowed(route)), named))
             }
             Format::Sealed(format) => {
@@ -133,13 +133,13 @@ impl Codec {
                 if let Err(why) = self.lifetime.check(stamps, now.wall) {
                     return Err(Refused { why, session });
                 }
-                Ok((ServerName::Tag(server), Named { session, stamps: Some(stamps), minted: Minted::Here }))
+                Ok((ServerName::Tag(server), Named { session, stamps: Some(stamps), issuer: Issuer::Burdock }))
             }
         }
     }
 
-    /// Where a token of ours ends that stands before a delimiter. A sealed one is told by its length and letters even when
-    /// it does not open, so that the application never sees it.
+    /// The end of one of our own tokens before a delimiter. A sealed token is recognized by its length and alphabet even if it
+    /// does not open, so that the application never sees it.
     fn own_end(&self, value: &[u8]) -> Option<usize> {
         match &self.format {
             Format::Sealed(_) => sealed::looks_sealed(value.get(..sealed::CHARACTERS)?)
@@ -156,7 +156,7 @@ impl Codec {
         self.accepted.iter().find_map(|accepted| self.read_accepted(accepted, value, now))
     }
 
-    /// What a value says that is another's token and nothing else. None where it is none.
+    /// Reads a value that is nothing but another proxy's token. None if it is not one.
     pub(crate) fn read_accepted<'v>(&self, accepted: &Accepted, value: &'v [u8], now: Now) -> Option<Read<'v>> {
         match accepted.open(value, now) {
             Opened::Server { server, stamps, .. } => {
@@ -178,22 +178,23 @@ impl Codec {
         })
     }
 
-    /// A foreign token's dates are as good as the proxy that wrote them: whoever changes them keeps an old session, as there.
+    /// A foreign token's dates are only as trustworthy as the proxy that wrote them: a client that changes them keeps an old
+    /// session, as it could there.
     fn accept<'v>(&self, accepted: &Accepted, server: ServerName<'v>, stamps: Option<Stamps>, now: Now) -> Read<'v> {
         if let Some(stamps) = stamps {
             self.lifetime.check(stamps, now.wall)?;
         }
-        Ok((server, Named { session: None, stamps, minted: Minted::By(accepted.reader.format()) }))
+        Ok((server, Named { session: None, stamps, issuer: Issuer::Other(accepted.reader.format()) }))
     }
 }
 
 impl Accepted {
-    /// `secret` is what the format is keyed with, where it is and somebody has read it.
+    /// `secret` is the format's key, if it has one and it could be read.
     pub(crate) fn new(spec: &AcceptSpec, carrier: Carrier, secret: Option<&NamedSecret>, servers: &[ServerRef<'_>]) -> Self {
         Self { reader: Reader::new(&spec.format, carrier, secret, servers), until: spec.until }
     }
 
-    /// Whether such a token stands in a value of the application's.
+    /// Whether such a token is part of the application's own value.
     pub(crate) fn rides_on_the_applications(&self) -> bool {
         self.reader.format() == ForeignFormat::Apache
     }

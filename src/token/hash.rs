@@ -1,4 +1,4 @@
-//! SHA-256, and the beginnings of what comes of it.
+//! SHA-256 and its truncation.
 
 use aws_lc_rs::digest;
 
@@ -11,7 +11,7 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> digest::Digest {
     hash.finish()
 }
 
-/// The first bytes of something longer; zeros where it is not.
+/// The first `N` bytes; zeros if there are fewer.
 pub(crate) fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.first_chunk().copied().unwrap_or([0; N])
 }

@@ -1,12 +1,12 @@
-//! The keys that tokens are sealed with: their text, their ids, and the ring in which the first seals and all open.
+//! The keys that seal tokens: their text, their ids, and the key ring, whose first key seals and whose keys all open.
 //!
-//! A key is 32 random bytes. It is never used itself; two values come from it, under labels of their own, so that knowing one
-//! tells nothing of the other:
+//! A key is 32 random bytes. It is never used directly; two values are derived from it under separate labels, so that neither
+//! reveals the other:
 //!
 //! - the key's id: the first 4 bytes of SHA-256(`burdock token v1 key id` ‖ 0x00 ‖ key)
 //! - the AEAD's key: HKDF-SHA256 with no salt, the key as input, `burdock token v1 aead` as info, 32 bytes
 //!
-//! Where keys are kept is the shell's business: this module reads and writes no file.
+//! The shell decides where keys are stored: this module reads and writes no files.
 
 use std::fmt;
 
@@ -21,25 +21,25 @@ use crate::session::secret::{InvalidKey, Secret};
 const ID_LABEL: &[u8] = b"burdock token v1 key id\0";
 const AEAD_LABEL: &[u8] = b"burdock token v1 aead";
 
-/// A secret of 32 bytes. Shows its id, never itself.
+/// A secret of 32 bytes. `Debug` shows only its id.
 pub struct Key(Secret);
 
-/// What stands in a token in place of its key.
+/// Identifies the key of a token.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct KeyId([u8; 4]);
 
-/// Why keys do not make a ring.
+/// Why keys do not form a ring.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidKeyRing {
     #[error("there must be at least one key")]
     Empty,
-    #[error("the key {0} is there twice")]
+    #[error("key {0} occurs twice")]
     Duplicate(KeyId),
 }
 
 impl Key {
-    /// Takes a key from the text of its file: 64 hexadecimal characters, or base64 or base64url with or without its padding.
-    /// White space around it does not matter.
+    /// Parses a key from the text of its file: 64 hexadecimal characters, or base64 or base64url, with or without padding.
+    /// Surrounding white space is ignored.
     ///
     /// # Errors
     /// [`InvalidKey`] says what is wrong, without repeating the text.
@@ -57,26 +57,26 @@ impl Key {
     }
 
     pub fn id(&self) -> KeyId {
-        KeyId(first(sha256(&[ID_LABEL, self.0.octets()]).as_ref()))
+        KeyId(first(sha256(&[ID_LABEL, self.0.bytes()]).as_ref()))
     }
 
     #[expect(clippy::expect_used, reason = "HKDF refuses only more than 8,160 bytes of output, and this asks for 32")]
     fn aead(&self) -> LessSafeKey {
-        let secret = Salt::none(HKDF_SHA256).extract(self.0.octets());
+        let secret = Salt::none(HKDF_SHA256).extract(self.0.bytes());
         let expanded = secret.expand(&[AEAD_LABEL], &AES_256_GCM_SIV).expect("32 bytes of output");
         LessSafeKey::new(UnboundKey::from(expanded))
     }
 }
 
-/// Keys ready for use. The first seals, all open. To rotate: add the new key as second on every balancer, then put it first
-/// on every one, and drop the old one when the longest life of a token is over.
+/// Keys ready for use. The first seals, all open. To rotate: add the new key as the second on every balancer, then make it the
+/// first on every balancer, and drop the old key when the longest life of a token is over.
 #[derive(Debug)]
 pub struct KeyRing {
     sealing: RingKey,
     opening_only: Vec<RingKey>,
 }
 
-/// A key of the ring, as the AEAD wants it.
+/// A key of the ring, prepared for the AEAD.
 pub(crate) struct RingKey {
     pub(crate) id: KeyId,
     pub(crate) aead: LessSafeKey,
@@ -84,7 +84,7 @@ pub(crate) struct RingKey {
 
 impl KeyRing {
     /// # Errors
-    /// There must be a key, and none twice.
+    /// There is no key, or a key occurs twice.
     pub fn new(keys: Vec<Key>) -> Result<Self, InvalidKeyRing> {
         let mut keys = keys.iter().map(|key| RingKey { id: key.id(), aead: key.aead() });
         let sealing = keys.next().ok_or(InvalidKeyRing::Empty)?;
@@ -107,7 +107,7 @@ impl KeyRing {
         &self.sealing
     }
 
-    /// The one key that a token with this id can be sealed with.
+    /// The key with this id.
     pub(crate) fn find(&self, id: [u8; 4]) -> Option<&RingKey> {
         self.all().find(|key| key.id.0 == id)
     }
@@ -154,7 +154,7 @@ mod tests {
     const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff";
 
     #[test]
-    fn a_key_never_shows_itself() {
+    fn debug_output_hides_a_key() {
         let key = Key::parse(HEX).unwrap();
         let id = key.id().to_string();
         assert_eq!(format!("{key:?}"), format!("Key({id})"));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_has_a_key_and_none_twice() {
+    fn a_key_ring_has_at_least_one_key_and_no_duplicates() {
         let key = || Key::parse(HEX).unwrap();
         assert_eq!(KeyRing::new(vec![]).unwrap_err(), InvalidKeyRing::Empty);
         assert_eq!(KeyRing::new(vec![key(), key()]).unwrap_err(), InvalidKeyRing::Duplicate(key().id()));

@@ -6,7 +6,7 @@ use crate::session::server_tag::ServerTag;
 use crate::session::stamps::Stamps;
 use crate::time::UnixSeconds;
 
-/// Bytes of a payload.
+/// The length of a payload in bytes.
 pub(crate) const PAYLOAD: usize = 8 + 8 + 4 + 4;
 
 /// What a sealed token says.

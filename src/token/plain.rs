@@ -1,18 +1,18 @@
-//! The plain token: the server's id as it is, readable by everybody and made by anybody.
+//! The plain token: the server's id itself. Anyone can read it, and anyone can make one.
 //!
-//! It names a server and nothing else: no session, no stamps, so nothing about it can expire. Whether there is such a server
-//! is not asked here.
+//! It names a server and nothing else: it has no session and no stamps, so it cannot expire. This module does not check whether
+//! the server exists.
 
-use super::unopened::Unopened;
+use super::open_error::OpenError;
 use crate::ids::ServerId;
 
 /// The id in a plain token.
 ///
 /// # Errors
-/// [`Unopened::BadToken`] where the value cannot be any server's id.
-pub fn open(text: &[u8]) -> Result<&str, Unopened> {
-    let text = std::str::from_utf8(text).map_err(|_| Unopened::BadToken)?;
-    ServerId::check(text).map_err(|_| Unopened::BadToken)?;
+/// [`OpenError::BadToken`] where the value cannot be any server's id.
+pub fn open(text: &[u8]) -> Result<&str, OpenError> {
+    let text = std::str::from_utf8(text).map_err(|_| OpenError::BadToken)?;
+    ServerId::check(text).map_err(|_| OpenError::BadToken)?;
     Ok(text)
 }
 
@@ -22,9 +22,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_cannot_be_an_id_is_a_bad_token() {
+    fn an_invalid_server_id_is_a_bad_token() {
         for text in [&b""[..], b"web 1", b"web;1", b"\xff", &[b'a'; 129]] {
-            assert_eq!(open(text), Err(Unopened::BadToken), "{text:?}");
+            assert_eq!(open(text), Err(OpenError::BadToken), "{text:?}");
         }
     }
 

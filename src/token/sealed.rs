@@ -10,8 +10,8 @@
 //! `burdock token v1` ‖ 0x00 ‖ kind (`c`, `h`, `e`) ‖ length of scope ‖ scope ‖ length of entry ‖ entry.
 //! Version and key id are not in it: another version does not open at all, another id finds another key or none.
 //!
-//! GCM-SIV, because balancers share a key and draw nonces at random: with plain GCM one collision would let anybody forge,
-//! here it only shows that two tokens are equal. Opening is total on any bytes, allocates nothing and decrypts at most once.
+//! GCM-SIV, because balancers share a key and draw nonces at random: with plain GCM one collision would allow forgery,
+//! here it only reveals that two tokens are equal. Opening is total on any bytes, allocates nothing and decrypts at most once.
 
 use std::fmt;
 use std::ops::Deref;
@@ -22,8 +22,8 @@ use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 use rand_core::CryptoRng;
 
 use super::keys::KeyRing;
+use super::open_error::OpenError;
 use super::payload::{PAYLOAD, Payload};
-use super::unopened::Unopened;
 
 const VERSION: u8 = 1;
 const NONCE: usize = 12;
@@ -33,7 +33,7 @@ const BYTES: usize = HEAD + PAYLOAD + 16;
 /// Characters of a token.
 pub const CHARACTERS: usize = 76;
 
-/// Where a token travels. One made for a cookie does not open as a header.
+/// What carries a token. A token made for a cookie does not open as a header.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {
     Cookie,
@@ -42,7 +42,7 @@ pub enum Kind {
     Envelope,
 }
 
-/// The place that a token is good for, and no other.
+/// The only place where a token is valid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Context<'a> {
     pub kind: Kind,
@@ -52,14 +52,14 @@ pub struct Context<'a> {
     pub entry: &'a str,
 }
 
-/// Seals and opens the tokens of one entry.
+/// Seals and opens the tokens of one persistence method.
 #[derive(Debug)]
 pub struct SealedFormat {
     keys: Arc<KeyRing>,
     associated: Box<[u8]>,
 }
 
-/// A token's text, on the stack. A token is a secret of its client: it does not show itself in debug output.
+/// A token's text, on the stack. A token is its client's secret, so `Debug` hides it.
 #[derive(Clone, Copy)]
 pub struct TokenText([u8; CHARACTERS]);
 
@@ -68,42 +68,42 @@ impl SealedFormat {
         Self { keys, associated: context.associated_data() }
     }
 
-    /// A token that says `payload`, under the ring's first key.
+    /// Makes a token with `payload`, sealed with the ring's first key.
     pub fn seal(&self, payload: &Payload, rng: &mut impl CryptoRng) -> TokenText {
         let mut nonce = [0; NONCE];
         rng.fill_bytes(&mut nonce);
         self.seal_with(nonce, payload)
     }
 
-    /// What a token says. Whether it has expired is for the caller, who knows the time.
+    /// Opens a token. The caller, which knows the time, checks whether it has expired.
     ///
     /// # Errors
-    /// [`Unopened::UnknownKey`] for what could be a token of another key, [`Unopened::BadToken`] for everything else.
-    pub fn open(&self, text: &[u8]) -> Result<Payload, Unopened> {
-        let mut token = decode(text).ok_or(Unopened::BadToken)?;
-        let (head, sealed) = token.split_first_chunk_mut::<HEAD>().ok_or(Unopened::BadToken)?;
+    /// [`OpenError::UnknownKey`] if it may be a token of another key, [`OpenError::BadToken`] otherwise.
+    pub fn open(&self, text: &[u8]) -> Result<Payload, OpenError> {
+        let mut token = decode(text).ok_or(OpenError::BadToken)?;
+        let (head, sealed) = token.split_first_chunk_mut::<HEAD>().ok_or(OpenError::BadToken)?;
         let [VERSION, id_0, id_1, id_2, id_3, nonce @ ..] = *head else {
-            return Err(Unopened::BadToken);
+            return Err(OpenError::BadToken);
         };
-        let key = self.keys.find([id_0, id_1, id_2, id_3]).ok_or(Unopened::UnknownKey)?;
+        let key = self.keys.find([id_0, id_1, id_2, id_3]).ok_or(OpenError::UnknownKey)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let payload = key.aead.open_in_place(nonce, Aad::from(&self.associated), sealed).map_err(|_| Unopened::BadToken)?;
-        let payload = payload.first_chunk().ok_or(Unopened::BadToken)?;
+        let payload = key.aead.open_in_place(nonce, Aad::from(&self.associated), sealed).map_err(|_| OpenError::BadToken)?;
+        let payload = payload.first_chunk().ok_or(OpenError::BadToken)?;
         Ok(Payload::from_bytes(*payload))
     }
 
-    #[expect(clippy::expect_used, reason = "lengths and key fit by construction, no input reaches them")]
+    #[expect(clippy::expect_used, reason = "lengths and key fit by construction, independent of any input")]
     fn seal_with(&self, nonce: [u8; NONCE], payload: &Payload) -> TokenText {
         let key = self.keys.sealing();
         let mut token = [0; BYTES];
         token[0] = VERSION;
         token[1..5].copy_from_slice(&key.id.bytes());
         token[5..HEAD].copy_from_slice(&nonce);
-        let (said, tag) = token[HEAD..].split_at_mut(PAYLOAD);
-        said.copy_from_slice(&payload.to_bytes());
+        let (plaintext, tag) = token[HEAD..].split_at_mut(PAYLOAD);
+        plaintext.copy_from_slice(&payload.to_bytes());
         let nonce = Nonce::assume_unique_for_key(nonce);
         key.aead
-            .seal_in_place_scatter(nonce, Aad::from(&self.associated), said, &[], tag)
+            .seal_in_place_scatter(nonce, Aad::from(&self.associated), plaintext, &[], tag)
             .expect("24 bytes are within the limits of the AEAD");
         let mut text = [0; CHARACTERS];
         let _ = URL_SAFE_NO_PAD.encode(&token, text.as_mut_slice().as_out());
@@ -124,12 +124,12 @@ impl Context<'_> {
     }
 }
 
-/// Whether this could be a sealed token, of whatever key and place.
+/// Whether this has the form of a sealed token, of any key and place.
 pub fn looks_sealed(text: &[u8]) -> bool {
     decode(text).is_some_and(|token| token[0] == VERSION)
 }
 
-/// One text for one token: 57 bytes leave no spare bits in 76 characters, and padding is not a character of the alphabet.
+/// Each token has exactly one text: 57 bytes leave no spare bits in 76 characters, and padding is not in the alphabet.
 fn decode(text: &[u8]) -> Option<[u8; BYTES]> {
     if text.len() != CHARACTERS {
         return None;
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_does_not_drift() {
+    fn the_sealed_format_is_stable() {
         let token = format(&[FIRST], COOKIE).seal_with(*b"twelve bytes", &payload());
         // Made with Python: hashlib, hmac and cryptography's AESGCMSIV.
         assert_eq!(&*token, "AeX3sNJ0d2VsdmUgYnl0ZXNVRyOr10ms3nCEeop02xL1wbEBwIhI0mgAavKEOYbgGyDg0WmsyrG5");
@@ -203,12 +203,12 @@ mod tests {
             Context { entry: "BURDOCK_blog", ..COOKIE },
             Context { scope: "shopB", entry: "URDOCK_shop", ..COOKIE },
         ] {
-            assert_eq!(format(&[FIRST], other).open(sealed().as_bytes()), Err(Unopened::BadToken), "{other:?}");
+            assert_eq!(format(&[FIRST], other).open(sealed().as_bytes()), Err(OpenError::BadToken), "{other:?}");
         }
     }
 
     #[test]
-    fn a_rotated_key_opens_what_it_sealed_and_the_first_key_seals() {
+    fn after_rotation_the_old_key_opens_and_the_first_seals() {
         let rotated = format(&[SECOND, FIRST], COOKIE);
         assert_eq!(rotated.open(sealed().as_bytes()), Ok(payload()));
         let renewed = rotated.seal(&payload(), &mut StdRng::seed_from_u64(2));
@@ -216,12 +216,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_a_dropped_key_is_of_an_unknown_key() {
-        assert_eq!(format(&[SECOND], COOKIE).open(sealed().as_bytes()), Err(Unopened::UnknownKey));
+    fn a_dropped_key_is_unknown() {
+        assert_eq!(format(&[SECOND], COOKIE).open(sealed().as_bytes()), Err(OpenError::UnknownKey));
     }
 
     #[test]
-    fn every_flipped_bit_of_the_text_is_refused() {
+    fn a_token_with_any_flipped_bit_is_rejected() {
         let (format, token) = (format(&[FIRST, SECOND], COOKIE), sealed());
         for bit in 0..CHARACTERS * 8 {
             let mut changed = token.0;
@@ -231,24 +231,24 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_another_length_or_alphabet_is_bad() {
+    fn a_token_of_a_different_length_or_alphabet_is_bad() {
         let (format, token) = (format(&[FIRST], COOKIE), sealed());
         let standard = token.replacen(char::is_alphanumeric, "+", 1);
         let padded = format!("{}==", &token[..74]);
         for text in ["", &token[..75], &format!("{}A", &*token), &standard, &padded] {
-            assert_eq!(format.open(text.as_bytes()), Err(Unopened::BadToken), "{text:?}");
+            assert_eq!(format.open(text.as_bytes()), Err(OpenError::BadToken), "{text:?}");
         }
     }
 
     #[test]
-    fn another_version_is_bad() {
+    fn a_token_of_another_version_is_bad() {
         let mut token = decode(sealed().as_bytes()).unwrap();
         token[0] = 2;
         let text = URL_SAFE_NO_PAD.encode_to_string(token);
-        assert_eq!(format(&[FIRST], COOKIE).open(text.as_bytes()), Err(Unopened::BadToken));
+        assert_eq!(format(&[FIRST], COOKIE).open(text.as_bytes()), Err(OpenError::BadToken));
     }
 
-    /// Of few letters, so that two are often alike, or alike but for where one part ends.
+    /// Uses few letters, so that two contexts are often equal, or differ only in where a part ends.
     fn any_context() -> impl Strategy<Value = (Kind, String, String)> {
         let kind = prop::sample::select(vec![Kind::Cookie, Kind::Header, Kind::Envelope]);
         (kind, "[ac]{0,2}", "[ac]{0,2}")
@@ -256,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_sealed_is_opened(seed: [u8; 32], server: [u8; 8], session: u64, issued: u32, seen: u32) {
+        fn a_sealed_token_opens_to_its_payload(seed: [u8; 32], server: [u8; 8], session: u64, issued: u32, seen: u32) {
             let stamps = Stamps { issued: UnixSeconds(issued), seen: UnixSeconds(seen) };
             let payload = Payload { server: ServerTag::from_bytes(server), session: SessionNumber(session), stamps };
             let format = format(&[FIRST], COOKIE);
@@ -266,7 +266,7 @@ mod tests {
         }
 
         #[test]
-        fn any_change_of_a_byte_is_refused(at in 0..CHARACTERS, byte: u8) {
+        fn a_token_with_any_changed_byte_is_rejected(at in 0..CHARACTERS, byte: u8) {
             let mut changed = sealed().0;
             prop_assume!(changed[at] != byte);
             changed[at] = byte;
@@ -274,13 +274,13 @@ mod tests {
         }
 
         #[test]
-        fn a_token_opens_where_it_was_sealed_for_and_nowhere_else(
+        fn a_token_opens_only_in_its_own_context(
             one in any_context(), other in any_context(), key in prop::sample::select(vec![FIRST, SECOND])
         ) {
             let context = |(kind, scope, entry): &(Kind, String, String)| format(&[key], Context { kind: *kind, scope, entry });
             let token = context(&one).seal(&payload(), &mut StdRng::seed_from_u64(3));
             let opened = context(&other).open(token.as_bytes());
-            prop_assert_eq!(opened, if one == other { Ok(payload()) } else { Err(Unopened::BadToken) });
+            prop_assert_eq!(opened, if one == other { Ok(payload()) } else { Err(OpenError::BadToken) });
         }
 
         #[test]

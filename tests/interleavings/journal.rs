@@ -12,14 +12,14 @@ use shuttle::sync::Mutex;
 use shuttle::sync::atomic::AtomicBool;
 use shuttle::thread;
 
-use super::{NOW, drain, enlist, explore, export, follow, name, table, take, tie};
+use super::{NOW, drain, explore, export, follow, name, register, table, take, tie};
 
 #[test]
 fn a_snapshot_plus_later_changes_equals_the_table() {
     explore(|| {
         let table = Arc::new(table());
         let feed = follow(&table);
-        let servers = Arc::new([enlist(&table, "a"), enlist(&table, "b")]);
+        let servers = Arc::new([register(&table, "a"), register(&table, "b")]);
         (0..4).for_each(|n| tie(&table, n, &servers[0]));
         let writing = Arc::clone(&feed);
         let writer = thread::spawn(move || {
@@ -56,7 +56,7 @@ fn each_change_is_drained_once_and_in_order() {
     explore(|| {
         let table = Arc::new(table());
         let feed = follow(&table);
-        let server = enlist(&table, "a");
+        let server = register(&table, "a");
         let writers: Vec<_> = (0..2)
             .map(|_| {
                 let feed = Arc::clone(&feed);
@@ -89,7 +89,7 @@ type Copied = BTreeMap<Fingerprint, Session>;
 fn each_of_two_subscribers_has_the_whole_table_though_one_comes_late() {
     explore(|| {
         let table = Arc::new(table());
-        let servers = Arc::new([enlist(&table, "a"), enlist(&table, "b")]);
+        let servers = Arc::new([register(&table, "a"), register(&table, "b")]);
         (0..2).for_each(|n| tie(&table, n, &servers[0]));
         let copier = |feed: Arc<Subscription>| {
             thread::spawn(move || {
@@ -121,7 +121,7 @@ fn each_of_two_subscribers_has_the_whole_table_though_one_comes_late() {
 fn who_waits_for_a_subscriber_goes_on_when_that_has_his_change_or_is_gone() {
     explore(|| {
         let table = Arc::new(table());
-        let server = enlist(&table, "a");
+        let server = register(&table, "a");
         let feed = Subscription::new(&table, Delivery::Awaited { at_most: Duration::from_secs(1) });
         let (arrived, gone) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let subscriber = {

@@ -18,7 +18,7 @@ use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::{
-    Budget, Change, Cursor, Delivery, Enlisted, Entry, Known, Lost, Persist, Session, Subscription, Table, TableName,
+    Budget, Change, Cursor, Delivery, Entry, Known, Lost, Persist, ServerHandle, Session, Subscription, Table, TableName,
     TableSpec,
 };
 use burdock::time::UnixSeconds;
@@ -55,18 +55,18 @@ fn table() -> Table {
     Table::new(spec(1_000, 600))
 }
 
-fn enlist(table: &Table, id: &str) -> Enlisted {
-    table.enlist(&ServerId::parse(id).unwrap()).unwrap()
+fn register(table: &Table, id: &str) -> ServerHandle {
+    table.register(&ServerId::parse(id).unwrap()).unwrap()
 }
 
 /// The session with this number; odd ones are in the last shard.
 fn name(n: u8) -> Fingerprint {
     let mut bytes = [n.wrapping_mul(37); 16];
     bytes[0] = SHARDS[usize::from(n % 2)];
-    Fingerprint::from_octets(bytes)
+    Fingerprint::from_bytes(bytes)
 }
 
-fn tie(table: &Table, n: u8, server: &Enlisted) {
+fn tie(table: &Table, n: u8, server: &ServerHandle) {
     table.tie(name(n), server, Budget::Within, NOW);
 }
 

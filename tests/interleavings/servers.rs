@@ -6,14 +6,14 @@ use burdock::ids::ServerId;
 use burdock::table::Subscription;
 use shuttle::thread;
 
-use super::{NOW, drain, enlist, explore, find, follow, name, spec, table, take, tie};
+use super::{NOW, drain, explore, find, follow, name, register, spec, table, take, tie};
 
 #[test]
 fn a_change_names_the_server_it_was_made_for() {
     explore(|| {
         let table = Arc::new(table());
         let feeds = [follow(&table), follow(&table)];
-        let old = enlist(&table, "old");
+        let old = register(&table, "old");
         tie(&table, 1, &old);
         for feed in &feeds {
             drain(feed);
@@ -25,7 +25,7 @@ fn a_change_names_the_server_it_was_made_for() {
             requests.forget(name(1), NOW);
         });
         let configuration = thread::spawn(move || {
-            let new = enlist(&configuring, "new");
+            let new = register(&configuring, "new");
             tie(&configuring, 2, &new);
         });
         let [writer, copier] = feeds.clone().map(|feed| thread::spawn(move || (0..3).for_each(|_| write(&feed))));
@@ -51,7 +51,7 @@ fn write(feed: &Subscription) {
 fn a_server_with_sessions_keeps_its_number_during_a_table_reload() {
     explore(|| {
         let table = Arc::new(table());
-        let old = enlist(&table, "old");
+        let old = register(&table, "old");
         tie(&table, 0, &old);
         tie(&table, 1, &old);
         let index = old.index();
@@ -65,7 +65,7 @@ fn a_server_with_sessions_keeps_its_number_during_a_table_reload() {
             }
         });
         let configuration = Arc::clone(&table);
-        let configuration = thread::spawn(move || drop(enlist(&configuration, "new")));
+        let configuration = thread::spawn(move || drop(register(&configuration, "new")));
         for thread in [reload, writer, configuration] {
             thread.join().unwrap();
         }
@@ -83,7 +83,7 @@ fn concurrent_enlistments_get_one_server_number() {
             .map(|n| {
                 let table = Arc::clone(&table);
                 thread::spawn(move || {
-                    let server = enlist(&table, "a");
+                    let server = register(&table, "a");
                     tie(&table, n, &server);
                     table.tidy();
                     server.index()

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use burdock::table::{Budget, Known, Tied};
 use shuttle::thread;
 
-use super::{NOW, enlist, explore, export, find, name, spec, table, tie};
+use super::{NOW, explore, export, find, name, register, spec, table, tie};
 
 #[test]
 fn a_tied_session_is_found_despite_concurrent_changes() {
     explore(|| {
         let table = Arc::new(table());
-        let servers = Arc::new([enlist(&table, "a"), enlist(&table, "b")]);
+        let servers = Arc::new([register(&table, "a"), register(&table, "b")]);
         let threads: Vec<_> = (0..3_u8)
             .map(|n| {
                 let (table, servers) = (Arc::clone(&table), Arc::clone(&servers));
@@ -35,7 +35,7 @@ fn a_tied_session_is_found_despite_concurrent_changes() {
 fn concurrent_ties_of_one_name_form_one_chain_of_moves() {
     explore(|| {
         let table = Arc::new(table());
-        let servers = Arc::new(["a", "b", "c"].map(|id| enlist(&table, id)));
+        let servers = Arc::new(["a", "b", "c"].map(|id| register(&table, id)));
         let threads: Vec<_> = (0..3)
             .map(|n| {
                 let (table, servers) = (Arc::clone(&table), Arc::clone(&servers));
@@ -58,7 +58,7 @@ fn concurrent_ties_of_one_name_form_one_chain_of_moves() {
 fn session_counts_match_the_entries() {
     explore(|| {
         let table = Arc::new(table());
-        let servers = Arc::new([enlist(&table, "a"), enlist(&table, "b")]);
+        let servers = Arc::new([register(&table, "a"), register(&table, "b")]);
         let mut threads: Vec<_> = (0..2_u8)
             .map(|n| {
                 let (table, servers) = (Arc::clone(&table), Arc::clone(&servers));
@@ -82,7 +82,7 @@ fn session_counts_match_the_entries() {
 fn sessions_are_found_and_counted_during_a_table_reload() {
     explore(|| {
         let table = Arc::new(table());
-        let servers = Arc::new([enlist(&table, "a"), enlist(&table, "b")]);
+        let servers = Arc::new([register(&table, "a"), register(&table, "b")]);
         tie(&table, 1, &servers[0]);
         let (succeeding, moving) = (Arc::clone(&table), Arc::clone(&table));
         let ours = Arc::clone(&servers);
@@ -102,7 +102,7 @@ fn sessions_are_found_and_counted_during_a_table_reload() {
     });
 }
 
-fn assert_counts_match(table: &burdock::table::Table, servers: &[burdock::table::Enlisted]) {
+fn assert_counts_match(table: &burdock::table::Table, servers: &[burdock::table::ServerHandle]) {
     let entries = export(table);
     for server in servers.iter().map(|server| server.index()) {
         let expected = entries.iter().filter(|entry| entry.session.server == server).count();

@@ -95,7 +95,7 @@ fn the_image_runs_unprivileged_and_its_replacement_keeps_sessions() {
     assert!(customers.iter().all(Customer::has_session));
     ok(store.podman("stop --time 30").arg(&first.id));
     assert_eq!(answer(store.podman("inspect --format {{.State.ExitCode}}").arg(&first.id)), "0");
-    assert!(ok(store.podman("logs").arg(&first.id)).contains("leaving: not ready from now on"));
+    assert!(ok(store.podman("logs").arg(&first.id)).contains("shutting down: not ready from now on"));
 
     let second = run(&store, &file, &state);
     assert!(customers.iter().all(Customer::has_session));

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
 use burdock::session::fingerprint_key::FingerprintKey;
-use burdock::table::{Budget, BudgetSpec, CreationBudget, Enlisted, Known, Table};
+use burdock::table::{Budget, BudgetSpec, CreationBudget, Known, ServerHandle, Table};
 use burdock::time::UnixSeconds;
 
-use super::{Chance, START, enlist, fingerprint, spec, steps};
+use super::{Chance, START, fingerprint, register, spec, steps};
 
 const CAPACITY: u32 = 100_000;
 const PEOPLE: u64 = 50_000;
@@ -19,7 +19,7 @@ const REQUEST_INTERVAL: u64 = 30;
 /// People who send requests at their own pace. One request in a hundred is a new person, who replaces another.
 struct Site {
     table: Table,
-    server: Enlisted,
+    server: ServerHandle,
     key: FingerprintKey,
     budget: CreationBudget,
     people: Vec<u64>,
@@ -32,7 +32,7 @@ struct Site {
 impl Site {
     fn new() -> Self {
         let table = Table::new(spec(CAPACITY, Some(IDLE), None));
-        let server = enlist(&table, "web-1");
+        let server = register(&table, "web-1");
         let (creations, window) = (NonZeroU32::new(200).unwrap(), NonZeroU32::new(60).unwrap());
         let mut site = Self {
             server,
@@ -135,18 +135,18 @@ fn a_one_minute_flood_from_few_networks_keeps_99_percent_of_sessions() {
     site.flood(60, |site, bot, now| site.spend(bot_address(bot), now));
     assert!(site.share_kept() >= 0.99, "{}", site.share_kept());
     assert!(site.held(START + 120) >= 0.99, "{}", site.held(START + 120));
-    let [over_budget, new, established] = site.table.tally().evicted;
+    let [over_budget, new, established] = site.table.stats().evicted;
     assert!(over_budget > 800_000 && new + established < 1_000, "{over_budget} {new} {established}");
 }
 
 #[test]
 fn forged_names_create_no_sessions() {
     let site = Site::new();
-    let created = site.table.tally();
+    let created = site.table.stats();
     let count = site.table.count(site.server.index(), UnixSeconds(START));
     for forged in 0..steps(10_000_000) {
         assert_eq!(site.table.look(fingerprint(BOTS + forged), UnixSeconds(START)), Known::Unknown);
     }
-    assert_eq!(site.table.tally(), created);
+    assert_eq!(site.table.stats(), created);
     assert_eq!(site.table.count(site.server.index(), UnixSeconds(START)), count);
 }

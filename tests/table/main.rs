@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::lifetime::Lifetime;
-use burdock::table::{Enlisted, Persist, Table, TableName, TableSpec};
+use burdock::table::{Persist, ServerHandle, Table, TableName, TableSpec};
 
 const START: u32 = 1_800_000_000;
 
@@ -24,8 +24,8 @@ fn spec(capacity: u32, idle: Option<u32>, life: Option<u32>) -> TableSpec {
     TableSpec { name, capacity, lifetime: Lifetime { idle, life }, persist: Persist::On }
 }
 
-fn enlist(table: &Table, id: &str) -> Enlisted {
-    table.enlist(&ServerId::parse(id).unwrap()).unwrap()
+fn register(table: &Table, id: &str) -> ServerHandle {
+    table.register(&ServerId::parse(id).unwrap()).unwrap()
 }
 
 /// A tenth of the steps, or all of them.
@@ -36,7 +36,7 @@ fn steps(full: u64) -> u64 {
 /// The fingerprint of the session with this number, as evenly distributed as a keyed hash.
 fn fingerprint(session: u64) -> Fingerprint {
     let (high, low) = (mix(session), mix(session ^ 0x5555_5555_5555_5555));
-    Fingerprint::from_octets((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+    Fingerprint::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
 }
 
 /// A bijection that removes all order from its input (the finalizer of splitmix64).

@@ -8,12 +8,12 @@ use burdock::session::fingerprint::Fingerprint;
 use burdock::session::lifetime::Lifetime;
 use burdock::session::stamps::Stamps;
 use burdock::table::{
-    Budget, Change, ChangeKind, Class, Cursor, Delivery, Enlisted, Entry, Filter, Known, Lost, ServerIndex, Session,
-    Subscription, Table, Tied,
+    Budget, Change, ChangeKind, Cursor, Delivery, Entry, EvictionClass, Filter, Known, Lost, ServerHandle, ServerIndex,
+    Session, Subscription, Table, Tied,
 };
 use burdock::time::UnixSeconds;
 
-use super::{Chance, START, enlist, fingerprint, spec, steps};
+use super::{Chance, START, fingerprint, register, spec, steps};
 
 const NAMES: u64 = 3_000;
 const SERVERS: usize = 5;
@@ -51,7 +51,7 @@ impl Model {
     fn look(&mut self, name: Fingerprint, now: u32) -> Known {
         if let Known::Session(_) = self.known(name, now) {
             self.refresh(name, now);
-            self.sessions.entry(name).and_modify(|session| session.class = Class::Established);
+            self.sessions.entry(name).and_modify(|session| session.class = EvictionClass::Established);
         }
         self.known(name, now)
     }
@@ -59,7 +59,7 @@ impl Model {
     fn tie(&mut self, name: Fingerprint, server: ServerIndex, budget: Budget, now: u32) -> Tied {
         let Known::Session(old) = self.known(name, now) else {
             let stamps = Stamps { issued: UnixSeconds(now), seen: UnixSeconds(now) };
-            let class = if budget == Budget::Over { Class::OverBudget } else { Class::New };
+            let class = if budget == Budget::Over { EvictionClass::OverBudget } else { EvictionClass::New };
             self.sessions.insert(name, Session { server, stamps, class });
             return Tied::Created;
         };
@@ -96,7 +96,7 @@ enum Clock {
 struct Pair {
     table: Arc<Table>,
     model: Model,
-    servers: Vec<Enlisted>,
+    servers: Vec<ServerHandle>,
     journal: Copied,
     passing: Option<Copied>,
     chance: Chance,
@@ -109,7 +109,7 @@ impl Pair {
         // Large enough for nobody to go, even if all expired sessions stay.
         let table = Arc::new(Table::new(spec(25_600, idle, life)));
         let journal = Copied::begin(&table, START);
-        let servers = (0..SERVERS).map(|server| enlist(&table, &format!("web-{server}"))).collect();
+        let servers = (0..SERVERS).map(|server| register(&table, &format!("web-{server}"))).collect();
         let model = Model { lifetime: Lifetime { idle, life }, ..Model::default() };
         Self { table, model, servers, journal, passing: None, chance: Chance(1), clock, now: START }
     }
@@ -263,8 +263,8 @@ fn run(idle: Option<u32>, life: Option<u32>, clock: Clock) {
             pair.compare_copies();
         }
     }
-    assert_eq!(pair.table.tally().evicted, [0; 3]);
-    assert!(pair.table.tally().moved > 100 && pair.table.tally().forgotten > 100);
+    assert_eq!(pair.table.stats().evicted, [0; 3]);
+    assert!(pair.table.stats().moved > 100 && pair.table.stats().forgotten > 100);
 }
 
 fn both_clocks(idle: Option<u32>, life: Option<u32>) {

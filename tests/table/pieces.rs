@@ -8,7 +8,7 @@ use burdock::session::fingerprint::Fingerprint;
 use burdock::table::{Budget, Change, ChangeKind, Cursor, Delivery, Entry, Known, Lost, Session, Subscription, Table};
 use burdock::time::UnixSeconds;
 
-use super::{Chance, START, enlist, fingerprint, spec, steps};
+use super::{Chance, START, fingerprint, register, spec, steps};
 
 const NOW: UnixSeconds = UnixSeconds(START);
 
@@ -26,7 +26,7 @@ fn export(table: &Table, mut between: impl FnMut()) -> Vec<Entry> {
 #[test]
 fn an_export_imports_with_every_live_session() {
     let table = Table::new(spec(100_000, Some(1_800), Some(86_400)));
-    let servers = ["a", "b", "c"].map(|id| enlist(&table, id));
+    let servers = ["a", "b", "c"].map(|id| register(&table, id));
     for session in 0..100_000_u64 {
         let at = UnixSeconds(START - (session % 3_000) as u32);
         table.tie(fingerprint(session), &servers[session as usize % 3], Budget::Within, at);
@@ -36,7 +36,7 @@ fn an_export_imports_with_every_live_session() {
     }
     let entries = export(&table, || ());
     let other = Arc::new(Table::new(spec(100_000, Some(1_800), Some(86_400))));
-    let kept = ["a", "b", "c"].map(|id| enlist(&other, id));
+    let kept = ["a", "b", "c"].map(|id| register(&other, id));
     entries.iter().for_each(|entry| other.import(entry, NOW));
     for session in 0..100_000_u64 {
         let was = table.find(fingerprint(session), NOW);
@@ -53,7 +53,7 @@ fn an_export_imports_with_every_live_session() {
 #[test]
 fn an_import_replaces_a_session_and_an_expired_one_removes_it() {
     let table = Table::new(spec(100, Some(100), None));
-    let server = enlist(&table, "a");
+    let server = register(&table, "a");
     table.tie(fingerprint(1), &server, Budget::Within, NOW);
     let Known::Session(session) = table.find(fingerprint(1), NOW) else { panic!() };
     let mut older = session;
@@ -71,7 +71,7 @@ fn an_import_replaces_a_session_and_an_expired_one_removes_it() {
 fn a_snapshot_and_the_changes_since_it_began_are_all_that_lives() {
     let table = Arc::new(Table::new(spec(256_000, Some(1_800), None)));
     let feed = follow(&table);
-    let servers = ["a", "b"].map(|id| enlist(&table, id));
+    let servers = ["a", "b"].map(|id| register(&table, id));
     let mut chance = Chance(3);
     for session in 0..250_000 {
         table.tie(fingerprint(session), &servers[0], Budget::Within, NOW);
@@ -94,7 +94,7 @@ fn a_snapshot_and_the_changes_since_it_began_are_all_that_lives() {
         }
         drain(&feed, &mut later);
     });
-    assert!(table.tally().displaced > 20, "{:?}", table.tally());
+    assert!(table.stats().displaced > 20, "{:?}", table.stats());
     let mut stored: BTreeMap<Fingerprint, Session> = entries.iter().map(|e| (e.fingerprint, e.session)).collect();
     for (name, session) in later {
         match session {
@@ -125,7 +125,7 @@ fn drain(feed: &Subscription, into: &mut BTreeMap<Fingerprint, Option<Session>>)
 fn what_comes_too_fast_for_the_journal_is_counted() {
     let table = Arc::new(Table::new(spec(1_000, None, None)));
     let feed = follow(&table);
-    let server = enlist(&table, "a");
+    let server = register(&table, "a");
     for session in 0..100_000 {
         table.tie(fingerprint(session), &server, Budget::Within, NOW);
     }
@@ -138,7 +138,7 @@ fn what_comes_too_fast_for_the_journal_is_counted() {
 #[test]
 fn a_table_that_nobody_follows_records_nothing() {
     let table = Arc::new(Table::new(spec(1_000, None, None)));
-    let server = enlist(&table, "a");
+    let server = register(&table, "a");
     let gone = follow(&table);
     drop(gone);
     table.tie(fingerprint(1), &server, Budget::Within, NOW);
@@ -148,7 +148,7 @@ fn a_table_that_nobody_follows_records_nothing() {
 #[test]
 fn what_is_imported_while_somebody_follows_is_in_the_feed() {
     let table = Arc::new(Table::new(spec(1_000, Some(100), None)));
-    let [a, b] = ["a", "b"].map(|id| enlist(&table, id));
+    let [a, b] = ["a", "b"].map(|id| register(&table, id));
     table.tie(fingerprint(1), &a, Budget::Within, NOW);
     let feed = follow(&table);
     let Known::Session(known) = table.find(fingerprint(1), NOW) else { panic!() };
@@ -168,7 +168,7 @@ fn what_is_imported_while_somebody_follows_is_in_the_feed() {
 #[test]
 fn a_server_number_is_reused_after_its_last_entry_is_gone() {
     let table = Table::new(spec(1_000, Some(100), None));
-    let old = enlist(&table, "old");
+    let old = register(&table, "old");
     table.tie(fingerprint(1), &old, Budget::Within, NOW);
     let number = old.index();
     drop(old);
@@ -176,7 +176,7 @@ fn a_server_number_is_reused_after_its_last_entry_is_gone() {
     table.forget(fingerprint(1), NOW);
     assert_eq!((table.tidy(), table.tidy()), (0, 1), "only the second tidy frees it, because a change may still name it");
     assert_eq!(table.server(number), None);
-    let new = enlist(&table, "new");
+    let new = register(&table, "new");
     assert_eq!(new.index(), number);
     assert_eq!(table.servers().len(), 1);
     assert_eq!(table.tidy(), 0, "the new server holds the number");
@@ -186,14 +186,14 @@ fn a_server_number_is_reused_after_its_last_entry_is_gone() {
 fn a_change_that_comes_between_drain_and_tidy_still_finds_its_server() {
     let table = Arc::new(Table::new(spec(1_000, Some(100), None)));
     let feed = follow(&table);
-    let old = enlist(&table, "old");
+    let old = register(&table, "old");
     table.tie(fingerprint(1), &old, Budget::Within, NOW);
     drop(old);
     changes(&feed);
     table.look(fingerprint(1), NOW);
     table.forget(fingerprint(1), NOW);
     table.tidy();
-    let _new = enlist(&table, "new");
+    let _new = register(&table, "new");
     let named: Vec<_> = changes(&feed).iter().map(|change| table.server(change.entry.session.server)).collect();
     assert_eq!(named, vec![ServerId::parse("old").ok(); 2]);
     assert_eq!(
@@ -207,7 +207,7 @@ fn a_change_that_comes_between_drain_and_tidy_still_finds_its_server() {
 fn a_number_is_not_given_away_before_every_subscriber_has_written_what_names_it() {
     let table = Arc::new(Table::new(spec(1_000, Some(100), None)));
     let (fast, slow) = (follow(&table), follow(&table));
-    let old = enlist(&table, "old");
+    let old = register(&table, "old");
     table.tie(fingerprint(1), &old, Budget::Within, NOW);
     table.forget(fingerprint(1), NOW);
     drop(old);
@@ -253,14 +253,14 @@ fn a_half_full_table_survives_repeated_imports() {
     for budget in [Budget::Within, Budget::Over] {
         let many = steps(1_000_000);
         let mut table = Table::new(spec(2 * many as u32, Some(3_600), None));
-        let server = enlist(&table, "a");
+        let server = register(&table, "a");
         for session in 0..many {
             table.tie(fingerprint(session), &server, budget, NOW);
         }
         let first = export(&table, || ()).len();
         for round in 0..5 {
             let next = Table::new(spec(2 * many as u32, Some(3_600), None));
-            enlist(&next, "a");
+            register(&next, "a");
             export(&table, || ()).iter().for_each(|entry| next.import(entry, NOW));
             assert_eq!(export(&next, || ()).len(), first, "{budget:?}, round {round}");
             table = next;

@@ -4,13 +4,13 @@ use burdock::session::claim::BadClaim;
 use burdock::table::{Budget, Cursor, Filter, Known, Table};
 use burdock::time::UnixSeconds;
 
-use super::{START, enlist, fingerprint, spec};
+use super::{START, fingerprint, register, spec};
 
 const NOW: UnixSeconds = UnixSeconds(START);
 
 fn filled(sessions: u64, capacity: u32) -> Table {
     let table = Table::new(spec(capacity, Some(1_800), None));
-    let server = enlist(&table, "a");
+    let server = register(&table, "a");
     for session in 0..sessions {
         table.tie(fingerprint(session), &server, Budget::Within, NOW);
     }
@@ -65,7 +65,7 @@ fn the_same_spec_changes_nothing() {
     let table = filled(10_000, 10_000);
     table.succeed(spec(10_000, Some(1_800), None), NOW);
     assert_eq!(known(&table, 0..10_000), 10_000);
-    assert_eq!(table.tally().evicted, [0; 3]);
+    assert_eq!(table.stats().evicted, [0; 3]);
 }
 
 #[test]

@@ -7,12 +7,12 @@ use std::thread;
 use burdock::table::{Budget, Cursor, Delivery, Filter, Subscription, Table};
 use burdock::time::UnixSeconds;
 
-use super::{Chance, START, enlist, fingerprint, spec, steps};
+use super::{Chance, START, fingerprint, register, spec, steps};
 
 #[test]
 fn counts_agree_after_threads_have_created_moved_forgotten_read_and_reloaded_together() {
     let table = Arc::new(Table::new(spec(2_000, Some(600), None)));
-    let servers = ["a", "b", "c"].map(|id| enlist(&table, id));
+    let servers = ["a", "b", "c"].map(|id| register(&table, id));
     thread::scope(|scope| {
         for seed in 0..4 {
             let (table, servers) = (&table, &servers);
@@ -25,7 +25,7 @@ fn counts_agree_after_threads_have_created_moved_forgotten_read_and_reloaded_tog
                 let idle = if round % 2 == 0 { 600 } else { 60 };
                 table.succeed(spec(2_000 + round % 3 * 40_000, Some(idle), None), UnixSeconds(START));
                 table.tidy();
-                drop(enlist(table, &format!("passing-{}", round % 10)));
+                drop(register(table, &format!("passing-{}", round % 10)));
                 let changes = feed.begin();
                 (0..table.shards()).for_each(|shard| _ = feed.drain(shard, &mut Vec::new()));
                 feed.complete(changes);
@@ -41,7 +41,7 @@ fn counts_agree_after_threads_have_created_moved_forgotten_read_and_reloaded_tog
     }
 }
 
-fn work(table: &Table, servers: &[burdock::table::Enlisted; 3], seed: u64) {
+fn work(table: &Table, servers: &[burdock::table::ServerHandle; 3], seed: u64) {
     let mut chance = Chance(seed << 32);
     for _ in 0..steps(2_000_000) {
         let name = fingerprint(chance.below(60_000));

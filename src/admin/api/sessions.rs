@@ -8,7 +8,7 @@ use axum::extract::State as Shared;
 use burdock::balancer::StickyUpstream;
 use burdock::ids::ServerId;
 use burdock::session::fingerprint::Prefix;
-use burdock::table::{Class, Cursor, Entry, Filter, Known, ServerIndex, Session, Table};
+use burdock::table::{Cursor, Entry, EvictionClass, Filter, Known, ServerIndex, Session, Table};
 use burdock::time::UnixSeconds;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -177,7 +177,7 @@ fn to_api(table: &Table, entry: &Entry, now: UnixSeconds) -> Option<SessionInfo>
         server: table.server(server)?.to_string(),
         age: now.since(stamps.issued),
         idle: now.since(stamps.seen),
-        established: class == Class::Established,
+        established: class == EvictionClass::Established,
     })
 }
 

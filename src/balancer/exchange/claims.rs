@@ -97,7 +97,7 @@ impl ResolvedClaim {
             Claim::Absent => Self::Absent,
             Claim::Bad(bad) => Self::Bad(bad),
             Claim::Fresh(name, bad) => Self::Fresh(name, bad),
-            Claim::Keyed(name) => Self::Keyed(upstream.upstream().home(&name.octets()), name),
+            Claim::Keyed(name) => Self::Keyed(upstream.upstream().home(&name.bytes()), name),
             Claim::Names(server, named) => {
                 let candidates = upstream.resolve(&server);
                 if candidates.is_empty() { Self::Unknown(named) } else { Self::Tied(candidates, named) }

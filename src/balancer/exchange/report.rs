@@ -5,7 +5,7 @@ use ::http::HeaderValue;
 use super::claims::ResolvedClaim;
 use super::decision::Decision;
 use crate::balancer::reason::TieOutcome;
-use crate::session::claim::{Minted, Named};
+use crate::session::claim::{Issuer, Named};
 use crate::session::foreign_format::ForeignFormat;
 use crate::sticky::affinity::{self, Arrival};
 use crate::upstream::Upstream;
@@ -29,7 +29,7 @@ pub(super) fn left_server<'u>(upstream: &'u Upstream, claims: &[ResolvedClaim], 
 /// The proxy whose token decided, where it was not one of ours.
 pub(super) fn foreign_format(claims: &[ResolvedClaim], decision: &Decision) -> Option<ForeignFormat> {
     match claims.get(decision.entry?)? {
-        ResolvedClaim::Tied(_, Named { minted: Minted::By(format), .. }) => Some(*format),
+        ResolvedClaim::Tied(_, Named { issuer: Issuer::Other(format), .. }) => Some(*format),
         ResolvedClaim::Absent
         | ResolvedClaim::Fresh(..)
         | ResolvedClaim::Tied(..)

@@ -47,7 +47,7 @@ impl Search<'_> {
         followed: Option<usize>,
         random: &mut impl CryptoRng,
     ) -> Place {
-        let name = session.map(SessionName::octets);
+        let name = session.map(SessionName::bytes);
         let placement = match (&name, bound) {
             (Some(name), Some(bound)) => Placement::Bounded(name, bound),
             (Some(name), None) => Placement::Ring(name),

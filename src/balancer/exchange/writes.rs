@@ -10,7 +10,7 @@ use super::request_info::RequestInfo;
 use super::ties::Ties;
 use crate::balancer::reason::{TieAction, TieOutcome};
 use crate::http::request::Response;
-use crate::session::claim::Minted;
+use crate::session::claim::Issuer;
 use crate::session::lifetime::Due;
 use crate::sticky::affinity::Wish;
 use crate::sticky::answers::{AppSignal, Medium, Writes};
@@ -113,9 +113,9 @@ fn spoken(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
         (TieOutcome::Detour, _) => return None,
         (_, ResolvedClaim::Bad(_)) => Write::Replacement,
         (_, ResolvedClaim::Absent | ResolvedClaim::Fresh(..) | ResolvedClaim::Keyed(..)) => Write::New,
-        (_, ResolvedClaim::Tied(tied, named)) if tied.contains(&decision.at) => match named.minted {
-            Minted::Here => Write::Renewal,
-            Minted::By(_) => Write::Adoption,
+        (_, ResolvedClaim::Tied(tied, named)) if tied.contains(&decision.at) => match named.issuer {
+            Issuer::Burdock => Write::Renewal,
+            Issuer::Other(_) => Write::Adoption,
         },
         (_, ResolvedClaim::Tied(..) | ResolvedClaim::Unknown(_)) => Write::Move,
     })
@@ -123,20 +123,20 @@ fn spoken(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
 
 fn renewal(entry: &Entry, claim: &ResolvedClaim, wish: Option<&Wish>, now: Now) -> Option<Write> {
     let ResolvedClaim::Tied(_, named) = claim else { return None };
-    match (named.minted, named.stamps) {
-        (Minted::By(_), _) => Some(Write::Adoption),
-        (Minted::Here, Some(_)) if wish == Some(&Wish::Extend) => Some(Write::Renewal),
-        (Minted::Here, Some(stamps)) if entry.renewal(stamps, now) == Due::Now => Some(Write::Renewal),
-        (Minted::Here, Some(_) | None) => None,
+    match (named.issuer, named.stamps) {
+        (Issuer::Other(_), _) => Some(Write::Adoption),
+        (Issuer::Burdock, Some(_)) if wish == Some(&Wish::Extend) => Some(Write::Renewal),
+        (Issuer::Burdock, Some(stamps)) if entry.renewal(stamps, now) == Due::Now => Some(Write::Renewal),
+        (Issuer::Burdock, Some(_) | None) => None,
     }
 }
 
 /// Entries that name another server than the one that answered are brought into agreement; those that name none are left alone.
 fn correction(claim: &ResolvedClaim, at: usize) -> Option<Write> {
     match claim {
-        ResolvedClaim::Tied(tied, named) if tied.contains(&at) => match named.minted {
-            Minted::Here => None,
-            Minted::By(_) => Some(Write::Adoption),
+        ResolvedClaim::Tied(tied, named) if tied.contains(&at) => match named.issuer {
+            Issuer::Burdock => None,
+            Issuer::Other(_) => Some(Write::Adoption),
         },
         ResolvedClaim::Tied(..) | ResolvedClaim::Unknown(_) => Some(Write::Move),
         ResolvedClaim::Bad(_) => Some(Write::Replacement),

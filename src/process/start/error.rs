@@ -12,7 +12,7 @@ use crate::servers::peer::PeerError;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Folder(#[from] Unfit),
+    Directory(#[from] Unfit),
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Listen(Vec<Unbindable>),
     #[error(transparent)]

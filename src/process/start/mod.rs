@@ -47,10 +47,10 @@ use crate::telemetry::request_record::RecordSinks;
 
 pub use error::StartError;
 
-/// Runs until a signal ends the process. Takes over from the process that has started this one to hand over to it.
+/// Runs until a signal ends the process. If the running process has started this one for an upgrade, takes over from it.
 ///
 /// # Errors
-/// Whatever keeps it from starting.
+/// The reason why the process cannot start.
 pub fn run(config: Config, file: &Path) -> Result<(), StartError> {
     init_log();
     let predecessor = Predecessor::find()?.map(Arc::new);
@@ -68,11 +68,11 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
     let process = config.process.clone();
     let admin = config.admin.clone();
     let mut server = services::server(&config, threads, predecessor);
-    let (successors, asked) = mpsc::channel(1);
+    let (successors, requests) = mpsc::channel(1);
     let control = Arc::new(control(config, file, predecessor, successors)?);
     let state = Arc::clone(&control.state);
     services::add(&mut server, &control, &process, &admin, predecessor)?;
-    shutdown::leave_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
+    shutdown::exit_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
     match predecessor {
         None => directories::write_pid(&process.runtime_dir)
             .map_err(|error| StartError::Pid { path: process.runtime_dir.clone(), error })?,
@@ -83,31 +83,31 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
         lame_duck: process.shutdown.lame_duck,
         program,
         runtime_dir: process.runtime_dir,
-        asked: asked.into(),
+        requests: requests.into(),
     };
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
     state.close();
     Ok(())
 }
 
-/// Pingora's proxy would log every client that goes away, which the access log has; and a successor an error for every second
-/// that it waits for the sockets.
+/// Pingora's proxy would log every client that disconnects, which the access log already does, and a successor would log an error
+/// for every second that it waits for the sockets.
 const FILTER: &str = "info,pingora_core=warn,pingora_core::server::transfer_fd=off,pingora_proxy=off";
 
-/// Messages to stderr.
+/// Logs to stderr.
 fn init_log() {
     let filter = env_logger::Env::default().default_filter_or(FILTER);
     let _ = env_logger::Builder::from_env(filter).format_target(false).try_init();
     end_on_listener_panic();
 }
 
-/// Pingora gives up on a port that stays taken by panicking in one of its threads, and would go on without listening.
+/// If a port stays in use, Pingora panics in one of its threads and would continue without listening.
 fn end_on_listener_panic() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         default(info);
         if info.payload_as_str().is_some_and(|text| text.contains("UpgradeError to build listeners")) {
-            log::error!("cannot listen; ending");
+            log::error!("cannot listen; exiting");
             std::process::exit(1);
         }
     }));
@@ -118,14 +118,14 @@ fn prepare(config: &Config, predecessor: Option<&Arc<Predecessor>>) -> Result<()
     directories::private(&config.process.state_dir, "state_dir")?;
     let taken = match predecessor.map(|predecessor| predecessor.addresses()) {
         None => directories::unbindable(config, &[]),
-        // It does not say.
+        // It has sent no addresses.
         Some([]) => Vec::new(),
         Some(handed) => directories::unbindable(config, handed),
     };
     if taken.is_empty() { Ok(()) } else { Err(StartError::Listen(taken)) }
 }
 
-/// What is configured, with what operators have changed before the process began.
+/// The configuration, with the runtime overrides from before the process started.
 fn control(
     config: Config,
     file: &Path,
@@ -140,7 +140,7 @@ fn control(
     let secrets = keys::secrets(&config)?;
     let desired = Desired { config, secrets, changes, leaving, discovered };
     for (upstream, id, _) in desired.changes.iter() {
-        log::info!("changed at run time, not as configured: {}/{}", upstream.as_str(), id.as_str());
+        log::info!("runtime override in effect: {}/{}", upstream.as_str(), id.as_str());
     }
     let state = Arc::new(state(&desired, Clock::after(uptime), predecessor, successors)?);
     state.serving.generation.load().balancer.inherit(&servers);
@@ -150,16 +150,19 @@ fn control(
     }
 }
 
-/// What has outlived the last process.
+/// The runtime overrides that the last process has saved.
 fn stored(store: &Store) -> ProcessHandoff {
     let PersistedState { changes, leaving } = store.read().unwrap_or_else(|error| {
-        log::error!("what was changed at run time is lost: {error}; it is put aside as {}", store.set_aside().display());
+        log::error!(
+            "cannot read the saved runtime overrides: {error}; starting without them, moved the file to {}",
+            store.set_aside().display()
+        );
         Default::default()
     });
     ProcessHandoff { changes, leaving, ..ProcessHandoff::default() }
 }
 
-/// The state that the process begins with.
+/// The initial state of the process.
 pub(crate) fn state(
     desired: &Desired,
     clock: Clock,
@@ -201,7 +204,7 @@ pub(crate) fn state(
     })
 }
 
-/// The tables as they are stored, or as the process before this one has them.
+/// The session tables, loaded from disk or received from the running process.
 fn storage(
     desired: &Desired,
     tables: Vec<Arc<Table>>,

@@ -1,4 +1,4 @@
-//! What runs in the process, as services of the framework, and which of them wait for which.
+//! The services of the process, and their dependencies.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use crate::control::maintenance::{MaintenanceService, ReloadService};
 use crate::discovery::DiscoveryService;
 use crate::edge::listener::Edge;
 use crate::probing::HealthService;
-use crate::process::bind_probe::Listening;
-use crate::process::shutdown::Reopen;
+use crate::process::bind_probe::BindProbe;
+use crate::process::shutdown::LogReopenService;
 use crate::process::systemd::SystemdService;
-use crate::process::upgrade::new_process::{Predecessor, Prepared, Taken};
+use crate::process::upgrade::new_process::{Predecessor, PreparedService, TakeoverService};
 use crate::proxy::gateway::Gateway;
 use crate::runtime::admin_socket::AdminSocket;
 
-/// The framework's server, with nothing in it.
+/// The framework's server, without services.
 pub fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predecessor>>) -> Server {
     let process = &config.process;
     let conf = ServerConf {
@@ -47,7 +47,7 @@ pub fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predeces
     Server::new_with_opt_and_conf(options, conf)
 }
 
-/// Adds all that runs. A successor has the listening sockets only when nothing else is missing.
+/// Adds all services. A successor receives the listening sockets only when everything else is ready.
 pub fn add(
     server: &mut Server,
     control: &Arc<Control>,
@@ -55,44 +55,45 @@ pub fn add(
     admin: &values::Admin,
     predecessor: Option<&Arc<Predecessor>>,
 ) -> Result<(), StartError> {
-    let checked = server.add_service(background_service("health", HealthService(Arc::clone(&control.state))));
+    let health = server.add_service(background_service("health", HealthService(Arc::clone(&control.state))));
     let sockets = match predecessor {
         None => {
             server.bootstrap();
             None
         }
-        Some(predecessor) => Some(add_taking(server, predecessor, control, &checked, &process.runtime_dir)),
+        Some(predecessor) => Some(add_takeover(server, predecessor, control, &health, &process.runtime_dir)),
     };
-    let listening = add_services(server, control, process.connection_buffer, &checked, sockets.as_ref());
-    // Until a successor accepts, whoever asks whether it is ready is answered by its predecessor.
+    let listening = add_services(server, control, process.connection_buffer, &health, sockets.as_ref());
+    // Until a successor accepts, its predecessor answers readiness probes.
     add_admin(server, control, admin, sockets.map(|_| &listening))
 }
 
-/// What a successor does before it has the sockets, and right after. Gives what is ready when they are there.
-fn add_taking(
+/// Adds the services of a successor that run before it has the sockets, and right after. Returns the service that is ready when
+/// it has them.
+fn add_takeover(
     server: &mut Server,
     predecessor: &Arc<Predecessor>,
     control: &Arc<Control>,
-    checked: &ServiceHandle,
+    health: &ServiceHandle,
     runtime_dir: &Path,
 ) -> ServiceHandle {
-    let prepared = server.add_service(background_service("prepared", Prepared(Arc::clone(predecessor))));
-    prepared.add_dependency(checked);
+    let prepared = server.add_service(background_service("prepared", PreparedService(Arc::clone(predecessor))));
+    prepared.add_dependency(health);
     let sockets = server.bootstrap_as_a_service();
     sockets.add_dependency(&prepared);
     let (predecessor, control, runtime_dir) = (Arc::clone(predecessor), Arc::clone(control), runtime_dir.to_owned());
-    let taken = server.add_service(background_service("taken", Taken { predecessor, control, runtime_dir }));
-    taken.add_dependency(&sockets);
+    let takeover = server.add_service(background_service("takeover", TakeoverService { predecessor, control, runtime_dir }));
+    takeover.add_dependency(&sockets);
     sockets
 }
 
-/// Who listens, or changes what other processes see, waits for `sockets`, which a successor does not have at first. Gives what
-/// is ready when the listeners accept.
+/// Services that listen, or that change what other processes see, wait for `sockets`, which a successor receives later. Returns
+/// the service that is ready when the listeners accept.
 fn add_services(
     server: &mut Server,
     control: &Arc<Control>,
     buffer: usize,
-    checked: &ServiceHandle,
+    health: &ServiceHandle,
     sockets: Option<&ServiceHandle>,
 ) -> ServiceHandle {
     let state = &control.state;
@@ -104,22 +105,22 @@ fn add_services(
         edge.add_listener(ListenerConfig::tcp(listener.address.to_string()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
     }
     let edge = server.add_service(edge);
-    edge.add_dependency(checked);
+    edge.add_dependency(health);
     server.add_service(background_service("discovery", DiscoveryService(Arc::clone(control))));
-    server.add_service(background_service("telling", SystemdService(Arc::clone(state))));
-    server.add_service(background_service("log-reopen", Reopen(Arc::clone(state))));
-    let listening = server.add_service(background_service("listening", Listening(Arc::clone(state))));
+    server.add_service(background_service("systemd", SystemdService(Arc::clone(state))));
+    server.add_service(background_service("log-reopen", LogReopenService(Arc::clone(state))));
+    let listening = server.add_service(background_service("listening", BindProbe(Arc::clone(state))));
     listening.add_dependency(&edge);
-    let reloading = server.add_service(background_service("reloading", ReloadService(Arc::clone(control))));
-    let tending = server.add_service(background_service("tending", MaintenanceService(Arc::clone(control))));
+    let reload = server.add_service(background_service("reload", ReloadService(Arc::clone(control))));
+    let maintenance = server.add_service(background_service("maintenance", MaintenanceService(Arc::clone(control))));
     if let Some(sockets) = sockets {
-        [&edge, &reloading, &tending].into_iter().for_each(|service| service.add_dependency(sockets));
+        [&edge, &reload, &maintenance].into_iter().for_each(|service| service.add_dependency(sockets));
     }
     listening
 }
 
-/// The socket is made last, when nothing else can keep the process from starting. In a successor all this comes `after`
-/// something.
+/// The socket is created last, when nothing else can keep the process from starting. In a successor, all of this waits for
+/// `after`.
 fn add_admin(
     server: &mut Server,
     control: &Arc<Control>,

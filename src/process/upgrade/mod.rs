@@ -1,17 +1,17 @@
-//! One process hands over to the next: the running one starts its successor, gives it the session tables over a socket of our
-//! own, and lets the listening sockets go only when it is prepared. Until then whatever goes wrong changes nothing.
+//! The zero-downtime upgrade: the running process starts a successor, sends it the session tables over a separate socket, and hands
+//! over the listening sockets only when the successor is prepared. A failure before that changes nothing.
 //!
 //! ```text
 //! running process                          successor
 //!   starts it                                reads and checks its configuration
 //!   hello                       <->          hello
-//!   what else it knows           ->          goes on with that
+//!   its other state              ->          continues with it
 //!   tables, then their changes   ->          fills its own
 //!                                            checks its servers
 //!                               <-           prepared, and listens for the sockets
-//!   closes its journals, gives the listening sockets away (Pingora), accepts on for five seconds
+//!   closes its journals, hands over the listening sockets (Pingora), still accepts for five seconds
 //!                               <-           serving
-//!   changes of tables, to its end  ->        takes them in
+//!   changes of tables, to its end  ->        applies them
 //! ```
 
 pub mod new_process;

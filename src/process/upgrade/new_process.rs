@@ -1,4 +1,4 @@
-//! The successor's side: takes the tables, says when it is prepared, and takes its place when the sockets have come.
+//! The successor's side: receives the tables, reports when it is prepared, and takes over when it has the sockets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,49 +22,49 @@ use crate::process::upgrade::protocol::{Hello, Message, read};
 use crate::process::upgrade::table_feed::receive;
 use crate::runtime::directories;
 
-/// Why there is nothing to take over.
+/// Why taking over from the running process has failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot take over from the running process: {0}")]
 pub struct NoPredecessor(#[from] io::Error);
 
-/// The process that runs still.
+/// The process that is still running.
 #[derive(Debug)]
 pub struct Predecessor {
     stream: Mutex<UnixStream>,
-    /// Whether its sockets are ours.
-    taken: AtomicBool,
-    /// What it knew when it started us; None where that is not understood.
+    /// Whether this process has its sockets.
+    has_sockets: AtomicBool,
+    /// Its state when it started this process; None if it could not be decoded.
     pub handoff: Option<ProcessHandoff>,
 }
 
-/// Tells the predecessor that nothing is missing but its sockets, when nothing is.
-pub struct Prepared(pub Arc<Predecessor>);
+/// Tells the predecessor when this process needs only its sockets.
+pub struct PreparedService(pub Arc<Predecessor>);
 
-/// Takes its place when they are there.
-pub struct Taken {
+/// Takes over when this process has the sockets.
+pub struct TakeoverService {
     pub predecessor: Arc<Predecessor>,
     pub control: Arc<Control>,
     pub runtime_dir: PathBuf,
 }
 
-/// Tells the process that has started us to take over from it, if one has, why we do not.
+/// Tells the process that has started this one for an upgrade, if any, why it cannot take over.
 pub fn decline(reason: &str) {
     let Some(path) = std::env::var_os(VARIABLE) else { return };
-    let told = UnixStream::connect(Path::new(&path)).and_then(trusted).and_then(|mut stream| {
+    let result = UnixStream::connect(Path::new(&path)).and_then(trusted).and_then(|mut stream| {
         Message::Refused(reason.to_owned()).send(&mut stream)?;
-        // It says hello, and finds a closed socket if we have gone by then.
+        // Read its hello first: it would find a closed socket if this process ended before that.
         read(&mut stream)
     });
-    if let Err(error) = told {
-        log::error!("cannot tell the running process anything: {error}");
+    if let Err(error) = result {
+        log::error!("cannot send a message to the running process: {error}");
     }
 }
 
 impl Predecessor {
-    /// The one that has started us, if one has.
+    /// The process that has started this one for an upgrade, if any.
     ///
     /// # Errors
-    /// If it cannot be talked to.
+    /// If communication with it fails.
     pub fn find() -> Result<Option<Self>, NoPredecessor> {
         let Some(path) = std::env::var_os(VARIABLE) else { return Ok(None) };
         let mut stream = trusted(UnixStream::connect(Path::new(&path))?)?;
@@ -75,51 +75,51 @@ impl Predecessor {
         let Message::Handoff(handoff) = read(&mut stream)? else { return Err(unexpected().into()) };
         fail_at("greeted");
         let handoff = handoff.map(|handoff| *handoff);
-        Ok(Some(Self { stream: Mutex::new(stream), taken: AtomicBool::new(false), handoff }))
+        Ok(Some(Self { stream: Mutex::new(stream), has_sockets: AtomicBool::new(false), handoff }))
     }
 
-    /// Where it listens; nowhere, where it does not tell us.
+    /// Its listening addresses; empty if it has sent none.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.handoff.as_ref().map_or(&[], |handoff| &handoff.addresses)
     }
 
-    /// What it says.
+    /// A reader of its messages.
     ///
     /// # Errors
-    /// If there can be no more files.
+    /// If the limit of open files is reached.
     pub fn reader(&self) -> io::Result<UnixStream> {
         self.stream.lock().try_clone()
     }
 
     pub fn send(&self, message: &Message) {
         if let Err(error) = message.send(&mut *self.stream.lock()) {
-            log::error!("cannot tell the running process anything: {error}");
+            log::error!("cannot send a message to the running process: {error}");
         }
     }
 
-    /// Takes in the changes of its tables until it ends. If that is before its sockets are ours, there is nothing to take over.
+    /// Applies the changes of its tables until it ends. If it ends before handing over its sockets, this process exits.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If the limit of threads is reached.
     pub fn follow(self: &Arc<Self>, control: &Arc<Control>) -> io::Result<()> {
         let (predecessor, control, mut from) = (Arc::clone(self), Arc::clone(control), self.reader()?);
-        // What it tells us reaches our own successor through us.
-        let heard = control.state.handovers.enter();
+        // Its changes reach our own successor through us, so our exit waits for it.
+        let guard = control.state.handovers.enter();
         let follow = move || {
-            let _heard = heard;
-            let end = receive::follow(&mut from, |header, blocks| take_in(&control, header, blocks));
-            if !predecessor.taken.load(SeqCst) {
-                log::error!("the process that was to hand over has gone ({end}); ending");
+            let _guard = guard;
+            let end = receive::follow(&mut from, |header, blocks| apply_late(&control, header, blocks));
+            if !predecessor.has_sockets.load(SeqCst) {
+                log::error!("the running process has ended before the handover ({end}); exiting");
                 std::process::exit(1);
             }
-            log::info!("the process before this one has ended");
+            log::info!("the previous process has ended");
         };
         std::thread::Builder::new().name("predecessor".into()).spawn(follow).map(|_| ())
     }
 }
 
-/// Puts what the predecessor sends late into the table that it is of, if there is that still.
-fn take_in(control: &Control, header: &Header, blocks: &[u8]) {
+/// Applies late changes from the predecessor to their table, if it still exists.
+fn apply_late(control: &Control, header: &Header, blocks: &[u8]) {
     if header.key != control.desired().secrets.fingerprints.id() {
         return;
     }
@@ -132,7 +132,7 @@ fn take_in(control: &Control, header: &Header, blocks: &[u8]) {
 }
 
 #[async_trait]
-impl BackgroundService for Prepared {
+impl BackgroundService for PreparedService {
     async fn start_with_ready_notifier(&self, _shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         fail_at("checked");
         self.0.send(&Message::Prepared);
@@ -142,16 +142,16 @@ impl BackgroundService for Prepared {
 }
 
 #[async_trait]
-impl BackgroundService for Taken {
+impl BackgroundService for TakeoverService {
     async fn start(&self, _shutdown: ShutdownWatch) {
-        self.predecessor.taken.store(true, SeqCst);
+        self.predecessor.has_sockets.store(true, SeqCst);
         fail_at("taken");
         if let Err(error) = directories::write_pid(&self.runtime_dir) {
             log::error!("cannot write the process id into {}: {error}", self.runtime_dir.display());
         }
         self.control.take_store();
         self.control.state.serving.readiness.listening().await;
-        // Whoever hears that we serve finds us there.
+        // The admin socket must be in place before anyone learns that this process serves.
         if let Some(Err(error)) = self.control.state.admin_socket.get().map(|socket| socket.place()) {
             log::error!("{error}");
         }
@@ -162,7 +162,7 @@ impl BackgroundService for Taken {
 /// Ends the process at this step if the environment says so: for tests.
 pub fn fail_at(step: &str) {
     if cfg!(debug_assertions) && std::env::var("BURDOCK_FAIL_AT").is_ok_and(|set| set == step) {
-        log::error!("failing at {step}, as told");
+        log::error!("failing at step {step}, as requested");
         std::process::abort();
     }
 }

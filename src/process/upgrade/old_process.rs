@@ -1,4 +1,4 @@
-//! The running process's side: starts a successor and tells, in the end, whether it is prepared.
+//! The running process's side: starts a successor, waits until it is prepared, and watches it take over.
 
 use std::fs::Permissions;
 use std::io;
@@ -14,14 +14,14 @@ use crate::control::change::Control;
 use crate::control::state::{Follower, ProcessState};
 use crate::control::upgrade_request::{UpgradeAnswer, UpgradeError, UpgradeRequest};
 use crate::process::upgrade::protocol::{Message, read};
-use crate::process::upgrade::spawn::{HandoverSocket, POLL_INTERVAL, Program, Started, end};
+use crate::process::upgrade::spawn::{HandoverSocket, NewProcess, POLL_INTERVAL, Program, end};
 use crate::process::upgrade::table_feed::send::TableFeed;
 use crate::runtime::systemd;
 
-/// So long whoever has asked for a successor has to hear that it was lost.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// The time for the upgrade request's failure to reach its client before the process ends.
+const REPORT_DELAY: Duration = Duration::from_millis(100);
 
-/// A successor that is prepared, or on its way there: ended when dropped.
+/// A successor that is prepared or preparing. It is ended on drop.
 #[derive(Debug)]
 pub struct Successor {
     child: Option<Child>,
@@ -30,14 +30,15 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Starts a successor, gives it the tables and waits until it is prepared. Takes its time: not for a thread that serves.
+    /// Starts a successor, sends it the tables and waits until it is prepared. This is slow: do not call it from a thread that
+    /// serves requests.
     ///
     /// # Errors
-    /// Whatever keeps it from being prepared; then it is ended.
+    /// The reason why it could not be prepared; it is ended then.
     pub fn prepare(
         program: &Program,
         runtime_dir: &Path,
-        asked: &UpgradeRequest,
+        request: &UpgradeRequest,
         control: &Control,
     ) -> Result<Self, UpgradeError> {
         if std::process::id() == 1 {
@@ -46,39 +47,39 @@ impl Successor {
         let upgrade_socket = runtime_dir.join("upgrade.sock");
         let _ = std::fs::remove_file(&upgrade_socket);
         let socket = HandoverSocket::open(runtime_dir).map_err(UpgradeError::Socket)?;
-        let mut started = Started::new(program, asked, &socket)?;
-        let mut stream = started.greeted(&socket)?;
+        let mut process = NewProcess::new(program, request, &socket)?;
+        let mut stream = process.handshake(&socket)?;
         drop(socket);
         Message::Handoff(Some(Box::new(control.handoff()))).send(&mut stream).map_err(UpgradeError::Talk)?;
         let feed = feed(&stream, control).map_err(UpgradeError::Talk)?;
-        if !feed.has_sent_tables(started.left()?) {
-            return Err(started.why(&mut stream));
+        if !feed.has_sent_tables(process.time_left()?) {
+            return Err(process.failure(&mut stream));
         }
         loop {
-            stream.set_read_timeout(Some(started.left()?)).map_err(UpgradeError::Talk)?;
+            stream.set_read_timeout(Some(process.time_left()?)).map_err(UpgradeError::Talk)?;
             match read(&mut stream) {
                 Ok(Message::Prepared) => break,
                 Ok(Message::Refused(reason)) => return Err(UpgradeError::Refused(reason)),
                 Ok(_) => {}
-                Err(_) => return Err(started.why(&mut stream)),
+                Err(_) => return Err(process.failure(&mut stream)),
             }
         }
         while !is_listened_on(&upgrade_socket) {
-            started.still_there()?;
+            process.check_alive()?;
             std::thread::sleep(POLL_INTERVAL);
         }
-        // Pingora lets everybody connect, were it not for the folder.
+        // Pingora's socket is open to every user, so far protected only by its directory.
         std::fs::set_permissions(&upgrade_socket, Permissions::from_mode(0o600)).map_err(UpgradeError::Socket)?;
         stream.set_read_timeout(None).map_err(UpgradeError::Talk)?;
-        Ok(Self { child: started.child.take(), stream, feed: Arc::new(feed) })
+        Ok(Self { child: process.child.take(), stream, feed: Arc::new(feed) })
     }
 
-    /// What sends it the session tables.
+    /// The feed that sends it the session tables.
     pub fn feed(&self) -> &Arc<TableFeed> {
         &self.feed
     }
 
-    /// The sockets go to the successor now: it lives on. What becomes of it is told to whoever has asked.
+    /// Keeps the successor running, as it receives the sockets now, and reports the result to the upgrade request.
     pub fn let_go(mut self, answer: Option<UpgradeAnswer>, state: Arc<ProcessState>) {
         let Some(child) = self.child.take() else { return };
         let follower: Arc<dyn Follower> = Arc::clone(&self.feed) as _;
@@ -93,7 +94,7 @@ impl Successor {
     }
 }
 
-/// Begins to send it all tables.
+/// Starts sending it all tables.
 fn feed(stream: &UnixStream, control: &Control) -> io::Result<TableFeed> {
     let serving = &control.state.serving;
     let tables: Vec<_> = serving.generation.load().balancer.tables().all().cloned().collect();
@@ -125,10 +126,12 @@ fn watch(
     let _ = child.wait();
 }
 
-/// Nobody will accept once this process has left: the sooner it is started again the better.
+/// The sockets are lost: exit at once so that the service manager can start Burdock again.
 fn give_up(successor: u32, state: &ProcessState) -> ! {
-    log::error!("process {successor} was given the sockets and has ended; ending, to be started again");
-    std::thread::sleep(LAST_WORDS);
+    log::error!(
+        "process {successor} has ended after it was given the sockets; exiting, to be restarted by the service manager"
+    );
+    std::thread::sleep(REPORT_DELAY);
     state.close();
     std::process::exit(1);
 }
@@ -139,7 +142,7 @@ impl Drop for Successor {
     }
 }
 
-/// Whether somebody listens on this socket. To connect would be an answer too, but whoever listens takes one connection only.
+/// Whether a process listens on this socket. A test connection would show it too, but the listener accepts only one connection.
 fn is_listened_on(socket: &Path) -> bool {
     const LISTENS: &str = "00010000";
     let sockets = std::fs::read_to_string("/proc/self/net/unix").unwrap_or_default();
@@ -154,9 +157,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_sees_whether_a_socket_is_listened_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("upgrade.sock");
+    fn a_listening_socket_is_detected() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("upgrade.sock");
         assert!(!is_listened_on(&path));
         let listener = UnixListener::bind(&path).unwrap();
         assert!(is_listened_on(&path));

@@ -1,5 +1,5 @@
-//! What the two processes say to each other: kind 1 | length 4 (big-endian) | body. Kinds that are not known are skipped, and so
-//! are unknown fields of a hello: either process may be the older one.
+//! The messages between the two processes: kind 1 | length 4 (big-endian) | body. Unknown kinds and unknown fields of a hello are
+//! skipped: either process may run the older version.
 
 use std::io::{self, Read, Write};
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::handoff::ProcessHandoff;
 
-/// Of what is said here. Another version is another language.
+/// The version of this protocol. Different versions are incompatible.
 const VERSION: u32 = 1;
-/// No body is longer: what is known of a million servers fits.
-const MOST: usize = 512 << 20;
+/// The longest body: the state of a million servers fits.
+const MAX_BODY: usize = 512 << 20;
 
 const HELLO: u8 = 1;
 const TABLE: u8 = 2;
@@ -25,19 +25,19 @@ const HANDOFF: u8 = 8;
 #[derive(Debug, PartialEq)]
 pub enum Message {
     Hello(Hello),
-    /// All but the tables. None: it cannot be understood.
+    /// The process's state except the tables. None: it could not be decoded.
     Handoff(Option<Box<ProcessHandoff>>),
-    /// Of which table the next blocks are.
+    /// The table of the next blocks.
     Table(Header),
-    /// As they stand in its files.
+    /// Blocks in the file format.
     Blocks(Vec<u8>),
-    /// All tables have been told once; from now on there are changes only.
+    /// All tables have been sent once; from now on only changes follow.
     Complete,
-    /// Nothing is missing but the listening sockets.
+    /// The successor needs only the listening sockets.
     Prepared,
-    /// The successor does not start, for this reason.
+    /// The successor cannot start, for this reason.
     Refused(String),
-    /// It accepts.
+    /// The successor accepts connections.
     Serving,
 }
 
@@ -53,13 +53,15 @@ impl Hello {
     }
 
     /// # Errors
-    /// The other one speaks another language.
+    /// The other process uses another protocol version.
     pub fn check(&self) -> io::Result<()> {
         if self.version == VERSION {
             return Ok(());
         }
         let Self { version, burdock } = self;
-        Err(invalid(format!("the other process, Burdock {burdock}, hands over by version {version}, this one by {VERSION}")))
+        Err(invalid(format!(
+            "the other process, Burdock {burdock}, uses handover protocol {version}, this one uses {VERSION}"
+        )))
     }
 }
 
@@ -69,7 +71,7 @@ impl Message {
             Self::Hello(hello) => send(to, HELLO, &serde_json::to_vec(hello)?),
             Self::Handoff(handoff) => send(to, HANDOFF, &serde_json::to_vec(handoff)?),
             Self::Table(header) => send(to, TABLE, &header.encode()),
-            Self::Blocks(octets) => send(to, BLOCKS, octets),
+            Self::Blocks(bytes) => send(to, BLOCKS, bytes),
             Self::Complete => send(to, COMPLETE, &[]),
             Self::Prepared => send(to, PREPARED, &[]),
             Self::Refused(reason) => send(to, REFUSED, reason.as_bytes()),
@@ -77,12 +79,12 @@ impl Message {
         }
     }
 
-    /// None: a kind that is not known.
+    /// None: an unknown kind.
     fn decode(kind: u8, body: Vec<u8>) -> io::Result<Option<Self>> {
         Ok(Some(match kind {
             HELLO => Self::Hello(serde_json::from_slice(&body)?),
             HANDOFF => Self::Handoff(serde_json::from_slice(&body).unwrap_or_else(|error| {
-                log::warn!("what the running process knows of its servers is not understood: {error}");
+                log::warn!("cannot decode the state of the running process: {error}");
                 None
             })),
             TABLE => Self::Table(Header::decode(&body).map_err(|error| invalid(error.to_string()))?.0),
@@ -96,21 +98,21 @@ impl Message {
     }
 }
 
-/// Sends blocks of the table with this header, encoded already.
+/// Sends blocks of the table with this encoded header.
 pub fn send_blocks(to: &mut impl Write, header: &[u8], blocks: &[u8]) -> io::Result<()> {
     send(to, TABLE, header)?;
     send(to, BLOCKS, blocks)
 }
 
 fn send(to: &mut impl Write, kind: u8, body: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(body.len()).ok().filter(|length| *length as usize <= MOST);
-    let length = length.ok_or_else(|| invalid("too much at once".to_owned()))?;
+    let length = u32::try_from(body.len()).ok().filter(|length| *length as usize <= MAX_BODY);
+    let length = length.ok_or_else(|| invalid("message too long".to_owned()))?;
     let [a, b, c, d] = length.to_be_bytes();
     to.write_all(&[kind, a, b, c, d])?;
     to.write_all(body)
 }
 
-/// The next message that is understood.
+/// Reads the next known message.
 ///
 /// # Errors
 /// [`io::ErrorKind::UnexpectedEof`] at the end.
@@ -120,8 +122,8 @@ pub fn read(from: &mut impl Read) -> io::Result<Message> {
         from.read_exact(&mut head)?;
         let [kind, length @ ..] = head;
         let length = u32::from_be_bytes(length) as usize;
-        if length > MOST {
-            return Err(invalid(format!("a message of {length} octets")));
+        if length > MAX_BODY {
+            return Err(invalid(format!("a message of {length} bytes")));
         }
         let mut body = vec![0; length];
         from.read_exact(&mut body)?;
@@ -143,16 +145,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_is_read_and_what_is_not_known_is_skipped() {
+    fn messages_are_read_as_sent_and_unknown_kinds_skipped() {
         let header = Header { table: TableName::parse("t").unwrap(), key: FingerprintKeyId(*b"01234567") };
-        let mut octets = Vec::new();
-        Message::Hello(Hello::ours()).send(&mut octets).unwrap();
-        send(&mut octets, 99, b"of a later version").unwrap();
-        send_blocks(&mut octets, &header.encode(), b"blocks").unwrap();
+        let mut bytes = Vec::new();
+        Message::Hello(Hello::ours()).send(&mut bytes).unwrap();
+        send(&mut bytes, 99, b"of a later version").unwrap();
+        send_blocks(&mut bytes, &header.encode(), b"blocks").unwrap();
         for message in [Message::Complete, Message::Prepared, Message::Refused("no".into()), Message::Serving] {
-            message.send(&mut octets).unwrap();
+            message.send(&mut bytes).unwrap();
         }
-        let mut rest = &octets[..];
+        let mut rest = &bytes[..];
         let read: Vec<Message> = std::iter::from_fn(|| read(&mut rest).ok()).collect();
         let blocks = Message::Blocks(b"blocks".to_vec());
         let first = [Message::Hello(Hello::ours()), Message::Table(header), blocks];
@@ -161,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_may_grow_and_another_version_is_refused() {
+    fn a_hello_may_grow_but_another_version_is_rejected() {
         let hello: Hello = serde_json::from_str(r#"{"version": 2, "burdock": "9.9", "more": []}"#).unwrap();
         assert!(hello.check().unwrap_err().to_string().contains("9.9"));
         assert!(Hello::ours().check().is_ok());
     }
 
     #[test]
-    fn a_length_beyond_all_messages_asks_for_no_memory() {
+    fn an_oversized_message_is_rejected_without_allocation() {
         assert_eq!(read(&mut &[3, 255, 255, 255, 255][..]).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -1,14 +1,14 @@
-//! The socket by which two processes talk: how the next one finds it, and who may be at its other end.
+//! The socket between the two processes: how the successor finds it, and who may connect.
 
 use std::io;
 use std::os::unix::net::UnixStream;
 
 use crate::runtime::directories;
 
-/// Names the socket to the successor.
+/// The environment variable that names the socket to the successor.
 pub const VARIABLE: &str = "BURDOCK_HANDOVER";
 
-/// Makes sure that the process at the other end is of our user.
+/// Checks that the process at the other end runs as the same user.
 pub fn trusted(stream: UnixStream) -> io::Result<UnixStream> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
@@ -18,7 +18,7 @@ pub fn trusted(stream: UnixStream) -> io::Result<UnixStream> {
     if peer != us {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("the other process is of uid {peer}, not {us}"),
+            format!("the other process runs as uid {peer}, not {us}"),
         ));
     }
     let stream = stream.into_std()?;

@@ -1,4 +1,4 @@
-//! A process is started, comes by a socket of its own, and says hello.
+//! Starts the new process and waits until it has connected and said hello.
 
 use std::ffi::OsString;
 use std::fs::Permissions;
@@ -13,31 +13,31 @@ use super::socket::{VARIABLE, trusted};
 use crate::control::upgrade_request::{UpgradeError, UpgradeRequest, UpgradeTimeout};
 use crate::process::upgrade::protocol::{Hello, Message, read};
 
-/// How often it is looked whether something has come to be.
+/// How often to check for progress.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What a successor is started from: as this process was.
+/// The program and arguments of a successor: those of this process.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
 }
 
-/// A process that has been started, ended when dropped.
-pub struct Started {
+/// A started process. It is ended on drop.
+pub struct NewProcess {
     pub child: Option<Child>,
     until: Instant,
     timing: UpgradeTimeout,
 }
 
-/// Where it comes to us; the file goes with it.
+/// The socket that it connects to. The file is removed on drop.
 pub struct HandoverSocket {
     listener: UnixListener,
     path: PathBuf,
 }
 
 impl Program {
-    /// The present one, by the path that it was started with: what is there later may be another version.
+    /// The current program, by the path that it was started with: later the file there may be another version.
     ///
     /// # Errors
     /// If it cannot be found.
@@ -49,22 +49,22 @@ impl Program {
     }
 }
 
-impl Started {
-    pub fn new(program: &Program, asked: &UpgradeRequest, socket: &HandoverSocket) -> Result<Self, UpgradeError> {
-        let path = asked.binary.as_ref().unwrap_or(&program.path);
+impl NewProcess {
+    pub fn new(program: &Program, request: &UpgradeRequest, socket: &HandoverSocket) -> Result<Self, UpgradeError> {
+        let path = request.binary.as_ref().unwrap_or(&program.path);
         log::info!("starting {} to take over", path.display());
         let mut command = Command::new(path);
         command.args(&program.arguments).env(VARIABLE, &socket.path).stdin(Stdio::null());
-        // It names this process, and would silence that one.
+        // It names this process, and would disable the watchdog of the new one.
         command.env_remove("WATCHDOG_PID");
         let child = command.spawn().map_err(|error| UpgradeError::Spawn { path: path.clone(), error })?;
-        Ok(Self { child: Some(child), until: now() + asked.timing.0, timing: asked.timing })
+        Ok(Self { child: Some(child), until: now() + request.timing.0, timing: request.timing })
     }
 
-    /// Waits until it has come by the socket and said hello.
-    pub fn greeted(&mut self, socket: &HandoverSocket) -> Result<UnixStream, UpgradeError> {
+    /// Waits until it has connected and said hello.
+    pub fn handshake(&mut self, socket: &HandoverSocket) -> Result<UnixStream, UpgradeError> {
         let stream = loop {
-            self.still_there()?;
+            self.check_alive()?;
             match socket.listener.accept() {
                 Ok((stream, _)) => break stream,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(POLL_INTERVAL),
@@ -72,19 +72,19 @@ impl Started {
             }
         };
         let mut stream = trusted(stream).map_err(UpgradeError::Talk)?;
-        let left = Some(self.left()?);
+        let left = Some(self.time_left()?);
         stream.set_read_timeout(left).and_then(|()| stream.set_write_timeout(left)).map_err(UpgradeError::Talk)?;
         Message::Hello(Hello::ours()).send(&mut stream).map_err(UpgradeError::Talk)?;
         match read(&mut stream) {
             Ok(Message::Hello(hello)) => hello.check().map_err(UpgradeError::Talk)?,
             Ok(Message::Refused(reason)) => return Err(UpgradeError::Refused(reason)),
-            Ok(_) | Err(_) => return Err(self.why(&mut stream)),
+            Ok(_) | Err(_) => return Err(self.failure(&mut stream)),
         }
         Ok(stream)
     }
 
-    pub fn still_there(&mut self) -> Result<(), UpgradeError> {
-        self.left()?;
+    pub fn check_alive(&mut self) -> Result<(), UpgradeError> {
+        self.time_left()?;
         match self.child.as_mut().and_then(|child| child.try_wait().transpose()) {
             Some(ended) => {
                 Err(UpgradeError::Ended(ended.map_or_else(|error| error.to_string(), |status| status.to_string())))
@@ -93,13 +93,13 @@ impl Started {
         }
     }
 
-    pub fn left(&self) -> Result<Duration, UpgradeError> {
+    pub fn time_left(&self) -> Result<Duration, UpgradeError> {
         let left = self.until.saturating_duration_since(now());
         if left.is_zero() { Err(UpgradeError::Late(self.timing.0)) } else { Ok(left) }
     }
 
-    /// Why it talks no more.
-    pub fn why(&mut self, stream: &mut UnixStream) -> UpgradeError {
+    /// Why it has stopped communicating.
+    pub fn failure(&mut self, stream: &mut UnixStream) -> UpgradeError {
         let _ = stream.set_read_timeout(Some(POLL_INTERVAL));
         while let Ok(message) = read(stream) {
             if let Message::Refused(reason) = message {
@@ -107,7 +107,7 @@ impl Started {
             }
         }
         for _ in 0..100 {
-            if let Err(failed) = self.still_there() {
+            if let Err(failed) = self.check_alive() {
                 return failed;
             }
             std::thread::sleep(POLL_INTERVAL);
@@ -116,7 +116,7 @@ impl Started {
     }
 }
 
-impl Drop for Started {
+impl Drop for NewProcess {
     fn drop(&mut self) {
         self.child.take().into_iter().for_each(end);
     }
@@ -144,7 +144,7 @@ impl Drop for HandoverSocket {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a deadline for another process, of which the core knows nothing")]
+#[expect(clippy::disallowed_methods, reason = "a deadline for another process, unknown to the core")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -1,4 +1,4 @@
-//! A checkpoint: now and then the whole table, piece by piece, which makes the journals before it superfluous. On disk its file is
+//! A checkpoint: from time to time the whole table is written, piece by piece, which replaces the journals before it. The file is
 //! called a snapshot.
 
 use std::fs::File;
@@ -12,46 +12,46 @@ use crate::storage::files::{FileNumber, Kind, Stored, TableDirectory};
 use crate::storage::fsync;
 use crate::storage::fsync::{OnDisk, SyncJob, What};
 
-/// Pieces that are written in one go.
-const PIECES: usize = 8;
-/// So many bytes are put on disk at a time.
-const STRETCH: u64 = 16 << 20;
+/// The pieces written per step.
+const PIECES_PER_STEP: usize = 8;
+/// Bytes are synced to disk in portions of this size.
+const SYNC_CHUNK: u64 = 16 << 20;
 
-/// One that is being written.
+/// A checkpoint in progress.
 pub struct Checkpoint {
     file: File,
     number: FileNumber,
     stage: Stage,
-    /// What was written last is on its way to the disk; there is nothing to do before it is there.
+    /// The sync of the last write. The checkpoint continues when it is complete.
     pending: Option<SyncJob>,
     pub bytes: u64,
     unsynced: u64,
-    /// What the journals had when it was begun, which it makes superfluous.
+    /// The size of the journals that this checkpoint replaces.
     pub journal_bytes: u64,
 }
 
-/// How far it is.
+/// The stage of a checkpoint.
 enum Stage {
-    /// From here on the table is to be written.
+    /// The table is written from here on.
     Pieces(Cursor),
-    /// All of it is written.
+    /// The whole table is written.
     Written,
-    /// It is on disk, and has taken its name.
+    /// It is on disk under its final name.
     Named,
 }
 
-/// What a step of it has come to.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {
     WaitingForDisk,
     Done,
-    /// It has its name: nothing that was written before is needed from here on.
+    /// It has its final name: earlier files are no longer needed.
     Named,
-    /// It is whole and on disk.
+    /// It is complete and on disk.
     Finished,
 }
 
-/// Memory that goes round.
+/// Buffers for reuse.
 #[derive(Default)]
 pub struct Scratch {
     pub batch: Batch,
@@ -67,7 +67,7 @@ impl Checkpoint {
         Ok(Self { file, number, stage, pending: None, bytes, unsynced: bytes, journal_bytes })
     }
 
-    /// Does what is next.
+    /// Performs the next step.
     pub fn step(
         &mut self,
         table: &Table,
@@ -106,7 +106,7 @@ impl Checkpoint {
     ) -> io::Result<()> {
         let Scratch { batch, entries } = scratch;
         let mut next = Some(from);
-        for _ in 0..PIECES {
+        for _ in 0..PIECES_PER_STEP {
             let Some(cursor) = next else { break };
             entries.clear();
             next = table.export(cursor, now, entries);
@@ -120,7 +120,7 @@ impl Checkpoint {
         self.unsynced += written;
         self.stage = next.map_or(Stage::Written, Stage::Pieces);
         let due = match next {
-            Some(_) if self.unsynced < STRETCH => return Ok(()),
+            Some(_) if self.unsynced < SYNC_CHUNK => return Ok(()),
             Some(_) => What::Data,
             None => What::Whole,
         };

@@ -1,4 +1,4 @@
-//! A journal: a file that what happens in a table is appended to.
+//! A journal: a file to which a table's changes are appended.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,20 +10,20 @@ use crate::storage::files::{FileNumber, Kind, Stored, TableDirectory};
 use crate::storage::fsync;
 use crate::storage::fsync::{OnDisk, SyncJob, What};
 
-/// It is put on disk this long after its first byte at the latest, with half as much to spare again.
+/// It is synced to disk at the latest this long after its first unsynced byte, plus half of it as a margin.
 const SYNC_INTERVAL: Duration = Duration::from_secs(5);
 
 pub struct Journal {
     file: File,
     pub number: FileNumber,
-    /// Since when some of it may not be on disk.
+    /// The time since which some of it may not be on disk.
     unsynced: Option<Uptime>,
-    /// It is on its way there; what is written meanwhile goes there next.
+    /// The sync in progress. What is written meanwhile is synced next.
     pending: Option<SyncJob>,
 }
 
 impl Journal {
-    /// Makes the file, and writes its header.
+    /// Creates the file and writes its header.
     pub fn create(directory: &TableDirectory, number: FileNumber, header: &[u8]) -> io::Result<Self> {
         let mut file = directory.create(Stored { number, kind: Kind::Journal })?;
         file.write_all(header)?;
@@ -36,12 +36,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Its own file, for a job that puts it on disk after it was replaced by another.
+    /// Its file, for a sync job that continues after the journal is replaced.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// A job is under way that this journal is not on disk without.
+    /// Sets a sync job that must complete before this journal counts as on disk.
     pub fn wait_for(&mut self, job: SyncJob) {
         self.pending = Some(job);
     }
@@ -59,7 +59,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Waits until all of it is on disk.
+    /// Waits until the whole journal is on disk.
     pub fn sync(&mut self, directory: &TableDirectory) -> io::Result<()> {
         self.pending.take().map_or(Ok(()), SyncJob::wait)?;
         match self.unsynced.take() {
@@ -68,7 +68,7 @@ impl Journal {
         }
     }
 
-    /// Lets it go to another file from now on.
+    /// Redirects the journal to another file.
     #[cfg(test)]
     pub fn exchange(&mut self, other: File) {
         self.file = other;

@@ -1,8 +1,8 @@
-//! Writes one table down: what happens goes to a journal, and now and then the whole table to a checkpoint, which makes the
-//! journals before it superfluous.
+//! Writes one table to disk: changes go to a journal, and from time to time the whole table goes to a checkpoint, which replaces
+//! the journals before it.
 //!
-//! It follows the table from when it begins to write until it cannot or may not any more; while it does not, nothing is recorded
-//! for it, and it begins again with a checkpoint. So it does where the journal has lost changes that came too fast.
+//! It subscribes to the table's feed while it writes. If writing fails or another process has the directory, it unsubscribes, so no
+//! changes are recorded for it, and it later starts again with a checkpoint. It also makes a checkpoint if the feed has lost changes.
 
 mod checkpoint;
 mod journal;
@@ -24,15 +24,15 @@ use crate::storage::status::{Persistence, Status};
 use checkpoint::{Checkpoint, Scratch, Step};
 use journal::Journal;
 
-/// After an error it is tried again so much later.
+/// How long to wait after an error before trying again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
-/// So many journals are reason for a checkpoint, however small they are.
-const MANY: usize = 8;
-/// Journals below this are no reason for one.
-const SMALL: u64 = 4 << 20;
-/// Checkpoints begin at least so long after each other.
+/// This many journals cause a checkpoint, however small they are.
+const MAX_JOURNALS: usize = 8;
+/// Journals below this size never cause a checkpoint by size.
+const MIN_JOURNAL_BYTES: u64 = 4 << 20;
+/// The minimum time between the starts of two checkpoints.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
-/// Changes are handed to the system when there are so many bytes of them.
+/// Changes are written to the file in portions of this size.
 const CHUNK: usize = 1 << 20;
 
 pub struct Writer {
@@ -42,11 +42,11 @@ pub struct Writer {
     status: Arc<Status>,
     state: State,
     due: Due,
-    /// Not before this.
+    /// The earliest start of the next checkpoint.
     next_checkpoint: Uptime,
-    /// Where the files begin of a try to write again that has not succeeded yet.
+    /// The first file of a retry that has not succeeded yet.
     retried: Option<FileNumber>,
-    /// Bytes of the last checkpoint, and of the journals since.
+    /// The size of the last checkpoint, and of the journals since, in bytes.
     checkpoint_bytes: u64,
     journal_bytes: u64,
     drained: Uptime,
@@ -55,11 +55,11 @@ pub struct Writer {
 }
 
 enum State {
-    /// Not begun: another has the directory.
+    /// Not started: another process has the directory.
     Waiting,
     Writing(Writing),
-    /// It did not work.
-    Resting {
+    /// Writing has failed; retry later.
+    BackingOff {
         until: Uptime,
     },
 }
@@ -70,7 +70,7 @@ struct Writing {
     checkpoint: Option<Checkpoint>,
 }
 
-/// Whether a checkpoint is wanted whatever the journals' size.
+/// Whether a checkpoint is due regardless of the journals' size.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Due {
     Yes,
@@ -108,17 +108,17 @@ impl Writer {
         &self.status
     }
 
-    /// Begins to write. `bytes` in `journals` are stored beside the checkpoint.
+    /// Begins to write. `journals` journals with `bytes` bytes exist besides the checkpoint.
     pub fn begin(&mut self, bytes: u64, journals: usize, due: Due, moment: Moment) {
         self.journal_bytes = bytes;
-        self.due = if journals >= MANY { Due::Yes } else { due };
+        self.due = if journals >= MAX_JOURNALS { Due::Yes } else { due };
         self.status.set(Persistence::On);
         if let Err(error) = self.start(moment) {
-            self.rest(&error, moment);
+            self.back_off(&error, moment);
         }
     }
 
-    /// Ends writing as [`Self::close`] does; it may begin again.
+    /// Ends writing as [`Self::close`] does, but it may begin again.
     pub fn release(&mut self, moment: Moment) {
         self.end(moment);
         self.state = State::Waiting;
@@ -128,7 +128,7 @@ impl Writer {
         });
     }
 
-    /// Lets the journal go to another file from now on.
+    /// Redirects the journal to another file.
     #[cfg(test)]
     pub fn exchange_journal(&mut self, other: std::fs::File) {
         if let State::Writing(writing) = &mut self.state {
@@ -136,15 +136,15 @@ impl Writer {
         }
     }
 
-    /// Does what is to be done now.
+    /// Performs the work that is due.
     pub fn step(&mut self, moment: Moment) -> Progress {
         self.advance(moment).unwrap_or_else(|error| {
-            self.rest(&error, moment);
+            self.back_off(&error, moment);
             Progress::Idle
         })
     }
 
-    /// Writes what has happened until now, and puts it on disk.
+    /// Writes all changes so far, and syncs them to disk.
     pub fn close(mut self, moment: Moment) {
         self.end(moment);
     }
@@ -156,7 +156,7 @@ impl Writer {
         let closed = self.finish(moment);
         let _ = self.directory.remove_unfinished();
         if let Err(error) = closed {
-            self.rest(&error, moment);
+            self.back_off(&error, moment);
         }
     }
 
@@ -168,7 +168,7 @@ impl Writer {
         self.complete(moment)
     }
 
-    /// What came too fast for the journal stands in the table alone: a checkpoint of all of it is written at once.
+    /// Changes that the feed has lost are only in the table, so a checkpoint is written at once.
     fn complete(&mut self, moment: Moment) -> io::Result<()> {
         if self.due == Due::No {
             return Ok(());
@@ -185,9 +185,9 @@ impl Writer {
     fn advance(&mut self, moment: Moment) -> io::Result<Progress> {
         let uptime = moment.uptime;
         match &self.state {
-            State::Resting { until } if *until <= uptime => self.start(moment)?,
+            State::BackingOff { until } if *until <= uptime => self.start(moment)?,
             State::Writing(_) if uptime.since(self.drained) >= POLL_INTERVAL => self.append(moment)?,
-            State::Waiting | State::Resting { .. } | State::Writing(_) => {}
+            State::Waiting | State::BackingOff { .. } | State::Writing(_) => {}
         }
         if let State::Writing(writing) = &mut self.state {
             writing.journal.sync_when_due(&self.directory, uptime)?;
@@ -195,7 +195,7 @@ impl Writer {
         self.checkpoint(moment)
     }
 
-    /// Follows the table from now on, and begins another journal, behind all files that are there.
+    /// Subscribes to the table, and begins a new journal after all existing files.
     fn start(&mut self, moment: Moment) -> io::Result<()> {
         let feed = Subscription::new(&self.table, Delivery::Afterwards);
         self.directory.remove_unfinished()?;
@@ -209,7 +209,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what has happened since the last time.
+    /// Appends the changes since the last call.
     fn append(&mut self, moment: Moment) -> io::Result<()> {
         let now = moment.now();
         self.drained = now.uptime;
@@ -239,7 +239,7 @@ impl Writer {
     }
 
     fn checkpoint(&mut self, moment: Moment) -> io::Result<Progress> {
-        let due = self.due == Due::Yes || self.journal_bytes > SMALL.max(self.checkpoint_bytes / 2);
+        let due = self.due == Due::Yes || self.journal_bytes > MIN_JOURNAL_BYTES.max(self.checkpoint_bytes / 2);
         match &self.state {
             State::Writing(Writing { checkpoint: Some(_), .. }) => self.step_checkpoint(moment.now().wall),
             State::Writing(Writing { journal, .. }) if due && self.next_checkpoint <= moment.uptime => {
@@ -249,11 +249,11 @@ impl Writer {
                 self.begin_checkpoint(moment)?;
                 Ok(Progress::Busy)
             }
-            State::Writing(_) | State::Waiting | State::Resting { .. } => Ok(Progress::Idle),
+            State::Writing(_) | State::Waiting | State::BackingOff { .. } => Ok(Progress::Idle),
         }
     }
 
-    /// What has happened until now goes to the old journal, all else to a new one.
+    /// Changes so far go to the old journal, later changes to a new one.
     fn begin_checkpoint(&mut self, moment: Moment) -> io::Result<()> {
         self.append(moment)?;
         let State::Writing(writing) = &mut self.state else { return Ok(()) };
@@ -289,19 +289,19 @@ impl Writer {
         self.checkpoint_bytes = checkpoint.bytes;
         self.journal_bytes -= checkpoint.journal_bytes;
         if self.status.set(Persistence::On) == Persistence::Failing {
-            log::info!("table {}: its sessions are written down again", self.table.spec().name);
+            log::info!("table {}: its sessions are saved to disk again", self.table.spec().name);
         }
     }
 
-    /// Gives up for a while; the sessions live on in memory. Writing begins again with a new checkpoint, since what happens
-    /// until then will be in no journal.
-    fn rest(&mut self, error: &io::Error, moment: Moment) {
-        self.state = State::Resting { until: moment.uptime.plus(RETRY_INTERVAL) };
+    /// Stops writing for a while; the sessions stay in memory. Writing begins again with a new checkpoint, because the changes
+    /// until then are in no journal.
+    fn back_off(&mut self, error: &io::Error, moment: Moment) {
+        self.state = State::BackingOff { until: moment.uptime.plus(RETRY_INTERVAL) };
         self.due = Due::Yes;
         self.next_checkpoint = Uptime::default();
         self.scratch.batch.clear();
         self.status.failed();
-        // What found no room must not take it from others, nor may tries pile up.
+        // Incomplete files must not occupy the space that others need, nor may retries leave files behind.
         let _ = self.directory.remove_unfinished();
         if let Some(first) = self.retried.take() {
             let _ = self.directory.remove_from(first);
@@ -309,8 +309,8 @@ impl Writer {
         if self.status.set(Persistence::Failing) != Persistence::Failing {
             let name = self.table.spec().name.clone();
             log::error!(
-                "table {name}: cannot write its sessions down: {error}; they are in memory only until that works again, \
-                 which is tried every {RETRY_INTERVAL:?}"
+                "table {name}: cannot save its sessions to disk: {error}; they are kept in memory only, and saving is retried \
+                 every {RETRY_INTERVAL:?}"
             );
         }
     }

@@ -1,51 +1,51 @@
-//! Sessions and what happened to them, gathered in blocks to be written.
+//! Collects sessions and changes in blocks, to be written.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 
 use super::block;
 use super::block::FRAME;
-use super::record::{FORGOTTEN, FORGOTTEN_BODY, SERVER, TIED, TIED_BODY, class_octet};
+use super::record::{FORGOTTEN, FORGOTTEN_BODY, SERVER, TIED, TIED_BODY, class_byte};
 use crate::session::fingerprint::Fingerprint;
 use crate::table::{Change, ChangeKind, Entry, ServerIndex, Table};
 use crate::time::UnixSeconds;
 
-/// A block is closed when its payload has grown to this. The last record makes it a little longer.
+/// A block is closed when its payload reaches this size. The last record makes it slightly longer.
 const BLOCK: usize = 64 * 1024;
 
-/// Blocks that are being put together.
+/// Blocks under construction.
 #[derive(Debug, Default)]
 pub struct Batch {
-    octets: Vec<u8>,
-    /// Where the block begins that is open.
+    bytes: Vec<u8>,
+    /// The start of the open block.
     open: Option<usize>,
-    /// Servers that it has told already, by their number in the table.
-    told: HashMap<ServerIndex, u16, rustc_hash::FxBuildHasher>,
+    /// The servers already in the open block, by their number in the table.
+    numbers: HashMap<ServerIndex, u16, rustc_hash::FxBuildHasher>,
 }
 
 impl Batch {
-    /// Appends a session of `table` as it is. One whose server the table does not know is left out.
+    /// Appends a session of `table`. A session whose server the table does not know is skipped.
     pub fn tie(&mut self, entry: &Entry, table: &Table) {
         self.begin();
         let Some(server) = self.server(entry.session.server, table) else { return };
         let stamps = entry.session.stamps;
         self.record(TIED, TIED_BODY);
-        self.octets.extend(entry.fingerprint.octets());
-        self.octets.extend(server.to_be_bytes());
-        self.octets.extend(stamps.issued.0.to_be_bytes());
-        self.octets.extend(stamps.seen.0.to_be_bytes());
-        self.octets.push(class_octet(entry.session.class));
+        self.bytes.extend(entry.fingerprint.bytes());
+        self.bytes.extend(server.to_be_bytes());
+        self.bytes.extend(stamps.issued.0.to_be_bytes());
+        self.bytes.extend(stamps.seen.0.to_be_bytes());
+        self.bytes.push(class_byte(entry.session.class));
     }
 
-    /// Appends that a session was forgotten, `now` being when this is written.
+    /// Appends that a session was forgotten. `now` is the time of writing.
     pub fn forget(&mut self, fingerprint: Fingerprint, now: UnixSeconds) {
         self.begin();
         self.record(FORGOTTEN, FORGOTTEN_BODY);
-        self.octets.extend(fingerprint.octets());
-        self.octets.extend(now.0.to_be_bytes());
+        self.bytes.extend(fingerprint.bytes());
+        self.bytes.extend(now.0.to_be_bytes());
     }
 
-    /// Appends what happened in `table`.
+    /// Appends a change of `table`.
     pub fn change(&mut self, change: &Change, table: &Table, now: UnixSeconds) {
         match change.kind {
             ChangeKind::Created | ChangeKind::Moved | ChangeKind::Refreshed => self.tie(&change.entry, table),
@@ -53,64 +53,64 @@ impl Batch {
         }
     }
 
-    /// How much has been gathered.
+    /// The number of bytes collected.
     pub fn len(&self) -> usize {
-        self.octets.len()
+        self.bytes.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.octets.is_empty()
+        self.bytes.is_empty()
     }
 
-    /// All that has been gathered, in whole blocks.
+    /// Closes the open block and returns all blocks.
     pub fn finish(&mut self) -> &[u8] {
         self.close();
-        &self.octets
+        &self.bytes
     }
 
-    /// Begins anew, with the memory it has.
+    /// Empties the batch and keeps its memory.
     pub fn clear(&mut self) {
-        self.octets.clear();
+        self.bytes.clear();
         self.open = None;
-        self.told.clear();
+        self.numbers.clear();
     }
 
-    /// Makes sure that a block is open and has room.
+    /// Ensures that a block is open and has room.
     fn begin(&mut self) {
-        if self.open.is_some_and(|begin| self.octets.len() - begin >= FRAME + BLOCK) {
+        if self.open.is_some_and(|begin| self.bytes.len() - begin >= FRAME + BLOCK) {
             self.close();
         }
         if self.open.is_none() {
-            self.open = Some(self.octets.len());
-            block::open(&mut self.octets);
+            self.open = Some(self.bytes.len());
+            block::open(&mut self.bytes);
         }
     }
 
     fn close(&mut self) {
         if let Some(begin) = self.open.take() {
-            block::close(&mut self.octets, begin);
-            self.told.clear();
+            block::close(&mut self.bytes, begin);
+            self.numbers.clear();
         }
     }
 
-    /// The number of a server in the open block, which is told of it first.
+    /// The number of a server in the open block, which gets a server record first if it has none.
     fn server(&mut self, index: ServerIndex, table: &Table) -> Option<u16> {
-        let number = u16::try_from(self.told.len()).ok()?;
-        match self.told.entry(index) {
-            Occupied(told) => Some(*told.get()),
+        let number = u16::try_from(self.numbers.len()).ok()?;
+        match self.numbers.entry(index) {
+            Occupied(known) => Some(*known.get()),
             Vacant(place) => {
                 let id = table.server(index)?;
                 place.insert(number);
                 let id = id.as_str().as_bytes();
                 self.record(SERVER, id.len());
-                self.octets.extend(id);
+                self.bytes.extend(id);
                 Some(number)
             }
         }
     }
 
-    /// A record's kind and length. No body is longer than 128 octets.
+    /// A record's kind and length. No body is longer than 128 bytes.
     fn record(&mut self, kind: u8, length: usize) {
-        self.octets.extend([kind, u8::try_from(length).unwrap_or(u8::MAX)]);
+        self.bytes.extend([kind, u8::try_from(length).unwrap_or(u8::MAX)]);
     }
 }

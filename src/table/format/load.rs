@@ -1,39 +1,39 @@
-//! From blocks back into a table.
+//! Loads blocks into a table.
 
 use std::collections::HashMap;
 
 use super::record::{Record, records};
 use crate::ids::ServerId;
-use crate::table::{Enlisted, Entry, Known, ServerIndex, Session, Table};
+use crate::table::{Entry, Known, ServerHandle, ServerIndex, Session, Table};
 use crate::time::UnixSeconds;
 
-/// What counts where the table has a session already.
+/// Which state wins if the table already has a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Precedence {
-    /// What is stored: the table serves nobody yet.
+    /// The stored state: the table is not in use yet.
     Stored,
-    /// What was seen later: the table has been at work while another process wrote. Not exact to the second, nor for a session
-    /// that is met at this moment.
+    /// The state seen later: the table was in use while another process wrote. This is not exact to the second, nor for a session
+    /// that is used at this moment.
     Later,
 }
 
-/// What a loader has done.
+/// What a loader has loaded.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Loaded {
-    /// Records of sessions, those that have expired included.
+    /// Records of sessions, including expired ones.
     pub tied: u64,
     pub forgotten: u64,
-    /// Sessions whose server could not be made out, or that would need more servers than a table can name.
+    /// Sessions whose server is unknown, or that would exceed the servers that a table can name.
     pub skipped: u64,
 }
 
-/// Puts what is stored into a table, in the order in which it was written.
+/// Loads stored blocks into a table, in the order in which they were written.
 pub struct Loader<'t> {
     table: &'t Table,
     precedence: Precedence,
-    /// Keeps their numbers until all is in.
-    held: HashMap<ServerId, Enlisted, rustc_hash::FxBuildHasher>,
-    /// Those of the block at hand.
+    /// Keeps the servers' numbers reserved until loading ends.
+    held: HashMap<ServerId, ServerHandle, rustc_hash::FxBuildHasher>,
+    /// The servers of the current block.
     servers: Vec<Option<ServerIndex>>,
     loaded: Loaded,
 }
@@ -43,13 +43,13 @@ impl<'t> Loader<'t> {
         Self { table, precedence, held: HashMap::default(), servers: Vec::new(), loaded: Loaded::default() }
     }
 
-    /// Applies what the payload of a block says.
+    /// Applies the payload of a block.
     pub fn apply(&mut self, payload: &[u8], now: UnixSeconds) {
         self.servers.clear();
         for record in records(payload) {
             match record {
                 Record::Server(id) => {
-                    let index = self.enlist(id);
+                    let index = self.register(id);
                     self.servers.push(index);
                 }
                 Record::Tied { fingerprint, server, stamps, class } => match self.servers.get(usize::from(server)) {
@@ -84,14 +84,14 @@ impl<'t> Loader<'t> {
         self.table.import(&entry, now);
     }
 
-    fn enlist(&mut self, id: &[u8]) -> Option<ServerIndex> {
+    fn register(&mut self, id: &[u8]) -> Option<ServerIndex> {
         let id = ServerId::parse(str::from_utf8(id).ok()?).ok()?;
-        if let Some(enlisted) = self.held.get(&id) {
-            return Some(enlisted.index());
+        if let Some(handle) = self.held.get(&id) {
+            return Some(handle.index());
         }
-        let enlisted = self.table.enlist(&id).ok()?;
-        let index = enlisted.index();
-        self.held.insert(id, enlisted);
+        let handle = self.table.register(&id).ok()?;
+        let index = handle.index();
+        self.held.insert(id, handle);
         Some(index)
     }
 }
@@ -109,12 +109,12 @@ mod tests {
     use super::*;
     use crate::session::lifetime::Lifetime;
     use crate::session::stamps::Stamps;
-    use crate::table::{Budget, Class, Cursor, Delivery, Persist, Subscription, TableName, TableSpec};
+    use crate::table::{Budget, Cursor, Delivery, EvictionClass, Persist, Subscription, TableName, TableSpec};
 
     const NOW: UnixSeconds = UnixSeconds(10_000);
     const IDLE: u32 = 1_000;
 
-    type Shown = (u128, String, u32, u32, Class);
+    type Shown = (u128, String, u32, u32, EvictionClass);
 
     fn table() -> Table {
         let capacity = NonZeroU32::new(1_000).unwrap();
@@ -123,20 +123,20 @@ mod tests {
     }
 
     fn session(n: u128) -> Fingerprint {
-        Fingerprint::from_octets((n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
+        Fingerprint::from_bytes((n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
     }
 
-    fn server(table: &Table, n: u8) -> Enlisted {
-        table.enlist(&ServerId::parse(&format!("server-{n}")).unwrap()).unwrap()
+    fn server(table: &Table, n: u8) -> ServerHandle {
+        table.register(&ServerId::parse(&format!("server-{n}")).unwrap()).unwrap()
     }
 
-    /// A table with these sessions: which, at which server, seen when, of which class.
+    /// A table with these sessions, each given as number, server, time last seen and class.
     fn filled(sessions: &[(u8, u8, u16, u8)]) -> Table {
         let table = table();
         for &(n, at, seen, class) in sessions {
             let seen = UnixSeconds(9_500 + u32::from(seen) % 500);
             let stamps = Stamps { issued: UnixSeconds(seen.0 - 7), seen };
-            let class = Class::ALL[usize::from(class) % 3];
+            let class = EvictionClass::ALL[usize::from(class) % 3];
             let session_ = Session { server: server(&table, at % 5).index(), stamps, class };
             table.import(&Entry { fingerprint: session(n.into()), session: session_ }, NOW);
         }
@@ -154,7 +154,7 @@ mod tests {
     fn shown(table: &Table) -> Vec<Shown> {
         let show = |Entry { fingerprint, session }: Entry| {
             let server = table.server(session.server).unwrap().as_str().to_owned();
-            let number = u128::from_be_bytes(fingerprint.octets());
+            let number = u128::from_be_bytes(fingerprint.bytes());
             (number, server, session.stamps.issued.0, session.stamps.seen.0, session.class)
         };
         let mut shown: Vec<_> = entries(table).into_iter().map(show).collect();
@@ -164,27 +164,27 @@ mod tests {
 
     /// Each session in a block of its own.
     fn written(table: &Table) -> Vec<u8> {
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         for entry in entries(table) {
             let mut batch = Batch::default();
             batch.tie(&entry, table);
-            octets.extend(batch.finish());
+            bytes.extend(batch.finish());
         }
-        octets
+        bytes
     }
 
-    fn load(mut octets: &[u8], into: &Table, precedence: Precedence) -> Loaded {
+    fn load(mut bytes: &[u8], into: &Table, precedence: Precedence) -> Loaded {
         let mut loader = Loader::new(into, precedence);
         loop {
-            let passed = match next(octets) {
-                Next::Block { payload, octets } => {
+            let passed = match next(bytes) {
+                Next::Block { payload, bytes } => {
                     loader.apply(payload, NOW);
-                    octets
+                    bytes
                 }
-                Next::Damaged { octets } => octets,
+                Next::Damaged { bytes } => bytes,
                 Next::Needs(_) | Next::Nothing => return loader.finish(),
             };
-            octets = &octets[passed..];
+            bytes = &bytes[passed..];
         }
     }
 
@@ -194,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read_again_whatever_numbers_the_servers_have_now(sessions in any_sessions()) {
+        fn sessions_are_loaded_under_different_server_numbers(sessions in any_sessions()) {
             let first = filled(&sessions);
             let mut batch = Batch::default();
             entries(&first).iter().for_each(|entry| batch.tie(entry, &first));
@@ -206,12 +206,12 @@ mod tests {
         }
 
         #[test]
-        fn a_file_that_is_cut_anywhere_still_has_all_blocks_before_the_cut(sessions in any_sessions(), cut: usize) {
+        fn a_truncated_file_keeps_all_blocks_before_the_cut(sessions in any_sessions(), cut: usize) {
             let first = filled(&sessions);
-            let octets = written(&first);
-            let cut = cut % (octets.len() + 1);
+            let bytes = written(&first);
+            let cut = cut % (bytes.len() + 1);
             let second = table();
-            let loaded = load(&octets[..cut], &second, Precedence::Stored);
+            let loaded = load(&bytes[..cut], &second, Precedence::Stored);
             let block = FRAME + 2 + 8 + 2 + record::TIED_BODY;
             prop_assert_eq!(loaded.tied as usize, cut / block);
             let all = shown(&first);
@@ -219,14 +219,14 @@ mod tests {
         }
 
         #[test]
-        fn a_flipped_bit_loses_sessions_and_changes_none(sessions in any_sessions(), bit: usize) {
+        fn a_flipped_bit_loses_sessions_but_changes_none(sessions in any_sessions(), bit: usize) {
             let first = filled(&sessions);
-            let mut octets = written(&first);
-            prop_assume!(!octets.is_empty());
-            let bit = bit % (octets.len() * 8);
-            octets[bit / 8] ^= 1 << (bit % 8);
+            let mut bytes = written(&first);
+            prop_assume!(!bytes.is_empty());
+            let bit = bit % (bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
             let second = table();
-            load(&octets, &second, Precedence::Stored);
+            load(&bytes, &second, Precedence::Stored);
             let (before, after) = (shown(&first), shown(&second));
             prop_assert!(after.iter().all(|session| before.contains(session)));
             let block = FRAME + 2 + 8 + 2 + record::TIED_BODY;
@@ -244,17 +244,17 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_many_and_each_stands_for_itself() {
+    fn each_block_can_be_loaded_by_itself() {
         let table = table();
         let mut batch = Batch::default();
         for n in 0..10_000 {
             let stamps = Stamps { issued: NOW, seen: NOW };
-            let session_ = Session { server: server(&table, (n % 250) as u8).index(), stamps, class: Class::New };
+            let session_ = Session { server: server(&table, (n % 250) as u8).index(), stamps, class: EvictionClass::New };
             batch.tie(&Entry { fingerprint: session(n), session: session_ }, &table);
         }
         let mut rest = batch.finish();
         let (mut blocks, mut sessions) = (0, 0);
-        while let Next::Block { payload, octets } = next(rest) {
+        while let Next::Block { payload, bytes } = next(rest) {
             let other = self::table();
             let mut loader = Loader::new(&other, Precedence::Stored);
             loader.apply(payload, NOW);
@@ -262,7 +262,7 @@ mod tests {
             assert_eq!(loaded.skipped, 0);
             assert!(payload.len() < 66_000, "{}", payload.len());
             (blocks, sessions) = (blocks + 1, sessions + loaded.tied);
-            rest = &rest[octets..];
+            rest = &rest[bytes..];
         }
         assert!(rest.is_empty());
         assert_eq!((blocks, sessions), (5, 10_000));
@@ -271,8 +271,8 @@ mod tests {
     #[test]
     fn records_may_grow_and_unknown_ones_are_skipped() {
         let first = filled(&[(1, 1, 1, 1)]);
-        let octets = written(&first);
-        let Next::Block { payload, .. } = next(&octets) else { panic!() };
+        let bytes = written(&first);
+        let Next::Block { payload, .. } = next(&bytes) else { panic!() };
         let (server, tied) = payload.split_at(2 + 8);
         let grown =
             [server, &[200, 3, 1, 2, 3], &[tied[0], tied[1] + 2], &tied[2..], &[9, 9], &[3, 1, 0], &[2, 40, 0]].concat();
@@ -286,8 +286,8 @@ mod tests {
     #[test]
     fn a_session_without_a_server_is_skipped() {
         let first = filled(&[(1, 1, 1, 1)]);
-        let octets = written(&first);
-        let Next::Block { payload, .. } = next(&octets) else { panic!() };
+        let bytes = written(&first);
+        let Next::Block { payload, .. } = next(&bytes) else { panic!() };
         let table = table();
         let mut loader = Loader::new(&table, Precedence::Stored);
         loader.apply(&payload[10..], NOW);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_is_replayed_in_order_and_time_away_is_idle_time() {
+    fn changes_are_replayed_in_order_and_idle_time_goes_on() {
         let first = Arc::new(table());
         let feed = Subscription::new(&first, Delivery::Afterwards);
         let [a, b] = [server(&first, 1), server(&first, 2)];
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_predecessor_wrote_does_not_undo_what_was_seen_later() {
+    fn a_predecessors_records_do_not_undo_later_changes() {
         let first = table();
         let old = server(&first, 1);
         let mut batch = Batch::default();

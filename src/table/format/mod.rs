@@ -1,4 +1,4 @@
-//! A session table as octets, for files: how snapshots and journals are written and read. It opens no file.
+//! The binary format of session tables in checkpoints (`snapshot.N`) and journals. It opens no file.
 //!
 //! A file is a header, then blocks. Numbers are big-endian, checksums are CRC-32 (IEEE).
 //!
@@ -12,13 +12,12 @@
 //!   3      a session is forgotten: fingerprint 16 | when it was written 4
 //! ```
 //!
-//! - A block tells all servers that its sessions name, since a table's numbers mean nothing elsewhere; so no damage to one
-//!   block changes what another says.
-//! - Damage within a payload costs that block. Where no block can be made out, the rest of the file is lost: after a crash that
-//!   is its torn end.
-//! - Records of unknown kinds are skipped, and what follows the known part of a body is ignored: both may grow within a
-//!   version. Another version is another format.
-//! - A snapshot holds sessions. A journal holds what happened, each time as what is so afterwards: it may be read twice.
+//! - A block contains all servers that its sessions name, because a table's numbers mean nothing elsewhere. So damage to one
+//!   block never changes the meaning of another.
+//! - Damage within a payload loses that block. Damage to a frame loses the rest of the file: after a crash, that is its torn end.
+//! - Records of unknown kinds are skipped, and bytes after the known part of a body are ignored: both may grow within a
+//!   version. Another version is a different format.
+//! - A checkpoint holds sessions. A journal holds changes, each as the state afterwards, so it may be read twice.
 
 mod batch;
 mod block;
@@ -27,7 +26,7 @@ mod load;
 mod record;
 
 pub use batch::Batch;
-pub use block::{FRAME, MOST, Next, next};
+pub use block::{FRAME, MAX_PAYLOAD, Next, next};
 pub use header::{Header, NoHeader};
 pub use load::{Loaded, Loader, Precedence};
 pub use record::{Record, records};

@@ -1,37 +1,37 @@
-//! Records: what the payload of a block says.
+//! Records: the content of a block's payload.
 
 use crate::session::fingerprint::Fingerprint;
 use crate::session::stamps::Stamps;
-use crate::table::Class;
+use crate::table::EvictionClass;
 use crate::time::UnixSeconds;
 
 pub(crate) const SERVER: u8 = 1;
 pub(crate) const TIED: u8 = 2;
 pub(crate) const FORGOTTEN: u8 = 3;
 
-/// Of the record of a session that is tied, and of one that is forgotten.
+/// The body lengths of a tied and of a forgotten session.
 pub(crate) const TIED_BODY: usize = 27;
 pub(crate) const FORGOTTEN_BODY: usize = 20;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Record<'p> {
-    /// The next server of this block. Whether it is an id is not looked at.
+    /// The next server of this block. The id is not validated here.
     Server(&'p [u8]),
     Tied {
         fingerprint: Fingerprint,
-        /// Which of the block's servers, from 0.
+        /// The server's index in the block, from 0.
         server: u16,
         stamps: Stamps,
-        class: Class,
+        class: EvictionClass,
     },
     Forgotten {
         fingerprint: Fingerprint,
-        /// When this was written down: at most seconds after it happened.
+        /// When the record was written, at most seconds after the change.
         at: UnixSeconds,
     },
 }
 
-/// The records of a payload that are known. It ends where a record is longer than what is left.
+/// The known records of a payload. It ends at a record that is longer than the remaining bytes.
 pub fn records(payload: &[u8]) -> impl Iterator<Item = Record<'_>> {
     let mut rest = payload;
     let bodies = std::iter::from_fn(move || {
@@ -61,7 +61,7 @@ fn tied(body: &[u8; TIED_BODY]) -> Option<Record<'static>> {
     let (issued, rest) = rest.split_first_chunk()?;
     let (seen, rest) = rest.split_first_chunk()?;
     Some(Record::Tied {
-        fingerprint: Fingerprint::from_octets(*fingerprint),
+        fingerprint: Fingerprint::from_bytes(*fingerprint),
         server: u16::from_be_bytes(*server),
         stamps: Stamps { issued: date(*issued), seen: date(*seen) },
         class: class(*rest.first()?),
@@ -70,26 +70,26 @@ fn tied(body: &[u8; TIED_BODY]) -> Option<Record<'static>> {
 
 fn forgotten(body: &[u8; FORGOTTEN_BODY]) -> Option<Record<'static>> {
     let (fingerprint, at) = body.split_first_chunk()?;
-    Some(Record::Forgotten { fingerprint: Fingerprint::from_octets(*fingerprint), at: date(*at.first_chunk()?) })
+    Some(Record::Forgotten { fingerprint: Fingerprint::from_bytes(*fingerprint), at: date(*at.first_chunk()?) })
 }
 
-fn date(octets: [u8; 4]) -> UnixSeconds {
-    UnixSeconds(u32::from_be_bytes(octets))
+fn date(bytes: [u8; 4]) -> UnixSeconds {
+    UnixSeconds(u32::from_be_bytes(bytes))
 }
 
-pub(crate) fn class_octet(class: Class) -> u8 {
+pub(crate) fn class_byte(class: EvictionClass) -> u8 {
     match class {
-        Class::OverBudget => 0,
-        Class::New => 1,
-        Class::Established => 2,
+        EvictionClass::OverBudget => 0,
+        EvictionClass::New => 1,
+        EvictionClass::Established => 2,
     }
 }
 
-/// A class that is not known is no reason to lose the session.
-fn class(octet: u8) -> Class {
-    match octet {
-        0 => Class::OverBudget,
-        2 => Class::Established,
-        _ => Class::New,
+/// An unknown class does not lose the session.
+fn class(byte: u8) -> EvictionClass {
+    match byte {
+        0 => EvictionClass::OverBudget,
+        2 => EvictionClass::Established,
+        _ => EvictionClass::New,
     }
 }

@@ -1,6 +1,6 @@
 //! What is told of session tables, taken when somebody asks: requests count nothing here.
 
-use burdock::table::{Class, Table};
+use burdock::table::{EvictionClass, Table};
 use burdock::time::UnixSeconds;
 use prometheus::IntCounter;
 
@@ -29,17 +29,17 @@ impl Metrics {
         families.persisted.with_label_values(&labels).set(storage.persisted.into());
         raise(&families.errors.with_label_values(&labels), storage.errors);
         raise(&families.lost.with_label_values(&labels), storage.lost);
-        for (class, evicted) in Class::ALL.into_iter().zip(table.tally().evicted) {
+        for (class, evicted) in EvictionClass::ALL.into_iter().zip(table.stats().evicted) {
             raise(&families.evictions.with_label_values(&[labels[0], word(class)]), evicted);
         }
     }
 }
 
-fn word(class: Class) -> &'static str {
+fn word(class: EvictionClass) -> &'static str {
     match class {
-        Class::OverBudget => "over_budget",
-        Class::New => "new",
-        Class::Established => "established",
+        EvictionClass::OverBudget => "over_budget",
+        EvictionClass::New => "new",
+        EvictionClass::Established => "established",
     }
 }
 

@@ -1,5 +1,5 @@
-//! Apache httpd, `stickysession`: the application's own session id with the server's route behind a separator, as Tomcat and
-//! others add it (`jvmRoute`). The value stays the application's.
+//! Apache httpd, `stickysession`: the application's own session id, a separator and the server's route, as Tomcat and others
+//! add it (`jvmRoute`). The value belongs to the application.
 
 use memchr::memchr;
 
@@ -11,13 +11,13 @@ use crate::session::server_ref::ServerRef;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Separator(u8);
 
-/// A separator that is not one character, or not one that a cookie may hold.
+/// A separator that is not exactly one character allowed in a cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a separator is one character, no letter or digit, that may stand in a cookie's value")]
+#[error("a separator is one punctuation character that is allowed in a cookie value")]
 pub struct InvalidSeparator;
 
 impl Separator {
-    /// Takes a separator as the user wrote it.
+    /// Parses a configured separator.
     ///
     /// # Errors
     /// [`InvalidSeparator`] for anything that is not one suitable character.
@@ -39,7 +39,7 @@ pub(crate) fn names(server: &ServerRef<'_>) -> Vec<String> {
     vec![server.route.to_owned()]
 }
 
-/// The route is what stands behind the first separator, as it is for Apache.
+/// As in Apache, the route follows the first separator.
 pub(crate) fn open<'r, 'v>(servers: &'r Servers, separator: Separator, value: &'v [u8]) -> Opened<'r, 'v> {
     match memchr(separator.0, value) {
         Some(end) => servers.open(&value[end + 1..], |route| !route.is_empty()),
@@ -49,17 +49,17 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, separator: Separator, value: &'
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, reader_of};
+    use super::super::testing::{assert_read, reader_of};
     use super::super::{Carrier, FormatSpec};
     use super::*;
 
     fn assert_cookies(separator: &str, values: &[(&str, &str)]) {
         let spec = FormatSpec::Apache { separator: Separator::parse(separator).unwrap() };
-        assert_told(&reader_of(&spec, Carrier::Cookie, None), values);
+        assert_read(&reader_of(&spec, Carrier::Cookie, None), values);
     }
 
     #[test]
-    fn the_route_stands_behind_the_first_separator() {
+    fn the_route_follows_the_first_separator() {
         assert_cookies(
             ".",
             &[
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_separator_is_one_character_that_a_cookie_may_hold() {
+    fn a_separator_is_one_character_allowed_in_a_cookie() {
         assert_eq!(Separator::parse("."), Ok(Separator::default()));
         for wrong in ["", "..", "a", "7", " ", ";", ",", "\"", "\\", "\u{e4}"] {
             assert_eq!(Separator::parse(wrong), Err(InvalidSeparator), "{wrong:?}");

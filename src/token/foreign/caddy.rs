@@ -1,5 +1,5 @@
-//! Caddy, `lb_policy cookie`: HMAC-SHA256 of the server's address, in hexadecimal. Unless the configuration names a secret, it
-//! is keyed with nothing.
+//! Caddy, `lb_policy cookie`: HMAC-SHA256 of the server's address, in hexadecimal. Unless the configuration names a secret,
+//! the HMAC key is empty.
 
 use aws_lc_rs::hmac;
 
@@ -19,15 +19,15 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, reader_of, secret};
+    use super::super::testing::{assert_read, reader_of, secret};
     use super::super::{Carrier, FormatSpec};
 
-    // All but the last sent by Caddy 2.6.2.
+    // Captured from Caddy 2.6.2, except the last value.
     #[test]
     fn a_server_is_the_hmac_of_its_address() {
         let (source, secret) = secret("secret");
         let reader = reader_of(&FormatSpec::Caddy { secret: Some(source) }, Carrier::Cookie, Some(&secret));
-        assert_told(
+        assert_read(
             &reader,
             &[
                 ("88920f0bd91625bc54b1212a70e6e04cb57de3e710aa93b5b84d88b0e9ed343b", "web-1 - - -"),
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn without_a_secret_the_key_is_empty() {
         let reader = reader_of(&FormatSpec::Caddy { secret: None }, Carrier::Cookie, None);
-        assert_told(
+        assert_read(
             &reader,
             &[
                 ("19dfe701bec79c305837e0a20c6b6da0859fc81ce9c57b9af8a5b815d8622985", "web-1 - - -"),

@@ -1,12 +1,12 @@
-//! `NAME|LAST|FIRST`: a server's name with when the session was last seen and when it began, either of which may be missing.
-//! HAProxy and Tengine write it alike but for the digits of a date.
+//! `NAME|LAST|FIRST`: a server's name, when the session was last seen, and when it began; either date may be missing. HAProxy and
+//! Tengine use this form with different date encodings.
 
 use crate::session::stamps::Stamps;
 use crate::time::UnixSeconds;
 
-/// Name and stamps of a value. There are none where any that is written cannot be read.
+/// Splits a value into name and stamps. If a date that is present cannot be read, there are no stamps.
 pub(crate) fn split(value: &[u8], date: fn(&[u8]) -> Option<UnixSeconds>) -> (&[u8], Option<Stamps>) {
-    let mut parts = value.splitn(3, |&octet| octet == b'|');
+    let mut parts = value.splitn(3, |&byte| byte == b'|');
     let mut next = || parts.next().unwrap_or_default();
     let (name, last, first) = (next(), next(), next());
     (name, stamps(last, first, date))

@@ -1,7 +1,7 @@
 //! Envoy, `stateful_session`: the server's address in base64. In a cookie it may also be a protobuf of address and expiry; around
-//! an application's header it is `base64(address);UV:base64(original value)`.
+//! an application's header its form is `base64(address);UV:base64(original value)`.
 //!
-//! The expiry is read over: Envoys before 1.40 take it from a clock that starts with the machine, and nothing tells the two apart.
+//! The expiry is ignored: Envoy before 1.40 takes it from a clock that starts with the machine, and the two cannot be told apart.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use super::opened::Opened;
 use super::servers::Servers;
 use crate::session::server_ref::ServerRef;
 
-/// More than base64 of any address with any expiry has.
+/// Longer than base64 of any address with any expiry.
 const LONGEST: usize = 128;
 
 pub(crate) fn names(server: &ServerRef<'_>) -> Vec<String> {
@@ -21,11 +21,11 @@ pub(crate) fn names(server: &ServerRef<'_>) -> Vec<String> {
 }
 
 pub(crate) fn open_cookie<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 'v> {
-    decoded(value, |octets| servers.open(message(octets).unwrap_or(octets), is_address))
+    decoded(value, |bytes| servers.open(message(bytes).unwrap_or(bytes), is_address))
 }
 
 pub(crate) fn open_header<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 'v> {
-    decoded(value, |octets| servers.open(octets, is_address))
+    decoded(value, |bytes| servers.open(bytes, is_address))
 }
 
 pub(crate) fn open_envelope<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 'v> {
@@ -41,22 +41,22 @@ pub(crate) fn open_envelope<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Op
     }
 }
 
-/// Decodes on the stack, as this is done for requests.
+/// Decodes on the stack, because this runs for requests.
 fn decoded<'r, 'v>(value: &[u8], open: impl FnOnce(&[u8]) -> Opened<'r, 'v>) -> Opened<'r, 'v> {
-    let mut octets = [0; LONGEST];
+    let mut bytes = [0; LONGEST];
     if value.len() > LONGEST {
         return Opened::NotMine;
     }
-    STANDARD.decode(value, octets.as_mut_slice().as_out()).map_or(Opened::NotMine, |octets| open(octets))
+    STANDARD.decode(value, bytes.as_mut_slice().as_out()).map_or(Opened::NotMine, |bytes| open(bytes))
 }
 
-/// The address in `message Cookie { string address = 1; int64 expires = 2; }`. An address alone never looks like that: it does
+/// The address in `message Cookie { string address = 1; int64 expires = 2; }`. An address alone never matches: it does
 /// not begin with a line feed.
-fn message(octets: &[u8]) -> Option<&[u8]> {
+fn message(bytes: &[u8]) -> Option<&[u8]> {
     const ADDRESS: u8 = 1 << 3 | 2;
     const EXPIRES: u8 = 2 << 3;
-    let [ADDRESS, length, rest @ ..] = octets else { return None };
-    // One octet of length is enough for an address, and its highest bit would announce another.
+    let [ADDRESS, length, rest @ ..] = bytes else { return None };
+    // A one-byte length is enough for an address; its highest bit would mean that another byte follows.
     let (address, rest) = rest.split_at_checked(usize::from(*length)).filter(|_| *length < 0x80)?;
     match rest {
         [] => Some(address),
@@ -65,10 +65,10 @@ fn message(octets: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Up to ten octets, of which only the last has no highest bit.
-fn is_varint(octets: &[u8]) -> bool {
-    let last = octets.iter().position(|octet| octet & 0x80 == 0);
-    octets.len() <= 10 && last.is_some_and(|last| last + 1 == octets.len())
+/// Up to ten bytes; only the last has its highest bit clear.
+fn is_varint(bytes: &[u8]) -> bool {
+    let last = bytes.iter().position(|byte| byte & 0x80 == 0);
+    bytes.len() <= 10 && last.is_some_and(|last| last + 1 == bytes.len())
 }
 
 fn is_address(text: &[u8]) -> bool {
@@ -77,12 +77,12 @@ fn is_address(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, reader_of};
+    use super::super::testing::{assert_read, reader_of};
     use super::super::{Carrier, FormatSpec};
     use super::{STANDARD, is_varint, message};
 
     fn assert_values(carrier: Carrier, values: &[(&str, &str)]) {
-        assert_told(&reader_of(&FormatSpec::Envoy, carrier, None), values);
+        assert_read(&reader_of(&FormatSpec::Envoy, carrier, None), values);
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_ends_where_its_fields_do() {
+    fn a_message_ends_with_its_last_field() {
         assert_eq!(message(b"\x0a\x02ab"), Some(&b"ab"[..]));
         assert_eq!(message(b"\x0a\x02ab\x10\x80\x01"), Some(&b"ab"[..]));
         for wrong in

@@ -1,5 +1,5 @@
-//! HAProxy, `cookie`: the server's `cookie` value as it is; with `dynamic` a keyed hash of the server's address instead; with
-//! `maxidle` or `maxlife` dates behind it, in units of four seconds, as five characters of base64.
+//! HAProxy, `cookie`: the server's `cookie` value; with `dynamic`, a keyed hash of the server's address instead; with `maxidle`
+//! or `maxlife`, dates follow in units of four seconds, each as five characters of base64.
 //!
 //! A stamp is rounded up, so it may lie up to three seconds in the future.
 
@@ -28,7 +28,7 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 
     }
 }
 
-/// XXH64 over key, address and port, the port in four octets.
+/// XXH64 over key, address and port, the port in four bytes.
 fn dynamic(key: &[u8], address: SocketAddr) -> String {
     let mut hashed = key.to_vec();
     match address.ip() {
@@ -39,7 +39,7 @@ fn dynamic(key: &[u8], address: SocketAddr) -> String {
     format!("{:016x}", XxHash64::oneshot(0, &hashed))
 }
 
-/// Five digits of six bits, the highest first.
+/// Five digits of six bits, most significant first.
 fn date(text: &[u8]) -> Option<UnixSeconds> {
     let digits: &[u8; 5] = text.try_into().ok()?;
     let quanta = digits.iter().try_fold(0, |number: u32, &c| Some(number << 6 | digit(c)?))?;
@@ -60,11 +60,11 @@ fn digit(c: u8) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, reader_of, secret};
+    use super::super::testing::{assert_read, reader_of, secret};
     use super::super::{Carrier, FormatSpec};
 
     fn assert_cookies(values: &[(&str, &str)]) {
-        assert_told(&reader_of(&FormatSpec::Haproxy { dynamic_cookie_key: None }, Carrier::Cookie, None), values);
+        assert_read(&reader_of(&FormatSpec::Haproxy { dynamic_cookie_key: None }, Carrier::Cookie, None), values);
     }
 
     #[test]
@@ -72,7 +72,7 @@ mod tests {
         assert_cookies(&[("s1", "web-1 - - -"), ("s4", "not mine"), ("S1", "not mine"), ("", "not mine")]);
     }
 
-    // Sent by HAProxy 2.6.12 with `maxidle 30m maxlife 8h`: the last at 1795234033.
+    // Captured from HAProxy 2.6.12 with `maxidle 30m maxlife 8h`.
     #[test]
     fn dates_are_five_digits_of_base64_in_units_of_four_seconds() {
         assert_cookies(&[
@@ -86,18 +86,18 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_cannot_be_read_is_none() {
+    fn an_unreadable_date_is_ignored() {
         for value in ["s1||", "s1|", "s1|aVW5", "s1|aVW5A|aVW5", "s1|aVW-A", "s1||aVW5A", "s1|aVW5A|aVW5A|"] {
             assert_cookies(&[(value, "web-1 - - -")]);
         }
     }
 
-    // Sent by HAProxy 2.6.12 with `dynamic-cookie-key "a dynamic key"`.
+    // Captured from HAProxy 2.6.12 with `dynamic-cookie-key "a dynamic key"`.
     #[test]
     fn a_dynamic_value_is_a_keyed_hash_of_the_address() {
         let (source, secret) = secret("a dynamic key");
         let reader = reader_of(&FormatSpec::Haproxy { dynamic_cookie_key: Some(source) }, Carrier::Cookie, Some(&secret));
-        assert_told(
+        assert_read(
             &reader,
             &[
                 ("9cbe03a81e53f640", "web-1 - - -"),

@@ -1,6 +1,6 @@
-//! ingress-nginx, `affinity-mode: persistent`: MD5 of backend and server's address, and behind a bar a second MD5 that shows
-//! which backend it was. The mode `balanced` draws a random number that only the controller's own ring knows; nobody else can
-//! read that.
+//! ingress-nginx, `affinity-mode: persistent`: the MD5 of the backend and the server's address, a bar, and a second MD5 that
+//! identifies the backend. The mode `balanced` uses a random number that only the controller's own ring can resolve, so it is
+//! not supported.
 
 use super::opened::Opened;
 use super::servers::{Servers, is_hex, md5_hex};
@@ -18,14 +18,14 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 
 }
 
 fn is_pair(value: &[u8]) -> bool {
-    let mut parts = value.split(|&octet| octet == b'|');
+    let mut parts = value.split(|&byte| byte == b'|');
     let mut is_hash = || parts.next().is_some_and(|part| is_hex(part, 32));
     is_hash() && is_hash() && parts.next().is_none()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, reader_of};
+    use super::super::testing::{assert_read, reader_of};
     use super::super::{Carrier, FormatSpec};
 
     const BACKEND: &str = "5a881deec44117eee2efd3540198e203";
@@ -42,7 +42,7 @@ mod tests {
             ("257c0b1160f0c97deb2c1f87fd1c8f9b".to_owned(), "not mine"),
             (format!("257c0b1160f0c97deb2c1f87fd1c8f9b|{BACKEND}|"), "not mine"),
         ] {
-            assert_told(&reader, &[(&value, expected)]);
+            assert_read(&reader, &[(&value, expected)]);
         }
     }
 }

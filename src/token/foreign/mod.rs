@@ -1,11 +1,11 @@
-//! The tokens of the proxies that were here before, one file for each: what they put into a cookie or header, and which of our
-//! servers that was. So that nobody is logged out by moving in.
+//! Tokens of other proxies, one file per proxy: what they put into a cookie or header, and which of our servers it names.
+//! Accepting them keeps sessions alive when a site moves from that proxy to Burdock.
 //!
-//! Most of these values are a function of a server's address and nothing else. They are computed once, for every server, and
-//! then only looked up: whatever a client sends, it names one of our servers or none. Nearly all of them can be made by
-//! anybody, as they could be there; that is why they are accepted for a while only, and replaced by our own.
+//! Most of these values are a function of the server's address alone. They are computed once per server and then looked up, so
+//! a client can only name one of our servers or none. Anyone can make nearly all of them, as with the other proxy; so they are
+//! accepted for a limited time and replaced by our own tokens.
 //!
-//! It knows no request and no clock: where a value was found, and whether its dates still hold, is the caller's business.
+//! It knows no request and no clock: the caller finds the value and checks its dates.
 
 mod apache;
 mod caddy;

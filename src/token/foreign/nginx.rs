@@ -1,5 +1,5 @@
-//! nginx, `sticky cookie` (1.29.6 and later, nginx Plus before): the MD5 of the server's address in hexadecimal, or what its
-//! `route=` says.
+//! nginx, `sticky cookie` (1.29.6 and later, nginx Plus before): the MD5 of the server's address in hexadecimal, or its
+//! `route=` value.
 
 use super::opened::Opened;
 use super::servers::{Servers, is_hex, md5_hex};
@@ -16,13 +16,13 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, reader_of};
+    use super::super::testing::{assert_read, reader_of};
     use super::super::{Carrier, FormatSpec};
 
     #[test]
     fn a_server_is_the_md5_of_its_address_or_its_route() {
         let reader = reader_of(&FormatSpec::Nginx, Carrier::Cookie, None);
-        assert_told(
+        assert_read(
             &reader,
             &[
                 ("df2b80dc43705d28db9be6f29fe58da3", "web-1 - - -"),

@@ -1,5 +1,4 @@
-//! `NAME~value`: a server's name before the value of an application's cookie, as HAProxy and Tengine write it in their mode
-//! `prefix`.
+//! `NAME~value`: a server's name before the value of an application's cookie, as HAProxy and Tengine write it in `prefix` mode.
 
 use std::borrow::Cow;
 
@@ -9,7 +8,7 @@ use super::opened::Opened;
 use super::servers::Servers;
 use crate::token::plain;
 
-/// A name that is no server's is taken off all the same, as both proxies do: the application never saw it.
+/// An unknown name is removed too, as both proxies do: the application never saw it.
 pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 'v> {
     let Some(end) = memchr(b'~', value) else { return Opened::NotMine };
     let (name, rest) = (&value[..end], Some(Cow::Borrowed(&value[end + 1..])));
@@ -22,14 +21,14 @@ pub(crate) fn open<'r, 'v>(servers: &'r Servers, value: &'v [u8]) -> Opened<'r, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, reader_of};
+    use super::super::testing::{assert_read, reader_of};
     use super::super::{Carrier, FormatSpec};
 
-    // The first as HAProxy 2.6.12 sent it in mode `prefix`.
+    // The first value was captured from HAProxy 2.6.12 in `prefix` mode.
     #[test]
-    fn the_name_stands_before_the_first_tilde_and_the_rest_is_the_applications() {
+    fn the_first_tilde_separates_name_and_application_value() {
         for spec in [FormatSpec::Haproxy { dynamic_cookie_key: None }, FormatSpec::Tengine] {
-            assert_told(
+            assert_read(
                 &reader_of(&spec, Carrier::PrefixedCookie, None),
                 &[
                     ("s1~app-value", "web-1 - - app-value"),

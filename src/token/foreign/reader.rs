@@ -1,4 +1,4 @@
-//! Reads the values of one proxy: which file's form is meant, and the names that our servers had there.
+//! Reads the tokens of one proxy: selects the format and holds the names that our servers had there.
 
 use super::apache::Separator;
 use super::opened::Opened;
@@ -9,16 +9,16 @@ use crate::session::foreign_format::ForeignFormat;
 use crate::session::named_secret::NamedSecret;
 use crate::session::server_ref::ServerRef;
 
-/// Reads the values of one proxy for the servers of one upstream.
+/// Reads the tokens of one proxy for the servers of one upstream.
 #[derive(Debug)]
 pub struct Reader {
     format: ForeignFormat,
-    /// None where the format has no form for the carrier.
+    /// None if the proxy does not use this carrier.
     form: Option<Form>,
     servers: Servers,
 }
 
-/// How a format looks in its carrier.
+/// A format in its carrier.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     Nginx,
@@ -31,12 +31,12 @@ enum Form {
     Traefik,
     Caddy,
     IngressNginx,
-    /// Of HAProxy and Tengine alike.
+    /// Shared by HAProxy and Tengine.
     Prefix,
 }
 
 impl FormatSpec {
-    /// Whether this proxy puts tokens there at all.
+    /// Whether this proxy uses this carrier for tokens.
     pub fn suits(&self, carrier: Carrier) -> bool {
         self.form(carrier).is_some()
     }
@@ -58,7 +58,7 @@ impl FormatSpec {
         }
     }
 
-    /// All texts by which this proxy would have named a server.
+    /// All texts with which this proxy may name a server.
     fn names(&self, server: &ServerRef<'_>, secret: Option<&NamedSecret>) -> Vec<String> {
         match self {
             Self::Nginx => nginx::names(server),
@@ -75,8 +75,8 @@ impl FormatSpec {
 }
 
 impl Reader {
-    /// A reader for these servers. Where two of them would have had one name, it is the first one's. `secret` is what the
-    /// format is keyed with, where it is and somebody has read it.
+    /// A reader for these servers. If two of them have the same name, it belongs to the first. `secret` is the format's key, if
+    /// it has one and it could be read.
     pub fn new(spec: &FormatSpec, carrier: Carrier, secret: Option<&NamedSecret>, servers: &[ServerRef<'_>]) -> Self {
         let mut names = Servers::default();
         for server in servers {
@@ -91,10 +91,10 @@ impl Reader {
         self.format
     }
 
-    /// What a value says; total on any octets.
+    /// Reads a value. It accepts any bytes.
     ///
-    /// Keyed values (Caddy's, HAProxy's dynamic ones) are looked up like all others, not in constant time: all that could leak
-    /// is a value that picks a server, which every visitor is given one of and which is good for nothing else.
+    /// Keyed values (Caddy's, and HAProxy's dynamic ones) are looked up like all others, not in constant time: an attacker could
+    /// only learn a value that selects a server, which every visitor receives anyway.
     pub fn open<'v>(&self, value: &'v [u8]) -> Opened<'_, 'v> {
         let servers = &self.servers;
         match self.form {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn where_two_servers_had_one_name_it_is_the_first_ones() {
+    fn a_shared_name_belongs_to_the_first_server() {
         let ids = SERVERS.map(|id| ServerId::parse(id).unwrap());
         let servers = [0, 1].map(|at| ServerRef { id: &ids[at], route: "shared", address: None });
         let reader = Reader::new(&all()[2], Carrier::Cookie, None, &servers);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_one_server_never_names_another() {
+    fn a_value_of_one_server_never_names_another_server() {
         let ids = SERVERS.map(|id| ServerId::parse(id).unwrap());
         for (spec, carrier, reader) in readers() {
             for server in testing::servers(&ids) {
@@ -180,24 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_nobody_read_opens_nothing() {
+    fn a_missing_secret_opens_nothing() {
         let source = SecretSource::Env("ABSENT".to_owned());
         let spec = FormatSpec::Caddy { secret: Some(source) };
         let reader = testing::reader_of(&spec, Carrier::Cookie, None);
         let with_empty_key = "19dfe701bec79c305837e0a20c6b6da0859fc81ce9c57b9af8a5b815d8622985";
-        assert_eq!(testing::told(&reader, with_empty_key), "stranger -");
+        assert_eq!(testing::describe(&reader, with_empty_key), "stranger -");
     }
 
     proptest! {
         #[test]
-        fn every_format_is_total_on_any_bytes(value: Vec<u8>) {
+        fn every_format_accepts_any_bytes(value: Vec<u8>) {
             for (_, _, reader) in readers() {
                 let _ = reader.open(&value);
             }
         }
 
         #[test]
-        fn every_format_is_total_on_what_looks_like_one(value in "[~|.;:=A-Za-z0-9+/]{0,80}(\\|[A-Za-z0-9+/]{0,6}){0,3}(;UV:[A-Z=]{0,9})?") {
+        fn every_format_accepts_similar_values(value in "[~|.;:=A-Za-z0-9+/]{0,80}(\\|[A-Za-z0-9+/]{0,6}){0,3}(;UV:[A-Z=]{0,9})?") {
             for (_, _, reader) in readers() {
                 let _ = reader.open(value.as_bytes());
             }

@@ -1,4 +1,4 @@
-//! The names that another proxy had for our servers, and what those names are made of.
+//! The names that another proxy had for our servers, and the helpers that compute them.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::ids::ServerId;
 pub(crate) struct Servers(HashMap<Box<[u8]>, ServerId, rustc_hash::FxBuildHasher>);
 
 impl Servers {
-    /// A name that is taken stays with its first server.
+    /// A name stays with the first server that has it.
     pub(crate) fn add(&mut self, name: String, server: &ServerId) {
         self.0.entry(name.into_bytes().into()).or_insert_with(|| server.clone());
     }
@@ -19,7 +19,7 @@ impl Servers {
         self.0.get(name)
     }
 
-    /// What a value says that is a server's name and nothing else. `shape` tells whether it is this proxy's in any case.
+    /// Reads a value that is nothing but a server's name. `shape` tells whether an unknown name has this proxy's form.
     pub(crate) fn open<'v>(&self, name: &[u8], shape: impl FnOnce(&[u8]) -> bool) -> Opened<'_, 'v> {
         match self.find(name) {
             Some(server) => Opened::Server { server, stamps: None, rest: None },
@@ -33,12 +33,12 @@ pub(crate) fn md5_hex(text: &str) -> String {
     format!("{:x}", md5::compute(text))
 }
 
-/// Two characters for each octet.
-pub(crate) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+/// Two characters for each byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether it is this many hexadecimal digits, as programs write them.
+/// Whether the text is exactly this many lowercase hexadecimal digits.
 pub(crate) fn is_hex(text: &[u8], digits: usize) -> bool {
     text.len() == digits && text.iter().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -1,4 +1,4 @@
-//! Whose tokens an entry takes, and what must be known to read them: values only.
+//! Whose tokens a persistence method accepts, and what is needed to read them: values only.
 
 use super::apache::Separator;
 use crate::http::cookie::CookieName;
@@ -6,7 +6,7 @@ use crate::session::foreign_format::ForeignFormat;
 use crate::session::named_secret::SecretSource;
 use crate::time::UnixSeconds;
 
-/// A format with what else must be known to read it.
+/// A format with its parameters.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum FormatSpec {
     /// `sticky cookie`: MD5 of the address, or `route=`.
@@ -18,7 +18,7 @@ pub enum FormatSpec {
         /// `dynamic-cookie-key`.
         dynamic_cookie_key: Option<SecretSource>,
     },
-    /// `stickysession`: a session id with the route behind it, which the application made.
+    /// `stickysession`: the application's session id followed by the route.
     Apache { separator: Separator },
     /// `stateful_session`: the address itself.
     Envoy,
@@ -26,7 +26,7 @@ pub enum FormatSpec {
     Traefik,
     /// `lb_policy cookie`: HMAC of the address.
     Caddy {
-        /// None: the empty one, which is Caddy's default.
+        /// None: the empty secret, Caddy's default.
         secret: Option<SecretSource>,
     },
     /// `affinity: cookie` with `affinity-mode: persistent`.
@@ -36,26 +36,26 @@ pub enum FormatSpec {
     },
 }
 
-/// Tokens that an entry takes beside its own.
+/// Tokens that a persistence method accepts besides its own.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AcceptSpec {
     pub format: FormatSpec,
-    /// The previous proxy's cookie, where it is not the entry's own.
+    /// The previous proxy's cookie, if it differs from the method's own.
     pub name: Option<CookieName>,
-    /// The last second in which they are taken.
+    /// The last second in which they are accepted.
     pub until: Option<UnixSeconds>,
 }
 
-/// What a value was found in.
+/// What carries a token.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Carrier {
-    /// A cookie that is the token and nothing else.
+    /// A cookie that holds only the token.
     Cookie,
     /// An application's cookie with the token before its value.
     PrefixedCookie,
-    /// A header that is the token and nothing else.
+    /// A header that holds only the token.
     Header,
-    /// An application's header that was wrapped up with the token.
+    /// An application's header that is wrapped together with the token.
     Envelope,
 }
 
@@ -73,7 +73,7 @@ impl FormatSpec {
         }
     }
 
-    /// The secret that must be known to read it.
+    /// The secret that is needed to read it.
     pub fn secret(&self) -> Option<&SecretSource> {
         match self {
             Self::Haproxy { dynamic_cookie_key: secret } | Self::Caddy { secret } => secret.as_ref(),

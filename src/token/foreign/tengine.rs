@@ -1,5 +1,5 @@
-//! Tengine, `session_sticky`: the MD5 of the server's address in hexadecimal (`hash=md5`), or its `id=` or address as it is
-//! (`hash=plain`); with `maxidle` or `maxlife` two dates behind it, as decimal seconds since 1970.
+//! Tengine, `session_sticky`: the MD5 of the server's address in hexadecimal (`hash=md5`), or its `id=` or plain address
+//! (`hash=plain`); with `maxidle` or `maxlife`, two dates follow as decimal seconds since 1970.
 
 use super::dated;
 use super::opened::Opened;
@@ -31,11 +31,11 @@ fn date(text: &[u8]) -> Option<UnixSeconds> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, reader_of};
+    use super::super::testing::{assert_read, reader_of};
     use super::super::{Carrier, FormatSpec};
 
     fn assert_cookies(values: &[(&str, &str)]) {
-        assert_told(&reader_of(&FormatSpec::Tengine, Carrier::Cookie, None), values);
+        assert_read(&reader_of(&FormatSpec::Tengine, Carrier::Cookie, None), values);
     }
 
     #[test]
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_decimal_seconds_the_last_one_first() {
+    fn dates_are_decimal_seconds_last_seen_first() {
         assert_cookies(&[
             ("s1|1767225600|1767220000", "web-1 1767220000 1767225600 -"),
             ("s1|1767225600|", "web-1 1767225600 1767225600 -"),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_cannot_be_read_is_none() {
+    fn an_unreadable_date_is_ignored() {
         for value in ["s1||", "s1|", "s1|x|1767220000", "s1|1767225600|x", "s1|+1|1", "s1|4294967296|1", "s1|1|2|3"] {
             assert_cookies(&[(value, "web-1 - - -")]);
         }

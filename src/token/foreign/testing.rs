@@ -1,4 +1,4 @@
-//! What the tests of the formats share: three servers, and what a value of one of them is taken for.
+//! Shared by the tests of the formats: three servers, and a description of what a value is read as.
 
 use std::borrow::Cow;
 
@@ -45,8 +45,8 @@ pub(crate) fn server<'r>(opened: &Opened<'r, '_>) -> Option<&'r ServerId> {
     }
 }
 
-/// What a value is taken for: `web-1 issued seen rest`, `stranger rest`, `not mine`; a dash for what is not there.
-pub(crate) fn told(reader: &Reader, value: &str) -> String {
+/// What a value is read as: `web-1 issued seen rest`, `stranger rest` or `not mine`; a dash marks a missing part.
+pub(crate) fn describe(reader: &Reader, value: &str) -> String {
     let text = |rest: Option<Cow<'_, [u8]>>| {
         rest.map_or_else(|| "-".to_owned(), |rest| String::from_utf8_lossy(&rest).into_owned())
     };
@@ -60,14 +60,14 @@ pub(crate) fn told(reader: &Reader, value: &str) -> String {
     }
 }
 
-/// Each value with what it is taken for.
-pub(crate) fn assert_told(reader: &Reader, values: &[(&str, &str)]) {
+/// Checks what each value is read as.
+pub(crate) fn assert_read(reader: &Reader, values: &[(&str, &str)]) {
     for (value, expected) in values {
-        assert_eq!(told(reader, value), *expected, "{value}");
+        assert_eq!(describe(reader, value), *expected, "{value}");
     }
 }
 
-/// A server's name as the proxy puts it into its carrier.
+/// A server's name in the form that the proxy writes into its carrier.
 pub(crate) fn written(spec: &FormatSpec, carrier: Carrier, name: &str) -> String {
     let base64 = |text: &str| base64_simd::STANDARD.encode_to_string(text);
     match (spec, carrier) {

@@ -1,5 +1,5 @@
 //! Traefik, `sticky.cookie`: the first 16 hexadecimal digits of the SHA-256 of the server's URL. Earlier versions
-//! wrote the URL itself, its FNV-1 hash, or the FNV-1 hash of that hash's digits; both without leading zeros.
+//! wrote the URL itself, its FNV-1 hash, or the FNV-1 hash of that hash's digits; both hashes without leading zeros.
 
 use super::opened::Opened;
 use super::servers::{Servers, hex, is_hex};
@@ -27,17 +27,17 @@ fn is_hex_of_u64(value: &[u8]) -> bool {
 fn fnv1(text: &str) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
-    text.bytes().fold(BASIS, |hash, octet| hash.wrapping_mul(PRIME) ^ u64::from(octet))
+    text.bytes().fold(BASIS, |hash, byte| hash.wrapping_mul(PRIME) ^ u64::from(byte))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_told, reader_of};
+    use super::super::testing::{assert_read, reader_of};
     use super::super::{Carrier, FormatSpec};
 
     #[test]
     fn a_server_is_a_hash_of_its_url_or_the_url() {
-        assert_told(
+        assert_read(
             &reader_of(&FormatSpec::Traefik, Carrier::Cookie, None),
             &[
                 ("08d5f409490f61fc", "web-1 - - -"),
@@ -45,7 +45,7 @@ mod tests {
                 ("7d49894b220072d2", "web-1 - - -"),
                 ("http://127.0.0.1:8081", "web-1 - - -"),
                 ("8e526f3391889920", "web-2 - - -"),
-                // Fifteen digits: no zero goes before them.
+                // Fifteen digits: there is no leading zero.
                 ("dd62947a28ac257", "web-2 - - -"),
                 ("http://[::1]:8081", "web-2 - - -"),
                 ("0dd62947a28ac257", "stranger -"),

@@ -10,9 +10,9 @@ use burdock::session::server_tag::ServerTag;
 use burdock::session::stamps::Stamps;
 use burdock::time::UnixSeconds;
 use burdock::token::keys::{Key, KeyRing};
+use burdock::token::open_error::OpenError;
 use burdock::token::payload::Payload;
 use burdock::token::sealed::{Context, Kind, SealedFormat};
-use burdock::token::unopened::Unopened;
 
 use super::Site;
 
@@ -70,7 +70,7 @@ impl Mint {
         self.format.seal(&payload, &mut rand::rng()).to_string()
     }
 
-    pub fn open(&self, token: &str) -> Result<Payload, Unopened> {
+    pub fn open(&self, token: &str) -> Result<Payload, OpenError> {
         self.format.open(token.as_bytes())
     }
 

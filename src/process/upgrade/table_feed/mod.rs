@@ -1,15 +1,15 @@
-//! Session tables on their way from one process to the next, over the upgrade's socket: blocks as they stand in files.
+//! Sends session tables from one process to the next over the upgrade's socket, as blocks in the file format.
 //!
-//! The running process follows the feeds of all its tables, whether they are stored or not, by a thread of its own:
+//! In the running process, one thread subscribes to the feeds of all tables, persistent or not:
 //!
-//! 1. It subscribes to each table, sends the whole of it, and then says that it has sent all.
-//! 2. From then on it sends what happens, every millisecond: a client that is sent away here is back there in no time. Where a feed
-//!    has lost changes it sends the whole table again.
-//! 3. When the new process gets the listening sockets, answers begin to wait for it ([`send::TableFeed::await_changes`]): a client that
-//!    learns of a session may go there at once.
-//! 4. It ends with the process, or when the new one reads no more. Until it ends, nobody waits longer than he wants to.
+//! 1. It subscribes to each table and sends all of it, then reports that all tables are sent.
+//! 2. From then on it sends changes every millisecond, because a client may reconnect to the new process at once. If a feed has lost
+//!    changes, it sends the whole table again.
+//! 3. When the new process gets the listening sockets, responses begin to wait for it ([`send::TableFeed::await_changes`]): a client
+//!    that receives a session may use it there at once.
+//! 4. It ends with the process, or when the new process stops reading. Every wait for it has a limit.
 //!
-//! What the process before this one sends late is put into the tables like any other change, and so goes on to the next.
+//! Late changes from the previous process are applied to the tables like any others, and so are passed on to the next process.
 
 pub mod receive;
 pub mod send;

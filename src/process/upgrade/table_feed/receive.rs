@@ -1,4 +1,4 @@
-//! The new process's side: fills its tables, and then takes in what comes later.
+//! The new process's side: fills its tables, then applies later changes.
 
 use std::collections::HashSet;
 use std::io::{self, BufReader, Read};
@@ -15,10 +15,10 @@ use crate::runtime::clock::Clock;
 /// How much is read at once.
 const WINDOW: usize = 256 << 10;
 
-/// Fills tables that serve nobody yet with what another process sends of them: which.
+/// Fills tables that are not in use yet with what another process sends, and returns the names of those that were filled.
 ///
 /// # Errors
-/// If it does not send all.
+/// If the connection ends before all tables are sent.
 pub fn receive(
     from: &mut impl Read,
     tables: &[Arc<Table>],
@@ -45,7 +45,7 @@ pub fn receive(
     for (table, loader) in loaders {
         let skipped = loader.finish().skipped;
         if skipped > 0 {
-            log::warn!("table {}: {skipped} sessions could not be tied to a server", table.spec().name);
+            log::warn!("table {}: skipped {skipped} sessions without a usable server", table.spec().name);
         }
     }
     let took = clock.uptime().since(begun);
@@ -55,12 +55,12 @@ pub fn receive(
     Ok(received)
 }
 
-/// Sessions that live.
+/// The number of live sessions.
 fn live(table: &Table, now: UnixSeconds) -> u64 {
     table.servers().iter().map(|(index, _)| table.count(*index, now)).sum()
 }
 
-/// Gives each block that comes later, until it ends: why it did.
+/// Passes each later block to `each` until the connection ends, and returns the reason for its end.
 pub fn follow(from: &mut impl Read, mut each: impl FnMut(&Header, &[u8])) -> io::Error {
     let (mut from, mut current) = (BufReader::with_capacity(WINDOW, from), None);
     loop {
@@ -84,7 +84,7 @@ pub fn follow(from: &mut impl Read, mut each: impl FnMut(&Header, &[u8])) -> io:
     }
 }
 
-/// Puts blocks into a table that is at work. Who follows it has them from its feed.
+/// Applies blocks to a table in use. Its subscribers receive them from its feed.
 pub fn apply(bytes: &[u8], table: &Table, now: UnixSeconds) {
     load(bytes, &mut Loader::new(table, Precedence::Later), now);
 }
@@ -92,11 +92,11 @@ pub fn apply(bytes: &[u8], table: &Table, now: UnixSeconds) {
 fn load(mut bytes: &[u8], loader: &mut Loader<'_>, now: UnixSeconds) {
     loop {
         let passed = match next(bytes) {
-            Next::Block { payload, octets: bytes } => {
+            Next::Block { payload, bytes } => {
                 loader.apply(payload, now);
                 bytes
             }
-            Next::Damaged { octets: bytes } => bytes,
+            Next::Damaged { bytes } => bytes,
             Next::Needs(_) | Next::Nothing => return,
         };
         bytes = bytes.get(passed..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The running process's side: follows the tables, and sends what happens in them.
+//! The running process's side: subscribes to the tables and sends their changes.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -14,22 +14,22 @@ use crate::control::state::Follower;
 use crate::process::upgrade::protocol::{Message, send_blocks};
 use crate::runtime::clock::Clock;
 
-/// A new process that reads nothing for so long has gone.
+/// A new process that reads nothing for this long counts as gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the process waits for the thread to send what has happened until now.
+/// How long the process waits for the thread to send all changes so far.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often changes are sent.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
-/// How long an answer waits for the new process to be sent what it says.
-const ANSWERS_WAIT: Duration = Duration::from_millis(20);
-/// Changes are sent when there are so many bytes of them.
+/// How long a response waits until its changes are sent to the new process.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(20);
+/// Changes are sent in portions of this size.
 const CHUNK: usize = 1 << 20;
 
-/// Sends all tables to the new process, and what happens in them, until it ends or this is dropped.
+/// Sends all tables and their changes to the new process until that ends or this is dropped.
 #[derive(Debug)]
 pub struct TableFeed(Arc<Shared>);
 
-/// What the thread and those who want something of it have in common.
+/// Shared by the thread and its callers.
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
@@ -40,7 +40,7 @@ struct Shared {
 struct State {
     phase: Phase,
     delivery: Delivery,
-    /// How often all changes have been sent.
+    /// The number of completed passes over all tables.
     passes: u64,
 }
 
@@ -48,9 +48,9 @@ struct State {
 enum Phase {
     SendingTables,
     Following,
-    /// What has happened until now is sent, as the last thing.
+    /// The changes so far are sent, then the thread ends.
     Finishing,
-    /// Nothing more is to be sent.
+    /// Nothing more is sent.
     Withdrawn,
     Ended,
 }
@@ -59,7 +59,7 @@ impl TableFeed {
     /// Starts the thread.
     ///
     /// # Errors
-    /// If the socket is none any more, or there can be no more threads.
+    /// If the socket is closed, or the limit of threads is reached.
     pub fn start(stream: UnixStream, tables: &[Arc<Table>], key: FingerprintKeyId, clock: Clock) -> io::Result<Self> {
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         let state = State { phase: Phase::SendingTables, delivery: Delivery::Afterwards, passes: 0 };
@@ -75,19 +75,19 @@ impl TableFeed {
         self.0.wait_while(|state| state.phase == Phase::SendingTables, at_most) == Phase::Following
     }
 
-    /// Answers wait for the new process from now on; it has been sent what happened before.
+    /// Makes responses wait for the new process from now on, and returns when all earlier changes are sent.
     pub fn await_changes(&self) {
         let passes = {
             let mut state = self.0.state.lock();
-            state.delivery = Delivery::Awaited { at_most: ANSWERS_WAIT };
+            state.delivery = Delivery::Awaited { at_most: RESPONSE_TIMEOUT };
             state.passes
         };
-        // One pass may have begun before.
+        // A pass may already be in progress.
         self.0.wait_while(|state| state.phase == Phase::Following && state.passes < passes + 2, WAIT_TIMEOUT);
     }
 }
 
-/// The new process has gone, or does not take over. Where the thread has finished already, nothing happens.
+/// The new process has ended or does not take over. This has no effect if the thread has already ended.
 impl Drop for TableFeed {
     fn drop(&mut self) {
         self.0.set_phase(Phase::Withdrawn);
@@ -102,7 +102,7 @@ impl Follower for TableFeed {
 }
 
 impl Shared {
-    /// What has ended stays so.
+    /// A feed that has ended stays so.
     fn set_phase(&self, phase: Phase) {
         let mut state = self.state.lock();
         if state.phase != Phase::Ended {
@@ -111,10 +111,10 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits until that is not so any more, and tells the phase then.
-    fn wait_while(&self, mut is_so: impl FnMut(&State) -> bool, at_most: Duration) -> Phase {
+    /// Waits while the condition holds, up to the limit, and returns the phase.
+    fn wait_while(&self, mut condition: impl FnMut(&State) -> bool, at_most: Duration) -> Phase {
         let mut state = self.state.lock();
-        self.changed.wait_while_for(&mut state, |state| is_so(state), at_most);
+        self.changed.wait_while_for(&mut state, |state| condition(state), at_most);
         state.phase
     }
 
@@ -122,7 +122,7 @@ impl Shared {
         self.state.lock().phase == Phase::Withdrawn
     }
 
-    /// What is to be done next, after a pause.
+    /// The next task, after a pause.
     fn next(&self) -> (Phase, Delivery) {
         let mut state = self.state.lock();
         if state.phase == Phase::Following {
@@ -145,7 +145,7 @@ impl Shared {
     }
 }
 
-/// What the thread has.
+/// The thread's own state.
 struct Sender {
     stream: UnixStream,
     clock: Clock,
@@ -181,9 +181,9 @@ impl Sender {
 
     fn run(mut self, shared: &Shared) {
         if let Err(error) = self.send_tables(shared).and_then(|()| self.follow(shared)) {
-            log::warn!("the new process is told no more of session tables: {error}");
+            log::warn!("stopped sending session tables to the new process: {error}");
         }
-        // Nobody is to wait for it any more when it has ended.
+        // Unsubscribe first, so that no response waits for it after it has ended.
         drop(self);
         shared.set_phase(Phase::Ended);
     }
@@ -242,7 +242,7 @@ impl Sender {
         Ok(())
     }
 
-    /// A table as it is.
+    /// Sends a whole table.
     fn send_table(&mut self, at: usize) -> io::Result<()> {
         let now = self.clock.moment().now().wall;
         let Followed { feed, header } = &self.tables[at];
@@ -251,7 +251,7 @@ impl Sender {
             self.entries.clear();
             cursor = feed.table().export(from, now, &mut self.entries);
             self.entries.iter().for_each(|entry| self.batch.tie(entry, feed.table()));
-            // Of an empty table the new process hears, too, that it is empty.
+            // An empty table is sent too, so that the new process knows that it is empty.
             if self.batch.len() >= CHUNK || cursor.is_none() {
                 send_blocks(&mut self.stream, header, self.batch.finish())?;
                 self.batch.clear();
@@ -278,16 +278,16 @@ mod tests {
     fn table() -> Arc<Table> {
         let name = TableName::parse("t").unwrap();
         let capacity = NonZeroU32::new(1_000).unwrap();
-        // That it is not stored is no matter here.
+        // Persistence makes no difference here.
         Arc::new(Table::new(TableSpec { name, capacity, lifetime: Lifetime::default(), persist: Persist::Off }))
     }
 
     fn name(n: u8) -> Fingerprint {
-        Fingerprint::from_octets([n; 16])
+        Fingerprint::from_bytes([n; 16])
     }
 
     fn tie(table: &Table, n: u8, clock: Clock) {
-        let server = table.enlist(&ServerId::parse("a").unwrap()).unwrap();
+        let server = table.register(&ServerId::parse("a").unwrap()).unwrap();
         table.tie(name(n), &server, Budget::Within, clock.moment().now().wall);
     }
 
@@ -295,7 +295,7 @@ mod tests {
         matches!(table.find(name(n), clock.moment().now().wall), Known::Session(_))
     }
 
-    /// A table that is fed with all that comes, until that ends.
+    /// A table filled with everything received until the connection ends.
     fn fed(mut from: UnixStream, clock: Clock) -> Arc<Table> {
         let table = table();
         let filled = receive(&mut from, std::slice::from_ref(&table), KEY, &clock).unwrap();
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_process_has_all_sessions_and_what_happened_to_the_end() {
+    fn a_new_process_receives_all_sessions_and_changes() {
         let (clock, (ours, theirs)) = (Clock::start(), UnixStream::pair().unwrap());
         let running = table();
         (0..100).for_each(|n| tie(&running, n, clock));
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_predecessor_sends_late_goes_on_to_the_next() {
+    fn late_changes_of_a_predecessor_are_passed_on() {
         let clock = Clock::start();
         let ((first, to_second), (second, to_third)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
         let [oldest, running] = [table(), table()];
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_wait_only_from_when_the_sockets_go_and_until_it_ends() {
+    async fn responses_wait_only_from_handover_until_the_feed_ends() {
         let (clock, (ours, theirs)) = (Clock::start(), UnixStream::pair().unwrap());
         let running = table();
         let feed = Arc::new(TableFeed::start(ours, std::slice::from_ref(&running), KEY, clock).unwrap());
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_that_is_withdrawn_leaves_nobody_waiting() {
+    fn a_withdrawn_feed_leaves_no_response_waiting() {
         let (clock, (ours, theirs)) = (Clock::start(), UnixStream::pair().unwrap());
         let running = table();
         let feed = TableFeed::start(ours, std::slice::from_ref(&running), KEY, clock).unwrap();
