@@ -1,4 +1,4 @@
-//! Changes of a message's headers: values in one ordered list. Whoever decides on a change adds it; an engine applies the list
+//! Changes of a message's headers: values in one ordered list. Each step that decides on a change adds it; an engine applies the list
 //! once, from its beginning to its end. It knows neither why a header changes nor whose message it is.
 
 use ::http::{HeaderName, HeaderValue};
