@@ -1,4 +1,4 @@
-//! Applies to Pingora's headers what the core says of them.
+//! Applies the core's edits to Pingora's headers.
 
 use ::http::header::{CACHE_CONTROL, CONNECTION, COOKIE, SET_COOKIE};
 use burdock::balancer::exchange::Settlement;
@@ -14,7 +14,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use super::state::ServingState;
 use crate::client::client_stream::About;
 
-/// What the server sees of what carries the tie, and what it is told of it.
+/// Edits the request for the server: removes what carries the tie, and adds headers about it.
 pub fn request(request: &mut RequestHeader, edits: RequestEdits) -> Result<()> {
     match edits.cookie {
         Forwarded::AsIs => {}
@@ -29,14 +29,14 @@ pub fn request(request: &mut RequestHeader, edits: RequestEdits) -> Result<()> {
     edits.set.into_iter().try_for_each(|(name, value)| request.insert_header(name, value))
 }
 
-/// The Connection header of a request that has nothing else for this hop; of others Pingora takes everything out.
+/// Removes the Connection header of a request without other hop-by-hop headers; from other requests Pingora removes them all.
 pub fn connection(request: &mut RequestHeader, hops: RequestHops) {
     if hops == RequestHops::Connection {
         request.remove_header(&CONNECTION);
     }
 }
 
-/// Who the client is, for the server.
+/// Sets the headers that name the client to the server.
 pub fn forwarded(request: &mut RequestHeader, about: &About, state: &ServingState) -> Result<()> {
     let listener = &state.listeners[about.listener];
     let hop = Hop { peer: &about.peer, scheme: Scheme::Http, headers: &request.headers };
@@ -50,7 +50,7 @@ pub fn forwarded(request: &mut RequestHeader, about: &About, state: &ServingStat
     Ok(())
 }
 
-/// Response headers that were meant for us and not for the client.
+/// Removes the response's hop-by-hop headers.
 pub fn hop_by_hop(response: &mut ResponseHeader) {
     let facts = Response { status: response.status, headers: &response.headers };
     for name in hygiene::hop_by_hop(&facts) {
@@ -58,15 +58,15 @@ pub fn hop_by_hop(response: &mut ResponseHeader) {
     }
 }
 
-/// An empty last piece, as HTTP/2 clients send it, would be written as a second end of a chunked body, and poison the kept
-/// connection to the server for the next request.
+/// Drops an empty last chunk, as HTTP/2 clients send it: it would be written as a second end of a chunked body and corrupt the
+/// next request on a reused connection.
 pub fn last_piece(body: &mut Option<Bytes>, end: bool) {
     if end && body.as_ref().is_some_and(Bytes::is_empty) {
         *body = None;
     }
 }
 
-/// Applies what settling decided.
+/// Applies a settlement.
 pub fn settle(response: &mut ResponseHeader, settlement: Settlement) -> Result<()> {
     self::response(response, settlement.edits)?;
     if let Some(value) = settlement.cache_control {
@@ -75,7 +75,7 @@ pub fn settle(response: &mut ResponseHeader, settlement: Settlement) -> Result<(
     Ok(())
 }
 
-/// What the client sees of what carries the tie.
+/// Edits the response for the client.
 pub fn response(response: &mut ResponseHeader, edits: ResponseEdits) -> Result<()> {
     if let Some(kept) = edits.server_cookies {
         response.remove_header(&SET_COOKIE);
@@ -100,14 +100,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_last_piece_of_a_body_is_no_piece() {
+    fn empty_last_chunk_is_dropped() {
         let mut last = Some(Bytes::new());
         last_piece(&mut last, true);
         assert_eq!(last, None);
     }
 
     #[test]
-    fn pieces_with_octets_and_pauses_pass() {
+    fn chunks_with_bytes_and_empty_middle_chunks_pass() {
         for (piece, end) in [(Bytes::from_static(b"x"), true), (Bytes::from_static(b"x"), false), (Bytes::new(), false)] {
             let mut body = Some(piece.clone());
             last_piece(&mut body, end);
