@@ -1,4 +1,4 @@
-//! The `burdock` program: arguments and exit codes. What the commands do is in `cli`, the proxy itself in `proxy`.
+//! The `burdock` program. The commands are in `cli`.
 
 mod admin;
 mod api;
@@ -19,8 +19,8 @@ mod telemetry;
 
 use std::process::ExitCode;
 
-// Pingora allocates some eighty times for a request: a fast allocator is worth a fifth of the CPU, and gives memory back
-// after connections have come and gone.
+// Pingora allocates some eighty times per request: a fast allocator saves a fifth of the CPU time, and returns memory after
+// connections close.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,14 +1,14 @@
-//! Who asks, as the lines say it that tell what was changed by whom.
+//! The caller of the API, as audit lines name it.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use crate::control::actor::Actor;
 
-/// Somebody whom the gate has let in.
+/// A caller that [`super::auth`] has admitted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Caller {
-    /// By the Unix socket: the user as the kernel says.
+    /// On the Unix socket: the user, as the kernel reports it.
     User { uid: u32 },
     /// With the token, from this address.
     Token { from: Option<SocketAddr> },

@@ -1,5 +1,6 @@
-//! Who is let in to the API. By the Unix socket, whoever may open it. At the address, who brings the token, and only in a request
-//! that no browser makes for a foreign page: an application's SSRF or an operator's browser must not move traffic.
+//! Access to the API. On the Unix socket, every user with access to the socket is admitted. At the admin address, a request needs
+//! the token, and must not be one that a browser sends for a foreign page: neither an application's SSRF nor an operator's browser
+//! may move traffic.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,17 +16,17 @@ use crate::api::problem::Problem;
 use crate::control::state::ProcessState;
 use crate::runtime::bearer::{Bearer, Verdict};
 
-/// How a request has reached us.
+/// How a request reached us.
 #[derive(Clone, Copy, Debug)]
 pub enum Via {
     Socket { uid: u32 },
     Tcp { peer: Option<SocketAddr>, local: Option<SocketAddr> },
 }
 
-/// Lets in who may, with their name for the audit lines.
+/// Admits a request and attaches its caller, for the audit lines.
 pub async fn authorize(Shared(state): Shared<Arc<ProcessState>>, mut request: Request, next: Next) -> Response {
     let Some(via) = request.extensions().get::<Via>().copied() else {
-        return Problem::new(StatusCode::FORBIDDEN, "nobody knows where this request came from").into_response();
+        return Problem::new(StatusCode::FORBIDDEN, "the origin of this request is unknown").into_response();
     };
     let caller = match admit(via, &state.bearer, request.uri(), request.headers()) {
         Ok(caller) => caller,
@@ -33,7 +34,7 @@ pub async fn authorize(Shared(state): Shared<Arc<ProcessState>>, mut request: Re
     };
     if state.serving.readiness.is_leaving() && !is_read(request.method()) {
         let detail =
-            "this process is leaving and changes nothing any more; if another has taken over, connect anew to reach it";
+            "this process is shutting down and accepts no changes; if a new process has taken over, reconnect to reach it";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
     }
     request.extensions_mut().insert(caller);
@@ -47,11 +48,11 @@ fn admit(via: Via, bearer: &Bearer, uri: &Uri, headers: &HeaderMap) -> Result<Ca
             let verdict = bearer.verify(token(headers));
             if verdict == Verdict::Off {
                 let detail =
-                    "the API is not served at this address: use the Unix socket (admin.socket), or set admin.token_file";
+                    "the API is disabled at this address: use the Unix socket (admin.socket), or set admin.token_file";
                 return Err(Problem::new(StatusCode::NOT_FOUND, detail));
             }
-            to_us(uri, headers, [bearer.address(), local])?;
-            same_origin(headers)?;
+            check_host(uri, headers, [bearer.address(), local])?;
+            check_no_origin(headers)?;
             match verdict {
                 Verdict::Right => Ok(Caller::Token { from: peer }),
                 Verdict::Wrong | Verdict::Off => Err(Problem::new(
@@ -63,8 +64,8 @@ fn admit(via: Via, bearer: &Bearer, uri: &Uri, headers: &HeaderMap) -> Result<Ca
     }
 }
 
-/// The host is our address as numbers: a name in its place may be one that a foreign page's owner points at us.
-fn to_us(uri: &Uri, headers: &HeaderMap, ours: [Option<SocketAddr>; 2]) -> Result<(), Problem> {
+/// The host must be our address as numbers: a name could be one that the owner of a foreign page points at us (DNS rebinding).
+fn check_host(uri: &Uri, headers: &HeaderMap, ours: [Option<SocketAddr>; 2]) -> Result<(), Problem> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok()).filter(|_| hosts.next().is_none());
     let is_ours = |text: &str| ours.iter().flatten().any(|address| names(text, *address));
@@ -73,7 +74,7 @@ fn to_us(uri: &Uri, headers: &HeaderMap, ours: [Option<SocketAddr>; 2]) -> Resul
         return Ok(());
     }
     let address = ours.iter().flatten().next().map_or_else(String::new, |address| format!(", which is {address}"));
-    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, format!("the Host must be the admin address{address}")))
+    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, format!("the Host header must be the admin address{address}")))
 }
 
 fn names(text: &str, address: SocketAddr) -> bool {
@@ -81,10 +82,10 @@ fn names(text: &str, address: SocketAddr) -> bool {
     text.parse().ok().or_else(short) == Some(address)
 }
 
-fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_no_origin(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.contains_key(ORIGIN) {
         false => Ok(()),
-        true => Err(Problem::new(StatusCode::FORBIDDEN, "requests from web pages (with an Origin) are refused")),
+        true => Err(Problem::new(StatusCode::FORBIDDEN, "requests from web pages (with an Origin header) are refused")),
     }
 }
 
@@ -113,11 +114,11 @@ mod tests {
     fn misdirected(uri: &str, hosts: &[&str]) -> bool {
         let ours = ["0.0.0.0:9180", "10.0.0.5:9180"].map(|address| address.parse().ok());
         let headers = hosts.iter().map(|host| (HOST, HeaderValue::from_str(host).unwrap())).collect();
-        to_us(&uri.parse().unwrap(), &headers, ours).is_err()
+        check_host(&uri.parse().unwrap(), &headers, ours).is_err()
     }
 
     #[test]
-    fn a_host_is_the_address_that_is_listened_on_or_connected_to() {
+    fn host_must_be_the_listening_or_the_connected_address() {
         assert!(!misdirected("/", &["10.0.0.5:9180"]));
         assert!(!misdirected("/", &["0.0.0.0:9180"]));
         assert!(!misdirected("http://10.0.0.5:9180/", &["10.0.0.5:9180"]));

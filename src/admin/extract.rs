@@ -1,4 +1,4 @@
-//! Parts of a request, refused with problem details where they are not what they should be.
+//! Extractors for the parts of a request. Invalid parts are refused with problem details.
 
 use ::http::StatusCode;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::audit::Caller;
 use crate::api::problem::Problem;
 
-/// A body as JSON, asked for or given. What is asked with is an object.
+/// A JSON body, of a request or a response. A request's body must be an object.
 pub struct Json<T>(pub T);
 
 /// The names in a path.
@@ -18,18 +18,18 @@ pub struct Json<T>(pub T);
 #[from_request(via(axum::extract::Path), rejection(Problem))]
 pub struct Path<T>(pub T);
 
-/// The parameters behind a path.
+/// The parameters of a query.
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(Problem))]
 pub struct Query<T>(pub T);
 
-/// Whom the gate has let in.
+/// The admitted caller.
 pub type By = axum::Extension<Caller>;
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
-    /// By way of a map, since a struct could be written as a list of its fields too.
+    /// Reads a map first: serde would also accept a list of a struct's fields.
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let axum::Json(map) = axum::Json::<Map<String, Value>>::from_request(request, state).await?;
         let value = serde_json::from_value(Value::Object(map));

@@ -1,8 +1,8 @@
-//! The admin service. `/healthz`, `/readyz` and `/metrics` are for everybody who reaches it. What reads or changes the process
-//! itself, the API, is for those who come by the Unix socket and, where there is a token, for those who bring it to the address.
+//! The admin service. `/healthz`, `/readyz` and `/metrics` are open to every client that reaches it. The API, which reads and
+//! changes the process, is open on the Unix socket and, if there is a token, at the admin address to clients that send it.
 //!
-//! Connections come from two listeners ([`tcp_listener`], [`unix_listener`]) into one place ([`serve`]); [`auth`] decides who is let
-//! in.
+//! Connections come from two listeners ([`tcp_listener`], [`unix_listener`]) to one place ([`serve`]). [`auth`] decides which
+//! requests are admitted.
 
 mod api;
 mod audit;

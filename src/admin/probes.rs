@@ -1,4 +1,4 @@
-//! What is for everybody: `/metrics`, `/healthz`, `/readyz`.
+//! The open endpoints: `/metrics`, `/healthz`, `/readyz`.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ async fn readyz(Shared(control): Shared<Arc<Control>>) -> Response {
         Ready::Yes => plain(StatusCode::OK, "ready\n"),
         Ready::NotListening => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: not listening yet\n"),
         Ready::NotChecked => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: servers not checked yet\n"),
-        // The question was whether this host is to be sent traffic.
+        // Readiness is about this host: the process that took over serves its traffic.
         Ready::Replaced => plain(StatusCode::OK, "ready: another process has taken over\n"),
         Ready::Leaving => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: leaving\n"),
     }

@@ -1,4 +1,4 @@
-//! Problem details as responses, and the refusals of the framework as problems.
+//! Problem details as responses, and the framework's rejections as problems.
 
 use ::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use ::http::{HeaderValue, StatusCode, Uri};
@@ -20,9 +20,9 @@ impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         match rejection.status() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body is JSON: send Content-Type: application/json")
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON: send Content-Type: application/json")
             }
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "a body has at most 64 KiB"),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB"),
             status => Self::new(status, rejection.body_text()),
         }
     }
@@ -42,10 +42,10 @@ impl From<QueryRejection> for Problem {
 
 pub async fn not_found(uri: Uri) -> Problem {
     let detail =
-        format!("there is no {}: there are /healthz, /readyz, /metrics and what /api/v1/openapi.json describes", uri.path());
+        format!("no {}: there are /healthz, /readyz, /metrics, and the API described by /api/v1/openapi.json", uri.path());
     Problem::new(StatusCode::NOT_FOUND, detail)
 }
 
 pub async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this is not done here: the header Allow says what is")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed: the Allow header lists the allowed methods")
 }

@@ -1,4 +1,4 @@
-//! All that the admin service serves.
+//! The routes of the admin service.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use axum::middleware::from_fn_with_state;
 use super::{api, auth, probes, problem};
 use crate::control::change::Control;
 
-/// Octets of a request's body.
-const LARGEST_BODY: usize = 64 * 1024;
+/// Largest request body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
 
-/// Everything, with the check of who is let in before what is not for everybody.
+/// All routes, with [`auth`] in front of the API.
 pub fn router(control: &Arc<Control>) -> Router {
     let (api, document) = api::router();
     let authorized = from_fn_with_state(Arc::clone(&control.state), auth::authorize);
-    let restricted = api.merge(api::document(&document)).layer(DefaultBodyLimit::max(LARGEST_BODY)).layer(authorized);
+    let restricted = api.merge(api::document(&document)).layer(DefaultBodyLimit::max(MAX_BODY)).layer(authorized);
     Router::new()
         .merge(probes::router())
         .merge(restricted)

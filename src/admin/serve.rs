@@ -1,4 +1,4 @@
-//! One connection to the admin service, from whichever listener: HTTP/1.1 with deadlines, and not too many at one time.
+//! One connection to the admin service, from either listener: HTTP/1.1 with timeouts and a connection limit.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,60 +20,62 @@ use crate::admin::router;
 use crate::api::problem::Problem;
 use crate::control::change::Control;
 
-/// Connections at one time, by each listener.
-const MOST: usize = 256;
-/// How long a connection may take for a request's header block, or be without a request.
-const HEADERS: Duration = Duration::from_secs(30);
-/// How long a request may take, its body and a long poll included.
-const REQUEST: Duration = Duration::from_secs(90);
-/// How long a connection is kept; after the request under way it is closed.
-const CONNECTION: Duration = Duration::from_secs(600);
+/// Concurrent connections per listener.
+const MAX_CONNECTIONS: usize = 256;
+/// Time for a request's header block, and for an idle connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for a request, including its body and a long poll.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
+/// Lifetime of a connection; it closes after the request in flight.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(600);
 
 /// Serves connections.
 #[derive(Clone)]
 pub struct Admin {
     service: TowerToHyperService<Router>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Admin {
     pub fn new(control: &Arc<Control>) -> Self {
-        Self { service: TowerToHyperService::new(router::router(control)), places: Arc::new(Semaphore::new(MOST)) }
+        let service = TowerToHyperService::new(router::router(control));
+        Self { service, permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 
-    /// Serves a connection until it ends, or `leaving` does and the request under way is answered. One too many is closed.
+    /// Serves a connection until it ends, or until `leaving` resolves and the request in flight is answered. A connection over the
+    /// limit is closed.
     pub async fn serve<S>(&self, stream: S, via: Via, leaving: impl Future<Output = ()>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Ok(_place) = self.places.try_acquire() else {
-            log::warn!("the admin service has {MOST} connections, one more was closed");
+        let Ok(_permit) = self.permits.try_acquire() else {
+            log::warn!("admin service: closed a connection: limit of {MAX_CONNECTIONS} reached");
             return;
         };
         let answer = hyper::service::service_fn(|request| self.answer(request, via));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS)
+            .header_read_timeout(HEADER_TIMEOUT)
             .serve_connection(TokioIo::new(stream), answer);
         let mut connection = std::pin::pin!(connection);
         let last = async {
             tokio::select! {
                 () = leaving => {}
-                () = tokio::time::sleep(CONNECTION) => {}
+                () = tokio::time::sleep(CONNECTION_LIFETIME) => {}
             }
         };
         tokio::select! {
-            // What goes wrong with a connection is its client's to notice.
+            // An error of the connection concerns only its client.
             _ = &mut connection => return,
             () = last => {}
         }
         connection.as_mut().graceful_shutdown();
-        let _ = tokio::time::timeout(REQUEST, connection).await;
+        let _ = tokio::time::timeout(REQUEST_TIMEOUT, connection).await;
     }
 
     async fn answer(&self, mut request: ::http::Request<Incoming>, via: Via) -> Result<Response, Infallible> {
         request.extensions_mut().insert(via);
-        match tokio::time::timeout(REQUEST, self.service.call(request)).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.service.call(request)).await {
             Ok(answer) => answer,
             Err(_) => Ok(Problem::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response()),
         }

@@ -1,4 +1,4 @@
-//! The listener at the admin address: a listening service of Pingora, so that its socket is handed over to a successor process.
+//! The listener at the admin address: a Pingora listening service, so that an upgrade hands its socket over.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The admin service at its Unix socket, for Burdock's own user and root.
+//! The listener at the Unix socket, for Burdock's own user and root.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::serve::Admin;
 use crate::admin::auth::Via;
 use crate::runtime::admin_socket::AdminSocket;
 
-/// Takes its connections.
+/// Accepts its connections.
 pub struct SocketService {
     pub admin: Admin,
     pub socket: Arc<AdminSocket>,
@@ -20,21 +20,21 @@ pub struct SocketService {
 
 #[async_trait]
 impl BackgroundService for SocketService {
-    /// Goes on while the process leaves, so that one can see how far that is; it ends with the process.
+    /// Continues during shutdown, so that operators can watch it; it ends with the process.
     async fn start(&self, _shutdown: ShutdownWatch) {
         if let Err(error) = self.socket.place() {
             log::error!("{error}");
         }
         let listener = self.socket.take_listener().map(tokio::net::UnixListener::from_std);
         let Some(Ok(listener)) = listener else {
-            log::error!("the admin socket is of no use");
+            log::error!("admin socket unavailable");
             return;
         };
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.take(stream),
+                Ok((stream, _)) => self.spawn_connection(stream),
                 Err(error) => {
-                    log::warn!("the admin socket: {error}");
+                    log::warn!("admin socket: {error}");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -43,7 +43,7 @@ impl BackgroundService for SocketService {
 }
 
 impl SocketService {
-    fn take(&self, stream: UnixStream) {
+    fn spawn_connection(&self, stream: UnixStream) {
         let Ok(peer) = stream.peer_cred() else { return };
         let (admin, via) = (self.admin.clone(), Via::Socket { uid: peer.uid() });
         tokio::spawn(async move { admin.serve(stream, via, std::future::pending()).await });

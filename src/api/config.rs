@@ -1,62 +1,62 @@
-//! The configuration in force, and what operators have changed of it.
+//! The current configuration and its runtime overrides.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The configuration in force: the file as it was read last, and what operators have changed since.
+/// The current configuration: the file as last read, and the runtime overrides.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct ConfigInfo {
     pub file: String,
-    /// The file's text. It never holds keys or tokens: those are in files of their own.
+    /// The file's text. It never holds keys or tokens: those are in separate files.
     pub text: String,
-    /// What operators have changed, by upstream and server.
+    /// Operators' runtime overrides, by upstream and server.
     pub changes: serde_json::Value,
 }
 
-/// How a configuration file is taken up.
+/// How to reload the configuration file.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reload {
-    /// Only says what would happen.
+    /// Only report what would change.
     #[serde(default)]
     pub dry_run: bool,
-    /// Takes up the rest where something needs another process.
+    /// If a section needs a new process, apply the rest.
     #[serde(default)]
     pub partial: bool,
 }
 
-/// What a reload did, or would do.
+/// What a reload changed, or would change.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Reloaded {
-    /// Whether the file is now in force.
+    /// Whether the file was applied.
     pub applied: bool,
     pub differences: Vec<DifferenceInfo>,
-    /// All live sessions that move at once because of it.
+    /// Live sessions that move at once because of the change.
     pub moves: Moves,
-    /// Sections that are otherwise and that only another process can take up.
+    /// Changed sections that need a new process.
     pub needs_upgrade: Vec<String>,
-    /// What there is to say of keys.
+    /// Notes about keys.
     pub notes: Vec<String>,
-    /// What is allowed in the file and probably not meant.
+    /// Likely mistakes in the file.
     pub warnings: Vec<String>,
 }
 
-/// What operators' changes make otherwise than the file has it.
+/// The differences that runtime overrides make to the file.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Diff {
     pub differences: Vec<DifferenceInfo>,
 }
 
-/// One thing that is otherwise.
+/// One difference.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct DifferenceInfo {
-    /// What it is about: `upstream U`, `server U/S`, `route R` or `table T`.
+    /// The object that differs: `upstream U`, `server U/S`, `route R` or `table T`.
     pub about: String,
     pub change: ChangeKind,
-    /// The fields whose values are others.
+    /// The fields that differ.
     pub fields: Vec<FieldChange>,
     pub moves: Moves,
-    /// All of it in one sentence.
+    /// The difference in one sentence.
     pub text: String,
 }
 
@@ -64,9 +64,9 @@ pub struct DifferenceInfo {
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     Added,
-    /// It is gone at once.
+    /// Removed at once.
     Removed,
-    /// It goes when its sessions are gone.
+    /// Removed when its sessions have ended.
     Leaving,
     Changed,
 }
@@ -74,23 +74,23 @@ pub enum ChangeKind {
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct FieldChange {
     pub name: String,
-    /// Null where the value is long.
+    /// Null if the value is long.
     pub before: Option<String>,
     pub after: Option<String>,
 }
 
-/// Live sessions that go to another server at once.
+/// Live sessions that move to another server at once.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Moves {
-    /// Those in tables, exactly.
+    /// Sessions in tables: exact.
     pub learned: u64,
-    /// Those that clients carry in tokens: an estimate.
+    /// Sessions in clients' tokens: an estimate.
     pub by_token: u64,
-    /// Of the names that a `hash` entry ties, so many in a thousand.
+    /// Names placed by a `hash` entry, per thousand.
     pub hashed_permille: u16,
 }
 
-/// Whose changes are dropped: those of one server, or all.
+/// Whose overrides to drop: those of one server, or all.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reset {
@@ -98,7 +98,7 @@ pub struct Reset {
     pub of: Option<ServerName>,
 }
 
-/// A server, by its names.
+/// The names of a server.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerName {
@@ -108,11 +108,11 @@ pub struct ServerName {
     pub server: String,
 }
 
-/// How many servers are as the file has them again.
+/// How many servers were reset to the file's values.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct ResetDone {
     pub dropped: usize,
-    /// Why that will not outlive the process, where it will not.
+    /// Why the reset will not survive a restart, if it will not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }

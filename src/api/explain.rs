@@ -1,4 +1,4 @@
-//! Where a request would go, and why.
+//! A hypothetical request, and the decision about it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, OneOf, Schema, SchemaFormat, Type};
 
-/// A request that nobody has sent.
+/// A hypothetical request.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
     #[serde(default = "get")]
     #[schema(default = "GET", pattern = "^[A-Z]{1,20}$")]
     pub method: String,
-    /// The host that it names, with or without a port.
+    /// The requested host, with or without a port.
     #[serde(default)]
     #[schema(pattern = r"^[0-9A-Za-z.:_\[\]-]{0,255}$")]
     pub host: String,
@@ -27,17 +27,17 @@ pub struct Asked {
     #[serde(default, deserialize_with = "objects")]
     #[schema(max_items = 100)]
     pub headers: Vec<Field>,
-    /// The address that it comes from.
+    /// The client's address.
     #[serde(default = "localhost")]
     #[schema(schema_with = address)]
     pub client: String,
-    /// How the client speaks to the edge.
+    /// The scheme that the client uses.
     #[serde(default)]
     #[schema(inline)]
     pub scheme: Scheme,
 }
 
-/// A header of it.
+/// A header of the request.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
@@ -60,52 +60,53 @@ pub enum Scheme {
 pub struct Explanation {
     pub route: Option<String>,
     pub upstream: Option<String>,
-    /// Names whose servers only a running process finds: asked without one, there are none.
+    /// Names that only a running process looks up: without one, their servers are unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_looked_up: Vec<String>,
     pub claims: Vec<ClaimInfo>,
-    /// Why it goes there, in the word of log and metrics.
+    /// The reason, as in the access log and the metrics.
     pub reason: String,
-    /// The kind of entry that decided.
+    /// The persistence method that decided.
     pub method: String,
-    /// The server that gets the request; null where it is refused.
+    /// The server that gets the request; null if the request is refused.
     pub server: Option<String>,
     pub address: Option<String>,
-    /// Milliseconds for which it would wait for a place there, as the server is full.
+    /// Milliseconds for which the request would wait for a slot, if the server is full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<u64>,
-    /// The server that the session was tied to, if it is another.
+    /// The server that the session was tied to, if it differs.
     pub from: Option<String>,
-    /// The status that Burdock itself answers with, where it does.
+    /// The status of Burdock's own response, if it refuses the request.
     pub status: Option<u16>,
-    /// Headers that the server gets because of the tie.
+    /// Headers added to the request to the server.
     pub to_server: BTreeMap<String, String>,
-    /// What the response would do to the tie; only where one was supposed.
+    /// What the response would do to the tie; only if a response was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled: Option<String>,
-    /// Set-Cookie lines that are added, or all of them where one of the server's is changed.
+    /// Set-Cookie lines that Burdock adds; all lines if it changes one of the server's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_cookie: Vec<String>,
-    /// Other headers that the response gets.
+    /// Other headers added to the response.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
 }
 
-/// What the request says of its session to one entry.
+/// What one entry reads in the request.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct ClaimInfo {
     pub entry: String,
-    /// `absent`, `tied`, `unknown_server`, or what is wrong with it.
+    /// `absent`, `tied`, `unknown_server`, or the error.
     pub claim: String,
     pub server: Option<String>,
-    /// Whose token it is, where it is not one of ours.
+    /// The issuer of the token, if it is not Burdock.
     pub foreign: Option<String>,
-    /// Seconds since the session was first tied, and since it was last stamped.
+    /// Seconds since the session was first tied.
     pub age: Option<u32>,
+    /// Seconds since its token was last stamped.
     pub idle: Option<u32>,
 }
 
-/// A struct could be written as a list of its fields too: not here.
+/// Reads objects only: serde would also accept a list of a struct's fields.
 fn objects<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
     let maps = Vec::<Map<String, Value>>::deserialize(from)?;
     maps.into_iter().map(|map| serde_json::from_value(Value::Object(map)).map_err(D::Error::custom)).collect()
@@ -137,7 +138,7 @@ impl fmt::Display for Explanation {
         };
         writeln!(f, "route     {route}\nupstream  {upstream}")?;
         for name in &self.not_looked_up {
-            writeln!(f, "name      {name}: its servers are found at run time, and not known here")?;
+            writeln!(f, "name      {name}: its servers are looked up at run time, unknown here")?;
         }
         for claim in &self.claims {
             writeln!(f, "claim     {claim}")?;
@@ -149,7 +150,7 @@ impl fmt::Display for Explanation {
             (Some(_) | None, _) => writeln!(f, "answer    {}", self.status.unwrap_or_default())?,
         }
         if let Some(wait) = self.wait {
-            writeln!(f, "wait      up to {wait} ms for a place there")?;
+            writeln!(f, "wait      up to {wait} ms for a slot")?;
         }
         if let Some(from) = &self.from {
             writeln!(f, "from      {from}")?;
@@ -168,10 +169,10 @@ impl fmt::Display for ClaimInfo {
             write!(f, " to {server}")?;
         }
         if let Some(foreign) = &self.foreign {
-            write!(f, ", by a token of {foreign}")?;
+            write!(f, ", by a {foreign} token")?;
         }
         if let (Some(age), Some(idle)) = (self.age, self.idle) {
-            write!(f, ", for {age} s, stamped {idle} s ago")?;
+            write!(f, ", age {age} s, stamped {idle} s ago")?;
         }
         Ok(())
     }

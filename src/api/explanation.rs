@@ -1,4 +1,5 @@
-//! What a decision is told as: for `explain`, which asks a configuration, and for the API, which asks what is running.
+//! Turns a decision into an explanation: for `burdock explain`, which uses a configuration, and for the API, which uses the running
+//! state.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use burdock::upstream::server::Server;
 
 use crate::api::explain::{ClaimInfo, Explanation};
 
-/// No route leads anywhere for such a request.
+/// The explanation for a request that no route matches.
 pub fn unrouted() -> Explanation {
     Explanation {
         route: None,
@@ -37,7 +38,7 @@ pub fn unrouted() -> Explanation {
     }
 }
 
-/// Lets a server be picked for the request of these headers, and tells what came of it.
+/// Picks a server for the request and explains the outcome.
 pub fn decide(
     balancer: &Balancer,
     route: RouteIndex,
@@ -47,7 +48,7 @@ pub fn decide(
 ) -> Explanation {
     let claims = claims(exchange, now);
     let (assignment, wait) = match exchange.pick(None, now, &mut rand::rng()) {
-        // What is told is where it would go if a place came.
+        // The explanation says where the request would go once a slot is free.
         Assignment::Wait(Waiting { ticket: _ticket, until, decision }) => {
             exchange.admitted(decision, now);
             (Ok(decision.at), Some(until.since(now.uptime).as_millis() as u64))
@@ -56,7 +57,7 @@ pub fn decide(
         Assignment::Refuse(refusal) => (Err(refusal), None),
     };
     let upstream = exchange.upstream();
-    let mut told = Explanation {
+    let mut explanation = Explanation {
         route: Some(balancer.routes()[route.0].name.to_string()),
         upstream: Some(upstream.name().to_string()),
         claims,
@@ -66,22 +67,22 @@ pub fn decide(
     match assignment {
         Ok(at) => {
             let server = &upstream.servers()[at];
-            told.server = Some(server.id().to_string());
-            told.address = Some(server.spec().address.to_string());
-            told.status = None;
+            explanation.server = Some(server.id().to_string());
+            explanation.address = Some(server.spec().address.to_string());
+            explanation.status = None;
             let mut edits = Edits::default();
             exchange.edit_request(headers, now, &mut edits);
-            told.to_server = headers_set(&edits);
-            told.reason = exchange.decision().map_or("", |decision| decision.reason.as_str()).to_owned();
-            told.method = exchange.method().as_str().to_owned();
-            told.from = exchange.from().map(|server| server.id().to_string());
+            explanation.to_server = headers_set(&edits);
+            explanation.reason = exchange.decision().map_or("", |decision| decision.reason.as_str()).to_owned();
+            explanation.method = exchange.method().as_str().to_owned();
+            explanation.from = exchange.from().map(|server| server.id().to_string());
         }
         Err(refusal) => {
-            told.reason = refusal.reason.as_str().to_owned();
-            told.status = Some(refusal.status.as_u16());
+            explanation.reason = refusal.reason.as_str().to_owned();
+            explanation.status = Some(refusal.status.as_u16());
         }
     }
-    told
+    explanation
 }
 
 /// The headers that are set, but for cookies.
@@ -110,12 +111,12 @@ pub fn text(value: &HeaderValue) -> String {
 /// The claims of a request, in the order of the chain.
 fn claims(exchange: &Exchange, now: Now) -> Vec<ClaimInfo> {
     let entries = exchange.chain().entries();
-    entries.iter().zip(exchange.claims()).map(|(entry, standing)| claim(exchange, entry, standing, now)).collect()
+    entries.iter().zip(exchange.claims()).map(|(entry, resolved)| claim(exchange, entry, resolved, now)).collect()
 }
 
-fn claim(exchange: &Exchange, of: &Entry, standing: &ResolvedClaim, now: Now) -> ClaimInfo {
+fn claim(exchange: &Exchange, of: &Entry, resolved: &ResolvedClaim, now: Now) -> ClaimInfo {
     let servers = exchange.upstream().servers();
-    let (claim, server, named): (_, _, Option<&Named>) = match standing {
+    let (claim, server, named): (_, _, Option<&Named>) = match resolved {
         ResolvedClaim::Absent => ("absent", None, None),
         ResolvedClaim::Fresh(_, bad) => (bad.map_or("unknown_session", |bad| Reason::Bad(bad).as_str()), None, None),
         ResolvedClaim::Tied(tied, named) => ("tied", Some(ids(servers, tied)), Some(named)),
@@ -139,7 +140,7 @@ fn claim(exchange: &Exchange, of: &Entry, standing: &ResolvedClaim, now: Now) ->
     }
 }
 
-/// Servers that share a route are named together.
+/// Servers that share a route, joined.
 fn ids(servers: &[Server], at: &[usize]) -> String {
     at.iter().map(|&at| servers[at].id().as_str()).collect::<Vec<_>>().join(" or ")
 }

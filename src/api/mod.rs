@@ -1,5 +1,5 @@
-//! What the admin API says and is told: the types of its JSON. The service (`proxy/admin`) makes them, `burdock ctl` reads them,
-//! and the OpenAPI document comes from them. They know words and numbers, nothing of what is behind.
+//! The JSON types of the admin API. The admin service writes them, `burdock ctl` reads them, and the OpenAPI document is made from
+//! them. They hold text and numbers and know nothing of the service.
 
 pub mod config;
 pub mod drain;
@@ -14,10 +14,10 @@ pub mod upstream;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Deserializer};
 
-/// Where the API begins.
+/// The API's root path.
 pub const ROOT: &str = "/api/v1";
 
-/// Tells a field that is null from one that is left out.
+/// Distinguishes a field that is null from one that is left out.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
@@ -28,5 +28,5 @@ pub fn path(parts: &[&str]) -> String {
     format!("{ROOT}/{}", parts.iter().map(part).collect::<Vec<_>>().join("/"))
 }
 
-/// All but what RFC 3986 2.3 reserves for nothing.
+/// All characters but the unreserved ones (RFC 3986 2.3).
 const IN_PATHS: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -9,25 +9,25 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// What went wrong with a request.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Problem {
-    /// Always `about:blank`: the status says what kind of problem it is.
+    /// Always `about:blank`: the status gives the kind of the problem.
     #[serde(rename = "type", default = "blank")]
     #[schema(examples("about:blank"))]
     pub kind: String,
-    /// The status in words.
+    /// The name of the status.
     pub title: String,
     #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
-    /// What was found, and how to mend it.
+    /// What went wrong, and how to fix it.
     pub detail: String,
-    /// What is wrong with single fields, where that is known.
+    /// Errors of single fields, if known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
 }
 
-/// What is wrong with one field of a request, or with one place of the configuration file.
+/// An error of one field of a request, or at one position in the configuration file.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// The field's path; in the file, line and column.
+    /// The field's path; for the file, line and column.
     pub at: String,
     pub detail: String,
 }

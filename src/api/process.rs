@@ -1,17 +1,17 @@
-//! The process itself.
+//! The process: its version, readiness and upgrades.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Which Burdock this is.
+/// The running Burdock.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Version {
     pub version: String,
     pub pid: u32,
-    /// Seconds since its start.
+    /// Seconds since the start.
     pub uptime: u64,
     pub readiness: Readiness,
-    /// Client connections that are open.
+    /// Open client connections.
     pub connections: usize,
 }
 
@@ -24,7 +24,7 @@ pub enum Readiness {
     NotListening,
     /// The servers have not been checked yet.
     NotChecked,
-    /// It is on its way out; another process may have taken over.
+    /// It is shutting down; another process may have taken over.
     Leaving,
 }
 
@@ -39,20 +39,20 @@ impl Readiness {
     }
 }
 
-/// What is wanted of a successor.
+/// How to upgrade.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upgrade {
-    /// The program to start, by its whole path, in place of the one that runs. Only at the Unix socket.
+    /// The absolute path of the program to start; the running program by default. Only on the Unix socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binary: Option<String>,
-    /// Seconds in which it must be prepared; 60 if not given.
+    /// Seconds until the new process must be ready; 60 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 3600)]
     pub timeout: Option<u16>,
 }
 
-/// The process that has taken over.
+/// The new process, which has taken over.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Upgraded {
     pub pid: u32,

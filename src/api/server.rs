@@ -1,4 +1,4 @@
-//! Servers: what is known of one, and what can be wanted of it.
+//! Servers: their state, and changes to them.
 
 use std::num::NonZeroU32;
 
@@ -9,28 +9,28 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::given;
 
-/// A server as it is now.
+/// The current state of a server.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct ServerInfo {
     pub upstream: String,
     pub id: String,
     pub address: String,
-    /// What the operator wants of it.
+    /// The administrative state.
     pub state: ServerState,
-    /// Seconds until its drain is over, whatever is left of its sessions; null where there is no such date.
+    /// Seconds until its drain ends, even if sessions are left; null if there is no deadline.
     pub deadline: Option<u32>,
-    /// What is known of its health.
+    /// The server's health.
     pub health: ServerHealth,
-    /// Its share of new sessions relative to its neighbours.
+    /// Its share of new sessions, relative to the other servers.
     #[schema(maximum = 256)]
     pub weight: u32,
-    /// Requests that it may have in flight from this balancer; null: as many as come.
+    /// Limit of requests in flight from this balancer; null: unlimited.
     pub max_conns: Option<u32>,
-    /// Whether it takes new sessions only when no other may.
+    /// Whether it takes new sessions only if no primary server can.
     pub backup: bool,
-    /// Requests and upgraded streams that it is working on.
+    /// Requests and upgraded streams in flight.
     pub in_flight: u32,
-    /// Requests that wait for a place there, as it is full.
+    /// Requests that wait for a slot while it is full.
     pub waiting: u32,
     pub sessions: SessionCount,
     pub source: Source,
@@ -42,60 +42,60 @@ pub struct ServerInfo {
 pub enum Source {
     /// The configuration file.
     File,
-    /// A name in the file leads to it.
+    /// A DNS name in the file.
     Dns,
-    /// It was added while the process runs, or is still there after having been taken out.
+    /// Added at run time, or leaving after it was removed.
     RunTime,
 }
 
-/// What is to be changed of a server. What is left out stays; null is as the file has it again.
+/// Changes to a server. Fields that are left out keep their value; null resets a field to the file's value.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerPatch {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<WantedState>)]
     pub state: Option<Option<WantedState>>,
-    /// With the state `drain`: seconds until it is over.
+    /// With the state `drain`: seconds until the drain ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 31_536_000)]
     pub deadline: Option<u32>,
-    /// With a `deadline`: what becomes of the sessions that are left then.
+    /// With a `deadline`: what happens to the sessions that are left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub then: Option<Then>,
-    /// Its share of new sessions relative to its neighbours.
+    /// Its share of new sessions, relative to the other servers.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u16>, maximum = 256)]
     pub weight: Option<Option<u16>>,
-    /// Requests that it may have in flight from this balancer.
+    /// Limit of requests in flight from this balancer.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<MaxConns>)]
     pub max_conns: Option<Option<MaxConns>>,
 }
 
-/// What an operator can want of a server.
+/// An administrative state to set.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WantedState {
     Ready,
     /// It keeps its sessions and gets no new ones.
     Drain,
-    /// It gets nothing and is not checked.
+    /// It gets no requests and no health checks.
     Maint,
 }
 
-/// What becomes of the sessions that are left when a drain is over.
+/// What happens to the sessions that are left at the deadline of a drain.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
-    /// What the upstream's failover says for `drained`.
+    /// As the upstream's failover configures for `drained`.
     AsConfigured,
-    /// They move to other servers for good.
+    /// They move to other servers permanently.
     Move,
-    /// They are answered with 503 until their server takes them again.
+    /// Their requests get 503 until the server serves them again.
     Refuse,
 }
 
-/// A limit of requests in flight, or that there is none.
+/// A limit of requests in flight, or none.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum MaxConns {
@@ -113,28 +113,28 @@ impl PartialSchema for MaxConns {
     fn schema() -> RefOr<Schema> {
         let limit = Object::builder().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(u32::MAX));
         let none = Object::builder().schema_type(Type::String).enum_values(Some(["none"]));
-        OneOf::builder().item(limit).item(none).description(Some("A number, or none where as many may come as do.")).into()
+        OneOf::builder().item(limit).item(none).description(Some("A number, or none for unlimited.")).into()
     }
 }
 
 impl ToSchema for MaxConns {}
 
-/// A server to be added.
+/// A server to add.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewServer {
     /// An address and a port, or `unix:` and a path.
     #[schema(min_length = 1, max_length = 128)]
     pub address: String,
-    /// The address where nothing is said.
+    /// The address by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(pattern = r"^[!#-+\--:<-\[\]-~]{1,128}$")]
     pub id: Option<String>,
-    /// Its name in plain tokens and in routes; its id where nothing is said.
+    /// Its name in plain tokens and in routes; the id by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(pattern = r"^[!#-+\--:<-\[\]-~]{1,128}$")]
     pub route: Option<String>,
-    /// Whether it takes new sessions only when no other may.
+    /// Whether it takes new sessions only if no primary server can.
     #[serde(default)]
     pub backup: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,58 +146,58 @@ pub struct NewServer {
     pub max_conns: Option<MaxConns>,
 }
 
-/// How a server is removed.
+/// How to remove a server.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams, Serialize)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RemoveQuery {
-    /// Whether it goes at once, and its sessions with it, rather than when they are gone.
+    /// Remove it at once, even if it has sessions.
     #[serde(default)]
     pub now: bool,
 }
 
-/// What a change has led to.
+/// The result of a change.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Changed {
-    /// The server afterwards; null where it is gone.
+    /// The server after the change; null if it is gone.
     pub server: Option<ServerInfo>,
-    /// Why the change will not outlive the process, where it will not.
+    /// Why the change will not survive a restart, if it will not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
 
-/// What the operator wants of a server.
+/// The administrative state of a server.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerState {
     Ready,
     /// It keeps its sessions and gets no new ones.
     Drain,
-    /// It gets nothing and is not checked.
+    /// It gets no requests and no health checks.
     Maint,
-    /// It is no longer wanted and goes when its sessions are gone.
+    /// It was removed and stays until its sessions have ended.
     Leaving,
 }
 
-/// What is known of a server's health.
+/// The health of a server.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerHealth {
     Up,
     Down,
-    /// It has a check that has not been run yet.
+    /// Its health check has not run yet.
     Unchecked,
-    /// Requests have failed there; a probe will bring it back. As far as its checks go it is up.
+    /// Ejected after failed requests, until a probe succeeds. Its health checks pass.
     Ejected,
 }
 
-/// Sessions that live on a server.
+/// Live sessions of a server.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 pub struct SessionCount {
-    /// Those in session tables, exact to a tenth of the idle time; null: its upstream learns none.
+    /// Sessions in session tables, exact to a tenth of the idle timeout; null: its upstream learns no sessions.
     pub learned: Option<u64>,
-    /// Those that clients carry in tokens: an estimate, off by 2.3 % (standard error); null: its tokens have no idle time, so
-    /// nobody can know.
+    /// Sessions in clients' tokens: an estimate, with a standard error of 2.3 %; null: unknown, as its tokens have no idle
+    /// timeout.
     pub by_token: Option<u64>,
 }
 

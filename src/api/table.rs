@@ -1,35 +1,35 @@
-//! Session tables and what is in them.
+//! Session tables and their sessions.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-/// A session table as it is now.
+/// The current state of a session table.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct TableInfo {
     pub name: String,
-    /// Sessions that live in it: exact to a tenth of the idle time.
+    /// Live sessions, exact to a tenth of the idle timeout.
     pub sessions: u64,
-    /// Sessions that it has room for.
+    /// The most sessions that it can hold.
     pub capacity: u32,
-    /// The memory that it takes at most, in octets.
+    /// The most memory that it can take, in bytes.
     pub bytes: usize,
-    /// Seconds without a request after which a session has ended; null: never.
+    /// Seconds without a request after which a session ends; null: never.
     pub idle_timeout: Option<u32>,
-    /// Seconds after which it has ended in any case; null: never.
+    /// Seconds after which a session ends in any case; null: never.
     pub max_life: Option<u32>,
     pub persistence: Persistence,
 }
 
-/// Whether what is learned is written to disk.
+/// Whether learned sessions are saved to disk.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Persistence {
-    /// Not wanted.
+    /// Not configured.
     Off,
     On,
-    /// Another process still has the folder.
+    /// Another process still holds the directory.
     Waiting,
-    /// It cannot be written at present.
+    /// Writing fails at present.
     Failing,
 }
 
@@ -38,7 +38,7 @@ pub struct TableList {
     pub tables: Vec<TableInfo>,
 }
 
-/// A table with its sessions counted by server.
+/// A table with its sessions per server.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct TableDetails {
     #[serde(flatten)]
@@ -52,31 +52,31 @@ pub struct ServerSessions {
     pub sessions: u64,
 }
 
-/// A session that the application has made.
+/// A learned session.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct SessionInfo {
-    /// The first 16 hexadecimal digits of the keyed hash that stands for its name. The name itself is kept nowhere.
+    /// The first 16 hexadecimal digits of the keyed hash of its id. The id itself is not stored.
     #[schema(pattern = "^[0-9a-f]{16}$")]
     pub fingerprint: String,
-    /// The server that it is tied to.
+    /// The server that the session is tied to.
     pub server: String,
-    /// Seconds since it was first tied.
+    /// Seconds since the session was first tied.
     pub age: u32,
-    /// Seconds since it was last seen, exact to a tenth of the idle time.
+    /// Seconds since its last request, exact to a tenth of the idle timeout.
     pub idle: u32,
-    /// Whether a request has come back to it.
+    /// Whether a request with its id has come since it was learned.
     pub established: bool,
 }
 
-/// A part of the list of sessions, in no order that means anything.
+/// One page of the list of sessions, in no particular order.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct SessionList {
     pub sessions: Vec<SessionInfo>,
-    /// The `cursor` of the next part; null behind the last. A part may be short, or empty, and still not be the last.
+    /// The `cursor` of the next page; null on the last page. A page may be short or empty without being the last.
     pub next: Option<String>,
 }
 
-/// Which sessions are wanted: those that meet every condition given.
+/// Which sessions to list: those that match every condition.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams, Serialize)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -89,38 +89,38 @@ pub struct SessionQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(min_length = 1, max_length = 64)]
     pub upstream: Option<String>,
-    /// The beginning of the fingerprint, in hexadecimal digits.
+    /// The first hexadecimal digits of the fingerprint.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(pattern = "^[0-9a-fA-F]{1,32}$")]
     pub prefix: Option<String>,
-    /// First tied at least so many seconds ago.
+    /// First tied at least this many seconds ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(maximum = 4_294_967_295_i64)]
     pub older_than: Option<u32>,
-    /// First tied less than so many seconds ago.
+    /// First tied less than this many seconds ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(maximum = 4_294_967_295_i64)]
     pub younger_than: Option<u32>,
-    /// So many at most; 100 where nothing is said.
+    /// The most sessions on a page; 100 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 10_000)]
     pub limit: Option<u32>,
-    /// Where to go on: `next` of the part before.
+    /// Where to continue: `next` of the previous page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(pattern = "^[0-9a-f]{16}$")]
     pub cursor: Option<String>,
 }
 
-/// A session by the name that the application gave it.
+/// A session, by the id that the application gave it.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindSession {
-    /// The session id as clients carry it. It is hashed, and neither stored nor logged.
+    /// The session id as clients send it. It is hashed, and neither stored nor logged.
     #[schema(min_length = 1)]
     pub id: String,
 }
 
-/// A server whose sessions are to be forgotten.
+/// A server whose sessions to forget.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForgetServer {
@@ -130,7 +130,7 @@ pub struct ForgetServer {
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Forgotten {
-    /// Sessions that were forgotten.
+    /// The number of forgotten sessions.
     pub forgotten: u64,
 }
 

@@ -1,23 +1,23 @@
-//! Upstreams.
+//! Upstreams: their state in short.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::server::SessionCount;
 
-/// An upstream as it is now.
+/// The current state of an upstream.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct UpstreamInfo {
     pub name: String,
-    /// How a client without a tie is placed.
+    /// How it places new sessions.
     pub balance: String,
-    /// The entries that tie sessions, in their order.
+    /// The entries that tie sessions, in order.
     pub sticky: Vec<String>,
-    /// Its servers, in number.
+    /// The number of servers.
     pub servers: usize,
-    /// Those that may take new sessions now.
+    /// The number of servers that can take new sessions now.
     pub taking_new: usize,
-    /// Requests and upgraded streams that its servers are working on.
+    /// Requests and upgraded streams in flight.
     pub in_flight: u64,
     pub sessions: SessionCount,
 }

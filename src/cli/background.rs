@@ -1,5 +1,5 @@
-//! `run -d`: the same program again, detached from the terminal. A fork, as Pingora does it, would leave behind every thread
-//! that was started before.
+//! `run -d`: starts the same program again, detached from the terminal. A fork, as Pingora does it, would lose every thread started
+//! before it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,38 +12,38 @@ use std::time::Duration;
 use burdock::config::Config;
 use burdock::config::values::LogTarget;
 
-use super::ended::Ended;
+use super::outcome::Outcome;
 use crate::runtime::directories;
 
-/// Starts it and waits until it has written its process id; if it ends before that, says what it said.
-pub fn run(config: &Config, file: &Path) -> Ended {
+/// Starts the program and waits until it has written its process id. If it ends before that, prints its output.
+pub fn run(config: &Config, file: &Path) -> Outcome {
     let runtime_dir = &config.process.runtime_dir;
     if let Err(error) = directories::private(runtime_dir, "runtime_dir") {
         eprintln!("burdock: {error}");
-        return Ended::Failed;
+        return Outcome::Failure;
     }
     if config.access_log.to == LogTarget::Stdout {
-        eprintln!("burdock: in the background stdout goes nowhere: set access_log: {{to: FILE}} to have an access log");
+        eprintln!("burdock: stdout is discarded in the background: set access_log: {{to: FILE}} to get an access log");
     }
     match attempt(runtime_dir, file) {
         Ok(ended) => ended,
         Err(error) => {
-            eprintln!("burdock: cannot go to the background: {error}");
-            Ended::Failed
+            eprintln!("burdock: cannot start in the background: {error}");
+            Outcome::Failure
         }
     }
 }
 
-fn attempt(runtime_dir: &Path, file: &Path) -> io::Result<Ended> {
+fn attempt(runtime_dir: &Path, file: &Path) -> io::Result<Outcome> {
     let mut log =
         OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(runtime_dir.join("burdock.log"))?;
     let from = log.seek(SeekFrom::End(0))?;
     let mut child = command(file)?.stderr(log.try_clone()?).spawn()?;
     if has_started(&mut child, runtime_dir)? {
-        return Ok(Ended::Well);
+        return Ok(Outcome::Success);
     }
-    eprint!("{}", said_since(log, from)?);
-    Ok(Ended::Failed)
+    eprint!("{}", output_since(log, from)?);
+    Ok(Outcome::Failure)
 }
 
 fn command(file: &Path) -> io::Result<Command> {
@@ -53,7 +53,7 @@ fn command(file: &Path) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Waits for the process id of `child` in its file; false if it ends first.
+/// Waits until `child` has written its process id; false if it ends first.
 fn has_started(child: &mut Child, runtime_dir: &Path) -> io::Result<bool> {
     let id = child.id().to_string();
     loop {
@@ -67,9 +67,9 @@ fn has_started(child: &mut Child, runtime_dir: &Path) -> io::Result<bool> {
     }
 }
 
-fn said_since(mut log: File, from: u64) -> io::Result<String> {
-    let mut said = String::new();
+fn output_since(mut log: File, from: u64) -> io::Result<String> {
+    let mut output = String::new();
     log.seek(SeekFrom::Start(from))?;
-    log.read_to_string(&mut said)?;
-    Ok(said)
+    log.read_to_string(&mut output)?;
+    Ok(output)
 }

@@ -1,4 +1,4 @@
-//! `burdock check`: everything that can be known to be wrong before a start.
+//! `burdock check`: finds every error that can be found before a start.
 
 use std::path::Path;
 
@@ -6,22 +6,22 @@ use burdock::config::Config;
 use clap::Args;
 
 use super::config_file::ConfigFile;
-use super::ended::Ended;
+use super::outcome::Outcome;
 use crate::runtime::directories;
 use crate::runtime::directories::Unbindable;
 use crate::runtime::keys;
 
-/// Checks a configuration: all mistakes at once, each with its line
+/// Checks a configuration file and reports all errors at once, each with its line
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// Also look whether every address can be listened on, here and now
+    /// Also check that every listening address is available on this host
     #[arg(long)]
     bind: bool,
 }
 
-pub fn check(args: &CheckArgs) -> Ended {
+pub fn check(args: &CheckArgs) -> Outcome {
     let config = match args.config.load() {
         Ok(config) => config,
         Err(ended) => return ended,
@@ -30,14 +30,14 @@ pub fn check(args: &CheckArgs) -> Ended {
     verdict(args.config.path(), &config, &bound)
 }
 
-/// Says what can be known to be wrong beyond the text itself, or that all is right.
-pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Ended {
+/// Reports errors beyond the text of the file, or that there are none.
+pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Outcome {
     let name = file.display();
     let unreadable = keys::unreadable(config);
     unreadable.iter().for_each(|error| eprintln!("{name}: {error}"));
     unbindable.iter().for_each(|error| eprintln!("{name}: {error}"));
     if !unreadable.is_empty() || !unbindable.is_empty() {
-        return Ended::Misused;
+        return Outcome::UsageError;
     }
     let pools = &config.plan.upstreams;
     let servers: usize = pools.iter().map(|pool| pool.upstream.servers.len()).sum();
@@ -46,9 +46,9 @@ pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Ended
         names => format!(", names to look up: {names}"),
     };
     eprintln!(
-        "{name}: the configuration is right (listeners: {}, upstreams: {}, servers: {servers}{names})",
+        "{name}: configuration OK (listeners: {}, upstreams: {}, servers: {servers}{names})",
         config.listeners.len(),
         pools.len()
     );
-    Ended::Well
+    Outcome::Success
 }

@@ -1,12 +1,12 @@
-//! The configuration file that several commands read.
+//! The configuration file, as an option of several commands.
 
 use std::path::{Path, PathBuf};
 
 use burdock::config::Config;
 
-use super::ended::Ended;
+use super::outcome::Outcome;
 
-/// The option that names it.
+/// The option that names the file.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConfigFile {
     /// The configuration file
@@ -19,17 +19,17 @@ impl ConfigFile {
         &self.conf
     }
 
-    /// Reads and parses the file; what is wrong with it goes to stderr, all at once.
-    pub fn load(&self) -> Result<Config, Ended> {
+    /// Reads and parses the file; prints all its errors to stderr.
+    pub fn load(&self) -> Result<Config, Outcome> {
         self.load_or(|_| {})
     }
 
-    /// The same; what is wrong is passed to `report`, too.
-    pub fn load_or(&self, report: impl FnOnce(&str)) -> Result<Config, Ended> {
-        let config = self.read().map_err(|mistakes| {
-            report(&mistakes);
-            eprintln!("{mistakes}");
-            Ended::Misused
+    /// As [`Self::load`]; also passes the errors to `report`.
+    pub fn load_or(&self, report: impl FnOnce(&str)) -> Result<Config, Outcome> {
+        let config = self.read().map_err(|errors| {
+            report(&errors);
+            eprintln!("{errors}");
+            Outcome::UsageError
         })?;
         for warning in &config.warnings {
             eprintln!("{warning}");
@@ -37,7 +37,7 @@ impl ConfigFile {
         Ok(config)
     }
 
-    /// Reads and parses the file, or says what is wrong with it.
+    /// Reads and parses the file, or returns its errors as text.
     fn read(&self) -> Result<Config, String> {
         let name = self.conf.display().to_string();
         let text = std::fs::read_to_string(&self.conf).map_err(|error| format!("burdock: cannot read {name}: {error}"))?;

@@ -1,4 +1,4 @@
-//! `burdock demo`, and the shops it starts.
+//! `burdock demo`, and `burdock demo-shop`, which it starts.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -9,30 +9,30 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::ended::Ended;
+use super::outcome::Outcome;
 use crate::demo::{Addresses, Decisions, GOODS, Process, Shop, Stage};
 
-/// How often it is looked whether a process has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often the demo checks whether a process has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Starts Burdock before three small shops that keep carts in memory, and says what to try
+/// Starts Burdock with three small shops that keep carts in memory, and suggests what to try
 ///
-/// Everything listens on the loopback address unless told otherwise, runs as a child of this process and ends with it. Ctrl-C ends
-/// the demo.
+/// By default everything listens on the loopback address. All processes are children of this one and end with it. Ctrl-C ends the
+/// demo.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   burdock demo
   burdock demo --listen 127.0.0.1:8090 --port 9281 --admin 127.0.0.1:9280
-                                        where others have the usual ports")]
+                                        if the default ports are in use")]
 pub struct DemoArgs {
     /// Where Burdock listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where Burdock gives its metrics
+    /// Where Burdock serves its metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
     admin: SocketAddr,
-    /// The first shop's port; the others have the next two
+    /// The first shop's port; the other shops use the next two
     #[arg(long, value_name = "PORT", default_value_t = 9181, value_parser = clap::value_parser!(u16).range(1..=65533))]
     port: u16,
 }
@@ -40,25 +40,25 @@ pub struct DemoArgs {
 /// One shop of the demo
 #[derive(Debug, Args)]
 pub struct DemoShopArgs {
-    /// Where it listens
+    /// Where the shop listens
     #[arg(long, value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// What it calls itself
+    /// The shop's name
     #[arg(long, value_name = "NAME")]
     id: String,
-    /// Burdock's access log in JSON, for the page to show
+    /// Burdock's JSON access log, shown on the page
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
-    /// The address of Burdock's metrics, for the page to name
+    /// The address of Burdock's metrics, shown on the page
     #[arg(long, value_name = "URL")]
     metrics: Option<String>,
 }
 
-pub fn demo(args: &DemoArgs) -> Ended {
+pub fn demo(args: &DemoArgs) -> Outcome {
     ended(run_on_one_thread(run_demo(args)))
 }
 
-pub fn demo_shop(args: &DemoShopArgs) -> Ended {
+pub fn demo_shop(args: &DemoShopArgs) -> Outcome {
     ended(run_on_one_thread(run_shop(args)))
 }
 
@@ -67,12 +67,12 @@ fn run_on_one_thread(work: impl Future<Output = Result<(), String>>) -> Result<(
     runtime.map_err(|error| format!("cannot start: {error}"))?.block_on(work)
 }
 
-fn ended(outcome: Result<(), String>) -> Ended {
+fn ended(outcome: Result<(), String>) -> Outcome {
     match outcome {
-        Ok(()) => Ended::Well,
+        Ok(()) => Outcome::Success,
         Err(error) => {
             eprintln!("burdock demo: {error}");
-            Ended::Failed
+            Outcome::Failure
         }
     }
 }
@@ -87,36 +87,36 @@ async fn run_shop(args: &DemoShopArgs) -> Result<(), String> {
 }
 
 async fn run_demo(args: &DemoArgs) -> Result<(), String> {
-    let mut leave = Leave::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let mut signals = ExitSignals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let addresses = args.addresses();
     let stage = tokio::select! {
         stage = Stage::set(&addresses) => stage.map_err(|error| error.to_string())?,
-        () = leave.asked() => return Ok(()),
+        () = signals.recv() => return Ok(()),
     };
-    say(&what_to_try(&addresses, &stage));
-    let outcome = watch(stage, leave).await;
-    say("\nThe demo has ended, and everything it started.\n");
+    print(&what_to_try(&addresses, &stage));
+    let outcome = watch(stage, signals).await;
+    print("\nThe demo and all its processes have ended.\n");
     outcome
 }
 
-/// Until somebody asks to leave, or Burdock ends. That a shop ends is part of the show.
-async fn watch(mut stage: Stage, mut leave: Leave) -> Result<(), String> {
+/// Runs until a signal comes or Burdock ends. A shop may end: that is part of the demo.
+async fn watch(mut stage: Stage, mut signals: ExitSignals) -> Result<(), String> {
     loop {
         tokio::select! {
-            () = leave.asked() => return Ok(()),
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = signals.recv() => return Ok(()),
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
         if stage.burdock.has_ended() {
-            return Err(format!("Burdock has ended. It said:\n{}", stage.files.said()));
+            return Err(format!("Burdock has ended. Its output:\n{}", stage.files.output()));
         }
         for gone in stage.take_ended_shops() {
-            say(&farewell(&gone));
+            print(&restart_hint(&gone));
         }
     }
 }
 
 impl DemoArgs {
-    /// The shops are never reachable from outside: they are on Burdock's own address only if that is a loopback one.
+    /// The shops must not be reachable from outside: they share Burdock's address only if that is a loopback address.
     fn addresses(&self) -> Addresses {
         let own = self.listen.ip();
         let ip = if own.is_loopback() { own } else { Ipv4Addr::LOCALHOST.into() };
@@ -125,19 +125,19 @@ impl DemoArgs {
     }
 }
 
-/// The signals that end the demo: from the terminal, from another program, and when the terminal goes.
-struct Leave {
+/// The signals that end the demo: SIGINT, SIGTERM and SIGHUP.
+struct ExitSignals {
     signals: [Signal; 3],
 }
 
-impl Leave {
+impl ExitSignals {
     fn new() -> io::Result<Self> {
         let [interrupt, terminate, hangup] =
             [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
         Ok(Self { signals: [interrupt?, terminate?, hangup?] })
     }
 
-    async fn asked(&mut self) {
+    async fn recv(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.signals;
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -161,7 +161,7 @@ fn what_to_try(addresses: &Addresses, stage: &Stage) -> String {
     let item = GOODS[0];
     format!(
         "
-Burdock runs before three shops that keep each cart in one process's memory.
+Burdock runs in front of three shops. Each keeps its carts in its own memory.
 
   page        http://{page}/
   metrics     http://{admin}/metrics
@@ -169,39 +169,39 @@ Burdock runs before three shops that keep each cart in one process's memory.
   messages    {messages}
   processes   burdock {burdock}{shops}
 
-Open the page, log in, fill a cart, kill the shop that serves you. Or in another terminal:
+Open the page, log in, fill a cart, and kill the shop that serves you. Or use another terminal:
 
-1. Without a cookie every connection is a new client, and the shops take turns:
+1. Without a cookie, every connection is a new client, and the shops take turns:
      for i in 1 2 3; do curl -s http://{page}/api/whoami; done
 
-2. With its cookie a client stays where its cart is:
+2. With its cookie, a client stays on the shop that has its cart:
      curl -s -c {jar} -b {jar} -d name=ann http://{page}/api/login
      curl -s -c {jar} -b {jar} -d item={item} http://{page}/api/cart
      curl -s -c {jar} -b {jar} http://{page}/api/cart
 
-3. Kill the shop that serves this client. Another takes over, once and for all; the cart was in the dead shop's memory:
+3. Kill the shop that serves this client. Another shop takes over permanently; the cart was in the dead shop's memory:
      kill $(curl -s -b {jar} http://{page}/api/pid)
      curl -s -c {jar} -b {jar} http://{page}/api/cart
      curl -s -c {jar} -b {jar} http://{page}/api/cart
 
-4. Why, request by request; counted; and asked beforehand, for a request that is not sent:
+4. See why: the access log, the metrics, and `explain` for a request that is not sent:
      tail -n 4 {log}
      curl -s http://{admin}/metrics | grep burdock_decisions_total
      {program} explain -c {config} http://{page}/
 
-Ctrl-C ends all of it.
+Ctrl-C ends the demo.
 "
     )
 }
 
-fn farewell(gone: &Process) -> String {
+fn restart_hint(gone: &Process) -> String {
     let Process { name, command, .. } = gone;
     format!(
-        "\n{name} has ended, and its carts with it. To start it again, in another terminal (Ctrl-C ends it):\n     {command}\n"
+        "\n{name} has ended, and its carts are lost. To start it again, run in another terminal (Ctrl-C ends it):\n     {command}\n"
     )
 }
 
-/// To stdout, which may be a pipe that nobody reads any more.
-fn say(text: &str) {
+/// Writes to stdout. Ignores errors: the pipe may be closed.
+fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }

@@ -20,15 +20,15 @@ use burdock::upstream::health::Health;
 use clap::Args;
 
 use super::config_file::ConfigFile;
-use super::ended::Ended;
+use super::outcome::Outcome;
 use crate::api::explain::Explanation;
 use crate::api::explanation;
 use crate::runtime::clock::Clock;
 use crate::runtime::keys;
 
-/// Says where a request would go, and why, without sending it
+/// Explains where a request would go, and why, without sending it
 ///
-/// Servers count as up unless named with --down; nothing that is running is asked.
+/// It reads only the configuration, not a running process. All servers count as up except those named with --down.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -37,32 +37,32 @@ Examples:
 pub struct ExplainArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// The request's URL, or its path where the host does not matter
+    /// The request's URL, or only its path
     url: Uri,
     /// The request's method
     #[arg(short = 'X', long, default_value = "GET")]
     method: Method,
-    /// A header of the request, as in 'Cookie: a=b'; may be repeated
+    /// A header of the request, such as 'Cookie: a=b'; repeatable
     #[arg(short = 'H', long = "header", value_parser = parse_header)]
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// The address that the request comes from
+    /// The client's address
     #[arg(long, default_value = "127.0.0.1")]
     client: IpAddr,
-    /// A server that is to count as down; may be repeated
+    /// A server that counts as down; repeatable
     #[arg(long, value_name = "SERVER")]
     down: Vec<String>,
-    /// The status of the response, which decides what may be set
+    /// The status of the response
     #[arg(long, default_value = "200")]
     status: StatusCode,
-    /// A header of the response, as in 'Set-Cookie: JSESSIONID=1'; may be repeated
+    /// A header of the response, such as 'Set-Cookie: JSESSIONID=1'; repeatable
     #[arg(long = "response-header", value_name = "HEADER", value_parser = parse_header)]
     response_headers: Vec<(HeaderName, HeaderValue)>,
-    /// Answer as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-pub fn explain(args: &ExplainArgs) -> Ended {
+pub fn explain(args: &ExplainArgs) -> Outcome {
     let config = match args.config.load() {
         Ok(config) => config,
         Err(ended) => return ended,
@@ -71,35 +71,34 @@ pub fn explain(args: &ExplainArgs) -> Ended {
         Ok(secrets) => secrets,
         Err(error) => {
             eprintln!("burdock: {error}");
-            return Ended::Failed;
+            return Outcome::Failure;
         }
     };
     let trusted = config.listeners.first().map(|listener| listener.trusted_proxies.clone()).unwrap_or_default();
     let now = Clock::start().moment().now();
-    let balancer = match Balancer::new(without_room(config.plan), &secrets, None, now) {
+    let balancer = match Balancer::new(with_small_tables(config.plan), &secrets, None, now) {
         Ok(balancer) => balancer,
         Err(error) => {
             eprintln!("burdock: {error}");
-            return Ended::Failed;
+            return Outcome::Failure;
         }
     };
     if let Err(unknown) = take_down(&balancer, &args.down) {
-        eprintln!("burdock: --down {unknown}: no upstream has a server of that name");
-        return Ended::Misused;
+        eprintln!("burdock: --down {unknown}: no upstream has a server with this id");
+        return Outcome::UsageError;
     }
-    let told = tell(&balancer, args, &trusted, now);
-    print(&told, args.json)
+    print(&answer(&balancer, args, &trusted, now), args.json)
 }
 
-/// Nothing that runs is asked, so tables are empty here: they need no memory for sessions.
-fn without_room(mut plan: Plan) -> Plan {
+/// The tables stay empty here, so they need no memory for sessions.
+fn with_small_tables(mut plan: Plan) -> Plan {
     for (table, _) in &mut plan.tables {
         table.capacity = NonZeroU32::MIN;
     }
     plan
 }
 
-fn tell(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now: Now) -> Explanation {
+fn answer(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now: Now) -> Explanation {
     let headers: HeaderMap = args.headers.iter().cloned().collect();
     let host = headers.get("host").and_then(|host| host.to_str().ok()).or_else(|| args.url.host()).unwrap_or_default();
     let listener = if args.url.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
@@ -120,36 +119,36 @@ fn tell(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now: 
 
 fn decide(balancer: &Balancer, route: RouteIndex, request: &Request<'_>, args: &ExplainArgs, now: Now) -> Explanation {
     let mut exchange = balancer.upstream_of(route).receive(request, now);
-    let mut told = explanation::decide(balancer, route, &mut exchange, request.headers, now);
+    let mut explanation = explanation::decide(balancer, route, &mut exchange, request.headers, now);
     let found_by_name = &balancer.upstream_of(route).upstream().spec().discovery;
-    told.not_looked_up = found_by_name.iter().map(|entry| entry.lookup.to_string()).collect();
-    told.settled = Some(TieAction::None.as_str().to_owned());
-    if told.server.is_some() {
-        settle(&mut told, &exchange, args, now);
+    explanation.not_looked_up = found_by_name.iter().map(|entry| entry.lookup.to_string()).collect();
+    explanation.settled = Some(TieAction::None.as_str().to_owned());
+    if explanation.server.is_some() {
+        settle(&mut explanation, &exchange, args, now);
     }
-    told
+    explanation
 }
 
-fn settle(told: &mut Explanation, exchange: &Exchange, args: &ExplainArgs, now: Now) {
+fn settle(explanation: &mut Explanation, exchange: &Exchange, args: &ExplainArgs, now: Now) {
     let headers: HeaderMap = args.response_headers.iter().cloned().collect();
     let response = Response { status: args.status, headers: &headers };
     let settlement = exchange.settle(&response, now, &mut rand::rng());
-    told.settled = Some(settlement.action.as_str().to_owned());
-    told.set_cookie = explanation::cookies_set(&settlement.edits);
-    told.headers = explanation::headers_set(&settlement.edits);
+    explanation.settled = Some(settlement.action.as_str().to_owned());
+    explanation.set_cookie = explanation::cookies_set(&settlement.edits);
+    explanation.headers = explanation::headers_set(&settlement.edits);
 }
 
-/// The secrets that a running process would use; a key of no use to anybody where that would make its own first.
+/// The secrets that a running process would use; random ones if it would generate its own first.
 fn secrets(config: &Config) -> Result<Secrets, keys::KeyError> {
     if config.keys.is_empty() && !keys::kept_path(&config.process.state_dir).exists() {
-        eprintln!("burdock: no keys are configured and none has been made yet, so every token counts as of an unknown key");
+        eprintln!("burdock: no keys are configured or generated yet: every token counts as sealed with an unknown key");
         let random = &mut rand::rng();
         return keys::with_keys(KeyRing::new(vec![Key::generate(random)])?, FingerprintKey::generate(random), config);
     }
     keys::secrets(config)
 }
 
-/// Servers count as up, except those that are said to be down.
+/// Marks servers as up, except those in `down`.
 fn take_down<'d>(balancer: &Balancer, down: &'d [String]) -> Result<(), &'d str> {
     let servers = || balancer.upstreams().iter().flat_map(|pool| pool.upstream().servers());
     if let Some(unknown) = down.iter().find(|id| !servers().any(|server| server.id().as_str() == id.as_str())) {
@@ -162,27 +161,27 @@ fn take_down<'d>(balancer: &Balancer, down: &'d [String]) -> Result<(), &'d str>
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the answer is what was asked for")]
-fn print(told: &Explanation, json: bool) -> Ended {
+#[expect(clippy::print_stdout, reason = "the answer is the command's output")]
+fn print(explanation: &Explanation, json: bool) -> Outcome {
     if !json {
-        print!("{told}");
-        return Ended::Well;
+        print!("{explanation}");
+        return Outcome::Success;
     }
-    match serde_json::to_string_pretty(told) {
+    match serde_json::to_string_pretty(explanation) {
         Ok(text) => {
             println!("{text}");
-            Ended::Well
+            Outcome::Success
         }
         Err(error) => {
             eprintln!("burdock: {error}");
-            Ended::Failed
+            Outcome::Failure
         }
     }
 }
 
 fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("a header is written as 'Name: value'")?;
-    let name = name.trim().parse().map_err(|_| format!("{name:?} is not a header's name"))?;
-    let value = value.trim().parse().map_err(|_| "this is not a header's value".to_owned())?;
+    let (name, value) = text.split_once(':').ok_or("expected 'Name: value'")?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is not a header name"))?;
+    let value = value.trim().parse().map_err(|_| "not a header value".to_owned())?;
     Ok((name, value))
 }

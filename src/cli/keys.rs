@@ -1,42 +1,42 @@
-//! `burdock keys`.
+//! `burdock keys`: generates keys.
 
 use std::path::PathBuf;
 
 use burdock::token::keys::Key;
 use clap::Subcommand;
 
-use super::ended::Ended;
+use super::outcome::Outcome;
 use crate::runtime::keys::write_new;
 
-/// Makes keys that seal tokens
+/// Generates keys that seal tokens
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Makes a new key: to stdout, or to a file that only its owner can read
+    /// Generates a key and prints it, or writes it to a file that only its owner can read
     New {
-        /// The file to make; it must not exist yet
+        /// The file to create; it must not exist
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
 }
 
-pub fn keys(command: &KeysCommand) -> Ended {
+pub fn keys(command: &KeysCommand) -> Outcome {
     let KeysCommand::New { file } = command;
     let key = Key::generate(&mut rand::rng());
     let Some(file) = file else {
-        #[expect(clippy::print_stdout, reason = "the key is what was asked for")]
+        #[expect(clippy::print_stdout, reason = "the key is the command's output")]
         {
             println!("{}", *key.to_text());
         }
-        return Ended::Well;
+        return Outcome::Success;
     };
     match write_new(file, &key) {
         Ok(()) => {
-            eprintln!("key {} is in {}", key.id(), file.display());
-            Ended::Well
+            eprintln!("wrote key {} to {}", key.id(), file.display());
+            Outcome::Success
         }
         Err(error) => {
-            eprintln!("burdock: cannot make {}: {error}", file.display());
-            Ended::Failed
+            eprintln!("burdock: cannot create {}: {error}", file.display());
+            Outcome::Failure
         }
     }
 }

@@ -1,24 +1,25 @@
-//! `burdock man`: the manual pages of all commands, for packages.
+//! `burdock man`: writes the manual pages of all commands, for packages.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ended::Ended;
+use super::outcome::Outcome;
 
-/// Writes the manual pages into a folder
+/// Writes the manual pages to a directory
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
-pub fn man(args: &ManArgs, command_line: clap::Command) -> Ended {
-    let written = std::fs::create_dir_all(&args.folder).and_then(|()| clap_mangen::generate_to(command_line, &args.folder));
+pub fn man(args: &ManArgs, command_line: clap::Command) -> Outcome {
+    let written =
+        std::fs::create_dir_all(&args.directory).and_then(|()| clap_mangen::generate_to(command_line, &args.directory));
     match written {
-        Ok(()) => Ended::Well,
+        Ok(()) => Outcome::Success,
         Err(error) => {
-            eprintln!("burdock: cannot write to {}: {error}", args.folder.display());
-            Ended::Failed
+            eprintln!("burdock: cannot write to {}: {error}", args.directory.display());
+            Outcome::Failure
         }
     }
 }

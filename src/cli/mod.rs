@@ -1,14 +1,14 @@
-//! The command line: one file per command. What several commands share is in `config_file` and `ended`.
+//! The command line: one file per command. The commands share `config_file` and `outcome`.
 
 mod background;
 mod check;
 mod config_file;
 mod ctl;
 mod demo;
-mod ended;
 mod explain;
 mod keys;
 mod man;
+mod outcome;
 mod ready;
 mod run;
 mod upgrade;
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-/// Keeps each client on the server that holds its session.
+/// An HTTP load balancer with sticky sessions.
 #[derive(Debug, Parser)]
 #[command(
     name = "burdock",
@@ -25,12 +25,12 @@ use clap::{CommandFactory, Parser, Subcommand};
     max_term_width = 100,
     after_help = "\
 Examples:
-  burdock check -c burdock.yaml         look for mistakes before anybody else does
-  burdock run -c burdock.yaml           start
+  burdock check -c burdock.yaml         check a configuration
+  burdock run -c burdock.yaml           start the balancer
   burdock explain -c burdock.yaml https://shop.example.com/cart
-                                        say where such a request would go, and why
-  burdock ctl status                    what is going on in the one that runs
-  burdock demo                          three small shops and a balancer, to try it out"
+                                        show where a request would go, and why
+  burdock ctl status                    show the state of the running balancer
+  burdock demo                          try it out with three small shops"
 )]
 struct Arguments {
     #[command(subcommand)]

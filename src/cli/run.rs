@@ -1,10 +1,10 @@
-//! `burdock run`.
+//! `burdock run`: starts the balancer.
 
 use burdock::config::Config;
 use clap::Args;
 
 use super::config_file::ConfigFile;
-use super::ended::Ended;
+use super::outcome::Outcome;
 use super::{background, check};
 
 /// Starts the balancer
@@ -12,16 +12,16 @@ use super::{background, check};
 pub struct RunArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// Go to the background
+    /// Run in the background
     #[arg(short, long)]
     daemon: bool,
-    /// Only look whether the configuration is right, as `check` does
+    /// Only check the configuration, as `check` does
     #[arg(short, long)]
     test: bool,
 }
 
-pub fn run(args: &RunArgs) -> Ended {
-    // Whoever has started us to take over from him hears why that will not be.
+pub fn run(args: &RunArgs) -> Outcome {
+    // In an upgrade, the old process must learn why this one does not start.
     let config: Config = match args.config.load_or(crate::process::upgrade::new_process::decline) {
         Ok(config) => config,
         Err(ended) => return ended,
@@ -33,10 +33,10 @@ pub fn run(args: &RunArgs) -> Ended {
         return background::run(&config, args.config.path());
     }
     match crate::process::start::run(config, args.config.path()) {
-        Ok(()) => Ended::Well,
+        Ok(()) => Outcome::Success,
         Err(error) => {
             eprintln!("burdock: {error}");
-            Ended::Failed
+            Outcome::Failure
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `burdock upgrade`.
+//! `burdock upgrade`: replaces the running process.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,46 +6,46 @@ use std::time::Duration;
 use ::http::Method;
 use clap::Args;
 
-use super::ctl::{AskError, Client, Where};
-use super::ended::Ended;
+use super::ctl::{AskError, Client, Target};
+use super::outcome::Outcome;
 use crate::api::process::{Upgrade, Upgraded};
 
-/// Beyond the time that the new process has, for all the rest.
-const MORE: Duration = Duration::from_secs(30);
+/// Time for the rest of the upgrade, beyond that for the new process to become ready.
+const EXTRA_TIME: Duration = Duration::from_secs(30);
 
-/// Lets a new process take over from the running one, without losing a request
+/// Replaces the running process with a new one, with zero downtime
 ///
-/// The running process starts it, with its own arguments, and goes on as before if it does not become ready.
+/// The running process starts the new one with its own arguments. If that does not become ready, the running process continues.
 #[derive(Debug, Args)]
 pub struct UpgradeArgs {
     #[command(flatten)]
-    at: Where,
-    /// The program to start, in place of the one that runs
+    at: Target,
+    /// The program to start [default: the running one]
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
-    /// Seconds that the new process has to be prepared
+    /// Seconds until the new process must be ready
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=3600))]
     timeout: u16,
 }
 
-pub fn upgrade(args: &UpgradeArgs) -> Ended {
+pub fn upgrade(args: &UpgradeArgs) -> Outcome {
     match args.ask() {
         Ok(Upgraded { pid }) => {
             eprintln!("burdock: process {pid} has taken over");
-            Ended::Well
+            Outcome::Success
         }
         Err(error) => error.report(),
     }
 }
 
 impl UpgradeArgs {
-    /// Asks, and waits for what comes of it.
+    /// Requests the upgrade and waits for its outcome.
     fn ask(&self) -> Result<Upgraded, AskError> {
         let binary = self.binary.as_ref().map(std::path::absolute).transpose()?;
         let binary = binary.map(|path| path.to_string_lossy().into_owned());
-        let patience = Duration::from_secs(self.timeout.into()) + MORE;
-        let client = Client::new(&self.at)?.waiting(patience);
+        let timeout = Duration::from_secs(self.timeout.into()) + EXTRA_TIME;
+        let client = Client::new(&self.at)?.with_timeout(timeout);
         let answer = client.send(Method::POST, "/api/v1/upgrade", &Upgrade { binary, timeout: Some(self.timeout) })?;
-        serde_json::from_value(answer).map_err(|error| AskError::Unclear(error.to_string()))
+        serde_json::from_value(answer).map_err(|error| AskError::Unexpected(error.to_string()))
     }
 }

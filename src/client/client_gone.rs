@@ -1,8 +1,7 @@
-//! Notices that a client goes away while nobody reads from it. Pingora looks only while it proxies; a request that waits for
-//! a server would wait on for nobody.
+//! Notices that a client disconnects while its request waits for a server. Pingora watches the client only while it proxies.
 //!
-//! Nothing is read, so what the client has sent stays where it is, and its end is seen behind that too. Tokio watches the
-//! socket already, and would not do so twice; so one thread watches, in an epoll of its own, those that are asked about.
+//! Nothing is read, so data that the client has sent stays in the socket, and the end behind it is seen too. Tokio watches the
+//! socket already and cannot watch it twice, so one thread watches sockets of waiting requests in an epoll of its own.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,8 +15,8 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-/// Returns once the other end of this socket has closed its sending side, or the connection is broken. Where that cannot be
-/// watched it never does. The socket must stay open meanwhile.
+/// Returns once the peer has closed its sending side or the connection is broken. If the socket cannot be watched, it never
+/// returns. The socket must stay open meanwhile.
 pub async fn gone(socket: RawFd) {
     let watched = WATCHER.as_ref().ok().and_then(|watcher| watcher.watch(socket).ok());
     let ended = match watched {
@@ -31,67 +30,67 @@ pub async fn gone(socket: RawFd) {
 
 static WATCHER: LazyLock<io::Result<Watcher>> = LazyLock::new(Watcher::start);
 
-/// Who is told when a socket comes to its end, by the number it is watched under.
-type Asking = Mutex<HashMap<usize, oneshot::Sender<()>, rustc_hash::FxBuildHasher>>;
+/// Whom to notify when a socket ends, by the token that it is watched under.
+type Waiters = Mutex<HashMap<usize, oneshot::Sender<()>, rustc_hash::FxBuildHasher>>;
 
-/// The thread that watches.
+/// The handle of the watching thread.
 struct Watcher {
     registry: Registry,
-    asking: Arc<Asking>,
-    numbers: AtomicUsize,
+    waiters: Arc<Waiters>,
+    next_token: AtomicUsize,
 }
 
-/// A socket that is watched until this is dropped.
+/// A watched socket, until dropped.
 struct Watched {
     watcher: &'static Watcher,
     socket: RawFd,
-    number: usize,
+    token: usize,
     ended: oneshot::Receiver<()>,
 }
 
 impl Watcher {
     fn start() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let (registry, asking) = (poll.registry().try_clone()?, Arc::<Asking>::default());
-        let notifying = Arc::clone(&asking);
-        std::thread::Builder::new().name("hangup".into()).spawn(move || watch(poll, &notifying))?;
-        Ok(Self { registry, asking, numbers: AtomicUsize::new(0) })
+        let (registry, waiters) = (poll.registry().try_clone()?, Arc::<Waiters>::default());
+        let notified = Arc::clone(&waiters);
+        std::thread::Builder::new().name("hangup".into()).spawn(move || watch(poll, &notified))?;
+        Ok(Self { registry, waiters, next_token: AtomicUsize::new(0) })
     }
 
     fn watch(&'static self, socket: RawFd) -> io::Result<Watched> {
-        let number = self.numbers.fetch_add(1, Relaxed);
+        let token = self.next_token.fetch_add(1, Relaxed);
         let (notify, ended) = oneshot::channel();
-        // Before it is registered, as that may notify at once.
-        self.asking.lock().insert(number, notify);
-        let registered = self.registry.register(&mut SourceFd(&socket), Token(number), Interest::READABLE);
+        // Inserted first: the registration may notify at once.
+        self.waiters.lock().insert(token, notify);
+        let registered = self.registry.register(&mut SourceFd(&socket), Token(token), Interest::READABLE);
         if let Err(error) = registered {
-            self.asking.lock().remove(&number);
+            self.waiters.lock().remove(&token);
             return Err(error);
         }
-        Ok(Watched { watcher: self, socket, number, ended })
+        Ok(Watched { watcher: self, socket, token, ended })
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.watcher.asking.lock().remove(&self.number);
-        // It was registered, and is open still.
+        self.watcher.waiters.lock().remove(&self.token);
+        // Cannot fail: the socket is registered and still open.
         let _ = self.watcher.registry.deregister(&mut SourceFd(&self.socket));
     }
 }
 
-fn watch(mut poll: Poll, asking: &Asking) {
+fn watch(mut poll: Poll, waiters: &Waiters) {
     let mut events = Events::with_capacity(64);
     loop {
         match poll.poll(&mut events, None) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return log::error!("cannot see any more which clients go away while they wait: {error}"),
+            Err(error) => return log::error!("cannot watch waiting clients for disconnects any more: {error}"),
         }
         for event in events.iter().filter(|event| event.is_read_closed() || event.is_error()) {
-            if let Some(asking) = asking.lock().remove(&event.token().0) {
-                // Who does not want to know any more has left meanwhile.
-                let _ = asking.send(());
+            if let Some(waiter) = waiters.lock().remove(&event.token().0) {
+                // Fails if the request no longer waits.
+                let _ = waiter.send(());
             }
         }
     }
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_is_there_has_not_hung_up_whatever_it_sends() {
+    async fn connected_client_is_not_gone_whatever_it_sends() {
         let (mut client, mut server) = pair().await;
         assert!(!is_noticed(&server).await);
         client.write_all(b"more").await.unwrap();
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_is_seen_before_it_is_waited_for_and_behind_what_was_sent() {
+    async fn end_is_seen_behind_unread_data() {
         let (mut client, mut server) = pair().await;
         client.write_all(b"last words").await.unwrap();
         drop(client);
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_that_comes_while_it_is_waited_for_wakes() {
+    async fn end_during_the_wait_wakes() {
         let (mut client, server) = pair().await;
         let waiting = tokio::spawn(async move { gone(server.as_raw_fd()).await });
         tokio::task::yield_now().await;
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_broken_connection_is_an_end() {
+    async fn connection_reset_counts_as_gone() {
         let (client, server) = pair().await;
         client.set_zero_linger().unwrap();
         drop(client);
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_watched_is_taken_to_be_there() {
+    async fn unwatchable_socket_is_never_gone() {
         assert!(tokio::time::timeout(Duration::from_millis(50), gone(-1)).await.is_err());
     }
 }

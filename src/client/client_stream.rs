@@ -1,9 +1,9 @@
-//! A client's connection as Pingora sees it: the socket, with a deadline for the whole of a request's header block, and what
+//! A client connection as Pingora sees it: the socket, with a deadline for a request's whole header block, and the state that
 //! belongs to the connection rather than to one request.
 //!
-//! Pingora bounds each read, not the sum of them, and answers malformed requests before any hook runs. Both are seen from
-//! here: the deadline runs from a request's first octet until the first hook disarms it, and whatever is written before
-//! that is Pingora's own answer to a request that no hook will see.
+//! Pingora limits the time of each read, not of their sum, and answers malformed requests before any hook runs. This stream
+//! handles both: the deadline runs from a request's first byte until the first hook disarms it, and data written before that
+//! is Pingora's own answer to a request that no hook will see.
 
 use std::future::Future;
 use std::io;
@@ -34,11 +34,11 @@ use crate::runtime::clock::Clock;
 use crate::servers::private::PrivateConnections;
 use crate::telemetry::metrics::{Malformed, Metrics};
 
-/// No request is under way: the next octet begins one.
+/// No request is in progress: the next byte begins one.
 const IDLE: u64 = 0;
-/// The first octet has come; the deadline is set once more must be waited for.
+/// The first byte has come; the deadline is set when the stream must wait for more.
 const BEGUN: u64 = 1;
-/// A request's header block is complete; hooks are at work.
+/// A request's header block is complete; the hooks have it.
 const IN_HOOKS: u64 = u64::MAX;
 
 const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -51,32 +51,32 @@ pub struct ClientStream {
     metrics: Arc<Metrics>,
     header_timeout: Duration,
     keepalive_timeout: Duration,
-    /// [`IDLE`], [`BEGUN`], [`IN_HOOKS`], or the uptime in milliseconds at which a header block under way is too late.
+    /// [`IDLE`], [`BEGUN`], [`IN_HOOKS`], or the uptime in milliseconds by which the header block must be complete.
     deadline: AtomicU64,
-    /// The uptime in milliseconds since which no request is under way.
+    /// The uptime in milliseconds since when no request is in progress.
     idle_since: AtomicU64,
     deadline_sleep: Option<Pin<Box<Sleep>>>,
-    /// Set once and looked at when it fires, not set anew for every request.
+    /// Not reset for every request: when it fires, it is set again for the time left.
     idle_sleep: Option<Pin<Box<Sleep>>>,
     about: About,
-    /// Made when a request first wants to end with its server.
+    /// Created when a request's server first needs it.
     close_handle: OnceLock<Arc<CloseHandle>>,
-    /// Whether a login that belongs to the connection has been asked for or sent.
+    /// Whether a login that belongs to the connection has been requested or sent.
     login: AtomicBool,
     private: OnceLock<Arc<PrivateConnections>>,
 }
 
-/// What is known of a connection.
+/// The properties of a connection.
 #[derive(Debug)]
 pub struct About {
     pub peer: Peer,
-    /// Which of the configured listeners it came to.
+    /// The index of its listener in the configuration.
     pub listener: usize,
     pub shared: Connection,
 }
 
 impl ClientStream {
-    /// A stream that has come to `listener`, which is the one that `about` names.
+    /// A stream accepted by `listener`, which `about` names.
     pub fn new(inner: Stream, clock: Clock, metrics: Arc<Metrics>, listener: &Listener, about: About) -> Self {
         Self {
             inner,
@@ -95,7 +95,7 @@ impl ClientStream {
         }
     }
 
-    /// The connection that a request came on.
+    /// The connection of a request.
     pub fn of(session: &Session) -> Option<&Self> {
         session.downstream_session.stream()?.as_any().downcast_ref()
     }
@@ -104,12 +104,12 @@ impl ClientStream {
         &self.about
     }
 
-    /// The handle by which it can be ended from elsewhere.
+    /// A handle to close the connection from elsewhere.
     pub fn close_handle(&self) -> &Arc<CloseHandle> {
         self.close_handle.get_or_init(Arc::default)
     }
 
-    /// From now on no request of this connection shares a server connection with others'.
+    /// From now on the requests of this connection share no server connection with other clients.
     pub fn remember_login(&self) {
         self.login.store(true, Relaxed);
     }
@@ -118,17 +118,17 @@ impl ClientStream {
         self.login.load(Relaxed)
     }
 
-    /// Its own connections to servers. They end with it.
+    /// Its private connections to servers, which end with it.
     pub fn private(&self) -> &Arc<PrivateConnections> {
         self.private.get_or_init(Arc::default)
     }
 
-    /// A header block is complete: its deadline is met.
+    /// The header block is complete in time.
     pub fn header_complete(&self) {
         self.deadline.store(IN_HOOKS, Relaxed);
     }
 
-    /// A request is over: the next octet begins another.
+    /// The request is finished: the next byte begins another.
     pub fn request_over(&self, now: Uptime) {
         self.idle_since.store(millis(now), Relaxed);
         self.deadline.store(IDLE, Relaxed);
@@ -138,14 +138,14 @@ impl ClientStream {
         millis(self.clock.uptime())
     }
 
-    /// Most header blocks come in one piece, and the clock is not read for them.
+    /// Called only when a header block does not come in one piece, which saves most requests a clock read.
     fn set_deadline(&self) -> u64 {
         let deadline = self.now() + self.header_timeout.as_millis() as u64;
         self.deadline.store(deadline.max(BEGUN + 1), Relaxed);
         deadline
     }
 
-    /// Ready with an error once the deadline has passed; otherwise the task is woken when it does.
+    /// Ready with an error once the deadline has passed; until then the task will be woken at it.
     fn poll_deadline(&mut self, deadline: u64, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let left = deadline.saturating_sub(self.now());
         if left == 0 {
@@ -158,7 +158,7 @@ impl ClientStream {
         }
     }
 
-    /// Ready, with nothing read, once no request has been under way for the keep-alive time.
+    /// Ready, with nothing read, once no request has been in progress for the keep-alive timeout.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let keepalive = self.keepalive_timeout.as_millis() as u64;
         while self.idle_sleep.get_or_insert_with(|| sleep(keepalive)).as_mut().poll(cx).is_ready() {
@@ -171,7 +171,7 @@ impl ClientStream {
         Poll::Pending
     }
 
-    /// Says 408, as far as the socket takes it at once, and ends the connection.
+    /// Sends 408, if the socket takes it at once, and ends the connection.
     fn too_late(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.metrics.malformed(Malformed::Timeout);
         self.deadline.store(IN_HOOKS, Relaxed);
@@ -180,7 +180,7 @@ impl ClientStream {
         Err(io::Error::new(io::ErrorKind::TimedOut, "the request's header block took too long"))
     }
 
-    /// Does what is to be done with the socket, unless the connection has been closed from elsewhere; if it has to wait, it is woken for that.
+    /// Runs an operation on the socket, unless the connection was closed from elsewhere; a pending operation is woken by that.
     fn unless_closed<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -197,7 +197,7 @@ impl ClientStream {
         }
     }
 
-    /// Counts an answer that Pingora gives before any hook has seen the request.
+    /// Counts a response that Pingora writes before any hook has seen the request.
     fn before_write(&self) {
         if !matches!(self.deadline.load(Relaxed), IDLE | IN_HOOKS) {
             self.deadline.store(IN_HOOKS, Relaxed);

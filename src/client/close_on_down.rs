@@ -1,5 +1,5 @@
-//! Client connections that end when their server goes down: which requests are at which server, where an upstream wants that,
-//! and the handle by which a connection is told.
+//! Closes client connections when their server goes down, for upstreams that configure it: which requests are at which server,
+//! and the handles to close their connections.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,17 +10,17 @@ use burdock::upstream::server::{Live, Server};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-/// Requests register in one of these by their server, so that few of them meet.
-const PARTS: usize = 64;
+/// Requests register in a shard by their server, so that few contend for a lock.
+const SHARDS: usize = 64;
 
-/// Who is at which server.
+/// The connections with a request at each server.
 #[derive(Debug)]
-pub struct CloseOnDown([Mutex<Part>; PARTS]);
+pub struct CloseOnDown([Mutex<Shard>; SHARDS]);
 
-/// Connections by their own addresses, by the address of the server's live state. Both live for as long as they stand here.
-type Part = FxHashMap<usize, FxHashMap<usize, Arc<CloseHandle>>>;
+/// By the address of the server's live state, then by the address of the connection's handle. Both live as long as the entry.
+type Shard = FxHashMap<usize, FxHashMap<usize, Arc<CloseHandle>>>;
 
-/// Whether a connection has been closed, and whom to wake when it is.
+/// Whether a connection was closed from elsewhere, and the task to wake.
 #[derive(Debug, Default)]
 pub struct CloseHandle {
     is_closed: AtomicBool,
@@ -36,23 +36,23 @@ pub struct Registration {
 }
 
 impl CloseOnDown {
-    /// From now on this connection ends when the server goes down.
+    /// Closes this connection if the server goes down, until the registration is dropped.
     pub fn register(self: &Arc<Self>, server: &Server, handle: &Arc<CloseHandle>) -> Registration {
         let (live, handle) = (Arc::clone(server.live()), Arc::clone(handle));
-        self.part(&live).lock().entry(address(&live)).or_default().insert(address(&handle), Arc::clone(&handle));
+        self.shard(&live).lock().entry(address(&live)).or_default().insert(address(&handle), Arc::clone(&handle));
         Registration { close_on_down: Arc::clone(self), live, handle }
     }
 
-    /// Ends all connections that are at this server, and tells how many there were.
+    /// Closes all connections registered at this server, and returns their number.
     pub fn close_all_at(&self, server: &Server) -> usize {
-        let here = self.part(server.live()).lock().remove(&address(server.live())).unwrap_or_default();
+        let here = self.shard(server.live()).lock().remove(&address(server.live())).unwrap_or_default();
         here.values().for_each(|handle| handle.close());
         here.len()
     }
 
-    fn part(&self, live: &Arc<Live>) -> &Mutex<Part> {
-        // Allocations are aligned; the low bits of their addresses tell nothing.
-        &self.0[(address(live) >> 6) % PARTS]
+    fn shard(&self, live: &Arc<Live>) -> &Mutex<Shard> {
+        // Allocations are aligned: the low bits of their addresses carry no information.
+        &self.0[(address(live) >> 6) % SHARDS]
     }
 }
 
@@ -72,7 +72,7 @@ impl CloseHandle {
         self.is_closed.load(Acquire)
     }
 
-    /// Whether it has been closed; if not, the task is woken when it is.
+    /// Whether it is closed; if not, the task is woken when it is.
     pub fn watch(&self, context: &Context<'_>) -> bool {
         let mut waker = self.waker.lock();
         if !waker.as_ref().is_some_and(|known| known.will_wake(context.waker())) {
@@ -84,11 +84,11 @@ impl CloseHandle {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut part = self.close_on_down.part(&self.live).lock();
-        let Some(here) = part.get_mut(&address(&self.live)) else { return };
+        let mut shard = self.close_on_down.shard(&self.live).lock();
+        let Some(here) = shard.get_mut(&address(&self.live)) else { return };
         here.remove(&address(&self.handle));
         if here.is_empty() {
-            part.remove(&address(&self.live));
+            shard.remove(&address(&self.live));
         }
     }
 }
@@ -115,10 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_goes_down_cuts_those_who_are_there_and_nobody_else() {
-        let folder = tempfile::tempdir().unwrap();
+    fn server_down_closes_only_its_own_connections() {
+        let directory = tempfile::tempdir().unwrap();
         let text = "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2', '127.0.0.1:3']}}";
-        let state = fixture::state(folder.path(), text);
+        let state = fixture::state(directory.path(), text);
         let generation = state.serving.generation.load();
         let [one, other] = generation.upstreams()[0].pool.upstream().servers() else { panic!("two servers") };
         let [here, there, gone] = [(); 3].map(|()| Arc::new(CloseHandle::default()));
@@ -131,20 +131,20 @@ mod tests {
         assert_eq!(close_on_down.close_all_at(one), 1);
         assert_eq!([here.is_closed(), there.is_closed(), gone.is_closed()], [true, false, false]);
         assert!(woken.0.load(Acquire));
-        assert_eq!(close_on_down.close_all_at(one), 0, "each is told once");
+        assert_eq!(close_on_down.close_all_at(one), 0, "each connection is closed once");
     }
 
     #[test]
-    fn nothing_is_left_of_requests_that_are_over() {
-        let folder = tempfile::tempdir().unwrap();
+    fn dropped_registrations_leave_nothing() {
+        let directory = tempfile::tempdir().unwrap();
         let state =
-            fixture::state(folder.path(), "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2']}}");
+            fixture::state(directory.path(), "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2']}}");
         let generation = state.serving.generation.load();
         let server = &generation.upstreams()[0].pool.upstream().servers()[0];
         let close_on_down = Arc::new(CloseOnDown::default());
         let held: Vec<_> = (0..10).map(|_| close_on_down.register(server, &Arc::default())).collect();
-        assert_eq!(close_on_down.0.iter().map(|part| part.lock().len()).sum::<usize>(), 1);
+        assert_eq!(close_on_down.0.iter().map(|shard| shard.lock().len()).sum::<usize>(), 1);
         drop(held);
-        assert_eq!(close_on_down.0.iter().map(|part| part.lock().len()).sum::<usize>(), 0);
+        assert_eq!(close_on_down.0.iter().map(|shard| shard.lock().len()).sum::<usize>(), 0);
     }
 }

@@ -1,25 +1,24 @@
-//! How many connections there are at a listener, or to other processes, and how the last of them is waited for when no more come.
+//! Counts the connections of a listener, or to other processes, and waits for the last one after accepting has stopped.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
-/// How often it is looked whether the last connection is gone.
+/// How often the wait checks whether the last connection is closed.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// So long connections on which nothing is under way stay open when nothing is accepted any more: whoever came last may not
-/// have sent his request yet.
+/// How long idle connections stay open after accepting has stopped: the newest clients may not have sent their request yet.
 pub const LINGER: Duration = Duration::from_secs(1);
 
-/// How many there are, and whether there will be more.
+/// The number of connections, and whether more may come.
 #[derive(Debug, Default)]
 pub struct Connections {
     count: Arc<AtomicUsize>,
     closed: AtomicBool,
 }
 
-/// One of them, until dropped.
+/// One counted connection, until dropped.
 #[derive(Debug)]
 pub struct Counted(Arc<AtomicUsize>);
 
@@ -33,15 +32,15 @@ impl Connections {
         self.count.load(Relaxed)
     }
 
-    /// No more are accepted.
+    /// Accepting has stopped.
     pub fn close(&self) {
         self.closed.store(true, Relaxed);
     }
 
-    /// Waits until no more are accepted and the last is gone, so long at most. One that was accepted at the end is counted a
-    /// moment later, so there must be none twice.
-    pub fn wait_for_the_last(&self, at_most: Duration) {
-        let (mut left, mut none_before) = (at_most, false);
+    /// Waits at most `timeout` until accepting has stopped and the last connection is closed. A connection is counted a moment
+    /// after it was accepted, so two checks in a row must find none.
+    pub fn wait_for_the_last(&self, timeout: Duration) {
+        let (mut left, mut none_before) = (timeout, false);
         while !left.is_zero() {
             let none = self.closed.load(Relaxed) && self.count() == 0;
             if none && none_before {

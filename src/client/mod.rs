@@ -1,5 +1,5 @@
-//! Client connections: the stream of one, how many there are, when one ends, and which end with their server. They know nothing of
-//! requests' steps, nor of what runs around them.
+//! Client connections: their stream, their number, disconnects, and closing them when their server goes down. They know neither the
+//! steps of a request nor the rest of the process.
 
 pub mod client_gone;
 pub mod client_stream;

@@ -1,11 +1,11 @@
-//! Who asks for a change, and the audit lines that name them.
+//! The author of a change, and the audit log.
 
-/// Who asks for a change, as it is written down.
+/// The author of a change, as the audit log names them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Actor(pub String);
 
 impl Actor {
-    /// One line for one change: who has made it, and what it is.
+    /// Logs one change and its author.
     pub fn audit(&self, what: impl std::fmt::Display) {
         log::info!(target: "audit", "audit: {}: {what}", self.0);
     }

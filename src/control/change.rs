@@ -1,4 +1,5 @@
-//! The one way to change the process: whoever has the turn makes the next generation of what is wanted, and publishes it.
+//! The one way to change the process: the holder of the lock makes the next desired state, builds a generation of it and publishes
+//! that.
 
 use std::io;
 use std::path::PathBuf;
@@ -33,20 +34,20 @@ pub struct Control {
     pub(super) file: PathBuf,
     persister: Persister,
     pub(super) desired: Arc<ArcSwap<Desired>>,
-    /// Held by whoever changes what is desired, from looking at it until the change is in force.
+    /// Held during a change, from reading the desired state until the new one is in effect.
     changing: Mutex<()>,
 }
 
-/// Whoever has it can change what is wanted, and nobody else.
+/// The right to change the desired state: only one holder at a time.
 #[derive(Debug)]
-pub(super) struct Turn<'c> {
+pub(super) struct ChangeGuard<'c> {
     pub(super) desired: Arc<Desired>,
-    _alone: MutexGuard<'c, ()>,
+    _lock: MutexGuard<'c, ()>,
 }
 
-/// Why what is wanted does not come into force.
+/// Why a desired state could not be published.
 #[derive(Debug, thiserror::Error)]
-pub enum Unpublished {
+pub enum PublishError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error(transparent)]
@@ -56,50 +57,52 @@ pub enum Unpublished {
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    #[error("there is no upstream {}", .0.as_str())]
+    #[error("no upstream {}", .0.as_str())]
     NoUpstream(UpstreamName),
     #[error("upstream {} has no server {}", .0.as_str(), .1.as_str())]
     NoServer(UpstreamName, ServerId),
-    #[error("upstream {} has a server {} already", .0.as_str(), .1.as_str())]
+    #[error("upstream {} already has a server {}", .0.as_str(), .1.as_str())]
     Exists(UpstreamName, ServerId),
-    #[error("server {} is on its way out: put it back into the configuration, or add it", .0.as_str())]
-    OnItsWayOut(ServerId),
-    #[error("the server is not what it was: somebody else has changed it meanwhile")]
+    #[error("server {} is leaving: put it back into the configuration, or add it again", .0.as_str())]
+    ServerLeaving(ServerId),
+    #[error("the server has changed since it was read: read it again")]
     Mismatch { now: Tag },
-    #[error("an upstream has at most 65,536 servers")]
+    #[error("an upstream can have at most 65,536 servers")]
     TooMany,
-    #[error("this process is leaving or handing over and changes nothing; ask its successor, or again in a moment")]
+    #[error(
+        "this process is shutting down or handing over and accepts no changes: ask the new process, or retry in a moment"
+    )]
     Leaving,
     #[error(transparent)]
-    Unpublished(#[from] Unpublished),
+    Publish(#[from] PublishError),
 }
 
-impl Turn<'_> {
-    /// What is to be changed.
+impl ChangeGuard<'_> {
+    /// A copy of the desired state, to change.
     pub(super) fn next(&self) -> Desired {
         (*self.desired).clone()
     }
 }
 
 impl Control {
-    /// `desired` is what `state` has been made from and what `store` has, and `file` where its configuration is.
+    /// `desired` is the state that `state` was made from and that `store` holds; `file` is the configuration file.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If the thread cannot be started.
     pub fn new(state: Arc<ProcessState>, desired: Desired, file: PathBuf, store: Store) -> io::Result<Self> {
         let desired = Arc::new(ArcSwap::from_pointee(desired));
         let persister = Persister::begin(store, &desired)?;
         Ok(Self { state, file, persister, desired, changing: Mutex::new(()) })
     }
 
-    /// As [`Self::new`], after a process that writes to `store` until [`Self::take_store`].
+    /// As [`Self::new`], while another process writes to `store`, until [`Self::take_store`].
     pub fn after_another(state: Arc<ProcessState>, desired: Desired, file: PathBuf, store: Store) -> Self {
         let desired = Arc::new(ArcSwap::from_pointee(desired));
         let persister = Persister::after_another(store, &desired);
         Self { state, file, persister, desired, changing: Mutex::new(()) }
     }
 
-    /// What a successor is to know, beside the session tables.
+    /// The handoff for the next process, without the session tables.
     pub fn handoff(&self) -> ProcessHandoff {
         let Desired { config, changes, leaving, discovered, .. } = (**self.desired.load()).clone();
         let (addresses, live) = (directories::addresses(&config).collect(), self.state.serving.generation.load());
@@ -113,111 +116,111 @@ impl Control {
         }
     }
 
-    /// The process before this one writes no more: what is wanted is for this one to write down.
+    /// The previous process has stopped writing to the store: from now on this one writes.
     pub fn take_store(&self) {
         self.persister.take();
     }
 
-    /// All that is wanted now.
+    /// The current desired state.
     pub fn desired(&self) -> Arc<Desired> {
         self.desired.load_full()
     }
 
-    /// Where the configuration is.
+    /// The configuration file.
     pub fn file(&self) -> &std::path::Path {
         &self.file
     }
 
-    /// What operators' changes make otherwise than the file has it.
+    /// The differences that runtime overrides make to the file.
     pub fn diff(&self) -> Vec<Difference> {
         let (desired, live) = (self.desired.load(), self.state.serving.generation.load());
-        diff::between(&desired.found(), &desired.wanted(), &live.balancer, self.now())
+        diff::between(&desired.discovered_plan(), &desired.wanted(), &live.balancer, self.now())
     }
 
-    /// Drops what operators have changed: of one server, or everything. Tells of how many servers.
+    /// Drops runtime overrides: those of one server, or all. Returns the number of servers reset.
     ///
     /// # Errors
     /// If a server's peer cannot be made.
     pub fn reset(&self, of: Option<(&UpstreamName, &ServerId)>, by: &Actor) -> Result<(usize, Persisted), ChangeError> {
-        let turn = self.turn()?;
-        let mut next = turn.next();
+        let guard = self.lock_changes()?;
+        let mut next = guard.next();
         let dropped = match of {
             Some((upstream, id)) => usize::from(next.changes.forget(upstream, id).is_some()),
             None => std::mem::take(&mut next.changes).iter().count(),
         };
         if dropped == 0 {
-            drop(turn);
+            drop(guard);
             return Ok((0, self.persister.ask().wait()));
         }
-        let before = turn.desired.wanted();
-        let persisted = self.carry_out(turn, next, &before, &[], by)?;
+        let before = guard.desired.wanted();
+        let persisted = self.carry_out(guard, next, &before, &[], by)?;
         Ok((dropped, persisted))
     }
 
-    /// Waits for one's turn to change something.
+    /// Waits for the lock that a change needs.
     ///
     /// # Errors
-    /// A process that is leaving or handing over changes nothing: a successor would not know.
-    pub(super) fn turn(&self) -> Result<Turn<'_>, ChangeError> {
+    /// A process that is shutting down or handing over accepts no changes: the next process would not know them.
+    pub(super) fn lock_changes(&self) -> Result<ChangeGuard<'_>, ChangeError> {
         if self.state.serving.readiness.is_leaving() {
             return Err(ChangeError::Leaving);
         }
-        let alone = self.changing.lock();
+        let lock = self.changing.lock();
         if self.state.serving.readiness.is_handing_over() {
             return Err(ChangeError::Leaving);
         }
-        Ok(Turn { desired: self.desired.load_full(), _alone: alone })
+        Ok(ChangeGuard { desired: self.desired.load_full(), _lock: lock })
     }
 
-    /// Changes nothing from now on, as a successor is being prepared; or changes again, as it was not.
+    /// Stops accepting changes while an upgrade prepares the next process, or accepts them again after it failed.
     pub fn set_handing_over(&self, under_way: HandingOver) {
-        let _no_change_under_way = self.changing.lock();
+        let _no_change_in_progress = self.changing.lock();
         self.state.serving.readiness.set_handing_over(under_way);
     }
 
-    /// Whether all that has been changed until now is on disk, or cannot be put there, before so much time has passed.
-    pub fn is_settled_within(&self, patience: Duration) -> bool {
-        self.persister.ask().wait_for(patience).is_some()
+    /// Waits at most `timeout` until all changes so far are on disk, or could not be written.
+    pub fn is_settled_within(&self, timeout: Duration) -> bool {
+        self.persister.ask().wait_for(timeout).is_some()
     }
 
-    /// Makes what is wanted next come into force, tells who has wanted it, and waits until it is kept; by then it is the turn
-    /// of others. `forgotten` servers do not stay for their sessions.
+    /// Publishes the next desired state, logs the change and its author, releases the lock, and waits until the state is on disk.
+    /// `forgotten` servers do not stay for their sessions.
     pub(super) fn carry_out(
         &self,
-        turn: Turn<'_>,
+        guard: ChangeGuard<'_>,
         next: Desired,
         before: &Plan,
         forgotten: &[(UpstreamName, ServerId)],
         by: &Actor,
     ) -> Result<Persisted, ChangeError> {
-        let ack = self.publish(&turn, next, forgotten)?;
+        let ack = self.publish(&guard, next, forgotten)?;
         self.audit(by, before, &self.desired.load().wanted());
-        drop(turn);
+        drop(guard);
         Ok(ack.wait())
     }
 
-    /// Makes a generation of what is wanted next and lets it come into force, by whoever has the turn.
+    /// Builds a generation of the next desired state and publishes it.
     pub(super) fn publish(
         &self,
-        _turn: &Turn<'_>,
+        _guard: &ChangeGuard<'_>,
         mut next: Desired,
         forgotten: &[(UpstreamName, ServerId)],
-    ) -> Result<WriteAck, Unpublished> {
+    ) -> Result<WriteAck, PublishError> {
         let (now, earlier) = (self.now(), self.state.serving.generation.load_full());
         next.leaving = earlier.balancer.leaving(&next.wanted(), now);
         next.leaving.retain(|gone| !forgotten.iter().any(|(upstream, id)| gone.upstream == *upstream && gone.id == *id));
         let balancer = Balancer::new(next.plan(), &next.secrets, Some(&earlier.balancer), now)?;
         let generation = Generation::new(balancer, &self.state.serving.metrics, Some(&earlier))?;
-        // From here on nothing can fail.
+        // Nothing below can fail.
         let tables = generation.balancer.tables().all().cloned().collect();
         self.state.storage.adopt(tables, next.secrets.fingerprints.id());
-        // Whoever sees the generation finds what is wanted, too.
+        // The desired state is stored first: a reader of the new generation must find it.
         self.desired.store(Arc::new(next));
         self.state.publish(Arc::new(generation));
         Ok(self.persister.ask())
     }
 
-    /// Writes down who has changed what.
+    /// Logs the differences and their author.
     fn audit(&self, by: &Actor, before: &Plan, after: &Plan) {
         let live = self.state.serving.generation.load();
         for difference in diff::between(before, after, &live.balancer, self.now()) {

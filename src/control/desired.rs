@@ -1,4 +1,4 @@
-//! All that is wanted: the configuration, what operators have changed of it, servers on their way out, and what was found by names.
+//! The desired state: the configuration, runtime overrides, leaving servers, and discovered servers.
 
 use burdock::balancer::overrides::{Changes, Leaving};
 use burdock::balancer::spec::Plan;
@@ -8,39 +8,39 @@ use burdock::upstream::discovery::Discovered;
 
 use crate::control::store::PersistedState;
 
-/// All that is wanted.
+/// The desired state.
 #[derive(Clone, Debug)]
 pub struct Desired {
-    /// As the file has it, but for what only another process can take up.
+    /// The file's configuration, except for changes that need a new process.
     pub config: Config,
     pub secrets: Secrets,
     pub changes: Changes,
     pub leaving: Vec<Leaving>,
-    /// What was found by names since the process began.
+    /// Servers discovered by DNS since the start.
     pub discovered: Discovered,
 }
 
 impl Desired {
-    /// Everything wanted, in one plan.
+    /// The plan of all of it.
     pub fn plan(&self) -> Plan {
         let mut plan = self.wanted();
         Leaving::keep(&self.leaving, &mut plan);
         plan
     }
 
-    /// What of it outlives the process.
+    /// The part that survives a restart.
     pub(super) fn persisted(&self) -> PersistedState {
         PersistedState { changes: self.changes.clone(), leaving: self.leaving.clone() }
     }
 
-    /// What is configured, and what was found by names.
-    pub(super) fn found(&self) -> Plan {
+    /// The plan of the configuration and the discovered servers, without overrides.
+    pub(super) fn discovered_plan(&self) -> Plan {
         self.config.plan.expanded(&self.discovered)
     }
 
-    /// The same as [`Self::plan`] without servers that are no longer wanted.
+    /// As [`Self::plan`], without leaving servers.
     pub(super) fn wanted(&self) -> Plan {
-        let mut plan = self.found();
+        let mut plan = self.discovered_plan();
         self.changes.apply(&mut plan);
         plan
     }

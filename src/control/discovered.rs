@@ -1,24 +1,24 @@
-//! What was found by names comes into force like any other change.
+//! Applies the servers that DNS lookups discover, like any other change.
 
 use burdock::upstream::discovery::{Answer, Change, Lookup};
 
 use crate::control::change::{ChangeError, Control};
 
 impl Control {
-    /// Takes an answer to a name that the configuration has. Where it is another one than before, servers come, and those that
-    /// it has no more leave as servers do that are taken out of the configuration. Tells what has changed.
+    /// Applies an answer for a name of the configuration. If it differs from the previous one, new servers are added, and missing
+    /// servers leave as servers do that are removed from the configuration. Returns what changed.
     ///
     /// # Errors
-    /// [`ChangeError`]; then what was found before stays.
-    pub fn found(&self, lookup: &Lookup, answer: Answer) -> Result<Option<Change>, ChangeError> {
-        let turn = self.turn()?;
-        let desired = &turn.desired;
+    /// [`ChangeError`]; the previous answer stays.
+    pub fn apply_answer(&self, lookup: &Lookup, answer: Answer) -> Result<Option<Change>, ChangeError> {
+        let guard = self.lock_changes()?;
+        let desired = &guard.desired;
         if desired.discovered.get(lookup) == Some(&answer) || !desired.config.plan.lookups().contains(lookup) {
             return Ok(None);
         }
-        let mut next = turn.next();
+        let mut next = guard.next();
         let Some(change) = next.discovered.learn(lookup, answer) else { return Ok(None) };
-        self.publish(&turn, next, &[])?.leave();
+        self.publish(&guard, next, &[])?.detach();
         Ok(Some(change))
     }
 }

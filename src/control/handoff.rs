@@ -1,5 +1,5 @@
-//! What a successor is told at once, all but the session tables: the uptime that it goes on with, where it need not find out
-//! whether it can listen, what operators have changed, what was found by names, and what is known of servers.
+//! The state that the next process gets first, before the session tables: the uptime to continue, addresses that need no test
+//! for listening, runtime overrides, discovered servers, and the servers' state.
 
 use std::net::SocketAddr;
 
@@ -9,12 +9,12 @@ use burdock::time::Uptime;
 use burdock::upstream::discovery::Discovered;
 use serde::{Deserialize, Serialize};
 
-/// Fields that are not known are skipped, and those that are missing empty: either process may be the older one.
+/// Unknown fields are skipped and missing fields are empty: either process may be the older version.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct ProcessHandoff {
     pub uptime: Uptime,
-    /// Those of the sockets that it gets later.
+    /// The addresses of the sockets that follow later.
     pub addresses: Vec<SocketAddr>,
     pub changes: Changes,
     pub leaving: Vec<Leaving>,

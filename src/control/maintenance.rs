@@ -1,5 +1,5 @@
-//! What is done without anybody asking: servers that are done leaving go, series of servers that are gone are taken out, and a
-//! configuration file that has changed is taken up, on SIGHUP or where it is watched.
+//! Background work: removes leaving servers that have no sessions left, drops the metrics of removed servers, and reloads the
+//! configuration file on SIGHUP or, if it is watched, when it changes.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use crate::control::reload::{ReloadError, ReloadMode};
 use crate::runtime::readiness::Watcher;
 use crate::runtime::systemd;
 
-/// How often it is looked whether a server is done leaving.
-const TICK: Duration = Duration::from_secs(1);
-/// So long the series of a server that is gone can still be read.
-const KEEP_SERIES: Duration = Duration::from_secs(600);
+/// How often leaving servers are checked.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the metrics of a removed server can still be scraped.
+const SERIES_RETENTION: Duration = Duration::from_secs(600);
 
-/// Takes up the configuration on SIGHUP, and when its file changes if it is to be watched.
+/// Reloads the configuration on SIGHUP and, if the file is watched, when it changes.
 pub struct ReloadService(pub Arc<Control>);
 
-/// Lets go what is done leaving.
+/// Removes leaving servers and old metrics.
 pub struct MaintenanceService(pub Arc<Control>);
 
 #[async_trait]
@@ -39,7 +39,7 @@ impl BackgroundService for ReloadService {
         let hangup = signal(SignalKind::hangup());
         self.0.state.serving.readiness.set_watching(Watcher::Reloading);
         let Ok(mut hangup) = hangup else {
-            log::error!("cannot watch for SIGHUP: reload by `burdock ctl reload`");
+            log::error!("cannot watch for SIGHUP: use `burdock ctl reload` to reload");
             return;
         };
         let watch = self.0.desired().config.process.watch;
@@ -47,20 +47,20 @@ impl BackgroundService for ReloadService {
         loop {
             let by = tokio::select! {
                 _ = hangup.recv() => "SIGHUP",
-                () = changed(&self.0, watch, seen) => "the file's change",
+                () = changed(&self.0, watch, seen) => "file watch",
                 _ = shutdown.wait_for(|ending| *ending) => return,
             };
             let (control, stamp) = (Arc::clone(&self.0), self.0.stamp());
-            let take_up = move || control.take_up(ReloadMode::Whole, &Actor(by.to_owned()));
+            let reload = move || control.start_reload(ReloadMode::Whole, &Actor(by.to_owned()));
             systemd::reloading();
-            let taken = tokio::task::spawn_blocking(take_up).await;
-            match &taken {
-                // Where there comes no successor, it is still to be taken up.
+            let reloaded = tokio::task::spawn_blocking(reload).await;
+            match &reloaded {
+                // If the upgrade fails, the file must still be applied.
                 Ok(Err(ReloadError::Change(ChangeError::Leaving))) => {}
-                // A panic in there has been told already, and must not end the watch.
+                // A panic in the reload has been logged and must not end the watch.
                 Ok(_) | Err(_) => seen = stamp,
             }
-            match taken {
+            match reloaded {
                 Ok(Ok((_, Some(ack)))) => notify_when_persisted(ack),
                 Ok(Ok((_, None)) | Err(_)) | Err(_) => systemd::reloaded(),
             }
@@ -68,7 +68,7 @@ impl BackgroundService for ReloadService {
     }
 }
 
-/// The next configuration does not wait for the disk; whoever has asked for this one does.
+/// Notifies systemd once the change is on disk; the next reload does not wait for that.
 fn notify_when_persisted(ack: WriteAck) {
     tokio::task::spawn_blocking(move || {
         let _ = ack.wait();
@@ -76,8 +76,8 @@ fn notify_when_persisted(ack: WriteAck) {
     });
 }
 
-/// Comes back when the file is another one than was seen, for as long as a look takes to find it unchanged again: an editor may
-/// still be writing. While a successor is being prepared nothing can be taken up.
+/// Returns when the file differs from `seen` and has not changed for one more interval: an editor may still be writing. During an
+/// upgrade nothing can be applied.
 async fn changed(control: &Control, every: Option<Duration>, seen: Stamp) {
     let Some(every) = every else { return std::future::pending().await };
     let mut last = seen;
@@ -91,7 +91,7 @@ async fn changed(control: &Control, every: Option<Duration>, seen: Stamp) {
     }
 }
 
-/// When a file was last written, and how long it is. None where it cannot be seen.
+/// When the file was last written, and its size; none if it cannot be read.
 type Stamp = Option<(SystemTime, u64)>;
 
 #[async_trait]
@@ -100,24 +100,24 @@ impl BackgroundService for MaintenanceService {
         let mut series = Series::default();
         loop {
             tokio::select! {
-                () = tokio::time::sleep(TICK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
                 _ = shutdown.wait_for(|ending| *ending) => return,
             }
             let control = Arc::clone(&self.0);
-            let looked = tokio::task::spawn_blocking(move || {
-                control.let_go();
+            let updated = tokio::task::spawn_blocking(move || {
+                control.remove_drained();
                 control.tidy();
-                series.look(&control);
+                series.update(&control);
                 series
             });
-            series = looked.await.unwrap_or_default();
+            series = updated.await.unwrap_or_default();
         }
     }
 }
 
 impl Control {
-    /// The file's stamp, as long as it says what was read of it: it may have been written before anybody watched it, in a
-    /// successor while that waited for the sockets.
+    /// The file's stamp, if the file still is what this process has read: it may have changed before the watch began, while a new
+    /// process waited for the sockets.
     fn seen(&self) -> Stamp {
         let stamp = self.stamp();
         let text = std::fs::read_to_string(&self.file).ok()?;
@@ -137,9 +137,9 @@ impl Control {
         }
     }
 
-    /// Publishes anew where a server that was leaving is no longer needed.
-    fn let_go(&self) {
-        let Ok(turn) = self.turn() else { return };
+    /// Publishes a generation without the leaving servers that no session needs.
+    fn remove_drained(&self) {
+        let Ok(guard) = self.lock_changes() else { return };
         let now = self.now();
         let live = self.state.serving.generation.load_full();
         let done = live.balancer.upstreams().iter().flat_map(|pool| {
@@ -153,17 +153,17 @@ impl Control {
         if done.is_empty() {
             return;
         }
-        match self.publish(&turn, turn.next(), &[]) {
+        match self.publish(&guard, guard.next(), &[]) {
             Ok(ack) => {
-                log::info!("gone, as no session needs it any more: {}", done.join(", "));
-                ack.leave();
+                log::info!("removed, no sessions left: {}", done.join(", "));
+                ack.detach();
             }
             Err(error) => log::error!("{error}"),
         }
     }
 }
 
-/// Whose series there are.
+/// The servers that have metrics.
 #[derive(Default)]
 struct Series {
     known: HashSet<(UpstreamName, ServerId)>,
@@ -171,7 +171,7 @@ struct Series {
 }
 
 impl Series {
-    fn look(&mut self, control: &Control) {
+    fn update(&mut self, control: &Control) {
         let state = &control.state.serving;
         let now = state.clock.uptime();
         let live: HashSet<_> = state
@@ -190,7 +190,7 @@ impl Series {
             if live.contains(server) {
                 return false;
             }
-            let keep = now.since(*since) < KEEP_SERIES;
+            let keep = now.since(*since) < SERIES_RETENTION;
             if !keep {
                 state.metrics.forget_server(&server.0, &server.1);
             }
@@ -212,14 +212,14 @@ mod tests {
 
     const TEXT: &str = "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2']}}\n";
 
-    /// With this text in its file, and begun with [`TEXT`].
-    fn control(folder: &std::path::Path, text: &str) -> Control {
-        let file = folder.join("burdock.yaml");
+    /// Started with [`TEXT`], with `text` in its file.
+    fn control(directory: &std::path::Path, text: &str) -> Control {
+        let file = directory.join("burdock.yaml");
         std::fs::write(&file, text).unwrap();
         let config = Config::parse("test", TEXT).unwrap();
         let (changes, leaving, discovered) = Default::default();
         let desired = Desired { config, secrets: fixture::secrets(), changes, leaving, discovered };
-        Control::new(fixture::state(folder, TEXT), desired, file, Store::new(folder)).unwrap()
+        Control::new(fixture::state(directory, TEXT), desired, file, Store::new(directory)).unwrap()
     }
 
     async fn is_noticed(control: &Control) -> bool {
@@ -228,14 +228,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_was_written_before_anybody_watched_it_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let written = control(folder.path(), &format!("{TEXT}# written since\n"));
+    async fn change_before_the_watch_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let written = control(directory.path(), &format!("{TEXT}# written since\n"));
         assert!(is_noticed(&written).await);
         written.set_handing_over(HandingOver::UnderWay);
-        assert!(!is_noticed(&written).await, "nothing could be taken up");
+        assert!(!is_noticed(&written).await, "nothing can be applied during an upgrade");
         written.set_handing_over(HandingOver::No);
         assert!(is_noticed(&written).await);
-        assert!(!is_noticed(&control(folder.path(), TEXT)).await);
+        assert!(!is_noticed(&control(directory.path(), TEXT)).await);
     }
 }

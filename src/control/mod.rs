@@ -1,10 +1,10 @@
-//! What changes the running process: a new configuration, the wishes of operators for single servers, servers that are done
-//! leaving. Every change makes one new generation from all that is wanted, and publishes it whole; requests go on with the one
-//! that they have begun with.
+//! Changes to the running process: reloads, operators' runtime overrides, discovered servers, and leaving servers that are done.
+//! Every change builds one new generation of the whole desired state and publishes it. Requests finish with the generation they
+//! started with.
 //!
-//! Rings are built here, by whoever asks: never on a thread that serves requests. One change is made after the other; whoever
-//! only wants to know what is wanted waits for none of them, and nothing waits for the disk but the answer to a change. It knows
-//! neither the admin service, which asks for changes, nor how one process hands over to another.
+//! Rings are built on the caller's thread, never on a thread that serves requests. Changes run one after the other. Readers of the
+//! desired state do not wait for them, and only the response to a change waits for the disk. This module knows neither the admin
+//! service, which calls it, nor how one process hands over to another.
 
 pub mod actor;
 pub mod change;

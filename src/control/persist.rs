@@ -1,5 +1,5 @@
-//! Has what outlives the process written down by a thread of its own: whoever changes something waits for the disk without
-//! holding anybody else up, and what many have changed meanwhile is written at once.
+//! Saves overrides and leaving servers on a thread of its own. A change waits for the disk without delaying other changes, and
+//! changes made during a write are saved together by the next one.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::control::desired::Desired;
 use crate::control::store::{PersistedState, Store, StoreError};
 
-/// Whether a change will outlive the process.
+/// Whether a change will survive a restart.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Persisted {
     Yes,
@@ -20,60 +20,60 @@ pub enum Persisted {
     No(String),
 }
 
-/// What is wanted until now is on its way to the disk.
+/// The desired state is on its way to the disk.
 #[derive(Debug)]
 #[must_use = "until it is persisted, a crash undoes it"]
 pub struct WriteAck(Receiver<Persisted>);
 
-/// Where it is asked that what is wanted be written.
+/// Requests writes of the desired state.
 #[derive(Debug)]
 pub struct Persister {
-    asked: Sender<Request>,
-    /// Until another process writes no more, nobody listens here.
+    requests: Sender<Request>,
+    /// The thread's state until it starts, while another process writes.
     idle: Mutex<Option<Idle>>,
 }
 
-/// Who is to be told, and of what.
+/// Where the outcome of a write goes.
 type Request = SyncSender<Persisted>;
 
-/// What the thread will begin with.
+/// The state that the thread starts with.
 #[derive(Debug)]
 struct Idle {
-    asked: Receiver<Request>,
+    requests: Receiver<Request>,
     desired: Arc<ArcSwap<Desired>>,
     store: Store,
 }
 
 impl WriteAck {
-    /// Waits until it is on disk, or could not be written.
+    /// Waits until the state is on disk, or could not be written.
     pub fn wait(self) -> Persisted {
-        self.0.recv().unwrap_or_else(|_| Persisted::nobody())
+        self.0.recv().unwrap_or_else(|_| Persisted::no_writer())
     }
 
-    /// As [`Self::wait`]; none if that takes longer.
-    pub fn wait_for(self, at_most: Duration) -> Option<Persisted> {
-        match self.0.recv_timeout(at_most) {
+    /// As [`Self::wait`], at most for `timeout`.
+    pub fn wait_for(self, timeout: Duration) -> Option<Persisted> {
+        match self.0.recv_timeout(timeout) {
             Ok(persisted) => Some(persisted),
-            Err(RecvTimeoutError::Disconnected) => Some(Persisted::nobody()),
+            Err(RecvTimeoutError::Disconnected) => Some(Persisted::no_writer()),
             Err(RecvTimeoutError::Timeout) => None,
         }
     }
 
-    /// Nobody waits for it.
-    pub fn leave(self) {}
+    /// Lets the write finish in the background.
+    pub fn detach(self) {}
 }
 
 impl Persisted {
-    fn nobody() -> Self {
-        Self::No("nothing is written any more".to_owned())
+    fn no_writer() -> Self {
+        Self::No("the writer has stopped".to_owned())
     }
 }
 
 impl Persister {
-    /// Writes from now on what `desired` becomes, which is stored as it is now.
+    /// Starts writing changes of `desired`, whose current value is stored already.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If the thread cannot be started.
     pub fn begin(store: Store, desired: &Arc<ArcSwap<Desired>>) -> io::Result<Self> {
         let (persister, idle) = Self::idle(store, desired);
         let stored = idle.desired.load().persisted();
@@ -81,7 +81,7 @@ impl Persister {
         Ok(persister)
     }
 
-    /// Writes nothing before [`Self::take`], as another process does.
+    /// Writes nothing before [`Self::take`]: another process still writes.
     pub fn after_another(store: Store, desired: &Arc<ArcSwap<Desired>>) -> Self {
         let (persister, idle) = Self::idle(store, desired);
         *persister.idle.lock() = Some(idle);
@@ -89,49 +89,50 @@ impl Persister {
     }
 
     fn idle(store: Store, desired: &Arc<ArcSwap<Desired>>) -> (Self, Idle) {
-        let (asked, asks) = mpsc::channel();
-        (Self { asked, idle: Mutex::new(None) }, Idle { asked: asks, desired: Arc::clone(desired), store })
+        let (sender, receiver) = mpsc::channel();
+        let idle = Idle { requests: receiver, desired: Arc::clone(desired), store };
+        (Self { requests: sender, idle: Mutex::new(None) }, idle)
     }
 
-    /// The other process writes no more: what is wanted is written if that has something else.
+    /// The other process has stopped writing: starts the thread, which writes the desired state if the file differs.
     pub fn take(&self) {
         let Some(idle) = self.idle.lock().take() else { return };
         match idle.begin(|store| store.read().ok()) {
-            Ok(()) => self.ask().leave(),
-            Err(error) => log::error!("nothing that is changed will outlive the process: cannot start a thread: {error}"),
+            Ok(()) => self.ask().detach(),
+            Err(error) => log::error!("changes will not survive a restart: cannot start a thread: {error}"),
         }
     }
 
-    /// Asks for what is wanted by now to be on disk.
+    /// Requests that the current desired state be written.
     pub fn ask(&self) -> WriteAck {
         let (answer, ack) = mpsc::sync_channel(1);
-        // Where nobody listens, the other end hears that nobody will answer.
-        let _ = self.asked.send(answer);
+        // Without a thread the answer's sender is dropped, which the ack reports.
+        let _ = self.requests.send(answer);
         WriteAck(ack)
     }
 }
 
 impl Idle {
     fn begin(self, stored: impl FnOnce(&Store) -> Option<PersistedState> + Send + 'static) -> io::Result<()> {
-        let Self { asked, desired, store } = self;
+        let Self { requests, desired, store } = self;
         let write = move || {
             let stored = stored(&store);
-            write_on_request(&asked, stored, || desired.load().persisted(), |wanted| store.write(wanted));
+            write_on_request(&requests, stored, || desired.load().persisted(), |wanted| store.write(wanted));
         };
         std::thread::Builder::new().name("changes".into()).spawn(write).map(|_| ())
     }
 }
 
-/// Writes what is wanted whenever somebody asks, until nobody can any more. All who have asked by then are answered by one look
-/// at what is wanted, and what is `stored` already is not written again.
+/// Writes the desired state on request, until all senders are gone. One write answers all requests that have arrived by then, and
+/// a state that is `stored` already is not written again.
 fn write_on_request(
-    asked: &Receiver<Request>,
+    requests: &Receiver<Request>,
     mut stored: Option<PersistedState>,
     wanted: impl Fn() -> PersistedState,
     mut write: impl FnMut(&PersistedState) -> Result<(), StoreError>,
 ) {
-    while let Ok(first) = asked.recv() {
-        let all: Vec<Request> = std::iter::once(first).chain(asked.try_iter()).collect();
+    while let Ok(first) = requests.recv() {
+        let all: Vec<Request> = std::iter::once(first).chain(requests.try_iter()).collect();
         let persisted = write_if_new(&mut stored, wanted(), &mut write);
         all.iter().for_each(|answer| _ = answer.send(persisted.clone()));
     }
@@ -145,7 +146,7 @@ fn write_if_new(
     if stored.as_ref() == Some(&wanted) {
         return Persisted::Yes;
     }
-    // Where writing fails in the middle, nobody knows what is there.
+    // After a failed write the file's content is unknown.
     *stored = None;
     match write(&wanted) {
         Ok(()) => {
@@ -153,7 +154,7 @@ fn write_if_new(
             Persisted::Yes
         }
         Err(error) => {
-            log::error!("what was changed is in force, but will not outlive the process: {error}");
+            log::error!("changes are in effect, but will not survive a restart: {error}");
             Persisted::No(error.to_string())
         }
     }
@@ -165,10 +166,10 @@ mod tests {
 
     use super::*;
 
-    /// A disk that writes when it is told to, and how.
+    /// A disk under the test's control.
     struct Disk {
-        asked: Sender<Request>,
-        /// What is wanted, as the number of servers on their way out.
+        requests: Sender<Request>,
+        /// The desired state, as the number of leaving servers.
         wanted: Arc<Mutex<usize>>,
         begun: Receiver<usize>,
         end: Sender<Result<(), StoreError>>,
@@ -188,7 +189,7 @@ mod tests {
 
     impl Disk {
         fn with(stored: Option<usize>) -> Self {
-            let ((asked, asks), (begin, begun), (end, ended)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
+            let ((requests, receiver), (begin, begun), (end, ended)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
             let wanted = Arc::new(Mutex::new(0));
             let now = Arc::clone(&wanted);
             std::thread::spawn(move || {
@@ -196,12 +197,12 @@ mod tests {
                     begin.send(wanted.leaving.len()).unwrap();
                     ended.recv().unwrap()
                 };
-                write_on_request(&asks, stored.map(persisted), || persisted(*now.lock()), write);
+                write_on_request(&receiver, stored.map(persisted), || persisted(*now.lock()), write);
             });
-            Self { asked, wanted, begun, end }
+            Self { requests, wanted, begun, end }
         }
 
-        /// What it begins to write.
+        /// The next state that the thread begins to write.
         fn begun(&self) -> Option<usize> {
             self.begun.recv_timeout(Duration::from_secs(20)).ok()
         }
@@ -209,18 +210,18 @@ mod tests {
         fn ask(&self, wanted: usize) -> WriteAck {
             *self.wanted.lock() = wanted;
             let (answer, ack) = mpsc::sync_channel(1);
-            self.asked.send(answer).unwrap();
+            self.requests.send(answer).unwrap();
             WriteAck(ack)
         }
     }
 
     #[test]
-    fn what_is_changed_while_the_disk_writes_is_written_at_once_and_nobody_is_answered_too_early() {
+    fn changes_during_a_write_share_the_next_write() {
         let disk = Disk::with(Some(0));
         let first = disk.ask(1);
         assert_eq!(disk.begun(), Some(1));
         let others: Vec<WriteAck> = (2..=9).map(|wanted| disk.ask(wanted)).collect();
-        // Of what is in force already, too, nobody is told before that is on disk.
+        // A request for the same state must wait for that write, too.
         let the_same = disk.ask(9);
         disk.end.send(Ok(())).unwrap();
         assert_eq!(first.wait(), Persisted::Yes);
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_disk_is_not_written_again_and_what_failed_is() {
+    fn only_failed_or_new_states_are_written() {
         let disk = Disk::with(Some(3));
         assert_eq!(disk.ask(3).wait(), Persisted::Yes);
         let failing = disk.ask(4);
@@ -248,10 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_writes_any_more_nobody_waits_for_it() {
+    fn without_a_writer_waits_end_at_once() {
         let disk = Disk::with(None);
         let ack = disk.ask(1);
-        // The thread ends with its disk.
+        // Ends the thread.
         drop(disk);
         assert!(matches!(ack.wait(), Persisted::No(_)));
     }

@@ -1,4 +1,4 @@
-//! A new configuration while the process runs: read, checked, compared, and taken up whole or not at all.
+//! Reloading: reads, checks, compares and applies a new configuration, as a whole or not at all.
 
 use std::io;
 
@@ -15,31 +15,31 @@ use crate::runtime::keys;
 use crate::runtime::keys::KeyError;
 use crate::telemetry::metrics::Reloaded;
 
-/// How far a reload goes.
+/// What a reload applies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReloadMode {
-    /// All of it, or nothing.
+    /// Everything, or nothing.
     Whole,
-    /// What only another process can take up is left as it is; the rest is taken up.
+    /// Everything that needs no new process.
     Partial,
-    /// Nothing: it is only said what would happen.
+    /// Nothing: it only reports what would change.
     DryRun,
 }
 
-/// What a reload did, or would do.
+/// What a reload changed, or would change.
 #[derive(Clone, Debug)]
 pub struct ReloadReport {
     pub mode: ReloadMode,
     pub differences: Vec<Difference>,
-    /// Sections that are otherwise and that only another process can take up.
+    /// Changed sections that need a new process.
     pub needs_upgrade: Vec<&'static str>,
-    /// What there is to say of keys.
+    /// Notes about keys.
     pub notes: Vec<String>,
     pub warnings: Vec<String>,
     pub persisted: Persisted,
 }
 
-/// Why a configuration was not taken up. Everything is as it was.
+/// Why a configuration was not applied. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     #[error("cannot read {file}: {error}")]
@@ -51,10 +51,8 @@ pub enum ReloadError {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(
-        "{} {} otherwise, which only another process can take up: run `burdock upgrade`, or reload \
-         the rest alone (--partial)",
-        .0.join(", "),
-        if .0.len() == 1 { "is" } else { "are" }
+        "{} changed, which needs a new process: run `burdock upgrade`, or use --partial to apply the rest",
+        .0.join(", ")
     )]
     NeedsUpgrade(Vec<&'static str>),
     #[error(transparent)]
@@ -62,26 +60,30 @@ pub enum ReloadError {
 }
 
 impl Control {
-    /// Reads the configuration file again and takes up what it says. It is on disk when this comes back.
+    /// Reloads the configuration file. Returns when the change is on disk.
     ///
     /// # Errors
-    /// [`ReloadError`]; then nothing is changed.
+    /// [`ReloadError`]; then nothing has changed.
     pub fn reload(&self, mode: ReloadMode, by: &Actor) -> Result<ReloadReport, ReloadError> {
-        let (report, ack) = self.take_up(mode, by)?;
+        let (report, ack) = self.start_reload(mode, by)?;
         let persisted = ack.map_or(Persisted::Yes, WriteAck::wait);
         Ok(ReloadReport { persisted, ..report })
     }
 
-    /// As [`Self::reload`], but what it changes may still be on its way to the disk.
+    /// As [`Self::reload`], but returns before the change is on disk.
     ///
     /// # Errors
-    /// [`ReloadError`]; then nothing is changed.
-    pub(crate) fn take_up(&self, mode: ReloadMode, by: &Actor) -> Result<(ReloadReport, Option<WriteAck>), ReloadError> {
+    /// [`ReloadError`]; then nothing has changed.
+    pub(crate) fn start_reload(
+        &self,
+        mode: ReloadMode,
+        by: &Actor,
+    ) -> Result<(ReloadReport, Option<WriteAck>), ReloadError> {
         let now = self.now().wall;
         let (report, ack) = self.try_reload(mode).inspect_err(|error| match mode {
             ReloadMode::DryRun => {}
             ReloadMode::Whole | ReloadMode::Partial => {
-                log::error!(target: "audit", "audit: {}: nothing is changed: {error}", by.0);
+                log::error!(target: "audit", "audit: {}: nothing changed: {error}", by.0);
                 self.state.serving.metrics.reloaded(Reloaded::Refused, now);
             }
         })?;
@@ -92,21 +94,21 @@ impl Control {
         Ok((report, ack))
     }
 
-    /// None is ack where nothing was to be changed.
+    /// The ack is none for a dry run.
     fn try_reload(&self, mode: ReloadMode) -> Result<(ReloadReport, Option<WriteAck>), ReloadError> {
-        let turn = self.turn()?;
+        let guard = self.lock_changes()?;
         let config = self.read()?;
-        let needs_upgrade = needs_upgrade(&turn.desired.config, &config);
+        let needs_upgrade = needs_upgrade(&guard.desired.config, &config);
         if mode == ReloadMode::Whole && !needs_upgrade.is_empty() {
             return Err(ReloadError::NeedsUpgrade(needs_upgrade));
         }
-        let next = turn.desired.with(config)?;
+        let next = guard.desired.with(config)?;
         let token = Bearer::read(&next.config.admin)?;
-        let report = self.report(mode, &turn.desired, &next, needs_upgrade);
+        let report = self.report(mode, &guard.desired, &next, needs_upgrade);
         match mode {
             ReloadMode::DryRun => Ok((report, None)),
             ReloadMode::Whole | ReloadMode::Partial => {
-                let ack = self.publish(&turn, next, &[]).map_err(ChangeError::from)?;
+                let ack = self.publish(&guard, next, &[]).map_err(ChangeError::from)?;
                 self.state.bearer.renew(token);
                 Ok((report, Some(ack)))
             }
@@ -136,30 +138,30 @@ impl Control {
 
     fn log_reload(&self, report: &ReloadReport, by: &Actor) {
         report.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-        let many = report.differences.len();
-        by.audit(format_args!("took up {}; differences: {many}", self.file.display()));
+        let count = report.differences.len();
+        by.audit(format_args!("reloaded {}; differences: {count}", self.file.display()));
         report.differences.iter().for_each(|difference| by.audit(difference));
         report.notes.iter().for_each(|note| by.audit(note));
         for section in &report.needs_upgrade {
-            log::warn!("{section} is otherwise in {}, which only another process can take up", self.file.display());
+            log::warn!("{section} changed in {}, which needs a new process: run `burdock upgrade`", self.file.display());
         }
     }
 }
 
 impl ReloadReport {
-    /// All sessions that move at once.
+    /// The sessions that move at once.
     pub fn moves(&self) -> Moves {
         self.differences.iter().map(|difference| difference.moves).fold(Moves::default(), Moves::plus)
     }
 }
 
 impl Desired {
-    /// What is wanted with another configuration. Of its sections that only another process can take up those in force stay.
+    /// The desired state with another configuration. Sections that need a new process keep their current values.
     fn with(&self, config: Config) -> Result<Self, KeyError> {
         let (listeners, process) = (self.config.listeners.clone(), self.config.process.clone());
         let (admin, access_log) = (self.config.admin.clone(), self.config.access_log.clone());
         let config = Config { listeners, process, admin, access_log, ..config };
-        let secrets = keys::again(&config, &self.secrets)?;
+        let secrets = keys::reload(&config, &self.secrets)?;
         let mut discovered = self.discovered.clone();
         let wanted = config.plan.lookups();
         discovered.retain(|lookup| wanted.contains(lookup));
@@ -182,18 +184,18 @@ fn notes(desired: &Desired, next: &Desired) -> Vec<String> {
     let ids = |desired: &Desired| desired.secrets.ring.ids().collect::<Vec<_>>();
     let (before, after) = (ids(desired), ids(next));
     if before.first() != after.first() {
-        notes.push("another key seals".to_owned());
+        notes.push("the sealing key changed".to_owned());
     }
     match before.iter().filter(|id| !after.contains(id)).count() {
         0 => {}
-        gone => notes.push(format!("keys dropped: {gone}; tokens that they sealed are no longer good")),
+        gone => notes.push(format!("keys dropped: {gone}; their tokens are no longer accepted")),
     }
     match after.iter().filter(|id| !before.contains(id)).count() {
         0 => {}
         new => notes.push(format!("keys added: {new}")),
     }
     if desired.secrets.fingerprints.id() != next.secrets.fingerprints.id() && !desired.config.plan.tables.is_empty() {
-        notes.push("another fingerprint_key: every learned session is forgotten".to_owned());
+        notes.push("fingerprint_key changed: all learned sessions are forgotten".to_owned());
     }
     notes
 }

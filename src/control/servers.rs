@@ -1,4 +1,4 @@
-//! Changes of single servers: state, weight, limit; servers that come and go without a file being edited.
+//! Runtime overrides of single servers: state, weight, limit; adding and removing servers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use crate::control::desired::Desired;
 use crate::control::persist::Persisted;
 use crate::control::tag::Tag;
 
-/// What must be so for a change to be made.
+/// The precondition of a change.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Expect {
     Anything,
-    /// The server is as it was when it had this tag.
+    /// The server still has this tag.
     Tag(Tag),
 }
 
-/// A server that is to be added.
+/// A server to add.
 #[derive(Clone, Debug)]
 pub struct Added {
     pub server: overrides::Added,
-    pub wishes: ServerPatch,
+    pub patch: ServerPatch,
 }
 
-/// How a server is removed.
+/// How to remove a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Removal {
-    /// As the upstream treats removed servers: usually it keeps its sessions until they are gone.
+    /// As the upstream configures for removed servers: by default the server keeps its sessions until they end.
     AsConfigured,
     AtOnce,
 }
@@ -49,9 +49,9 @@ pub struct Origins {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Origin {
     File,
-    /// A name in the file leads to it.
+    /// A DNS name in the file.
     Name,
-    /// It was added, or is on its way out.
+    /// It was added at run time, or is leaving.
     RunTime,
 }
 
@@ -66,10 +66,10 @@ impl Origins {
 }
 
 impl Control {
-    /// Changes what is wanted of a server.
+    /// Changes a server's overrides.
     ///
     /// # Errors
-    /// [`ChangeError`]; then nothing is changed.
+    /// [`ChangeError`]; then nothing has changed.
     pub fn change(
         &self,
         upstream: &UpstreamName,
@@ -78,43 +78,43 @@ impl Control {
         expect: &Expect,
         by: &Actor,
     ) -> Result<Persisted, ChangeError> {
-        let turn = self.turn()?;
-        let desired = &turn.desired;
+        let guard = self.lock_changes()?;
+        let desired = &guard.desired;
         let before = desired.wanted();
         let server = desired.server(&before, upstream, id)?;
         expect.check(&server)?;
-        let mut next = turn.next();
+        let mut next = guard.next();
         let change = next.changes.of(upstream, id).cloned().unwrap_or_default();
         next.changes.set(upstream, id, change.patched(patch));
-        self.carry_out(turn, next, &before, &[], by)
+        self.carry_out(guard, next, &before, &[], by)
     }
 
-    /// Adds a server. One that is on its way out and is added again stays.
+    /// Adds a server. A leaving server that is added again stays.
     ///
     /// # Errors
-    /// [`ChangeError`]; then nothing is changed.
+    /// [`ChangeError`]; then nothing has changed.
     pub fn add(&self, upstream: &UpstreamName, id: &ServerId, added: Added, by: &Actor) -> Result<Persisted, ChangeError> {
-        let turn = self.turn()?;
-        let desired = &turn.desired;
+        let guard = self.lock_changes()?;
+        let desired = &guard.desired;
         let before = desired.wanted();
         match desired.server(&before, upstream, id) {
             Ok(_) => return Err(ChangeError::Exists(upstream.clone(), id.clone())),
-            Err(ChangeError::NoServer(..) | ChangeError::OnItsWayOut(_)) => {}
+            Err(ChangeError::NoServer(..) | ChangeError::ServerLeaving(_)) => {}
             Err(error) => return Err(error),
         }
         if find(&before, upstream).is_some_and(|servers| servers.len() >= MAX_SERVERS) {
             return Err(ChangeError::TooMany);
         }
-        let mut next = turn.next();
+        let mut next = guard.next();
         let presence = Presence::Added(added.server);
-        next.changes.set(upstream, id, ServerChange { presence, ..ServerChange::default() }.patched(added.wishes));
-        self.carry_out(turn, next, &before, &[], by)
+        next.changes.set(upstream, id, ServerChange { presence, ..ServerChange::default() }.patched(added.patch));
+        self.carry_out(guard, next, &before, &[], by)
     }
 
-    /// Removes a server, whoever has added it.
+    /// Removes a server, wherever it comes from.
     ///
     /// # Errors
-    /// [`ChangeError`]; then nothing is changed.
+    /// [`ChangeError`]; then nothing has changed.
     pub fn remove(
         &self,
         upstream: &UpstreamName,
@@ -123,31 +123,31 @@ impl Control {
         expect: &Expect,
         by: &Actor,
     ) -> Result<Persisted, ChangeError> {
-        let turn = self.turn()?;
-        let desired = &turn.desired;
+        let guard = self.lock_changes()?;
+        let desired = &guard.desired;
         let before = desired.wanted();
-        let mut next = turn.next();
+        let mut next = guard.next();
         match desired.server(&before, upstream, id) {
             Ok(server) => {
                 expect.check(&server)?;
                 let presence = if desired.is_configured(upstream, id) { Presence::Removed } else { Presence::Configured };
                 next.changes.set(upstream, id, ServerChange { presence, ..ServerChange::default() });
             }
-            // It is to go at once instead of when its sessions are gone.
-            Err(ChangeError::OnItsWayOut(_)) if how == Removal::AtOnce => {}
+            // Removed at once, rather than when its sessions have ended.
+            Err(ChangeError::ServerLeaving(_)) if how == Removal::AtOnce => {}
             Err(error) => return Err(error),
         }
         let forgotten = match how {
             Removal::AtOnce => vec![(upstream.clone(), id.clone())],
             Removal::AsConfigured => Vec::new(),
         };
-        self.carry_out(turn, next, &before, &forgotten, by)
+        self.carry_out(guard, next, &before, &forgotten, by)
     }
 
-    /// A server as it is wanted, with its tag; also one that is on its way out.
+    /// A server's desired state and its tag; also of a leaving server.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is no such server.
     pub fn server(&self, upstream: &UpstreamName, id: &ServerId) -> Result<(Arc<ServerSpec>, Tag), ChangeError> {
         let desired = self.desired.load();
         let plan = desired.plan();
@@ -161,26 +161,26 @@ impl Control {
     pub fn origins(&self, upstream: &UpstreamName) -> Origins {
         let desired = self.desired.load();
         let ids = |plan: &Plan| find(plan, upstream).into_iter().flatten().map(|server| server.id.clone()).collect();
-        Origins { file: ids(&desired.config.plan), found: ids(&desired.found()) }
+        Origins { file: ids(&desired.config.plan), found: ids(&desired.discovered_plan()) }
     }
 }
 
 impl Desired {
-    /// A server that is wanted.
+    /// A server of the plan, unless it is leaving.
     fn server(&self, wanted: &Plan, upstream: &UpstreamName, id: &ServerId) -> Result<Arc<ServerSpec>, ChangeError> {
         let servers = find(wanted, upstream).ok_or_else(|| ChangeError::NoUpstream(upstream.clone()))?;
         if let Some(server) = servers.iter().find(|server| server.id == *id) {
             return Ok(Arc::clone(server));
         }
         if self.leaving.iter().any(|gone| gone.upstream == *upstream && gone.id == *id) {
-            return Err(ChangeError::OnItsWayOut(id.clone()));
+            return Err(ChangeError::ServerLeaving(id.clone()));
         }
         Err(ChangeError::NoServer(upstream.clone(), id.clone()))
     }
 
-    /// Whether the configuration has it, or a name in that leads to it.
+    /// Whether the configuration names the server, or DNS has discovered it.
     fn is_configured(&self, upstream: &UpstreamName, id: &ServerId) -> bool {
-        find(&self.found(), upstream).is_some_and(|servers| servers.iter().any(|server| server.id == *id))
+        find(&self.discovered_plan(), upstream).is_some_and(|servers| servers.iter().any(|server| server.id == *id))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the process has beside what serves requests: who follows the configuration, the session tables on disk, the admin service's
-//! connections and secrets, what is under way to other processes. Requests do not know it.
+//! The state of the process beside the serving state: followers of the configuration, stored session tables, the admin service's
+//! connections and secrets, and upgrades in progress. The request path does not know it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,28 +18,28 @@ use crate::storage::session_storage::SessionStorage;
 #[derive(Debug)]
 pub struct ProcessState {
     pub serving: Arc<ServingState>,
-    /// Tells those who follow the configuration that the generation is another one; the value counts them.
+    /// Notifies followers of a new generation; the value counts generations.
     pub published: watch::Sender<u64>,
     /// Whether every name has been looked up once.
     pub first_answers: watch::Sender<FirstAnswers>,
-    /// At the admin address.
+    /// Connections at the admin address.
     pub admin_connections: Connections,
-    /// To the process before this one, until it ends, and to the one that comes after it, until that serves: what a process that
-    /// has been replaced does not end before.
+    /// Connections to the previous process, until it ends, and to the next one, until that serves. A replaced process does not exit
+    /// before they close.
     pub handovers: Connections,
     pub watchdog: Arc<Watchdog>,
     pub storage: SessionStorage,
-    /// Who else follows the session tables to the end of the process.
+    /// The other followers of the session tables, to the end of the process.
     pub followers: Mutex<Vec<Arc<dyn Follower>>>,
-    /// What opens the API at the admin address.
+    /// The token of the API at the admin address.
     pub bearer: Bearer,
-    /// Where the API is served beside that, if it is.
+    /// The Unix socket of the API, if configured.
     pub admin_socket: OnceLock<Arc<AdminSocket>>,
-    /// Where a successor is asked for.
+    /// Upgrade requests.
     pub successors: mpsc::Sender<UpgradeRequest>,
 }
 
-/// Whether servers that are found by name have been asked for.
+/// Whether every DNS name has been looked up once.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum FirstAnswers {
     #[default]
@@ -55,7 +55,7 @@ pub trait Follower: std::fmt::Debug + Send + Sync {
 }
 
 impl ProcessState {
-    /// What is to be done before the process ends, as the last thing.
+    /// The last step before the process exits.
     pub fn close(&self) {
         let followers = std::mem::take(&mut *self.followers.lock());
         followers.iter().for_each(|follower| follower.finish());
@@ -66,7 +66,7 @@ impl ProcessState {
         }
     }
 
-    /// Lets another configuration come into force.
+    /// Puts a new generation into effect.
     pub fn publish(&self, generation: Arc<Generation>) {
         let earlier = self.serving.generation.swap(Arc::clone(&generation));
         generation.balancer.in_force(&earlier.balancer, self.serving.clock.moment().now());
@@ -96,11 +96,11 @@ pub mod fixture {
         Secrets::new(keys, FingerprintKey::generate(&mut rand::rng()), [])
     }
 
-    /// The state that this configuration begins with; its access log and its tables are in `folder`.
-    pub fn state(folder: &Path, text: &str) -> Arc<ProcessState> {
+    /// The initial state of this configuration, with its access log and tables in `directory`.
+    pub fn state(directory: &Path, text: &str) -> Arc<ProcessState> {
         let mut config = Config::parse("test", text).unwrap();
-        config.access_log.to = LogTarget::File(folder.join("access.log"));
-        config.process.state_dir = folder.to_owned();
+        config.access_log.to = LogTarget::File(directory.join("access.log"));
+        config.process.state_dir = directory.to_owned();
         let (changes, leaving, discovered) = Default::default();
         let desired = Desired { config, secrets: secrets(), changes, leaving, discovered };
         Arc::new(start::state(&desired, Clock::start(), None, mpsc::channel(1).0).unwrap())

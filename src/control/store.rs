@@ -1,5 +1,4 @@
-//! The file in the state folder with what operators have changed and which servers are leaving, so that both outlive the
-//! process.
+//! The file in the state directory with runtime overrides and leaving servers, so that both survive a restart.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,25 +9,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::fault_injection;
 
-/// Where it is.
+/// The file.
 #[derive(Debug)]
 pub struct Store(PathBuf);
 
-/// What is in it.
+/// Its content.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PersistedState {
     pub changes: Changes,
     pub leaving: Vec<Leaving>,
 }
 
-/// Why it could not be read or written.
+/// Why the file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{}: {error}", .path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("{}: {error}", .path.display())]
     Form { path: PathBuf, error: serde_json::Error },
-    #[error("{} is of version {version}, which this Burdock does not know", .path.display())]
+    #[error("{} has version {version}, which this version of Burdock does not support", .path.display())]
     Version { path: PathBuf, version: u32 },
 }
 
@@ -48,10 +47,10 @@ impl Store {
         Self(state_dir.join("changes.json"))
     }
 
-    /// What was written last; nothing where nothing ever was.
+    /// Reads the file; empty if there is none.
     ///
     /// # Errors
-    /// [`StoreError`] where there is a file and it cannot be understood.
+    /// [`StoreError`] if the file cannot be read or parsed.
     pub fn read(&self) -> Result<PersistedState, StoreError> {
         let text = match std::fs::read(&self.0) {
             Ok(text) => text,
@@ -66,10 +65,10 @@ impl Store {
         }
     }
 
-    /// Puts another file in the place of the last one, whole or not at all, and comes back when that is on disk.
+    /// Replaces the file atomically. Returns when the new one is on disk.
     ///
     /// # Errors
-    /// [`StoreError::File`] where that fails; the last one is then still there.
+    /// [`StoreError::File`]; the previous file stays.
     pub fn write(&self, state: &PersistedState) -> Result<(), StoreError> {
         let PersistedState { changes, leaving } = state.clone();
         let stored = Stored { version: VERSION, changes, leaving };
@@ -77,7 +76,7 @@ impl Store {
         self.put(&text).map_err(|error| self.file(error))
     }
 
-    /// Puts a file that cannot be understood aside, for its owner to look at. Tells where it is now.
+    /// Renames an unreadable file, for its owner to inspect. Returns the new path.
     pub fn set_aside(&self) -> PathBuf {
         let aside = self.0.with_extension("json.unreadable");
         if let Err(error) = std::fs::rename(&self.0, &aside) {
@@ -87,13 +86,13 @@ impl Store {
     }
 
     fn put(&self, text: &[u8]) -> io::Result<()> {
-        let folder = self.0.parent().unwrap_or_else(|| Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let directory = self.0.parent().unwrap_or_else(|| Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
         file.write_all(text)?;
         fault_injection::slow_disk();
         file.as_file().sync_all()?;
         file.persist(&self.0)?;
-        File::open(folder)?.sync_all()
+        File::open(directory)?.sync_all()
     }
 
     fn file(&self, error: io::Error) -> StoreError {
@@ -106,9 +105,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read_and_at_first_there_is_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path());
+    fn store_is_empty_at_first_and_reads_what_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path());
         assert_eq!(store.read().unwrap(), PersistedState::default());
         let changes: Changes = serde_json::from_str(r#"{"shop": {"a": {"weight": 3}}}"#).unwrap();
         let leaving: Vec<Leaving> =
@@ -119,9 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_is_an_error_and_put_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path());
+    fn invalid_file_is_an_error_and_set_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path());
         for text in ["", "{", r#"{"version": 2}"#, r#"{"version": 1, "changes": {"shop": {"a": {"weight": 900}}}}"#] {
             std::fs::write(&store.0, text).unwrap();
             assert!(store.read().is_err(), "{text}");

@@ -1,15 +1,15 @@
-//! What a server is at a moment, in short.
+//! Tags of servers' desired states.
 
 use std::fmt::Write;
 
 use burdock::upstream::spec::ServerSpec;
 
-/// Of a server: two operators who have seen different things do not undo each other's work.
+/// A hash of a server's desired state (an ETag), so that operators do not undo each other's changes unseen.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tag(pub String);
 
 impl Tag {
-    /// Of all that is wanted of a server.
+    /// The tag of a server's desired state.
     pub fn of(server: &ServerSpec) -> Self {
         let mut text = String::new();
         // Writing to a string cannot fail.

@@ -1,4 +1,4 @@
-//! What is asked when a successor is wanted, and why there may be none.
+//! A request for an upgrade, and why it can fail.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,29 +6,29 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// Where the successor's process id goes once it serves, or why there is none.
+/// Where the new process's id goes once it serves, or the error.
 pub type UpgradeAnswer = oneshot::Sender<Result<u32, UpgradeError>>;
 
-/// Somebody wants a successor.
+/// A request for an upgrade.
 #[derive(Debug, Default)]
 pub struct UpgradeRequest {
-    /// Another program than the present one.
+    /// The program to start; the running one by default.
     pub binary: Option<PathBuf>,
     pub timing: UpgradeTimeout,
     pub answer: Option<UpgradeAnswer>,
 }
 
 impl UpgradeRequest {
-    /// There will be none.
+    /// Logs why the upgrade failed and answers the request.
     pub fn refuse(self, why: UpgradeError) {
-        log::error!("no successor, so this process goes on: {why}");
+        log::error!("upgrade failed, this process continues: {why}");
         if let Some(answer) = self.answer {
             let _ = answer.send(Err(why));
         }
     }
 }
 
-/// How long a successor may take to be prepared.
+/// How long the new process may take until it is ready.
 #[derive(Clone, Copy, Debug)]
 pub struct UpgradeTimeout(pub Duration);
 
@@ -44,31 +44,29 @@ impl Default for UpgradeTimeout {
     }
 }
 
-/// Why there is no successor. This process goes on as before.
+/// Why an upgrade failed. This process continues as before.
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeError {
-    #[error("cannot make the socket of the handover: {0}")]
+    #[error("cannot create the handover socket: {0}")]
     Socket(io::Error),
     #[error("cannot start {}: {error}", .path.display())]
     Spawn { path: PathBuf, error: io::Error },
-    #[error("the new process has ended before it was prepared ({0}); its messages say why")]
+    #[error("the new process exited before it was ready ({0}): see its log")]
     Ended(String),
-    #[error("the new process does not start: {0}")]
+    #[error("the new process did not start: {0}")]
     Refused(String),
-    #[error("the new process was not prepared within {0:?}")]
+    #[error("the new process was not ready within {0:?}")]
     Late(Duration),
-    #[error("the disk is slow: what was changed at run time was not on it within {0:?}")]
+    #[error("the disk is slow: runtime changes were not saved within {0:?}")]
     Unwritten(Duration),
-    #[error("cannot talk to the new process: {0}")]
+    #[error("cannot communicate with the new process: {0}")]
     Talk(io::Error),
-    #[error("an upgrade is under way already")]
+    #[error("an upgrade is already in progress")]
     UnderWay,
-    #[error(
-        "this is process 1, with which its container ends, and every other process in it: replace the container instead"
-    )]
+    #[error("this is process 1, and its container ends with it: replace the container instead")]
     First,
-    #[error("this process is leaving")]
+    #[error("this process is shutting down")]
     Leaving,
-    #[error("the new process was given the sockets and has ended; whoever supervises it must start it again")]
+    #[error("the new process exited after it had received the sockets: its supervisor must start it again")]
     Lost,
 }

@@ -1,15 +1,15 @@
-//! The answers of a shop: status, kind of body, cookie. It must not know what the shop sells.
+//! The responses of a shop: status, body, cookie. It must not know what the shop sells.
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
 
-/// The shop's own session cookie, as an application behind a balancer has one.
+/// The shop's own session cookie, as a typical application has one.
 pub const SESSION_COOKIE: &str = "SHOP_SESSION";
 
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-src 'self'; base-uri 'none'";
 
-/// What happens to the shop's session cookie in the client.
+/// What a response does to the shop's session cookie.
 pub enum SessionCookie {
     Keep,
     Set(String),
@@ -32,7 +32,7 @@ pub fn text(status: StatusCode, body: &str) -> Answer {
     plain(status, "text/plain; charset=utf-8", format!("{body}\n"))
 }
 
-/// After a form: the browser fetches the page anew, so that reloading it does not send the form twice.
+/// Redirects to the page after a form, so that reloading the page does not send the form twice.
 pub fn to_the_page() -> Answer {
     let mut answer = text(StatusCode::SEE_OTHER, "done");
     answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));

@@ -1,15 +1,15 @@
-//! The end of Burdock's access log, for the page to show: what was decided, in Burdock's own words. It must not know why.
+//! The latest decisions from Burdock's access log, for the page. It must not interpret them.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// How much of the log's end is looked at.
+/// How much of the log's end is read, in bytes.
 const TAIL: u64 = 64 * 1024;
-/// How many decisions are shown.
-const SHOWN: usize = 8;
+/// How many decisions the page shows.
+const MAX_SHOWN: usize = 8;
 
-/// Where decisions can be seen; both may be unknown.
+/// Where to find decisions; both may be unknown.
 #[derive(Default)]
 pub struct Decisions {
     /// Burdock's access log, in its JSON format.
@@ -24,11 +24,11 @@ pub struct Decision {
 }
 
 impl Decisions {
-    /// The latest decisions, newest first. The page's own look at them is left out, and so is what is no decision.
+    /// The latest decisions, newest first, without the page's own requests for them and without other lines.
     pub fn latest(&self) -> Vec<Decision> {
         let tail = self.log.as_deref().map(tail).and_then(Result::ok).unwrap_or_default();
         let decisions = tail.lines().rev().filter_map(Decision::parse);
-        decisions.filter(|decision| decision.get("path") != "/decisions").take(SHOWN).collect()
+        decisions.filter(|decision| decision.get("path") != "/decisions").take(MAX_SHOWN).collect()
     }
 }
 
@@ -37,7 +37,7 @@ impl Decision {
         serde_json::from_str(line).ok().map(|fields| Self { fields })
     }
 
-    /// A field as text; empty if it is not there.
+    /// A field as text; empty if it is missing.
     pub fn get(&self, field: &str) -> String {
         match self.fields.get(field) {
             None | Some(serde_json::Value::Null) => String::new(),
@@ -61,9 +61,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_decision_comes_first_and_what_is_not_one_is_passed_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
+    fn decisions_come_newest_first_without_other_lines() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
         std::fs::write(&log, "cut off\"}\n{\"path\":\"/\",\"tries\":1}\n{\"path\":\"/decisions\"}\n{\"path\":\"/cart\"}\n")
             .unwrap();
         let decisions = Decisions { log: Some(log), metrics: None }.latest();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_not_there_shows_nothing() {
+    fn missing_log_shows_nothing() {
         let decisions = Decisions { log: Some("/nonexistent".into()), metrics: None };
         assert!(decisions.latest().is_empty());
     }

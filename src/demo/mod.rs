@@ -1,7 +1,7 @@
-//! The demo shop: a small web application that keeps its customers' carts in its own memory only, so that it matters which
-//! server a customer gets. It stands behind Burdock and knows nothing of it, but for the access log it may be told to show.
+//! The demo shop: a small web application that keeps its customers' carts only in its own memory, so that it matters which server
+//! a customer gets. It runs behind Burdock and knows nothing of it, except for the access log that it can show.
 //!
-//! `stage` puts the whole demo up: the shops, and Burdock before them.
+//! `stage` starts the whole demo: the shops, and Burdock in front of them.
 
 mod answer;
 mod decisions;

@@ -1,16 +1,16 @@
-//! What a shop's page looks like. All text that anybody else wrote goes through [`Text`].
+//! The HTML of a shop. All foreign text goes through [`Text`], which escapes it.
 
 use std::fmt::{self, Write as _};
 
 use super::decisions::{Decision, Decisions};
 use super::shop::{GOODS, Origin, Session, Visit};
 
-/// Said when a client comes with a session of another shop.
+/// The note for a client with a session of another shop.
 pub const LOST: &str = "this server does not know your session: your cart was lost";
 
-/// What Burdock's most frequent reasons mean.
-const LEGEND: &str = "new: a client without a tie · hit: the tie was kept · redispatched: an attempt at another server failed first · down: \
-                      the tied server is down, so the client was moved";
+/// The meaning of Burdock's most frequent reasons.
+const LEGEND: &str = "new: a client without a tie · hit: the client went to its tied server · redispatched: another server failed \
+                      first · down: the tied server is down, so the client was moved";
 
 const STYLE: &str = include_str!("style.css");
 
@@ -20,14 +20,14 @@ const COLUMNS: [(&str, &str); 9] = [
     ("", "path"),
     ("server", "server"),
     ("reason", "reason"),
-    ("tied before to", "from"),
+    ("previous server", "from"),
     ("tied by", "method"),
     ("cookie", "settled"),
     ("tries", "tries"),
     ("status", "status"),
 ];
 
-/// Text for HTML, in an element or a quoted attribute.
+/// Escapes text for HTML, in an element or a quoted attribute.
 struct Text<'a>(&'a str);
 
 impl fmt::Display for Text<'_> {
@@ -45,11 +45,11 @@ impl fmt::Display for Text<'_> {
 
 /// The shop's page.
 pub fn shop(server: &str, visit: &Visit, decisions: &Decisions) -> String {
-    let nobody = Session::default();
-    let session = if let Visit::Known(session) = visit { session } else { &nobody };
+    let none = Session::default();
+    let session = if let Visit::Known(session) = visit { session } else { &none };
     let body = format!(
-        "<header><div><p>Burdock demo shop</p><h1>Served by {server}</h1><p>Process {pid}. Your cart is in its memory and nowhere \
-         else.</p></div></header><main>{note}{login}{cart}{goods}{decisions}</main>",
+        "<header><div><p>Burdock demo shop</p><h1>Served by {server}</h1><p>Process {pid}. Your cart is only in the memory of this \
+         process.</p></div></header><main>{note}{login}{cart}{goods}{decisions}</main>",
         server = Text(server),
         pid = std::process::id(),
         note = note(visit),
@@ -61,7 +61,7 @@ pub fn shop(server: &str, visit: &Visit, decisions: &Decisions) -> String {
     document("Burdock demo shop", hue(server), "", &body)
 }
 
-/// The list of decisions, a page of its own within the shop's page.
+/// The list of decisions, a page within the shop's page.
 pub fn decisions(decisions: &[Decision]) -> String {
     let head: String = COLUMNS.iter().map(|(heading, _)| format!("<th>{heading}</th>")).collect();
     let rows: String = decisions.iter().map(row).collect();
@@ -76,7 +76,7 @@ fn document(title: &str, hue: u32, class: &str, body: &str) -> String {
     )
 }
 
-/// A colour per server, so that a change of server is seen at a glance.
+/// A colour per server, to show a change of server.
 fn hue(server: &str) -> u32 {
     server.bytes().fold(7, |hue, byte| (hue * 31 + u32::from(byte) * 97) % 360)
 }
@@ -91,8 +91,8 @@ fn note(visit: &Visit) -> String {
         return String::new();
     }
     format!(
-        "<section class=\"wide note\"><b>A failover:</b> {LOST}. Another shop had it, or this one before it was \
-         started again. Log in to begin anew; from now on you stay here.</section>"
+        "<section class=\"wide note\"><b>A failover:</b> {LOST}. Another shop had it, or this one before a \
+         restart. Log in again; from now on you stay here.</section>"
     )
 }
 
@@ -132,13 +132,13 @@ fn goods() -> String {
 fn decisions_section(decisions: &Decisions) -> String {
     let list = match &decisions.log {
         Some(_) => format!("<iframe src=\"/decisions\" title=\"The latest decisions\"></iframe><small>{LEGEND}</small>"),
-        None => "<p class=\"soft\">This shop was not told where Burdock's access log is.</p>".to_owned(),
+        None => "<p class=\"soft\">This shop does not know where Burdock's access log is.</p>".to_owned(),
     };
     let metrics = decisions.metrics.as_deref().map_or_else(String::new, |address| {
-        format!("<small>Counted: <a href=\"{0}\">{0}</a> (<code>burdock_decisions_total</code>)</small>", Text(address))
+        format!("<small>Metrics: <a href=\"{0}\">{0}</a> (<code>burdock_decisions_total</code>)</small>", Text(address))
     });
     format!(
-        "<section class=\"wide\"><h2>What Burdock decided, newest first</h2>{list}<p><a class=\"button\" href=\"/\">Again</a> \
+        "<section class=\"wide\"><h2>Burdock's decisions, newest first</h2>{list}<p><a class=\"button\" href=\"/\">Reload</a> \
          {metrics}</p></section>"
     )
 }

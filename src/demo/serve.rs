@@ -1,4 +1,4 @@
-//! The shop as a server: accepts, reads a request, asks the shop, answers.
+//! The shop as an HTTP server.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,7 +24,7 @@ use super::shop::{NoSuchItem, Origin, Session, Shop, Visit};
 
 const MAX_CONNECTIONS: usize = 512;
 const MAX_FORM: usize = 4096;
-/// Burdock writes its log in batches: the line of the page that asks is there a little after the page.
+/// Burdock writes its access log in batches, so the line of a page's request comes a little after the page.
 const LOG_LAG: Duration = Duration::from_millis(150);
 
 struct App {
@@ -38,19 +38,19 @@ struct App {
 /// When no more connections can be accepted.
 pub async fn serve(listener: TcpListener, shop: Shop, decisions: Decisions) -> io::Result<Infallible> {
     let app = Arc::new(App { shop, decisions });
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let (_never_leaves, leaving) = watch::channel(false);
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let (_never_sent, shutdown) = watch::channel(false);
     loop {
-        let place = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
+        let permit = Arc::clone(&permits).acquire_owned().await.map_err(io::Error::other)?;
         let (connection, _) = listener.accept().await?;
         connection.set_nodelay(true)?;
-        let (app, leaving) = (Arc::clone(&app), leaving.clone());
+        let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
         tokio::spawn(async move {
             let mut next: Option<pingora::protocols::Stream> = Some(Box::new(Stream::from(connection)));
             while let Some(stream) = next.take() {
-                next = app.process_new(stream, &leaving).await;
+                next = app.process_new(stream, &shutdown).await;
             }
-            drop(place);
+            drop(permit);
         });
     }
 }
@@ -64,7 +64,7 @@ impl ServeHttp for App {
         let path = request.uri.path().to_owned();
         let session = session_name(request.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()));
         let Some(form) = read_form(exchange).await else {
-            return answer::text(StatusCode::PAYLOAD_TOO_LARGE, "too much for a form");
+            return answer::text(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large");
         };
         if path == "/decisions" {
             sleep(LOG_LAG).await;
@@ -150,7 +150,7 @@ fn refused(refusal: &NoSuchItem) -> Answer {
     answer::json(StatusCode::BAD_REQUEST, &json!({"error": refusal.to_string()}))
 }
 
-/// None: it is longer than a form of ours can be, or broke off.
+/// None if the body is too long for a form, or incomplete.
 async fn read_form(exchange: &mut ServerSession) -> Option<Form> {
     let mut body = Vec::new();
     while let Some(chunk) = exchange.read_request_body().await.ok()? {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_customer_writes_is_text_and_never_markup() {
+    fn customer_text_is_escaped() {
         let app = app();
         let session = app.shop.log_in(None, "<script>alert('1')</script>");
         let (_, page) = call(&app, &Method::GET, "/", Some(&session), "");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cart_lost_in_a_failover_is_said_on_the_page_and_to_programs() {
+    fn lost_cart_shows_on_the_page_and_in_the_api() {
         let app = app();
         for path in ["/", "/api/cart"] {
             let (status, body) = call(&app, &Method::GET, path, Some("of-another-shop"), "");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_gives_the_cart_and_the_server() {
+    fn api_returns_cart_and_server() {
         let app = app();
         let (_, body) = call(&app, &Method::POST, "/api/cart", None, "item=teasel");
         assert_eq!(body, "{\"cart\":{\"teasel\":1},\"customer\":null,\"server\":\"shop-1\"}\n");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_session_is_found_among_other_cookies() {
+    fn session_is_found_among_other_cookies() {
         let cookies = ["a=1; SHOP_SESSION=abc", "b=2"];
         assert_eq!(session_name(cookies.into_iter()).as_deref(), Some("abc"));
         assert_eq!(session_name(["XSHOP_SESSION=abc"].into_iter()), None);

@@ -1,20 +1,20 @@
-//! What one shop remembers: sessions with a customer and a cart, bounded. It must not know of HTTP.
+//! The memory of one shop: a bounded number of sessions, each with a customer and a cart. It must not know HTTP.
 
 use std::collections::{HashMap, VecDeque};
 
 use parking_lot::Mutex;
 
-/// What can be put into a cart.
+/// The items for sale.
 pub const GOODS: [&str; 4] = ["burdock", "teasel", "goosegrass", "velcro"];
 
-/// Beyond this the oldest session is forgotten.
+/// Above this limit the oldest session is forgotten.
 const MAX_SESSIONS: usize = 10_000;
-/// Characters of a customer's name that are kept.
+/// Longest customer name, in characters.
 const MAX_NAME: usize = 40;
-/// Of one kind of goods in one cart.
+/// The most of one item in a cart.
 const MAX_COUNT: u32 = 999;
 
-/// One shop, with a memory of its own.
+/// One shop, with its own memory.
 pub struct Shop {
     pub id: String,
     sessions: Mutex<Sessions>,
@@ -27,7 +27,7 @@ struct Sessions {
     order: VecDeque<String>,
 }
 
-/// What a shop knows of a client.
+/// A client's session.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
     pub customer: Option<String>,
@@ -40,20 +40,20 @@ pub struct Session {
 pub enum Origin {
     #[default]
     New,
-    /// The client named a session that this shop does not know: it was another shop's.
+    /// The client named a session that this shop does not know: another shop's.
     Lost,
 }
 
-/// What a request says of its session.
+/// The session that a request names.
 pub enum Visit {
     Nameless,
     Known(Session),
-    /// It names a session that is not in this shop's memory.
+    /// It is not in this shop's memory.
     Unknown,
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("there is no such item: choose one of {}", GOODS.join(", "))]
+#[error("no such item: choose one of {}", GOODS.join(", "))]
 pub struct NoSuchItem;
 
 impl Shop {
@@ -62,13 +62,13 @@ impl Shop {
         Self { id, sessions: Mutex::default() }
     }
 
-    /// Looks without changing anything.
+    /// Finds the session of a request, without changing anything.
     pub fn visit(&self, name: Option<&str>) -> Visit {
         let Some(name) = name else { return Visit::Nameless };
         self.sessions.lock().known.get(name).cloned().map_or(Visit::Unknown, Visit::Known)
     }
 
-    /// Logs a customer in and gives the session's name.
+    /// Logs a customer in and returns the session's name.
     pub fn log_in(&self, name: Option<&str>, customer: &str) -> String {
         let customer: String = customer.trim().chars().take(MAX_NAME).collect();
         self.change(name, |session| {
@@ -77,7 +77,7 @@ impl Shop {
         })
     }
 
-    /// Puts one piece into the cart and gives the session's name.
+    /// Adds an item to the cart and returns the session's name.
     ///
     /// # Errors
     /// If the shop does not sell it.
@@ -96,7 +96,7 @@ impl Shop {
         sessions.order.retain(|known| known != name);
     }
 
-    /// A name that is not known here is never taken over: the session gets a new one.
+    /// An unknown name is never reused: the session gets a new one.
     fn change(&self, name: Option<&str>, change: impl FnOnce(&mut Session)) -> String {
         let mut sessions = self.sessions.lock();
         if let Some((name, session)) = name.and_then(|name| Some((name, sessions.known.get_mut(name)?))) {
@@ -129,7 +129,7 @@ impl Sessions {
 }
 
 impl Session {
-    /// What is in the cart, and how many of each.
+    /// The items in the cart and their counts.
     pub fn cart(&self) -> impl Iterator<Item = (&'static str, u32)> {
         GOODS.into_iter().zip(self.cart).filter(|(_, count)| *count > 0)
     }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cart_stays_in_its_session() {
+    fn cart_stays_in_its_session() {
         let shop = Shop::new("shop-1".to_owned());
         let name = shop.log_in(None, " Ann ");
         assert_eq!(shop.put(Some(&name), "teasel").unwrap(), name);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_of_another_shop_is_not_taken_over() {
+    fn session_name_of_another_shop_is_replaced() {
         let shop = Shop::new("shop-1".to_owned());
         assert!(matches!(shop.visit(Some("theirs")), Visit::Unknown));
         let name = shop.put(Some("theirs"), "velcro").unwrap();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_session_goes_when_the_memory_is_full() {
+    fn full_memory_forgets_the_oldest_session() {
         let shop = Shop::new("shop-1".to_owned());
         let first = shop.log_in(None, "ann");
         for _ in 0..MAX_SESSIONS {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_logged_out_is_unknown() {
+    fn logged_out_session_is_unknown() {
         let shop = Shop::new("shop-1".to_owned());
         let name = shop.log_in(None, "ann");
         shop.log_out(&name);

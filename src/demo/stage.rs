@@ -1,5 +1,5 @@
-//! What `burdock demo` sets up: three shops and a Burdock before them, all children of this process, and a private folder that
-//! goes with them. It must not know what is printed of it.
+//! The processes of `burdock demo`: three shops and a Burdock in front of them, all children of this process, and a private
+//! directory that is removed with them. It must not know what is printed about them.
 
 use std::env;
 use std::fs::{self, File};
@@ -19,8 +19,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-const READY_WITHIN: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where everything listens.
 pub struct Addresses {
@@ -29,49 +29,49 @@ pub struct Addresses {
     pub shops: [SocketAddr; 3],
 }
 
-/// Everything that runs. Dropping it ends every process and removes the folder.
+/// The running demo. Dropping it ends every process and removes the directory.
 pub struct Stage {
     pub burdock: Process,
     pub shops: Vec<Process>,
     pub files: Files,
 }
 
-/// The demo's folder and what is in it.
+/// The demo's directory and its files.
 pub struct Files {
-    folder: TempDir,
+    directory: TempDir,
     pub program: PathBuf,
 }
 
-/// A child that does not outlive its owner.
+/// A child process, which ends when this is dropped.
 pub struct Process {
     pub name: String,
-    /// What starts another one like it, for a shell.
+    /// The shell command that starts another one like it.
     pub command: String,
     child: Child,
 }
 
 #[derive(Debug, Error)]
 pub enum StageError {
-    #[error("cannot listen on {address}: {error}\nChoose another with {option}.")]
+    #[error("cannot listen on {address}: {error}\nChoose another address with {option}.")]
     Address { address: SocketAddr, option: &'static str, error: io::Error },
-    #[error("cannot make the demo's folder: {0}")]
-    Folder(#[source] io::Error),
+    #[error("cannot create the demo's directory: {0}")]
+    Directory(#[source] io::Error),
     #[error("cannot start {name}: {error}")]
     Start { name: String, error: io::Error },
-    #[error("{name} ended before it was ready.\n{said}")]
-    Ended { name: String, said: String },
-    #[error("{name} was not ready within {} s.\n{said}", READY_WITHIN.as_secs())]
-    NotReady { name: String, said: String },
+    #[error("{name} ended before it was ready.\n{output}")]
+    Ended { name: String, output: String },
+    #[error("{name} was not ready within {} s.\n{output}", READY_TIMEOUT.as_secs())]
+    NotReady { name: String, output: String },
 }
 
 impl Stage {
     /// Starts the shops, then Burdock, and waits until each is ready.
     ///
     /// # Errors
-    /// If an address is taken or a process does not become ready; whatever was started is ended.
+    /// If an address is in use or a process does not become ready; all started processes are ended.
     pub async fn set(addresses: &Addresses) -> Result<Self, StageError> {
         addresses.are_free()?;
-        let files = Files::make(addresses).map_err(StageError::Folder)?;
+        let files = Files::make(addresses).map_err(StageError::Directory)?;
         let mut shops = Vec::new();
         for (number, address) in (1..).zip(addresses.shops) {
             let mut shop = files.start_shop(&format!("shop-{number}"), address, addresses.admin)?;
@@ -83,7 +83,7 @@ impl Stage {
         Ok(Self { burdock, shops, files })
     }
 
-    /// The shops that have ended since the last look.
+    /// Takes the shops that have ended since the last call.
     pub fn take_ended_shops(&mut self) -> Vec<Process> {
         let mut ended = Vec::new();
         for mut shop in mem::take(&mut self.shops) {
@@ -98,7 +98,7 @@ impl Addresses {
     fn are_free(&self) -> Result<(), StageError> {
         let shops = self.shops.map(|address| (address, "--port PORT (the first of three)"));
         let ours = [(self.page, "--listen ADDRESS"), (self.admin, "--admin ADDRESS")];
-        // All are held until all are tried: two of them may be the same.
+        // All stay bound until the last one: two of them may be the same.
         let mut held = Vec::new();
         for (address, option) in ours.into_iter().chain(shops) {
             let listener = TcpListener::bind(address);
@@ -112,41 +112,41 @@ impl Files {
     fn make(addresses: &Addresses) -> io::Result<Self> {
         let program = env::current_exe()?;
         let private = fs::Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("burdock-demo-").permissions(private).tempdir()?;
-        let files = Self { folder, program };
+        let directory = tempfile::Builder::new().prefix("burdock-demo-").permissions(private).tempdir()?;
+        let files = Self { directory, program };
         let mut config = private_file(&files.config())?;
         config.write_all(files.config_text(addresses).map_err(io::Error::other)?.as_bytes())?;
         Ok(files)
     }
 
     pub fn config(&self) -> PathBuf {
-        self.folder.path().join("burdock.yaml")
+        self.directory.path().join("burdock.yaml")
     }
 
     pub fn access_log(&self) -> PathBuf {
-        self.folder.path().join("access.log")
+        self.directory.path().join("access.log")
     }
 
-    /// What Burdock says on stderr.
+    /// Burdock's log, from its stderr.
     pub fn messages(&self) -> PathBuf {
-        self.folder.path().join("burdock.log")
+        self.directory.path().join("burdock.log")
     }
 
     /// For curl.
     pub fn cookie_jar(&self) -> PathBuf {
-        self.folder.path().join("cookies")
+        self.directory.path().join("cookies")
     }
 
     fn config_text(&self, addresses: &Addresses) -> Result<String, serde_yaml::Error> {
-        let folder = self.folder.path();
+        let directory = self.directory.path();
         let server = |(at, address): (usize, &SocketAddr)| json!({"id": format!("shop-{}", at + 1), "address": address});
         serde_yaml::to_string(&json!({
             "listeners": [addresses.page],
             "admin": {"address": addresses.admin},
             "process": {
                 "threads": 1,
-                "state_dir": folder.join("state"),
-                "runtime_dir": folder.join("run"),
+                "state_dir": directory.join("state"),
+                "runtime_dir": directory.join("run"),
                 "shutdown": {"lame_duck": "0s", "grace": "1s"},
             },
             "access_log": {"to": self.access_log(), "format": "json"},
@@ -169,7 +169,7 @@ impl Files {
         self.start("burdock", Command::new(&self.program).args(["run", "-c"]).arg(self.config()))
     }
 
-    /// In a process group of its own: Ctrl-C is for the demo, which ends its children itself.
+    /// Starts a process in its own process group: Ctrl-C goes to the demo, which ends its children itself.
     fn start(&self, name: &str, command: &mut Command) -> Result<Process, StageError> {
         let mut start = || {
             let messages = private_file(&self.messages())?;
@@ -179,8 +179,8 @@ impl Files {
         Ok(Process { name: name.to_owned(), command: command_line(command), child })
     }
 
-    /// What Burdock and the shops have said so far.
-    pub fn said(&self) -> String {
+    /// The output of Burdock and the shops so far.
+    pub fn output(&self) -> String {
         fs::read_to_string(self.messages()).unwrap_or_default()
     }
 }
@@ -190,34 +190,34 @@ impl Process {
         self.child.id()
     }
 
-    /// Whether it has ended; what it can no longer be asked counts as ended.
+    /// Whether it has ended; a process whose status is unknown counts as ended.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
     async fn is_ready(&mut self, address: SocketAddr, path: &str, files: &Files) -> Result<(), StageError> {
-        let looking = async {
+        let poll = async {
             while !self.has_ended() {
-                if says_ok(address, path).await.unwrap_or(false) {
+                if is_ok(address, path).await.unwrap_or(false) {
                     return true;
                 }
-                sleep(LOOK_EVERY).await;
+                sleep(POLL_INTERVAL).await;
             }
             false
         };
-        let outcome = timeout(READY_WITHIN, looking).await;
-        let (name, said) = (self.name.clone(), files.said());
+        let outcome = timeout(READY_TIMEOUT, poll).await;
+        let (name, output) = (self.name.clone(), files.output());
         match outcome {
             Ok(true) => Ok(()),
-            Ok(false) => Err(StageError::Ended { name, said }),
-            Err(_) => Err(StageError::NotReady { name, said }),
+            Ok(false) => Err(StageError::Ended { name, output }),
+            Err(_) => Err(StageError::NotReady { name, output }),
         }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nothing of what they hold is worth waiting for; an error means that it is gone.
+        // Killed, as there is nothing to save; an error means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -228,7 +228,7 @@ fn command_line(command: &Command) -> String {
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-async fn says_ok(address: SocketAddr, path: &str) -> io::Result<bool> {
+async fn is_ok(address: SocketAddr, path: &str) -> io::Result<bool> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

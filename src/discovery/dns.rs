@@ -1,4 +1,4 @@
-//! Asks DNS where servers are, by hickory-resolver. What an answer means is the core's.
+//! DNS lookups with hickory-resolver. The core decides what an answer means.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,119 +16,119 @@ use tokio::task::JoinSet;
 
 use crate::telemetry::metrics::Resolved;
 
-/// Questions under way at one time.
-const AT_ONCE: usize = 32;
-/// Tries of one question, as far as its time reaches.
-const TRIES: u32 = 3;
+/// Concurrent queries.
+const MAX_CONCURRENT: usize = 32;
+/// Attempts of one query, within its timeout.
+const ATTEMPTS: u32 = 3;
 
-/// Asks, so many questions at once.
+/// A DNS client with a limit of concurrent queries.
 #[derive(Clone)]
-pub struct Asker {
-    resolver: Result<TokioResolver, Trouble>,
+pub struct DnsClient {
+    resolver: Result<TokioResolver, LookupError>,
     timeout: Duration,
     family: Family,
-    gate: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// What was found by a name.
+/// The result of a lookup.
 #[derive(Debug)]
-pub struct Found {
+pub struct LookupResult {
     pub answer: Answer,
-    /// How long its records live.
+    /// The shortest TTL of its records.
     pub ttl: Duration,
-    /// Why a part of it is an earlier answer.
-    pub trouble: Option<Trouble>,
+    /// Why a part of it is from an earlier answer.
+    pub error: Option<LookupError>,
 }
 
-/// Why nothing was found.
+/// Why a lookup failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Trouble {
-    /// The answer is that there is no such name, or that it leads to no server.
-    #[error("there is no such name, or it has no address")]
+pub enum LookupError {
+    /// The name does not exist or has no address.
+    #[error("no such name, or no address")]
     Nothing,
     #[error("{0}")]
     Unanswered(String),
 }
 
-/// The addresses that names had in the last answers, by kind of record: a question that fails has the answer of before, so that
-/// one record among many does not take servers away.
+/// The last addresses of names, by record type. A failed query uses its last answer, so that one failure among many removes no
+/// servers.
 pub type Memory = HashMap<(String, RecordType), Vec<IpAddr>>;
 
-/// What a look-up has gathered so far.
+/// The intermediate result of a lookup.
 #[derive(Debug, Default)]
-struct Gathered {
+struct LookupProgress {
     memory: Memory,
-    /// Questions that were answered.
+    /// The number of answered queries.
     answers: usize,
     ttl: Option<u32>,
-    trouble: Option<Trouble>,
+    error: Option<LookupError>,
 }
 
-impl Asker {
+impl DnsClient {
     pub fn new(dns: &DnsSpec) -> Self {
         let mut builder = match &dns.servers {
             DnsServers::System => system(),
-            DnsServers::Listed(servers) => asking(servers),
+            DnsServers::Listed(servers) => resolver_of(servers),
         };
         let options = builder.options_mut();
-        options.timeout = dns.timeout / TRIES;
-        options.attempts = TRIES as usize - 1;
-        // When to ask again is our own affair.
+        options.timeout = dns.timeout / ATTEMPTS;
+        options.attempts = ATTEMPTS as usize - 1;
+        // The core decides when to ask again.
         options.cache_size = 0;
         options.use_hosts_file = match dns.servers {
             DnsServers::System => ResolveHosts::Always,
             DnsServers::Listed(_) => ResolveHosts::Never,
         };
-        let gate = Arc::new(Semaphore::new(AT_ONCE));
-        // Building fails only by TLS, which is not there.
-        let resolver = builder.build().map_err(|error| Trouble::Unanswered(error.to_string()));
-        Self { resolver, timeout: dns.timeout, family: dns.family, gate }
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
+        // Building fails only with TLS, which is not used.
+        let resolver = builder.build().map_err(|error| LookupError::Unanswered(error.to_string()));
+        Self { resolver, timeout: dns.timeout, family: dns.family, permits }
     }
 
-    /// Looks a name up. `memory` is what the look-up before has left.
+    /// Looks a name up. `memory` is what the previous lookup left.
     ///
     /// # Errors
-    /// The trouble, where there is no answer or nothing in it that could be a server.
-    pub async fn look_up(&self, lookup: &Lookup, memory: &mut Memory) -> Result<Found, Trouble> {
-        let mut gathered = Gathered::default();
+    /// If there is no answer, or no server in it.
+    pub async fn look_up(&self, lookup: &Lookup, memory: &mut Memory) -> Result<LookupResult, LookupError> {
+        let mut progress = LookupProgress::default();
         let answer = match lookup {
             Lookup::Host(name, port) => {
-                let ips = self.addresses(name.as_str().to_owned(), memory, &mut gathered).await;
+                let ips = self.addresses(name.as_str().to_owned(), memory, &mut progress).await;
                 Answer::of_hosts(*port, ips)
             }
             Lookup::Srv(name) => {
                 let records = self.ask(name.as_str(), RecordType::SRV).await?;
-                gathered.answered(&records);
-                Answer::of_services(self.services(&records, memory, &mut gathered).await)
+                progress.answered(&records);
+                Answer::of_services(self.services(&records, memory, &mut progress).await)
             }
         };
-        let Some(answer) = answer.filter(|_| gathered.answers > 0) else {
-            return Err(gathered.trouble.unwrap_or(Trouble::Nothing));
+        let Some(answer) = answer.filter(|_| progress.answers > 0) else {
+            return Err(progress.error.unwrap_or(LookupError::Nothing));
         };
-        *memory = gathered.memory;
-        let ttl = if gathered.trouble.is_some() { 0 } else { gathered.ttl.unwrap_or_default() };
-        Ok(Found { answer, ttl: Duration::from_secs(ttl.into()), trouble: gathered.trouble })
+        *memory = progress.memory;
+        let ttl = if progress.error.is_some() { 0 } else { progress.ttl.unwrap_or_default() };
+        Ok(LookupResult { answer, ttl: Duration::from_secs(ttl.into()), error: progress.error })
     }
 
-    /// Where the targets of SRV records are; each target is asked for once.
-    async fn services(&self, records: &[Record], memory: &Memory, gathered: &mut Gathered) -> Vec<Service> {
+    /// Resolves the targets of SRV records, each target once.
+    async fn services(&self, records: &[Record], memory: &Memory, progress: &mut LookupProgress) -> Vec<Service> {
         let services: Vec<&SRV> = records.iter().filter_map(service).collect();
         let mut targets: Vec<String> = services.iter().map(|srv| srv.target.to_ascii()).collect();
         targets.sort_unstable();
         targets.dedup();
         let memory = Arc::new(memory.clone());
-        let mut asking = JoinSet::new();
+        let mut queries = JoinSet::new();
         for target in targets {
-            let (asker, memory) = (self.clone(), Arc::clone(&memory));
-            asking.spawn(async move {
-                let mut gathered = Gathered::default();
-                let ips = asker.addresses(target.clone(), &memory, &mut gathered).await;
-                (target, ips, gathered)
+            let (client, memory) = (self.clone(), Arc::clone(&memory));
+            queries.spawn(async move {
+                let mut progress = LookupProgress::default();
+                let ips = client.addresses(target.clone(), &memory, &mut progress).await;
+                (target, ips, progress)
             });
         }
         let mut of_target: HashMap<String, Vec<IpAddr>> = HashMap::new();
-        while let Some(Ok((target, ips, part))) = asking.join_next().await {
-            gathered.merge(part);
+        while let Some(Ok((target, ips, part))) = queries.join_next().await {
+            progress.merge(part);
             of_target.insert(target, ips);
         }
         let at = |srv: &&SRV| of_target.get(&srv.target.to_ascii()).cloned().unwrap_or_default();
@@ -142,8 +142,8 @@ impl Asker {
             .collect()
     }
 
-    /// The addresses of a name that count. Those of a question that fails are the ones it had before.
-    async fn addresses(&self, name: String, memory: &Memory, gathered: &mut Gathered) -> Vec<IpAddr> {
+    /// The addresses of a name, of the configured family. A failed query yields the addresses it had before.
+    async fn addresses(&self, name: String, memory: &Memory, progress: &mut LookupProgress) -> Vec<IpAddr> {
         let asked = match self.family {
             Family::Any => {
                 let both = tokio::join!(self.ask(&name, RecordType::A), self.ask(&name, RecordType::AAAA));
@@ -157,34 +157,34 @@ impl Asker {
             let known = (name.clone(), kind);
             let ips = match asked {
                 Ok(records) => {
-                    gathered.answered(&records);
+                    progress.answered(&records);
                     records.iter().filter_map(address).collect()
                 }
-                Err(trouble) => {
-                    gathered.trouble = Some(trouble);
+                Err(error) => {
+                    progress.error = Some(error);
                     memory.get(&known).cloned().unwrap_or_default()
                 }
             };
             all.extend_from_slice(&ips);
-            gathered.memory.insert(known, ips);
+            progress.memory.insert(known, ips);
         }
         all
     }
 
-    /// The records of a name, none where there are none.
-    async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<Record>, Trouble> {
-        let _permit = self.gate.acquire().await.map_err(|error| Trouble::Unanswered(error.to_string()))?;
+    /// The records of a name; empty if there are none.
+    async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<Record>, LookupError> {
+        let _permit = self.permits.acquire().await.map_err(|error| LookupError::Unanswered(error.to_string()))?;
         let resolver = self.resolver.as_ref().map_err(Clone::clone)?;
         match tokio::time::timeout(self.timeout, resolver.lookup(name, kind)).await {
             Ok(Ok(lookup)) => Ok(lookup.answers().to_vec()),
             Ok(Err(error)) if error.is_no_records_found() => Ok(Vec::new()),
-            Ok(Err(error)) => Err(Trouble::Unanswered(error.to_string())),
-            Err(_) => Err(Trouble::Unanswered(format!("no answer within {:?}", self.timeout))),
+            Ok(Err(error)) => Err(LookupError::Unanswered(error.to_string())),
+            Err(_) => Err(LookupError::Unanswered(format!("no answer within {:?}", self.timeout))),
         }
     }
 }
 
-impl Trouble {
+impl LookupError {
     pub fn resolved(&self) -> Resolved {
         match self {
             Self::Nothing => Resolved::Nothing,
@@ -193,7 +193,7 @@ impl Trouble {
     }
 }
 
-impl Gathered {
+impl LookupProgress {
     fn answered(&mut self, records: &[Record]) {
         self.answers += 1;
         self.ttl = records.iter().map(|record| record.ttl).chain(self.ttl).min();
@@ -203,20 +203,20 @@ impl Gathered {
         self.memory.extend(other.memory);
         self.answers += other.answers;
         self.ttl = [self.ttl, other.ttl].into_iter().flatten().min();
-        self.trouble = other.trouble.or_else(|| self.trouble.take());
+        self.error = other.error.or_else(|| self.error.take());
     }
 }
 
-/// A resolver that asks as the system says. Where that says nothing, the server on this machine is asked (resolv.conf(5)).
+/// A resolver with the system's configuration; without one it uses the server on this host (resolv.conf(5)).
 fn system() -> ResolverBuilder<TokioRuntimeProvider> {
     TokioResolver::builder_tokio().unwrap_or_else(|error| {
-        log::warn!("/etc/resolv.conf: {error}; 127.0.0.1 is asked for names");
-        asking(&[([127, 0, 0, 1], 53).into()])
+        log::warn!("/etc/resolv.conf: {error}; using the DNS server at 127.0.0.1");
+        resolver_of(&[([127, 0, 0, 1], 53).into()])
     })
 }
 
-/// A resolver that asks these servers, by UDP, and by TCP what is too long for that.
-fn asking(servers: &[SocketAddr]) -> ResolverBuilder<TokioRuntimeProvider> {
+/// A resolver that uses these servers, over UDP, and over TCP for long answers.
+fn resolver_of(servers: &[SocketAddr]) -> ResolverBuilder<TokioRuntimeProvider> {
     let server = |address: &SocketAddr| {
         let at = |mut connection: ConnectionConfig| {
             connection.port = address.port();

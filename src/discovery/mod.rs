@@ -1,5 +1,5 @@
-//! Keeps the servers that are found by name where DNS says that they are: a task per name, which asks, hands changes on and
-//! waits. When to ask again and which servers an answer makes is the core's.
+//! Discovers servers by DNS: one task per name looks it up, applies changes, and waits. The core decides when to ask again and which
+//! servers an answer means.
 
 pub mod dns;
 
@@ -16,56 +16,56 @@ use tokio::task::AbortHandle;
 
 use crate::control::change::{ChangeError, Control};
 use crate::control::state::{FirstAnswers, ProcessState};
-use crate::discovery::dns::{Asker, Memory, Trouble};
+use crate::discovery::dns::{DnsClient, LookupError, Memory};
 use crate::telemetry::metrics::Resolved;
 
 pub struct DiscoveryService(pub Arc<Control>);
 
-/// The tasks that run, and how they ask.
-struct Seekers {
+/// The running tasks, and their DNS client.
+struct LookupTasks {
     control: Arc<Control>,
     dns: DnsSpec,
-    asker: Asker,
-    tasks: HashMap<Lookup, Task>,
+    client: DnsClient,
+    tasks: HashMap<Lookup, TaskHandle>,
 }
 
-/// A task that looks after one name until this is dropped.
-struct Task {
+/// The task for one name, until dropped.
+struct TaskHandle {
     state: Arc<ProcessState>,
     lookup: Lookup,
     task: AbortHandle,
 }
 
-/// One name and what came of it so far.
-struct Seeker {
+/// The lookups of one name, and their results so far.
+struct LookupTask {
     control: Arc<Control>,
-    asker: Asker,
+    client: DnsClient,
     lookup: Lookup,
     bounds: Bounds,
     memory: Memory,
-    /// Look-ups in a row that gave nothing.
+    /// Consecutive failed lookups.
     failures: u32,
-    trouble: Option<Trouble>,
+    error: Option<LookupError>,
 }
 
-/// Whether an answer has come into force.
-enum Taken {
+/// Whether an answer was applied.
+enum Applied {
     Yes,
-    /// Nothing can be changed now.
+    /// No changes are accepted now.
     Later,
 }
 
-/// Held by each task until its name has been answered for, or listeners have waited enough.
+/// Held by each task until its first lookup has finished, or the listeners have waited long enough.
 type First = mpsc::Sender<()>;
 
 #[async_trait]
 impl BackgroundService for DiscoveryService {
-    /// Requests go on being placed until the last one is gone, so this ends with the process where there are names.
+    /// Requests are placed until the last one has finished, so with names this service ends with the process.
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let mut published = self.0.state.published.subscribe();
-        let mut seekers = Seekers::new(Arc::clone(&self.0));
+        let mut tasks = LookupTasks::new(Arc::clone(&self.0));
         let (first, mut all_asked) = mpsc::channel(1);
-        seekers.follow(Some(&first));
+        tasks.follow(Some(&first));
         drop(first);
         let mut awaited = FirstAnswers::Awaited;
         loop {
@@ -74,27 +74,27 @@ impl BackgroundService for DiscoveryService {
                     awaited = FirstAnswers::There;
                     self.0.state.first_answers.send_replace(FirstAnswers::There);
                 }
-                Ok(()) = published.changed() => seekers.follow(None),
-                _ = shutdown.wait_for(|ending| *ending), if seekers.tasks.is_empty() => return,
+                Ok(()) = published.changed() => tasks.follow(None),
+                _ = shutdown.wait_for(|ending| *ending), if tasks.tasks.is_empty() => return,
             }
         }
     }
 }
 
-impl Seekers {
+impl LookupTasks {
     fn new(control: Arc<Control>) -> Self {
         let dns = control.state.serving.generation.load().balancer.dns().clone();
-        let asker = Asker::new(&dns);
-        Self { control, dns, asker, tasks: HashMap::new() }
+        let client = DnsClient::new(&dns);
+        Self { control, dns, client, tasks: HashMap::new() }
     }
 
-    /// Makes the tasks those that the present configuration asks for.
+    /// Starts and stops tasks to match the current configuration.
     fn follow(&mut self, first: Option<&First>) {
         let state = Arc::clone(&self.control.state);
         let generation = state.serving.generation.load();
         if *generation.balancer.dns() != self.dns {
             self.dns = generation.balancer.dns().clone();
-            self.asker = Asker::new(&self.dns);
+            self.client = DnsClient::new(&self.dns);
             self.tasks.clear();
         }
         let mut before = std::mem::take(&mut self.tasks);
@@ -107,104 +107,104 @@ impl Seekers {
         }
     }
 
-    fn task(&self, lookup: &Lookup, first: Option<&First>) -> Task {
+    fn task(&self, lookup: &Lookup, first: Option<&First>) -> TaskHandle {
         let (state, lookup) = (Arc::clone(&self.control.state), lookup.clone());
-        let seeker = Seeker {
+        let lookup_task = LookupTask {
             control: Arc::clone(&self.control),
-            asker: self.asker.clone(),
+            client: self.client.clone(),
             lookup: lookup.clone(),
             bounds: self.dns.bounds,
             memory: Memory::new(),
             failures: 0,
-            trouble: None,
+            error: None,
         };
-        let task = tokio::spawn(seeker.keep_asking(first.cloned())).abort_handle();
-        Task { state, lookup, task }
+        let task = tokio::spawn(lookup_task.run(first.cloned())).abort_handle();
+        TaskHandle { state, lookup, task }
     }
 }
 
-impl Drop for Task {
+impl Drop for TaskHandle {
     fn drop(&mut self) {
         self.task.abort();
         self.state.serving.metrics.forget_name(&self.lookup);
     }
 }
 
-impl Seeker {
-    async fn keep_asking(mut self, first: Option<First>) {
-        let mut wait = self.once().await;
+impl LookupTask {
+    async fn run(mut self, first: Option<First>) {
+        let mut wait = self.look_up_once().await;
         if let Some(first) = first {
-            wait = self.insist(wait).await;
+            wait = self.retry_first_lookup(wait).await;
             drop(first);
         }
         loop {
             tokio::time::sleep(wait).await;
-            wait = self.once().await;
+            wait = self.look_up_once().await;
         }
     }
 
-    /// Asks again soon until there is an answer, or listeners have waited enough.
-    async fn insist(&mut self, mut wait: Duration) -> Duration {
+    /// Retries soon until there is an answer, or the listeners have waited long enough.
+    async fn retry_first_lookup(&mut self, mut wait: Duration) -> Duration {
         while self.failures > 0 {
             let waited = self.control.state.serving.clock.age();
             let Some(soon) = self.bounds.before_first_answer(waited, Jitter::new(rand::random())) else { break };
             self.failures = 0;
             tokio::time::sleep(soon).await;
-            wait = self.once().await;
+            wait = self.look_up_once().await;
         }
         wait
     }
 
-    /// Asks, and tells how long to wait before asking again.
-    async fn once(&mut self) -> Duration {
+    /// Looks the name up, and returns how long to wait before the next lookup.
+    async fn look_up_once(&mut self) -> Duration {
         let jitter = Jitter::new(rand::random());
-        let asked = self.asker.look_up(&self.lookup, &mut self.memory).await;
+        let asked = self.client.look_up(&self.lookup, &mut self.memory).await;
         match asked {
             Ok(found) => {
-                self.count(if found.trouble.is_none() { Resolved::Answered } else { Resolved::Partly });
+                self.count(if found.error.is_none() { Resolved::Answered } else { Resolved::Partly });
                 self.failures = 0;
-                let taken = self.found(found.answer).await;
-                self.log_trouble(found.trouble);
-                match taken {
-                    Taken::Yes => self.bounds.after_answer(found.ttl, jitter),
-                    Taken::Later => self.bounds.after_failures(1, jitter),
+                let applied = self.apply(found.answer).await;
+                self.log_error_change(found.error);
+                match applied {
+                    Applied::Yes => self.bounds.after_answer(found.ttl, jitter),
+                    Applied::Later => self.bounds.after_failures(1, jitter),
                 }
             }
-            Err(trouble) => {
-                self.count(trouble.resolved());
+            Err(error) => {
+                self.count(error.resolved());
                 self.failures = self.failures.saturating_add(1);
-                self.log_trouble(Some(trouble));
+                self.log_error_change(Some(error));
                 self.bounds.after_failures(self.failures, jitter)
             }
         }
     }
 
-    /// Another set of servers is another configuration: rings are built, so not on a thread that others wait for.
-    async fn found(&self, answer: Answer) -> Taken {
+    /// Applies an answer, on a blocking thread, as it may build rings.
+    async fn apply(&self, answer: Answer) -> Applied {
         let state = &self.control.state;
         state.serving.metrics.answered(&self.lookup, answer.addresses().count(), state.serving.clock.moment().now().wall);
         let (control, lookup) = (Arc::clone(&self.control), self.lookup.clone());
-        match tokio::task::spawn_blocking(move || control.found(&lookup, answer)).await {
+        match tokio::task::spawn_blocking(move || control.apply_answer(&lookup, answer)).await {
             Ok(Ok(Some(change))) => log::info!("{}: {change}", self.lookup),
             Ok(Ok(None)) => {}
-            // A successor is being prepared, and asks for itself; if there comes none, it is for us to ask again.
-            Ok(Err(ChangeError::Leaving)) => return Taken::Later,
+            // An upgrade is in progress. The new process looks names up itself; if the upgrade fails, this one asks again.
+            Ok(Err(ChangeError::Leaving)) => return Applied::Later,
             Ok(Err(error)) => log::error!("{}: {error}", self.lookup),
-            Err(error) => log::error!("{}: its servers could not be taken over: {error}", self.lookup),
+            Err(error) => log::error!("{}: cannot apply its servers: {error}", self.lookup),
         }
-        Taken::Yes
+        Applied::Yes
     }
 
-    /// Says when something begins to be wrong and when it ends.
-    fn log_trouble(&mut self, trouble: Option<Trouble>) {
-        match (&self.trouble, &trouble) {
-            (None, Some(trouble)) => {
-                log::warn!("{} cannot be looked up, so what was found last counts: {trouble}", self.lookup);
+    /// Logs when failures begin and end.
+    fn log_error_change(&mut self, error: Option<LookupError>) {
+        match (&self.error, &error) {
+            (None, Some(error)) => {
+                log::warn!("{}: lookup failed, keeping the last known servers: {error}", self.lookup);
             }
-            (Some(_), None) => log::info!("{} is looked up again", self.lookup),
+            (Some(_), None) => log::info!("{}: lookup succeeded again", self.lookup),
             (None, None) | (Some(_), Some(_)) => {}
         }
-        self.trouble = trouble;
+        self.error = error;
     }
 
     fn count(&self, resolved: Resolved) {

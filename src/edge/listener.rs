@@ -1,5 +1,5 @@
-//! What a client's connection goes through before its first request: it is counted, learns which listener it came to and who
-//! is at the other end, and gets its deadlines. All listeners share one proxy, and so one pool of connections to servers.
+//! Accepts client connections: counts each, finds its listener and its peer, and sets its deadlines. All listeners share one proxy,
+//! and so one connection pool.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Edge {
         About { peer: Peer::new(peer), listener: self.listener(local), shared: Connection::default() }
     }
 
-    /// The listener that a local address belongs to: that of the same address, or else one for all addresses of the port.
+    /// The listener of a local address: the one with this address, or the one for all addresses of its port.
     fn listener(&self, local: Option<SocketAddr>) -> usize {
         let listeners = &self.state.listeners;
         let Some(local) = local else { return 0 };
@@ -67,8 +67,7 @@ impl ServerApp for Edge {
         self.proxy.process_new(Box::new(stream), shutdown).await
     }
 
-    /// Nothing is accepted any more. Whoever came last may not have sent his request yet, and whoever has a connection may be
-    /// about to; then all connections end on which nothing is under way.
+    /// Accepting has stopped. Connected clients get [`LINGER`] to send a request; then idle connections are closed.
     async fn cleanup(&self) {
         self.state.connections.close();
         let state = Arc::clone(&self.state);

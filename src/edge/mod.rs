@@ -1,3 +1,3 @@
-//! Where client connections come in: the listener, which gives each to the proxy.
+//! Listeners for client connections, which pass each to the proxy.
 
 pub mod listener;

@@ -1,4 +1,4 @@
-//! One check of a server: Pingora's own, made for an address, with one deadline for the whole of it.
+//! One health check of a server: Pingora's check, with one timeout for all of it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use pingora::{Error, ErrorType};
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::{HealthCheck, HttpHealthCheck, TcpHealthCheck};
 
-/// A check made ready.
+/// A prepared check.
 pub struct Check {
     backend: Backend,
     kind: Box<dyn HealthCheck + Send + Sync>,
@@ -20,7 +20,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// None where the server cannot be reached by any address, which the configuration has ruled out.
+    /// None if the server's address is unusable, which the configuration rules out.
     pub fn new(spec: &CheckSpec, server: &Server) -> Option<Self> {
         let kind: Box<dyn HealthCheck + Send + Sync> = match &spec.probe {
             Probe::Tcp => Box::new(tcp_check(spec.timeout)),
@@ -29,26 +29,26 @@ impl Check {
         Some(Self { backend: backend(server, spec.port)?, kind, timeout: spec.timeout })
     }
 
-    /// Whether a connection is accepted within this time.
+    /// A check that only connects.
     pub fn tcp(timeout: Duration, server: &Server) -> Option<Self> {
         Some(Self { backend: backend(server, None)?, kind: Box::new(tcp_check(timeout)), timeout })
     }
 
-    /// Checks once.
+    /// Runs the check once.
     ///
     /// # Errors
-    /// What speaks against the server.
+    /// Why the check failed.
     pub async fn run(&self) -> Result<(), String> {
         match tokio::time::timeout(self.timeout, self.kind.check(&self.backend)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(said(&error)),
-            Err(_) => Err(format!("no answer within {:?}", self.timeout)),
+            Ok(Err(error)) => Err(describe(&error)),
+            Err(_) => Err(format!("no response within {:?}", self.timeout)),
         }
     }
 }
 
-/// What went wrong, without Pingora's chain of contexts.
-fn said(error: &Error) -> String {
+/// The error without Pingora's chain of contexts.
+fn describe(error: &Error) -> String {
     if let ErrorType::CustomCode(what, code) = error.etype() {
         return format!("{what} {code}");
     }
@@ -88,7 +88,7 @@ fn http_check(probe: &HttpProbe, timeout: Duration, server: &Server) -> Option<H
     check.validator = Some(Box::new(move |response: &ResponseHeader| match response.status.as_u16() {
         status if expected.expects(status) => Ok(()),
         status => {
-            Error::e_explain(ErrorType::CustomCode("unexpected status", status), format!("status {status} is not expected"))
+            Error::e_explain(ErrorType::CustomCode("unexpected status", status), format!("unexpected status {status}"))
         }
     }));
     Some(check)

@@ -1,6 +1,6 @@
-//! Runs the active checks: one service for all upstreams, a task per server, so many at once. The checks themselves are
-//! Pingora's; what an outcome means is the core's. Whenever a configuration is published, the tasks become those it asks for; one
-//! that it asks for as before goes on where it was.
+//! Runs active health checks: one service for all upstreams, one task per server, with a limit of concurrent checks. Pingora runs
+//! the checks; the core decides what an outcome means. When a configuration is published, tasks start and stop to match it;
+//! unchanged tasks continue.
 
 mod check;
 mod condition;
@@ -28,29 +28,29 @@ use condition::changed;
 use crate::control::state::{FirstAnswers, ProcessState};
 use crate::serve::state::ServingState;
 
-/// Checks under way at one time.
-const AT_ONCE: usize = 64;
-/// How long listeners wait for the first pass.
+/// Concurrent checks.
+const MAX_CONCURRENT: usize = 64;
+/// How long the listeners wait for the first pass.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub struct HealthService(pub Arc<ProcessState>);
 
-/// The tasks that run.
-struct Rounds {
+/// The running tasks.
+struct CheckTasks {
     state: Arc<ServingState>,
     permits: Arc<Semaphore>,
-    tasks: HashMap<(UpstreamName, ServerId), Round>,
+    tasks: HashMap<(UpstreamName, ServerId), CheckTask>,
 }
 
-/// A task that checks one server until this is dropped.
-struct Round {
+/// The task that checks one server, until dropped.
+struct CheckTask {
     server: Server,
     spec: CheckSpec,
     task: AbortHandle,
 }
 
-/// What the task needs.
-struct Checked {
+/// The state of a task.
+struct ServerCheck {
     state: Arc<ServingState>,
     upstream: UpstreamName,
     server: Server,
@@ -59,10 +59,10 @@ struct Checked {
     permits: Arc<Semaphore>,
 }
 
-/// How far the first pass is.
+/// The progress of the first pass.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Pass {
-    UnderWay,
+    Running,
     Done,
 }
 
@@ -71,32 +71,32 @@ type FirstPass = mpsc::Sender<()>;
 
 #[async_trait]
 impl BackgroundService for HealthService {
-    /// Ready once every server has been checked, so that listeners open to servers that are known; or after a while, since
-    /// a successor must not keep clients waiting for servers that do not answer.
+    /// Ready once every server was checked, so that the listeners open with known server states; or after [`WAIT_TIMEOUT`], as
+    /// clients must not wait for servers that do not answer.
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         let mut published = self.0.published.subscribe();
         probe::resume(&self.0.serving);
-        let mut rounds = Rounds::new(Arc::clone(&self.0.serving));
-        let (held, mut first_pass) = rounds.begin();
-        // Servers that are found by name belong to the first pass, too.
+        let mut tasks = CheckTasks::new(Arc::clone(&self.0.serving));
+        let (held, mut first_pass) = tasks.begin();
+        // Discovered servers belong to the first pass, too.
         let (mut held, mut first_answers) = (Some(held), self.0.first_answers.subscribe());
-        let mut patience = std::pin::pin!(tokio::time::sleep(WAIT_TIMEOUT));
-        let (mut ready, mut pass) = (Some(ready), Pass::UnderWay);
-        // Requests go on being placed until the last one is gone, so the checks end with the process.
+        let mut wait_timeout = std::pin::pin!(tokio::time::sleep(WAIT_TIMEOUT));
+        let (mut ready, mut pass) = (Some(ready), Pass::Running);
+        // Requests are placed until the last one has finished, so the checks end with the process.
         loop {
             tokio::select! {
-                _ = first_pass.recv(), if pass == Pass::UnderWay => {
+                _ = first_pass.recv(), if pass == Pass::Running => {
                     pass = Pass::Done;
                     self.0.serving.readiness.set_checked();
                     notify(&mut ready);
                 }
-                () = &mut patience, if ready.is_some() => notify(&mut ready),
-                Ok(()) = published.changed() => rounds.follow(held.as_ref()),
+                () = &mut wait_timeout, if ready.is_some() => notify(&mut ready),
+                Ok(()) = published.changed() => tasks.follow(held.as_ref()),
                 _ = first_answers.wait_for(|answers| *answers == FirstAnswers::There), if held.is_some() => {
-                    rounds.follow(held.as_ref());
+                    tasks.follow(held.as_ref());
                     held = None;
                 }
-                _ = shutdown.wait_for(|ending| *ending), if rounds.tasks.is_empty() => return,
+                _ = shutdown.wait_for(|ending| *ending), if tasks.tasks.is_empty() => return,
             }
         }
     }
@@ -108,20 +108,20 @@ fn notify(ready: &mut Option<ServiceReadyNotifier>) {
     }
 }
 
-impl Rounds {
+impl CheckTasks {
     fn new(state: Arc<ServingState>) -> Self {
-        Self { state, permits: Arc::new(Semaphore::new(AT_ONCE)), tasks: HashMap::new() }
+        Self { state, permits: Arc::new(Semaphore::new(MAX_CONCURRENT)), tasks: HashMap::new() }
     }
 
-    /// Begins the first pass. What is received from ends when every server has been checked, and the other end is dropped,
-    /// which is for servers that come meanwhile.
+    /// Starts the first pass. The receiver ends when every server was checked and the returned sender, which is for servers that
+    /// come meanwhile, is dropped.
     fn begin(&mut self) -> (FirstPass, mpsc::Receiver<()>) {
         let (first_pass, ended) = mpsc::channel(1);
         self.follow(Some(&first_pass));
         (first_pass, ended)
     }
 
-    /// Makes the tasks those that the present configuration asks for.
+    /// Starts and stops tasks to match the current configuration.
     fn follow(&mut self, first_pass: Option<&FirstPass>) {
         let mut before = std::mem::take(&mut self.tasks);
         let state = Arc::clone(&self.state);
@@ -130,22 +130,22 @@ impl Rounds {
             let Some(check) = &upstream.spec().health_check else { continue };
             for server in upstream.servers().iter().filter(|server| server.spec().admin != Admin::Maint) {
                 let key = (upstream.name().clone(), server.id().clone());
-                let same = before.remove(&key).filter(|round| round.is_for(server, check));
-                if let Some(round) = same.or_else(|| self.round(upstream.spec(), server, check, first_pass)) {
-                    self.tasks.insert(key, round);
+                let same = before.remove(&key).filter(|task| task.is_for(server, check));
+                if let Some(task) = same.or_else(|| self.task(upstream.spec(), server, check, first_pass)) {
+                    self.tasks.insert(key, task);
                 }
             }
         }
     }
 
-    fn round(
+    fn task(
         &self,
         upstream: &UpstreamSpec,
         server: &Server,
         spec: &CheckSpec,
         first_pass: Option<&FirstPass>,
-    ) -> Option<Round> {
-        let checked = Checked {
+    ) -> Option<CheckTask> {
+        let check = ServerCheck {
             state: Arc::clone(&self.state),
             upstream: upstream.name.clone(),
             server: server.clone(),
@@ -153,39 +153,39 @@ impl Rounds {
             spec: spec.clone(),
             permits: Arc::clone(&self.permits),
         };
-        let task = tokio::spawn(checked.keep_checking(first_pass.cloned())).abort_handle();
-        Some(Round { server: server.clone(), spec: spec.clone(), task })
+        let task = tokio::spawn(check.run(first_pass.cloned())).abort_handle();
+        Some(CheckTask { server: server.clone(), spec: spec.clone(), task })
     }
 }
 
-impl Round {
-    /// Whether its task is what this server, checked so, needs.
+impl CheckTask {
+    /// Whether its task checks this server by this specification.
     fn is_for(&self, server: &Server, spec: &CheckSpec) -> bool {
         let same_server = Arc::ptr_eq(self.server.health_state(), server.health_state());
         same_server && self.server.spec().address == server.spec().address && self.spec == *spec
     }
 }
 
-impl Drop for Round {
+impl Drop for CheckTask {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Checked {
-    async fn keep_checking(self, first_pass: Option<FirstPass>) {
+impl ServerCheck {
+    async fn run(self, first_pass: Option<FirstPass>) {
         let mut streak = Streak::default();
-        self.once(&mut streak).await;
+        self.check_once(&mut streak).await;
         drop(first_pass);
         loop {
-            // Give or take a tenth, so that checks do not march in step.
+            // A jitter of ten per cent keeps checks from running in step.
             let jitter = rand::rng().random_range(0.9..1.1);
             tokio::time::sleep(self.spec.interval.mul_f64(jitter)).await;
-            self.once(&mut streak).await;
+            self.check_once(&mut streak).await;
         }
     }
 
-    async fn once(&self, streak: &mut Streak) {
+    async fn check_once(&self, streak: &mut Streak) {
         let Ok(_permit) = self.permits.acquire().await else { return };
         let why = self.check.run().await.err();
         let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
@@ -230,28 +230,30 @@ mod tests {
         state.publish(Arc::new(Generation::new(balancer, &state.serving.metrics, None).unwrap()));
     }
 
-    fn tasks(rounds: &Rounds) -> Vec<(String, tokio::task::Id)> {
-        let named = |((_, id), round): (&(UpstreamName, ServerId), &Round)| (id.to_string(), round.task.id());
-        let mut tasks: Vec<_> = rounds.tasks.iter().map(named).collect();
-        tasks.sort_by(|(one, _), (other, _)| one.cmp(other));
-        tasks
+    fn ids(tasks: &CheckTasks) -> Vec<(String, tokio::task::Id)> {
+        let named = |((_, id), task): (&(UpstreamName, ServerId), &CheckTask)| (id.to_string(), task.task.id());
+        let mut ids: Vec<_> = tasks.tasks.iter().map(named).collect();
+        ids.sort_by(|(one, _), (other, _)| one.cmp(other));
+        ids
     }
 
     #[tokio::test]
-    async fn a_check_goes_on_as_long_as_nothing_about_it_changes() {
+    async fn unchanged_checks_continue_after_a_reload() {
         const A: &str = "{id: a, address: '127.0.0.1:2'";
-        let folder = tempfile::tempdir().unwrap();
-        let state =
-            fixture::state(folder.path(), &text(&format!("{A}}}, {{id: b, address: '127.0.0.1:3'}}"), "health_check: tcp"));
-        let mut rounds = Rounds::new(Arc::clone(&state.serving));
-        let (held, mut first_pass) = rounds.begin();
+        let directory = tempfile::tempdir().unwrap();
+        let state = fixture::state(
+            directory.path(),
+            &text(&format!("{A}}}, {{id: b, address: '127.0.0.1:3'}}"), "health_check: tcp"),
+        );
+        let mut tasks = CheckTasks::new(Arc::clone(&state.serving));
+        let (held, mut first_pass) = tasks.begin();
         drop(held);
         first_pass.recv().await;
-        let first = tasks(&rounds);
+        let first = ids(&tasks);
         let mut follow = |servers: &str, settings: &str| {
             publish(&state, &text(servers, settings));
-            rounds.follow(None);
-            tasks(&rounds)
+            tasks.follow(None);
+            ids(&tasks)
         };
         let second =
             follow(&format!("{{id: c, address: '127.0.0.1:4'}}, {A}, weight: 7, state: drain}}"), "health_check: tcp");
@@ -266,11 +268,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_configuration_that_is_published_is_followed() {
+    async fn checks_follow_a_published_configuration() {
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = server.local_addr().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let state = fixture::state(folder.path(), &text("'127.0.0.1:2'", "health_check: tcp"));
+        let directory = tempfile::tempdir().unwrap();
+        let state = fixture::state(directory.path(), &text("'127.0.0.1:2'", "health_check: tcp"));
         let (_shutdown, watch) = tokio::sync::watch::channel(false);
         let (ready, _) = tokio::sync::watch::channel(false);
         let service = HealthService(Arc::clone(&state));

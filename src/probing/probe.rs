@@ -1,5 +1,5 @@
-//! Ejected servers: each is told of, held for its time, and probed until it passes. A task for each, for as long as the
-//! configuration in force knows the server as it was.
+//! Ejected servers: logs each ejection, waits for the ejection time, and probes the server until it passes. One task per server, as
+//! long as the current configuration has the same server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,52 +16,57 @@ use crate::serve::state::ServingState;
 use super::check::Check;
 use super::condition::changed;
 
-/// A server that is to come back.
-struct Held {
+/// An ejected server.
+struct EjectedServer {
     state: Arc<ServingState>,
     upstream: UpstreamName,
     server: Server,
 }
 
-/// Tells of an ejection, and brings the server back when its time is over and a probe passes.
+/// Logs an ejection, and brings the server back when its ejection time is over and a probe passes.
 pub fn ejected(state: &Arc<ServingState>, upstream: &Upstream, at: usize, ejection: Ejection) {
-    let held = Held { state: Arc::clone(state), upstream: upstream.name().clone(), server: upstream.servers()[at].clone() };
-    held.report(ejection);
-    tokio::spawn(held.bring_back(ejection.time));
+    let server = EjectedServer {
+        state: Arc::clone(state),
+        upstream: upstream.name().clone(),
+        server: upstream.servers()[at].clone(),
+    };
+    server.report(ejection);
+    tokio::spawn(server.bring_back(ejection.time));
 }
 
-/// Goes on with the servers that were ejected before this process began.
+/// Continues with the servers that were ejected before this process started.
 pub fn resume(state: &Arc<ServingState>) {
     let generation = state.generation.load();
     for upstream in generation.upstreams().iter().map(|handle| handle.pool.upstream()) {
         for server in upstream.servers() {
             let Some(until) = server.health_state().ejected_until() else { continue };
             let left = until.since(state.clock.uptime());
-            let held = Held { state: Arc::clone(state), upstream: upstream.name().clone(), server: server.clone() };
-            tokio::spawn(held.bring_back(left));
+            let ejected =
+                EjectedServer { state: Arc::clone(state), upstream: upstream.name().clone(), server: server.clone() };
+            tokio::spawn(ejected.bring_back(left));
         }
     }
 }
 
-impl Held {
+impl EjectedServer {
     fn report(&self, Ejection { failure, time }: Ejection) {
         let id = self.server.id();
-        log::warn!("{}/{id} is ejected for {time:?}: requests fail there, the last by {}", self.upstream, failure.as_str());
+        log::warn!("{}/{id} is ejected for {time:?}: requests fail, the last with {}", self.upstream, failure.as_str());
         changed(&self.state, &self.upstream, &self.server, Condition::Ejected);
     }
 
-    async fn bring_back(self, mut hold: Duration) {
+    async fn bring_back(self, mut ejection_time: Duration) {
         loop {
-            tokio::time::sleep(hold).await;
-            let Some((check, spec)) = self.present() else { return };
+            tokio::time::sleep(ejection_time).await;
+            let Some((check, spec)) = self.current_check() else { return };
             let why = check.run().await.err();
             let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
             match self.server.health_state().probed(outcome, &spec, self.state.clock.uptime()) {
                 ProbeOutcome::Recovered(condition) => return self.report_back(condition),
-                ProbeOutcome::StillEjected(again) => hold = again,
+                ProbeOutcome::StillEjected(again) => ejection_time = again,
             }
             let why = why.unwrap_or_default();
-            log::warn!("{}/{} stays ejected for {hold:?}: {why}", self.upstream, self.server.id());
+            log::warn!("{}/{} stays ejected for {ejection_time:?}: {why}", self.upstream, self.server.id());
         }
     }
 
@@ -78,9 +83,9 @@ impl Held {
         }
     }
 
-    /// How it is to be probed: as it is checked, or else by a connection. None where the configuration in force does not
-    /// know it, or nothing of its ejection.
-    fn present(&self) -> Option<(Check, OutlierSpec)> {
+    /// The probe: the server's health check, or a connection if it has none. None if the current configuration does not have the
+    /// server, or no passive health.
+    fn current_check(&self) -> Option<(Check, OutlierSpec)> {
         let generation = self.state.generation.load();
         let upstream = generation.balancer.upstream(&self.upstream)?.upstream();
         let server = upstream.find(self.server.id())?;

@@ -1,4 +1,4 @@
-//! Pingora's hooks: each translates, calls the core and applies what it says. Nothing is decided here.
+//! Pingora's hooks: each translates, calls a step of `serve`, and applies the result. Nothing is decided here.
 
 use std::sync::Arc;
 
@@ -35,14 +35,14 @@ impl Gateway {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    /// Boxed, since Pingora moves it from future to future, and boxes those.
+    /// Boxed, as Pingora moves it between boxed futures.
     type CTX = Box<Context>;
 
     fn new_ctx(&self) -> Box<Context> {
         Box::new(Context::new(Arc::clone(&self.state.record_sinks)))
     }
 
-    /// No modules: the default one would look at compressing every response.
+    /// No modules: the default one would check every response for compression.
     fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<()> {
@@ -161,7 +161,7 @@ impl ProxyHttp for Gateway {
             return edits.map_or(Ok(()), |edits| edits.apply(&mut edit::OfResponse(response)));
         }
         edit::hop_by_hop(response);
-        receive::remember_login_asked_for(session, response);
+        receive::remember_requested_login(session, response);
         if self.state.readiness.is_leaving() {
             session.set_keepalive(None);
         }
@@ -176,14 +176,14 @@ impl ProxyHttp for Gateway {
         if let Some(code) = code
             && reply::is_open(session)
         {
-            // A client that is gone by now needs no answer.
+            // Ignored: the client may be gone.
             let _ = reply::send(session, code, context.retry_after()).await;
         }
         context.ended_by(code);
         FailToProxy { error_code: code.unwrap_or(0), can_reuse_downstream: false }
     }
 
-    /// The access log says it, once and for every request.
+    /// The access log has the error.
     fn suppress_error_log(&self, _session: &Session, _context: &Box<Context>, _error: &Error) -> bool {
         true
     }
@@ -210,7 +210,7 @@ impl ProxyHttp for Gateway {
     }
 }
 
-/// Whether a server had all of a request and said nothing, or took nothing more of it.
+/// Whether a server got the whole request and did not respond, or stopped reading it.
 fn is_silence(error: &Error, session: &mut Session) -> bool {
     let kind = error.etype();
     *kind == ErrorType::WriteTimedout || *kind == ErrorType::ReadTimedout && session.as_downstream_mut().is_body_done()

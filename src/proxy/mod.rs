@@ -1,3 +1,3 @@
-//! Pingora's hooks: each translates, calls a step of `serve`, and applies what it says.
+//! The Pingora proxy: its hooks call the steps of `serve`.
 
 pub mod gateway;

@@ -1,5 +1,5 @@
-//! The admin service's Unix socket as a file: made where nobody else can open it, put in its place, taken away. A process that takes
-//! over from another puts its socket in the place of that one's. It knows nothing of what is served there.
+//! The file of the admin service's Unix socket: created privately, moved to its path, and removed at the end. In an upgrade the new
+//! process's socket replaces the old one's. It knows nothing of the service.
 
 use std::fs::Permissions;
 use std::io;
@@ -10,55 +10,55 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-/// Its name where it is made.
+/// The socket's name in its private directory.
 const NAME: &str = "s";
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot make the socket {}: {error}; set admin.socket to another path, or to none", .path.display())]
+#[error("cannot create the socket {}: {error}; set admin.socket to another path, or to none", .path.display())]
 pub struct AdminSocketError {
     path: PathBuf,
     error: io::Error,
 }
 
-/// A socket that is to be put in its place, and is there until it is removed or a successor's takes that.
+/// A socket, which [`AdminSocket::place`] moves to its path.
 #[derive(Debug)]
 pub struct AdminSocket {
     path: PathBuf,
-    /// Where it was made, until it is in its place.
-    made: Mutex<Option<TempDir>>,
-    /// Which file it is.
+    /// The private directory of the socket, until it is placed.
+    private: Mutex<Option<TempDir>>,
+    /// Identifies the file.
     inode: (u64, u64),
     listener: Mutex<Option<UnixListener>>,
 }
 
 impl AdminSocket {
-    /// Makes it in a folder that nobody else can enter: it is put in its place when it can be opened by nobody else.
+    /// Creates the socket in a private directory, so that its permissions are set before others can reach it.
     ///
     /// # Errors
-    /// Whatever the file system says.
+    /// If the file system refuses.
     pub fn open(path: &Path) -> Result<Self, AdminSocketError> {
         bind(path).map_err(|error| AdminSocketError { path: path.to_owned(), error })
     }
 
-    /// Puts it in its place. A predecessor's is no longer there then.
+    /// Moves the socket to its path, where it replaces an earlier process's socket.
     ///
     /// # Errors
-    /// Whatever the file system says.
+    /// If the file system refuses.
     pub fn place(&self) -> Result<(), AdminSocketError> {
-        // Held until it is there: of two who want that, neither comes back before.
-        let mut waiting = self.made.lock();
-        let Some(made) = waiting.take() else { return Ok(()) };
-        let placed = std::fs::rename(made.path().join(NAME), &self.path);
+        // Held during the move: of two callers, neither may return before it is done.
+        let mut guard = self.private.lock();
+        let Some(private) = guard.take() else { return Ok(()) };
+        let placed = std::fs::rename(private.path().join(NAME), &self.path);
         placed.map_err(|error| AdminSocketError { path: self.path.clone(), error })
     }
 
-    /// What takes its connections; none where it has been taken already.
+    /// Takes the listener; none if it was taken already.
     pub fn take_listener(&self) -> Option<UnixListener> {
         self.listener.lock().take()
     }
 
-    /// Takes it away, unless a successor's is in its place.
+    /// Removes the socket, unless the next process has replaced it.
     pub fn remove(&self) {
         if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
             let _ = std::fs::remove_file(&self.path);
@@ -67,14 +67,14 @@ impl AdminSocket {
 }
 
 fn bind(path: &Path) -> io::Result<AdminSocket> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("/"));
-    let private = tempfile::Builder::new().prefix(".").rand_bytes(4).tempdir_in(folder)?;
-    let made = private.path().join(NAME);
-    let listener = UnixListener::bind(&made)?;
+    let directory = path.parent().unwrap_or_else(|| Path::new("/"));
+    let private = tempfile::Builder::new().prefix(".").rand_bytes(4).tempdir_in(directory)?;
+    let socket = private.path().join(NAME);
+    let listener = UnixListener::bind(&socket)?;
     listener.set_nonblocking(true)?;
-    std::fs::set_permissions(&made, Permissions::from_mode(0o600))?;
-    let inode = inode(&made)?;
-    Ok(AdminSocket { path: path.to_owned(), made: Mutex::new(Some(private)), inode, listener: Mutex::new(Some(listener)) })
+    std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
+    let (inode, listener) = (inode(&socket)?, Mutex::new(Some(listener)));
+    Ok(AdminSocket { path: path.to_owned(), private: Mutex::new(Some(private)), inode, listener })
 }
 
 fn inode(path: &Path) -> io::Result<(u64, u64)> {
@@ -86,9 +86,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_its_owner_can_open_it_and_a_successor_takes_its_place() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("admin.sock");
+    fn only_the_owner_can_open_it_and_the_next_process_replaces_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
         let placed = || {
             let socket = AdminSocket::open(&path).unwrap();
             socket.place().unwrap();
@@ -100,13 +100,13 @@ mod tests {
         first.remove();
         assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
         second.remove();
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn whoever_has_put_it_in_its_place_finds_it_there_though_another_does_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("admin.sock");
+    fn concurrent_place_calls_return_after_the_move() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
         let both = std::sync::Barrier::new(2);
         let found = |socket: &AdminSocket| {
             both.wait();
@@ -124,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_has_left_is_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("admin.sock");
+    fn socket_of_a_killed_process_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
         AdminSocket::open(&path).unwrap().place().unwrap();
         let next = AdminSocket::open(&path).unwrap();
-        assert!(std::os::unix::net::UnixStream::connect(&path).is_err(), "it is not in its place yet");
+        assert!(std::os::unix::net::UnixStream::connect(&path).is_err(), "it is not placed yet");
         next.place().unwrap();
         assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
     }

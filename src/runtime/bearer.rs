@@ -1,4 +1,4 @@
-//! What opens the API at the admin address: a token from a file that nobody else can read, compared in constant time.
+//! The token of the API at the admin address: read from a private file, compared in constant time.
 
 use std::fmt;
 use std::fs::File;
@@ -14,43 +14,43 @@ use burdock::config::values;
 
 use crate::runtime::directories;
 
-/// Characters of a token: less can be guessed.
-const SHORTEST: usize = 32;
-/// Octets of a token's file.
-const LARGEST_FILE: u64 = 4096;
+/// Shortest token, in characters: a shorter one could be guessed.
+const MIN_LENGTH: usize = 32;
+/// Largest token file, in bytes.
+const MAX_FILE: u64 = 4096;
 
-/// Why there is no token to compare with.
+/// Why the token cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     #[error("cannot read admin.token_file {}: {error}", .path.display())]
     Unreadable { path: PathBuf, error: io::Error },
-    #[error("{} belongs to another user (uid {owner}), who could give out tokens for this process", .path.display())]
+    #[error("{} belongs to another user (uid {owner}), who could change the token", .path.display())]
     Foreign { path: PathBuf, owner: u32 },
     #[error("{} can be read by others (mode {mode:03o}); run: chmod 600 {}", .path.display(), .path.display())]
     Open { path: PathBuf, mode: u32 },
     #[error(
-        "{} holds no token: one is {SHORTEST} or more visible characters, as `burdock keys new FILE` makes them",
+        "{} has no valid token: expected {MIN_LENGTH} or more visible characters, as from `burdock keys new FILE`",
         .path.display()
     )]
-    Unfit { path: PathBuf },
+    Invalid { path: PathBuf },
 }
 
-/// How the API is opened at the admin address.
+/// Access to the API at the admin address.
 #[derive(Debug)]
 pub struct Bearer {
     address: Option<SocketAddr>,
     token: ArcSwapOption<Token>,
 }
 
-/// What callers must bring. It never shows itself.
+/// The token that callers must send. Its Debug output hides it.
 pub struct Token(Box<[u8]>);
 
-/// What a token that was brought is worth.
+/// The result of a token check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
     Right,
     Wrong,
-    /// There is no token to compare with: the API is not served here.
+    /// No token is configured: the API is disabled here.
     Off,
 }
 
@@ -69,21 +69,21 @@ impl Bearer {
         admin.token_file.as_deref().map(read).transpose().map(|token| token.map(Arc::new))
     }
 
-    /// From now on this is the token.
+    /// Replaces the token.
     pub fn renew(&self, token: Option<Arc<Token>>) {
         self.token.store(token);
     }
 
-    /// Where TCP connections come to, as configured.
+    /// The configured admin address.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// What is brought is compared in constant time, but for its length.
-    pub fn verify(&self, brought: Option<&[u8]>) -> Verdict {
-        match (&*self.token.load(), brought) {
+    /// Checks a token, in constant time for tokens of equal length.
+    pub fn verify(&self, sent: Option<&[u8]>) -> Verdict {
+        match (&*self.token.load(), sent) {
             (None, _) => Verdict::Off,
-            (Some(token), Some(brought)) if verify_slices_are_equal(&token.0, brought).is_ok() => Verdict::Right,
+            (Some(token), Some(sent)) if verify_slices_are_equal(&token.0, sent).is_ok() => Verdict::Right,
             (Some(_), _) => Verdict::Wrong,
         }
     }
@@ -98,16 +98,16 @@ impl fmt::Debug for Token {
 fn read(path: &Path) -> Result<Token, TokenError> {
     let unreadable = |error| TokenError::Unreadable { path: path.to_owned(), error };
     let file = File::open(path).map_err(unreadable)?;
-    private(path, &file)?;
+    check_private(path, &file)?;
     let mut text = Vec::new();
-    file.take(LARGEST_FILE).read_to_end(&mut text).map_err(unreadable)?;
+    file.take(MAX_FILE).read_to_end(&mut text).map_err(unreadable)?;
     let token = text.trim_ascii();
-    let fit = token.len() >= SHORTEST && token.iter().all(u8::is_ascii_graphic);
-    if fit { Ok(Token(token.into())) } else { Err(TokenError::Unfit { path: path.to_owned() }) }
+    let is_valid = token.len() >= MIN_LENGTH && token.iter().all(u8::is_ascii_graphic);
+    if is_valid { Ok(Token(token.into())) } else { Err(TokenError::Invalid { path: path.to_owned() }) }
 }
 
-/// It is ours alone, or root's who lets our group read it, as containers are given their secrets.
-fn private(path: &Path, file: &File) -> Result<(), TokenError> {
+/// The file must be ours alone, or root's and readable by our group, as containers get their secrets.
+fn check_private(path: &Path, file: &File) -> Result<(), TokenError> {
     let unreadable = |error| TokenError::Unreadable { path: path.to_owned(), error };
     let (metadata, us) = (file.metadata().map_err(unreadable)?, directories::our_user());
     let others = match metadata.uid() {
@@ -129,16 +129,16 @@ mod tests {
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
     fn configured(text: &str, mode: u32) -> (tempfile::TempDir, values::Admin) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("token");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        (folder, values::Admin { token_file: Some(path), ..values::Admin::default() })
+        (directory, values::Admin { token_file: Some(path), ..values::Admin::default() })
     }
 
     #[test]
-    fn the_token_and_nothing_else_is_right() {
-        let (_folder, admin) = configured(&format!("{TOKEN}\n"), 0o600);
+    fn only_the_token_is_accepted() {
+        let (_directory, admin) = configured(&format!("{TOKEN}\n"), 0o600);
         let bearer = Bearer::open(&admin).unwrap();
         assert_eq!(bearer.verify(Some(TOKEN.as_bytes())), Verdict::Right);
         for wrong in [None, Some(""), Some("0123456789abcdef0123456789abcdeF"), Some(&TOKEN[1..])] {
@@ -148,25 +148,25 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_nothing_is_right() {
+    fn without_a_token_the_api_is_off() {
         let bearer = Bearer::open(&values::Admin::default()).unwrap();
         assert_eq!(bearer.verify(Some(b"")), Verdict::Off);
         assert_eq!(bearer.verify(None), Verdict::Off);
     }
 
     #[test]
-    fn a_token_that_others_can_read_or_guess_is_refused() {
+    fn readable_or_guessable_token_is_refused() {
         for (text, mode) in
             [(TOKEN, 0o644), (TOKEN, 0o640), ("short", 0o600), ("", 0o600), ("with a space in the middle of it", 0o600)]
         {
-            let (_folder, admin) = configured(text, mode);
+            let (_directory, admin) = configured(text, mode);
             assert!(Bearer::open(&admin).is_err(), "{text:?} {mode:o}");
         }
     }
 
     #[test]
-    fn a_token_may_become_another_or_none() {
-        let (_folder, admin) = configured(TOKEN, 0o600);
+    fn token_can_be_replaced_or_removed() {
+        let (_directory, admin) = configured(TOKEN, 0o600);
         let bearer = Bearer::open(&admin).unwrap();
         let other = TOKEN.to_ascii_uppercase();
         let (_other, renewed) = configured(&other, 0o600);

@@ -8,14 +8,14 @@ use burdock::time::{Now, UnixSeconds, Uptime};
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
-    begun: Instant,
+    started: Instant,
 }
 
-/// What both clocks showed.
+/// The time on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     pub uptime: Uptime,
-    /// Time since 1970; zero if the machine's clock stands before that.
+    /// Time since 1970; zero if the host's clock is before that.
     pub wall: Duration,
 }
 
@@ -23,20 +23,20 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn start() -> Self {
         let now = Instant::now();
-        Self { origin: now, begun: now }
+        Self { origin: now, started: now }
     }
 
-    /// Goes on with the uptime of the process before this one.
+    /// Continues the uptime of the previous process.
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn after(before: Uptime) -> Self {
         let now = Instant::now();
-        Self { origin: now.checked_sub(before.0).unwrap_or(now), begun: now }
+        Self { origin: now.checked_sub(before.0).unwrap_or(now), started: now }
     }
 
-    /// How long there has been this very process.
+    /// The age of this process.
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn age(&self) -> Duration {
-        Instant::now().saturating_duration_since(self.begun)
+        Instant::now().saturating_duration_since(self.started)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
@@ -44,7 +44,7 @@ impl Clock {
         Moment { uptime: self.uptime(), wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() }
     }
 
-    /// Now, after `earlier`. Only one clock is read: within a request nobody needs to see the other one being set.
+    /// The current time, after `earlier`. It reads only one clock: a request does not need to see changes of the wall clock.
     pub fn moment_after(&self, earlier: Moment) -> Moment {
         let uptime = self.uptime();
         Moment { uptime, wall: earlier.wall + uptime.since(earlier.uptime) }
@@ -57,7 +57,7 @@ impl Clock {
 }
 
 impl Moment {
-    /// As the core takes it.
+    /// The time in the core's type.
     pub fn now(self) -> Now {
         Now { wall: UnixSeconds(u32::try_from(self.wall.as_secs()).unwrap_or(u32::MAX)), uptime: self.uptime }
     }

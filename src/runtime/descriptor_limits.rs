@@ -1,9 +1,9 @@
-//! File descriptors: every client connection needs one, and every connection to a server.
+//! The limit of file descriptors: every connection to a client or a server needs one.
 
 use burdock::config::Config;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit to the hard one, and warns where even that cannot suffice for what is configured.
+/// Raises the soft limit to the hard limit, and warns if the configuration may need more.
 pub fn raise(config: &Config, threads: usize) {
     let maximum = getrlimit(Resource::Nofile).maximum;
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
@@ -14,14 +14,14 @@ pub fn raise(config: &Config, threads: usize) {
     let needed = needed(config, threads);
     if limit < needed {
         log::warn!(
-            "the limit of open files is {limit}; what is configured may need {needed} (a connection on each side for every request \
-             in flight, and idle ones to servers); raise the hard limit, for instance with LimitNOFILE= in the systemd unit"
+            "the limit of open files is {limit}, but this configuration may need {needed} (two connections per request in flight, \
+             and idle connections to servers): raise the hard limit, for example with LimitNOFILE= in the systemd unit"
         );
     }
 }
 
-/// Listeners, logs and the like; the idle connections to servers; and two for each request that servers may have in flight.
-/// A server without `max_conns` is counted with 1,000.
+/// Descriptors for listeners, logs and so on, for idle connections to servers, and two per request in flight. A server without
+/// `max_conns` counts with 1,000 requests.
 fn needed(config: &Config, threads: usize) -> u64 {
     let servers = config.plan.upstreams.iter().flat_map(|pool| &pool.upstream.servers);
     let in_flight: u64 = servers.map(|server| server.max_conns.map_or(1_000, |max| u64::from(max.get()))).sum();
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_needed_is_two_descriptors_a_request_and_the_idle_connections() {
+    fn need_is_two_descriptors_per_request_plus_idle_connections() {
         let text = "listeners: ['127.0.0.1:1', '127.0.0.1:2']
 process: {upstream_pool: 10}
 upstreams: {shop: {servers: [{address: '127.0.0.1:3', max_conns: 200}, '127.0.0.1:4']}}";

@@ -1,4 +1,4 @@
-//! The folders and sockets that a process needs before it starts: made, and found fit, or refused with the reason.
+//! The directories and addresses that a process needs before it starts: created and checked.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use burdock::config::Config;
 
-/// Why a folder cannot be used.
+/// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    #[error("cannot make or read the folder {}: {error}; make it, or set process.{key} to another", .path.display())]
+    #[error("cannot create or read the directory {}: {error}; create it, or set process.{key} to another", .path.display())]
     Unusable { path: PathBuf, key: &'static str, error: io::Error },
-    #[error("{} belongs to another user (uid {owner}): whoever owns process.{key} can take over our sockets and keys", .path.display())]
+    #[error("{} belongs to another user (uid {owner}), and the owner of process.{key} could take over our sockets and keys", .path.display())]
     Foreign { path: PathBuf, key: &'static str, owner: u32 },
     #[error("{} can be entered by others (mode {mode:03o}); run: chmod 700 {}", .path.display(), .path.display())]
     Open { path: PathBuf, mode: u32 },
@@ -27,13 +27,13 @@ pub struct Unbindable {
     error: io::Error,
 }
 
-/// The user that this process is. (`/proc/self` would be root's where the program file has capabilities.)
+/// The user of this process. (`/proc/self` belongs to root if the program file has capabilities.)
 pub fn our_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Makes the folder, readable by nobody else, if it is not there, and makes sure that it is ours alone: through the runtime
-/// folder a successor process receives our listening sockets.
+/// Creates the directory if it is missing, and checks that it is private: through the runtime directory the next process receives
+/// our listening sockets.
 pub fn private(path: &Path, key: &'static str) -> Result<(), Unfit> {
     let unusable = |error| Unfit::Unusable { path: path.to_owned(), key, error };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
@@ -49,13 +49,13 @@ pub fn private(path: &Path, key: &'static str) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// Where a process with this configuration listens.
+/// The listening addresses of a configuration.
 pub fn addresses(config: &Config) -> impl Iterator<Item = SocketAddr> {
     config.listeners.iter().map(|listener| listener.address).chain(config.admin.address)
 }
 
-/// Opens each listening address for a moment, but for ports that are `handed` over: whose they are besides cannot be told. Pingora
-/// tries a taken port for thirty seconds and then goes on without it.
+/// Binds each listening address for a moment, except for ports that are `handed` over, which cannot be tested. Pingora
+/// retries an address in use for thirty seconds and then continues without it.
 pub fn unbindable(config: &Config, handed: &[SocketAddr]) -> Vec<Unbindable> {
     let is_handed = |address: &SocketAddr| handed.iter().any(|handed| handed.port() == address.port());
     let bind = |address: SocketAddr| {
@@ -64,7 +64,7 @@ pub fn unbindable(config: &Config, handed: &[SocketAddr]) -> Vec<Unbindable> {
     addresses(config).filter(|address| !is_handed(address)).filter_map(bind).collect()
 }
 
-/// Where the process id is written, for whoever sends signals.
+/// The file with the process id.
 pub fn pid_file(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join("burdock.pid")
 }

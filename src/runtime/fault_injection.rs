@@ -1,6 +1,6 @@
-//! Faults that tests ask for by the environment, in debug builds alone.
+//! Faults for tests, enabled by environment variables, in debug builds only.
 
-/// A disk as slow as one could wish: goes on when the file that the environment names is not there (any more).
+/// Simulates a slow disk: waits while the file named by `BURDOCK_SLOW_DISK` exists.
 pub fn slow_disk() {
     if !cfg!(debug_assertions) {
         return;

@@ -1,5 +1,5 @@
-//! Where keys and other secrets come from: files, the environment, or a key that is made at the first start and kept in the
-//! state folder.
+//! Reads keys and other secrets: from files, from the environment, or from a key generated at the first start and saved in the
+//! state directory.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,12 +15,12 @@ use burdock::sticky::secrets::Secrets;
 use burdock::token::keys::{InvalidKeyRing, Key, KeyRing};
 use zeroize::Zeroizing;
 
-/// Why there are no keys to work with.
+/// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("cannot read the key file {}: {error}", .path.display())]
     File { path: PathBuf, error: io::Error },
-    #[error("the environment has no variable {0} to read a key from")]
+    #[error("environment variable {0} for a key is not set")]
     Env(String),
     #[error("the key from {place}: {error}")]
     Invalid { place: String, error: InvalidKey },
@@ -28,12 +28,12 @@ pub enum KeyError {
     Empty(String),
     #[error("keys: {0}")]
     Ring(#[from] InvalidKeyRing),
-    #[error("cannot keep a key in {}: {error}; set `keys`, or process.state_dir to a folder that can be written", .path.display())]
+    #[error("cannot save a key in {}: {error}; set `keys`, or set process.state_dir to a writable directory", .path.display())]
     Keep { path: PathBuf, error: io::Error },
 }
 
-/// All secrets of a configuration: the ring of its keys, or with none of one that is kept in the state folder, and what the
-/// tokens of other proxies are keyed with.
+/// All secrets of a configuration: its keys, or the key in the state directory if it has none; the fingerprint key; and the secrets
+/// of other proxies' tokens.
 pub fn secrets(config: &Config) -> Result<Secrets, KeyError> {
     let keys = match &*config.keys {
         [] => vec![kept(&kept_path(&config.process.state_dir))?],
@@ -42,9 +42,9 @@ pub fn secrets(config: &Config) -> Result<Secrets, KeyError> {
     with_keys(KeyRing::new(keys)?, fingerprint_key(config)?, config)
 }
 
-/// The same for a configuration that takes the place of another, whose secrets these are. Where nothing is learned before and
-/// after, names go on being fingerprinted as they were, which decides where they stand on the ring.
-pub fn again(config: &Config, before: &Secrets) -> Result<Secrets, KeyError> {
+/// The secrets of a new configuration, which replaces the one with the secrets `before`. If the new configuration has no learned
+/// sessions, the fingerprint key stays, as it decides where names are on the ring.
+pub fn reload(config: &Config, before: &Secrets) -> Result<Secrets, KeyError> {
     let mut next = secrets(config)?;
     if config.plan.tables.is_empty() && config.fingerprint_key.is_none() {
         next.fingerprints = Arc::clone(&before.fingerprints);
@@ -52,14 +52,13 @@ pub fn again(config: &Config, before: &Secrets) -> Result<Secrets, KeyError> {
     Ok(next)
 }
 
-/// The same with keys that are at hand.
+/// As [`secrets`], with the given keys.
 pub fn with_keys(ring: KeyRing, fingerprints: FingerprintKey, config: &Config) -> Result<Secrets, KeyError> {
     let others = config.plan.secrets().map(|source| Ok((source.clone(), secret(source)?)));
     Ok(Secrets::new(ring, fingerprints, others.collect::<Result<Vec<_>, KeyError>>()?))
 }
 
-/// What the names of learned sessions are fingerprinted with; where nothing is learned, one that is forgotten with the
-/// process.
+/// The key that fingerprints session names. Without learned sessions, a random one that ends with the process.
 fn fingerprint_key(config: &Config) -> Result<FingerprintKey, KeyError> {
     if config.plan.tables.is_empty() && config.fingerprint_key.is_none() {
         return Ok(FingerprintKey::generate(&mut rand::rng()));
@@ -67,13 +66,12 @@ fn fingerprint_key(config: &Config) -> Result<FingerprintKey, KeyError> {
     fingerprint(config.fingerprint_key.as_ref(), &config.process.state_dir)
 }
 
-/// Where a key is kept that was made here.
+/// The file of the generated key.
 pub fn kept_path(state_dir: &Path) -> PathBuf {
     state_dir.join("key")
 }
 
-/// The key that session tables fingerprint names with: the configured one, or one that is made at the first start and kept in
-/// the state folder.
+/// The configured fingerprint key, or one that is generated at the first start and saved in the state directory.
 fn fingerprint(source: Option<&SecretSource>, state_dir: &Path) -> Result<FingerprintKey, KeyError> {
     let kept = SecretSource::File(state_dir.join("fingerprint-key"));
     if let (None, SecretSource::File(path)) = (source, &kept)
@@ -81,8 +79,8 @@ fn fingerprint(source: Option<&SecretSource>, state_dir: &Path) -> Result<Finger
     {
         keep(path, &FingerprintKey::generate(&mut rand::rng()).to_text())?;
         log::info!(
-            "made a key in {} to keep the names of sessions by. Other balancers place names otherwise; \
-             to share it, make one with `burdock keys new FILE` and set fingerprint_key",
+            "generated the fingerprint key {}. Other balancers place names differently; \
+             to share a key, create one with `burdock keys new FILE` and set fingerprint_key",
             path.display()
         );
     }
@@ -91,7 +89,7 @@ fn fingerprint(source: Option<&SecretSource>, state_dir: &Path) -> Result<Finger
     FingerprintKey::parse(&String::from_utf8_lossy(&text)).map_err(|error| KeyError::Invalid { place: place(source), error })
 }
 
-/// What is wrong with the configured keys and other secrets: for `check`.
+/// All errors of the configured keys and other secrets, for `check`.
 pub fn unreadable(config: &Config) -> Vec<KeyError> {
     let keys: Vec<Result<Key, KeyError>> = config.keys.iter().map(key).collect();
     let fingerprints = config.fingerprint_key.iter().filter_map(|source| fingerprint(Some(source), Path::new("")).err());
@@ -104,19 +102,20 @@ pub fn unreadable(config: &Config) -> Vec<KeyError> {
     errors.into_iter().chain(others).collect()
 }
 
-/// Writes a key to a file that must not be there yet and that only its owner can read.
+/// Writes a key to a new file that only its owner can read. The file must not exist.
 pub fn write_new(path: &Path, key: &Key) -> io::Result<()> {
     write_text(path, &key.to_text())
 }
 
-/// It gets its name when it is whole: a process that is killed in the middle leaves no key that is none.
+/// Writes the file completely before it gets its name: a killed process leaves no partial key.
 fn write_text(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = parent.unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
     writeln!(file, "{text}")?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path)?;
-    File::open(folder)?.sync_all()
+    File::open(directory)?.sync_all()
 }
 
 fn keep(path: &Path, text: &str) -> Result<(), KeyError> {
@@ -150,14 +149,14 @@ fn place(source: &SecretSource) -> String {
     }
 }
 
-/// The key of the state folder, made at the first start.
+/// The key in the state directory, generated at the first start.
 fn kept(path: &Path) -> Result<Key, KeyError> {
     if !path.exists() {
         let key = Key::generate(&mut rand::rng());
         keep(path, &key.to_text())?;
         log::warn!(
-            "no keys are configured: made one in {}. Other balancers cannot open the tokens that it seals; \
-             to share one, make it with `burdock keys new FILE` and set keys: [{{file: FILE}}]",
+            "no keys are configured: generated {}. Other balancers cannot open its tokens; \
+             to share a key, create one with `burdock keys new FILE` and set keys: [{{file: FILE}}]",
             path.display()
         );
     }
@@ -180,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_empty_or_cannot_be_read_is_told_by_check_and_stops_the_start() {
-        let folder = tempfile::tempdir().unwrap();
-        let [good, empty, absent] = ["good", "empty", "absent"].map(|name| folder.path().join(name));
+    fn check_and_start_report_empty_or_unreadable_secrets() {
+        let directory = tempfile::tempdir().unwrap();
+        let [good, empty, absent] = ["good", "empty", "absent"].map(|name| directory.path().join(name));
         std::fs::write(&good, "a secret\n").unwrap();
         std::fs::write(&empty, "\n").unwrap();
-        let told: Vec<String> = unreadable(&config(&[&good, &empty, &absent])).iter().map(KeyError::to_string).collect();
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].contains("/empty is empty") && told[1].contains("/absent: "), "{told:?}");
+        let errors: Vec<String> = unreadable(&config(&[&good, &empty, &absent])).iter().map(KeyError::to_string).collect();
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors[0].contains("/empty is empty") && errors[1].contains("/absent: "), "{errors:?}");
 
         let ring = || KeyRing::new(vec![Key::generate(&mut rand::rng())]).unwrap();
         assert!(with_keys(ring(), FingerprintKey::generate(&mut rand::rng()), &config(&[&good])).is_ok());
@@ -195,19 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_key_is_made_once_and_readable_by_nobody_else() {
+    fn fingerprint_key_is_generated_once_and_private() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let first = fingerprint(None, folder.path()).unwrap();
-        assert_eq!(fingerprint(None, folder.path()).unwrap().id(), first.id());
-        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+        let directory = tempfile::tempdir().unwrap();
+        let first = fingerprint(None, directory.path()).unwrap();
+        assert_eq!(fingerprint(None, directory.path()).unwrap().id(), first.id());
+        let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap()).collect();
         assert_eq!(files.len(), 1, "{files:?}");
         assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
-        let other = folder.path().join("other");
+        let other = directory.path().join("other");
         write_new(&other, &Key::generate(&mut rand::rng())).unwrap();
         assert_eq!(write_new(&other, &Key::generate(&mut rand::rng())).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        let configured = fingerprint(Some(&SecretSource::File(other)), folder.path()).unwrap();
+        let configured = fingerprint(Some(&SecretSource::File(other)), directory.path()).unwrap();
         assert_ne!(configured.id(), first.id());
     }
 }

@@ -1,5 +1,4 @@
-//! What the process stands on: clocks, directories, descriptor limits, keys, the API's token and
-//! socket, readiness, systemd.
+//! The process's environment: clocks, directories, descriptor limits, keys, the API's token and socket, readiness, systemd.
 
 pub mod admin_socket;
 pub mod bearer;

@@ -1,4 +1,4 @@
-//! Whether this process should be sent traffic, and why not.
+//! Whether this process should receive traffic, and why not.
 
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -6,55 +6,55 @@ use std::sync::atomic::{AtomicBool, AtomicU8};
 
 use tokio::sync::Notify;
 
-/// Whether this process should be sent traffic.
+/// Whether this process should receive traffic.
 #[derive(Debug, Default)]
 pub struct Readiness {
-    /// Bits of those who watch for signals.
+    /// The bits of the watchers that are running.
     watching: AtomicU8,
     listening: AtomicBool,
     checked: AtomicBool,
-    /// One value, and not two flags: whoever looks meanwhile must not see the one without the other.
+    /// One value rather than two flags, so that no reader sees one flag without the other.
     departure: OnceLock<Departure>,
     handing_over: AtomicBool,
     changed: Notify,
 }
 
-/// Who acts on signals.
+/// The watchers of signals.
 #[derive(Clone, Copy, Debug)]
 pub enum Watcher {
-    /// What ends the process, or asks for a successor.
+    /// Signals for shutdown and upgrade.
     Ending = 1,
     Reloading = 2,
     Reopening = 4,
 }
 
-/// How the process leaves.
+/// How the process shuts down.
 #[derive(Clone, Copy, Debug)]
 enum Departure {
-    /// Nobody accepts in its place.
+    /// No other process accepts in its place.
     ForGood,
-    /// A successor does.
+    /// The next process accepts in its place.
     Replaced,
 }
 
-/// Whether a successor is being prepared.
+/// Whether an upgrade is in progress.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HandingOver {
     No,
     UnderWay,
 }
 
-/// The answer of `/readyz`.
+/// The state that `/readyz` reports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ready {
     Yes,
     /// The listeners do not accept yet.
     NotListening,
-    /// The first health pass is not done.
+    /// The first pass of health checks is not done.
     NotChecked,
-    /// The process is on its way out.
+    /// The process is shutting down.
     Leaving,
-    /// So it is, and another one accepts in its place.
+    /// The process is shutting down, and another one accepts in its place.
     Replaced,
 }
 
@@ -63,24 +63,24 @@ impl Watcher {
 }
 
 impl Readiness {
-    /// That of a process that takes over: the condition of its servers has been handed to it, whether or not they answer now.
+    /// The readiness of a new process in an upgrade: it got the condition of its servers from the old one.
     pub fn of_successor() -> Self {
         Self { checked: true.into(), ..Self::default() }
     }
 
-    /// Signals from now on reach this one.
+    /// This watcher now handles its signals.
     pub fn set_watching(&self, who: Watcher) {
         self.watching.fetch_or(who as u8, Relaxed);
         self.changed.notify_waiters();
     }
 
-    /// The listeners accept. Not to be said before [`Self::watching`]: whoever hears that we are ready may send signals, which
-    /// would end the process out of order, or be lost.
+    /// The listeners accept. Call it only after [`Self::watching`]: once the process is ready, others may send signals, which
+    /// without a watcher would kill the process or be lost.
     pub fn set_listening(&self) {
         self.set(&self.listening);
     }
 
-    /// Whether a successor is being prepared: it would not know of what changes meanwhile.
+    /// Whether an upgrade is in progress: the new process would not know of changes made meanwhile.
     pub fn is_handing_over(&self) -> bool {
         self.handing_over.load(SeqCst)
     }
@@ -97,12 +97,12 @@ impl Readiness {
         self.depart(Departure::ForGood);
     }
 
-    /// Another process accepts from now on.
+    /// Another process now accepts.
     pub fn set_replaced(&self) {
         self.depart(Departure::Replaced);
     }
 
-    /// It does so in one way: whatever comes later changes nothing.
+    /// Only the first call has an effect.
     fn depart(&self, how: Departure) {
         let _ = self.departure.set(how);
         self.changed.notify_waiters();
@@ -123,18 +123,18 @@ impl Readiness {
         self.wait_for(|| self.listening.load(Relaxed)).await;
     }
 
-    async fn wait_for(&self, so: impl Fn() -> bool) {
+    async fn wait_for(&self, condition: impl Fn() -> bool) {
         loop {
-            // Before looking: what changes from here on is noticed.
+            // Created before the check, so that no change after it is missed.
             let changed = self.changed.notified();
-            if so() {
+            if condition() {
                 return;
             }
             changed.await;
         }
     }
 
-    /// Waits until the process is ready, or leaves before it ever was.
+    /// Waits until the process is ready, or shuts down before that.
     pub async fn settled(&self) -> Ready {
         loop {
             let changed = self.changed.notified();
@@ -145,7 +145,7 @@ impl Readiness {
         }
     }
 
-    /// Whether connections are to be closed after the request under way.
+    /// Whether the process is shutting down: connections close after the current request.
     pub fn is_leaving(&self) -> bool {
         self.departure.get().is_some()
     }
@@ -179,23 +179,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_looks_while_a_successor_takes_over_does_not_see_a_process_that_leaves_for_good() {
+    fn replaced_process_never_reports_leaving() {
         let processes: Vec<Readiness> = std::iter::repeat_with(Readiness::default).take(100_000).collect();
-        let (looked_at, mut seen) = (AtomicUsize::new(0), Vec::new());
+        let (read, mut seen) = (AtomicUsize::new(0), Vec::new());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for (at, readiness) in processes.iter().enumerate() {
-                    while looked_at.load(SeqCst) <= at {}
+                    while read.load(SeqCst) <= at {}
                     readiness.set_replaced();
                 }
             });
             for readiness in &processes {
-                looked_at.fetch_add(1, SeqCst);
+                read.fetch_add(1, SeqCst);
                 let mut answers = std::iter::repeat_with(|| readiness.now());
                 seen.extend(answers.find(|ready| *ready != Ready::NotListening));
             }
         });
-        let otherwise = seen.iter().filter(|ready| **ready != Ready::Replaced).count();
-        assert_eq!((seen.len(), otherwise), (processes.len(), 0));
+        let wrong = seen.iter().filter(|ready| **ready != Ready::Replaced).count();
+        assert_eq!((seen.len(), wrong), (processes.len(), 0));
     }
 }

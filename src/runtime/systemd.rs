@@ -1,8 +1,8 @@
-//! Notifications to the service manager (systemd's `sd_notify`): that we are ready, are reloading, leave, and live. Where none has
-//! started us (`NOTIFY_SOCKET` is not set), nothing is sent. It decides nothing: others know when to send what.
+//! Notifications to the service manager (systemd's `sd_notify`): ready, reloading, stopping, and the watchdog. Without
+//! `NOTIFY_SOCKET` nothing is sent. It decides nothing: its callers know when to send what.
 //!
-//! A process that takes over from this one must become the service's main process first, by `MAINPID=` from here; what that
-//! one sends is not heeded before. It is to be started without `WATCHDOG_PID`, which names this one and would silence it.
+//! In an upgrade, systemd ignores messages of the new process until this one has made it the main process, by `MAINPID=`. The new
+//! process must be started without `WATCHDOG_PID`, which names this one and would disable the new one's watchdog.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use sd_notify::NotifyState;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-/// Whether the threads that serve clients get to run what they are given.
+/// Tests whether the threads that serve clients run their tasks.
 #[derive(Debug, Default)]
 pub struct Watchdog {
     threads: OnceLock<Handle>,
@@ -23,24 +23,24 @@ pub fn ready() {
     send(&[NotifyState::Ready]);
 }
 
-/// The process lives.
+/// The process is alive.
 pub fn alive() {
     send(&[NotifyState::Watchdog]);
 }
 
-/// How often [`alive`] is to be sent, if it is.
+/// How often to send [`alive`]; none if the watchdog is disabled.
 pub fn alive_interval() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(pause)
+    sd_notify::watchdog_enabled().map(interval)
 }
 
-/// A third of the time after which we are taken for dead: one message may be late.
-fn pause(patience: Duration) -> Duration {
-    (patience / 3).max(Duration::from_millis(1))
+/// A third of the watchdog timeout: one message may be late.
+fn interval(timeout: Duration) -> Duration {
+    (timeout / 3).max(Duration::from_millis(1))
 }
 
-/// A reload begins; [`reloaded`] ends it, whatever came of it.
+/// A reload begins; [`reloaded`] ends it, whether it succeeded or not.
 pub fn reloading() {
-    // From version 253 on, systemd wants to know when.
+    // systemd needs the time since version 253.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
         Err(_) => send(&[NotifyState::Reloading]),
@@ -51,12 +51,12 @@ pub fn reloaded() {
     ready();
 }
 
-/// The process leaves for good: no successor has its sockets.
+/// The process is shutting down, and no other process has its sockets.
 pub fn leaving() {
     send(&[NotifyState::Stopping]);
 }
 
-/// The service's main process is another one from now on.
+/// Another process is now the service's main process.
 pub fn replaced_by(process: u32) {
     send(&[NotifyState::MainPid(process)]);
 }
@@ -64,14 +64,14 @@ pub fn replaced_by(process: u32) {
 fn send(what: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(what) {
         log::warn!(
-            "cannot tell the service manager ({}): {error}",
+            "cannot notify the service manager ({}): {error}",
             what.iter().map(ToString::to_string).collect::<String>()
         );
     }
 }
 
 impl Watchdog {
-    /// Called where clients' connections are served. The first one is our own, by which we know that the listeners accept.
+    /// Called for each accepted client connection. The first one is our own, which tests that the listeners accept.
     pub fn is_here(&self) {
         if self.threads.get().is_none() {
             self.threads.get_or_init(Handle::current);
@@ -79,9 +79,9 @@ impl Watchdog {
         }
     }
 
-    /// Comes back when those threads have run a task; never, if they are stuck or nobody has been served.
+    /// Returns when the threads have run a task; never if they are stuck or have not accepted a connection yet.
     pub async fn alive(&self) {
-        // Before looking: we may be ready before our own connection has been taken up.
+        // Created before the check: the process may be ready before our own connection is accepted.
         let found = self.found.notified();
         if self.threads.get().is_none() {
             found.await;
@@ -107,11 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_are_stuck_have_no_pulse() {
+    fn stuck_threads_are_not_alive() {
         let (serving, asking) = (runtime(), runtime());
         let watchdog = Arc::new(Watchdog::default());
         asking.block_on(async {
-            assert!(!is_alive(&watchdog, Duration::from_millis(50)).await, "nobody has been served");
+            assert!(!is_alive(&watchdog, Duration::from_millis(50)).await, "no connection was accepted");
         });
         serving.block_on(async { watchdog.is_here() });
         let (release, stuck) = mpsc::channel::<()>();

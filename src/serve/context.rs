@@ -1,4 +1,4 @@
-//! A request's state between hooks: each phase holds only what exists then.
+//! A request's state between hooks: each phase holds only the state of that phase.
 
 use std::sync::Arc;
 
@@ -32,11 +32,11 @@ use crate::servers::connection_use::ConnectionUse;
 use crate::servers::private::Reused;
 use crate::telemetry::request_record::{RecordSinks, RequestRecord};
 
-/// What Pingora carries from hook to hook for a request.
+/// The state that Pingora passes from hook to hook.
 pub struct Context {
     pub record: RequestRecord,
     pub phase: Phase,
-    /// What the request says that is for this hop only.
+    /// The request's hop-by-hop headers.
     pub hops: RequestHops,
     sending: Option<Sending>,
     body: Body,
@@ -45,30 +45,30 @@ pub struct Context {
     /// What the response is to wait for.
     confirmations: Confirmations,
     retry_after: RetryAfter,
-    /// Of a request that uses private connections.
+    /// Set if the request uses private connections.
     private: Option<Reused>,
 }
 
-/// How far the request is.
+/// The phase of a request.
 pub enum Phase {
     /// Not routed yet, or refused.
     Arriving,
     Balancing(Box<Balancing>),
-    /// A final response has been settled; the generation is let go, however long the response lasts.
+    /// The final response is settled; the generation is released, however long the response lasts.
     Settled,
 }
 
-/// A request that is looking for an answer.
+/// A request between routing and its final response.
 pub struct Balancing {
     pub upstream: Arc<UpstreamHandle>,
     pub exchange: Exchange,
 }
 
-/// An attempt under way.
+/// An attempt in progress.
 struct Sending {
     dispatched: Uptime,
-    _place: Slot,
-    /// Where the upstream wants connections closed when their server goes down.
+    _slot: Slot,
+    /// Set if the upstream closes connections when their server goes down.
     close_on_down: Option<Registration>,
 }
 
@@ -89,7 +89,7 @@ impl Context {
             body: Body::default(),
             pending: Vec::new(),
             confirmations: Confirmations::new(),
-            retry_after: RetryAfter::Unsaid,
+            retry_after: RetryAfter::Omit,
             private: None,
         }
     }
@@ -100,7 +100,7 @@ impl Context {
         self.phase = Phase::Balancing(Box::new(Balancing { upstream, exchange }));
     }
 
-    /// The moment of a pick. The clock is read anew only for a redispatch: the first pick follows the request at once.
+    /// The time of a pick. The clock is read again only for a redispatch: the first pick follows the request at once.
     pub fn moment_of_pick(&self, clock: Clock) -> Now {
         let started = self.record.started;
         if self.record.tries == 0 { started.now() } else { clock.moment_after(started).now() }
@@ -112,7 +112,7 @@ impl Context {
         let Phase::Balancing(balancing) = &self.phase else { return };
         let upstream = balancing.upstream.pool.upstream();
         let close_on_down = stream.and_then(|stream| close_on_down(upstream, at, stream, state));
-        self.sending = Some(Sending { dispatched: now.uptime, _place: slot, close_on_down });
+        self.sending = Some(Sending { dispatched: now.uptime, _slot: slot, close_on_down });
         let exchange = &balancing.exchange;
         self.record.wait = exchange.waited();
         self.record.tries = self.record.tries.saturating_add(1);
@@ -120,12 +120,12 @@ impl Context {
         self.record.from = exchange.from().map(|from| from.id().clone());
         self.record.method = exchange.method();
         self.record.reason = exchange.decision().map(|decision| decision.reason);
-        self.record.fate = exchange.decision().map(|decision| decision.outcome);
+        self.record.tie_outcome = exchange.decision().map(|decision| decision.outcome);
         self.record.foreign = exchange.foreign();
     }
 
-    /// The peer of the server that was picked. If the request has waited, or was sent to another one before, another configuration
-    /// may be in force by now and say where that is.
+    /// The peer of the picked server. If the request has waited or was sent before, the current configuration may have another
+    /// address for it.
     pub fn peer(&self, at: usize, purpose: ConnectionUse, state: &ServingState) -> Option<HttpPeer> {
         let Phase::Balancing(balancing) = &self.phase else { return None };
         let at_once = self.record.tries == 1 && self.record.wait.is_none();
@@ -136,7 +136,7 @@ impl Context {
         })
     }
 
-    /// Who may use the upstream's connections to servers.
+    /// Whether the upstream's connections to servers are shared.
     pub fn sharing(&self) -> ConnectionSharing {
         match &self.phase {
             Phase::Balancing(balancing) => balancing.upstream.pool.upstream().spec().connections,
@@ -144,25 +144,25 @@ impl Context {
         }
     }
 
-    /// The request uses private connections: where it is told whether it got one that was kept.
+    /// Marks that the request uses private connections, and returns where to record whether it got a reused one.
     pub fn uses_private(&mut self) -> &Reused {
         self.private.get_or_insert_default()
     }
 
-    /// Whether the request's connection to its server is one that was kept, given what Pingora says of it.
+    /// Whether the request's connection to its server was reused. `reused` is Pingora's view.
     pub fn is_on_kept_connection(&self, reused: bool) -> bool {
         reused || self.private.as_ref().is_some_and(Reused::is_reused)
     }
 
-    /// The balancer has no server for the request, or may not send it to another.
+    /// The balancer refuses the request.
     pub fn refused(&mut self, refusal: Refusal) {
-        self.retry_after = RetryAfter::Said;
+        self.retry_after = RetryAfter::Send;
         self.sending = None;
         self.unserved(refusal.reason);
     }
 
-    /// The client has gone away while the request waited for a server.
-    pub fn left(&mut self, reason: Reason) {
+    /// The client disconnected while the request waited for a server.
+    pub fn client_left(&mut self, reason: Reason) {
         self.unserved(reason);
     }
 
@@ -182,7 +182,7 @@ impl Context {
         self.record.connect = self.sending.as_ref().map(|sending| now.since(sending.dispatched));
     }
 
-    /// An attempt failed: gives its place back, counts it, and asks the core whether there is to be another.
+    /// An attempt failed: releases its slot, counts it, and asks the core whether to retry.
     pub fn failed(
         &mut self,
         failure: Failure,
@@ -202,16 +202,16 @@ impl Context {
         balancing.exchange.failed(failure, &session.req_header().method, progress)
     }
 
-    /// Counts a piece of the request's body.
-    pub fn body_piece(&mut self, octets: usize) -> Result<()> {
-        self.body.read += octets as u64;
+    /// Counts a chunk of the request's body against the limit.
+    pub fn body_piece(&mut self, bytes: usize) -> Result<()> {
+        self.body.read += bytes as u64;
         match self.body.limit {
             Some(limit) if self.body.read > limit => Err(reply::status(413, "the body is over the limit")),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Settles the tie with the server that answered, and lets the generation go.
+    /// Settles the tie with the server that answered, and releases the generation.
     pub fn settle(&mut self, response: &ResponseHeader, now: Now, state: &Arc<ServingState>) -> Option<Settlement> {
         let Phase::Balancing(balancing) = std::mem::replace(&mut self.phase, Phase::Settled) else { return None };
         self.record.response = self.sending.as_ref().map(|sending| now.uptime.since(sending.dispatched));
@@ -220,7 +220,7 @@ impl Context {
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
         self.confirmations = confirm::of(settlement.action, &balancing.upstream.pool);
         self.record.settled = settlement.action;
-        self.record.fate = settlement.outcome;
+        self.record.tie_outcome = settlement.outcome;
         self.record.moved = settlement.moved;
         self.pending.append(&mut settlement.pending);
         Some(settlement)
@@ -244,7 +244,7 @@ impl Context {
         }
     }
 
-    /// What is to be changed in an informational response.
+    /// The edits of an informational response.
     pub fn interim_edits(&self, response: &ResponseHeader, now: Now) -> Option<Edits> {
         match &self.phase {
             Phase::Balancing(balancing) => Some(balancing.exchange.interim_edits(&response.headers, now)),
@@ -252,7 +252,7 @@ impl Context {
         }
     }
 
-    /// The request ends with an error; this is the status that the client was to see.
+    /// The request ends with an error; `code` is the status for the client.
     pub fn ended_by(&mut self, code: Option<u16>) {
         self.record.status = code;
         if matches!(self.phase, Phase::Arriving) {
@@ -260,14 +260,14 @@ impl Context {
         }
     }
 
-    /// The response has reached the client to its end: what was to wait for that is learned.
+    /// The client has the complete response: learns the sessions that wait for that.
     pub fn completed(&mut self, now: Now) {
         for pending in self.pending.drain(..) {
             self.record.settled = self.record.settled.at_end(pending.apply(now.wall));
         }
     }
 
-    /// Everything about the request is known.
+    /// Completes the record at the end of the request.
     pub fn finish(&mut self, session: &Session, ended: Moment) {
         self.record.ended = Some(ended);
         if let Some(response) = session.response_written() {
@@ -279,7 +279,7 @@ impl Context {
     }
 }
 
-/// Lets the connection end with the server at this position, where that is wanted.
+/// Registers the connection to close when its server goes down, if the upstream configures it.
 fn close_on_down(upstream: &Upstream, at: usize, stream: &ClientStream, state: &ServingState) -> Option<Registration> {
     let spec = upstream.spec();
     if spec.on_marked_down == OnMarkedDown::Keep {
@@ -287,7 +287,7 @@ fn close_on_down(upstream: &Upstream, at: usize, stream: &ClientStream, state: &
     }
     let server = &upstream.servers()[at];
     let registration = state.close_on_down.register(server, stream.close_handle());
-    // It may have gone down between the pick and now. In a panic it may have been so before.
+    // The server may have gone down since the pick. With a panic threshold it may have been down before.
     if spec.panic_threshold.is_none() && server.health() == Health::Down {
         stream.close_handle().close();
     }
@@ -303,11 +303,14 @@ mod tests {
     use super::*;
     use crate::control::state::{ProcessState, fixture};
 
-    fn state(folder: &std::path::Path) -> Arc<ProcessState> {
-        fixture::state(folder, "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2'], sticky: cookie}}")
+    fn state(directory: &std::path::Path) -> Arc<ProcessState> {
+        fixture::state(
+            directory,
+            "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2'], sticky: cookie}}",
+        )
     }
 
-    /// A request that was sent to its server and whose hooks go no further.
+    /// A request that was sent to its server, with no later hook.
     fn sent(state: &Arc<ServingState>) -> Context {
         let mut context = Context::new(Arc::clone(&state.record_sinks));
         let generation = state.generation.load();
@@ -326,22 +329,22 @@ mod tests {
     }
 
     #[test]
-    fn a_settled_request_lets_its_snapshot_go() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = state(folder.path());
+    fn settled_request_releases_its_generation() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path());
         let mut context = sent(&state.serving);
         let upstream = Arc::downgrade(&state.serving.generation.load().upstreams()[0]);
         let now = context.record.started.now();
         context.settle(&ResponseHeader::build(101, None).unwrap(), now, &state.serving).unwrap();
-        let next = self::state(folder.path());
+        let next = self::state(directory.path());
         state.publish(next.serving.generation.load_full());
         assert!(upstream.upgrade().is_none(), "an upgraded stream may last for days");
     }
 
     #[test]
-    fn a_request_that_panics_in_a_hook_is_counted_and_logged_and_gives_its_place_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = Arc::clone(&state(folder.path()).serving);
+    fn panic_in_a_hook_is_counted_logged_and_releases_the_slot() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = Arc::clone(&state(directory.path()).serving);
         let in_flight = || state.generation.load().upstreams()[0].pool.upstream().servers()[0].in_flight();
         let context = sent(&state);
         assert_eq!(in_flight(), 1);
@@ -352,7 +355,7 @@ mod tests {
         assert!(panicked.is_err());
         assert_eq!(in_flight(), 0);
         state.access_log.flush();
-        let log = std::fs::read_to_string(folder.path().join("access.log")).unwrap();
+        let log = std::fs::read_to_string(directory.path().join("access.log")).unwrap();
         assert!(log.contains(" upstream=shop server=127.0.0.1:2 reason=new "), "{log}");
         let metrics = state.metrics.render(0, state.clock.moment().now(), std::iter::empty()).unwrap();
         assert!(metrics.contains(r#"burdock_decisions_total{method="none",reason="new",upstream="shop"} 1"#), "{metrics}");

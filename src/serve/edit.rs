@@ -1,4 +1,4 @@
-//! Applies to Pingora's headers what the core says of them.
+//! Applies the core's edits to Pingora's headers.
 
 use ::http::header::{CACHE_CONTROL, CONNECTION};
 use ::http::{HeaderName, HeaderValue};
@@ -14,21 +14,21 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use super::state::ServingState;
 use crate::client::client_stream::About;
 
-/// The Connection header of a request that has nothing else for this hop; of others Pingora takes everything out.
+/// Removes the Connection header of a request without other hop-by-hop headers; from other requests Pingora removes them all.
 pub fn connection(request: &mut RequestHeader, hops: RequestHops) {
     if hops == RequestHops::Connection {
         request.remove_header(&CONNECTION);
     }
 }
 
-/// Who the client is, for the server.
+/// Sets the headers that name the client to the server.
 pub fn forwarded(request: &RequestHeader, about: &About, state: &ServingState, edits: &mut Edits) {
     let listener = &state.listeners[about.listener];
     let hop = Hop { peer: &about.peer, scheme: Scheme::Http, headers: &request.headers };
     outgoing(&hop, &listener.trusted_proxies, listener.forwarded, edits);
 }
 
-/// Response headers that were meant for us and not for the client.
+/// Removes the response's hop-by-hop headers.
 pub fn hop_by_hop(response: &mut ResponseHeader) {
     let facts = Response { status: response.status, headers: &response.headers };
     for name in hygiene::hop_by_hop(&facts) {
@@ -36,15 +36,15 @@ pub fn hop_by_hop(response: &mut ResponseHeader) {
     }
 }
 
-/// An empty last piece, as HTTP/2 clients send it, would be written as a second end of a chunked body, and poison the kept
-/// connection to the server for the next request.
+/// Drops an empty last chunk, as HTTP/2 clients send it: it would be written as a second end of a chunked body and corrupt the
+/// next request on a reused connection.
 pub fn last_piece(body: &mut Option<Bytes>, end: bool) {
     if end && body.as_ref().is_some_and(Bytes::is_empty) {
         *body = None;
     }
 }
 
-/// Applies what settling decided.
+/// Applies a settlement.
 pub fn settle(response: &mut ResponseHeader, mut settlement: Settlement) -> Result<()> {
     if let Some(value) = settlement.cache_control {
         settlement.edits.set(CACHE_CONTROL, value);
@@ -88,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_last_piece_of_a_body_is_no_piece() {
+    fn empty_last_chunk_is_dropped() {
         let mut last = Some(Bytes::new());
         last_piece(&mut last, true);
         assert_eq!(last, None);
     }
 
     #[test]
-    fn pieces_with_octets_and_pauses_pass() {
+    fn chunks_with_bytes_and_empty_middle_chunks_pass() {
         for (piece, end) in [(Bytes::from_static(b"x"), true), (Bytes::from_static(b"x"), false), (Bytes::new(), false)] {
             let mut body = Some(piece.clone());
             last_piece(&mut body, end);

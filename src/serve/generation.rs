@@ -1,5 +1,4 @@
-//! One configuration as requests use it: the core's balancer together with what the shell prepares once, ready-made peers and metric
-//! handles.
+//! One generation of the configuration, as requests use it: the core's balancer with prepared peers and metric handles.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use crate::servers::peer;
 use crate::servers::peer::PeerError;
 use crate::telemetry::metrics::{Metrics, RouteMeters, UpstreamMeters};
 
-/// Everything that one configuration says of requests, published whole.
+/// One generation, published as a whole.
 #[derive(Debug)]
 pub struct Generation {
     pub balancer: Balancer,
@@ -23,7 +22,7 @@ pub struct Generation {
     upstreams: Box<[Arc<UpstreamHandle>]>,
 }
 
-/// A pool and what is needed to send requests to its servers.
+/// An upstream with its peers and meters.
 #[derive(Debug)]
 pub struct UpstreamHandle {
     pub pool: Arc<StickyUpstream>,
@@ -31,7 +30,7 @@ pub struct UpstreamHandle {
     peers: Box<[Peers]>,
 }
 
-/// How a server is reached.
+/// The peers of a server.
 #[derive(Debug)]
 struct Peers {
     requests: HttpPeer,
@@ -39,7 +38,7 @@ struct Peers {
 }
 
 impl Generation {
-    /// Handles of pools that are as they were in `earlier` stay as they are.
+    /// Reuses the handles of unchanged upstreams of `earlier`.
     pub fn new(balancer: Balancer, metrics: &Metrics, earlier: Option<&Self>) -> Result<Self, PeerError> {
         let kept = |pool: &Arc<StickyUpstream>| {
             earlier?.upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.pool, pool)).cloned()
@@ -66,8 +65,8 @@ impl Generation {
         &self.upstreams
     }
 
-    /// The peer of the server at this position of an upstream, which may be that of an earlier configuration: where this one says
-    /// that the server is. One that is not there any more is where it was.
+    /// The peer of a server of an upstream, which may be of an earlier generation: at its current address, or at its last one if
+    /// it was removed.
     pub fn peer(&self, upstream: &UpstreamHandle, at: usize, purpose: ConnectionUse) -> HttpPeer {
         let earlier = upstream.pool.upstream();
         let now = self.upstreams.iter().find(|now| now.pool.upstream().name() == earlier.name());
@@ -96,7 +95,7 @@ impl UpstreamHandle {
     pub fn peer(&self, at: usize, purpose: ConnectionUse) -> HttpPeer {
         match purpose {
             ConnectionUse::Request => self.peers[at].requests.clone(),
-            // A key of its own keeps it from the connections that others have left open.
+            // A random key keeps it from pooled connections.
             ConnectionUse::HttpUpgrade => HttpPeer { group_key: rand::random(), ..self.peers[at].upgrades.clone() },
         }
     }

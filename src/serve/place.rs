@@ -1,5 +1,4 @@
-//! Asks the core for a server, and waits where that says so: for a place there, no longer than it says, and only while the
-//! client is there.
+//! Picks a server, and waits in its queue if the core says so: for a slot, until a deadline, while the client stays connected.
 
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ enum End {
     ClientLeft,
 }
 
-/// The position of the server that gets the request; the context holds its place there.
+/// The index of the server that gets the request; the context holds its slot.
 pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: &ServingState) -> Result<usize> {
     let about = client.map(ClientStream::about).filter(|about| receive::is_one_client(about, state));
     let mut now = context.moment_of_pick(state.clock);
@@ -57,7 +56,7 @@ pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: 
     }
 }
 
-/// How the server at this position is reached: by a connection that everybody shares, or by one of the client's own.
+/// The peer of the picked server, with shared or private connections.
 pub fn peer(session: &Session, context: &mut Context, at: usize, state: &ServingState) -> Result<HttpPeer> {
     let purpose = if session.is_upgrade_req() { ConnectionUse::HttpUpgrade } else { ConnectionUse::Request };
     let peer = context.peer(at, purpose, state).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
@@ -66,7 +65,7 @@ pub fn peer(session: &Session, context: &mut Context, at: usize, state: &Serving
     Ok(if private { client.private().peer(peer, purpose, context.uses_private()) } else { peer })
 }
 
-/// Waits until the core is to be asked again, or the request has its place.
+/// Waits for a slot. Returns the server's index, or none if the core must pick again.
 async fn wait(
     Waiting { ticket, until, decision }: Waiting,
     client: Option<&ClientStream>,
@@ -93,17 +92,17 @@ async fn wait(
         }
         End::ClientLeft => {
             let reason = balancing.exchange.left(decision, *now);
-            context.left(reason);
+            context.client_left(reason);
             Err(reply::client_left())
         }
     }
 }
 
-async fn end(ticket: Ticket, patience: Duration, client: Option<&ClientStream>) -> End {
+async fn end(ticket: Ticket, timeout: Duration, client: Option<&ClientStream>) -> End {
     tokio::select! {
         biased;
         outcome = ticket => outcome.map_or_else(End::SentAway, End::Admitted),
-        () = tokio::time::sleep(patience) => End::TimedOut,
+        () = tokio::time::sleep(timeout) => End::TimedOut,
         () = client_gone::gone(client.map_or(-1, UniqueID::id)) => End::ClientLeft,
     }
 }

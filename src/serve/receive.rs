@@ -1,4 +1,4 @@
-//! A request's way from its header block to an exchange: noted, found well-formed, routed, claims read.
+//! The first steps of a request, from its header block to an exchange: recorded, checked, routed, claims read.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::state::ServingState;
 use crate::client::client_stream::{About, ClientStream};
 use crate::telemetry::request_record::RequestLine;
 
-/// Records what the log will say of the request, whatever becomes of it.
+/// Records the request for the access log, before it can fail.
 pub fn record(session: &Session, context: &mut Context, state: &ServingState) {
     let request = session.req_header();
     context.hops = request_hops(&request.headers);
@@ -30,18 +30,18 @@ pub fn record(session: &Session, context: &mut Context, state: &ServingState) {
     });
 }
 
-/// Sets what holds for the connection. How long it is kept is for [`ClientStream`]; Pingora is
-/// told "for ever", unless the client wants otherwise or we are leaving.
+/// Configures the connection. [`ClientStream`] enforces the keep-alive timeout, so Pingora gets none, unless the client wants to
+/// close or the process is shutting down.
 pub fn configure(session: &mut Session, state: &ServingState) {
-    const FOR_EVER: Option<u64> = Some(0);
+    const NO_TIMEOUT: Option<u64> = Some(0);
     if session.get_keepalive().is_some() {
-        session.set_keepalive(if state.readiness.is_leaving() { None } else { FOR_EVER });
+        session.set_keepalive(if state.readiness.is_leaving() { None } else { NO_TIMEOUT });
     }
     session.as_downstream_mut().set_pipelining_enabled(true);
 }
 
-/// Refuses what servers and Burdock might read differently: HTTP/1.1 without Host, and Content-Length next to
-/// Transfer-Encoding, which Pingora has resolved by now and only the raw header block still shows.
+/// Refuses requests that servers and Burdock might read differently: HTTP/1.1 without Host, and Content-Length with
+/// Transfer-Encoding. Pingora has resolved the latter by now; only the raw header block still shows it.
 pub fn check_framing(session: &Session, hops: RequestHops) -> Result<()> {
     let request = session.req_header();
     if request.version == Version::HTTP_11 && !request.headers.contains_key(HOST) {
@@ -80,12 +80,13 @@ pub fn receive(session: &Session, context: &mut Context, state: &ServingState) -
     Ok(())
 }
 
-/// Whether a connection carries one client's requests, so that nameless ones belong together. A proxy's carries many.
+/// Whether a connection carries one client's requests, so that requests without a session belong together. A trusted proxy's
+/// connection carries many clients.
 pub fn is_one_client(about: &About, state: &ServingState) -> bool {
     !state.listeners[about.listener].trusted_proxies.trusts(about.peer.address())
 }
 
-/// Whether the request, or one before it on its client connection, has a login that belongs to the connection.
+/// Whether this or an earlier request on the connection has a login that belongs to the connection.
 pub fn has_login(client: &ClientStream, request: &RequestHeader) -> bool {
     if !client.has_login() && connection_login::is_carried(&request.headers) {
         client.remember_login();
@@ -93,8 +94,8 @@ pub fn has_login(client: &ClientStream, request: &RequestHeader) -> bool {
     client.has_login()
 }
 
-/// Remembers that a response asks for a login that belongs to the connection: the next request brings it.
-pub fn remember_login_asked_for(session: &Session, response: &ResponseHeader) {
+/// Remembers that a response asks for a login that belongs to the connection: the next request will have it.
+pub fn remember_requested_login(session: &Session, response: &ResponseHeader) {
     let facts = Response { status: response.status, headers: &response.headers };
     if connection_login::is_asked_for(&facts)
         && let Some(client) = ClientStream::of(session)
@@ -122,7 +123,7 @@ fn client_scheme(session: &Session, headers: &HeaderMap, state: &ServingState) -
     })
 }
 
-/// The name that the request was sent to: the Host header, or the authority of an absolute target.
+/// The requested host: the Host header, or the authority of an absolute target.
 fn host(request: &RequestHeader) -> &str {
     let header = request.headers.get(HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| request.uri.authority().map(|authority| authority.as_str())).unwrap_or_default()

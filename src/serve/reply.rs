@@ -1,4 +1,4 @@
-//! Answers that Burdock gives itself: the one place that knows their statuses and texts.
+//! Burdock's own responses: their statuses and texts.
 
 use burdock::balancer::exchange::Refusal;
 use burdock::balancer::reason::Reason;
@@ -8,10 +8,10 @@ use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorSource};
 use pingora_proxy::Session;
 
-/// Seconds after which a refused client may try again.
+/// Seconds after which a refused client may retry.
 const RETRY_AFTER: &str = "2";
 
-/// The error that carries a status of ours to [`send`].
+/// An error that carries the status of Burdock's own response to [`send`].
 pub fn status(code: u16, why: &'static str) -> Box<Error> {
     Error::explain(HTTPStatus(code), why).into_down()
 }
@@ -21,7 +21,7 @@ pub fn refusal(refusal: Refusal) -> Box<Error> {
     status(
         refusal.status.as_u16(),
         match refusal.reason {
-            Reason::NoServer => "no server may take it",
+            Reason::NoServer => "no server is available",
             Reason::Refused
             | Reason::Redispatched
             | Reason::Lost(_)
@@ -33,12 +33,12 @@ pub fn refusal(refusal: Refusal) -> Box<Error> {
     )
 }
 
-/// The error for a client that has gone away.
+/// The error for a client that has disconnected.
 pub fn client_left() -> Box<Error> {
-    Error::explain(ConnectionClosed, "the client has not waited").into_down()
+    Error::explain(ConnectionClosed, "the client disconnected").into_down()
 }
 
-/// The status for an error that ended a request; none where the client is gone.
+/// The status for an error that ended a request; none if the client is gone.
 pub fn code(error: &Error) -> Option<u16> {
     use pingora::ErrorType::{ConnectTimedout, ReadError, ReadTimedout, WriteError, WriteTimedout};
     match (error.etype(), error.esource()) {
@@ -52,28 +52,28 @@ pub fn code(error: &Error) -> Option<u16> {
     }
 }
 
-/// Whether an answer of ours should tell the client when to come again.
+/// Whether Burdock's own response has a Retry-After header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RetryAfter {
-    Said,
-    Unsaid,
+    Send,
+    Omit,
 }
 
-/// Whether the client has no final response yet, so that one of ours can still be sent.
+/// Whether the client has no final response yet, so that Burdock can send its own.
 pub fn is_open(session: &Session) -> bool {
     let interim =
         |status: ::http::StatusCode| status.is_informational() && status != ::http::StatusCode::SWITCHING_PROTOCOLS;
     session.response_written().is_none_or(|response| interim(response.status))
 }
 
-/// Sends a short answer of our own and closes the connection, since the request may not have been read to its end.
+/// Sends a short response and closes the connection, as the request may not have been read completely.
 pub async fn send(session: &mut Session, code: u16, retry_after: RetryAfter) -> pingora::Result<()> {
     let body = Bytes::from(format!("{code} {}\n", phrase(code)));
     let mut header = ResponseHeader::build(code, Some(5))?;
     header.insert_header("Content-Type", "text/plain; charset=utf-8")?;
     header.insert_header("Content-Length", body.len().to_string())?;
     header.insert_header("Cache-Control", "no-store")?;
-    if retry_after == RetryAfter::Said {
+    if retry_after == RetryAfter::Send {
         header.insert_header("Retry-After", RETRY_AFTER)?;
     }
     session.set_keepalive(None);

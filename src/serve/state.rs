@@ -1,4 +1,4 @@
-//! What every request shares. It knows no admin service, upgrade or disk: what only these need is in the process's state.
+//! The state that all requests share. It knows no admin service, upgrade or disk: their state is in the process state.
 
 use std::sync::Arc;
 
@@ -16,20 +16,20 @@ use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_record::RecordSinks;
 
-/// Called when a request has made its upstream eject the server at this position.
+/// Called when a request makes its upstream eject a server.
 pub type OnEjection = fn(&Arc<ServingState>, &Upstream, usize, Ejection);
 
 #[derive(Debug)]
 pub struct ServingState {
     pub clock: Clock,
     pub listeners: Vec<Listener>,
-    /// The configuration in force.
+    /// The current generation.
     pub generation: ArcSwap<Generation>,
     pub metrics: Arc<Metrics>,
     pub access_log: AccessLog,
-    /// Where records of requests go.
+    /// Where request records go.
     pub record_sinks: Arc<RecordSinks>,
-    /// Of clients.
+    /// Client connections.
     pub connections: Connections,
     pub readiness: Readiness,
     pub close_on_down: Arc<CloseOnDown>,

@@ -1,8 +1,8 @@
-//! What a connection to a server is for.
+//! The use of a connection to a server.
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ConnectionUse {
     Request,
-    /// An upgraded stream, which may be silent for longer.
+    /// An upgraded stream, with a longer read timeout.
     HttpUpgrade,
 }

@@ -1,8 +1,8 @@
-//! Connections to servers for requests that ask to be upgraded, each with one of its own.
+//! Connections to servers for HTTP upgrade requests. Each request gets a connection of its own.
 //!
-//! Pingora 0.9.1 sends the end of an upgrade's empty request body beside reading the answer. If it reads the 101 first, it
-//! takes that end for the end of the upgraded stream and cuts it off. So after each write the first look for an answer
-//! finds nothing: Pingora turns to what it has to send, and only then looks again.
+//! Pingora 0.9.1 sends the end of an upgrade's empty request body while it reads the response. If it reads the 101 first, it
+//! takes that end for the end of the upgraded stream and closes it. So the first read after each write finds nothing:
+//! Pingora sends what it has to send, and then reads again.
 
 use std::io;
 use std::pin::Pin;
@@ -20,16 +20,16 @@ use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketS
 use pingora::upstreams::peer::HttpPeer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A peer like this one, whose connections send before they look for an answer.
+/// A peer like this one, whose connections send before they read.
 pub fn peer(plain: HttpPeer) -> HttpPeer {
     let mut peer = plain.clone();
-    // What the server did not want to upgrade is not kept.
+    // If the server refuses the upgrade, the connection is not reused.
     peer.options.idle_timeout = Some(Duration::ZERO);
     peer.options.custom_l4 = Some(Arc::new(Connector(plain)));
     peer
 }
 
-/// One for all servers: it keeps no connections for them here.
+/// Shared by all servers; it pools no connections.
 pub static TRANSPORT: LazyLock<TransportConnector> = LazyLock::new(|| TransportConnector::new(None));
 
 /// Connects to this server.
@@ -43,12 +43,12 @@ impl Connect for Connector {
     }
 }
 
-/// This connection, not read in the moment after a write.
+/// Wraps a connection so that the first read after each write finds nothing.
 pub fn sends_first(inner: Stream) -> pingora::protocols::l4::stream::Stream {
     VirtualSocketStream::new(Box::new(SendsFirst { inner, written: false })).into()
 }
 
-/// A stream that is not read in the moment after a write.
+/// A stream whose first read after each write finds nothing.
 #[derive(Debug)]
 struct SendsFirst {
     inner: Stream,
@@ -66,9 +66,9 @@ impl AsyncRead for SendsFirst {
 }
 
 impl AsyncWrite for SendsFirst {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.written = true;
-        Pin::new(&mut self.inner).poll_write(context, octets)
+        Pin::new(&mut self.inner).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -81,7 +81,7 @@ impl AsyncWrite for SendsFirst {
 }
 
 impl VirtualSocket for SendsFirst {
-    /// The stream within has been set up already.
+    /// The inner stream has its options already.
     fn set_socket_option(&self, _option: VirtualSockOpt) -> io::Result<()> {
         Ok(())
     }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_to_be_sent_comes_before_the_answer_however_fast_that_is() {
+    async fn writes_come_before_a_fast_response() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let connector = peer(HttpPeer::new(listener.local_addr().unwrap(), false, String::new())).options.custom_l4.unwrap();
         let mut stream = connector.connect(&"127.0.0.1:1".parse().unwrap()).await.unwrap();
@@ -107,7 +107,7 @@ mod tests {
         server.readable().await.unwrap();
         let mut answer = [0; 7];
         let first = Pin::new(&mut stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut ReadBuf::new(&mut answer));
-        assert!(first.is_pending(), "the first look finds nothing");
+        assert!(first.is_pending(), "the first read finds nothing");
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"at once");
     }

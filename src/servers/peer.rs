@@ -1,22 +1,22 @@
-//! From a server to the peer that Pingora connects to. All timeouts are set: Pingora's own default is to wait for ever.
+//! Makes the peer that Pingora connects to from a server. It sets all timeouts: Pingora's default is to wait forever.
 
 use std::time::Duration;
 
 use burdock::upstream::spec::{Address, ServerSpec, Timeouts};
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 
-/// A socket path that cannot be one.
+/// An invalid socket path.
 #[derive(Debug, thiserror::Error)]
-#[error("server {server}: {path} is not a path for a socket (at most 107 octets)")]
+#[error("server {server}: {path} is not a valid socket path (at most 107 bytes)")]
 pub struct PeerError {
     server: String,
     path: String,
 }
 
-/// Makes the peer for a server; `read` is the longest silence while its answer is awaited.
+/// Makes the peer of a server; `read` is the timeout of each read.
 pub fn make(server: &ServerSpec, timeouts: Timeouts, read: Duration) -> Result<HttpPeer, PeerError> {
     let mut peer = match &server.address {
-        // A SocketAddr needs no resolving, so this neither blocks nor fails.
+        // A SocketAddr needs no DNS lookup, so this neither blocks nor fails.
         Address::Inet(address) => HttpPeer::new(*address, false, String::new()),
         Address::Unix(path) => {
             let path = path.to_string_lossy().into_owned();
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn no_timeout_is_left_to_the_default_of_for_ever() {
+    fn every_timeout_is_set() {
         let server = server(Address::Inet(([127, 0, 0, 1], 80).into()));
         let options = make(&server, Timeouts::default(), Duration::from_secs(7)).unwrap().options;
         assert_eq!(options.connection_timeout, Some(Duration::from_secs(2)));
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_path_that_is_too_long_is_an_error_and_no_panic() {
+    fn too_long_socket_path_is_an_error() {
         let path = format!("/{}", "a".repeat(200));
         assert!(make(&server(Address::Unix(path.into())), Timeouts::default(), Duration::from_secs(1)).is_err());
     }

@@ -1,17 +1,18 @@
-//! Connections to servers that serve one client connection and nobody else. A login by NTLM or Negotiate makes the server take
-//! whatever comes on its connection for that user's; an upstream can also ask for them always. It knows nothing of logins.
+//! Private connections to servers: each serves one client connection only. After a login by NTLM or Negotiate, the server takes
+//! every request on the connection as that user's; an upstream can also configure private connections. This file knows nothing
+//! of logins.
 //!
-//! Pingora's pool cannot keep such a connection: it forgets the least recently used of `upstream_pool` per thread, ends
-//! each after `timeouts.keepalive`, and does not know when the client is gone. So the pool never gets one:
+//! Pingora's pool cannot hold private connections: it drops the least recently used of `upstream_pool` per thread, closes each after
+//! `timeouts.keepalive`, and does not know when the client is gone. So the pool never gets one:
 //!
-//! 1. A request's peer has a connector that lends it a connection kept here, or a new one.
-//! 2. After the response Pingora looks whether the connection can be used again, by a read with room for one byte. Version
-//!    0.9.1 reads with so little room at no other time.
-//! 3. If that read finds nothing, which is right for an idle connection, the loan ends: the connection is kept here, and
-//!    Pingora is told that it has been closed, so that it lets go of the rest at once.
-//! 4. In every other case (an error, a response cut short, `Connection: close`) Pingora drops it, and so it is closed.
+//! 1. A request's peer has a connector that lends it an idle private connection, or opens a new one.
+//! 2. After the response, Pingora tests whether the connection can be reused, by a read into a buffer of one byte. Version
+//!    0.9.1 uses so small a buffer at no other time.
+//! 3. If that read finds nothing, which is right for an idle connection, the loan ends: the connection returns here, and
+//!    Pingora sees end of file, so that it drops its side at once.
+//! 4. In every other case (an error, an incomplete response, `Connection: close`) Pingora drops the connection, which closes it.
 //!
-//! The client's stream owns what is kept, so all of it ends with the client.
+//! The client's stream owns the idle private connections, so they end with the client.
 
 use std::io;
 use std::pin::Pin;
@@ -35,7 +36,7 @@ use crate::servers::connection_use::ConnectionUse;
 use crate::servers::http_upgrade;
 use crate::servers::http_upgrade::TRANSPORT;
 
-/// A client connection's own connections to servers that no request is using.
+/// The idle private connections of a client connection.
 #[derive(Debug, Default)]
 pub struct PrivateConnections {
     idle: Mutex<Vec<Idle>>,
@@ -47,7 +48,7 @@ struct Idle {
     stream: Stream,
 }
 
-/// Whether the private connection that a request got was kept from an earlier one.
+/// Whether a request got a reused private connection.
 #[derive(Clone, Debug, Default)]
 pub struct Reused(Arc<AtomicBool>);
 
@@ -62,7 +63,7 @@ impl PrivateConnections {
     pub fn peer(self: &Arc<Self>, mut server: HttpPeer, purpose: ConnectionUse, reused: &Reused) -> HttpPeer {
         server.options.custom_l4 = None;
         let mut peer = server.clone();
-        // Pingora's pool has none under this key, and would not keep one.
+        // Pingora's pool has no connection with this key, and would not keep one.
         peer.group_key = rand::random();
         peer.options.idle_timeout = Some(Duration::ZERO);
         let connector = Connector { server, purpose, connections: Arc::clone(self), reused: reused.clone() };
@@ -70,7 +71,7 @@ impl PrivateConnections {
         peer
     }
 
-    /// One that is still open, with nothing unread. Others to this server are closed.
+    /// An open connection to this server, with nothing unread. Unusable ones are closed.
     fn take(&self, server: &SocketAddr) -> Option<Stream> {
         let mut idle = self.idle.lock();
         while let Some(at) = idle.iter().position(|idle| idle.server == *server) {
@@ -87,14 +88,14 @@ impl PrivateConnections {
     }
 }
 
-/// Whether there is nothing to read: neither bytes that nobody has asked for, nor the end.
+/// Whether there is nothing to read: neither unexpected bytes nor the end.
 fn is_silent(stream: &mut Stream) -> bool {
     let mut room = [0];
     let mut context = Context::from_waker(Waker::noop());
     Pin::new(stream).poll_read(&mut context, &mut ReadBuf::new(&mut room)).is_pending()
 }
 
-/// Connects to this server for one client connection.
+/// Connects to a server for one client connection.
 #[derive(Debug)]
 struct Connector {
     server: HttpPeer,
@@ -122,7 +123,7 @@ impl Connect for Connector {
     }
 }
 
-/// A connection in use; without a stream once that has been given back.
+/// A connection in use; without a stream once it was returned.
 #[derive(Debug)]
 struct Loan {
     stream: Option<Stream>,
@@ -136,15 +137,15 @@ impl Loan {
     }
 }
 
-/// So little room has only the read by which Pingora asks whether a connection can be used again.
-const ROOM_OF_THE_LAST_READ: usize = 1;
+/// Only the read by which Pingora tests whether a connection can be reused has so small a buffer.
+const REUSE_TEST_BUFFER: usize = 1;
 
 impl AsyncRead for Loan {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let is_last = into.remaining() == ROOM_OF_THE_LAST_READ;
+        let is_reuse_test = into.remaining() == REUSE_TEST_BUFFER;
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
         let polled = Pin::new(stream).poll_read(context, into);
-        if is_last
+        if is_reuse_test
             && polled.is_pending()
             && let Some(stream) = self.stream.take()
         {
@@ -170,7 +171,7 @@ impl AsyncWrite for Loan {
 }
 
 impl VirtualSocket for Loan {
-    /// The stream within has been set up already.
+    /// The inner stream has its options already.
     fn set_socket_option(&self, _option: VirtualSockOpt) -> io::Result<()> {
         Ok(())
     }
@@ -185,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers every request on a connection with its number, until there are no more.
+    /// Answers every request with the number of its connection.
     async fn serve(listener: TcpListener) {
         for number in 0.. {
             let Ok((stream, _)) = listener.accept().await else { return };
@@ -203,7 +204,7 @@ mod tests {
         }
     }
 
-    /// One exchange by way of Pingora's own connector: which connection it was on, and whether that was kept.
+    /// One exchange through Pingora's own connector; returns the number of its connection.
     async fn ask(connector: &HttpConnector, peer: &HttpPeer) -> String {
         let (mut session, _) = connector.get_http_session(peer).await.unwrap();
         let mut request = RequestHeader::build("GET", b"/", None).unwrap();
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_kept_and_lent_again_through_pingora() {
+    async fn private_connection_is_reused_through_pingora() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = HttpPeer::new(listener.local_addr().unwrap(), false, String::new());
         tokio::spawn(serve(listener));
@@ -229,7 +230,7 @@ mod tests {
             let peer = client.peer(server.clone(), ConnectionUse::Request, &reused);
             let number = ask(&connector, &peer).await;
             seen.push((number, reused.is_reused()));
-            assert_eq!(client.idle.lock().len(), 1, "the loan is over when the exchange is");
+            assert_eq!(client.idle.lock().len(), 1, "the loan ends with the exchange");
         }
         let expected = [("0", false), ("0", true), ("1", false), ("0", true), ("1", true)];
         assert_eq!(seen, expected.map(|(number, reused)| (number.to_owned(), reused)));

@@ -1,4 +1,4 @@
-//! What is recorded of requests: the access log and the metrics. It decides nothing.
+//! Records of requests: the access log and the metrics. It decides nothing.
 
 pub mod access_log;
 pub mod metrics;

@@ -1,5 +1,5 @@
-//! What is known of a request when it is over: one log line and one set of metrics, written when the record is dropped, so
-//! that a request that panics or is cut off is seen too. It knows where it is written, and nothing of how requests are served.
+//! The record of a request: one log line and one set of metrics, written when the record is dropped, so that a request that
+//! panics or is aborted is recorded too. It knows the log and the metrics, and nothing of how requests are served.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,26 +30,26 @@ pub struct RecordSinks {
 pub struct RequestRecord {
     sinks: Arc<RecordSinks>,
     pub started: Moment,
-    /// When it was over; None where it was cut off.
+    /// When the request ended; none if it was aborted.
     pub ended: Option<Moment>,
     pub client: Option<IpAddr>,
     pub request: RequestLine,
     pub status: Option<u16>,
     pub route: Option<Arc<RouteMeters>>,
     pub upstream: Option<Arc<UpstreamMeters>>,
-    /// The server picked last, by its position in the upstream.
+    /// The index of the last picked server.
     pub server: Option<usize>,
     pub from: Option<ServerId>,
     pub reason: Option<Reason>,
     pub method: MethodLabel,
-    pub fate: Option<TieOutcome>,
+    pub tie_outcome: Option<TieOutcome>,
     pub settled: TieAction,
-    /// Why the tie is now another server's, where it is.
+    /// Why the session moved to another server, if it did.
     pub moved: Option<Move>,
-    /// Whose token decided, where it was not one of ours.
+    /// The format of the token that decided, if another proxy issued it.
     pub foreign: Option<ForeignFormat>,
     pub tries: u8,
-    /// How long it waited for places at full servers; none where it did not.
+    /// How long the request waited for slots at full servers; none if it did not wait.
     pub wait: Option<Duration>,
     pub connect: Option<Duration>,
     pub response: Option<Duration>,
@@ -57,11 +57,11 @@ pub struct RequestRecord {
     pub bytes_out: u64,
 }
 
-/// The request as the log names it: the path without query and path parameters, which may hold session ids.
+/// The request in the log: the path without query and path parameters, which may contain session ids.
 #[derive(Debug, Default)]
 pub struct RequestLine {
     pub method: ::http::Method,
-    /// Host and path, one after the other.
+    /// Host and path, concatenated.
     text: Box<str>,
     host: usize,
 }
@@ -88,7 +88,7 @@ impl RequestRecord {
             from: None,
             reason: None,
             method: MethodLabel::NONE,
-            fate: None,
+            tie_outcome: None,
             settled: TieAction::None,
             moved: None,
             foreign: None,
@@ -101,12 +101,12 @@ impl RequestRecord {
         }
     }
 
-    /// The reason as it is reported: a request that never came to a decision was refused.
+    /// The reported reason: a request without a decision was refused.
     pub fn reason(&self) -> Reason {
         self.reason.unwrap_or(Reason::Refused)
     }
 
-    /// The id of the server picked last.
+    /// The id of the last picked server.
     pub fn server_id(&self) -> Option<&ServerId> {
         self.server.and_then(|at| self.upstream.as_ref().map(|upstream| &upstream.servers[at].id))
     }
@@ -125,9 +125,9 @@ impl RequestRecord {
         self.foreign.inspect(|&format| upstream.foreign(format));
         self.wait.inspect(|wait| upstream.queue_wait.observe(wait.as_secs_f64()));
         self.connect.inspect(|connect| upstream.connect.observe(connect.as_secs_f64()));
-        if let (Some(response), Some(server), Some(fate)) = (self.response, self.server, self.fate) {
+        if let (Some(response), Some(server), Some(outcome)) = (self.response, self.server, self.tie_outcome) {
             upstream.response.observe(response.as_secs_f64());
-            upstream.servers[server].answered(fate);
+            upstream.servers[server].answered(outcome);
         }
     }
 }

@@ -53,7 +53,7 @@ fn on_marked_down_close_closes_connections_to_a_down_server() {
     assert!(stream.is_closed() && silent.is_closed());
     assert!(half.take(300_000).is_err(), "the response is cut off");
     wait_until("their slots are free", || in_flight(&burdock) == 0.0);
-    wait_until("the closed connections are logged", || burdock.stderr().contains("shop/web-1: 3 client connections closed"));
+    wait_until("the closed connections are logged", || burdock.stderr().contains("shop/web-1: closed 3 client connections"));
     // An idle connection uses no server, so it stays open.
     assert_eq!(idle.get("/").status, 503);
     wait_until("no connection to the server is left", || origin.connections() <= 1);

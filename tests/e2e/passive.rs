@@ -36,7 +36,7 @@ fn a_failing_server_is_ejected_and_a_probe_restores_it() {
     wait_until("the return is counted", || changes(&burdock, "web-1", "up") == 1.0);
     assert_eq!(changes(&burdock, "web-1", "ejected"), 1.0);
     wait_until("the server gets requests", || burdock.get("/").served_by() == "web-1");
-    let message = "shop/web-1 is ejected for 200ms: requests fail there, the last by status_5xx";
+    let message = "shop/web-1 is ejected for 200ms: requests fail, the last with status_5xx";
     wait_until("the ejection is logged", || burdock.stderr().contains(message));
 }
 

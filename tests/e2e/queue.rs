@@ -308,7 +308,7 @@ fn explain_reports_the_queue_wait_without_waiting() {
     let socket = site.socket();
     let args = ["ctl", "--socket", socket.to_str().unwrap(), "explain", "-H", "Cookie: BURDOCK_shop=web-1", "http://shop/"];
     let text = burdock(args).ok().stdout;
-    assert!(text.contains("\nwait      up to 20000 ms for a place there\n"), "{text}");
+    assert!(text.contains("\nwait      up to 20000 ms for a slot\n"), "{text}");
 }
 
 /// Removes a server; returns whether that succeeded.

@@ -36,7 +36,7 @@ fn a_removed_server_keeps_its_sessions_until_they_expire() {
     assert_eq!(client.get("/tied").served_by(), "web-2");
     assert_eq!(burdock.line("/tied").reason(), "hit");
     assert_eq!(served(&burdock, 6), ["web-1".to_owned()].into());
-    wait_until("the server is gone", || burdock.stderr().contains("no session needs it any more: shop/web-2"));
+    wait_until("the server is gone", || burdock.stderr().contains("removed, no sessions left: shop/web-2"));
     assert_eq!(client.get("/later").served_by(), "web-1");
 }
 
@@ -47,7 +47,7 @@ fn an_invalid_file_changes_nothing_and_reports_every_error() {
     let burdock = site.shop(2, STICKY);
     let mut client = burdock.client_at("web-2");
     assert!(!burdock.reload(&site, "upstreams: {shop: {servers: [nowhere], blance: first}}"));
-    ["nothing is changed", "blance", "nowhere"].into_iter().for_each(|words| burdock.tells(words));
+    ["nothing changed", "blance", "nowhere"].into_iter().for_each(|words| burdock.tells(words));
     assert_eq!(client.get("/").served_by(), "web-2");
     assert_eq!(served(&burdock, 4).len(), 2);
     std::fs::remove_file(site.path("burdock.yaml")).unwrap();
@@ -63,7 +63,7 @@ fn a_change_that_needs_a_new_process_refuses_the_whole_reload() {
     let burdock = site.shop(2, STICKY);
     let other = format!("listeners: [\"$IP:8080\", \"$IP:8081\"]\n{}", shop(1, STICKY));
     assert!(!burdock.reload(&site, &other));
-    burdock.tells("listeners is otherwise");
+    burdock.tells("listeners changed, which needs a new process");
     assert_eq!(served(&burdock, 4).len(), 2, "the rest of it is not applied either");
 }
 
@@ -161,7 +161,7 @@ fn tokens_stay_valid_until_a_reload_drops_their_key() {
     assert!(burdock.reload(&site, &with(&format!("{new}, {old}"))));
     assert_eq!(client.get("/kept").served_by(), "web-2");
     assert_eq!(burdock.line("/kept").reason(), "hit");
-    burdock.tells("another key seals");
+    burdock.tells("the sealing key changed");
     assert!(burdock.reload(&site, &with(new)));
     client.get("/dropped");
     assert_eq!(burdock.line("/dropped").reason(), "unknown_key");

@@ -132,7 +132,7 @@ fn an_unreachable_service_manager_does_not_stop_serving() {
     let _origin = site.origin(1);
     let burdock = Burdock::start_with(&site, &shop(1, "sticky: cookie"), ("NOTIFY_SOCKET", "/nobody/listens"));
     assert_eq!(burdock.get("/").status, 200);
-    wait_until("the failure is logged", || burdock.stderr().contains("cannot tell the service manager (READY=1"));
+    wait_until("the failure is logged", || burdock.stderr().contains("cannot notify the service manager (READY=1"));
 }
 
 fn ready(site: &Site) -> Finished {
@@ -150,7 +150,7 @@ fn the_ready_command_asks_by_socket_or_address() {
         running.kill();
         let finished = ready(&site);
         assert_eq!(finished.code, Some(1));
-        assert!(finished.stderr.starts_with("burdock: cannot ask: "), "{finished:?}");
+        assert!(finished.stderr.starts_with("burdock: cannot reach the process: "), "{finished:?}");
     }
 }
 

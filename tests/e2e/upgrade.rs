@@ -240,7 +240,7 @@ fn a_successor_that_does_not_become_ready_changes_nothing() {
         let storm = Storm::begin(burdock.listen, 4);
         let answer = burdock.api().send("POST", "/upgrade", &json!({}));
         assert_eq!(answer.status, 422, "{step}: {}", answer.text());
-        assert!(answer.text().contains("ended before"), "{step}: {}", answer.text());
+        assert!(answer.text().contains("exited before"), "{step}: {}", answer.text());
         storm.pass(100);
         assert!(storm.end().iter().flatten().all(|seen| seen.outcome == Ok(200)), "{step}");
         assert_eq!((burdock.readiness(), burdock.has_ended()), (Some(200), None), "{step}");

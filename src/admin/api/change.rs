@@ -1,4 +1,4 @@
-//! What changes the process: asked of the control, away from the thread that serves the others, and its refusals as problems.
+//! Changes to the process: runs them on a blocking thread and turns their errors into problems.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::control::reload::ReloadError;
 use crate::control::servers::Expect;
 use crate::control::tag::Tag;
 
-/// Rings are built and files written: not while others wait.
+/// Runs a change on a blocking thread: it builds rings and writes files, and must not hold up other requests.
 pub async fn carry_out<T: Send + 'static>(
     control: &Arc<Control>,
     change: impl FnOnce(&Control) -> T + Send + 'static,
@@ -21,22 +21,23 @@ pub async fn carry_out<T: Send + 'static>(
     let control = Arc::clone(control);
     let done = tokio::task::spawn_blocking(move || change(&control)).await;
     done.map_err(|_| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the change failed in the middle: look at the messages")
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the change failed halfway: see the log of the process")
     })
 }
 
-/// The names of a server, where they can be names.
+/// Parses the names of a server.
 ///
 /// # Errors
-/// 404, as there is no such thing.
+/// 404 where a name is invalid: nothing has such a name.
 pub fn names(upstream: &str, server: &str) -> Result<(UpstreamName, ServerId), Problem> {
-    let missing = |what: String| Problem::new(StatusCode::NOT_FOUND, format!("there is no {what}"));
+    let missing = |what: String| Problem::new(StatusCode::NOT_FOUND, format!("no {what}"));
     let upstream = UpstreamName::parse(upstream).map_err(|_| missing(format!("upstream {upstream:?}")))?;
     let id = ServerId::parse(server).map_err(|_| missing(format!("server {server:?}")))?;
     Ok((upstream, id))
 }
 
-/// What `If-Match` expects of a server (RFC 9110 13.1.1); where it allows several states, the one that is.
+/// What `If-Match` expects of a server (RFC 9110 13.1.1). If it lists several states, it expects the current one if that is
+/// among them.
 pub fn expected(control: &Control, (upstream, id): (&UpstreamName, &ServerId), headers: &HeaderMap) -> Expect {
     let lines = headers.get_all(::http::header::IF_MATCH).iter().filter_map(|line| line.to_str().ok());
     let tags: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
@@ -52,11 +53,11 @@ pub fn etag(tag: &Tag) -> String {
     format!("\"{}\"", tag.0)
 }
 
-/// Why a change will not outlive the process.
+/// Why a change will not survive a restart.
 pub fn warning(persisted: Persisted) -> Option<String> {
     match persisted {
         Persisted::Yes => None,
-        Persisted::No(why) => Some(format!("it is in force, but will not outlive the process: {why}")),
+        Persisted::No(why) => Some(format!("the change is in effect, but will not survive a restart: {why}")),
     }
 }
 
@@ -64,10 +65,10 @@ impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         let status = match &error {
             ChangeError::NoUpstream(_) | ChangeError::NoServer(..) => StatusCode::NOT_FOUND,
-            ChangeError::Exists(..) | ChangeError::OnItsWayOut(_) | ChangeError::TooMany => StatusCode::CONFLICT,
+            ChangeError::Exists(..) | ChangeError::ServerLeaving(_) | ChangeError::TooMany => StatusCode::CONFLICT,
             ChangeError::Mismatch { .. } => StatusCode::PRECONDITION_FAILED,
             ChangeError::Leaving => StatusCode::SERVICE_UNAVAILABLE,
-            ChangeError::Unpublished(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            ChangeError::Publish(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, error.to_string())
     }
@@ -80,18 +81,18 @@ impl From<ReloadError> for Problem {
             ReloadError::Change(error) => error.into(),
             ReloadError::NeedsUpgrade(_) => Self::new(StatusCode::CONFLICT, error.to_string()),
             ReloadError::Unreadable { .. } | ReloadError::Key(_) | ReloadError::Token(_) => {
-                Self::new(StatusCode::CONFLICT, format!("nothing is changed: {error}"))
+                Self::new(StatusCode::CONFLICT, format!("nothing changed: {error}"))
             }
         }
     }
 }
 
-/// All that is wrong with the file, each with its line and column.
+/// All errors of the configuration file, each with its line and column.
 fn wrong(errors: &Errors) -> Problem {
     let errors = errors.faults().iter().map(|fault| {
         let help = fault.help.iter().map(|help| format!("; {help}"));
         FieldError { at: fault.at.to_string(), detail: std::iter::once(fault.to_string()).chain(help).collect() }
     });
     let errors = errors.collect();
-    Problem { errors, ..Problem::new(StatusCode::CONFLICT, "nothing is changed: the configuration file is wrong") }
+    Problem { errors, ..Problem::new(StatusCode::CONFLICT, "nothing changed: the configuration file has errors") }
 }

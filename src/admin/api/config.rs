@@ -1,4 +1,4 @@
-//! The configuration in force, what operators have changed of it, and taking up another one.
+//! The current configuration, operators' runtime overrides, and reloading.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(config)).routes(routes!(reload)).routes(routes!(diff)).routes(routes!(reset))
 }
 
-/// The configuration in force
+/// The current configuration
 ///
-/// The file's text as it was read last, and what operators have changed since. Keys and tokens are in files of their own.
+/// The text of the configuration file as last read, and the runtime overrides. Keys and tokens are in separate files.
 #[utoipa::path(get, path = "/config", tag = "configuration", operation_id = "get_config",
-    responses((status = OK, body = ConfigInfo, description = "What is in force")))]
+    responses((status = OK, body = ConfigInfo, description = "The current configuration")))]
 async fn config(Shared(control): Shared<Arc<Control>>) -> Json<ConfigInfo> {
     let desired = control.desired();
     Json(ConfigInfo {
@@ -33,15 +33,15 @@ async fn config(Shared(control): Shared<Arc<Control>>) -> Json<ConfigInfo> {
     })
 }
 
-/// Reads the configuration file again and takes up what it says, whole or not at all
+/// Reloads the configuration file: applies all of it, or nothing
 #[utoipa::path(post, path = "/reload", tag = "configuration", operation_id = "reload", request_body = Reload,
-    responses((status = OK, body = Reloaded, description = "What it did, or would do")))]
+    responses((status = OK, body = Reloaded, description = "What the reload changed, or would change")))]
 async fn reload(
     Shared(control): Shared<Arc<Control>>,
     Extension(who): By,
-    Json(how): Json<Reload>,
+    Json(options): Json<Reload>,
 ) -> Result<Json<Reloaded>, Problem> {
-    let mode = match how {
+    let mode = match options {
         Reload { dry_run: true, .. } => ReloadMode::DryRun,
         Reload { partial: true, .. } => ReloadMode::Partial,
         Reload { .. } => ReloadMode::Whole,
@@ -63,17 +63,17 @@ fn to_api(report: ReloadReport) -> Reloaded {
     }
 }
 
-/// What operators' changes make otherwise than the file has it
+/// The differences between the configuration file and the running state, made by runtime overrides
 #[utoipa::path(get, path = "/diff", tag = "configuration", operation_id = "get_diff",
-    responses((status = OK, body = Diff, description = "Nothing where nothing is changed")))]
+    responses((status = OK, body = Diff, description = "Empty if there are no overrides")))]
 async fn diff(Shared(control): Shared<Arc<Control>>) -> Result<Json<Diff>, Problem> {
     let differences = change::carry_out(&control, Control::diff).await?;
     Ok(Json(Diff { differences: differences.iter().map(views::difference).collect() }))
 }
 
-/// Drops what operators have changed: of one server, or everything
+/// Drops runtime overrides: those of one server, or all
 #[utoipa::path(post, path = "/reset", tag = "configuration", operation_id = "reset", request_body = Reset,
-    responses((status = OK, body = ResetDone, description = "Of how many servers")))]
+    responses((status = OK, body = ResetDone, description = "The number of servers reset")))]
 async fn reset(
     Shared(control): Shared<Arc<Control>>,
     Extension(who): By,

@@ -1,4 +1,5 @@
-//! The OpenAPI document: what is the same for all operations, and where it is served. The rest comes from types and handlers.
+//! The OpenAPI document: the parts that all operations share, and the endpoint that serves it. The rest comes from types and
+//! handlers.
 
 use std::sync::Arc;
 
@@ -14,9 +15,9 @@ use crate::api::ROOT;
 use crate::api::problem::{MEDIA_TYPE, Problem};
 use crate::control::change::Control;
 
-const DESCRIPTION: &str = "Reads and changes a running Burdock. Served on its Unix socket (admin.socket) to whoever may open that, and \
-at the admin address to whoever brings the token of admin.token_file; there the Host must be that address, and requests from web \
-pages (with an Origin) are refused.";
+const DESCRIPTION: &str = "Reads and changes a running Burdock. The API is served on the Unix socket (admin.socket) to every user with \
+access to it, and at the admin address to clients that send the token of admin.token_file. At the address, the Host header must be \
+that address, and requests from web pages (with an Origin header) are refused.";
 
 pub fn head() -> OpenApi {
     let license = License::builder().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
@@ -41,7 +42,7 @@ fn problem() -> Response {
     ResponseBuilder::new().description("What went wrong").content(MEDIA_TYPE, Content::new(Some(schema))).build()
 }
 
-/// Says of every operation that it may be refused, and how.
+/// Adds the error responses to every operation.
 pub fn complete(mut document: OpenApi) -> OpenApi {
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
@@ -57,7 +58,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut utoipa::openapi:
     [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
 }
 
-/// As it is kept in the repository.
+/// The document as text, as committed to the repository.
 pub fn text(document: &OpenApi) -> String {
     document.to_pretty_json().map(|text| text + "\n").unwrap_or_default()
 }
@@ -74,13 +75,13 @@ pub fn serve(document: &OpenApi) -> Router<Arc<Control>> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_document_in_the_repository_is_the_one_that_is_served() {
+    fn the_committed_openapi_document_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
         let text = super::text(&super::super::router().1);
         if std::env::var_os("UPDATE_OPENAPI").is_some() {
             std::fs::write(path, &text).unwrap();
         }
-        let kept = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(kept == text, "docs/openapi.json is not what the types say: write it with UPDATE_OPENAPI=1");
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == text, "docs/openapi.json is out of date: write it with UPDATE_OPENAPI=1");
     }
 }

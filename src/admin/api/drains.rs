@@ -1,4 +1,4 @@
-//! Servers on their way out: how far they are, and waiting until they are gone.
+//! Draining servers: their progress, and waiting until they are drained.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use crate::api::drain::{DrainList, DrainQuery, DrainStatus, Stage};
 use crate::api::problem::Problem;
 use crate::control::change::Control;
 
-/// How often it is looked while somebody waits.
-const LOOK: Duration = Duration::from_millis(200);
-/// Seconds that one request waits at most.
-const LONGEST: u64 = 60;
+/// How often a waiting request checks the drain.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Longest wait of one request, in seconds.
+const MAX_WAIT: u64 = 60;
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
 }
 
-/// All servers that are on their way out
+/// All servers that are draining or leaving
 #[utoipa::path(get, path = "/drains", tag = "drains", operation_id = "list_drains",
-    responses((status = OK, body = DrainList, description = "In drain, in maintenance, of weight 0, or taken out")))]
+    responses((status = OK, body = DrainList, description = "Servers in drain, in maintenance, of weight 0, or removed")))]
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<DrainList> {
     let (generation, now) = (control.state.serving.generation.load(), control.state.serving.clock.moment().now());
     let of_pool = |pool: &Arc<burdock::balancer::StickyUpstream>| {
@@ -35,15 +35,15 @@ async fn list(Shared(control): Shared<Arc<Control>>) -> Json<DrainList> {
     Json(DrainList { drains: generation.balancer.upstreams().iter().flat_map(of_pool).collect() })
 }
 
-/// How far a server has drained
+/// The progress of a server's drain
 ///
-/// With `wait` the answer comes when the drain is complete, when the server is not on its way out (any more), or when the time is
-/// over: for a preStop hook. It changes nothing.
+/// With `wait`, the response comes when the drain is complete, when the server is not draining, or when the time is over. Use it
+/// in a preStop hook. It changes nothing.
 #[utoipa::path(get, path = "/upstreams/{upstream}/servers/{server}/drain", tag = "drains", operation_id = "get_drain",
     params(
         ("upstream" = String, Path, description = "The upstream's name"),
         ("server" = String, Path, description = "The server's id"), DrainQuery),
-    responses((status = OK, body = DrainStatus, description = "As it is now")))]
+    responses((status = OK, body = DrainStatus, description = "The current progress")))]
 async fn get(
     Shared(control): Shared<Arc<Control>>,
     Path((upstream, id)): Path<(String, String)>,
@@ -51,19 +51,19 @@ async fn get(
 ) -> Result<Json<DrainStatus>, Problem> {
     let wait = query.wait.as_deref().map_or(Ok(Duration::ZERO), wait)?;
     let until = control.state.serving.clock.uptime().plus(wait);
-    let mut status = look(&control, &upstream, &id)?;
+    let mut status = drain_status(&control, &upstream, &id)?;
     while status.stage == Stage::Draining && control.state.serving.clock.uptime() < until {
-        tokio::time::sleep(LOOK).await;
-        status = match look(&control, &upstream, &id) {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        status = match drain_status(&control, &upstream, &id) {
             Ok(status) => status,
-            // It was done leaving, and is gone.
+            // The drain completed and the server is gone.
             Err(_) => return Ok(Json(DrainStatus { stage: Stage::Complete, in_flight: 0, ..status })),
         };
     }
     Ok(Json(status))
 }
 
-fn look(control: &Control, upstream: &str, id: &str) -> Result<DrainStatus, Problem> {
+fn drain_status(control: &Control, upstream: &str, id: &str) -> Result<DrainStatus, Problem> {
     let (pool, at) = servers::find(control, upstream, id)?;
     Ok(views::drain(&pool, at, control.state.serving.clock.moment().now()))
 }
@@ -71,7 +71,7 @@ fn look(control: &Control, upstream: &str, id: &str) -> Result<DrainStatus, Prob
 fn wait(text: &str) -> Result<Duration, Problem> {
     let digits = text.strip_suffix('s').unwrap_or(text);
     let plain = digits == "0" || (digits.bytes().all(|c| c.is_ascii_digit()) && !digits.starts_with('0'));
-    let seconds = digits.parse().ok().filter(|&seconds: &u64| plain && seconds <= LONGEST);
-    let wrong = || Problem::new(StatusCode::BAD_REQUEST, format!("wait is 0s to {LONGEST}s"));
+    let seconds = digits.parse().ok().filter(|&seconds: &u64| plain && seconds <= MAX_WAIT);
+    let wrong = || Problem::new(StatusCode::BAD_REQUEST, format!("wait: expected 0s to {MAX_WAIT}s"));
     seconds.map(Duration::from_secs).ok_or_else(wrong)
 }

@@ -20,17 +20,17 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(explain))
 }
 
-/// A request as it was asked for, each part valid.
+/// A hypothetical request, each part valid.
 struct Parts {
     method: Method,
     headers: HeaderMap,
     client: IpAddr,
 }
 
-/// Says where a request would go now, and why, without sending it
+/// Explains where a request would go now, and why, without sending it
 ///
-/// The servers' states and the session tables are those of this moment. No session counts as seen by it; for an instant it takes a
-/// place at the server, as a request would. What a response would do to the tie is told by `burdock explain`.
+/// It uses the current states of the servers and the current session tables. It does not mark a session as seen. For an instant it
+/// takes a slot at the server, as a request would. To see what a response would do to the tie, use `burdock explain`.
 #[utoipa::path(post, path = "/explain", tag = "explain", operation_id = "explain", request_body = Asked,
     responses((status = OK, body = Explanation, description = "The decision")))]
 async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>) -> Result<Json<Explanation>, Problem> {
@@ -42,7 +42,7 @@ async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>
         .listeners
         .first()
         .map_or_else(TrustedProxies::default, |listener| listener.trusted_proxies.clone());
-    let spoken = match asked.scheme {
+    let asked_scheme = match asked.scheme {
         Scheme::Http => request::Scheme::Http,
         Scheme::Https => request::Scheme::Https,
     };
@@ -53,7 +53,7 @@ async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>
         query,
         headers: &headers,
         client: client_address(client, &headers, &trusted),
-        scheme: scheme(client, spoken, &headers, &trusted),
+        scheme: scheme(client, asked_scheme, &headers, &trusted),
     };
     let (generation, now) = (control.state.serving.generation.load(), control.state.serving.clock.moment().now());
     let Some(route) = generation.balancer.route(request.host, request.path) else {
@@ -65,32 +65,36 @@ async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>
 
 fn parts(asked: &Asked) -> Result<Parts, Problem> {
     let mut errors = Vec::new();
-    let mut check = |at: String, is_right: bool, detail: &str| {
-        if !is_right {
+    let mut check = |at: String, is_valid: bool, detail: &str| {
+        if !is_valid {
             errors.push(FieldError { at, detail: detail.to_owned() });
         }
     };
     let method = asked.method.parse().ok().filter(|_| asked.method.bytes().all(|c| c.is_ascii_uppercase()));
-    check("method".to_owned(), method.is_some() && asked.method.len() <= 20, "a method is 1 to 20 capital letters");
-    check("host".to_owned(), is_host(&asked.host), "a host is a name or an address, with or without a port");
-    check("path".to_owned(), is_path(&asked.path), "a path begins with /, has at most 2,001 octets and no spaces");
+    check("method".to_owned(), method.is_some() && asked.method.len() <= 20, "expected 1 to 20 capital letters");
+    check("host".to_owned(), is_host(&asked.host), "expected a name or an address, with or without a port");
+    check(
+        "path".to_owned(),
+        is_path(&asked.path),
+        "expected a path that begins with /, at most 2,001 bytes, without spaces",
+    );
     check("headers".to_owned(), asked.headers.len() <= 100, "at most 100 headers");
     let mut headers = HeaderMap::new();
     for (at, Field { name, value }) in asked.headers.iter().enumerate() {
         let named = name.parse().ok().filter(|_: &HeaderName| name.len() <= 100);
-        let said =
+        let content =
             value.parse().ok().filter(|_: &HeaderValue| value.len() <= 4000 && !value.contains('\t') && value.is_ascii());
-        check(format!("headers[{at}].name"), named.is_some(), "this is not a header's name");
-        check(format!("headers[{at}].value"), said.is_some(), "this is not a header's value");
-        headers.extend(named.zip(said));
+        check(format!("headers[{at}].name"), named.is_some(), "not a header name");
+        check(format!("headers[{at}].value"), content.is_some(), "not a header value");
+        headers.extend(named.zip(content));
     }
     let client = asked.client.parse().ok();
-    check("client".to_owned(), client.is_some(), "this is no IP address");
+    check("client".to_owned(), client.is_some(), "not an IP address");
     let method = method.filter(|_| errors.is_empty());
-    method.zip(client).map(|(method, client)| Parts { method, headers, client }).ok_or_else(|| Problem {
-        errors,
-        ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "this is not a request that a client could send")
-    })
+    method
+        .zip(client)
+        .map(|(method, client)| Parts { method, headers, client })
+        .ok_or_else(|| Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not a valid request") })
 }
 
 fn is_host(text: &str) -> bool {

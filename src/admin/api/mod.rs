@@ -1,4 +1,4 @@
-//! The API: its resources, one file each, and the OpenAPI document that comes from them.
+//! The API: one file per resource, and the OpenAPI document made from them.
 
 mod change;
 mod config;
@@ -23,7 +23,7 @@ pub use document::serve as document;
 use crate::api::ROOT;
 use crate::control::change::Control;
 
-/// All resources, and what describes them.
+/// The routes of all resources, and the document that describes them.
 pub fn router() -> (Router<Arc<Control>>, OpenApi) {
     let resources = OpenApiRouter::new()
         .merge(process::router())

@@ -1,4 +1,4 @@
-//! The process: which Burdock it is, and its successor.
+//! The process: its version, and upgrades.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(version)).routes(routes!(upgrade))
 }
 
-/// Which Burdock this is, and how long it has been running
+/// The version, uptime and readiness of this process
 #[utoipa::path(get, path = "/version", tag = "process", responses((status = OK, body = Version, description = "This process")))]
 async fn version(Shared(control): Shared<Arc<Control>>) -> Json<Version> {
     let readiness = match control.state.serving.readiness.now() {
@@ -39,34 +39,31 @@ async fn version(Shared(control): Shared<Arc<Control>>) -> Json<Version> {
     })
 }
 
-/// Hand over to a new process, which is started for that
+/// Starts a new process and hands over to it
 ///
-/// Answered when it serves, or when it is known that there will be none: then this process goes on as before.
+/// The response comes when the new process serves, or when the upgrade has failed. After a failure this process continues as before.
 #[utoipa::path(post, path = "/upgrade", tag = "process", request_body = Upgrade, responses(
-    (status = OK, body = Upgraded, description = "It has taken over"),
-    (status = FORBIDDEN, body = Problem, description = "A program was named, and not at the Unix socket"),
-    (status = CONFLICT, body = Problem, description = "An upgrade is under way, or this is the first process of a container"),
-    (status = SERVICE_UNAVAILABLE, body = Problem, description = "This process is leaving"),
-    (status = UNPROCESSABLE_ENTITY, body = Problem, description = "The new process does not start"),
-    (status = BAD_GATEWAY, body = Problem, description = "The new process has ended after it was given the sockets")))]
+    (status = OK, body = Upgraded, description = "The new process has taken over"),
+    (status = FORBIDDEN, body = Problem, description = "A program may be named only on the Unix socket"),
+    (status = CONFLICT, body = Problem, description = "An upgrade is in progress, or this is process 1 of a container"),
+    (status = SERVICE_UNAVAILABLE, body = Problem, description = "This process is shutting down"),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, description = "The new process did not start"),
+    (status = BAD_GATEWAY, body = Problem, description = "The new process exited after it had received the sockets")))]
 async fn upgrade(
     Shared(control): Shared<Arc<Control>>,
     axum::Extension(caller): By,
-    Json(wish): Json<Upgrade>,
+    Json(options): Json<Upgrade>,
 ) -> Result<Json<Upgraded>, Problem> {
-    if wish.binary.is_some() && !matches!(caller, Caller::User { .. }) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "another program is started only for whoever asks at the Unix socket",
-        ));
+    if options.binary.is_some() && !matches!(caller, Caller::User { .. }) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "another program can be started only through the Unix socket"));
     }
     let by = Actor::from(caller);
-    let of = wish.binary.as_ref().map_or_else(String::new, |binary| format!(" to {binary}"));
-    by.audit(format_args!("upgrade{of} asked for"));
+    let of = options.binary.as_ref().map_or_else(String::new, |binary| format!(" to {binary}"));
+    by.audit(format_args!("upgrade{of} requested"));
     let (answer, answered) = oneshot::channel();
     let timing =
-        wish.timeout.map_or_else(UpgradeTimeout::default, |seconds| UpgradeTimeout::seconds(seconds.clamp(1, 3600)));
-    let asked = UpgradeRequest { binary: wish.binary.map(Into::into), timing, answer: Some(answer) };
+        options.timeout.map_or_else(UpgradeTimeout::default, |seconds| UpgradeTimeout::seconds(seconds.clamp(1, 3600)));
+    let asked = UpgradeRequest { binary: options.binary.map(Into::into), timing, answer: Some(answer) };
     let outcome = match control.state.successors.try_send(asked) {
         Ok(()) => answered.await.unwrap_or(Err(UpgradeError::Leaving)),
         Err(_) => Err(UpgradeError::UnderWay),

@@ -1,4 +1,4 @@
-//! Servers of an upstream: read, and changed while the process runs.
+//! Servers of an upstream: reading them and changing them at run time.
 
 use std::sync::Arc;
 
@@ -31,14 +31,14 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(get, patch, remove))
 }
 
-/// The server of this id, by its position.
+/// The upstream and the index of the server with this id.
 ///
 /// # Errors
 /// 404 where there is none.
 pub fn find(control: &Control, upstream: &str, id: &str) -> Result<(Arc<StickyUpstream>, usize), Problem> {
     let pool = upstreams::find(&control.state, upstream)?;
     let at = pool.upstream().servers().iter().position(|server| server.id().as_str() == id);
-    let missing = || Problem::new(StatusCode::NOT_FOUND, format!("the upstream {upstream} has no server {id:?}"));
+    let missing = || Problem::new(StatusCode::NOT_FOUND, format!("upstream {upstream} has no server {id:?}"));
     at.map(|at| (pool, at)).ok_or_else(missing)
 }
 
@@ -58,8 +58,8 @@ async fn list(Shared(control): Shared<Arc<Control>>, Path(upstream): Path<String
     params(
         ("upstream" = String, Path, description = "The upstream's name"),
         ("server" = String, Path, description = "The server's id, percent-encoded where it has a slash")),
-    responses((status = OK, body = ServerInfo, description = "As it is now",
-        headers(("ETag" = String, description = "Of what is wanted of it: for If-Match")))))]
+    responses((status = OK, body = ServerInfo, description = "Its current state",
+        headers(("ETag" = String, description = "The tag of its configuration, for If-Match")))))]
 async fn get(
     Shared(control): Shared<Arc<Control>>,
     Path((upstream, id)): Path<(String, String)>,
@@ -68,17 +68,18 @@ async fn get(
     Ok(([(ETAG, etag(&pool, at))], Json(to_api(&control, &pool, at))).into_response())
 }
 
-/// Changes what is wanted of a server
+/// Changes a server at run time
 ///
-/// What is left out stays as it is, null is as the file has it again. It outlives reloads and restarts.
+/// Fields that are left out keep their value. Null resets a field to the configuration file's value. The change survives reloads
+/// and restarts.
 #[utoipa::path(patch, path = "/upstreams/{upstream}/servers/{server}", tag = "servers", operation_id = "change_server",
     params(
         ("upstream" = String, Path, description = "The upstream's name"),
         ("server" = String, Path, description = "The server's id"),
-        ("If-Match" = Option<String>, Header, description = "The change is made only where the server still has this ETag")),
+        ("If-Match" = Option<String>, Header, description = "Make the change only if the server still has this ETag")),
     request_body = ServerPatch,
-    responses((status = OK, body = Changed, description = "The server afterwards",
-        headers(("ETag" = String, description = "Of what is wanted of it now")))))]
+    responses((status = OK, body = Changed, description = "The server after the change",
+        headers(("ETag" = String, description = "The new tag of its configuration")))))]
 async fn patch(
     Shared(control): Shared<Arc<Control>>,
     Extension(who): By,
@@ -87,21 +88,21 @@ async fn patch(
     Json(wanted): Json<ServerPatch>,
 ) -> Result<Response, Problem> {
     let name = change::names(&upstream, &id)?;
-    let wishes = wishes(&wanted, control.state.serving.clock.moment().now().wall)?;
+    let patch = server_patch(&wanted, control.state.serving.clock.moment().now().wall)?;
     let changed = change::carry_out(&control, move |control| {
         let expected = change::expected(control, (&name.0, &name.1), &headers);
-        control.change(&name.0, &name.1, wishes, &expected, &who.into())
+        control.change(&name.0, &name.1, patch, &expected, &who.into())
     });
     answer(&control, &upstream, &id, changed.await??)
 }
 
 /// Adds a server
 ///
-/// It outlives reloads and restarts, until it is removed or reset. One that is on its way out and is added again stays.
+/// It survives reloads and restarts, until it is removed or reset. A leaving server that is added again stays.
 #[utoipa::path(post, path = "/upstreams/{upstream}/servers", tag = "servers", operation_id = "add_server",
     params(("upstream" = String, Path, description = "The upstream's name")), request_body = NewServer,
-    responses((status = CREATED, body = Changed, description = "The server as it is now",
-        headers(("ETag" = String, description = "Of what is wanted of it"), ("Location" = String, description = "Where it is")))))]
+    responses((status = CREATED, body = Changed, description = "The server after the change",
+        headers(("ETag" = String, description = "The tag of its configuration"), ("Location" = String, description = "Its URL")))))]
 async fn add(
     Shared(control): Shared<Arc<Control>>,
     Extension(who): By,
@@ -124,23 +125,24 @@ async fn add(
 
 /// Removes a server
 ///
-/// As the upstream treats removed servers: usually it keeps its sessions until they are gone. With `now` it goes at once.
+/// By default the server keeps its sessions until they end, or does what the upstream configures for removed servers. With `now`
+/// it is removed at once.
 #[utoipa::path(delete, path = "/upstreams/{upstream}/servers/{server}", tag = "servers", operation_id = "remove_server",
     params(
         ("upstream" = String, Path, description = "The upstream's name"),
         ("server" = String, Path, description = "The server's id"),
-        ("If-Match" = Option<String>, Header, description = "It is removed only where it still has this ETag"),
+        ("If-Match" = Option<String>, Header, description = "Remove the server only if it still has this ETag"),
         RemoveQuery),
-    responses((status = OK, body = Changed, description = "The server on its way out, or null where it is gone")))]
+    responses((status = OK, body = Changed, description = "The leaving server, or null if it is gone")))]
 async fn remove(
     Shared(control): Shared<Arc<Control>>,
     Extension(who): By,
     Path((upstream, id)): Path<(String, String)>,
-    Query(how): Query<RemoveQuery>,
+    Query(query): Query<RemoveQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = change::names(&upstream, &id)?;
-    let how = if how.now { Removal::AtOnce } else { Removal::AsConfigured };
+    let how = if query.now { Removal::AtOnce } else { Removal::AsConfigured };
     let changed = change::carry_out(&control, move |control| {
         let expected = change::expected(control, (&name.0, &name.1), &headers);
         control.remove(&name.0, &name.1, how, &expected, &who.into())
@@ -148,7 +150,7 @@ async fn remove(
     answer(&control, &upstream, &id, changed.await??)
 }
 
-/// The server as it is after a change, where it still is.
+/// The server after a change, if it still exists.
 fn answer(control: &Control, upstream: &str, id: &str, persisted: Persisted) -> Result<Response, Problem> {
     let warning = change::warning(persisted);
     Ok(match find(control, upstream, id) {
@@ -168,20 +170,20 @@ fn etag(pool: &StickyUpstream, at: usize) -> String {
     change::etag(&Tag::of(pool.upstream().servers()[at].spec()))
 }
 
-fn wishes(wanted: &ServerPatch, now: UnixSeconds) -> Result<overrides::ServerPatch, Problem> {
+fn server_patch(wanted: &ServerPatch, now: UnixSeconds) -> Result<overrides::ServerPatch, Problem> {
     let until = wanted.deadline.map(|seconds| UnixSeconds(now.0.saturating_add(seconds)));
     let drains = wanted.state == Some(Some(WantedState::Drain));
     let errors: Vec<FieldError> = [
-        (wanted.deadline.is_some() && !drains).then(|| wrong("deadline", "it belongs to the state drain")),
-        wanted.deadline.filter(|&seconds| seconds > LONGEST).map(|_| wrong("deadline", "a year at most")),
-        (wanted.then.is_some() && until.is_none()).then(|| wrong("then", "it belongs to a deadline")),
-        wanted.weight.flatten().filter(|&weight| Weight::new(weight).is_err()).map(|_| wrong("weight", "0 to 256")),
+        (wanted.deadline.is_some() && !drains).then(|| wrong("deadline", "allowed only with state drain")),
+        wanted.deadline.filter(|&seconds| seconds > MAX_DEADLINE).map(|_| wrong("deadline", "expected at most a year")),
+        (wanted.then.is_some() && until.is_none()).then(|| wrong("then", "allowed only with a deadline")),
+        wanted.weight.flatten().filter(|&weight| Weight::new(weight).is_err()).map(|_| wrong("weight", "expected 0 to 256")),
     ]
     .into_iter()
     .flatten()
     .collect();
     if !errors.is_empty() {
-        return Err(unfit(errors));
+        return Err(invalid(errors));
     }
     let then = wanted.then.map_or(spec::Then::AsConfigured, then);
     Ok(overrides::ServerPatch {
@@ -191,8 +193,8 @@ fn wishes(wanted: &ServerPatch, now: UnixSeconds) -> Result<overrides::ServerPat
     })
 }
 
-/// Seconds of a drain's deadline.
-const LONGEST: u32 = 31_536_000;
+/// Longest deadline of a drain, in seconds: a year.
+const MAX_DEADLINE: u32 = 31_536_000;
 
 fn patched<T, U>(field: Option<Option<T>>, value: impl Fn(T) -> Option<U>) -> Patch<U> {
     match field {
@@ -212,15 +214,15 @@ fn added(new: &NewServer) -> Result<(ServerId, Added), Problem> {
     let weight = new.weight.map(Weight::new).transpose();
     let weight = weight.map_err(|error| errors.push(wrong("weight", &error.to_string()))).ok();
     let (Some(address), Some(id), Some(route), Some(weight)) = (address, id, route, weight) else {
-        return Err(unfit(errors));
+        return Err(invalid(errors));
     };
     let tier = if new.backup { Tier::Backup } else { Tier::Primary };
-    let wishes = overrides::ServerPatch {
+    let patch = overrides::ServerPatch {
         state: set(new.state.map(|state| state_wanted(state, None, spec::Then::AsConfigured))),
         weight: set(weight),
         max_conns: set(new.max_conns.map(max_conns)),
     };
-    Ok((id, Added { server: overrides::Added { address, route, tier }, wishes }))
+    Ok((id, Added { server: overrides::Added { address, route, tier }, patch }))
 }
 
 fn set<T>(value: Option<T>) -> Patch<T> {
@@ -254,9 +256,6 @@ fn wrong(at: &str, detail: &str) -> FieldError {
     FieldError { at: at.to_owned(), detail: detail.to_owned() }
 }
 
-fn unfit(errors: Vec<FieldError>) -> Problem {
-    Problem {
-        errors,
-        ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing is changed: not all fields can be as they are")
-    }
+fn invalid(errors: Vec<FieldError>) -> Problem {
+    Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing changed: invalid fields") }
 }

@@ -1,4 +1,4 @@
-//! Sessions in tables: listed, found by the name that only the client and the application know, forgotten.
+//! Sessions in tables: listing them, finding one by the id that only the client and the application know, and forgetting them.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ use crate::api::table::{FindSession, ForgetServer, Forgotten, SessionInfo, Sessi
 use crate::control::actor::Actor;
 use crate::control::change::Control;
 
-/// Sessions of a part of the list, where the caller says nothing, and at most.
-const USUAL: u32 = 100;
-const MOST: u32 = 10_000;
-/// Digits with which one session may be named: fewer could be another's by accident.
-const FEWEST_DIGITS: usize = 16;
+/// Sessions per page: the default and the maximum.
+const DEFAULT_LIMIT: u32 = 100;
+const MAX_LIMIT: u32 = 10_000;
+/// Digits needed to name one session: with fewer, another session could match by accident.
+const MIN_DIGITS: usize = 16;
 
 pub fn router() -> OpenApiRouter<Arc<Control>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(find)).routes(routes!(forget)).routes(routes!(forget_server))
@@ -33,7 +33,7 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 /// The sessions of a table
 #[utoipa::path(get, path = "/tables/{table}/sessions", tag = "sessions", operation_id = "list_sessions",
     params(("table" = String, Path, description = "The table's name"), SessionQuery),
-    responses((status = OK, body = SessionList, description = "A part of them")))]
+    responses((status = OK, body = SessionList, description = "One page of sessions")))]
 async fn list(
     Shared(control): Shared<Arc<Control>>,
     Path(name): Path<String>,
@@ -41,9 +41,9 @@ async fn list(
 ) -> Result<Json<SessionList>, Problem> {
     let learned = tables::find(&control.state, &name)?;
     let upstream = wanted.upstream.as_deref().map(|upstream| upstreams::find(&control.state, upstream)).transpose()?;
-    let limit = match wanted.limit.unwrap_or(USUAL) {
-        limit @ 1..=MOST => limit as usize,
-        _ => return Err(invalid(format!("limit is a number from 1 to {MOST}"))),
+    let limit = match wanted.limit.unwrap_or(DEFAULT_LIMIT) {
+        limit @ 1..=MAX_LIMIT => limit as usize,
+        _ => return Err(invalid(format!("limit: expected 1 to {MAX_LIMIT}"))),
     };
     let Some(filter) = filter(learned.table(), &wanted)? else {
         return Ok(Json(SessionList { sessions: Vec::new(), next: None }));
@@ -53,16 +53,17 @@ async fn list(
     let list = move || {
         let table = learned.table();
         let page = table.list(&filter, cursor, limit, now);
-        let told = page.entries.iter().filter_map(|entry| to_api(table, entry, now));
-        let sessions = told.filter(|session| upstream.as_deref().is_none_or(|pool| has(pool, &session.server))).collect();
+        let sessions = page.entries.iter().filter_map(|entry| to_api(table, entry, now));
+        let sessions =
+            sessions.filter(|session| upstream.as_deref().is_none_or(|pool| has(pool, &session.server))).collect();
         SessionList { sessions, next: page.next.map(|next| format!("{:016x}", next.to_number())) }
     };
-    aside(list).await.map(Json)
+    run_blocking(list).await.map(Json)
 }
 
 /// Finds a session by the id that clients carry
 ///
-/// The id is hashed; it is neither stored nor logged. Looking does not count as a request of the session.
+/// The id is hashed. It is neither stored nor logged. This does not mark the session as seen.
 #[utoipa::path(post, path = "/tables/{table}/sessions/find", tag = "sessions", operation_id = "find_session",
     params(("table" = String, Path, description = "The table's name")), request_body = FindSession,
     responses((status = OK, body = SessionInfo, description = "The session")))]
@@ -80,40 +81,39 @@ async fn find(
     };
     found
         .map(Json)
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("the table {name} has no live session of this id")))
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("table {name} has no live session with this id")))
 }
 
 /// Forgets a session
 ///
-/// Its next request counts as one of a session that nobody knows. Named by the beginning of its fingerprint, 16 digits or more, as
-/// lists have it.
+/// Its next request counts as one of an unknown session. Name it by the first digits of its fingerprint, at least 16, as shown in
+/// lists.
 #[utoipa::path(delete, path = "/tables/{table}/sessions/{fingerprint}", tag = "sessions", operation_id = "forget_session",
     params(
         ("table" = String, Path, description = "The table's name"),
-        ("fingerprint" = String, Path, description = "The beginning of its fingerprint", pattern = "^[0-9a-fA-F]{16,32}$")),
-    responses((status = OK, body = SessionInfo, description = "The session as it was")))]
+        ("fingerprint" = String, Path, description = "The first digits of its fingerprint", pattern = "^[0-9a-fA-F]{16,32}$")),
+    responses((status = OK, body = SessionInfo, description = "The forgotten session")))]
 async fn forget(
     Shared(control): Shared<Arc<Control>>,
     Extension(who): By,
     Path((name, digits)): Path<(String, String)>,
 ) -> Result<Json<SessionInfo>, Problem> {
     let learned = tables::find(&control.state, &name)?;
-    let prefix = digits.parse().ok().filter(|_| digits.len() >= FEWEST_DIGITS);
-    let prefix: Prefix =
-        prefix.ok_or_else(|| invalid("a fingerprint is given by 16 to 32 hexadecimal digits".to_owned()))?;
+    let prefix = digits.parse().ok().filter(|_| digits.len() >= MIN_DIGITS);
+    let prefix: Prefix = prefix.ok_or_else(|| invalid("fingerprint: expected 16 to 32 hexadecimal digits".to_owned()))?;
     let (table, now) = (Arc::clone(learned.table()), control.state.serving.clock.moment().now().wall);
     let found = {
         let (table, filter) = (Arc::clone(&table), Filter { prefix: Some(prefix), ..Filter::default() });
-        aside(move || table.list(&filter, Cursor::default(), 2, now).entries).await?
+        run_blocking(move || table.list(&filter, Cursor::default(), 2, now).entries).await?
     };
     let entry = match &*found {
         [entry] => *entry,
-        [] => return Err(Problem::new(StatusCode::NOT_FOUND, format!("the table {name} has no live session {prefix}"))),
-        _ => return Err(Problem::new(StatusCode::CONFLICT, "several sessions begin so: give more digits")),
+        [] => return Err(Problem::new(StatusCode::NOT_FOUND, format!("table {name} has no live session {prefix}"))),
+        _ => return Err(Problem::new(StatusCode::CONFLICT, "several sessions match: give more digits")),
     };
-    let gone = |session: Session| to_api(&table, &Entry { session, ..entry }, now);
-    let forgotten = table.forget(entry.fingerprint, now).and_then(gone);
-    let session = forgotten.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "it has just gone by itself"))?;
+    let removed = |session: Session| to_api(&table, &Entry { session, ..entry }, now);
+    let forgotten = table.forget(entry.fingerprint, now).and_then(removed);
+    let session = forgotten.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "the session has just ended"))?;
     Actor::from(who).audit(format_args!("table {name}: session {} of {} forgotten", session.fingerprint, session.server));
     Ok(Json(session))
 }
@@ -121,7 +121,7 @@ async fn forget(
 /// Forgets all sessions of a server
 #[utoipa::path(post, path = "/tables/{table}/sessions/forget-server", tag = "sessions", operation_id = "forget_server",
     params(("table" = String, Path, description = "The table's name")), request_body = ForgetServer,
-    responses((status = OK, body = Forgotten, description = "How many there were")))]
+    responses((status = OK, body = Forgotten, description = "The number of forgotten sessions")))]
 async fn forget_server(
     Shared(control): Shared<Arc<Control>>,
     Extension(who): By,
@@ -129,21 +129,21 @@ async fn forget_server(
     Json(wanted): Json<ForgetServer>,
 ) -> Result<Json<Forgotten>, Problem> {
     let learned = tables::find(&control.state, &name)?;
-    let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("the table {name} has no server {:?}", wanted.server));
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("table {name} has no server {:?}", wanted.server));
     let index = index(learned.table(), &wanted.server)?.ok_or_else(unknown)?;
     let (table, now) = (Arc::clone(learned.table()), control.state.serving.clock.moment().now().wall);
-    let forgotten = aside(move || table.forget_server(index, now)).await?;
+    let forgotten = run_blocking(move || table.forget_server(index, now)).await?;
     Actor::from(who).audit(format_args!("table {name}: all {forgotten} sessions of {} forgotten", wanted.server));
     Ok(Json(Forgotten { forgotten }))
 }
 
-/// What goes through a whole table is not for the thread that serves the others.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+/// Runs work on a whole table on a blocking thread, so that it does not hold up other requests.
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading the table failed"))
 }
 
-/// None where no session can meet it.
+/// None if no session can match.
 fn filter(table: &Table, wanted: &SessionQuery) -> Result<Option<Filter>, Problem> {
     let server = match wanted.server.as_deref().map(|server| index(table, server)).transpose()? {
         None => None,
@@ -163,7 +163,9 @@ fn index(table: &Table, server: &str) -> Result<Option<ServerIndex>, Problem> {
 fn cursor(text: &str) -> Result<Cursor, Problem> {
     let number =
         u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16 && text.bytes().all(|c| c.is_ascii_hexdigit()));
-    number.map(Cursor::from_number).ok_or_else(|| invalid("cursor is what `next` of the part before says".to_owned()))
+    number
+        .map(Cursor::from_number)
+        .ok_or_else(|| invalid("cursor: expected the value of `next` of the previous page".to_owned()))
 }
 
 fn has(pool: &StickyUpstream, server: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Session tables.
+//! Session tables: listing them, with their size and persistence.
 
 use std::sync::Arc;
 
@@ -28,12 +28,12 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 pub fn find(state: &ProcessState, name: &str) -> Result<Arc<LearnTable>, Problem> {
     let generation = state.serving.generation.load();
     let found = generation.balancer.tables().learned().find(|learned| learned.table().spec().name.as_str() == name);
-    found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no session table {name:?}")))
+    found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no session table {name:?}")))
 }
 
 /// All session tables
 #[utoipa::path(get, path = "/tables", tag = "sessions", operation_id = "list_tables",
-    responses((status = OK, body = TableList, description = "By name")))]
+    responses((status = OK, body = TableList, description = "Sorted by name")))]
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<TableList> {
     let now = control.state.serving.clock.moment().now().wall;
     let generation = control.state.serving.generation.load();
@@ -43,10 +43,10 @@ async fn list(Shared(control): Shared<Arc<Control>>) -> Json<TableList> {
     Json(TableList { tables })
 }
 
-/// One session table, with its sessions counted by server
+/// One session table, with its sessions per server
 #[utoipa::path(get, path = "/tables/{table}", tag = "sessions", operation_id = "get_table",
     params(("table" = String, Path, description = "Its name")),
-    responses((status = OK, body = TableDetails, description = "As it is now")))]
+    responses((status = OK, body = TableDetails, description = "Its current state")))]
 async fn get(Shared(control): Shared<Arc<Control>>, Path(name): Path<String>) -> Result<Json<TableDetails>, Problem> {
     let learned = find(&control.state, &name)?;
     let (table, now) = (learned.table(), control.state.serving.clock.moment().now().wall);
@@ -76,7 +76,7 @@ fn persistence(state: &ProcessState, table: &Table) -> Persistence {
         .storage
         .tables()
         .into_iter()
-        .find(|(kept, _)| std::ptr::eq(&**kept, table))
+        .find(|(stored, _)| std::ptr::eq(&**stored, table))
         .map(|(_, status)| status.persistence());
     match found {
         Some(status::Persistence::On) => Persistence::On,

@@ -1,4 +1,4 @@
-//! Upstreams.
+//! Upstreams: listing them.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 pub fn find(state: &ProcessState, name: &str) -> Result<Arc<StickyUpstream>, Problem> {
     let generation = state.serving.generation.load();
     let found = generation.balancer.upstreams().iter().find(|pool| pool.upstream().name().as_str() == name);
-    found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no upstream {name:?}")))
+    found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no upstream {name:?}")))
 }
 
 /// All upstreams
@@ -42,7 +42,7 @@ async fn list(Shared(control): Shared<Arc<Control>>) -> Json<UpstreamList> {
 /// One upstream
 #[utoipa::path(get, path = "/upstreams/{upstream}", tag = "upstreams", operation_id = "get_upstream",
     params(("upstream" = String, Path, description = "Its name")),
-    responses((status = OK, body = UpstreamInfo, description = "As it is now")))]
+    responses((status = OK, body = UpstreamInfo, description = "Its current state")))]
 async fn get(Shared(control): Shared<Arc<Control>>, Path(name): Path<String>) -> Result<Json<UpstreamInfo>, Problem> {
     let pool = find(&control.state, &name)?;
     Ok(Json(views::upstream(&pool, control.state.serving.clock.moment().now())))

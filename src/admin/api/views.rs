@@ -1,4 +1,4 @@
-//! The core's values as the API's.
+//! Converts the core's values to the API's.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub fn server(pool: &StickyUpstream, at: usize, origins: &Origins, now: Now) -> 
     }
 }
 
-/// How far the server at this position has drained.
+/// The progress of a server's drain.
 pub fn drain(pool: &StickyUpstream, at: usize, now: Now) -> DrainStatus {
     let draining = pool.draining(at, now);
     DrainStatus {

@@ -1,4 +1,4 @@
-//! What an operator changes of a server.
+//! Runtime overrides: `ready`, `maint`, `weight`, `max-conns`, `add`, `remove`.
 
 use ::http::Method;
 use clap::Args;
@@ -10,10 +10,10 @@ use super::server_arg::ServerArg;
 use super::text::or_dash;
 use crate::api;
 use crate::api::server::{Changed, MaxConns, NewServer, ServerPatch, Unlimited, WantedState};
-use crate::cli::ended::Ended;
+use crate::cli::outcome::Outcome;
 
 #[derive(Debug, Args)]
-pub struct Which {
+pub struct ServerArgs {
     /// UPSTREAM/SERVER
     server: ServerArg,
 }
@@ -22,7 +22,7 @@ pub struct Which {
 pub struct WeightArgs {
     /// UPSTREAM/SERVER
     server: ServerArg,
-    /// 0 to 256: with 0 it keeps its sessions and gets no new ones; reset: as the file has it
+    /// 0 to 256; with 0 the server keeps its sessions and gets no new ones; `reset` for the file's value
     #[arg(value_parser = weight_wanted)]
     weight: Wanted<u16>,
 }
@@ -31,48 +31,48 @@ pub struct WeightArgs {
 pub struct MaxConnsArgs {
     /// UPSTREAM/SERVER
     server: ServerArg,
-    /// A number; none: as many as come; reset: as the file has it
+    /// A number, `none` for unlimited, or `reset` for the file's value
     #[arg(value_parser = limit_wanted)]
     max: Wanted<MaxConns>,
 }
 
-/// Adds a server; it stays through reloads and restarts until it is removed
+/// Adds a server; it survives reloads and restarts until it is removed
 #[derive(Debug, Args)]
 pub struct AddArgs {
     upstream: String,
-    /// As in 10.0.0.10:8080, [fd00::10]:8080 or unix:/run/app.sock
+    /// 10.0.0.10:8080, [fd00::10]:8080 or unix:/run/app.sock, for example
     address: String,
-    /// What it is called; it is its sessions' key [default: the address]
+    /// The server's id, which its sessions are tied to [default: the address]
     #[arg(long)]
     id: Option<String>,
-    /// Its name in plain tokens and in routes [default: the id]
+    /// The server's name in plain tokens and in routes [default: the id]
     #[arg(long)]
     route: Option<String>,
-    /// Its share of new sessions, 0 to 256 [default: 1]
+    /// The server's share of new sessions, 0 to 256 [default: 1]
     #[arg(long)]
     weight: Option<u16>,
-    /// Requests that it may have in flight
+    /// Limit of requests in flight
     #[arg(long, value_parser = limit)]
     max_conns: Option<MaxConns>,
-    /// It takes new sessions only when no other may
+    /// Take new sessions only if no primary server can
     #[arg(long)]
     backup: bool,
-    /// It is added without serving yet
+    /// Add the server in maintenance
     #[arg(long)]
     maint: bool,
 }
 
-/// Removes a server: it keeps its sessions until they are gone, unless the upstream says otherwise
+/// Removes a server; by default it keeps its sessions until they end
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
     /// UPSTREAM/SERVER
     server: ServerArg,
-    /// At once: its sessions lose it
+    /// Remove it at once, even if it has sessions
     #[arg(long)]
     now: bool,
 }
 
-/// A value, or that of the file again.
+/// A new value, or a reset to the file's value.
 #[derive(Clone, Copy, Debug)]
 enum Wanted<T> {
     Reset,
@@ -88,32 +88,32 @@ impl<T> Wanted<T> {
     }
 }
 
-pub fn ready(console: &Console, which: &Which) -> Result<Ended, AskError> {
-    state(console, which, WantedState::Ready)
+pub fn ready(console: &Console, args: &ServerArgs) -> Result<Outcome, AskError> {
+    state(console, args, WantedState::Ready)
 }
 
-pub fn maint(console: &Console, which: &Which) -> Result<Ended, AskError> {
-    state(console, which, WantedState::Maint)
+pub fn maint(console: &Console, args: &ServerArgs) -> Result<Outcome, AskError> {
+    state(console, args, WantedState::Maint)
 }
 
-fn state(console: &Console, Which { server }: &Which, wanted: WantedState) -> Result<Ended, AskError> {
+fn state(console: &Console, ServerArgs { server }: &ServerArgs, wanted: WantedState) -> Result<Outcome, AskError> {
     patch(console, server, &ServerPatch { state: Some(Some(wanted)), ..ServerPatch::default() })
 }
 
-pub fn weight(console: &Console, args: &WeightArgs) -> Result<Ended, AskError> {
+pub fn weight(console: &Console, args: &WeightArgs) -> Result<Outcome, AskError> {
     patch(console, &args.server, &ServerPatch { weight: args.weight.field(), ..ServerPatch::default() })
 }
 
-pub fn max_conns(console: &Console, args: &MaxConnsArgs) -> Result<Ended, AskError> {
+pub fn max_conns(console: &Console, args: &MaxConnsArgs) -> Result<Outcome, AskError> {
     patch(console, &args.server, &ServerPatch { max_conns: args.max.field(), ..ServerPatch::default() })
 }
 
-fn patch(console: &Console, server: &ServerArg, wanted: &ServerPatch) -> Result<Ended, AskError> {
+fn patch(console: &Console, server: &ServerArg, wanted: &ServerPatch) -> Result<Outcome, AskError> {
     let answer = console.client.send(Method::PATCH, &server.path(), wanted)?;
-    told(console, server, answer)
+    print_change(console, server, answer)
 }
 
-pub fn add(console: &Console, args: &AddArgs) -> Result<Ended, AskError> {
+pub fn add(console: &Console, args: &AddArgs) -> Result<Outcome, AskError> {
     let new = NewServer {
         address: args.address.clone(),
         id: args.id.clone(),
@@ -125,19 +125,19 @@ pub fn add(console: &Console, args: &AddArgs) -> Result<Ended, AskError> {
     };
     let answer = console.client.send(Method::POST, &api::path(&["upstreams", &args.upstream, "servers"]), &new)?;
     let server = args.id.clone().unwrap_or_else(|| args.address.clone());
-    told(console, &ServerArg { upstream: args.upstream.clone(), server }, answer)
+    print_change(console, &ServerArg { upstream: args.upstream.clone(), server }, answer)
 }
 
-pub fn remove(console: &Console, args: &RemoveArgs) -> Result<Ended, AskError> {
+pub fn remove(console: &Console, args: &RemoveArgs) -> Result<Outcome, AskError> {
     let how = if args.now { "?now=true" } else { "" };
     let answer = console.client.delete(&format!("{}{how}", args.server.path()))?;
-    told(console, &args.server, answer)
+    print_change(console, &args.server, answer)
 }
 
-fn told(console: &Console, name: &ServerArg, answer: Value) -> Result<Ended, AskError> {
+fn print_change(console: &Console, name: &ServerArg, answer: Value) -> Result<Outcome, AskError> {
     console.print(answer, |Changed { server, warning }| {
         let line = match server {
-            None => format!("{name} is gone\n"),
+            None => format!("removed {name}\n"),
             Some(server) => format!(
                 "{name}: {}, {}, weight {}, max_conns {}\n",
                 server.state.as_str(),
@@ -154,7 +154,7 @@ fn weight_wanted(text: &str) -> Result<Wanted<u16>, String> {
     let number = || text.parse().ok().filter(|&weight: &u16| weight <= 256);
     match text {
         "reset" => Ok(Wanted::Reset),
-        _ => number().map(Wanted::Value).ok_or_else(|| "a weight is 0 to 256, or reset".to_owned()),
+        _ => number().map(Wanted::Value).ok_or_else(|| "expected 0 to 256, or reset".to_owned()),
     }
 }
 
@@ -165,6 +165,6 @@ fn limit_wanted(text: &str) -> Result<Wanted<MaxConns>, String> {
 fn limit(text: &str) -> Result<MaxConns, String> {
     match text {
         "none" => Ok(MaxConns::Without(Unlimited::None)),
-        _ => text.parse().map(MaxConns::Limit).map_err(|_| "a limit is a number from 1 on, or none".to_owned()),
+        _ => text.parse().map(MaxConns::Limit).map_err(|_| "expected a number from 1, or none".to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! How the running process is asked: HTTP/1.1 over its Unix socket, or over TCP with the token.
+//! The client of the admin API: HTTP/1.1 over the Unix socket, or over TCP with the token.
 
 use std::fmt;
 use std::io;
@@ -19,25 +19,25 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 
 use crate::api::problem::Problem;
-use crate::cli::ended::Ended;
+use crate::cli::outcome::Outcome;
 
-/// Longer than the longest poll.
-const PATIENCE: Duration = Duration::from_secs(95);
-/// Octets of an answer.
-const LARGEST: usize = 64 * 1024 * 1024;
+/// Time for a response: longer than the longest long poll.
+const TIMEOUT: Duration = Duration::from_secs(95);
+/// Largest response body, in bytes.
+const MAX_BODY: usize = 64 * 1024 * 1024;
 const DEFAULT_FILE: &str = "/etc/burdock/burdock.yaml";
 const DEFAULT_SOCKET: &str = "/run/burdock/admin.sock";
 
-/// Where the process is.
+/// The process to talk to.
 #[derive(Clone, Debug, Args)]
-pub struct Where {
-    /// Its Unix socket [default: the one of the configuration, or /run/burdock/admin.sock]
+pub struct Target {
+    /// The admin socket [default: from the configuration, or /run/burdock/admin.sock]
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "url")]
     socket: Option<PathBuf>,
-    /// The configuration that it runs with, to find its socket [default: /etc/burdock/burdock.yaml]
+    /// The configuration file that names the admin socket [default: /etc/burdock/burdock.yaml]
     #[arg(short, long = "conf", global = true, value_name = "FILE", conflicts_with_all = ["socket", "url"])]
     conf: Option<PathBuf>,
-    /// Its admin address, as in http://127.0.0.1:9180, in place of the socket
+    /// The admin address, such as http://127.0.0.1:9180, instead of the socket
     #[arg(long, global = true, requires = "token_file")]
     url: Option<Uri>,
     /// The file with the token for --url
@@ -45,57 +45,57 @@ pub struct Where {
     token_file: Option<PathBuf>,
 }
 
-/// Why there is no answer, or not the one that was hoped for.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     #[error("{0}")]
     Usage(String),
-    #[error("no Burdock answers at {place}: {error}{}", hint(.error))]
-    Unreachable { place: String, error: io::Error },
-    #[error("the answer broke off: {0}")]
+    #[error("cannot connect to Burdock at {endpoint}: {error}{}", hint(.error))]
+    Unreachable { endpoint: String, error: io::Error },
+    #[error("no complete response: {0}")]
     Broken(String),
     #[error("{}", refusal(.0))]
     Refused(Problem),
-    #[error("the answer is none that this version understands: {0}")]
-    Unclear(String),
+    #[error("unexpected response, from another version of Burdock: {0}")]
+    Unexpected(String),
     #[error("cannot start: {0}")]
     Runtime(#[from] io::Error),
 }
 
-/// Asks one process.
+/// A client of one process.
 pub struct Client {
-    place: Place,
-    patience: Duration,
+    endpoint: Endpoint,
+    timeout: Duration,
     runtime: Runtime,
 }
 
-enum Place {
+enum Endpoint {
     Socket(PathBuf),
     Tcp { authority: String, token: String },
 }
 
 impl AskError {
-    /// Says it to whoever has typed the command: how that ends.
-    pub fn report(&self) -> Ended {
+    /// Prints the error and returns the command's outcome.
+    pub fn report(&self) -> Outcome {
         eprintln!("burdock: {self}");
         match self {
-            Self::Usage(_) => Ended::Misused,
-            Self::Unreachable { .. } | Self::Broken(_) | Self::Refused(_) | Self::Unclear(_) | Self::Runtime(_) => {
-                Ended::Failed
+            Self::Usage(_) => Outcome::UsageError,
+            Self::Unreachable { .. } | Self::Broken(_) | Self::Refused(_) | Self::Unexpected(_) | Self::Runtime(_) => {
+                Outcome::Failure
             }
         }
     }
 }
 
 impl Client {
-    pub fn new(at: &Where) -> Result<Self, AskError> {
+    pub fn new(at: &Target) -> Result<Self, AskError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { place: at.place()?, patience: PATIENCE, runtime })
+        Ok(Self { endpoint: at.endpoint()?, timeout: TIMEOUT, runtime })
     }
 
-    /// Waits for answers for so long.
-    pub fn waiting(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    /// The same client with another timeout.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     pub fn get(&self, path: &str) -> Result<Value, AskError> {
@@ -119,35 +119,35 @@ impl Client {
 
     fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Value, AskError> {
         let (status, body) = self.exchange(method, path, body)?;
-        let unclear = |error: serde_json::Error| AskError::Unclear(format!("{status}: {error}"));
+        let unexpected = |error: serde_json::Error| AskError::Unexpected(format!("{status}: {error}"));
         if status.is_success() {
-            serde_json::from_slice(&body).map_err(unclear)
+            serde_json::from_slice(&body).map_err(unexpected)
         } else {
-            Err(AskError::Refused(serde_json::from_slice(&body).map_err(unclear)?))
+            Err(AskError::Refused(serde_json::from_slice(&body).map_err(unexpected)?))
         }
     }
 
     fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), AskError> {
         let request = self.request(method, path, body)?;
         let exchange = async {
-            match &self.place {
-                Place::Socket(path) => {
+            match &self.endpoint {
+                Endpoint::Socket(path) => {
                     send(UnixStream::connect(path).await.map_err(|error| self.unreachable(error))?, request).await
                 }
-                Place::Tcp { authority, .. } => {
+                Endpoint::Tcp { authority, .. } => {
                     send(TcpStream::connect(authority).await.map_err(|error| self.unreachable(error))?, request).await
                 }
             }
         };
-        let in_time = async { tokio::time::timeout(self.patience, exchange).await };
-        self.runtime.block_on(in_time).unwrap_or_else(|_| Err(AskError::Broken("it takes too long".to_owned())))
+        let in_time = async { tokio::time::timeout(self.timeout, exchange).await };
+        self.runtime.block_on(in_time).unwrap_or_else(|_| Err(AskError::Broken("timed out".to_owned())))
     }
 
     fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, AskError> {
         let mut request = Request::builder().method(method).uri(path);
-        request = match &self.place {
-            Place::Socket(_) => request.header(HOST, "burdock"),
-            Place::Tcp { authority, token } => {
+        request = match &self.endpoint {
+            Endpoint::Socket(_) => request.header(HOST, "burdock"),
+            Endpoint::Tcp { authority, token } => {
                 request.header(HOST, authority).header(AUTHORIZATION, format!("Bearer {token}"))
             }
         };
@@ -158,7 +158,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: io::Error) -> AskError {
-        AskError::Unreachable { place: self.place.to_string(), error }
+        AskError::Unreachable { endpoint: self.endpoint.to_string(), error }
     }
 }
 
@@ -168,48 +168,48 @@ where
 {
     let broken = |error: hyper::Error| AskError::Broken(error.to_string());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let carrying = tokio::spawn(connection);
+    let driver = tokio::spawn(connection);
     let response = sender.send_request(request).await.map_err(broken)?;
     let status = response.status();
     let body =
-        Limited::new(response.into_body(), LARGEST).collect().await.map_err(|error| AskError::Broken(error.to_string()))?;
-    carrying.abort();
+        Limited::new(response.into_body(), MAX_BODY).collect().await.map_err(|error| AskError::Broken(error.to_string()))?;
+    driver.abort();
     Ok((status, body.to_bytes()))
 }
 
-impl Where {
-    fn place(&self) -> Result<Place, AskError> {
+impl Target {
+    fn endpoint(&self) -> Result<Endpoint, AskError> {
         match (&self.url, &self.token_file, &self.socket, &self.conf) {
             (Some(url), Some(file), ..) => tcp(url, file),
-            (None, _, Some(socket), _) => Ok(Place::Socket(socket.clone())),
-            (None, _, None, Some(file)) => configured(file).map(Place::Socket),
+            (None, _, Some(socket), _) => Ok(Endpoint::Socket(socket.clone())),
+            (None, _, None, Some(file)) => configured(file).map(Endpoint::Socket),
             (None, _, None, None) | (Some(_), None, ..) => {
                 let found = Path::new(DEFAULT_FILE).exists().then(|| configured(Path::new(DEFAULT_FILE)).ok()).flatten();
-                Ok(Place::Socket(found.unwrap_or_else(|| DEFAULT_SOCKET.into())))
+                Ok(Endpoint::Socket(found.unwrap_or_else(|| DEFAULT_SOCKET.into())))
             }
         }
     }
 }
 
-fn tcp(url: &Uri, file: &Path) -> Result<Place, AskError> {
+fn tcp(url: &Uri, file: &Path) -> Result<Endpoint, AskError> {
     let authority = url.authority().filter(|_| url.scheme_str() == Some("http") && url.path() == "/");
-    let authority = authority.ok_or_else(|| AskError::Usage("--url is written as http://ADDRESS:PORT".to_owned()))?;
+    let authority = authority.ok_or_else(|| AskError::Usage("--url: expected http://ADDRESS:PORT".to_owned()))?;
     let port = if authority.port().is_none() { ":80" } else { "" };
     let token = std::fs::read_to_string(file);
     let token = token.map_err(|error| AskError::Usage(format!("cannot read {}: {error}", file.display())))?;
-    Ok(Place::Tcp { authority: format!("{authority}{port}"), token: token.trim().to_owned() })
+    Ok(Endpoint::Tcp { authority: format!("{authority}{port}"), token: token.trim().to_owned() })
 }
 
-/// The socket of a configuration.
+/// The admin socket of a configuration file.
 fn configured(file: &Path) -> Result<PathBuf, AskError> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| AskError::Usage(format!("cannot read {name}: {error}")))?;
     let config = Config::parse(&name, &text).map_err(|errors| AskError::Usage(errors.to_string()))?;
-    let none = || AskError::Usage(format!("{name} says that there is no admin socket: use --url and --token-file"));
+    let none = || AskError::Usage(format!("{name} disables the admin socket: use --url and --token-file"));
     config.admin.socket.ok_or_else(none)
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => write!(f, "{}", path.display()),
@@ -220,9 +220,9 @@ impl fmt::Display for Place {
 
 fn hint(error: &io::Error) -> &'static str {
     const HINTS: [(io::ErrorKind, &str); 3] = [
-        (io::ErrorKind::NotFound, "\n  is it running, and is this its admin.socket? See --socket, -c and --url"),
-        (io::ErrorKind::ConnectionRefused, "\n  nothing listens there any more: is it running?"),
-        (io::ErrorKind::PermissionDenied, "\n  the socket is for Burdock's user and root"),
+        (io::ErrorKind::NotFound, "\n  is Burdock running, and is this its admin.socket? See --socket, -c and --url"),
+        (io::ErrorKind::ConnectionRefused, "\n  nothing listens there: is Burdock running?"),
+        (io::ErrorKind::PermissionDenied, "\n  only Burdock's user and root may open the socket"),
     ];
     HINTS.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, hint)| hint)
 }

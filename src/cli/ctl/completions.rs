@@ -1,11 +1,11 @@
-//! `completions`: what makes a shell complete Burdock's command line.
+//! `completions`: scripts that complete Burdock's command line in a shell.
 
 use clap::{Args, ValueEnum};
 
 use super::console::print_out;
-use crate::cli::ended::Ended;
+use crate::cli::outcome::Outcome;
 
-/// Prints what makes a shell complete this command line
+/// Prints a shell completion script
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,8 +23,8 @@ enum Shell {
     Fish,
 }
 
-/// Those of `command_line`.
-pub fn completions(args: &CompletionsArgs, mut command_line: clap::Command) -> Ended {
+/// Prints the script for `command_line`.
+pub fn completions(args: &CompletionsArgs, mut command_line: clap::Command) -> Outcome {
     let shell = match args.shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Zsh => clap_complete::Shell::Zsh,
@@ -33,5 +33,5 @@ pub fn completions(args: &CompletionsArgs, mut command_line: clap::Command) -> E
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command_line, "burdock", &mut text);
     print_out(&String::from_utf8_lossy(&text));
-    Ended::Well
+    Outcome::Success
 }

@@ -1,4 +1,4 @@
-//! `drain`: no new sessions for a server, and if wanted waiting until the last one has gone.
+//! `drain`: stops new sessions for a server and, with --wait, waits until the last session has ended.
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
@@ -14,13 +14,13 @@ use super::show::{drain_line, drain_line_with};
 use super::text::{parse_span, span};
 use crate::api::drain::{DrainStatus, Stage};
 use crate::api::server::{ServerPatch, SessionCount, Then, WantedState};
-use crate::cli::ended::Ended;
+use crate::cli::outcome::Outcome;
 use crate::runtime::clock::Clock;
 
-/// The server keeps its sessions and gets no new ones
+/// Drains a server: it keeps its sessions and gets no new ones
 ///
-/// With --wait it ends with 0 when no session can come any more and nothing is in flight, and with 1 when the deadline has passed
-/// before. `burdock ctl ready` undoes it.
+/// With --wait, it exits with 0 when no session can return and nothing is in flight, or with 1 if the deadline comes first.
+/// `burdock ctl ready` ends the drain.
 #[derive(Debug, Args)]
 pub struct DrainArgs {
     /// UPSTREAM/SERVER
@@ -28,36 +28,36 @@ pub struct DrainArgs {
     /// Wait until the drain is complete
     #[arg(long)]
     wait: bool,
-    /// When the server stops serving whoever is left, as in 2h
+    /// When the server stops serving the sessions that are left, such as 2h
     #[arg(long, value_parser = parse_span, value_name = "SPAN")]
     deadline: Option<u32>,
-    /// What becomes of whoever is left then
+    /// What happens to the sessions that are left at the deadline
     #[arg(long, value_enum, default_value = "nothing", requires = "deadline")]
     then: ThenArg,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum ThenArg {
-    /// Their sessions move to other servers for good
+    /// They move to other servers permanently
     Move,
-    /// They are answered with 503
+    /// Their requests get 503
     Refuse,
-    /// What the upstream's failover says for `drained`
+    /// As the upstream's failover configures for `drained`
     Nothing,
 }
 
-/// How sessions leave, as far as it has been watched.
+/// The progress of a drain while it is watched.
 struct Progress {
     clock: Clock,
     seen: VecDeque<(Duration, u64)>,
 }
 
-/// The rate is taken over so long.
-const WINDOW: Duration = Duration::from_secs(120);
-/// How often a line is written where nobody is looking.
-const PLAIN: Duration = Duration::from_secs(10);
+/// The rate is measured over this window.
+const RATE_WINDOW: Duration = Duration::from_secs(120);
+/// How often a line is printed if stdout is not a terminal.
+const PRINT_INTERVAL: Duration = Duration::from_secs(10);
 
-pub fn drain(console: &Console, args: &DrainArgs) -> Result<Ended, AskError> {
+pub fn drain(console: &Console, args: &DrainArgs) -> Result<Outcome, AskError> {
     let then = match args.then {
         ThenArg::Move => Some(Then::Move),
         ThenArg::Refuse => Some(Then::Refuse),
@@ -74,34 +74,34 @@ pub fn drain(console: &Console, args: &DrainArgs) -> Result<Ended, AskError> {
     })
 }
 
-fn watch(console: &Console, server: &ServerArg) -> Result<Ended, AskError> {
-    let terminal = console.form == Form::People && std::io::stdout().is_terminal();
+fn watch(console: &Console, server: &ServerArg) -> Result<Outcome, AskError> {
+    let terminal = console.form == Form::Text && std::io::stdout().is_terminal();
     let mut progress = Progress { clock: Clock::start(), seen: VecDeque::new() };
-    let mut said: Option<Duration> = None;
+    let mut printed: Option<Duration> = None;
     let mut query = "";
     loop {
         let answer = console.client.get(&format!("{}/drain{query}", server.path()));
         let answer = match answer {
-            // It was taken out meanwhile, and is done.
-            Err(AskError::Refused(problem)) if problem.status == 404 && said.is_some() => {
-                return Ok(end(terminal, Ended::Well));
+            // The drain completed and the server was removed meanwhile.
+            Err(AskError::Refused(problem)) if problem.status == 404 && printed.is_some() => {
+                return Ok(end(terminal, Outcome::Success));
             }
             answer => answer?,
         };
         let status: DrainStatus = read(answer.clone())?;
         let now = progress.clock.uptime().0;
-        progress.note(now, status.sessions);
+        progress.record(now, status.sessions);
         let over = status.stage != Stage::Draining || status.deadline == Some(0);
         if terminal {
             overwrite(&progress.line(&status));
-        } else if over || said.is_none_or(|said| now >= said + PLAIN) {
+        } else if over || printed.is_none_or(|printed| now >= printed + PRINT_INTERVAL) {
             match console.form {
                 Form::Json => print_out(&format!("{answer}\n")),
-                Form::People => print_out(&format!("{}\n", progress.line(&status))),
+                Form::Text => print_out(&format!("{}\n", progress.line(&status))),
             }
-            said = Some(now);
+            printed = Some(now);
         }
-        said = said.or(Some(now));
+        printed = printed.or(Some(now));
         if over {
             return Ok(end(terminal, verdict(server, &status)));
         }
@@ -109,30 +109,31 @@ fn watch(console: &Console, server: &ServerArg) -> Result<Ended, AskError> {
     }
 }
 
-/// The last words go to stderr: stdout has the figures.
-fn verdict(server: &ServerArg, status: &DrainStatus) -> Ended {
+/// Prints a failure to stderr: stdout has the figures.
+fn verdict(server: &ServerArg, status: &DrainStatus) -> Outcome {
     let left = status.in_flight > 0 || (status.quiet_for < status.idle_time && known(status.sessions) != Some(0));
     match status.stage {
         Stage::Serving => {
-            eprintln!("burdock: {server} is not draining any more: somebody else has taken it back");
-            Ended::Failed
+            eprintln!("burdock: {server} is no longer draining: another operator has set it ready");
+            Outcome::Failure
         }
         Stage::Draining | Stage::Complete if status.deadline == Some(0) && left => {
-            eprintln!("burdock: the deadline has passed, and not all sessions of {server} had gone");
-            Ended::Failed
+            let sessions = known(status.sessions).map_or_else(String::new, |count| format!("{count} "));
+            eprintln!("burdock: deadline reached: {sessions}sessions left on {server}, {} in flight", status.in_flight);
+            Outcome::Failure
         }
-        Stage::Draining | Stage::Complete => Ended::Well,
+        Stage::Draining | Stage::Complete => Outcome::Success,
     }
 }
 
-fn end(terminal: bool, ended: Ended) -> Ended {
+fn end(terminal: bool, ended: Outcome) -> Outcome {
     if terminal {
         print_out("\n");
     }
     ended
 }
 
-/// Writes a line over the one before.
+/// Overwrites the previous line.
 fn overwrite(line: &str) {
     let width = crossterm::terminal::size().map_or(80, |(width, _)| usize::from(width));
     let line: String = line.chars().take(width.saturating_sub(1)).collect();
@@ -148,22 +149,22 @@ fn known(sessions: SessionCount) -> Option<u64> {
 }
 
 impl Progress {
-    fn note(&mut self, now: Duration, sessions: SessionCount) {
+    fn record(&mut self, now: Duration, sessions: SessionCount) {
         let Some(count) = known(sessions) else { return };
         self.seen.push_back((now, count));
-        while self.seen.front().is_some_and(|(then, _)| *then + WINDOW < now) {
+        while self.seen.front().is_some_and(|(then, _)| *then + RATE_WINDOW < now) {
             self.seen.pop_front();
         }
     }
 
-    /// Sessions that leave in a minute, once it has been watched for a while.
+    /// Sessions that leave per minute; none before it has been watched for three seconds.
     fn rate(&self) -> Option<f64> {
         let ((begin, before), (end, after)) = (self.seen.front()?, self.seen.back()?);
         let time = end.saturating_sub(*begin).as_secs_f64();
         (time >= 3.0).then(|| before.saturating_sub(*after) as f64 * 60.0 / time)
     }
 
-    /// Seconds until it is over, as it looks now. It is never over before the server has been quiet for its idle time.
+    /// Estimated seconds until the drain ends, at least until the server has been quiet for its idle time.
     fn eta(&self, status: &DrainStatus) -> Option<u64> {
         let quiet = status.idle_time.saturating_sub(status.quiet_for);
         let last = match (known(status.sessions), self.rate()) {
@@ -206,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn the_time_left_follows_the_rate_and_is_never_less_than_the_quiet_that_is_needed() {
+    fn eta_follows_the_rate_but_covers_the_idle_time() {
         let mut progress = Progress { clock: Clock::start(), seen: VecDeque::new() };
         let sessions = |learned| SessionCount { learned: Some(learned), by_token: None };
-        progress.note(Duration::ZERO, sessions(1_000));
+        progress.record(Duration::ZERO, sessions(1_000));
         assert_eq!((progress.rate(), progress.eta(&status(1_000, 0, None))), (None, None));
-        progress.note(Duration::from_secs(60), sessions(900));
+        progress.record(Duration::from_secs(60), sessions(900));
         assert_eq!(progress.rate(), Some(100.0));
         assert_eq!(progress.eta(&status(900, 0, None)), Some(600));
         assert_eq!(progress.eta(&status(2_000, 0, None)), Some(1_200));
@@ -221,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_passes_with_sessions_left_is_a_failure() {
+    fn deadline_with_sessions_left_is_a_failure() {
         let server = ServerArg { upstream: "shop".to_owned(), server: "shop-1".to_owned() };
         let ended = |status: DrainStatus| verdict(&server, &status);
-        assert_eq!(ended(status(3, 10, Some(0))), Ended::Failed);
-        assert_eq!(ended(DrainStatus { stage: Stage::Complete, ..status(3, 10, Some(0)) }), Ended::Failed);
-        assert_eq!(ended(DrainStatus { stage: Stage::Complete, ..status(0, 10, Some(0)) }), Ended::Well);
-        assert_eq!(ended(DrainStatus { stage: Stage::Complete, ..status(0, 600, None) }), Ended::Well);
-        assert_eq!(ended(DrainStatus { stage: Stage::Serving, ..status(0, 600, None) }), Ended::Failed);
+        assert_eq!(ended(status(3, 10, Some(0))), Outcome::Failure);
+        assert_eq!(ended(DrainStatus { stage: Stage::Complete, ..status(3, 10, Some(0)) }), Outcome::Failure);
+        assert_eq!(ended(DrainStatus { stage: Stage::Complete, ..status(0, 10, Some(0)) }), Outcome::Success);
+        assert_eq!(ended(DrainStatus { stage: Stage::Complete, ..status(0, 600, None) }), Outcome::Success);
+        assert_eq!(ended(DrainStatus { stage: Stage::Serving, ..status(0, 600, None) }), Outcome::Failure);
     }
 }

@@ -1,4 +1,4 @@
-//! Metrics as `top` needs them: counters by name and label, and what they gained between two looks.
+//! Metrics for `top`: counters by name and label.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ struct Series {
 }
 
 impl Counters {
-    /// Reads the Prometheus text; what is no sample is passed over.
+    /// Parses the Prometheus text format; skips lines that are not samples.
     pub fn parse(text: &str) -> Self {
         Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
     }
 
-    /// The sum of the series of this name that have these labels among theirs.
+    /// The sum over the series with this name and these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.with(name, labels).map(|(_, value)| value).sum()
     }
 
-    /// The same by the value of another label.
+    /// The same sum, grouped by another label.
     pub fn by(&self, name: &str, labels: &[(&str, &str)], label: &str) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
         for (series, value) in self.with(name, labels) {

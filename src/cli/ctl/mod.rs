@@ -1,5 +1,5 @@
-//! `burdock ctl`: reads and changes a running Burdock by its API. One file per group of commands; what they have in common is in
-//! `client` (how the process is asked), `console` (where answers go) and `text` (how answers are laid out).
+//! `burdock ctl`: reads and changes a running Burdock through its API. One file per group of commands; they share `client` (the API
+//! client), `console` (output) and `text` (layout).
 
 mod changes;
 mod client;
@@ -17,25 +17,25 @@ mod top;
 
 use clap::{Args, Subcommand};
 
-use super::ended::Ended;
+use super::outcome::Outcome;
 use console::{Console, Form};
 
-pub use client::{AskError, Client, Where};
+pub use client::{AskError, Client, Target};
 
-/// Reads and changes a running Burdock
+/// Inspects and changes a running Burdock
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  burdock ctl status                          what is going on
-  burdock ctl servers shop                    the servers of an upstream
-  burdock ctl drain shop/shop-1 --wait        no new sessions there, and wait until the last has gone
-  burdock ctl ready shop/shop-1               take it back
-  burdock ctl reload --dry-run                what the file would change, and how many sessions it would move
-  burdock ctl top                             all of it, refreshing")]
+  burdock ctl status                          show the process and its upstreams
+  burdock ctl servers shop                    show the servers of an upstream
+  burdock ctl drain shop/shop-1 --wait        drain a server and wait until its last session has ended
+  burdock ctl ready shop/shop-1               end the drain
+  burdock ctl reload --dry-run                show what a reload would change and how many sessions it would move
+  burdock ctl top                             live view of upstreams and servers")]
 pub struct CtlArgs {
     #[command(flatten)]
-    at: Where,
-    /// Answer as JSON
+    at: Target,
+    /// Print JSON
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -44,63 +44,63 @@ pub struct CtlArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The process, its upstreams and what is out of the ordinary
+    /// Shows the process, its upstreams, and servers that are down or draining
     Status,
-    /// All upstreams
+    /// Lists upstreams
     Upstreams,
-    /// The servers of an upstream, or of all
+    /// Lists the servers of an upstream, or of all
     Servers {
         upstream: Option<String>,
     },
-    /// The server serves as usual
-    Ready(changes::Which),
+    /// Sets a server ready: it serves as usual
+    Ready(changes::ServerArgs),
     Drain(drain::DrainArgs),
-    /// The server gets nothing and is not checked; its sessions are without it
-    Maint(changes::Which),
-    /// The server's share of new sessions, 0 to 256, or `reset`
+    /// Sets a server to maintenance: it gets no requests and no health checks
+    Maint(changes::ServerArgs),
+    /// Sets a server's share of new sessions: 0 to 256, or `reset`
     Weight(changes::WeightArgs),
-    /// How many requests the server may have in flight: a number, `none`, or `reset`
+    /// Sets a server's limit of requests in flight: a number, `none`, or `reset`
     MaxConns(changes::MaxConnsArgs),
     Add(changes::AddArgs),
     Remove(changes::RemoveArgs),
-    /// Servers that are on their way out
+    /// Lists servers that are draining or leaving
     Drains,
-    /// Session tables and the sessions in them
+    /// Inspects session tables and their sessions
     #[command(subcommand)]
     Sessions(sessions::SessionsCommand),
     Explain(explain::ExplainArgs),
     Reload(configuration::ReloadArgs),
-    /// What has been changed at run time, compared with the file
+    /// Shows runtime overrides, compared with the file
     Diff,
     Reset(configuration::ResetArgs),
-    /// The configuration in force
+    /// Prints the current configuration
     Config,
-    /// Which Burdock is running
+    /// Shows the version of the running process
     Version,
     Top(top::TopArgs),
     Completions(completions::CompletionsArgs),
 }
 
-/// `command_line` is that of the whole program, for which there may be completions.
-pub fn ctl(args: &CtlArgs, command_line: fn() -> clap::Command) -> Ended {
+/// Runs a command. `command_line` is that of the whole program, for completions.
+pub fn ctl(args: &CtlArgs, command_line: fn() -> clap::Command) -> Outcome {
     if let Command::Completions(args) = &args.command {
         return completions::completions(args, command_line());
     }
-    let form = if args.json { Form::Json } else { Form::People };
+    let form = if args.json { Form::Json } else { Form::Text };
     let client = Client::new(&args.at);
     let done = client.and_then(|client| run(&Console { client, form }, &args.command, command_line));
     done.unwrap_or_else(|error| error.report())
 }
 
-fn run(console: &Console, command: &Command, command_line: fn() -> clap::Command) -> Result<Ended, AskError> {
+fn run(console: &Console, command: &Command, command_line: fn() -> clap::Command) -> Result<Outcome, AskError> {
     match command {
         Command::Status => show::status(console),
         Command::Upstreams => show::upstreams(console),
         Command::Servers { upstream } => show::servers(console, upstream.as_deref()),
         Command::Drains => show::drains(console),
         Command::Version => show::version(console),
-        Command::Ready(which) => changes::ready(console, which),
-        Command::Maint(which) => changes::maint(console, which),
+        Command::Ready(args) => changes::ready(console, args),
+        Command::Maint(args) => changes::maint(console, args),
         Command::Weight(args) => changes::weight(console, args),
         Command::MaxConns(args) => changes::max_conns(console, args),
         Command::Add(args) => changes::add(console, args),

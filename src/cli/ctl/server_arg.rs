@@ -1,8 +1,8 @@
-//! A server as an argument.
+//! A server as an argument of the command line.
 
 use std::str::FromStr;
 
-/// A server, as it is named on the command line: UPSTREAM/SERVER.
+/// A server, named UPSTREAM/SERVER.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerArg {
     pub upstream: String,
@@ -23,7 +23,7 @@ impl FromStr for ServerArg {
             Some((upstream, server)) if !upstream.is_empty() && !server.is_empty() => {
                 Ok(Self { upstream: upstream.to_owned(), server: server.to_owned() })
             }
-            Some(_) | None => Err("a server is named UPSTREAM/SERVER, as in shop/shop-1"),
+            Some(_) | None => Err("expected UPSTREAM/SERVER, such as shop/shop-1"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `sessions`: what is in session tables.
+//! `sessions`: counts, lists, finds and forgets sessions in session tables.
 
 use ::http::Method;
 use clap::{Args, Subcommand};
@@ -9,20 +9,20 @@ use super::console::{Console, Form, print_out, read};
 use super::text::{Columns, or_dash, parse_span, span};
 use crate::api;
 use crate::api::table::{FindSession, Forgotten, SessionInfo, SessionList, SessionQuery, TableDetails, TableList};
-use crate::cli::ended::Ended;
+use crate::cli::outcome::Outcome;
 
 #[derive(Debug, Subcommand)]
 pub enum SessionsCommand {
-    /// How many there are, by table and server
+    /// Counts sessions by table and server
     Count {
         /// Only this table
         table: Option<String>,
     },
     List(ListArgs),
-    /// Finds the session that the application has given an id, which is read from stdin
+    /// Finds a session by the application's session id, read from stdin
     Find {
         table: String,
-        /// The id itself; it then stands in the list of processes and in the shell's history
+        /// The id; visible in the process list and in the shell's history
         #[arg(long)]
         id: Option<String>,
     },
@@ -33,31 +33,31 @@ pub enum SessionsCommand {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     table: String,
-    /// Only those of this server
+    /// Only sessions of this server
     #[arg(long)]
     server: Option<String>,
-    /// Only those of servers of this upstream
+    /// Only sessions of this upstream's servers
     #[arg(long)]
     upstream: Option<String>,
-    /// Only those whose fingerprint begins so
+    /// Only sessions whose fingerprint begins with these digits
     #[arg(long)]
     prefix: Option<String>,
-    /// Only those that began at least so long ago, as in 2h
+    /// Only sessions at least this old, such as 2h
     #[arg(long, value_parser = parse_span, value_name = "SPAN")]
     older_than: Option<u32>,
-    /// Only those that began less than so long ago
+    /// Only sessions younger than this
     #[arg(long, value_parser = parse_span, value_name = "SPAN")]
     younger_than: Option<u32>,
-    /// So many at most
+    /// The most sessions to list
     #[arg(long, default_value_t = 100)]
     limit: usize,
 }
 
-/// Forgets a session, or all of a server: their next requests count as those of sessions that nobody knows
+/// Forgets a session, or all sessions of a server; their next requests count as new
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
     table: String,
-    /// The session's fingerprint, as `list` and `find` have it
+    /// The session's fingerprint, as shown by `list` and `find`
     #[arg(required_unless_present = "server")]
     fingerprint: Option<String>,
     /// All sessions of this server
@@ -65,7 +65,7 @@ pub struct DeleteArgs {
     server: Option<String>,
 }
 
-pub fn sessions(console: &Console, command: &SessionsCommand) -> Result<Ended, AskError> {
+pub fn sessions(console: &Console, command: &SessionsCommand) -> Result<Outcome, AskError> {
     match command {
         SessionsCommand::Count { table } => count(console, table.as_deref()),
         SessionsCommand::List(args) => list(console, args),
@@ -74,7 +74,7 @@ pub fn sessions(console: &Console, command: &SessionsCommand) -> Result<Ended, A
     }
 }
 
-fn count(console: &Console, table: Option<&str>) -> Result<Ended, AskError> {
+fn count(console: &Console, table: Option<&str>) -> Result<Outcome, AskError> {
     let names = match table {
         Some(name) => vec![name.to_owned()],
         None => {
@@ -86,7 +86,7 @@ fn count(console: &Console, table: Option<&str>) -> Result<Ended, AskError> {
         names.iter().map(|name| console.client.get(&api::path(&["tables", name]))).collect::<Result<_, _>>()?;
     if console.form == Form::Json {
         print_out(&format!("{:#}\n", json!({"tables": tables})));
-        return Ok(Ended::Well);
+        return Ok(Outcome::Success);
     }
     let mut columns = Columns::new(&["table", "server", "sessions", "capacity", "idle time", "on disk"]);
     for TableDetails { table, servers } in tables.into_iter().map(read).collect::<Result<Vec<_>, _>>()? {
@@ -99,10 +99,10 @@ fn count(console: &Console, table: Option<&str>) -> Result<Ended, AskError> {
         }
     }
     print_out(&columns.text());
-    Ok(Ended::Well)
+    Ok(Outcome::Success)
 }
 
-fn list(console: &Console, args: &ListArgs) -> Result<Ended, AskError> {
+fn list(console: &Console, args: &ListArgs) -> Result<Outcome, AskError> {
     let mut found: Vec<SessionInfo> = Vec::new();
     let mut cursor = None;
     loop {
@@ -116,20 +116,20 @@ fn list(console: &Console, args: &ListArgs) -> Result<Ended, AskError> {
             limit: Some(left),
             cursor,
         };
-        let part =
+        let page =
             console.client.get(&format!("{}?{}", api::path(&["tables", &args.table, "sessions"]), encoded(&query)))?;
-        let part: SessionList = read(part)?;
-        found.extend(part.sessions);
-        cursor = part.next.filter(|_| found.len() < args.limit);
+        let page: SessionList = read(page)?;
+        found.extend(page.sessions);
+        cursor = page.next.filter(|_| found.len() < args.limit);
         if cursor.is_none() {
             break;
         }
     }
     match console.form {
         Form::Json => print_out(&format!("{:#}\n", json!({"sessions": found}))),
-        Form::People => print_out(&table(&found)),
+        Form::Text => print_out(&table(&found)),
     }
-    Ok(Ended::Well)
+    Ok(Outcome::Success)
 }
 
 fn encoded(query: &SessionQuery) -> String {
@@ -142,7 +142,7 @@ fn encoded(query: &SessionQuery) -> String {
     text.finish()
 }
 
-fn find(console: &Console, table: &str, id: Option<&str>) -> Result<Ended, AskError> {
+fn find(console: &Console, table: &str, id: Option<&str>) -> Result<Outcome, AskError> {
     let id = match id {
         Some(id) => id.to_owned(),
         None => {
@@ -156,19 +156,19 @@ fn find(console: &Console, table: &str, id: Option<&str>) -> Result<Ended, AskEr
     console.print(answer, |session: SessionInfo| self::table(&[session]))
 }
 
-fn delete(console: &Console, args: &DeleteArgs) -> Result<Ended, AskError> {
+fn delete(console: &Console, args: &DeleteArgs) -> Result<Outcome, AskError> {
     let sessions = ["tables", &args.table, "sessions"];
     match (&args.server, &args.fingerprint) {
         (Some(server), _) => {
             let path = format!("{}/forget-server", api::path(&sessions));
             let answer = console.client.send(Method::POST, &path, &json!({"server": server}))?;
-            console.print(answer, |done: Forgotten| format!("{} sessions of {server} are forgotten\n", done.forgotten))
+            console.print(answer, |done: Forgotten| format!("forgot {} sessions of {server}\n", done.forgotten))
         }
         (None, fingerprint) => {
             let fingerprint = fingerprint.as_deref().unwrap_or_default();
             let answer = console.client.delete(&api::path(&[&sessions[..], &[fingerprint]].concat()))?;
             console.print(answer, |session: SessionInfo| {
-                format!("the session {} of {} is forgotten\n", session.fingerprint, session.server)
+                format!("forgot session {} of {}\n", session.fingerprint, session.server)
             })
         }
     }

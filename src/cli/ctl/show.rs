@@ -1,4 +1,4 @@
-//! What is going on: `status`, `upstreams`, `servers`, `drains`, `version`.
+//! `status`, `upstreams`, `servers`, `drains`, `version`.
 
 use serde_json::json;
 
@@ -10,16 +10,16 @@ use crate::api::drain::{DrainList, DrainStatus, Stage};
 use crate::api::process::Version;
 use crate::api::server::{ServerHealth, ServerInfo, ServerList, ServerState, Source};
 use crate::api::upstream::{UpstreamInfo, UpstreamList};
-use crate::cli::ended::Ended;
+use crate::cli::outcome::Outcome;
 
-pub fn version(console: &Console) -> Result<Ended, AskError> {
+pub fn version(console: &Console) -> Result<Outcome, AskError> {
     console.print(console.client.get(&api::path(&["version"]))?, |version: Version| {
         format!("burdock {}, process {}, up for {}\n", version.version, version.pid, span(version.uptime))
     })
 }
 
-/// The process in a line, the upstreams in a table, and below what an operator should know.
-pub fn status(console: &Console) -> Result<Ended, AskError> {
+/// Prints the process in a line, the upstreams in a table, and below them servers that need attention.
+pub fn status(console: &Console) -> Result<Outcome, AskError> {
     let version = console.client.get(&api::path(&["version"]))?;
     let upstreams = console.client.get(&api::path(&["upstreams"]))?;
     let drains = console.client.get(&api::path(&["drains"]))?;
@@ -28,7 +28,7 @@ pub fn status(console: &Console) -> Result<Ended, AskError> {
             "{:#}\n",
             json!({"version": version, "upstreams": upstreams["upstreams"], "drains": drains["drains"]})
         ));
-        return Ok(Ended::Well);
+        return Ok(Outcome::Success);
     }
     let (version, upstreams): (Version, UpstreamList) = (read(version)?, read(upstreams)?);
     let all = fetch(console, upstreams.upstreams.iter().map(|upstream| &*upstream.name))?;
@@ -41,14 +41,14 @@ pub fn status(console: &Console) -> Result<Ended, AskError> {
         upstream_table(&upstreams.upstreams),
         remarks(&all, &drains.drains)
     ));
-    Ok(Ended::Well)
+    Ok(Outcome::Success)
 }
 
-pub fn upstreams(console: &Console) -> Result<Ended, AskError> {
+pub fn upstreams(console: &Console) -> Result<Outcome, AskError> {
     console.print(console.client.get(&api::path(&["upstreams"]))?, |list: UpstreamList| upstream_table(&list.upstreams))
 }
 
-pub fn servers(console: &Console, upstream: Option<&str>) -> Result<Ended, AskError> {
+pub fn servers(console: &Console, upstream: Option<&str>) -> Result<Outcome, AskError> {
     let names = match upstream {
         Some(name) => vec![name.to_owned()],
         None => {
@@ -59,14 +59,14 @@ pub fn servers(console: &Console, upstream: Option<&str>) -> Result<Ended, AskEr
     let servers = fetch(console, names.iter().map(|name| &**name))?;
     match console.form {
         Form::Json => print_out(&format!("{:#}\n", json!({"servers": servers}))),
-        Form::People => print_out(&server_table(&servers)),
+        Form::Text => print_out(&server_table(&servers)),
     }
-    Ok(Ended::Well)
+    Ok(Outcome::Success)
 }
 
-pub fn drains(console: &Console) -> Result<Ended, AskError> {
+pub fn drains(console: &Console) -> Result<Outcome, AskError> {
     console.print(console.client.get(&api::path(&["drains"]))?, |list: DrainList| match &*list.drains {
-        [] => "no server is on its way out\n".to_owned(),
+        [] => "no server is draining\n".to_owned(),
         drains => drains.iter().map(|status| format!("{}\n", drain_line(status))).collect(),
     })
 }
@@ -137,7 +137,7 @@ pub fn drain_line(status: &DrainStatus) -> String {
     drain_line_with(status, "")
 }
 
-/// With something between what is left and how long it has been quiet: a terminal may be too narrow for the end.
+/// With `more` before the end of the line, which may not fit on a terminal.
 pub fn drain_line_with(status: &DrainStatus, more: &str) -> String {
     let DrainStatus { upstream, server, stage, in_flight, sessions, quiet_for, idle_time, deadline, .. } = status;
     let word = match stage {

@@ -1,8 +1,8 @@
-//! How answers are laid out for people: columns, spans of time, numbers that may be unknown.
+//! Text layout: columns, durations, unknown numbers.
 
 use crate::api::server::SessionCount;
 
-/// Rows in columns as wide as they must be; numbers stand to the right. The first row is the heading.
+/// Rows in columns of minimal width, with numbers aligned right. The first row is the heading.
 pub struct Columns(Vec<Vec<String>>);
 
 impl Columns {
@@ -36,7 +36,7 @@ fn is_number(cell: &str) -> bool {
     cell == "-" || cell.trim_start_matches('~').bytes().all(|c| c.is_ascii_digit() || c == b'.')
 }
 
-/// Seconds as people say them: `45s`, `3m 20s`, `2h 5m`, `3d 4h`.
+/// Formats seconds: `45s`, `3m 20s`, `2h 5m`, `3d 4h`.
 pub fn span(seconds: u64) -> String {
     let two = |large: u64, unit: &str, small: u64, below: &str| match small {
         0 => format!("{large}{unit}"),
@@ -50,12 +50,12 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
-/// A number that may be unknown.
+/// Formats a number that may be unknown.
 pub fn or_dash(number: Option<impl ToString>) -> String {
     number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
-/// Sessions for a column: `~` before what is estimated.
+/// Sessions for a column: `~` marks an estimate.
 pub fn sessions(count: SessionCount) -> String {
     match (count.learned, count.by_token) {
         (None, None) => "-".to_owned(),
@@ -64,10 +64,10 @@ pub fn sessions(count: SessionCount) -> String {
     }
 }
 
-/// Sessions in a sentence, and how well they are known.
+/// Sessions left for a sentence: exact or estimated.
 pub fn sessions_left(count: SessionCount) -> String {
     match (count.learned, count.by_token) {
-        (None, None) => "sessions left: unknown (their tokens have no idle time)".to_owned(),
+        (None, None) => "sessions left: unknown (their tokens have no idle timeout)".to_owned(),
         (Some(learned), None) => format!("{learned} sessions left (exact)"),
         (None, Some(by_token)) => format!("about {by_token} sessions left (estimated)"),
         (Some(learned), Some(by_token)) => {
@@ -76,9 +76,9 @@ pub fn sessions_left(count: SessionCount) -> String {
     }
 }
 
-/// A span of time as it is written in configurations: `90s`, `5m`, `2h`, `1d`; in whole seconds.
+/// Parses a duration as in the configuration, in whole seconds: `90s`, `5m`, `2h`, `1d`.
 pub fn parse_span(text: &str) -> Result<u32, String> {
-    let wrong = || format!("{text:?} is no span of time such as 90s, 5m or 2h");
+    let wrong = || format!("expected a duration such as 90s, 5m or 2h, found {text:?}");
     let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (digits, unit) = text.split_at(at);
     let factor = match unit {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_must_be_and_numbers_stand_to_the_right() {
+    fn columns_have_minimal_width_and_align_numbers_right() {
         let mut columns = Columns::new(&["server", "weight", "sessions", "state"]);
         columns.row(["shop-1", "1", "~1200", "ready"].map(str::to_owned));
         columns.row(["a", "256", "-", "drain"].map(str::to_owned));
@@ -105,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_said_in_two_units_at_most_and_read_in_one() {
-        let said = [5, 60, 200, 7_200, 7_500, 90_000].map(span);
-        assert_eq!(said, ["5s", "1m", "3m 20s", "2h", "2h 5m", "1d 1h"]);
+    fn spans_print_at_most_two_units_and_parse_one() {
+        let printed = [5, 60, 200, 7_200, 7_500, 90_000].map(span);
+        assert_eq!(printed, ["5s", "1m", "3m 20s", "2h", "2h 5m", "1d 1h"]);
         assert_eq!([parse_span("90s"), parse_span("2h")], [Ok(90), Ok(7_200)]);
         for wrong in ["", "2", "h", "2 h", "2w", "-1s", "99999999d"] {
             assert!(parse_span(wrong).is_err(), "{wrong}");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_how_well_sessions_are_known() {
+    fn sessions_left_are_marked_exact_or_estimated() {
         let left = |learned, by_token| sessions_left(SessionCount { learned, by_token });
         assert!(left(Some(3), None).contains("3 sessions left (exact)"));
         assert!(left(None, Some(3)).contains("about 3 sessions left (estimated)"));

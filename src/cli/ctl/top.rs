@@ -1,4 +1,4 @@
-//! `top`: upstreams, servers, sessions, rates and reasons, refreshing in the terminal; once and plainly where there is none.
+//! `top`: upstreams, servers, sessions, rates and reasons. It refreshes in a terminal; without one it prints once.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -17,19 +17,19 @@ use crate::api;
 use crate::api::process::Version;
 use crate::api::server::ServerInfo;
 use crate::api::upstream::UpstreamList;
-use crate::cli::ended::Ended;
+use crate::cli::outcome::Outcome;
 use crate::runtime::clock::Clock;
 
-/// Upstreams, servers, sessions, rates and reasons, refreshing; q ends it
+/// Live view of upstreams, servers, sessions, rates and reasons; q quits
 #[derive(Debug, Args)]
 pub struct TopArgs {
-    /// Seconds between two looks
+    /// Seconds between refreshes
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     every: u64,
 }
 
-/// What was seen at one moment.
-struct Look {
+/// The state and counters at one time.
+struct Snapshot {
     at: Duration,
     version: Version,
     upstreams: UpstreamList,
@@ -37,54 +37,54 @@ struct Look {
     counters: Counters,
 }
 
-pub fn top(console: &Console, args: &TopArgs) -> Result<Ended, AskError> {
+pub fn top(console: &Console, args: &TopArgs) -> Result<Outcome, AskError> {
     let clock = Clock::start();
     let pause = Duration::from_secs(args.every);
-    if console.form == Form::People && std::io::stdout().is_terminal() {
+    if console.form == Form::Text && std::io::stdout().is_terminal() {
         return refreshing(console, &clock, pause);
     }
-    let first = look(console, &clock)?;
+    let first = snapshot(console, &clock)?;
     std::thread::sleep(pause.min(Duration::from_secs(1)));
-    let second = look(console, &clock)?;
+    let second = snapshot(console, &clock)?;
     match console.form {
         Form::Json => print_out(&format!("{:#}\n", figures(&first, &second))),
-        Form::People => print_out(&page(&first, &second)),
+        Form::Text => print_out(&page(&first, &second)),
     }
-    Ok(Ended::Well)
+    Ok(Outcome::Success)
 }
 
-fn refreshing(console: &Console, clock: &Clock, pause: Duration) -> Result<Ended, AskError> {
-    let mut before = look(console, clock)?;
+fn refreshing(console: &Console, clock: &Clock, pause: Duration) -> Result<Outcome, AskError> {
+    let mut before = snapshot(console, clock)?;
     let _screen = Screen::enter()?;
     let mut wait = Duration::from_millis(500);
     loop {
-        if is_over(wait)? {
-            return Ok(Ended::Well);
+        if has_quit(wait)? {
+            return Ok(Outcome::Success);
         }
         wait = pause;
-        let now = look(console, clock)?;
+        let now = snapshot(console, clock)?;
         draw(&page(&before, &now))?;
         before = now;
     }
 }
 
-fn look(console: &Console, clock: &Clock) -> Result<Look, AskError> {
+fn snapshot(console: &Console, clock: &Clock) -> Result<Snapshot, AskError> {
     let version = read(console.client.get(&api::path(&["version"]))?)?;
     let upstreams: UpstreamList = read(console.client.get(&api::path(&["upstreams"]))?)?;
     let servers = show::fetch(console, upstreams.upstreams.iter().map(|upstream| &*upstream.name))?;
     let counters = Counters::parse(&console.client.metrics()?);
-    Ok(Look { at: clock.uptime().0, version, upstreams, servers, counters })
+    Ok(Snapshot { at: clock.uptime().0, version, upstreams, servers, counters })
 }
 
-/// Per second, between two looks.
-fn rate(before: &Look, now: &Look, name: &str, labels: &[(&str, &str)]) -> f64 {
+/// The rate per second between two snapshots.
+fn rate(before: &Snapshot, now: &Snapshot, name: &str, labels: &[(&str, &str)]) -> f64 {
     let time = now.at.saturating_sub(before.at).as_secs_f64();
     let gained = now.counters.sum(name, labels) - before.counters.sum(name, labels);
     if time > 0.0 { gained.max(0.0) / time } else { 0.0 }
 }
 
 /// The reasons of this upstream's requests per second, the most frequent first.
-fn reasons(before: &Look, now: &Look, upstream: &str) -> Vec<(String, f64)> {
+fn reasons(before: &Snapshot, now: &Snapshot, upstream: &str) -> Vec<(String, f64)> {
     let of = [("upstream", upstream)];
     let all = now.counters.by("burdock_decisions_total", &of, "reason").into_keys();
     let rates = all.map(|reason| {
@@ -96,7 +96,7 @@ fn reasons(before: &Look, now: &Look, upstream: &str) -> Vec<(String, f64)> {
     rates
 }
 
-fn page(before: &Look, now: &Look) -> String {
+fn page(before: &Snapshot, now: &Snapshot) -> String {
     let Version { version, uptime, readiness, connections, .. } = &now.version;
     let requests = rate(before, now, "burdock_requests_total", &[]);
     let head = format!(
@@ -119,7 +119,7 @@ fn page(before: &Look, now: &Look) -> String {
     format!("{head}\n{}\n{}", upstreams.text(), servers(before, now))
 }
 
-fn servers(before: &Look, now: &Look) -> String {
+fn servers(before: &Snapshot, now: &Snapshot) -> String {
     let heading = ["server", "state", "health", "weight", "req/s", "fail/s", "in flight", "max", "sessions"];
     let mut columns = Columns::new(&heading);
     for server in &now.servers {
@@ -139,7 +139,7 @@ fn servers(before: &Look, now: &Look) -> String {
     columns.text()
 }
 
-fn figures(before: &Look, now: &Look) -> serde_json::Value {
+fn figures(before: &Snapshot, now: &Snapshot) -> serde_json::Value {
     let upstreams = now.upstreams.upstreams.iter().map(|upstream| {
         let reasons: serde_json::Map<_, _> =
             reasons(before, now, &upstream.name).into_iter().map(|(reason, rate)| (reason, json!(rate))).collect();
@@ -153,7 +153,7 @@ fn figures(before: &Look, now: &Look) -> serde_json::Value {
     json!({"version": now.version, "upstreams": upstreams.collect::<Vec<_>>(), "servers": servers.collect::<Vec<_>>()})
 }
 
-/// The terminal as it is needed, until dropped.
+/// The terminal in raw mode, until dropped.
 struct Screen;
 
 impl Screen {
@@ -185,8 +185,8 @@ fn draw(page: &str) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Waits so long, or until somebody wants to leave or to see it in another size.
-fn is_over(pause: Duration) -> std::io::Result<bool> {
+/// Waits for `pause` or a key; true if the key quits.
+fn has_quit(pause: Duration) -> std::io::Result<bool> {
     if !event::poll(pause)? {
         return Ok(false);
     }

@@ -1,5 +1,5 @@
-//! An access-log line, as text or JSON. Everything that came from the client is escaped. It is written by hand because it is
-//! written for every request: formatting machinery costs more than the rest of the line.
+//! An access-log line, as text or JSON. All data from the client is escaped. The code is written by hand, as it runs for every
+//! request: `fmt` would cost more than the rest of the line.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use burdock::ids::ServerId;
 use crate::runtime::clock::Moment;
 use crate::telemetry::request_record::RequestRecord;
 
-/// A field's name with what stands around it, in both formats.
+/// A field's name with its delimiters, in both formats.
 struct Key {
     text: &'static [u8],
     json: &'static [u8],
@@ -22,7 +22,7 @@ macro_rules! key {
     };
 }
 
-/// Makes the line for a record that ended at a moment, and hands it to `write`.
+/// Formats the line of a record and passes it to `write`.
 pub fn with(record: &RequestRecord, format: LogFormat, ended: Moment, write: impl FnOnce(&[u8])) {
     thread_local! {
         static LINE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(512));
@@ -32,9 +32,9 @@ pub fn with(record: &RequestRecord, format: LogFormat, ended: Moment, write: imp
         line.clear();
         let mut fields = Fields { line: &mut line, format };
         fields.time(ended.wall);
-        fields.who(record);
-        fields.what(record);
-        fields.measures(record, ended.uptime.since(record.started.uptime));
+        fields.request(record);
+        fields.decision(record);
+        fields.measurements(record, ended.uptime.since(record.started.uptime));
         fields.close();
         write(&line);
     });
@@ -46,7 +46,7 @@ struct Fields<'l> {
 }
 
 impl Fields<'_> {
-    fn who(&mut self, record: &RequestRecord) {
+    fn request(&mut self, record: &RequestRecord) {
         match record.client {
             Some(client) => self.address(key!("client"), client),
             None => self.word(key!("client"), ""),
@@ -56,7 +56,7 @@ impl Fields<'_> {
         self.foreign(key!("path"), record.request.path());
     }
 
-    fn what(&mut self, record: &RequestRecord) {
+    fn decision(&mut self, record: &RequestRecord) {
         self.number(key!("status"), u64::from(record.status.unwrap_or(0)));
         self.word(key!("route"), record.route.as_ref().map_or("", |route| &route.name));
         self.word(key!("upstream"), record.upstream.as_ref().map_or("", |upstream| upstream.name.as_str()));
@@ -71,7 +71,7 @@ impl Fields<'_> {
         }
     }
 
-    fn measures(&mut self, record: &RequestRecord, total: Duration) {
+    fn measurements(&mut self, record: &RequestRecord, total: Duration) {
         self.millis(key!("connect_ms"), record.connect);
         self.millis(key!("response_ms"), record.response);
         self.millis(key!("total_ms"), Some(total));
@@ -99,7 +99,7 @@ impl Fields<'_> {
         }
     }
 
-    /// A word from an enum or the configuration: names there hold nothing that would need escaping.
+    /// A word from an enum or the configuration, which needs no escaping.
     fn word(&mut self, key: Key, word: &str) {
         self.key(key);
         self.quote();
@@ -107,7 +107,7 @@ impl Fields<'_> {
         self.quote();
     }
 
-    /// Something that the client wrote: what is not plain visible ASCII is shown as `%XX`.
+    /// Text from the client: characters other than plain visible ASCII are written as `%XX`.
     fn foreign(&mut self, key: Key, text: &str) {
         self.key(key);
         self.quote();
@@ -117,16 +117,16 @@ impl Fields<'_> {
         if text.bytes().all(is_plain) {
             self.line.extend_from_slice(text.as_bytes());
         } else {
-            text.bytes().for_each(|octet| self.escaped(octet));
+            text.bytes().for_each(|byte| self.escaped(byte));
         }
         self.quote();
     }
 
-    fn escaped(&mut self, octet: u8) {
-        if is_plain(octet) {
-            self.line.push(octet);
+    fn escaped(&mut self, byte: u8) {
+        if is_plain(byte) {
+            self.line.push(byte);
         } else {
-            self.line.extend_from_slice(&[b'%', hex(octet >> 4), hex(octet & 15)]);
+            self.line.extend_from_slice(&[b'%', hex(byte >> 4), hex(byte & 15)]);
         }
     }
 
@@ -135,11 +135,11 @@ impl Fields<'_> {
         self.quote();
         match address {
             std::net::IpAddr::V4(v4) => {
-                for (at, octet) in v4.octets().into_iter().enumerate() {
+                for (at, byte) in v4.to_bits().to_be_bytes().into_iter().enumerate() {
                     if at > 0 {
                         self.line.push(b'.');
                     }
-                    self.digits(u64::from(octet));
+                    self.digits(u64::from(byte));
                 }
             }
             std::net::IpAddr::V6(v6) => self.line.extend_from_slice(v6.to_string().as_bytes()),
@@ -196,9 +196,9 @@ impl Fields<'_> {
     }
 }
 
-/// Visible ASCII that has no meaning of its own in a line.
-fn is_plain(octet: u8) -> bool {
-    octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\' | b'=')
+/// Visible ASCII without a special meaning in a line.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'=')
 }
 
 fn hex(nibble: u8) -> u8 {
@@ -224,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_written_in_utc() {
+    fn time_is_in_utc() {
         let at = Duration::from_millis(1_795_222_205_007);
         assert_eq!(line(LogFormat::Text, |fields| fields.time(at)), "time=2026-11-21T00:50:05.007Z");
         assert_eq!(line(LogFormat::Json, |fields| fields.time(at)), "{\"time\":\"2026-11-21T00:50:05.007Z\"");
     }
 
     #[test]
-    fn times_are_milliseconds_with_three_decimals() {
+    fn durations_are_milliseconds_with_three_decimals() {
         let time = |time| line(LogFormat::Text, |fields| fields.millis(key!("t"), time));
         assert_eq!(time(Some(Duration::from_micros(1_002_003))), " t=1002.003");
         assert_eq!(time(None), " t=-");
@@ -239,17 +239,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_dash_in_text_and_empty_in_json() {
+    fn empty_field_is_a_dash_in_text_and_empty_in_json() {
         assert_eq!(line(LogFormat::Text, |fields| fields.word(key!("w"), "")), " w=-");
         assert_eq!(line(LogFormat::Json, |fields| fields.word(key!("w"), "")), ",\"w\":\"\"");
     }
 
     proptest! {
         #[test]
-        fn what_a_client_writes_cannot_leave_its_field(text in "\\PC*|[\\x00-\\x7f]*") {
+        fn client_text_cannot_leave_its_field(text in "\\PC*|[\\x00-\\x7f]*") {
             let written = line(LogFormat::Text, |fields| fields.foreign(key!("path"), &text));
             let value = written.strip_prefix(" path=").unwrap();
-            prop_assert!(value.bytes().all(|octet| octet.is_ascii_graphic() && !b"\"\\=".contains(&octet)));
+            prop_assert!(value.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\=".contains(&byte)));
             let json = line(LogFormat::Json, |fields| fields.foreign(key!("path"), &text));
             let object = format!("{{{}}}", &json[1..]);
             prop_assert!(serde_json::from_str::<serde_json::Value>(&object).is_ok(), "{object}");

@@ -1,5 +1,5 @@
-//! Where access-log lines go: one thread writes them, in batches, from a bounded buffer. A request never waits for the log;
-//! lines for which there is no room are dropped and counted.
+//! The access log: one thread writes lines in batches from a bounded buffer. Requests never wait for the log; when the buffer is
+//! full, lines are dropped and counted.
 
 pub mod format;
 
@@ -13,11 +13,11 @@ use burdock::config::values::{AccessLog as Settings, LogFormat, LogTarget};
 use parking_lot::{Condvar, Mutex};
 use prometheus::IntCounter;
 
-/// Lines wait here at most this long.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// Octets that may wait; then lines are dropped.
-const ROOM: usize = 4 * 1024 * 1024;
-/// So many are written without waiting any longer.
+/// The longest time that a line waits in the buffer.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// Bytes that the buffer holds; above that lines are dropped.
+const CAPACITY: usize = 4 * 1024 * 1024;
+/// Bytes that are written without further waiting.
 const BATCH: usize = 256 * 1024;
 
 /// The process's access log.
@@ -27,22 +27,22 @@ pub struct AccessLog(Option<Arc<Queue>>);
 #[derive(Debug)]
 struct Queue {
     format: LogFormat,
-    held: Mutex<Held>,
+    buffer: Mutex<Buffer>,
     wake: Condvar,
     written: Condvar,
     dropped: IntCounter,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct Buffer {
     lines: Vec<u8>,
     reopen: bool,
-    /// Raised by those who wait until all that is held has been written.
+    /// Set by callers that wait until the buffer is written.
     flush: bool,
     writing: bool,
 }
 
-/// What the writing thread writes to.
+/// The target of the writing thread.
 enum Sink {
     Stdout,
     File(PathBuf, File),
@@ -61,7 +61,7 @@ impl AccessLog {
         };
         let queue = Arc::new(Queue {
             format: settings.format,
-            held: Mutex::default(),
+            buffer: Mutex::default(),
             wake: Condvar::new(),
             written: Condvar::new(),
             dropped,
@@ -71,42 +71,45 @@ impl AccessLog {
         Ok(Self(Some(queue)))
     }
 
-    /// The format in which lines are wanted; None when there is no log.
+    /// The format of lines; none if there is no log.
     pub fn format(&self) -> Option<LogFormat> {
         self.0.as_ref().map(|queue| queue.format)
     }
 
-    /// Hands over one line, its end included.
+    /// Adds one line, including its newline.
     pub fn push(&self, line: &[u8]) {
         let Some(queue) = &self.0 else { return };
-        let mut held = queue.held.lock();
-        if held.lines.len() + line.len() > ROOM {
+        let mut buffer = queue.buffer.lock();
+        if buffer.lines.len() + line.len() > CAPACITY {
             queue.dropped.inc();
             return;
         }
-        let before = held.lines.len();
-        held.lines.extend_from_slice(line);
-        if before < BATCH && held.lines.len() >= BATCH {
+        let before = buffer.lines.len();
+        buffer.lines.extend_from_slice(line);
+        if before < BATCH && buffer.lines.len() >= BATCH {
             queue.wake.notify_one();
         }
     }
 
-    /// Opens the file anew, for log rotation.
+    /// Reopens the file, for log rotation.
     pub fn reopen(&self) {
         if let Some(queue) = &self.0 {
-            queue.held.lock().reopen = true;
+            queue.buffer.lock().reopen = true;
             queue.wake.notify_one();
         }
     }
 
-    /// Waits until every line handed over before has been written, a second at most.
+    /// Waits until all lines so far are written, for at most a second.
     pub fn flush(&self) {
         let Some(queue) = &self.0 else { return };
-        let mut held = queue.held.lock();
-        held.flush = true;
+        let mut buffer = queue.buffer.lock();
+        buffer.flush = true;
         queue.wake.notify_one();
-        let _ =
-            queue.written.wait_while_for(&mut held, |held| held.writing || !held.lines.is_empty(), Duration::from_secs(1));
+        let _ = queue.written.wait_while_for(
+            &mut buffer,
+            |buffer| buffer.writing || !buffer.lines.is_empty(),
+            Duration::from_secs(1),
+        );
     }
 }
 
@@ -114,17 +117,17 @@ impl Queue {
     fn write_all(&self, mut sink: Sink) {
         let mut batch = Vec::with_capacity(2 * BATCH);
         loop {
-            let mut held = self.held.lock();
-            held.writing = false;
+            let mut buffer = self.buffer.lock();
+            buffer.writing = false;
             self.written.notify_all();
-            if held.lines.len() < BATCH && !held.reopen && !held.flush {
-                self.wake.wait_for(&mut held, PATIENCE);
+            if buffer.lines.len() < BATCH && !buffer.reopen && !buffer.flush {
+                self.wake.wait_for(&mut buffer, FLUSH_INTERVAL);
             }
-            std::mem::swap(&mut held.lines, &mut batch);
-            let reopen = std::mem::take(&mut held.reopen);
-            held.flush = false;
-            held.writing = true;
-            drop(held);
+            std::mem::swap(&mut buffer.lines, &mut batch);
+            let reopen = std::mem::take(&mut buffer.reopen);
+            buffer.flush = false;
+            buffer.writing = true;
+            drop(buffer);
             self.write(&mut sink, &batch);
             batch.clear();
             if reopen {
@@ -139,7 +142,7 @@ impl Queue {
         }
         if let Err(error) = sink.write(batch) {
             log::error!("access log: {error}");
-            self.dropped.inc_by(batch.iter().filter(|&&octet| octet == b'\n').count() as u64);
+            self.dropped.inc_by(batch.iter().filter(|&&byte| byte == b'\n').count() as u64);
         }
     }
 }
@@ -159,9 +162,9 @@ impl Sink {
     fn reopen(&mut self) {
         if let Self::File(path, file) = self {
             match open(path) {
-                Ok(anew) => *file = anew,
+                Ok(reopened) => *file = reopened,
                 Err(error) => {
-                    log::error!("access log: cannot open {} anew, going on with the old file: {error}", path.display())
+                    log::error!("access log: cannot reopen {}, continuing with the old file: {error}", path.display())
                 }
             }
         }
@@ -177,13 +180,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_for_which_there_is_no_room_are_dropped_and_counted() {
+    fn lines_over_capacity_are_dropped_and_counted() {
         let dropped = IntCounter::new("dropped", "lines").unwrap();
-        let (held, wake, written) = (Mutex::default(), Condvar::new(), Condvar::new());
-        // Nobody writes, as when a disk hangs.
+        let (buffer, wake, written) = (Mutex::default(), Condvar::new(), Condvar::new());
+        // No thread writes, as with a stuck disk.
         let log =
-            AccessLog(Some(Arc::new(Queue { format: LogFormat::Text, held, wake, written, dropped: dropped.clone() })));
-        let line = vec![b'x'; ROOM / 4];
+            AccessLog(Some(Arc::new(Queue { format: LogFormat::Text, buffer, wake, written, dropped: dropped.clone() })));
+        let line = vec![b'x'; CAPACITY / 4];
         (0..7).for_each(|_| log.push(&line));
         assert_eq!(dropped.get(), 3);
     }

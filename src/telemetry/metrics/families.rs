@@ -15,7 +15,7 @@ const WAIT_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 const REQUESTS: &str = "Requests by route and class of the status sent to the client";
 const REDISPATCHES: &str = "Requests sent to another server after an attempt failed";
 
-/// What requests did.
+/// Requests and decisions.
 #[derive(Debug)]
 pub struct RequestFamilies {
     pub requests: IntCounterVec,
@@ -27,14 +27,14 @@ pub struct RequestFamilies {
     pub response: HistogramVec,
 }
 
-/// Waiting for places at full servers.
+/// Waiting for slots at full servers.
 #[derive(Debug)]
 pub struct QueueFamilies {
     pub timeouts: IntCounterVec,
     pub wait: HistogramVec,
 }
 
-/// What servers did: six counters and at most six gauges for each.
+/// Servers: six counters and at most six gauges for each.
 #[derive(Debug)]
 pub struct ServerFamilies {
     pub requests: IntCounterVec,
@@ -59,7 +59,7 @@ pub struct TableFamilies {
     pub lost: IntCounterVec,
 }
 
-/// Names that servers are found by.
+/// DNS names of servers.
 #[derive(Debug)]
 pub struct NameFamilies {
     pub lookups: IntCounterVec,
@@ -67,7 +67,7 @@ pub struct NameFamilies {
     pub addresses: IntGaugeVec,
 }
 
-/// The process itself.
+/// The process.
 #[derive(Debug)]
 pub struct ProcessFamilies {
     pub connections: IntGauge,
@@ -85,20 +85,20 @@ impl RequestFamilies {
             decisions: counter(
                 registry,
                 "decisions_total",
-                "Requests by why they went where they went and which kind of entry decided",
+                "Routing decisions by reason and persistence method",
                 &["upstream", "reason", "method"],
             )?,
             redispatches: counter(registry, "redispatches_total", REDISPATCHES, &["upstream"])?,
             moved: counter(
                 registry,
                 "sessions_moved_total",
-                "Sessions whose tie was given to another server for good, by why",
+                "Sessions moved permanently to another server, by cause",
                 &["upstream", "cause"],
             )?,
             foreign: counter(
                 registry,
                 "foreign_tokens_total",
-                "Requests decided by a token of another proxy's making",
+                "Requests decided by a token of another proxy, by format",
                 &["upstream", "format"],
             )?,
             connect: histogram(
@@ -110,7 +110,7 @@ impl RequestFamilies {
             response: histogram(
                 registry,
                 "upstream_response_seconds",
-                "Time from a request's dispatch to the head of its response",
+                "Time from sending a request to a server to the head of its response",
                 RESPONSE_SECONDS,
             )?,
         })
@@ -123,13 +123,13 @@ impl QueueFamilies {
             timeouts: counter(
                 registry,
                 "queue_timeouts_total",
-                "Waits for a place at a full server that ended without one",
+                "Waits for a slot at a full server that timed out",
                 &["upstream"],
             )?,
             wait: histogram(
                 registry,
                 "queue_wait_seconds",
-                "Time that requests waited for a place at a full server, whatever came of it",
+                "Time that requests waited for a slot at a full server, with or without success",
                 WAIT_SECONDS,
             )?,
         })
@@ -143,29 +143,29 @@ impl ServerFamilies {
             requests: counter(
                 registry,
                 "server_requests_total",
-                "Requests answered by a server: of sessions tied to it, new to it, or moved to it (for good or for a while)",
+                "Requests answered by a server, by tie: tied to it, new, or moved to it (permanently or temporarily)",
                 &["upstream", "server", "tie"],
             )?,
-            failures: counter(registry, "server_failures_total", "Attempts at a server that failed", labels)?,
+            failures: counter(registry, "server_failures_total", "Failed attempts at a server", labels)?,
             health_changes: counter(
                 registry,
                 "server_health_changes_total",
-                "Changes of a server's health",
+                "Health changes of a server, by new state",
                 &["upstream", "server", "to"],
             )?,
-            up: gauge(registry, "server_up", "Whether a server may be used as far as its health goes", labels)?,
+            up: gauge(registry, "server_up", "Whether a server is healthy enough for requests (1) or not (0)", labels)?,
             in_flight: gauge(
                 registry,
                 "server_in_flight_requests",
-                "Requests and upgraded streams that a server is working on",
+                "Requests and upgraded streams in flight at a server",
                 labels,
             )?,
-            queue: gauge(registry, "server_queue", "Requests that wait for a place at a server with max_conns", labels)?,
+            queue: gauge(registry, "server_queue", "Requests that wait for a slot at a server with max_conns", labels)?,
             weight: gauge(registry, "server_weight", "A server's weight", labels)?,
             sessions: gauge(
                 registry,
                 "server_sessions",
-                "Sessions that live on a server: exact for those in tables, an estimate for those that clients carry in tokens",
+                "Live sessions of a server: exact for session tables, estimated for tokens",
                 &["upstream", "server", "kept"],
             )?,
         })
@@ -173,7 +173,7 @@ impl ServerFamilies {
 }
 
 impl ServerFamilies {
-    /// Takes out every series of a server. That one was never made is no error.
+    /// Removes every series of a server. A missing series is no error.
     pub fn forget(&self, upstream: &str, server: &str) {
         for tie in ["tied", "new", "moved"] {
             let _ = self.requests.remove_label_values(&[upstream, server, tie]);
@@ -195,19 +195,19 @@ impl TableFamilies {
     pub fn register(registry: &Registry) -> Result<Self> {
         let labels = &["table"];
         Ok(Self {
-            sessions: gauge(registry, "table_sessions", "Sessions that live in a table", labels)?,
-            capacity: gauge(registry, "table_capacity", "Sessions that a table has room for", labels)?,
-            bytes: gauge(registry, "table_bytes", "Memory that a table takes at most", labels)?,
+            sessions: gauge(registry, "table_sessions", "Live sessions in a table", labels)?,
+            capacity: gauge(registry, "table_capacity", "The most sessions that a table can hold", labels)?,
+            bytes: gauge(registry, "table_bytes", "The most memory that a table can take, in bytes", labels)?,
             evictions: counter(
                 registry,
                 "table_evictions_total",
-                "Sessions that were pushed out of a full table before their time, by how well they were known",
+                "Sessions evicted early from a full table, by class",
                 &["table", "class"],
             )?,
             persisted: gauge(
                 registry,
                 "table_persisted",
-                "Whether a table's sessions are written to disk at present",
+                "Whether a table's sessions are currently saved to disk (1) or not (0)",
                 labels,
             )?,
             errors: counter(registry, "table_storage_errors_total", "Failures to read or write a table's files", labels)?,
@@ -228,44 +228,41 @@ impl NameFamilies {
             lookups: counter(
                 registry,
                 "dns_lookups_total",
-                "Look-ups of names that servers are found by, by what came of them",
+                "DNS lookups of servers' names, by result",
                 &["name", "result"],
             )?,
-            answered: gauge(registry, "dns_answer_timestamp_seconds", "When a name was last answered (Unix time)", labels)?,
-            addresses: gauge(registry, "dns_addresses", "Addresses that a name had in its last good answer", labels)?,
+            answered: gauge(
+                registry,
+                "dns_answer_timestamp_seconds",
+                "Time of a name's last good answer, in seconds since 1970",
+                labels,
+            )?,
+            addresses: gauge(registry, "dns_addresses", "Addresses in a name's last good answer", labels)?,
         })
     }
 }
 
 impl ProcessFamilies {
     pub fn register(registry: &Registry) -> Result<Self> {
-        let build = gauge(registry, "build_info", "Which Burdock this is; always 1", &["version"])?;
+        let build = gauge(registry, "build_info", "The version of Burdock; always 1", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let dropped = named("access_log_dropped_lines_total", "Access-log lines dropped because the log could not keep up");
         Ok(Self {
-            connections: registered(
-                registry,
-                IntGauge::with_opts(named("connections", "Client connections that are open"))?,
-            )?,
+            connections: registered(registry, IntGauge::with_opts(named("connections", "Open client connections"))?)?,
             malformed: counter(
                 registry,
                 "malformed_requests_total",
-                "Requests that were answered or cut off before they were understood",
+                "Requests refused or closed before they were parsed",
                 &["kind"],
             )?,
             log_dropped: registered(registry, IntCounter::with_opts(dropped)?)?,
             uptime: registered(registry, Gauge::with_opts(named("uptime_seconds", "Time since the process started"))?)?,
-            reloads: counter(
-                registry,
-                "reloads_total",
-                "Configurations that were to be taken up, by what came of it",
-                &["result"],
-            )?,
+            reloads: counter(registry, "reloads_total", "Reloads of the configuration, by result", &["result"])?,
             configured: registered(
                 registry,
                 Gauge::with_opts(named(
                     "configuration_timestamp_seconds",
-                    "When the configuration in force was taken up, since 1970",
+                    "Time when the current configuration was applied, in seconds since 1970",
                 ))?,
             )?,
         })

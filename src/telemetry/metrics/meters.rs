@@ -1,4 +1,4 @@
-//! Handles to single series, looked up once per configuration, so that a request only adds to counters.
+//! Handles to metric series, looked up once per configuration, so that a request only increments counters.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +12,7 @@ use super::families::{QueueFamilies, RequestFamilies, ServerFamilies};
 
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// A route's counters, by status class (`none` first, for requests that got no response).
+/// A route's counters, by status class (`none` first, for requests without a response).
 #[derive(Debug)]
 pub struct RouteMeters {
     pub name: Arc<str>,
@@ -34,7 +34,7 @@ pub struct UpstreamMeters {
     pub servers: Box<[Arc<ServerMeters>]>,
 }
 
-/// Counters of one family, each made when first needed: most of them never are.
+/// Counters of one family, each created at its first use: most are never used.
 #[derive(Debug)]
 struct Rare {
     family: IntCounterVec,
@@ -57,7 +57,7 @@ impl RouteMeters {
         Self { name: Arc::clone(name), classes }
     }
 
-    /// Counts a request by its status; none where no response was sent.
+    /// Counts a request by its status; none if no response was sent.
     pub fn finished(&self, status: Option<u16>) {
         let class = status.map_or(0, |status| usize::from(status / 100).min(5));
         self.classes[class].inc();
@@ -92,12 +92,12 @@ impl UpstreamMeters {
         self.decisions.inc(at, &[self.name.as_str(), reason.as_str(), method.as_str()]);
     }
 
-    /// Counts a session whose tie was given to another server.
+    /// Counts a session that moved to another server.
     pub fn moved(&self, cause: Move) {
         self.moved.inc(cause.index(), &[self.name.as_str(), cause.as_str()]);
     }
 
-    /// Counts a request that another proxy's token has decided.
+    /// Counts a request that another proxy's token decided.
     pub fn foreign(&self, format: ForeignFormat) {
         self.foreign.inc(format.index(), &[self.name.as_str(), format.as_str()]);
     }
@@ -126,8 +126,8 @@ impl ServerMeters {
     }
 
     /// Counts a request that this server answered.
-    pub fn answered(&self, fate: TieOutcome) {
-        match fate {
+    pub fn answered(&self, outcome: TieOutcome) {
+        match outcome {
             TieOutcome::Kept => &self.tied,
             TieOutcome::New => &self.new,
             TieOutcome::Moved | TieOutcome::Detour => &self.moved,

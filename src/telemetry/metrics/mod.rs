@@ -1,5 +1,5 @@
-//! What Prometheus sees. Label values come from enums and configuration, never from a request; at most twelve series per
-//! server, histograms per upstream only.
+//! Metrics for Prometheus. Label values come from enums and the configuration, never from a request. There are at most twelve
+//! series per server, and histograms only per upstream.
 
 mod families;
 mod meters;
@@ -20,7 +20,7 @@ pub use meters::{RouteMeters, UpstreamMeters};
 pub use names::Resolved;
 pub use tables::StorageFigures;
 
-/// Every family, registered.
+/// All metric families, registered.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -33,7 +33,7 @@ pub struct Metrics {
     malformed: [IntCounter; 2],
 }
 
-/// A request that was answered before any hook saw it.
+/// Why a request was refused before any hook saw it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Malformed {
     Syntax,
@@ -41,7 +41,7 @@ pub enum Malformed {
     Timeout,
 }
 
-/// What came of a configuration that was to be taken up.
+/// The result of a reload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reloaded {
     Applied,
@@ -58,10 +58,10 @@ impl Reloaded {
 }
 
 impl Metrics {
-    /// Makes and registers all families.
+    /// Creates and registers all families.
     ///
     /// # Errors
-    /// If two families had one name.
+    /// If two families have the same name.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let process = ProcessFamilies::register(&registry)?;
@@ -90,7 +90,7 @@ impl Metrics {
         self.servers.health_changes.with_label_values(&labels).inc();
     }
 
-    /// Counts a configuration that was to be taken up.
+    /// Counts a reload.
     pub fn reloaded(&self, result: Reloaded, now: UnixSeconds) {
         self.process.reloads.with_label_values(&[result.as_str()]).inc();
         if result == Reloaded::Applied {
@@ -98,7 +98,7 @@ impl Metrics {
         }
     }
 
-    /// Takes out the series of a server that is gone.
+    /// Removes the series of a removed server.
     pub fn forget_server(&self, upstream: &UpstreamName, server: &ServerId) {
         self.servers.forget(upstream.as_str(), server.as_str());
     }
@@ -111,7 +111,7 @@ impl Metrics {
         UpstreamMeters::new(spec, &self.requests, &self.queues, &self.servers)
     }
 
-    /// All families as Prometheus reads them; gauges are taken now.
+    /// Formats all families for Prometheus, with current gauges.
     ///
     /// # Errors
     /// If the encoder fails.

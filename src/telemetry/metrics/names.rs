@@ -1,19 +1,19 @@
-//! What is told of names that servers are found by.
+//! Metrics of DNS names.
 
 use burdock::time::UnixSeconds;
 use burdock::upstream::discovery::Lookup;
 
 use super::Metrics;
 
-/// What came of a look-up.
+/// The result of a lookup.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Resolved {
     Answered,
-    /// Some of its questions were not answered; there the answers of before count.
+    /// Some queries failed; their previous answers stay.
     Partly,
-    /// There is no such name, or it leads to no server.
+    /// The name does not exist or has no server.
     Nothing,
-    /// There was no answer, or one that says that there is none.
+    /// There was no answer, or an error.
     Failed,
 }
 
@@ -35,17 +35,17 @@ impl Metrics {
         self.names.lookups.with_label_values(&[lookup.to_string().as_str(), resolved.as_str()]).inc();
     }
 
-    /// Takes note of a good answer.
+    /// Records a good answer.
     pub fn answered(&self, lookup: &Lookup, addresses: usize, now: UnixSeconds) {
         let name = lookup.to_string();
         self.names.answered.with_label_values(&[&name]).set(now.0.into());
         self.names.addresses.with_label_values(&[&name]).set(i64::try_from(addresses).unwrap_or(i64::MAX));
     }
 
-    /// The name is not looked up any more.
+    /// Removes the series of a name that is no longer looked up.
     pub fn forget_name(&self, lookup: &Lookup) {
         let name = lookup.to_string();
-        // What was never counted is not there, which is no matter.
+        // Fails for series that were never created.
         let _ = self.names.answered.remove_label_values(&[&name]);
         let _ = self.names.addresses.remove_label_values(&[&name]);
         for resolved in Resolved::ALL {

@@ -1,4 +1,4 @@
-//! What is told of session tables, taken when somebody asks: requests count nothing here.
+//! Metrics of session tables, updated at each scrape: requests count nothing here.
 
 use burdock::table::{EvictionClass, Table};
 use burdock::time::UnixSeconds;
@@ -6,19 +6,19 @@ use prometheus::IntCounter;
 
 use super::Metrics;
 
-/// What becomes of a table's changes, as whoever writes them down counts it.
+/// A table's storage counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StorageFigures {
-    /// Whether they reach the disk now.
+    /// Whether changes currently reach the disk.
     pub persisted: bool,
-    /// How often writing or reading has failed.
+    /// Failed reads and writes.
     pub errors: u64,
-    /// How many came too fast to be written one by one.
+    /// Changes that came too fast for the journal.
     pub lost: u64,
 }
 
 impl Metrics {
-    /// Takes a table's figures as they are now. Costs some 50 ns for each of its servers, and 256 locks.
+    /// Updates a table's metrics. Costs some 50 ns per server, and 256 locks.
     pub fn take_table(&self, table: &Table, storage: StorageFigures, now: UnixSeconds) {
         let (spec, families) = (table.spec(), &self.tables);
         let labels = [spec.name.as_str()];
@@ -47,8 +47,7 @@ fn signed(number: u64) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-/// Brings a counter to where the count is that is kept elsewhere. Whoever asks for metrics does so on one thread, so nobody
-/// else raises it meanwhile.
+/// Raises a counter to a count kept elsewhere. Scrapes run on one thread, so no other caller raises it meanwhile.
 fn raise(counter: &IntCounter, to: u64) {
     counter.inc_by(to.saturating_sub(counter.get()));
 }
