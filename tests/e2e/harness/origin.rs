@@ -1,6 +1,6 @@
 //! A server behind Burdock, in the test's own process. It records each request byte for byte and replies as configured.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -45,10 +45,9 @@ struct Shared {
     leaving: AtomicBool,
     behaviour: Mutex<Behaviour>,
     received: Mutex<Vec<Received>>,
-    connections: Mutex<Vec<TcpStream>>,
     accepted: AtomicUsize,
-    /// The numbers of the open connections.
-    open: Mutex<BTreeSet<usize>>,
+    /// Those that are open, by their numbers.
+    open: Mutex<BTreeMap<usize, TcpStream>>,
 }
 
 impl Origin {
@@ -66,7 +65,6 @@ impl Origin {
             leaving: AtomicBool::new(false),
             behaviour: Mutex::new(page),
             received: Mutex::default(),
-            connections: Mutex::default(),
             accepted: AtomicUsize::new(0),
             open: Mutex::default(),
         });
@@ -108,7 +106,7 @@ impl Origin {
     }
 
     pub fn is_open(&self, connection: usize) -> bool {
-        self.shared.open.lock().unwrap().contains(&connection)
+        self.shared.open.lock().unwrap().contains_key(&connection)
     }
 
     pub fn last(&self) -> Received {
@@ -123,7 +121,7 @@ impl Drop for Origin {
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
-        for connection in self.shared.connections.lock().unwrap().drain(..) {
+        for connection in self.shared.open.lock().unwrap().values() {
             let _ = connection.shutdown(Shutdown::Both);
         }
     }
@@ -137,9 +135,8 @@ impl Shared {
             }
             let Ok(stream) = connection else { continue };
             let _ = stream.set_nodelay(true);
-            self.connections.lock().unwrap().push(stream.try_clone().unwrap());
             let number = self.accepted.fetch_add(1, Ordering::SeqCst);
-            self.open.lock().unwrap().insert(number);
+            self.open.lock().unwrap().insert(number, stream.try_clone().unwrap());
             let shared = Arc::clone(&self);
             thread::spawn(move || {
                 let _ = shared.serve(&stream, number);
