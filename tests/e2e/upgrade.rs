@@ -263,7 +263,7 @@ fn an_upgrade_refuses_an_invalid_configuration_and_accepts_the_next() {
     assert_eq!(answer.status, 422, "{}", answer.text());
     assert!(answer.text().contains("burdock.yaml:1:12: listeners: expected"), "{}", answer.text());
     burdock.signal("QUIT");
-    wait_until("both refusals are logged", || burdock.stderr().matches("this process goes on").count() >= 2);
+    wait_until("both refusals are logged", || burdock.stderr().matches("this process continues").count() >= 2);
     assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));
     site.write("burdock.yaml", &good);
     let _successor = Successor::of(&burdock);

@@ -34,7 +34,7 @@ fn install(root: &Root) {
 fn installation_yields_a_valid_configuration_and_starts_nothing() {
     let root = installed();
     assert!(root.ok(&["burdock", "--version"]).starts_with("burdock "));
-    assert!(root.ok(&["burdock", "check"]).contains("the configuration is right"));
+    assert!(root.ok(&["burdock", "check"]).contains("configuration OK"));
     assert!(root.read("etc/passwd").contains("burdock:x:"));
     assert!(root.has("usr/lib/systemd/system/burdock.service"));
     assert!(!root.has("etc/systemd/system/multi-user.target.wants/burdock.service"));

@@ -87,7 +87,7 @@ fn the_configuration_in_the_manifests_is_valid() {
         ok(command(env!("CARGO_BIN_EXE_burdock")).args(["keys", "new"]).arg(directory.path().join(name)));
     }
     let report = ok(command(env!("CARGO_BIN_EXE_burdock")).args(["check", "-c"]).arg(&file));
-    assert!(report.contains("the configuration is right") && !report.contains("warning"), "{report}");
+    assert!(report.contains("configuration OK") && !report.contains("warning"), "{report}");
 }
 
 /// The pods' volumes, and the network with their names.
