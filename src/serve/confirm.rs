@@ -1,14 +1,14 @@
-//! Waits before a response says what it has changed in a session table, where somebody is to know of that before the client does. Who
-//! that is, and for how long an answer waits, is between them and the table.
+//! The one place where a response waits until followers of a session table know of its change, before the client does. It does not
+//! know who follows: each follower tells the table whether responses wait for it, and how long.
 
 use burdock::balancer::StickyUpstream;
 use burdock::balancer::reason::TieAction;
 use burdock::table::Confirmation;
 
-/// What is to be waited for: nothing, unless tables have followers that answers wait for.
+/// What a response waits for: nothing, unless a table has followers that responses wait for.
 pub type Confirmations = Vec<Confirmation>;
 
-/// To be made when the change is.
+/// Call it when the change is made.
 pub fn of(settled: TieAction, pool: &StickyUpstream) -> Confirmations {
     match settled {
         // A table has at most seen the session again.
@@ -19,11 +19,11 @@ pub fn of(settled: TieAction, pool: &StickyUpstream) -> Confirmations {
     }
 }
 
-/// Comes back when all know, or have had their time.
+/// Returns when every follower knows of the change or has run out of time.
 pub async fn wait(confirmations: Confirmations) {
     for confirmation in confirmations {
         let at_most = confirmation.at_most();
-        // Who is late is told nevertheless.
+        // A late follower still gets the change.
         let _ = tokio::time::timeout(at_most, confirmation).await;
     }
 }
