@@ -26,7 +26,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
+const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
 const OTHER_COOKIES: &str = "theme=dark; _ga=GA1.1.1234567890.1700000000";
 
 /// A chain, and the headers of the client and the application.

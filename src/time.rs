@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Now {
     /// For dates that leave the process: stamps in tokens.
     pub wall: UnixSeconds,
+    /// Milliseconds since the second of `wall` began, for what needs a finer order: see [`Self::date`].
+    pub subsec_millis: u16,
     /// For everything that stays inside: a step of the wall clock cannot expire it.
     pub uptime: Uptime,
 }
@@ -18,6 +20,35 @@ pub struct Now {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct UnixSeconds(pub u32);
+
+/// A date in milliseconds since 1970-01-01 UTC: fine enough to order decisions that several processes make.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct UnixMillis(pub u64);
+
+impl Now {
+    /// The wall clock in milliseconds.
+    pub fn date(self) -> UnixMillis {
+        UnixMillis(UnixMillis::from(self.wall).0 + u64::from(self.subsec_millis))
+    }
+}
+
+impl UnixMillis {
+    pub fn seconds(self) -> UnixSeconds {
+        UnixSeconds(u32::try_from(self.0 / 1_000).unwrap_or(u32::MAX))
+    }
+
+    /// The next moment.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl From<UnixSeconds> for UnixMillis {
+    /// The beginning of the second.
+    fn from(date: UnixSeconds) -> Self {
+        Self(u64::from(date.0) * 1_000)
+    }
+}
 
 impl UnixSeconds {
     /// Seconds from `earlier` to this date; a date in the future counts as now, so 0.

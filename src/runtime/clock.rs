@@ -59,6 +59,10 @@ impl Clock {
 impl Moment {
     /// The time in the core's type.
     pub fn now(self) -> Now {
-        Now { wall: UnixSeconds(u32::try_from(self.wall.as_secs()).unwrap_or(u32::MAX)), uptime: self.uptime }
+        Now {
+            wall: UnixSeconds(u32::try_from(self.wall.as_secs()).unwrap_or(u32::MAX)),
+            subsec_millis: self.wall.subsec_millis() as u16,
+            uptime: self.uptime,
+        }
     }
 }

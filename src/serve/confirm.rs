@@ -21,9 +21,11 @@ pub fn of(settled: TieAction, pool: &StickyUpstream) -> Confirmations {
 
 /// Returns when every follower knows of the change or has run out of time.
 pub async fn wait(confirmations: Confirmations) {
-    for confirmation in confirmations {
+    for mut confirmation in confirmations {
         let at_most = confirmation.at_most();
-        // A late follower still gets the change.
-        let _ = tokio::time::timeout(at_most, confirmation).await;
+        if tokio::time::timeout(at_most, &mut confirmation).await.is_err() {
+            // A late follower still gets the change.
+            confirmation.run_out();
+        }
     }
 }

@@ -263,7 +263,7 @@ impl Context {
     /// The client has the complete response: learns the sessions that wait for that.
     pub fn completed(&mut self, now: Now) {
         for pending in self.pending.drain(..) {
-            self.record.settled = self.record.settled.at_end(pending.apply(now.wall));
+            self.record.settled = self.record.settled.at_end(pending.apply(now));
         }
     }
 

@@ -215,7 +215,7 @@ impl LearnMethod {
     pub fn learn(&self, name: Fingerprint, at: usize, client: IpAddr, now: Now) -> Result<Tied, DeferredLearn> {
         let server = &self.servers[at];
         match self.at {
-            LearnAt::Headers => Ok(self.learn_table.tie(name, server, client, now.wall)),
+            LearnAt::Headers => Ok(self.learn_table.tie(name, server, client, now)),
             LearnAt::End => {
                 let table = Arc::clone(&self.learn_table);
                 Err(DeferredLearn { table, name, server: server.clone(), client })
@@ -229,14 +229,14 @@ impl LearnMethod {
         let elsewhere = |known: Known| matches!(known, Known::Session(known) if known.server != server.index());
         let mut moved = Moved::None;
         for &name in names.iter().filter(|&&name| elsewhere(self.table().find(name, now.wall))) {
-            self.table().tie(name, server, Budget::Within, now.wall);
+            self.table().tie(name, server, Budget::Within, now.date());
             moved = Moved::Some;
         }
         moved
     }
 
     pub fn forget(&self, names: &Names, now: Now) -> Moved {
-        let forgotten = names.iter().filter_map(|&name| self.table().forget(name, now.wall)).count();
+        let forgotten = names.iter().filter_map(|&name| self.table().forget(name, now.date())).count();
         if forgotten == 0 { Moved::None } else { Moved::Some }
     }
 

@@ -9,7 +9,7 @@ use crate::lock::Mutex;
 use crate::session::fingerprint::Fingerprint;
 use crate::session::fingerprint_key::FingerprintKey;
 use crate::table::{Budget, BudgetSpec, CreationBudget, Known, ServerHandle, Table, TableName, TableSpec, Tied};
-use crate::time::UnixSeconds;
+use crate::time::{Now, UnixSeconds};
 
 /// The tables of a configuration, by name.
 #[derive(Debug)]
@@ -94,16 +94,16 @@ impl LearnTable {
     }
 
     /// Ties a name to a server, in the class that its client's budget allows.
-    pub(super) fn tie(&self, name: Fingerprint, server: &ServerHandle, client: IpAddr, now: UnixSeconds) -> Tied {
-        let known = matches!(self.table.find(name, now), Known::Session(_));
-        let budget = if known { Budget::Within } else { self.budget.lock().spend(&self.key, client, now) };
-        self.table.tie(name, server, budget, now)
+    pub(super) fn tie(&self, name: Fingerprint, server: &ServerHandle, client: IpAddr, now: Now) -> Tied {
+        let known = matches!(self.table.find(name, now.wall), Known::Session(_));
+        let budget = if known { Budget::Within } else { self.budget.lock().spend(&self.key, client, now.wall) };
+        self.table.tie(name, server, budget, now.date())
     }
 }
 
 impl DeferredLearn {
     /// The response is complete: the session is learned.
-    pub fn apply(&self, now: UnixSeconds) -> Tied {
+    pub fn apply(&self, now: Now) -> Tied {
         self.table.tie(self.name, &self.server, self.client, now)
     }
 }

@@ -3,6 +3,7 @@
 use crate::session::claim::BadClaim;
 use crate::session::fingerprint::Fingerprint;
 use crate::session::stamps::Stamps;
+use crate::time::UnixMillis;
 
 /// A server's number in one table, meaningless elsewhere. [`Table::server`] returns the id.
 ///
@@ -70,8 +71,11 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Change {
     pub kind: ChangeKind,
-    /// For [`ChangeKind::Forgotten`], the state before.
+    /// For [`ChangeKind::Forgotten`], the state before; of a session that was unknown, only the fingerprint has a meaning.
     pub entry: Entry,
+    /// For a creation, move or deletion, when it was decided; for a sign of life, when its session's server was, if that is
+    /// remembered. Processes that exchange changes order them by it.
+    pub at: UnixMillis,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -82,6 +86,17 @@ pub enum ChangeKind {
     /// progress, which would miss a session that moves from a part not yet read into a part already read.
     Refreshed,
     Forgotten,
+    /// Another process has it and does not remember when it was decided: it counts only where nothing is known of the session.
+    Offered,
+}
+
+impl Change {
+    /// The deletion of a session that the table may not have.
+    pub(crate) fn deletion(fingerprint: Fingerprint, at: UnixMillis) -> Self {
+        let stamps = Stamps { issued: at.seconds(), seen: at.seconds() };
+        let session = Session { server: ServerIndex(0), stamps, class: EvictionClass::New };
+        Self { kind: ChangeKind::Forgotten, entry: Entry { fingerprint, session }, at }
+    }
 }
 
 impl EvictionClass {

@@ -8,6 +8,8 @@
 //! 3. If a queue has overflowed ([`Lost`]), the subscriber reads the whole table again ([`Table::export`](super::Table::export)).
 //!    Other subscribers are not affected.
 //!
+//! Of a peer ([`Role::Peer`]), changes are also received, and passed on to all other subscribers.
+//!
 //! Queues are bounded: a request never waits for room in one. A response may wait for a round
 //! ([`Delivery::Awaited`], [`Confirmation`](super::Confirmation)). A server's number is reused only after every
 //! subscriber has completed a round that began when the number was no longer needed.
@@ -18,7 +20,10 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::entry::{Change, ChangeKind, Entry};
+use super::decisions::{Decisions, Rank};
+use super::entry::{Change, ChangeKind};
+use crate::session::fingerprint::Fingerprint;
+use crate::time::UnixMillis;
 
 /// When a subscriber receives a change, relative to the response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,6 +32,16 @@ pub enum Delivery {
     Afterwards,
     /// Before the response, which waits at most this long.
     Awaited { at_most: Duration },
+}
+
+/// Whether a subscriber is another process that decides about the same sessions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// It only receives changes.
+    Follower,
+    /// It also sends its own ([`Subscription::apply`](super::Subscription::apply)), which it does not get back. While there is a
+    /// peer, the table remembers when its sessions were decided.
+    Peer,
 }
 
 /// Changes that were dropped because a subscriber's queue was full.
@@ -47,6 +62,12 @@ pub struct Round {
     epoch: u64,
 }
 
+/// After this many responses in a row have run out of time, none waits for the subscriber until it keeps up again.
+const MAX_LATE: u32 = 5;
+
+/// The most decisions that a shard remembers for certain: 65,536 in a table.
+const MAX_DECISIONS: usize = 256;
+
 /// Names a subscriber within its table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct SubscriberId(u32);
@@ -56,11 +77,14 @@ pub(crate) struct SubscriberId(u32);
 pub(crate) struct Queues {
     queues: SmallVec<[Queue; 1]>,
     bound: usize,
+    /// The order of the latest decisions, while there is a peer.
+    decisions: Option<Box<Decisions>>,
 }
 
 #[derive(Debug)]
 struct Queue {
     subscriber: SubscriberId,
+    role: Role,
     changes: Vec<Change>,
     lost: Lost,
 }
@@ -73,7 +97,7 @@ pub(crate) fn bound(sessions: usize) -> usize {
 impl Queues {
     /// For a shard that holds about `sessions` sessions.
     pub(crate) fn new(sessions: usize) -> Self {
-        Self { queues: SmallVec::new(), bound: bound(sessions) }
+        Self { queues: SmallVec::new(), bound: bound(sessions), decisions: None }
     }
 
     /// Adjusts the capacity to a new number of sessions.
@@ -81,13 +105,33 @@ impl Queues {
         self.bound = bound(sessions);
     }
 
-    pub(crate) fn add(&mut self, subscriber: SubscriberId) {
-        self.queues.push(Queue { subscriber, changes: Vec::new(), lost: Lost::default() });
+    pub(crate) fn add(&mut self, subscriber: SubscriberId, role: Role) {
+        self.queues.push(Queue { subscriber, role, changes: Vec::new(), lost: Lost::default() });
+        if role == Role::Peer && self.decisions.is_none() {
+            self.decisions = Some(Box::new(Decisions::new(self.bound.min(MAX_DECISIONS))));
+        }
     }
 
     pub(crate) fn remove(&mut self, subscriber: SubscriberId) {
         self.queues.retain(|queue| queue.subscriber != subscriber);
         self.queues.shrink_to_fit();
+        if !self.queues.iter().any(|queue| queue.role == Role::Peer) {
+            self.decisions = None;
+        }
+    }
+
+    /// The order of the latest decisions, while there is a peer.
+    pub(crate) fn decisions(&mut self) -> Option<&mut Decisions> {
+        self.decisions.as_deref_mut()
+    }
+
+    pub(crate) fn remembered(&self) -> Option<&Decisions> {
+        self.decisions.as_deref()
+    }
+
+    /// When a decision of this process counts as made.
+    pub(crate) fn decide(&mut self, name: Fingerprint, rank: Rank, now: UnixMillis) -> UnixMillis {
+        self.decisions.as_mut().map_or(now, |decisions| decisions.decide(name, rank, now))
     }
 
     /// Prefetches the memory that the next change is written to: every shard has its own.
@@ -99,9 +143,16 @@ impl Queues {
     }
 
     #[inline]
-    pub(crate) fn record(&mut self, kind: ChangeKind, entry: Entry) {
+    pub(crate) fn record(&mut self, change: Change) {
         for queue in &mut self.queues {
-            queue.record(self.bound, kind, entry);
+            queue.record(self.bound, change);
+        }
+    }
+
+    /// Records a change for all subscribers but the one that it came from.
+    pub(crate) fn pass_on(&mut self, change: Change, from: SubscriberId) {
+        for queue in self.queues.iter_mut().filter(|queue| queue.subscriber != from) {
+            queue.record(self.bound, change);
         }
     }
 
@@ -112,14 +163,16 @@ impl Queues {
 }
 
 impl Queue {
-    fn record(&mut self, bound: usize, kind: ChangeKind, entry: Entry) {
+    fn record(&mut self, bound: usize, change: Change) {
         // The last quarter is reserved for changes that matter more than a stamp.
-        let (room, lost) = match kind {
+        let (room, lost) = match change.kind {
             ChangeKind::Refreshed => (bound / 4 * 3, &mut self.lost.refreshed),
-            ChangeKind::Created | ChangeKind::Moved | ChangeKind::Forgotten => (bound, &mut self.lost.others),
+            ChangeKind::Created | ChangeKind::Moved | ChangeKind::Forgotten | ChangeKind::Offered => {
+                (bound, &mut self.lost.others)
+            }
         };
         if self.changes.len() < room {
-            self.changes.push(Change { kind, entry });
+            self.changes.push(change);
         } else {
             *lost += 1;
         }
@@ -142,6 +195,8 @@ pub(crate) struct Subscribers {
     next: u32,
     /// Counts the searches for unused server numbers.
     epoch: u64,
+    /// How many responses have run out of time.
+    late: u64,
 }
 
 #[derive(Debug)]
@@ -155,6 +210,8 @@ struct Subscriber {
     /// The latest epoch in which a completed round began.
     written: Option<u64>,
     waiting: Vec<Waker>,
+    /// How many responses in a row ran out of time waiting for it.
+    late: u32,
 }
 
 /// A round that a response waits for.
@@ -168,7 +225,7 @@ impl Subscribers {
     pub(crate) fn add(&mut self, delivery: Delivery) -> SubscriberId {
         let id = SubscriberId(self.next);
         self.next += 1;
-        self.all.push(Subscriber { id, delivery, begun: 0, completed: 0, written: None, waiting: Vec::new() });
+        self.all.push(Subscriber { id, delivery, begun: 0, completed: 0, written: None, waiting: Vec::new(), late: 0 });
         id
     }
 
@@ -201,14 +258,38 @@ impl Subscribers {
         std::mem::take(&mut subscriber.waiting)
     }
 
+    /// Counts a response that ran out of time before these rounds were complete.
+    pub(crate) fn count_late(&mut self, rounds: &[Awaited]) {
+        self.late += 1;
+        for awaited in rounds {
+            if let Some(open) = self.find(awaited.id).filter(|subscriber| subscriber.completed < awaited.round) {
+                open.late = open.late.saturating_add(1);
+            }
+        }
+    }
+
+    /// How many responses have run out of time.
+    pub(crate) fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Responses wait for it again, if they had given up.
+    pub(crate) fn keeps_up(&mut self, id: SubscriberId) {
+        if let Some(subscriber) = self.find(id) {
+            subscriber.late = 0;
+        }
+    }
+
     /// The number of subscribers that responses wait for.
     pub(crate) fn awaited(&self) -> usize {
         self.all.iter().filter(|subscriber| subscriber.at_most().is_some()).count()
     }
 
-    /// The rounds by whose completion every change recorded so far has arrived, and how long to wait for them.
-    pub(crate) fn rounds(&self) -> (SmallVec<[Awaited; 1]>, Duration) {
-        let awaited = self.all.iter().filter(|subscriber| subscriber.at_most().is_some());
+    /// The rounds by whose completion every change recorded so far has arrived at all subscribers but `except`, and how
+    /// long to wait for them.
+    pub(crate) fn rounds(&self, except: Option<SubscriberId>) -> (SmallVec<[Awaited; 1]>, Duration) {
+        let others = self.all.iter().filter(|subscriber| Some(subscriber.id) != except);
+        let awaited = others.filter(|subscriber| subscriber.at_most().is_some());
         let rounds = awaited.map(|subscriber| Awaited { id: subscriber.id, round: subscriber.begun + 1 }).collect();
         (rounds, self.all.iter().filter_map(Subscriber::at_most).max().unwrap_or_default())
     }
@@ -240,10 +321,11 @@ impl Subscribers {
 }
 
 impl Subscriber {
+    /// How long a response waits for it. None: not at all, or no longer, as it was late too often.
     fn at_most(&self) -> Option<Duration> {
         match self.delivery {
-            Delivery::Afterwards => None,
-            Delivery::Awaited { at_most } => Some(at_most),
+            Delivery::Awaited { at_most } if self.late < MAX_LATE => Some(at_most),
+            Delivery::Awaited { .. } | Delivery::Afterwards => None,
         }
     }
 }
@@ -251,23 +333,22 @@ impl Subscriber {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::fingerprint::Fingerprint;
     use crate::session::stamps::Stamps;
-    use crate::table::entry::{EvictionClass, ServerIndex, Session};
+    use crate::table::entry::{Entry, EvictionClass, ServerIndex, Session};
     use crate::time::UnixSeconds;
 
     const ONE: SubscriberId = SubscriberId(1);
     const OTHER: SubscriberId = SubscriberId(2);
 
-    fn entry(n: u128) -> Entry {
+    fn change(kind: ChangeKind, n: u128) -> Change {
         let stamps = Stamps { issued: UnixSeconds(1), seen: UnixSeconds(2) };
         let session = Session { server: ServerIndex(0), stamps, class: EvictionClass::New };
-        Entry { fingerprint: Fingerprint::from_bits(n), session }
+        Change { kind, entry: Entry { fingerprint: Fingerprint::from_bits(n), session }, at: UnixMillis(2_000) }
     }
 
     fn queues_for(subscribers: &[SubscriberId]) -> Queues {
         let mut queues = Queues::new(0);
-        subscribers.iter().for_each(|subscriber| queues.add(*subscriber));
+        subscribers.iter().for_each(|subscriber| queues.add(*subscriber, Role::Follower));
         queues
     }
 
@@ -280,11 +361,11 @@ mod tests {
     #[test]
     fn changes_are_drained_once_and_in_order() {
         let mut queues = queues_for(&[ONE]);
-        queues.record(ChangeKind::Created, entry(1));
-        queues.record(ChangeKind::Forgotten, entry(1));
+        queues.record(change(ChangeKind::Created, 1));
+        queues.record(change(ChangeKind::Forgotten, 1));
         let mut out = Vec::new();
         assert_eq!(queues.drain(ONE, &mut out), Lost::default());
-        queues.record(ChangeKind::Moved, entry(2));
+        queues.record(change(ChangeKind::Moved, 2));
         assert_eq!(queues.drain(ONE, &mut out), Lost::default());
         let kinds: Vec<_> = out.iter().map(|change| change.kind).collect();
         assert_eq!(kinds, [ChangeKind::Created, ChangeKind::Forgotten, ChangeKind::Moved]);
@@ -294,10 +375,10 @@ mod tests {
     fn an_overflow_is_counted_and_drops_stamps_first() {
         let mut queues = queues_for(&[ONE]);
         for n in 0..60 {
-            queues.record(ChangeKind::Refreshed, entry(n));
+            queues.record(change(ChangeKind::Refreshed, n));
         }
         for n in 0..20 {
-            queues.record(ChangeKind::Created, entry(n));
+            queues.record(change(ChangeKind::Created, n));
         }
         let mut out = Vec::new();
         assert_eq!(queues.drain(ONE, &mut out), Lost { refreshed: 12, others: 4 });
@@ -308,21 +389,21 @@ mod tests {
     #[test]
     fn nothing_is_queued_without_subscribers() {
         let mut queues = queues_for(&[]);
-        queues.record(ChangeKind::Created, entry(1));
-        queues.add(ONE);
+        queues.record(change(ChangeKind::Created, 1));
+        queues.add(ONE, Role::Follower);
         assert_eq!(kinds(&mut queues, ONE), []);
     }
 
     #[test]
     fn subscribers_have_separate_queues_and_losses() {
         let mut queues = queues_for(&[ONE]);
-        queues.record(ChangeKind::Created, entry(1));
-        queues.add(OTHER);
-        queues.record(ChangeKind::Moved, entry(1));
+        queues.record(change(ChangeKind::Created, 1));
+        queues.add(OTHER, Role::Follower);
+        queues.record(change(ChangeKind::Moved, 1));
         assert_eq!(kinds(&mut queues, OTHER), [ChangeKind::Moved]);
         assert_eq!(kinds(&mut queues, ONE), [ChangeKind::Created, ChangeKind::Moved]);
         for n in 0..100 {
-            queues.record(ChangeKind::Created, entry(n));
+            queues.record(change(ChangeKind::Created, n));
             if n % 50 == 0 {
                 _ = kinds(&mut queues, ONE);
             }
@@ -330,7 +411,7 @@ mod tests {
         assert_eq!(kinds(&mut queues, ONE).len(), 49);
         assert_eq!(queues.drain(OTHER, &mut Vec::new()), Lost { refreshed: 0, others: 36 });
         queues.remove(OTHER);
-        queues.record(ChangeKind::Forgotten, entry(1));
+        queues.record(change(ChangeKind::Forgotten, 1));
         assert_eq!((kinds(&mut queues, ONE), kinds(&mut queues, OTHER)), (vec![ChangeKind::Forgotten], vec![]));
     }
 

@@ -19,7 +19,9 @@
 mod bucket;
 mod budget;
 mod counts;
+mod decisions;
 mod entry;
+mod exchange;
 mod feed;
 pub mod format;
 mod list;
@@ -39,8 +41,9 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use crate::ids::ServerId;
 use crate::lock::{AtomicU32, Mutex, MutexGuard, RwLock};
 use crate::session::fingerprint::{Fingerprint, Prefix};
-use crate::time::UnixSeconds;
+use crate::time::{UnixMillis, UnixSeconds};
 use counts::{Counts, Period};
+use decisions::Rank;
 use servers::Servers;
 use shard::{PIECE, Shard};
 use size::{SHARDS, Size};
@@ -48,13 +51,13 @@ use size::{SHARDS, Size};
 pub use crate::table::stats::Stats;
 pub use budget::{BudgetSpec, CreationBudget};
 pub use entry::{Budget, Change, ChangeKind, Entry, EvictionClass, Known, ServerIndex, Session, Tied};
-pub use feed::{Delivery, Lost, Round};
+pub use feed::{Delivery, Lost, Role, Round};
 pub use list::{Cursor, Filter, Page};
 pub use servers::{ServerHandle, TooManyServers};
 pub use spec::{InvalidTableName, Persist, TableName, TableSpec};
 pub use subscription::{Confirmation, Subscription};
 
-use feed::{SubscriberId, Subscribers};
+use feed::{Awaited, SubscriberId, Subscribers};
 
 /// A table of sessions, shared between threads.
 ///
@@ -174,13 +177,13 @@ impl Table {
 
     /// Ties a session to this server, because the application has confirmed it there or it has moved there for good: creates it,
     /// moves it, or keeps it and counts it as seen. An expired session is created again. There is always room.
-    pub fn tie(&self, fingerprint: Fingerprint, server: &ServerHandle, budget: Budget, now: UnixSeconds) -> Tied {
-        self.shard(fingerprint).lock().tie(fingerprint, server.index(), budget, now)
+    pub fn tie(&self, fingerprint: Fingerprint, server: &ServerHandle, budget: Budget, now: impl Into<UnixMillis>) -> Tied {
+        self.shard(fingerprint).lock().tie(fingerprint, server, budget, now.into())
     }
 
     /// Forgets a session, and returns it if it was live.
-    pub fn forget(&self, fingerprint: Fingerprint, now: UnixSeconds) -> Option<Session> {
-        self.shard(fingerprint).lock().forget(fingerprint, now)
+    pub fn forget(&self, fingerprint: Fingerprint, now: impl Into<UnixMillis>) -> Option<Session> {
+        self.shard(fingerprint).lock().forget(fingerprint, now.into())
     }
 
     // Sessions, for operators and balancing.
@@ -200,7 +203,7 @@ impl Table {
             if page.entries.len() >= limit {
                 return page;
             }
-            page.next = self.read(at, now, |place, entry| {
+            page.next = self.read(at, now, |_, place, entry| {
                 if filter.matches(&entry, now) {
                     page.entries.push(entry);
                 }
@@ -213,8 +216,8 @@ impl Table {
 
     /// Forgets every session of a server, and returns how many were live. It reads the whole table: do not call it from a thread
     /// that serves requests.
-    pub fn forget_server(&self, server: ServerIndex, now: UnixSeconds) -> u64 {
-        let mut forgotten = 0;
+    pub fn forget_server(&self, server: ServerIndex, now: impl Into<UnixMillis>) -> u64 {
+        let (mut forgotten, now) = (0, now.into());
         for Padded(shard) in &self.shards {
             let mut slot = 0;
             loop {
@@ -237,9 +240,9 @@ impl Table {
         SHARDS
     }
 
-    fn subscribe(&self, delivery: Delivery) -> SubscriberId {
+    fn subscribe(&self, role: Role, delivery: Delivery) -> SubscriberId {
         let id = self.subscribers.lock().add(delivery);
-        self.shards.iter().for_each(|Padded(shard)| shard.lock().feed().add(id));
+        self.shards.iter().for_each(|Padded(shard)| shard.lock().feed().add(id, role));
         self.set_delivery(id, delivery);
         id
     }
@@ -257,6 +260,23 @@ impl Table {
         let mut subscribers = self.subscribers.lock();
         subscribers.set_delivery(id, delivery);
         self.count_awaited(&subscribers);
+    }
+
+    fn count_late(&self, rounds: &[Awaited]) {
+        let mut subscribers = self.subscribers.lock();
+        subscribers.count_late(rounds);
+        self.count_awaited(&subscribers);
+    }
+
+    fn keeps_up(&self, id: SubscriberId) {
+        let mut subscribers = self.subscribers.lock();
+        subscribers.keeps_up(id);
+        self.count_awaited(&subscribers);
+    }
+
+    /// How many responses were sent before all subscribers knew of their change, since the table was created.
+    pub fn late_confirmations(&self) -> u64 {
+        self.subscribers.lock().late()
     }
 
     fn count_awaited(&self, subscribers: &Subscribers) {
@@ -282,10 +302,35 @@ impl Table {
     /// A checkpoint is all pieces from the default cursor on, plus every change that a subscriber drained from before the first
     /// piece until after the last, applied in order. If a session occurs twice, the later state counts.
     pub fn export(&self, cursor: Cursor, now: UnixSeconds, into: &mut Vec<Entry>) -> Option<Cursor> {
-        self.read(cursor, now, |_, entry| {
+        self.read(cursor, now, |_, _, entry| {
             into.push(entry);
             Step::On
         })
+    }
+
+    /// Appends the next piece of the table as changes for a peer.
+    fn export_decisions(&self, cursor: Cursor, now: UnixSeconds, into: &mut Vec<Change>) -> Option<Cursor> {
+        let next = self.read(cursor, now, |shard, _, entry| {
+            into.push(shard.offer(entry));
+            Step::On
+        });
+        // After the sessions: one that was deleted meanwhile stays deleted.
+        if let Some(Padded(shard)) = self.shards.get(cursor.shard()).filter(|_| cursor.slot == 0) {
+            into.extend(shard.lock().deletions());
+        }
+        next
+    }
+
+    fn apply(&self, change: &Change, from: SubscriberId, now: UnixSeconds) {
+        let rank = match change.kind {
+            ChangeKind::Forgotten => Some(Rank::FORGOTTEN),
+            ChangeKind::Created | ChangeKind::Moved | ChangeKind::Refreshed | ChangeKind::Offered => {
+                self.servers.lock().rank(change.entry.session.server)
+            }
+        };
+        if let Some(rank) = rank {
+            self.shard(change.entry.fingerprint).lock().apply(change, rank, from, now);
+        }
     }
 
     /// The most entries that one call of [`Table::export`] appends.
@@ -341,12 +386,12 @@ impl Table {
     }
 
     /// Reads one piece, and returns the start of the next.
-    fn read(&self, cursor: Cursor, now: UnixSeconds, mut each: impl FnMut(usize, Entry) -> Step) -> Option<Cursor> {
+    fn read(&self, cursor: Cursor, now: UnixSeconds, mut each: impl FnMut(&Shard, usize, Entry) -> Step) -> Option<Cursor> {
         let shard = self.shards.get(cursor.shard())?.0.lock();
         let begin = if cursor.shape == shard.shape() { cursor.slot as usize } else { 0 };
         let end = (begin + PIECE).min(shard.slots());
         for (slot, entry) in shard.entries(begin..end, now) {
-            if let Step::Stop(slot) = each(slot, entry) {
+            if let Step::Stop(slot) = each(&shard, slot, entry) {
                 return Some(cursor.within(shard.shape(), slot + 1));
             }
         }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::decisions::Rank;
 use super::entry::ServerIndex;
 use crate::ids::ServerId;
 
@@ -11,6 +12,7 @@ use crate::ids::ServerId;
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     index: ServerIndex,
+    rank: Rank,
     _held: Arc<()>,
 }
 
@@ -34,6 +36,7 @@ pub(crate) struct Servers {
 #[derive(Debug)]
 struct Numbered {
     id: ServerId,
+    rank: Rank,
     held: Arc<()>,
     usage: Usage,
 }
@@ -50,19 +53,24 @@ impl ServerHandle {
     pub fn index(&self) -> ServerIndex {
         self.index
     }
+
+    pub(crate) fn rank(&self) -> Rank {
+        self.rank
+    }
 }
 
 impl Servers {
     pub(crate) fn register(&mut self, id: &ServerId) -> Result<ServerHandle, TooManyServers> {
         if let Some((index, server)) = self.find(id).and_then(|index| Some((index, self.at_mut(index)?))) {
             server.usage = Usage::Needed;
-            return Ok(ServerHandle { index, _held: Arc::clone(&server.held) });
+            return Ok(ServerHandle { index, rank: server.rank, _held: Arc::clone(&server.held) });
         }
         let index = self.next()?;
-        let held = Arc::new(());
+        let (held, rank) = (Arc::new(()), Rank::of(id));
         self.by_id.insert(id.clone(), index);
-        self.by_index[index.get()] = Some(Numbered { id: id.clone(), held: Arc::clone(&held), usage: Usage::Needed });
-        Ok(ServerHandle { index, _held: held })
+        let numbered = Numbered { id: id.clone(), rank, held: Arc::clone(&held), usage: Usage::Needed };
+        self.by_index[index.get()] = Some(numbered);
+        Ok(ServerHandle { index, rank, _held: held })
     }
 
     pub(crate) fn find(&self, id: &ServerId) -> Option<ServerIndex> {
@@ -71,6 +79,10 @@ impl Servers {
 
     pub(crate) fn id(&self, index: ServerIndex) -> Option<&ServerId> {
         self.by_index.get(index.get())?.as_ref().map(|server| &server.id)
+    }
+
+    pub(crate) fn rank(&self, index: ServerIndex) -> Option<Rank> {
+        self.by_index.get(index.get())?.as_ref().map(|server| server.rank)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (ServerIndex, &ServerId)> {

@@ -4,17 +4,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::counts::Counts;
-use super::entry::{Budget, ChangeKind, Entry, EvictionClass, Known, ServerIndex, Session, Tied};
+use super::decisions::{Decision, Rank};
+use super::entry::{Budget, Change, ChangeKind, Entry, EvictionClass, Known, ServerIndex, Session, Tied};
 use super::feed::Queues;
 use super::moment::Moment;
 use super::page::{At, Page, Room};
+use super::servers::ServerHandle;
 use super::size::Size;
 use super::spec::TableSpec;
 use crate::session::fingerprint::Fingerprint;
 use crate::session::lifetime::Lifetime;
 use crate::session::stamps::Stamps;
 use crate::table::stats::Stats;
-use crate::time::UnixSeconds;
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// The most slots that are read while holding the lock once: 64 KiB.
 pub(crate) const PIECE: usize = 64 * 1024 / size_of::<Page>() * Page::SLOTS;
@@ -91,29 +93,40 @@ impl Shard {
         }
     }
 
-    pub(crate) fn tie(&mut self, fingerprint: Fingerprint, server: ServerIndex, budget: Budget, now: UnixSeconds) -> Tied {
-        let moment = self.moment(now);
+    pub(crate) fn tie(&mut self, fingerprint: Fingerprint, server: &ServerHandle, budget: Budget, now: UnixMillis) -> Tied {
+        let moment = self.moment(now.seconds());
         self.feed.fetch();
         if let Some((place, old)) = self.locate(fingerprint) {
             if moment.lives(&old) {
-                return self.confirm(place, fingerprint, old, server, moment);
+                return self.confirm(place, Entry { fingerprint, session: old }, server, now);
             }
             self.vacate(place, old);
         }
-        let stamps = Stamps { issued: now, seen: now };
-        let entry = Entry { fingerprint, session: Session { server, stamps, class: EvictionClass::of(budget) } };
-        if let Some(neighbor) = self.insert(&entry, Search::ByClass, moment) {
-            self.feed.record(ChangeKind::Refreshed, neighbor);
-        }
+        let stamps = Stamps { issued: moment.now, seen: moment.now };
+        let session = Session { server: server.index(), stamps, class: EvictionClass::of(budget) };
+        let entry = Entry { fingerprint, session };
+        self.insert_and_record_neighbor(&entry, Search::ByClass, moment);
         self.stats.created += 1;
-        self.feed.record(ChangeKind::Created, entry);
+        let at = self.feed.decide(fingerprint, server.rank(), now);
+        self.feed.record(Change { kind: ChangeKind::Created, entry, at });
         Tied::Created
     }
 
-    pub(crate) fn forget(&mut self, fingerprint: Fingerprint, now: UnixSeconds) -> Option<Session> {
-        let (place, session) = self.locate(fingerprint)?;
-        self.drop_entry(place, Entry { fingerprint, session });
-        self.moment(now).lives(&session).then_some(session)
+    pub(crate) fn forget(&mut self, fingerprint: Fingerprint, now: UnixMillis) -> Option<Session> {
+        let Some((place, session)) = self.locate(fingerprint) else {
+            self.forget_unknown(fingerprint, now);
+            return None;
+        };
+        self.drop_entry(place, Entry { fingerprint, session }, now);
+        self.moment(now.seconds()).lives(&session).then_some(session)
+    }
+
+    /// Another process may have the session.
+    fn forget_unknown(&mut self, fingerprint: Fingerprint, now: UnixMillis) {
+        if let Some(decisions) = self.feed.decisions() {
+            let at = decisions.decide(fingerprint, Rank::FORGOTTEN, now);
+            self.feed.record(Change::deletion(fingerprint, at));
+        }
     }
 
     /// Stores an entry, replacing what the shard has of its session.
@@ -123,31 +136,75 @@ impl Shard {
         if let Some((place, old)) = known {
             self.vacate(place, old);
         }
+        let at = UnixMillis::from(now);
         if !moment.lives(&entry.session) {
             if let Some((_, session)) = known.filter(|(_, session)| moment.lives(session)) {
-                self.feed.record(ChangeKind::Forgotten, Entry { session, ..*entry });
+                self.feed.record(Change { kind: ChangeKind::Forgotten, entry: Entry { session, ..*entry }, at });
             }
             return;
         }
-        if let Some(neighbor) = self.insert(entry, Search::Always, moment) {
-            self.feed.record(ChangeKind::Refreshed, neighbor);
-        }
+        self.insert_and_record_neighbor(entry, Search::Always, moment);
         let kind = match known {
             None => ChangeKind::Created,
             Some((_, old)) if old.server == entry.session.server => ChangeKind::Refreshed,
             Some(_) => ChangeKind::Moved,
         };
-        self.feed.record(kind, *entry);
+        self.feed.record(Change { kind, entry: *entry, at });
+    }
+
+    // For `exchange`.
+
+    /// A session, live or expired.
+    pub(crate) fn get(&self, fingerprint: Fingerprint) -> Option<Session> {
+        self.locate(fingerprint).map(|(_, session)| session)
+    }
+
+    pub(crate) fn is_live(&self, fingerprint: Fingerprint, now: UnixSeconds) -> bool {
+        self.get(fingerprint).is_some_and(|session| self.moment(now).lives(&session))
+    }
+
+    /// Removes a session, live or expired, without recording it.
+    pub(crate) fn remove(&mut self, fingerprint: Fingerprint) -> Option<Session> {
+        let (place, session) = self.locate(fingerprint)?;
+        self.vacate(place, session);
+        Some(session)
+    }
+
+    /// Replaces the state of a session that stays on its server, without recording it.
+    pub(crate) fn replace(&mut self, fingerprint: Fingerprint, session: Session) {
+        if let Some((place, old)) = self.locate(fingerprint) {
+            self.pages[place.page].set(place.at, session);
+            self.counts.restamp(session.server, old.stamps, session.stamps);
+        }
+    }
+
+    /// Inserts a session that is not in the shard, without recording it.
+    pub(crate) fn insert_if_live(&mut self, entry: &Entry, now: UnixSeconds) {
+        let moment = self.moment(now);
+        if moment.lives(&entry.session) {
+            self.insert_and_record_neighbor(entry, Search::Always, moment);
+        }
+    }
+
+    /// When and for which server a session was decided, if that is remembered.
+    pub(crate) fn decision(&self, fingerprint: Fingerprint) -> Option<Decision> {
+        self.feed.remembered().and_then(|decisions| decisions.get(fingerprint))
+    }
+
+    /// The latest deletions.
+    pub(crate) fn deletions(&self) -> impl Iterator<Item = Change> {
+        let decisions = self.feed.remembered().into_iter();
+        decisions.flat_map(|decisions| decisions.deletions()).map(|(fingerprint, at)| Change::deletion(fingerprint, at))
     }
 
     /// Forgets the sessions of a server in these slots, and returns how many of them were live.
-    pub(crate) fn forget_server(&mut self, server: ServerIndex, slots: Range<usize>, now: UnixSeconds) -> u64 {
+    pub(crate) fn forget_server(&mut self, server: ServerIndex, slots: Range<usize>, now: UnixMillis) -> u64 {
         let mut live = 0;
         for place in slots.map(Place::index) {
             let entry = self.pages[place.page].entry(place.at);
             if let Some(entry) = entry.filter(|entry| entry.session.server == server) {
-                self.drop_entry(place, entry);
-                live += u64::from(self.moment(now).lives(&entry.session));
+                self.drop_entry(place, entry, now);
+                live += u64::from(self.moment(now.seconds()).lives(&entry.session));
             }
         }
         live
@@ -223,26 +280,41 @@ impl Shard {
         ((draw * self.pages.len() as u64) >> 32) as usize
     }
 
-    fn confirm(&mut self, place: Place, name: Fingerprint, old: Session, server: ServerIndex, moment: Moment) -> Tied {
-        if old.server == server {
+    fn confirm(&mut self, place: Place, known: Entry, server: &ServerHandle, now: UnixMillis) -> Tied {
+        let Entry { fingerprint, session: old } = known;
+        let moment = self.moment(now.seconds());
+        if old.server == server.index() {
             let session = Session { stamps: moment.renew(old.stamps), ..old };
             if session != old {
-                self.update(place, name, old, session);
+                self.update(place, fingerprint, old, session);
             }
             return Tied::Kept;
         }
-        let session = Session { server, stamps: Stamps { seen: moment.now, ..old.stamps }, ..old };
+        let stamps = Stamps { seen: moment.now, ..old.stamps };
+        let session = Session { server: server.index(), stamps, ..old };
         self.pages[place.page].set(place.at, session);
         self.counts.exchange(&old, &session);
         self.stats.moved += 1;
-        self.feed.record(ChangeKind::Moved, Entry { fingerprint: name, session });
+        let at = self.feed.decide(fingerprint, server.rank(), now);
+        self.feed.record(Change { kind: ChangeKind::Moved, entry: Entry { fingerprint, session }, at });
         Tied::Moved { from: old.server }
     }
 
     fn update(&mut self, place: Place, fingerprint: Fingerprint, old: Session, session: Session) {
         self.pages[place.page].set(place.at, session);
         self.counts.restamp(session.server, old.stamps, session.stamps);
-        self.feed.record(ChangeKind::Refreshed, Entry { fingerprint, session });
+        self.record_sign_of_life(Entry { fingerprint, session });
+    }
+
+    fn record_sign_of_life(&mut self, entry: Entry) {
+        let at = self.decision(entry.fingerprint).map(|decision| decision.at).unwrap_or_default();
+        self.feed.record(Change { kind: ChangeKind::Refreshed, entry, at });
+    }
+
+    fn insert_and_record_neighbor(&mut self, entry: &Entry, search: Search, moment: Moment) {
+        if let Some(neighbor) = self.insert(entry, search, moment) {
+            self.record_sign_of_life(neighbor);
+        }
     }
 
     /// Inserts a session that is not in the shard. Returns the neighbor that was moved to make room, if any.
@@ -289,10 +361,11 @@ impl Shard {
         (from, neighbor)
     }
 
-    fn drop_entry(&mut self, place: Place, entry: Entry) {
+    fn drop_entry(&mut self, place: Place, entry: Entry, now: UnixMillis) {
         self.vacate(place, entry.session);
         self.stats.forgotten += 1;
-        self.feed.record(ChangeKind::Forgotten, entry);
+        let at = self.feed.decide(entry.fingerprint, Rank::FORGOTTEN, now);
+        self.feed.record(Change { kind: ChangeKind::Forgotten, entry, at });
     }
 
     fn vacate(&mut self, place: Place, session: Session) {

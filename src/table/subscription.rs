@@ -10,7 +10,9 @@ use smallvec::SmallVec;
 
 use super::Table;
 use super::entry::Change;
-use super::feed::{Awaited, Delivery, Lost, Round, SubscriberId};
+use super::feed::{Awaited, Delivery, Lost, Role, Round, SubscriberId};
+use super::list::Cursor;
+use crate::time::UnixSeconds;
 
 /// A subscription to a table's feed, which ends when dropped. It receives the changes from its creation on; for the state before,
 /// read the whole table afterwards.
@@ -30,8 +32,14 @@ pub struct Confirmation {
 }
 
 impl Subscription {
+    /// Of a subscriber that only receives changes.
     pub fn new(table: &Arc<Table>, delivery: Delivery) -> Self {
-        Self { table: Arc::clone(table), id: table.subscribe(delivery) }
+        Self { table: Arc::clone(table), id: table.subscribe(Role::Follower, delivery) }
+    }
+
+    /// Of another process that decides about the same sessions.
+    pub fn peer(table: &Arc<Table>, delivery: Delivery) -> Self {
+        Self { table: Arc::clone(table), id: table.subscribe(Role::Peer, delivery) }
     }
 
     pub fn table(&self) -> &Arc<Table> {
@@ -55,6 +63,28 @@ impl Subscription {
         self.table.drain(shard, self.id, into)
     }
 
+    /// Applies a change that this peer has made or passed on. The later decision about a session wins; a sign of life neither creates
+    /// nor moves one. The server's number must be one of this table, as for [`Table::import`].
+    pub fn apply(&self, change: &Change, now: UnixSeconds) {
+        self.table.apply(change, self.id, now);
+    }
+
+    /// Appends the next piece of the table as changes for a peer, as [`Table::export`] does: each session with its decision, if that
+    /// is remembered, and the latest deletions.
+    pub fn export(&self, cursor: Cursor, now: UnixSeconds, into: &mut Vec<Change>) -> Option<Cursor> {
+        self.table.export_decisions(cursor, now, into)
+    }
+
+    /// Its rounds arrive in time: responses wait for it again, if they had given up after it was late too often.
+    pub fn keeps_up(&self) {
+        self.table.keeps_up(self.id);
+    }
+
+    /// As [`Confirmation::of`], for all other subscribers: what this peer has sent is known there when it is ready.
+    pub fn confirmation_of_others(&self) -> Option<Confirmation> {
+        Confirmation::except(&self.table, Some(self.id))
+    }
+
     /// Confirms that the changes of this round and of all earlier rounds have arrived.
     pub fn complete(&self, round: Round) {
         let waiting = self.table.subscribers().complete(self.id, &round);
@@ -72,8 +102,13 @@ impl Confirmation {
     /// None if no response waits for a subscriber; this costs one atomic load.
     #[inline]
     pub fn of(table: &Arc<Table>) -> Option<Self> {
+        Self::except(table, None)
+    }
+
+    #[inline]
+    fn except(table: &Arc<Table>, except: Option<SubscriberId>) -> Option<Self> {
         table.is_awaited().then(|| {
-            let (rounds, at_most) = table.subscribers().rounds();
+            let (rounds, at_most) = table.subscribers().rounds(except);
             Self { table: Arc::clone(table), rounds, at_most }
         })
     }
@@ -81,6 +116,17 @@ impl Confirmation {
     /// How long to wait.
     pub fn at_most(&self) -> Duration {
         self.at_most
+    }
+
+    /// The response has waited that long. Subscribers that were late too often in a row are not waited for any more, until they keep
+    /// up again.
+    pub fn run_out(self) {
+        self.table.count_late(&self.rounds);
+    }
+
+    /// Whether it is ready, without waiting.
+    pub fn is_ready(&self) -> bool {
+        self.table.subscribers().are_complete(&self.rounds, std::task::Waker::noop())
     }
 }
 

@@ -158,9 +158,9 @@ fn whole(table: &Table) -> Copied {
 }
 
 fn apply(changes: &[Change], to: &mut Copied) {
-    for Change { kind, entry } in changes {
+    for Change { kind, entry, .. } in changes {
         match kind {
-            ChangeKind::Created | ChangeKind::Moved | ChangeKind::Refreshed => {
+            ChangeKind::Created | ChangeKind::Moved | ChangeKind::Refreshed | ChangeKind::Offered => {
                 _ = to.insert(entry.fingerprint, entry.session)
             }
             ChangeKind::Forgotten => _ = to.remove(&entry.fingerprint),

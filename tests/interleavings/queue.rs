@@ -21,7 +21,7 @@ use shuttle::thread;
 
 use super::explore;
 
-const AT: Now = Now { wall: super::NOW, uptime: Uptime(Duration::from_secs(60)) };
+const AT: Now = Now { wall: super::NOW, subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
 
 /// An upstream with two servers.
 static SPEC: LazyLock<UpstreamSpec> = LazyLock::new(|| {

@@ -114,7 +114,7 @@ pub struct Visit {
 pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
     let keys = vec!["17".repeat(32)];
     let pool = pool(&servers);
-    let now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
+    let now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
     let balancer = build(&pool, &[], &keys, None, now);
     Lb(Rc::new(RefCell::new(World {
         pool,
@@ -605,7 +605,7 @@ impl Client {
             (exchange.settle(&response, world.now, &mut world.random), seen, world.response.clone())
         };
         apply_edits(&mut received, &settlement);
-        let now = self.lb.0.borrow().now.wall;
+        let now = self.lb.0.borrow().now;
         let pending = settlement.pending.iter().filter(|_| self.completes);
         let settled = pending.fold(settlement.action, |settled, pending| settled.at_end(pending.apply(now)));
         self.keep(&received);

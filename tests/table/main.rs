@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic where it fails")]
 
 mod capacity;
+mod exchange;
 mod flood;
 mod model;
 mod pieces;

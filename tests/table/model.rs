@@ -229,9 +229,9 @@ impl Copied {
             assert_eq!(self.feed.drain(shard, &mut changes), Lost::default());
         }
         self.feed.complete(round);
-        for Change { kind, entry } in changes {
+        for Change { kind, entry, .. } in changes {
             match kind {
-                ChangeKind::Created | ChangeKind::Moved | ChangeKind::Refreshed => {
+                ChangeKind::Created | ChangeKind::Moved | ChangeKind::Refreshed | ChangeKind::Offered => {
                     self.sessions.insert(entry.fingerprint, entry.session);
                 }
                 ChangeKind::Forgotten => _ = self.sessions.remove(&entry.fingerprint),

@@ -115,7 +115,7 @@ fn drain(feed: &Subscription, into: &mut BTreeMap<Fingerprint, Option<Session>>)
     let mut changes = Vec::new();
     for shard in 0..feed.table().shards() {
         let _ = feed.drain(shard, &mut changes);
-        for Change { kind, entry } in changes.drain(..) {
+        for Change { kind, entry, .. } in changes.drain(..) {
             into.insert(entry.fingerprint, (kind != ChangeKind::Forgotten).then_some(entry.session));
         }
     }

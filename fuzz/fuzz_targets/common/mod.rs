@@ -14,7 +14,7 @@ use burdock::time::{Now, UnixSeconds, Uptime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
+pub const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
 
 pub fn ring() -> KeyRing {
     KeyRing::new(vec![Key::parse(&"17".repeat(32)).expect("a key")]).expect("a ring")

@@ -101,7 +101,8 @@ async fn forget(
     let learned = tables::find(&control.state, &name)?;
     let prefix = digits.parse().ok().filter(|_| digits.len() >= MIN_DIGITS);
     let prefix: Prefix = prefix.ok_or_else(|| invalid("fingerprint: expected 16 to 32 hexadecimal digits".to_owned()))?;
-    let (table, now) = (Arc::clone(learned.table()), control.state.serving.clock.moment().now().wall);
+    let (table, moment) = (Arc::clone(learned.table()), control.state.serving.clock.moment().now());
+    let now = moment.wall;
     let found = {
         let (table, filter) = (Arc::clone(&table), Filter { prefix: Some(prefix), ..Filter::default() });
         run_blocking(move || table.list(&filter, Cursor::default(), 2, now).entries).await?
@@ -112,7 +113,7 @@ async fn forget(
         _ => return Err(Problem::new(StatusCode::CONFLICT, "several sessions match: give more digits")),
     };
     let removed = |session: Session| to_api(&table, &Entry { session, ..entry }, now);
-    let forgotten = table.forget(entry.fingerprint, now).and_then(removed);
+    let forgotten = table.forget(entry.fingerprint, moment.date()).and_then(removed);
     let session = forgotten.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "the session has just ended"))?;
     Actor::from(who).audit(format_args!("table {name}: session {} of {} forgotten", session.fingerprint, session.server));
     Ok(Json(session))
@@ -131,8 +132,8 @@ async fn forget_server(
     let learned = tables::find(&control.state, &name)?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("table {name} has no server {:?}", wanted.server));
     let index = index(learned.table(), &wanted.server)?.ok_or_else(unknown)?;
-    let (table, now) = (Arc::clone(learned.table()), control.state.serving.clock.moment().now().wall);
-    let forgotten = run_blocking(move || table.forget_server(index, now)).await?;
+    let (table, now) = (Arc::clone(learned.table()), control.state.serving.clock.moment().now());
+    let forgotten = run_blocking(move || table.forget_server(index, now.date())).await?;
     Actor::from(who).audit(format_args!("table {name}: all {forgotten} sessions of {} forgotten", wanted.server));
     Ok(Json(Forgotten { forgotten }))
 }

@@ -5,7 +5,9 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 
 use super::block;
 use super::block::FRAME;
-use super::record::{FORGOTTEN, FORGOTTEN_BODY, SERVER, TIED, TIED_BODY, class_byte};
+use super::record::{
+    FORGOTTEN, FORGOTTEN_BODY, FORGOTTEN_CHANGE, SERVER, TIED, TIED_BODY, TIED_CHANGE, change_byte, class_byte,
+};
 use crate::session::fingerprint::Fingerprint;
 use crate::table::{Change, ChangeKind, Entry, ServerIndex, Table};
 use crate::time::UnixSeconds;
@@ -27,9 +29,28 @@ impl Batch {
     /// Appends a session of `table`. A session whose server the table does not know is skipped.
     pub fn tie(&mut self, entry: &Entry, table: &Table) {
         self.begin();
-        let Some(server) = self.server(entry.session.server, table) else { return };
+        if let Some(server) = self.server(entry.session.server, table) {
+            self.tied(entry, server, TIED_BODY);
+        }
+    }
+
+    /// Appends a change of `table` for a peer, which learns its kind and when it was decided.
+    pub fn peer_change(&mut self, change: &Change, table: &Table) {
+        let at = change.at.0.to_be_bytes();
+        self.begin();
+        if change.kind == ChangeKind::Forgotten {
+            self.forgotten(change.entry.fingerprint, change.at.seconds(), FORGOTTEN_BODY + FORGOTTEN_CHANGE);
+            self.bytes.extend(at);
+        } else if let Some(server) = self.server(change.entry.session.server, table) {
+            self.tied(&change.entry, server, TIED_BODY + TIED_CHANGE);
+            self.bytes.push(change_byte(change.kind));
+            self.bytes.extend(at);
+        }
+    }
+
+    fn tied(&mut self, entry: &Entry, server: u16, length: usize) {
         let stamps = entry.session.stamps;
-        self.record(TIED, TIED_BODY);
+        self.record(TIED, length);
         self.bytes.extend(entry.fingerprint.bytes());
         self.bytes.extend(server.to_be_bytes());
         self.bytes.extend(stamps.issued.0.to_be_bytes());
@@ -40,7 +61,11 @@ impl Batch {
     /// Appends that a session was forgotten. `now` is the time of writing.
     pub fn forget(&mut self, fingerprint: Fingerprint, now: UnixSeconds) {
         self.begin();
-        self.record(FORGOTTEN, FORGOTTEN_BODY);
+        self.forgotten(fingerprint, now, FORGOTTEN_BODY);
+    }
+
+    fn forgotten(&mut self, fingerprint: Fingerprint, now: UnixSeconds, length: usize) {
+        self.record(FORGOTTEN, length);
         self.bytes.extend(fingerprint.bytes());
         self.bytes.extend(now.0.to_be_bytes());
     }
@@ -48,7 +73,9 @@ impl Batch {
     /// Appends a change of `table`.
     pub fn change(&mut self, change: &Change, table: &Table, now: UnixSeconds) {
         match change.kind {
-            ChangeKind::Created | ChangeKind::Moved | ChangeKind::Refreshed => self.tie(&change.entry, table),
+            ChangeKind::Created | ChangeKind::Moved | ChangeKind::Refreshed | ChangeKind::Offered => {
+                self.tie(&change.entry, table);
+            }
             ChangeKind::Forgotten => self.forget(change.entry.fingerprint, now),
         }
     }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::record::{Record, records};
 use crate::ids::ServerId;
-use crate::table::{Entry, Known, ServerHandle, ServerIndex, Session, Table};
-use crate::time::UnixSeconds;
+use crate::session::fingerprint::Fingerprint;
+use crate::table::{Change, ChangeKind, Entry, Known, ServerHandle, ServerIndex, Session, Subscription, Table};
+use crate::time::{UnixMillis, UnixSeconds};
 
 /// Which state wins if the table already has a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +16,9 @@ pub enum Precedence {
     /// The state seen later: the table was in use while another process wrote. This is not exact to the second, nor for a session
     /// that is used at this moment.
     Later,
+    /// The later decision: the process that sent the records decides about the same sessions. Records of an older version do not say
+    /// when they were decided; they are loaded as with [`Self::Later`].
+    Decided,
 }
 
 /// What a loader has loaded.
@@ -31,6 +35,8 @@ pub struct Loaded {
 pub struct Loader<'t> {
     table: &'t Table,
     precedence: Precedence,
+    /// The peer that sends, for [`Precedence::Decided`].
+    peer: Option<&'t Subscription>,
     /// Keeps the servers' numbers reserved until loading ends.
     held: HashMap<ServerId, ServerHandle, rustc_hash::FxBuildHasher>,
     /// The servers of the current block.
@@ -40,7 +46,12 @@ pub struct Loader<'t> {
 
 impl<'t> Loader<'t> {
     pub fn new(table: &'t Table, precedence: Precedence) -> Self {
-        Self { table, precedence, held: HashMap::default(), servers: Vec::new(), loaded: Loaded::default() }
+        Self { table, precedence, peer: None, held: HashMap::default(), servers: Vec::new(), loaded: Loaded::default() }
+    }
+
+    /// Applies the changes of a peer.
+    pub fn of_peer(peer: &'t Subscription) -> Self {
+        Self { peer: Some(peer), ..Self::new(peer.table(), Precedence::Decided) }
     }
 
     /// Applies the payload of a block.
@@ -52,18 +63,13 @@ impl<'t> Loader<'t> {
                     let index = self.register(id);
                     self.servers.push(index);
                 }
-                Record::Tied { fingerprint, server, stamps, class } => match self.servers.get(usize::from(server)) {
-                    Some(&Some(server)) => self.tie(Entry { fingerprint, session: Session { server, stamps, class } }, now),
+                Record::Tied { fingerprint, server, stamps, class, change } => match self.servers.get(usize::from(server)) {
+                    Some(&Some(server)) => {
+                        self.tie(Entry { fingerprint, session: Session { server, stamps, class } }, change, now);
+                    }
                     Some(None) | None => self.loaded.skipped += 1,
                 },
-                Record::Forgotten { fingerprint, at } => {
-                    self.loaded.forgotten += 1;
-                    let known = || self.table.find(fingerprint, now);
-                    let later = |known| matches!(known, Known::Session(session) if session.stamps.seen > at);
-                    if self.precedence == Precedence::Stored || !later(known()) {
-                        self.table.forget(fingerprint, now);
-                    }
-                }
+                Record::Forgotten { fingerprint, at, decided } => self.forget(fingerprint, at, decided, now),
             }
         }
     }
@@ -73,15 +79,29 @@ impl<'t> Loader<'t> {
         self.loaded
     }
 
-    fn tie(&mut self, entry: Entry, now: UnixSeconds) {
+    fn tie(&mut self, entry: Entry, change: Option<(ChangeKind, UnixMillis)>, now: UnixSeconds) {
         self.loaded.tied += 1;
-        if self.precedence == Precedence::Later
+        if let (Some(peer), Some((kind, at))) = (self.peer, change) {
+            return peer.apply(&Change { kind, entry, at }, now);
+        }
+        if self.precedence != Precedence::Stored
             && let Known::Session(session) = self.table.find(entry.fingerprint, now)
             && session.stamps.seen > entry.session.stamps.seen
         {
             return;
         }
         self.table.import(&entry, now);
+    }
+
+    fn forget(&mut self, fingerprint: Fingerprint, at: UnixSeconds, decided: Option<UnixMillis>, now: UnixSeconds) {
+        self.loaded.forgotten += 1;
+        if let (Some(peer), Some(decided)) = (self.peer, decided) {
+            return peer.apply(&Change::deletion(fingerprint, decided), now);
+        }
+        let later = matches!(self.table.find(fingerprint, now), Known::Session(session) if session.stamps.seen > at);
+        if self.precedence == Precedence::Stored || !later {
+            self.table.forget(fingerprint, now);
+        }
     }
 
     fn register(&mut self, id: &[u8]) -> Option<ServerIndex> {
@@ -98,7 +118,6 @@ impl<'t> Loader<'t> {
 
 #[cfg(test)]
 mod tests {
-    use crate::session::fingerprint::Fingerprint;
     use std::num::NonZeroU32;
     use std::sync::Arc;
 
@@ -109,7 +128,7 @@ mod tests {
     use super::*;
     use crate::session::lifetime::Lifetime;
     use crate::session::stamps::Stamps;
-    use crate::table::{Budget, Cursor, Delivery, EvictionClass, Persist, Subscription, TableName, TableSpec};
+    use crate::table::{Budget, Cursor, Delivery, EvictionClass, Persist, TableName, TableSpec};
 
     const NOW: UnixSeconds = UnixSeconds(10_000);
     const IDLE: u32 = 1_000;
@@ -281,6 +300,34 @@ mod tests {
         loader.apply(&grown, NOW);
         assert_eq!(loader.finish(), Loaded { tied: 1, forgotten: 0, skipped: 0 });
         assert_eq!(shown(&second), shown(&first));
+    }
+
+    #[test]
+    fn changes_of_a_peer_keep_their_kind_and_decision() {
+        let (first, second) = (Arc::new(table()), Arc::new(table()));
+        let feed = Subscription::peer(&first, Delivery::Afterwards);
+        let peer = Subscription::peer(&second, Delivery::Afterwards);
+        let [a, b] = [server(&first, 1), server(&first, 2)];
+        let _other_numbers = server(&second, 9);
+        let date = |n| UnixMillis(UnixMillis::from(NOW).0 + n);
+        for n in 1..=3 {
+            first.tie(session(n), &a, Budget::Within, date(1));
+        }
+        first.tie(session(2), &b, Budget::Within, date(2));
+        first.forget(session(3), date(2));
+        // Only the second is older than what the other process has decided.
+        second.tie(session(1), &server(&second, 3), Budget::Within, date(0));
+        second.tie(session(2), &server(&second, 3), Budget::Within, date(3));
+        let (mut batch, mut changes) = (Batch::default(), Vec::new());
+        (0..first.shards()).for_each(|shard| _ = feed.drain(shard, &mut changes));
+        changes.iter().for_each(|change| batch.peer_change(change, &first));
+        let Next::Block { payload, .. } = next(batch.finish()) else { panic!() };
+        Loader::of_peer(&peer).apply(payload, NOW);
+        let servers: Vec<_> = shown(&second).into_iter().map(|(name, server, ..)| (name, server)).collect();
+        let named = |n: u128| u128::from_be_bytes(session(n).bytes());
+        let mut expected = vec![(named(1), "server-1".to_owned()), (named(2), "server-3".to_owned())];
+        expected.sort_unstable();
+        assert_eq!(servers, expected);
     }
 
     #[test]

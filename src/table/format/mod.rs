@@ -10,6 +10,8 @@
 //!   1      a server: its id. Servers are numbered within their block, from 0
 //!   2      a session as it is from now on: fingerprint 16 | server 2 | issued 4 | seen 4 | class 1
 //!   3      a session is forgotten: fingerprint 16 | when it was written 4
+//!          Between processes that decide about the same sessions, 2 ends with the kind of change 1 | when it was decided 8, and 3
+//!          with when it was decided 8; dates are in milliseconds
 //! ```
 //!
 //! - A block contains all servers that its sessions name, because a table's numbers mean nothing elsewhere. So damage to one

@@ -2,8 +2,8 @@
 
 use crate::session::fingerprint::Fingerprint;
 use crate::session::stamps::Stamps;
-use crate::table::EvictionClass;
-use crate::time::UnixSeconds;
+use crate::table::{ChangeKind, EvictionClass};
+use crate::time::{UnixMillis, UnixSeconds};
 
 pub(crate) const SERVER: u8 = 1;
 pub(crate) const TIED: u8 = 2;
@@ -12,6 +12,10 @@ pub(crate) const FORGOTTEN: u8 = 3;
 /// The body lengths of a tied and of a forgotten session.
 pub(crate) const TIED_BODY: usize = 27;
 pub(crate) const FORGOTTEN_BODY: usize = 20;
+
+/// What peers append to the bodies: the kind of change and when it was decided, and only the latter.
+pub(crate) const TIED_CHANGE: usize = 9;
+pub(crate) const FORGOTTEN_CHANGE: usize = 8;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Record<'p> {
@@ -23,11 +27,15 @@ pub enum Record<'p> {
         server: u16,
         stamps: Stamps,
         class: EvictionClass,
+        /// From a peer.
+        change: Option<(ChangeKind, UnixMillis)>,
     },
     Forgotten {
         fingerprint: Fingerprint,
         /// When the record was written, at most seconds after the change.
         at: UnixSeconds,
+        /// From a peer: when it was decided.
+        decided: Option<UnixMillis>,
     },
 }
 
@@ -48,14 +56,14 @@ impl<'p> Record<'p> {
     fn read(kind: u8, body: &'p [u8]) -> Option<Self> {
         match kind {
             SERVER => Some(Self::Server(body)),
-            TIED => tied(body.first_chunk()?),
-            FORGOTTEN => forgotten(body.first_chunk()?),
+            TIED => tied(body.first_chunk()?, &body[TIED_BODY..]),
+            FORGOTTEN => forgotten(body.first_chunk()?, &body[FORGOTTEN_BODY..]),
             _ => None,
         }
     }
 }
 
-fn tied(body: &[u8; TIED_BODY]) -> Option<Record<'static>> {
+fn tied(body: &[u8; TIED_BODY], more: &[u8]) -> Option<Record<'static>> {
     let (fingerprint, rest) = body.split_first_chunk()?;
     let (server, rest) = rest.split_first_chunk()?;
     let (issued, rest) = rest.split_first_chunk()?;
@@ -65,12 +73,18 @@ fn tied(body: &[u8; TIED_BODY]) -> Option<Record<'static>> {
         server: u16::from_be_bytes(*server),
         stamps: Stamps { issued: date(*issued), seen: date(*seen) },
         class: class(*rest.first()?),
+        change: more.split_first().and_then(|(kind, at)| Some((change_kind(*kind)?, millis(at)?))),
     })
 }
 
-fn forgotten(body: &[u8; FORGOTTEN_BODY]) -> Option<Record<'static>> {
+fn forgotten(body: &[u8; FORGOTTEN_BODY], more: &[u8]) -> Option<Record<'static>> {
     let (fingerprint, at) = body.split_first_chunk()?;
-    Some(Record::Forgotten { fingerprint: Fingerprint::from_bytes(*fingerprint), at: date(*at.first_chunk()?) })
+    let fingerprint = Fingerprint::from_bytes(*fingerprint);
+    Some(Record::Forgotten { fingerprint, at: date(*at.first_chunk()?), decided: millis(more) })
+}
+
+fn millis(bytes: &[u8]) -> Option<UnixMillis> {
+    bytes.first_chunk().map(|bytes| UnixMillis(u64::from_be_bytes(*bytes)))
 }
 
 fn date(bytes: [u8; 4]) -> UnixSeconds {
@@ -91,5 +105,26 @@ fn class(byte: u8) -> EvictionClass {
         0 => EvictionClass::OverBudget,
         2 => EvictionClass::Established,
         _ => EvictionClass::New,
+    }
+}
+
+pub(crate) fn change_byte(kind: ChangeKind) -> u8 {
+    match kind {
+        ChangeKind::Created => 1,
+        ChangeKind::Moved => 2,
+        ChangeKind::Refreshed => 3,
+        ChangeKind::Offered => 4,
+        ChangeKind::Forgotten => 5,
+    }
+}
+
+/// The kinds of change that a tied session can have.
+fn change_kind(byte: u8) -> Option<ChangeKind> {
+    match byte {
+        1 => Some(ChangeKind::Created),
+        2 => Some(ChangeKind::Moved),
+        3 => Some(ChangeKind::Refreshed),
+        4 => Some(ChangeKind::Offered),
+        _ => None,
     }
 }

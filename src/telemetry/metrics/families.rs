@@ -57,6 +57,8 @@ pub struct TableFamilies {
     pub persisted: IntGaugeVec,
     pub errors: IntCounterVec,
     pub lost: IntCounterVec,
+    pub late: IntCounterVec,
+    pub late: IntCounterVec,
 }
 
 /// DNS names of servers.
@@ -215,6 +217,12 @@ impl TableFamilies {
                 registry,
                 "table_unjournaled_changes_total",
                 "Changes that came too fast for the journal and wait for the next snapshot",
+                labels,
+            )?,
+            late: counter(
+                registry,
+                "table_late_confirmations_total",
+                "Responses sent before another process had confirmed the change of a learned session",
                 labels,
             )?,
         })

@@ -29,6 +29,7 @@ impl Metrics {
         families.persisted.with_label_values(&labels).set(storage.persisted.into());
         raise(&families.errors.with_label_values(&labels), storage.errors);
         raise(&families.lost.with_label_values(&labels), storage.lost);
+        raise(&families.late.with_label_values(&labels), table.late_confirmations());
         for (class, evicted) in EvictionClass::ALL.into_iter().zip(table.stats().evicted) {
             raise(&families.evictions.with_label_values(&[labels[0], word(class)]), evicted);
         }

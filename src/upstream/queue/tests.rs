@@ -23,7 +23,7 @@ use crate::upstream::spec::{
     Weight,
 };
 
-const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
+const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
 const LENGTH: u32 = 6;
 
 fn server(max_conns: u32) -> Server {
