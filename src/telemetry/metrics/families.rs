@@ -58,7 +58,6 @@ pub struct TableFamilies {
     pub errors: IntCounterVec,
     pub lost: IntCounterVec,
     pub late: IntCounterVec,
-    pub late: IntCounterVec,
 }
 
 /// DNS names of servers.
