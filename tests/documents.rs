@@ -83,14 +83,14 @@ fn architecture_has_a_paragraph_for_every_module() {
 }
 
 #[test]
-fn architecture_is_read_in_fifteen_minutes() {
+fn architecture_has_at_most_250_lines() {
     let lines = read("ARCHITECTURE.md").lines().count();
     assert!(lines <= 250, "{lines} lines");
 }
 
 /// Paths in backticks: of a module (`serve/receive`), or from the root (`tests/stories`).
 #[test]
-fn every_path_in_the_architecture_and_the_internals_is_there() {
+fn every_path_in_architecture_and_internals_exists() {
     let (modules, mut seen) = (modules(), 0);
     for document in documents().into_iter().filter(|name| name == "ARCHITECTURE.md" || name.starts_with(INTERNALS)) {
         let text = read(&document);
@@ -151,7 +151,7 @@ fn architecture_and_the_table_of_tests_have_the_same_invariants() {
 }
 
 #[test]
-fn every_link_within_the_project_leads_somewhere() {
+fn every_link_within_the_project_resolves() {
     for document in documents() {
         let directory = root().join(&document).parent().unwrap().to_owned();
         let text = read(&document);

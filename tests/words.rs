@@ -58,7 +58,7 @@ const PLACES: &[&str] = &[
 const ENDINGS: &[&str] = &["rs", "md", "yaml", "yml", "json", "toml", "snap", "py", "conf", "service", "css"];
 
 #[test]
-fn words_that_are_out_stay_out() {
+fn banned_words_do_not_occur() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     PLACES.iter().for_each(|place| collect(&root.join(place), &mut files));
@@ -100,7 +100,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn words_are_found_alone_and_in_names() {
+fn banned_words_are_found_alone_and_in_names() {
     for line in ["an octet", "Octets.", "const OCTET: u8", "is_cookie_octet(x)", "taken up:"] {
         assert_eq!(out_in(line).count(), 1, "{line}");
     }

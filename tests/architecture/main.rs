@@ -113,7 +113,7 @@ fn no_circle_has_more_than_two_files() {
 }
 
 #[test]
-fn what_must_never_be_is_not() {
+fn no_forbidden_import_exists() {
     let graph = Graph::read();
     for (module, others, why) in NEVER {
         let broken = arrows(&graph, |from, to| lies_in(from, module) && others.iter().any(|other| lies_in(to, other)));
@@ -122,7 +122,7 @@ fn what_must_never_be_is_not() {
 }
 
 #[test]
-fn no_module_is_more_than_its_share() {
+fn no_module_exceeds_its_share_of_lines() {
     let graph = Graph::read();
     let lines = |module: &str| -> usize {
         graph.files.iter().filter(|(path, _)| module.is_empty() || path[0] == module).map(|(_, file)| file.lines).sum()
@@ -133,7 +133,7 @@ fn no_module_is_more_than_its_share() {
 }
 
 #[test]
-fn the_core_reaches_no_socket_file_log_clock_or_chance() {
+fn the_core_uses_no_socket_file_log_clock_or_random_source() {
     let graph = Graph::read();
     let mut broken = Vec::new();
     for (name, path) in core_paths(&graph) {
@@ -143,7 +143,7 @@ fn the_core_reaches_no_socket_file_log_clock_or_chance() {
 }
 
 #[test]
-fn every_lock_of_the_core_is_one_that_a_scheduler_can_take_over() {
+fn the_core_uses_only_locks_that_a_scheduler_can_replace() {
     let graph = Graph::read();
     let own = core_paths(&graph).into_iter().filter(|(name, path)| *name != "lock.rs" && is_within(path, "parking_lot"));
     none(&own.map(|(name, path)| format!("{name}: {path}")).collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-use crate::harness::{Burdock, Client, Raised, Site, rounds, wait_until};
+use crate::harness::{Burdock, Client, SetOnDrop, Site, rounds, wait_until};
 
 /// Three servers, the first in this state, whose sessions end after four idle seconds.
 fn with_first(state: &str) -> String {
@@ -32,7 +32,7 @@ fn send_until(clients: &mut [(Client, String)], over: &AtomicBool, moved: &Atomi
 
 #[test]
 fn a_drain_moves_no_session_takes_no_new_one_and_reaches_zero() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.burdock(&with_first("ready"));
     let all = rounds(500).max(100);
@@ -51,7 +51,7 @@ fn a_drain_moves_no_session_takes_no_new_one_and_reaches_zero() {
     thread::scope(|scope| {
         let tied = scope.spawn(|| send_until(&mut clients, &gone, &moved));
         let rest = scope.spawn(|| send_until(&mut others, &over, &moved));
-        let (first_end, second_end) = (Raised(&gone), Raised(&over));
+        let (first_end, second_end) = (SetOnDrop(&gone), SetOnDrop(&over));
         assert!(burdock.reload(&site, &with_first("drain")));
         let reported = sessions(&burdock, "web-1");
         assert!((reported - draining as f64).abs() <= draining as f64 * 0.15, "{reported} reported of {draining}");

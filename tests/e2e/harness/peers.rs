@@ -90,15 +90,15 @@ impl Peer {
     }
 
     /// The session values that new clients get, by server. Sends requests until this many servers have answered.
-    pub fn minted(&self, servers: usize, given: impl Fn(&Response) -> Option<String>) -> BTreeMap<String, String> {
-        let mut minted = BTreeMap::new();
+    pub fn issued_sessions(&self, servers: usize, given: impl Fn(&Response) -> Option<String>) -> BTreeMap<String, String> {
+        let mut issued_sessions = BTreeMap::new();
         wait_until("the peer has issued a session for every server", || {
             let response = self.try_get().expect("a response");
             let value = given(&response).unwrap_or_else(|| panic!("the peer issued no session: {response:?}"));
-            minted.insert(response.served_by().to_owned(), value);
-            minted.len() == servers
+            issued_sessions.insert(response.served_by().to_owned(), value);
+            issued_sessions.len() == servers
         });
-        minted
+        issued_sessions
     }
 
     fn try_get(&self) -> Option<Response> {
