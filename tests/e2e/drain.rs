@@ -17,10 +17,10 @@ fn sessions(burdock: &Burdock, server: &str) -> f64 {
     burdock.metrics().sum("burdock_server_sessions", &[("server", server)])
 }
 
-/// Sends requests for each client in turn until `over` is set, and counts responses from a server other than the client's
+/// Sends requests for each client in turn until `stop` is set, and counts responses from a server other than the client's
 /// first.
-fn send_until(clients: &mut [(Client, String)], over: &AtomicBool, moved: &AtomicUsize) {
-    while !over.load(Relaxed) {
+fn send_until(clients: &mut [(Client, String)], stop: &AtomicBool, moved: &AtomicUsize) {
+    while !stop.load(Relaxed) {
         for (client, home) in clients.iter_mut() {
             let answer = client.get("/");
             if answer.status != 200 || answer.served_by() != *home {
@@ -47,11 +47,11 @@ fn a_drain_moves_no_session_takes_no_new_one_and_reaches_zero() {
     let draining = clients.iter().filter(|(_, home)| home == "web-1").count();
     assert!((all / 3..=all / 3 + 1).contains(&draining), "{draining}");
     let mut others = clients.split_off(draining);
-    let (gone, over, moved) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
+    let (gone, stop, moved) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let tied = scope.spawn(|| send_until(&mut clients, &gone, &moved));
-        let rest = scope.spawn(|| send_until(&mut others, &over, &moved));
-        let (first_end, second_end) = (SetOnDrop(&gone), SetOnDrop(&over));
+        let rest = scope.spawn(|| send_until(&mut others, &stop, &moved));
+        let (first_end, second_end) = (SetOnDrop(&gone), SetOnDrop(&stop));
         assert!(burdock.reload(&site, &with_first("drain")));
         let reported = sessions(&burdock, "web-1");
         assert!((reported - draining as f64).abs() <= draining as f64 * 0.15, "{reported} reported of {draining}");

@@ -38,7 +38,7 @@ mod protocol;
 mod queue;
 mod redispatch;
 mod reload;
-mod reload_storm;
+mod reload_under_load;
 mod route_and_hash;
 mod sessions;
 mod shutdown;

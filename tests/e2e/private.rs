@@ -75,10 +75,10 @@ fn logins_stay_with_their_client_connection() {
     let origin = site.origin(1);
     binds_logins(&origin);
     let burdock = crowded(&site, "");
-    let over = AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..5 {
-            scope.spawn(|| stranger(&burdock, &over));
+            scope.spawn(|| stranger(&burdock, &stop));
         }
         let users = (0..CLIENTS).map(|n| {
             let (origin, burdock) = (&origin, &burdock);
@@ -88,7 +88,7 @@ fn logins_stay_with_their_client_connection() {
                 }
             })
         });
-        let _guard = SetOnDrop(&over);
+        let _guard = SetOnDrop(&stop);
         for user in users.collect::<Vec<_>>() {
             user.join().expect("each login stays valid");
         }
@@ -114,8 +114,8 @@ fn log_in_use_and_leave(origin: &Origin, burdock: &Burdock, user: &str) {
 }
 
 /// Sends requests without a login, on new and on reused connections, and must never see a mailbox.
-fn stranger(burdock: &Burdock, over: &AtomicBool) {
-    while !over.load(Ordering::SeqCst) {
+fn stranger(burdock: &Burdock, stop: &AtomicBool) {
+    while !stop.load(Ordering::SeqCst) {
         let mut wire = burdock.wire();
         for request in [Request::get("/mail"), Request::new("POST", "/mail").body("x"), Request::get("/mail")] {
             let response = wire.ask(&request);

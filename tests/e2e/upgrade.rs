@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Api, Burdock, Client, LoadGenerator, Origin, Page, Reply, Request, Site, Successor, Wire};
+use crate::harness::{Api, Burdock, Client, LoadGenerator, Origin, Page, Reply, Request, SetOnDrop, Site, Successor, Wire};
 use crate::harness::{burdock, eventually, is_running, rounds, shop, signal, wait_until, with_defaults};
 
 const LEARN: &str = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: sessions}}]";
@@ -35,10 +35,10 @@ fn learning() -> String {
 }
 
 /// Sends one request after the other; returns the failures.
-fn send_requests(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<String> {
+fn send_requests(mut client: Client, number: usize, stop: &AtomicBool) -> Vec<String> {
     let (mut home, mut failures) = (None, Vec::new());
     let mut sent = 0_usize;
-    while over.load(Relaxed) == 0 {
+    while !stop.load(Relaxed) {
         sent += 1;
         let request = match (number % 8, sent % 50) {
             (0, 0) => Request::get("/large"),
@@ -61,9 +61,9 @@ fn send_requests(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<S
 }
 
 /// Reads one page after the other, each far larger than the kernel's buffers and for most of a second; returns the failures.
-fn read_slowly(listen: std::net::SocketAddr, over: &AtomicUsize) -> Vec<String> {
+fn read_slowly(listen: std::net::SocketAddr, stop: &AtomicBool) -> Vec<String> {
     let (mut failures, mut pages) = (Vec::new(), 0);
-    while over.load(Relaxed) == 0 {
+    while !stop.load(Relaxed) {
         let read = Wire::try_open(listen).and_then(|mut wire| {
             wire.try_send(&Request::get("/huge").header("Connection", "close").bytes())?;
             let head = wire.head()?;
@@ -84,15 +84,6 @@ fn read_slowly(listen: std::net::SocketAddr, over: &AtomicUsize) -> Vec<String> 
     failures
 }
 
-/// Ends the client threads, even if the test fails.
-struct EndGuard<'a>(&'a AtomicUsize);
-
-impl Drop for EndGuard<'_> {
-    fn drop(&mut self) {
-        self.0.store(1, Relaxed);
-    }
-}
-
 fn websocket(to: std::net::SocketAddr) -> Wire {
     let mut wire = Wire::open(to);
     let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
@@ -111,13 +102,13 @@ fn upgrade_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| serve(origin, &CREATED));
     let first = site.burdock(&format!("{LONG_GRACE}\n{yaml}"));
-    let (listen, over) = (first.listen, AtomicUsize::new(0));
+    let (listen, stop) = (first.listen, AtomicBool::new(false));
     let mut sockets: Vec<Wire> = (0..50).map(|_| websocket(listen)).collect();
     let failures: Vec<String> = std::thread::scope(|scope| {
-        let over = &over;
-        let _guard = EndGuard(over);
-        let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || send_requests(Client::new(listen), n, over))).collect();
-        let readers: Vec<_> = (0..4).map(|_| scope.spawn(move || read_slowly(listen, over))).collect();
+        let stop = &stop;
+        let _guard = SetOnDrop(stop);
+        let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || send_requests(Client::new(listen), n, stop))).collect();
+        let readers: Vec<_> = (0..4).map(|_| scope.spawn(move || read_slowly(listen, stop))).collect();
         let mut chain = vec![Successor::of(&first)];
         assert!(sockets.iter_mut().all(echoes), "WebSockets survive in the old process");
         for round in 1..rounds(20) {
@@ -125,7 +116,7 @@ fn upgrade_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
             chain.push(chain[chain.len() - 1].next());
         }
         assert!(sockets.iter_mut().all(echoes), "WebSockets survive several upgrades");
-        over.store(1, Relaxed);
+        stop.store(true, Relaxed);
         let failures = clients.into_iter().chain(readers).flat_map(|client| client.join().unwrap()).collect();
         let last = &chain[chain.len() - 1];
         assert_eq!(last.api().get("/version")["pid"], last.pid());
@@ -163,13 +154,13 @@ fn slow_clients_are_answered_during_an_upgrade() {
     let site = Site::new();
     let _origins = site.origins::<2>();
     let mut first = site.shop(2, "sticky: cookie");
-    let (listen, over) = (first.listen, AtomicUsize::new(0));
+    let (listen, stop) = (first.listen, AtomicBool::new(false));
     let failures: Vec<String> = std::thread::scope(|scope| {
-        let over = &over;
-        let _guard = EndGuard(over);
+        let stop = &stop;
+        let _guard = SetOnDrop(stop);
         let ask = move |pause: u64| {
             let mut failures = Vec::new();
-            while over.load(Relaxed) == 0 {
+            while !stop.load(Relaxed) {
                 let mut wire = Wire::open(listen);
                 std::thread::sleep(Duration::from_millis(pause));
                 let outcome = wire.try_ask(&Request::get("/"));
@@ -180,7 +171,7 @@ fn slow_clients_are_answered_during_an_upgrade() {
         let clients: Vec<_> = (0..16).map(|n| scope.spawn(move || ask(40 + 10 * n))).collect();
         let successor = Successor::of(&first);
         assert!(first.wait_for_exit().success());
-        over.store(1, Relaxed);
+        stop.store(true, Relaxed);
         let failures = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         drop(successor);
         failures
@@ -206,13 +197,13 @@ fn a_silent_server_does_not_drop_readiness_during_an_upgrade() {
 
 /// Polls `/readyz` until the first process has handed over and ended; every answer must be 200.
 fn stays_ready_during_upgrade(first: &mut Burdock) {
-    let (admin, over) = (first.admin, AtomicUsize::new(0));
+    let (admin, stop) = (first.admin, AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let over = &over;
-        let _guard = EndGuard(over);
+        let stop = &stop;
+        let _guard = SetOnDrop(stop);
         let poller = scope.spawn(move || {
             let mut seen = Vec::new();
-            while over.load(Relaxed) == 0 {
+            while !stop.load(Relaxed) {
                 seen.push(Wire::try_open(admin).and_then(|mut wire| wire.try_ask(&Request::get("/readyz"))));
                 // The kernel remembers closed connections for minutes, and some kernels only a limited number.
                 std::thread::sleep(Duration::from_millis(1));
@@ -221,7 +212,7 @@ fn stays_ready_during_upgrade(first: &mut Burdock) {
         });
         let _successor = Successor::of(first);
         assert!(first.wait_for_exit().success());
-        over.store(1, Relaxed);
+        stop.store(true, Relaxed);
         let seen = poller.join().unwrap();
         let (answers, broken): (Vec<_>, Vec<_>) = seen.into_iter().partition(Result::is_ok);
         let other: Vec<_> =

@@ -50,7 +50,7 @@ use rand::rngs::StdRng;
 pub struct Lb(Rc<RefCell<World>>);
 
 struct World {
-    sticky_upstream: StickyUpstreamSpec,
+    shop: StickyUpstreamSpec,
     tables: Vec<(TableSpec, BudgetSpec)>,
     keys: Vec<String>,
     balancer: Balancer,
@@ -113,11 +113,11 @@ pub struct Visit {
 /// A balancer with servers of these names, sticky by a sealed cookie.
 pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
     let keys = vec!["17".repeat(32)];
-    let sticky_upstream = sticky_upstream(&servers);
+    let shop = shop(&servers);
     let now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
-    let balancer = build(&sticky_upstream, &[], &keys, None, now);
+    let balancer = build(&shop, &[], &keys, None, now);
     Lb(Rc::new(RefCell::new(World {
-        sticky_upstream,
+        shop,
         tables: Vec::new(),
         keys,
         balancer,
@@ -133,12 +133,12 @@ pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
 }
 
 impl Lb {
-    /// The same with another configuration; what servers have lived through stays.
+    /// The same with another configuration; the health and the load of servers stay.
     pub fn with(self, change: impl FnOnce(&mut StickyUpstreamSpec)) -> Self {
         {
             let world = &mut *self.0.borrow_mut();
-            change(&mut world.sticky_upstream);
-            let next = build(&world.sticky_upstream, &world.tables, &world.keys, Some(&world.balancer), world.now);
+            change(&mut world.shop);
+            let next = build(&world.shop, &world.tables, &world.keys, Some(&world.balancer), world.now);
             let earlier = std::mem::replace(&mut world.balancer, next);
             world.balancer.in_force(&earlier, world.now);
         }
@@ -146,13 +146,9 @@ impl Lb {
     }
 
     pub fn server(self, id: &str, change: impl FnOnce(&mut ServerSpec)) -> Self {
-        self.with(|sticky_upstream| {
-            let server = sticky_upstream
-                .upstream
-                .servers
-                .iter_mut()
-                .find(|server| server.id.as_str() == id)
-                .expect("a server of that name");
+        self.with(|shop| {
+            let server =
+                shop.upstream.servers.iter_mut().find(|server| server.id.as_str() == id).expect("a server of that name");
             change(Arc::make_mut(server));
         })
     }
@@ -190,26 +186,26 @@ impl Lb {
 
     /// Adds a server at the address of the first.
     pub fn with_server(self, id: &str) -> Self {
-        self.with(|sticky_upstream| {
-            let mut added = Arc::clone(&sticky_upstream.upstream.servers[0]);
+        self.with(|shop| {
+            let mut added = Arc::clone(&shop.upstream.servers[0]);
             Arc::make_mut(&mut added).id = ServerId::parse(id).unwrap();
-            sticky_upstream.upstream.servers.push(added);
+            shop.upstream.servers.push(added);
         })
     }
 
     /// Removes a server and forgets its sessions.
     pub fn without(self, id: &str) -> Self {
-        self.with(|sticky_upstream| {
-            sticky_upstream.upstream.removal = Removal::Forget;
-            sticky_upstream.upstream.servers.retain(|server| server.id.as_str() != id);
+        self.with(|shop| {
+            shop.upstream.removal = Removal::Forget;
+            shop.upstream.servers.retain(|server| server.id.as_str() != id);
         })
     }
 
     /// Removes a server from the configuration, with this setting for its sessions.
     pub fn removes(self, id: &str, removal: Removal) -> Self {
-        self.with(|sticky_upstream| {
-            sticky_upstream.upstream.removal = removal;
-            sticky_upstream.upstream.servers.retain(|server| server.id.as_str() != id);
+        self.with(|shop| {
+            shop.upstream.removal = removal;
+            shop.upstream.servers.retain(|server| server.id.as_str() != id);
         })
     }
 
@@ -224,8 +220,8 @@ impl Lb {
         servers.iter().map(shown).collect()
     }
 
-    /// Gives access to the balancer itself.
-    pub fn now_serving<T>(&self, ask: impl FnOnce(&Balancer, Now) -> T) -> T {
+    /// Gives access to the balancer.
+    pub fn with_balancer<T>(&self, ask: impl FnOnce(&Balancer, Now) -> T) -> T {
         let world = self.0.borrow();
         ask(&world.balancer, world.now)
     }
@@ -233,11 +229,8 @@ impl Lb {
     /// How far a server has drained.
     pub fn draining(&self, id: &str) -> Draining {
         let world = self.0.borrow();
-        let sticky_upstream = &world.balancer.upstreams()[0];
-        sticky_upstream.draining(
-            sticky_upstream.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name"),
-            world.now,
-        )
+        let shop = &world.balancer.upstreams()[0];
+        shop.draining(shop.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name"), world.now)
     }
 
     /// Applies the same configuration again.
@@ -250,35 +243,34 @@ impl Lb {
         {
             let world = &mut *self.0.borrow_mut();
             let handoff = serde_json::to_vec(&world.balancer.handoff()).unwrap();
-            world.balancer = build(&world.sticky_upstream, &world.tables, &world.keys, None, world.now);
+            world.balancer = build(&world.shop, &world.tables, &world.keys, None, world.now);
             world.balancer.inherit(&serde_json::from_slice(&handoff).unwrap());
         }
         self
     }
 
     pub fn balance(self, balance: Balance) -> Self {
-        self.with(|sticky_upstream| sticky_upstream.upstream.balance = balance)
+        self.with(|shop| shop.upstream.balance = balance)
     }
 
     /// Fields of the upstream, as in a configuration.
     pub fn settings(self, text: &str) -> Self {
         let spec = parsed(&format!("[]\n    {text}")).upstream;
-        self.with(|sticky_upstream| {
-            sticky_upstream.upstream.passive_health = spec.passive_health;
-            sticky_upstream.upstream.panic_threshold = spec.panic_threshold;
-            sticky_upstream.upstream.slow_start = spec.slow_start;
-            sticky_upstream.upstream.health_check =
-                spec.health_check.or_else(|| sticky_upstream.upstream.health_check.take());
+        self.with(|shop| {
+            shop.upstream.passive_health = spec.passive_health;
+            shop.upstream.panic_threshold = spec.panic_threshold;
+            shop.upstream.slow_start = spec.slow_start;
+            shop.upstream.health_check = spec.health_check.or_else(|| shop.upstream.health_check.take());
         })
     }
 
     pub fn failover(self, change: impl FnOnce(&mut Failover)) -> Self {
-        self.with(|sticky_upstream| change(&mut sticky_upstream.upstream.failover))
+        self.with(|shop| change(&mut shop.upstream.failover))
     }
 
     pub fn cookie(self, change: impl FnOnce(&mut CookieSpec)) -> Self {
-        self.with(|sticky_upstream| {
-            let MethodSpec::Cookie(cookie) = &mut sticky_upstream.sticky.entries[0].method else {
+        self.with(|shop| {
+            let MethodSpec::Cookie(cookie) = &mut shop.sticky.entries[0].method else {
                 panic!("the first entry is no cookie")
             };
             change(cookie);
@@ -295,15 +287,15 @@ impl Lb {
         let mut plan = plan(sticky, tables);
         self.0.borrow_mut().tables = plan.tables;
         let sticky = plan.upstreams.remove(0).sticky;
-        self.with(|sticky_upstream| sticky_upstream.sticky = sticky)
+        self.with(|shop| shop.sticky = sticky)
     }
 
     /// Live sessions of a server: learned ones, and those by token.
     pub fn sessions(&self, id: &str) -> (Option<u64>, Option<u64>) {
         let world = self.0.borrow();
-        let sticky_upstream = &world.balancer.upstreams()[0];
-        let at = sticky_upstream.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name");
-        let sessions = sticky_upstream.sessions(at, world.now);
+        let shop = &world.balancer.upstreams()[0];
+        let at = shop.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name");
+        let sessions = shop.sessions(at, world.now);
         (sessions.learned, sessions.by_token)
     }
 
@@ -331,7 +323,7 @@ impl Lb {
     /// The upstream's `affinity`, as in a configuration.
     pub fn affinity(self, text: &str) -> Self {
         let affinity = parsed(&format!("[]\n    affinity: {text}")).sticky.affinity;
-        self.with(|sticky_upstream| sticky_upstream.sticky.affinity = affinity)
+        self.with(|shop| shop.sticky.affinity = affinity)
     }
 
     /// Sets the keys: the first seals tokens, all open them.
@@ -355,7 +347,7 @@ impl Lb {
 
     /// Applies the result of a probe of an ejected server.
     pub fn probed(&self, id: &str, outcome: Outcome) -> ProbeOutcome {
-        let spec = self.0.borrow().sticky_upstream.upstream.passive_health.clone().expect("passive health");
+        let spec = self.0.borrow().shop.upstream.passive_health.clone().expect("passive health");
         self.at(id, |server, now| server.health_state().probed(outcome, &spec, now.uptime))
     }
 
@@ -807,7 +799,7 @@ fn edited_server_cookies(edits: &Edits) -> Option<Vec<HeaderValue>> {
     })
 }
 
-/// The pool that a configuration with this `sticky` describes.
+/// The sticky upstream that a configuration with this `sticky` describes.
 fn parsed(sticky: &str) -> StickyUpstreamSpec {
     plan(sticky, "{}").upstreams.remove(0)
 }
@@ -820,7 +812,7 @@ pub fn plan(sticky: &str, tables: &str) -> Plan {
 }
 
 fn build(
-    sticky_upstream: &StickyUpstreamSpec,
+    shop: &StickyUpstreamSpec,
     tables: &[(TableSpec, BudgetSpec)],
     keys: &[String],
     earlier: Option<&Balancer>,
@@ -830,20 +822,16 @@ fn build(
         name: "all".into(),
         hosts: Vec::new(),
         prefix: PathPrefix::parse("/").unwrap(),
-        upstream: sticky_upstream.upstream.name.clone(),
+        upstream: shop.upstream.name.clone(),
     };
-    let mut plan = Plan {
-        upstreams: vec![sticky_upstream.clone()],
-        routes: vec![route],
-        tables: tables.to_vec(),
-        dns: DnsSpec::default(),
-    };
+    let mut plan =
+        Plan { upstreams: vec![shop.clone()], routes: vec![route], tables: tables.to_vec(), dns: DnsSpec::default() };
     let leaving = earlier.map(|earlier| earlier.leaving(&plan, now)).unwrap_or_default();
     Leaving::keep(&leaving, &mut plan);
     Balancer::new(plan, &secrets(keys), earlier, now).unwrap()
 }
 
-fn sticky_upstream(servers: &[&str]) -> StickyUpstreamSpec {
+fn shop(servers: &[&str]) -> StickyUpstreamSpec {
     let server = |(at, id): (usize, &&str)| {
         Arc::new(ServerSpec {
             id: ServerId::parse(id).unwrap(),

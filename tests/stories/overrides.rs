@@ -96,7 +96,7 @@ fn diff_lines(before: &Plan, after: &Plan) -> Vec<String> {
     for _ in 0..3 {
         lb.client().visits(1);
     }
-    lb.now_serving(|balancer, now| diff::between(before, after, balancer, now)).iter().map(ToString::to_string).collect()
+    lb.with_balancer(|balancer, now| diff::between(before, after, balancer, now)).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_diff_counts_the_sessions_that_a_change_moves() {
     for _ in 0..3 {
         lb.client().visits(1);
     }
-    let differences = lb.now_serving(|balancer, now| diff::between(&before, &after, balancer, now));
+    let differences = lb.with_balancer(|balancer, now| diff::between(&before, &after, balancer, now));
     let lines: Vec<String> = differences.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,

@@ -19,7 +19,7 @@ const CHECKED: &str = "health_check: tcp";
 impl Lb {
     fn cannot_connect(&self, id: &str) -> Option<Ejection> {
         let at = self.servers().iter().position(|server| server == id).unwrap();
-        self.now_serving(|balancer, now| {
+        self.with_balancer(|balancer, now| {
             balancer.upstreams()[0].upstream().attempted(at, Attempt::Failed(Failure::Connect), now.uptime)
         })
     }
@@ -45,9 +45,9 @@ fn an_upgrade_keeps_unchecked_servers_unchecked() {
 #[test]
 fn an_upgrade_without_checks_uses_every_server() {
     let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
-    let handoff = before.now_serving(|balancer, _| balancer.handoff());
+    let handoff = before.with_balancer(|balancer, _| balancer.handoff());
     let unchecked = lb(["a", "b"]);
-    unchecked.now_serving(|balancer, _| balancer.inherit(&handoff));
+    unchecked.with_balancer(|balancer, _| balancer.inherit(&handoff));
     assert_eq!((unchecked.health_of("a"), unchecked.health_of("b")), (Health::Up, Health::Up));
 }
 
@@ -114,10 +114,10 @@ fn an_upgrade_does_not_extend_the_detour_limit() {
 #[test]
 fn a_handoff_ignores_the_order_of_servers() {
     let (lb, mut client) = lost_for_a_minute();
-    let lb = lb.after(30).with(|sticky_upstream| sticky_upstream.upstream.servers.reverse()).after(15);
-    let handoff = lb.now_serving(|balancer, _| balancer.handoff());
-    let lb = lb.with(|sticky_upstream| sticky_upstream.upstream.servers.reverse()).after(15);
-    lb.now_serving(|balancer, _| balancer.inherit(&handoff));
+    let lb = lb.after(30).with(|shop| shop.upstream.servers.reverse()).after(15);
+    let handoff = lb.with_balancer(|balancer, _| balancer.handoff());
+    let lb = lb.with(|shop| shop.upstream.servers.reverse()).after(15);
+    lb.with_balancer(|balancer, _| balancer.inherit(&handoff));
     client.visits(1).because(["unknown_server"]).settled(["rewritten"]);
 }
 
@@ -125,30 +125,30 @@ fn a_handoff_ignores_the_order_of_servers() {
 fn a_handoff_to_other_servers_restarts_the_detour_limit() {
     let (lb, mut client) = lost_for_a_minute();
     let lb = lb.after(30);
-    let handoff = lb.now_serving(|balancer, _| balancer.handoff());
+    let handoff = lb.with_balancer(|balancer, _| balancer.handoff());
     let lb = lb.without("c").after(40);
-    lb.now_serving(|balancer, _| balancer.inherit(&handoff));
+    lb.with_balancer(|balancer, _| balancer.inherit(&handoff));
     client.visits(1).because(["unknown_server"]).settled(["none"]);
 }
 
 #[test]
 fn a_handoff_carries_no_health_across_a_new_address_or_maintenance() {
     let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
-    let handoff = before.now_serving(|balancer, _| balancer.handoff());
+    let handoff = before.with_balancer(|balancer, _| balancer.handoff());
     let after = lb(["a", "b"]).settings(CHECKED).health("b", Health::Unchecked).address("b", "10.9.9.9:80");
-    after.now_serving(|balancer, _| balancer.inherit(&handoff));
+    after.with_balancer(|balancer, _| balancer.inherit(&handoff));
     assert_eq!(after.health_of("b"), Health::Unchecked);
     let back = before.server("b", |server| server.admin = Admin::Maint);
-    let handoff = back.now_serving(|balancer, _| balancer.handoff());
+    let handoff = back.with_balancer(|balancer, _| balancer.handoff());
     let after = lb(["a", "b"]).settings(CHECKED).health("b", Health::Unchecked);
-    after.now_serving(|balancer, _| balancer.inherit(&handoff));
+    after.with_balancer(|balancer, _| balancer.inherit(&handoff));
     assert_eq!(after.health_of("b"), Health::Unchecked);
 }
 
 #[test]
 fn a_handoff_skips_unknown_fields() {
     let lb = lb(["a"]).settings(CHECKED).down("a");
-    let mut handoff = serde_json::to_value(lb.now_serving(|balancer, _| balancer.handoff())).unwrap();
+    let mut handoff = serde_json::to_value(lb.with_balancer(|balancer, _| balancer.handoff())).unwrap();
     handoff["shop"]["more"] = serde_json::json!("");
     let server = &mut handoff["shop"]["servers"]["a"];
     assert_eq!(server["vitals"]["belief"], "down");
@@ -156,6 +156,6 @@ fn a_handoff_skips_unknown_fields() {
     server["vitals"]["more"] = serde_json::json!([1]);
     let handoff: BalancerHandoff = serde_json::from_value(handoff).unwrap();
     let next = lb.health("a", Health::Up);
-    next.now_serving(|balancer, _| balancer.inherit(&handoff));
+    next.with_balancer(|balancer, _| balancer.inherit(&handoff));
     assert_eq!(next.health_of("a"), Health::Down);
 }
