@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use crate::harness::{SetOnDrop, Site, rounds, shop};
 
 #[test]
-fn no_request_fails_and_no_session_moves_in_a_storm_of_reloads() {
+fn no_request_fails_and_no_session_moves_under_continuous_reloads() {
     let site = Site::new();
     let _origins = site.origins::<4>();
     let burdock = site.shop(4, "sticky: cookie");
