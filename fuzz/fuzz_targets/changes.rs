@@ -41,9 +41,9 @@ fuzz_target!(|json: &[u8]| {
     changes.apply(&mut plan);
     let wanted = plan.clone();
     Leaving::keep(&leaving, &mut plan);
-    for pool in &plan.upstreams {
+    for upstream in &plan.upstreams {
         let mut ids = HashSet::new();
-        assert!(pool.upstream.servers.iter().all(|server| ids.insert(&server.id)), "two servers have one id");
+        assert!(upstream.upstream.servers.iter().all(|server| ids.insert(&server.id)), "two servers have one id");
     }
     for difference in diff::between(&PLAN, &wanted, &BEFORE, NOW) {
         assert!(!difference.to_string().is_empty());

@@ -14,7 +14,7 @@ static FORMAT: LazyLock<SealedFormat> = LazyLock::new(|| {
 });
 
 fuzz_target!(|input: &[u8]| {
-    // Without the key nobody can make a token, not even a fuzzer.
+    // Without the key no one can make a token, not even a fuzzer.
     assert!(FORMAT.open(input).is_err());
     let _ = plain::open(input);
 });

@@ -12,7 +12,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class LoadFailed(Exception):
-    """The proxy did not answer as it must; figures from such a run would mean nothing."""
+    """The proxy gave a wrong response, so the figures of the run would mean nothing."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Client:
         self._socket.close()
 
     def send(self, cookie, count=1):
-        """Sends `count` equal requests; gives the last response. Raises LoadFailed unless each one is a 200."""
+        """Sends `count` identical requests and returns the last response. Raises LoadFailed unless every status is 200."""
         wire = _request(self._address, cookie)
         for _ in range(count):
             self._socket.sendall(wire)
@@ -80,14 +80,14 @@ class Load:
 
 
 def wrk(address, cookie, seconds):
-    """Loads `address` from this process's core for some seconds. Raises LoadFailed when a request failed."""
+    """Sends load to `address` from this process's core for some seconds. Raises LoadFailed if a request fails."""
     argv = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(_REPORT)]
     for header in _headers(cookie):
         argv += ["-H", header]
     done = subprocess.run(argv + [f"http://{address}/"], capture_output=True, text=True, timeout=seconds + 30, check=False)
     found = re.search(r"^bench (\d+) (\d+) (\d+) (\d+)$", done.stdout, re.MULTILINE)
     if found is None:
-        raise LoadFailed(f"wrk said: {done.stdout} {done.stderr}")
+        raise LoadFailed(f"unexpected output of wrk: {done.stdout} {done.stderr}")
     requests, micros, failed, p99 = map(int, found.groups())
     if failed or not requests:
         raise LoadFailed(f"{failed} of {requests} requests to {address} failed")

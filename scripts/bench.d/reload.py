@@ -1,5 +1,5 @@
-"""What a reload costs: so many servers in so many upstreams, taken up again and again under load. It tells how long each reload
-took, and the slowest request while reloads ran beside the slowest while none did, in the same run."""
+"""Measures reloads of a large configuration under load: how long each takes, and the latency of requests during reloads, compared
+with a quiet period of the same run."""
 
 import pathlib
 import shutil
@@ -20,11 +20,11 @@ CLIENTS = 4
 ROUNDS = 5
 
 
-def configuration(folder, upstreams, servers, weight):
+def configuration(directory, upstreams, servers, weight):
     lines = [
         f"listeners: ['{LISTEN}']",
         f"admin: {{address: '{ADMIN}'}}",
-        f"process: {{state_dir: {folder}/state, runtime_dir: {folder}/run}}",
+        f"process: {{state_dir: {directory}/state, runtime_dir: {directory}/run}}",
         "access_log: {to: off}",
         "upstreams:",
     ]
@@ -47,8 +47,8 @@ def applied():
     return 0.0
 
 
-class Asking(threading.Thread):
-    """A client that asks without pause and keeps how long each answer took, with when."""
+class RequestLoop(threading.Thread):
+    """A client that sends requests one after the other, and records the start and the latency of each."""
 
     def __init__(self, over):
         super().__init__()
@@ -57,49 +57,49 @@ class Asking(threading.Thread):
     def run(self):
         with Client(LISTEN) as client:
             while not self._over.is_set():
-                begun = time.monotonic()
+                started = time.monotonic()
                 client.send(None)
-                self.took.append((begun, time.monotonic() - begun))
+                self.took.append((started, time.monotonic() - started))
                 time.sleep(0.001)
 
 
 def reload(program, file, text):
-    """The time from the signal until the new configuration is in force, by the log's own stamps of the process's answer."""
+    """Sends SIGHUP and waits until the configuration is applied. Returns the start and the end."""
     before = applied()
     file.write_text(text)
-    begun = time.monotonic()
+    started = time.monotonic()
     program.signal(signal.SIGHUP)
     while applied() == before:
         time.sleep(0.005)
-    return begun, time.monotonic()
+    return started, time.monotonic()
 
 
 def main():
     binary, servers, upstreams = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="burdock-reload."))
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="burdock-reload."))
     try:
-        measure(binary, servers, upstreams, folder)
+        measure(binary, servers, upstreams, directory)
     finally:
         end_all()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def measure(binary, servers, upstreams, folder):
+def measure(binary, servers, upstreams, directory):
     proxy_core, load_core = two_cores()
-    origins = folder / "origins"
+    origins = directory / "origins"
     origins.mkdir()
     config = origins / "origins.conf"
     config.write_text(contenders.fill("origins.conf", origins, "0:0"))
     nginx = Program(["nginx", "-p", str(origins), "-c", str(config)], origins, load_core)
     nginx.wait_until(lambda: answers(ORIGIN), 20)
     for private in ("state", "run"):
-        (folder / private).mkdir(mode=0o700)
-    file = folder / "burdock.yaml"
-    file.write_text(configuration(folder, upstreams, servers, lambda *_: 1))
-    burdock = Program([binary, "run", "-c", str(file)], folder, (proxy_core, load_core))
+        (directory / private).mkdir(mode=0o700)
+    file = directory / "burdock.yaml"
+    file.write_text(configuration(directory, upstreams, servers, lambda *_: 1))
+    burdock = Program([binary, "run", "-c", str(file)], directory, (proxy_core, load_core))
     burdock.wait_until(lambda: answers(LISTEN), 60)
     over = threading.Event()
-    clients = [Asking(over) for _ in range(CLIENTS)]
+    clients = [RequestLoop(over) for _ in range(CLIENTS)]
     for client in clients:
         client.start()
     kinds = [
@@ -112,9 +112,9 @@ def measure(binary, servers, upstreams, folder):
     for what, weights in kinds:
         times = []
         for round in range(ROUNDS):
-            begun, ended = reload(burdock, file, configuration(folder, upstreams, servers, weights(round)))
-            spans.append((begun, ended))
-            times.append(ended - begun)
+            started, ended = reload(burdock, file, configuration(directory, upstreams, servers, weights(round)))
+            spans.append((started, ended))
+            times.append(ended - started)
             time.sleep(0.5)
         rows.append((what, sorted(times)))
     over.set()
@@ -125,10 +125,10 @@ def measure(binary, servers, upstreams, folder):
     for what, times in rows:
         print(f"| {what} | {times[len(times) // 2]:.3f} | {times[-1]:.3f} |")
     took = [entry for client in clients for entry in client.took]
-    during = [span for begun, span in took if any(first <= begun + span and begun <= last for first, last in spans)]
-    calm = [span for begun, span in took if quiet[0] <= begun <= quiet[1]]
+    during = [span for started, span in took if any(first <= started + span and started <= last for first, last in spans)]
+    calm = [span for started, span in took if quiet[0] <= started <= quiet[1]]
     print("\n| requests | number | p99 ms | slowest ms |\n|---|--:|--:|--:|")
-    for what, spans in (("while none ran", calm), ("while a reload ran", during)):
+    for what, spans in (("quiet period", calm), ("during reloads", during)):
         spans.sort()
         print(f"| {what} | {len(spans):,} | {spans[len(spans) * 99 // 100] * 1e3:.2f} | {spans[-1] * 1e3:.2f} |")
 

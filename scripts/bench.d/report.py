@@ -1,4 +1,4 @@
-"""Figures → the table, the ratios and the goals. No measuring here."""
+"""Turns figures into the table, the ratios and the goals. Measures nothing."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,7 @@ LOGGED = 0.98
 
 @dataclass
 class Figures:
-    """What was seen of one contender. Lists hold one value per process (instructions) or per round (the rest)."""
+    """The measurements of one contender. A list has one value per process (instructions) or per round (everything else)."""
 
     name: str
     what: str
@@ -20,13 +20,13 @@ class Figures:
     cpu_us: list = field(default_factory=list)
     per_second: list = field(default_factory=list)
     p99_ms: list = field(default_factory=list)
-    others_share: list = field(default_factory=list)
-    logged_share: list = field(default_factory=list)
+    other_load: list = field(default_factory=list)
+    logged_ratio: list = field(default_factory=list)
     rss_mib: float | None = None
     failure: str | None = None
 
     def spread(self):
-        """How far apart the counted runs are, as a share."""
+        """The relative difference between the counted runs."""
         return (max(self.instructions) - min(self.instructions)) / min(self.instructions)
 
 
@@ -41,7 +41,7 @@ def table(all_figures):
 
 
 def ratios(all_figures):
-    """One line each. A goal whose figures are missing says so; a line without a goal is left out then."""
+    """One line for each ratio. If its figures are missing, a ratio with a goal is listed as not measured, and one without is left out."""
     by_name = {figures.name: figures for figures in all_figures}
     hit, off, bare, new = (by_name.get(name) for name in ("burdock-hit", "burdock-off", "bare", "burdock-new"))
     rewrite, off_cookie = (by_name.get(name) for name in ("burdock-rewrite", "burdock-off-cookie"))
@@ -61,15 +61,15 @@ def ratios(all_figures):
 
 
 def warnings(all_figures):
-    said = [f"{f.name}: {f.failure}" for f in all_figures if f.failure]
+    messages = [f"{f.name}: {f.failure}" for f in all_figures if f.failure]
     for f in all_figures:
         if f.instructions and f.spread() > REPEATABLE:
-            said.append(f"{f.name}: counted runs differ by {f.spread():.1%}, more than {REPEATABLE:.1%}: not repeatable")
-        if f.others_share and median(f.others_share) > CALM:
-            said.append(f"{f.name}: others used {median(f.others_share):.0%} of its core: do not trust its CPU, req/s and p99")
-        if f.logged_share and median(f.logged_share) < LOGGED:
-            said.append(f"{f.name}: only {median(f.logged_share):.0%} of its requests have a log line: it did less than its work")
-    return said
+            messages.append(f"{f.name}: counted runs differ by {f.spread():.1%}, more than {REPEATABLE:.1%}: not repeatable")
+        if f.other_load and median(f.other_load) > CALM:
+            messages.append(f"{f.name}: other processes used {median(f.other_load):.0%} of its core: do not trust its CPU, req/s and p99")
+        if f.logged_ratio and median(f.logged_ratio) < LOGGED:
+            messages.append(f"{f.name}: only {median(f.logged_ratio):.0%} of its requests have a log line: it did not do all its work")
+    return messages
 
 
 def as_json(all_figures, about):
@@ -106,11 +106,11 @@ def _verdict(label, value, goal):
         return f"{label:52} not measured (goal <= {goal})" if goal else None
     if goal is None:
         return f"{label:52} {value:.3f}"
-    return f"{label:52} {value:.3f} (goal <= {goal}: {'reached' if value <= goal else 'MISSED'})"
+    return f"{label:52} {value:.3f} (goal <= {goal}: {'met' if value <= goal else 'MISSED'})"
 
 
 def _paired_median(above, below):
-    """The median of the rounds' own ratios: what slows a whole round does not count."""
+    """The median of the ratios of each round, so that a slow round does not distort the result."""
     if above is None or below is None or not above.cpu_us or not below.cpu_us:
         return None
     return median(a / b for a, b in zip(above.cpu_us, below.cpu_us))
@@ -136,8 +136,8 @@ def _over(above, below):
     return above / below if above and below else None
 
 
-def _number(value, how):
-    return "-" if value is None else how.format(value)
+def _number(value, form):
+    return "-" if value is None else form.format(value)
 
 
 def _cell(text, width, column):

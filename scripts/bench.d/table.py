@@ -1,4 +1,4 @@
-"""What a learned session costs in memory: Burdock's table, and a stick table of HAProxy that is filled through its socket."""
+"""Measures the memory of a learned session, in Burdock's table and in a stick table of HAProxy, which is filled through its socket."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-# Commands in one line of HAProxy's socket.
+# Commands in one line to HAProxy's socket.
 BATCH = 150
 
 
@@ -22,23 +22,23 @@ def resident(pid):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
-    raise SystemExit("haproxy is gone")
+    raise SystemExit("haproxy has ended")
 
 
 def command(path, line):
     with socket.socket(socket.AF_UNIX) as admin:
         admin.connect(str(path))
         admin.sendall(line.encode() + b"\n")
-        said = b""
+        output = b""
         while piece := admin.recv(65536):
-            said += piece
-    return said.decode()
+            output += piece
+    return output.decode()
 
 
 def haproxy(sessions):
-    with tempfile.TemporaryDirectory() as folder:
-        admin = pathlib.Path(folder, "admin.sock")
-        config = pathlib.Path(folder, "haproxy.cfg")
+    with tempfile.TemporaryDirectory() as directory:
+        admin = pathlib.Path(directory, "admin.sock")
+        config = pathlib.Path(directory, "haproxy.cfg")
         config.write_text(
             f"global\n  nbthread 1\n  stats socket {admin} level admin\n"
             "defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\n"
@@ -62,7 +62,7 @@ def haproxy(sessions):
 def main():
     binary, sessions, ours = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     rows = [("burdock", burdock(binary, ours)), ("burdock", burdock(binary, sessions)), ("haproxy", haproxy(sessions))]
-    print("| table | sessions | live | octets each |\n|---|--:|--:|--:|")
+    print("| table | sessions | live | bytes each |\n|---|--:|--:|--:|")
     for name, row in rows:
         print(f"| {name} | {row['sessions']:,} | {row['live']:,} | {row['each']:.1f} |")
 

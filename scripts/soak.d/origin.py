@@ -1,5 +1,5 @@
-"""A server with sessions: gives out a JSESSIONID, and says in each answer who it is and which session it saw. `/stream` answers in
-pieces, `/upgrade` turns into an echo."""
+"""A server with sessions: sets a JSESSIONID, and responds with its name and whether it knows the session. `/stream` responds in
+chunks, `/upgrade` becomes an echo."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""Load with faults, and what Burdock makes of it over a long time. Everything runs on loopback addresses of its own, and ends."""
+"""Runs Burdock under load with faults for a long time. It uses its own loopback addresses, and ends every process that it starts."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ import urllib.request
 LISTEN, ADMIN = ("127.0.8.1", 8080), "127.0.8.1:9180"
 SERVERS = {f"web-{n}": f"127.0.8.1:{9000 + n}" for n in range(1, 5)}
 CLIENTS, STREAMS = 48, 8
-# A fault, and time to get over it; what fails in the second half of that was not the fault's doing.
+# The time from one fault to the next. Failures after 0.6 of it are not excused by the fault.
 FAULT_EVERY = 12.0
 ORIGIN = pathlib.Path(__file__).with_name("origin.py")
 
@@ -44,20 +44,20 @@ class Origins:
 
 
 class Burdock:
-    def __init__(self, binary, folder):
-        self.binary, self.folder, self.file = binary, folder, folder / "burdock.yaml"
+    def __init__(self, binary, directory):
+        self.binary, self.directory, self.file = binary, directory, directory / "burdock.yaml"
         for private in ("state", "run"):
-            (folder / private).mkdir(mode=0o700)
+            (directory / private).mkdir(mode=0o700)
         self.configure(list(SERVERS))
-        with open(folder / "stderr", "wb") as err:
+        with open(directory / "stderr", "wb") as err:
             self.process = subprocess.Popen([binary, "run", "-c", str(self.file)], stderr=err)
 
     def configure(self, servers, balance="round_robin"):
         listed = "".join(f"      - {{id: {name}, address: '{SERVERS[name]}'}}\n" for name in servers)
         self.file.write_text(
             f"listeners: ['{LISTEN[0]}:{LISTEN[1]}']\nadmin: {{address: '{ADMIN}'}}\n"
-            f"process: {{state_dir: {self.folder}/state, runtime_dir: {self.folder}/run, shutdown: {{lame_duck: 0s, grace: 5s}}}}\n"
-            f"access_log: {{to: {self.folder}/access.log, format: json}}\n"
+            f"process: {{state_dir: {self.directory}/state, runtime_dir: {self.directory}/run, shutdown: {{lame_duck: 0s, grace: 5s}}}}\n"
+            f"access_log: {{to: {self.directory}/access.log, format: json}}\n"
             "tables: {shop: {capacity: 20000, idle_timeout: 60s}}\n"
             f"upstreams:\n  shop:\n    balance: {balance}\n"
             "    health_check: {http: {path: /healthz}, interval: 500ms, timeout: 400ms, rise: 1, fall: 1}\n"
@@ -69,8 +69,8 @@ class Burdock:
 
     @property
     def pid(self):
-        """Of the process that accepts: each upgrade makes it another one."""
-        return int((self.folder / "run/burdock.pid").read_text())
+        """The process that accepts connections; an upgrade replaces it."""
+        return int((self.directory / "run/burdock.pid").read_text())
 
     def reload(self):
         os.kill(self.pid, signal.SIGHUP)
@@ -111,7 +111,7 @@ class Burdock:
 
 
 class Answers:
-    """What clients saw, with whether a fault could have had to do with it."""
+    """The results of requests. A failure is excused if a fault can have caused it."""
 
     def __init__(self):
         self.total = self.excused = 0
@@ -151,8 +151,8 @@ async def request(reader, writer, path, cookies):
     return status, body or await reader.readexactly(length), kept
 
 
-async def client(answers, over, draw):
-    """A browser that comes and goes: it keeps its cookies for some requests, breaks off now and then, and begins anew."""
+async def client(answers, over, rng):
+    """A browser that comes and goes: it keeps its cookies for some requests, sometimes disconnects, and starts again without cookies."""
     while not over.is_set():
         cookies, home = {}, None
         try:
@@ -162,11 +162,11 @@ async def client(answers, over, draw):
             await asyncio.sleep(0.2)
             continue
         try:
-            for _ in range(draw.randrange(5, 80)):
+            for _ in range(rng.randrange(5, 80)):
                 if over.is_set():
                     break
-                path = "/stream" if draw.random() < 0.05 else "/"
-                if draw.random() < 0.01:
+                path = "/stream" if rng.random() < 0.05 else "/"
+                if rng.random() < 0.01:
                     writer.write(b"GET /stream HTTP/1.1\r\nHost: shop\r\n\r\n")
                     await asyncio.sleep(0.05)
                     break
@@ -190,7 +190,7 @@ async def client(answers, over, draw):
 
 
 async def stream(over):
-    """An upgraded stream that says something now and then, and comes again when it is cut."""
+    """A WebSocket that sends a message every second, and reconnects when it is closed."""
     while not over.is_set():
         try:
             reader, writer = await asyncio.open_connection(*LISTEN)
@@ -207,7 +207,7 @@ async def stream(over):
             await asyncio.sleep(0.5)
 
 
-async def faults(burdock, origins, answers, over, draw):
+async def faults(burdock, origins, answers, over, rng):
     async def killed(name):
         origins.restart(name)
 
@@ -218,11 +218,11 @@ async def faults(burdock, origins, answers, over, draw):
 
     async def reloaded(_):
         for _ in range(5):
-            burdock.configure(list(SERVERS), draw.choice(["round_robin", "least_conn", "random_two"]))
+            burdock.configure(list(SERVERS), rng.choice(["round_robin", "least_conn", "random_two"]))
             burdock.reload()
             await asyncio.sleep(0.3)
 
-    async def taken_out(name):
+    async def removed(name):
         burdock.configure([other for other in SERVERS if other != name])
         burdock.reload()
         await asyncio.sleep(3)
@@ -240,9 +240,9 @@ async def faults(burdock, origins, answers, over, draw):
     async def upgraded(_):
         await asyncio.to_thread(burdock.upgrade)
 
-    harmless = {reloaded, taken_out, drained, log_reopened, upgraded}
+    harmless = {reloaded, removed, drained, log_reopened, upgraded}
     while not over.is_set():
-        kind, name = draw.choice([killed, stopped, reloaded, taken_out, drained, log_reopened, upgraded]), draw.choice(list(SERVERS))
+        kind, name = rng.choice([killed, stopped, reloaded, removed, drained, log_reopened, upgraded]), rng.choice(list(SERVERS))
         print(f"soak: {kind.__name__} {name}", flush=True)
         if kind not in harmless:
             answers.fault()
@@ -257,23 +257,23 @@ async def watch(burdock, over, samples):
 
 
 async def soak(burdock, origins, seconds, seed):
-    draw, answers, over, samples = random.Random(seed), Answers(), asyncio.Event(), []
+    rng, answers, over, samples = random.Random(seed), Answers(), asyncio.Event(), []
     tasks = [client(answers, over, random.Random(seed + n)) for n in range(CLIENTS)]
     tasks += [stream(over) for _ in range(STREAMS)]
     tasks += [watch(burdock, over, samples)]
     running = [asyncio.create_task(task) for task in tasks]
-    trouble = asyncio.create_task(faults(burdock, origins, answers, over, draw))
+    fault_task = asyncio.create_task(faults(burdock, origins, answers, over, rng))
     await asyncio.sleep(seconds)
     over.set()
-    trouble.cancel()
+    fault_task.cancel()
     for name in SERVERS:
         origins.signal(name, signal.SIGCONT)
     await asyncio.gather(*running, return_exceptions=True)
     return answers, samples
 
 
-def judge(burdock, answers, samples, before):
-    """Prints what was seen, and gives what was wrong."""
+def report(burdock, answers, samples, before):
+    """Prints the results and returns the problems."""
     third = len(samples) // 3
     resident = [statistics.median(sample[1] for sample in part) for part in (samples[third : 2 * third], samples[2 * third :])]
     descriptors = [statistics.median(sample[2] for sample in part) for part in (samples[third : 2 * third], samples[2 * third :])]
@@ -282,30 +282,30 @@ def judge(burdock, answers, samples, before):
         time.sleep(0.5)
     left, (_, open_now) = burdock.gauge("burdock_server_in_flight_requests"), burdock.usage()
     print(json.dumps({
-        "requests": answers.total, "failed while a fault lasted": answers.excused, "failed otherwise": len(answers.unexcused),
+        "requests": answers.total, "failed during a fault": answers.excused, "failed without a fault": len(answers.unexcused),
         "resident KiB, second and last third": resident, "descriptors, second and last third": descriptors,
         "descriptors before and after": [before[1], open_now], "in flight afterwards": left,
     }, indent=2))
-    wrong = []
+    problems = []
     if answers.unexcused:
-        wrong.append(f"{len(answers.unexcused)} requests failed without a fault: {sorted(set(answers.unexcused))[:5]}")
+        problems.append(f"{len(answers.unexcused)} requests failed without a fault: {sorted(set(answers.unexcused))[:5]}")
     if resident[1] > resident[0] * 1.1:
-        wrong.append("memory grows")
+        problems.append("memory grows")
     if left or open_now > before[1] + 8:
-        wrong.append("something was left behind")
-    if "panicked" in (burdock.folder / "stderr").read_text(errors="replace"):
-        wrong.append("it panicked")
-    return wrong
+        problems.append("requests in flight or descriptors are left")
+    if "panicked" in (burdock.directory / "stderr").read_text(errors="replace"):
+        problems.append("Burdock panicked")
+    return problems
 
 
 def main():
     binary, seconds, seed = sys.argv[1], float(sys.argv[2]), int(os.environ.get("SOAK_SEED", "1"))
-    folder, origins, burdock = pathlib.Path(tempfile.mkdtemp(prefix="burdock-soak.")), Origins(), None
+    directory, origins, burdock = pathlib.Path(tempfile.mkdtemp(prefix="burdock-soak.")), Origins(), None
     try:
         for name in SERVERS:
             origins.start(name)
         time.sleep(1)
-        burdock = Burdock(binary, folder)
+        burdock = Burdock(binary, directory)
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -313,24 +313,24 @@ def main():
                 break
             except OSError as error:
                 if time.monotonic() > deadline or burdock.process.poll() is not None:
-                    sys.exit(f"soak: not ready: {error}\n{(folder / 'stderr').read_text()}")
+                    sys.exit(f"soak: not ready: {error}\n{(directory / 'stderr').read_text()}")
                 time.sleep(0.1)
-        # A process that has taken over has some descriptors more than the first one.
+        # A process that an upgrade started has some more descriptors than the first one.
         burdock.upgrade()
         before = burdock.usage()
         answers, samples = asyncio.run(soak(burdock, origins, seconds, seed))
-        wrong = judge(burdock, answers, samples, before)
-        for what in wrong:
-            print(f"soak: WRONG: {what}")
-        if wrong:
-            shutil.copy(folder / "stderr", "/tmp/burdock-soak.stderr")
-        print("soak: all is well" if not wrong else "soak: failed; what it said is in /tmp/burdock-soak.stderr")
-        sys.exit(1 if wrong else 0)
+        problems = report(burdock, answers, samples, before)
+        for problem in problems:
+            print(f"soak: FAILED: {problem}")
+        if problems:
+            shutil.copy(directory / "stderr", "/tmp/burdock-soak.stderr")
+        print("soak: all checks passed" if not problems else "soak: failed; Burdock's messages are in /tmp/burdock-soak.stderr")
+        sys.exit(1 if problems else 0)
     finally:
         if burdock:
             burdock.end()
         origins.end()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

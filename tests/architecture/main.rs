@@ -1,4 +1,4 @@
-//! Which module may use which, read from the sources, file by file: layers, circles, and what must never be.
+//! Which module may use which, read from the sources, file by file: layers, circular imports, and forbidden imports.
 #![allow(clippy::unwrap_used)]
 
 mod graph;
@@ -6,7 +6,7 @@ mod paths;
 
 use graph::{Graph, Module, SHELL};
 
-/// Top-level modules from the bottom up: each may use those before it, and none behind it. The library ends with `config`.
+/// Top-level modules from the bottom up: each may use those before it, and none after it. The library ends with `config`.
 const LAYERS: &[&str] = &[
     "time",
     "lock",
@@ -40,8 +40,8 @@ const LAYERS: &[&str] = &[
     "main",
 ];
 
-/// What must never be: files under the first path use none under the others, whatever the layers allow.
-const NEVER: &[(&str, &[&str], &str)] = &[
+/// Forbidden imports: files under the first path use none under the others, even where the layers allow it.
+const FORBIDDEN_IMPORTS: &[(&str, &[&str], &str)] = &[
     ("client", &["admin", "process", "storage", "control"], "the request path knows no admin, upgrade or disk"),
     ("serve", &["admin", "process", "storage", "control"], "the request path knows no admin, upgrade or disk"),
     ("servers", &["admin", "process", "storage", "control"], "the request path knows no admin, upgrade or disk"),
@@ -60,9 +60,8 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// What the core must not touch: the world outside, time and chance. `log::` means what is in that crate, so that a value may be
-/// called `log`.
-const OUT_OF_REACH: &[&str] = &[
+/// What the core must not use: I/O, clocks and random sources. `log::` means what is in that crate, so a value may be called `log`.
+const FORBIDDEN_IN_CORE: &[&str] = &[
     "aws_lc_rs::rand",
     "env_logger::",
     "eprintln!",
@@ -95,58 +94,58 @@ const LARGEST_MODULE: usize = 15;
 fn modules_use_only_layers_below_their_own() {
     let graph = Graph::read();
     let layer = |module: &Module| LAYERS.iter().position(|name| *name == module[0]);
-    none(&arrows(&graph, |from, to| layer(from) < layer(to)));
+    assert_none(&arrows(&graph, |from, to| layer(from) < layer(to)));
 }
 
 #[test]
 fn every_module_has_a_layer() {
     let graph = Graph::read();
     let missing = graph.files.keys().filter(|module| module[0] != "lib" && !LAYERS.contains(&module[0].as_str()));
-    none(&missing.map(|module| graph.name(module).to_owned()).collect::<Vec<_>>());
+    assert_none(&missing.map(|module| graph.name(module).to_owned()).collect::<Vec<_>>());
 }
 
 #[test]
 fn no_circle_has_more_than_two_files() {
     let graph = Graph::read();
     let circles = graph.circles().into_iter().filter(|circle| circle.len() > 2);
-    none(&circles.map(|circle| format!("{} files: {}", circle.len(), circle.join(" "))).collect::<Vec<_>>());
+    assert_none(&circles.map(|circle| format!("{} files: {}", circle.len(), circle.join(" "))).collect::<Vec<_>>());
 }
 
 #[test]
-fn what_must_never_be_is_not() {
+fn no_forbidden_import_exists() {
     let graph = Graph::read();
-    for (module, others, why) in NEVER {
+    for (module, others, why) in FORBIDDEN_IMPORTS {
         let broken = arrows(&graph, |from, to| lies_in(from, module) && others.iter().any(|other| lies_in(to, other)));
         assert!(broken.is_empty(), "{why}:\n{}", broken.join("\n"));
     }
 }
 
 #[test]
-fn no_module_is_more_than_its_share() {
+fn no_module_exceeds_its_share_of_lines() {
     let graph = Graph::read();
     let lines = |module: &str| -> usize {
         graph.files.iter().filter(|(path, _)| module.is_empty() || path[0] == module).map(|(_, file)| file.lines).sum()
     };
     let all = lines("");
     let large = LAYERS.iter().filter(|module| lines(module) * 100 > all * LARGEST_MODULE);
-    none(&large.map(|module| format!("{module}: {} of {all} lines", lines(module))).collect::<Vec<_>>());
+    assert_none(&large.map(|module| format!("{module}: {} of {all} lines", lines(module))).collect::<Vec<_>>());
 }
 
 #[test]
-fn the_core_reaches_no_socket_file_log_clock_or_chance() {
+fn the_core_uses_no_socket_file_log_clock_or_random_source() {
     let graph = Graph::read();
     let mut broken = Vec::new();
     for (name, path) in core_paths(&graph) {
-        broken.extend(OUT_OF_REACH.iter().filter(|banned| reaches(path, banned)).map(|_| format!("{name}: {path}")));
+        broken.extend(FORBIDDEN_IN_CORE.iter().filter(|banned| reaches(path, banned)).map(|_| format!("{name}: {path}")));
     }
-    none(&broken);
+    assert_none(&broken);
 }
 
 #[test]
-fn every_lock_of_the_core_is_one_that_a_scheduler_can_take_over() {
+fn the_core_uses_only_locks_that_a_scheduler_can_replace() {
     let graph = Graph::read();
     let own = core_paths(&graph).into_iter().filter(|(name, path)| *name != "lock.rs" && is_within(path, "parking_lot"));
-    none(&own.map(|(name, path)| format!("{name}: {path}")).collect::<Vec<_>>());
+    assert_none(&own.map(|(name, path)| format!("{name}: {path}")).collect::<Vec<_>>());
 }
 
 fn arrows(graph: &Graph, wanted: impl Fn(&Module, &Module) -> bool) -> Vec<String> {
@@ -182,6 +181,6 @@ fn reaches(path: &str, banned: &str) -> bool {
     }
 }
 
-fn none(found: &[String]) {
+fn assert_none(found: &[String]) {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -1,9 +1,9 @@
 //! The admin service at its Unix socket and at its address: access, reads, changes and sessions.
 
 mod access;
-mod changing;
 mod conformance;
-mod reading;
+mod overrides;
 mod sessions;
+mod status;
 
 pub use access::open;

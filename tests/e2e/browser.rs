@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::harness::{Browser, Burdock, Origin, Page, Peer, Received, Reply, Site, TLS_PORT, eventually};
+use crate::harness::{Browser, Burdock, Origin, Page, Peer, ReceivedRequest, Reply, Site, TLS_PORT, eventually};
 
 const SERVERS: u16 = 4;
 /// The ports of Burdock, the identity provider and the embedding page behind the TLS terminator.
@@ -19,7 +19,7 @@ type Logins = Arc<Mutex<Vec<Result<(), String>>>>;
 fn application(origin: &Origin, cookie_attributes: &'static str, provider: String, logins: &Logins) {
     let (begun, logins) = (Mutex::new(Vec::<String>::new()), Arc::clone(logins));
     let name = origin.name.clone();
-    origin.behave(move |request| match request.path() {
+    origin.respond_with(move |request| match request.path() {
         "/login" => {
             let mut begun = begun.lock().unwrap();
             let session = format!("{name}-{}", begun.len());
@@ -35,7 +35,7 @@ fn application(origin: &Origin, cookie_attributes: &'static str, provider: Strin
     });
 }
 
-fn check_login(request: &Received, begun: &[String], server: &str) -> Result<(), String> {
+fn check_login(request: &ReceivedRequest, begun: &[String], server: &str) -> Result<(), String> {
     let cookies = request.header("cookie").unwrap_or_default();
     let session = cookies.split("; ").find_map(|cookie| cookie.strip_prefix("APP="));
     match session {
@@ -54,7 +54,7 @@ fn provider(origin: &Origin, back: &str) {
         "<form id=f method=post action='{back}'><input name=SAMLResponse value=x></form>
         <script>setTimeout(() => document.getElementById('f').submit(), 3000)</script>"
     );
-    origin.behave(move |_| html(&form));
+    origin.respond_with(move |_| html(&form));
 }
 
 struct Login {
@@ -68,7 +68,7 @@ impl Login {
     /// Starts everything for a browser that uses `scheme`. `sticky` is the upstream's setting, and the application's own cookie
     /// has these attributes.
     fn prepare(scheme: &str, sticky: &str, cookie_attributes: &'static str) -> Self {
-        let site = Site::take();
+        let site = Site::new();
         let port = if scheme == "https" { TLS_PORT } else { 7000 };
         let url = |host: &str, path: &str| format!("{scheme}://{host}.test:{port}{path}");
         let logins = Logins::default();
@@ -79,7 +79,7 @@ impl Login {
         let [provider_origin, portal] = [PROVIDER, PORTAL].map(|port| Origin::start("elsewhere", site.at(port)));
         provider(&provider_origin, &url("app", "/acs"));
         let embedded = url("app", "/login");
-        portal.behave(move |_| html(&format!("<iframe src='{embedded}'></iframe>")));
+        portal.respond_with(move |_| html(&format!("<iframe src='{embedded}'></iframe>")));
         origins.extend([provider_origin, portal]);
         let shop = crate::harness::shop(SERVERS, sticky);
         let burdock = site.burdock(&format!("listeners: [{{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}}]\n{shop}"));

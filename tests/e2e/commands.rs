@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Finished, Site, burdock, complete, shop};
+use crate::harness::{CommandOutput, Site, burdock, shop, with_defaults};
 
-fn check(site: &Site, yaml: &str, more: &[&str]) -> Finished {
+fn check(site: &Site, yaml: &str, more: &[&str]) -> CommandOutput {
     let file = site.write("checked.yaml", yaml);
     let file = file.to_str().unwrap();
     burdock([&["check", "-c", file], more].concat())
@@ -12,14 +12,14 @@ fn check(site: &Site, yaml: &str, more: &[&str]) -> Finished {
 
 #[test]
 fn check_accepts_a_valid_configuration() {
-    let site = Site::take();
-    let valid = check(&site, &complete(&shop(2, "sticky: cookie")), &[]).ok();
+    let site = Site::new();
+    let valid = check(&site, &with_defaults(&shop(2, "sticky: cookie")), &[]).ok();
     assert!(valid.stderr.contains("checked.yaml"), "{valid:?}");
 }
 
 #[test]
 fn check_reports_every_error_with_file_and_line() {
-    let site = Site::take();
+    let site = Site::new();
     let wrong = check(
         &site,
         "listeners: [127.0.0.1:8080]
@@ -48,7 +48,7 @@ routes:
 
 #[test]
 fn check_names_a_file_that_is_not_yaml() {
-    let site = Site::take();
+    let site = Site::new();
     let wrong = check(&site, "listeners: [127.0.0.1:8080\nupstreams: {\n", &[]);
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("checked.yaml:"), "{wrong:?}");
@@ -63,9 +63,9 @@ fn check_names_a_missing_file() {
 
 #[test]
 fn only_check_bind_finds_an_address_in_use() {
-    let site = Site::take();
+    let site = Site::new();
     let listener = std::net::TcpListener::bind(site.listen()).unwrap();
-    let yaml = complete(&shop(1, "sticky: cookie"));
+    let yaml = with_defaults(&shop(1, "sticky: cookie"));
     check(&site, &yaml, &[]).ok();
     let found = check(&site, &yaml, &["--bind"]);
     assert_eq!(found.code, Some(2), "{found:?}");
@@ -76,18 +76,18 @@ fn only_check_bind_finds_an_address_in_use() {
 
 #[test]
 fn a_listen_address_in_use_prevents_startup() {
-    let site = Site::take();
+    let site = Site::new();
     let _listener = std::net::TcpListener::bind(site.listen()).unwrap();
     let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
-    assert!(!burdock.wait().success());
+    assert!(!burdock.wait_for_exit_and_output().success());
     assert!(burdock.stderr().contains(&site.listen().to_string()), "{}", burdock.stderr());
 }
 
 #[test]
 fn run_t_checks_the_configuration_and_exits() {
-    let site = Site::take();
+    let site = Site::new();
     let run = |yaml: &str| {
-        let file = site.write("tested.yaml", &complete(yaml));
+        let file = site.write("tested.yaml", &with_defaults(yaml));
         burdock(["run", "-t", "-c", file.to_str().unwrap()])
     };
     run(&shop(1, "sticky: cookie")).ok();
@@ -96,16 +96,16 @@ fn run_t_checks_the_configuration_and_exits() {
 
 #[test]
 fn a_runtime_directory_open_to_others_prevents_startup() {
-    let site = Site::take();
+    let site = Site::new();
     std::fs::set_permissions(site.path("run"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
-    assert!(!burdock.wait().success());
+    assert!(!burdock.wait_for_exit_and_output().success());
     assert!(burdock.stderr().contains("chmod 700"), "{}", burdock.stderr());
 }
 
 #[test]
 fn a_key_file_is_private_and_is_not_overwritten() {
-    let site = Site::take();
+    let site = Site::new();
     let file = site.path("new-key");
     burdock(["keys".as_ref(), "new".as_ref(), file.as_os_str()]).ok();
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -123,8 +123,8 @@ fn two_new_keys_are_valid_and_differ() {
 
 #[test]
 fn check_finds_an_unreadable_key_file() {
-    let site = Site::take();
-    let yaml = complete(&format!("keys: [{{file: $DIR/nowhere}}]\n{}", shop(1, "sticky: cookie")));
+    let site = Site::new();
+    let yaml = with_defaults(&format!("keys: [{{file: $DIR/nowhere}}]\n{}", shop(1, "sticky: cookie")));
     let wrong = check(&site, &yaml, &[]);
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.stderr.contains("nowhere"), "{wrong:?}");
@@ -140,9 +140,9 @@ fn wrong_usage_exits_with_2_and_help_shows_examples() {
 
 #[test]
 fn the_open_file_limit_is_raised_to_its_maximum() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.shop(1, "sticky: cookie");
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", burdock.process())).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", burdock.pid())).unwrap();
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let values: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
     assert_eq!(values[0], values[1], "{line}");
@@ -150,18 +150,18 @@ fn the_open_file_limit_is_raised_to_its_maximum() {
 
 #[test]
 fn an_access_log_that_cannot_be_opened_prevents_startup() {
-    let site = Site::take();
+    let site = Site::new();
     let yaml = format!("access_log: {{to: /nonexistent/access.log}}\n{}", shop(1, "sticky: cookie"));
     let mut burdock = crate::harness::Burdock::launch(&site, &yaml, &[]);
-    assert_eq!(burdock.wait().code(), Some(1));
+    assert_eq!(burdock.wait_for_exit_and_output().code(), Some(1));
     assert!(burdock.stderr().contains("access log"), "{}", burdock.stderr());
 }
 
 #[test]
 fn an_admin_address_in_use_prevents_startup() {
-    let site = Site::take();
+    let site = Site::new();
     let _listener = std::net::TcpListener::bind(site.admin()).unwrap();
     let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
-    assert!(!burdock.wait().success());
+    assert!(!burdock.wait_for_exit_and_output().success());
     assert!(burdock.stderr().contains(&site.admin().to_string()), "{}", burdock.stderr());
 }

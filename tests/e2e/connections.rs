@@ -4,10 +4,10 @@ use crate::harness::{Burdock, Page, Reply, Request, Site, wait_until};
 
 #[test]
 fn a_client_that_leaves_mid_response_leaves_no_request_in_flight() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Page::new(200).body(vec![b'x'; 5 * 1024 * 1024]).into());
+    origin.respond_with(|_| Page::new(200).body(vec![b'x'; 5 * 1024 * 1024]).into());
     for _ in 0..5 {
         let mut wire = burdock.wire();
         wire.send(Request::get("/large").bytes());
@@ -15,17 +15,17 @@ fn a_client_that_leaves_mid_response_leaves_no_request_in_flight() {
         wire.take(1000).unwrap();
     }
     wait_until("no request is in flight", || burdock.metrics().sum("burdock_server_in_flight_requests", &[]) == 0.0);
-    origin.behave(|_| Reply::status(200));
+    origin.respond_with(|_| Reply::status(200));
     assert_eq!(burdock.get("/").status, 200);
-    assert_eq!(burdock.log(6).len(), 6, "each request has a log line");
+    assert_eq!(burdock.access_log(6).len(), 6, "each request has a log line");
 }
 
 #[test]
 fn a_client_that_leaves_before_the_response_leaves_no_request_in_flight() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|request| if request.path() == "/think" { Reply::Silence } else { Reply::status(200) });
+    origin.respond_with(|request| if request.path() == "/think" { Reply::Silence } else { Reply::status(200) });
     let mut wire = burdock.wire();
     wire.send(Request::get("/think").bytes());
     wait_until("the server has the request", || origin.received().len() == 1);
@@ -37,7 +37,7 @@ fn a_client_that_leaves_before_the_response_leaves_no_request_in_flight() {
 
 #[test]
 fn a_request_with_connection_close_closes_its_connection() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let mut wire = burdock.wire();
@@ -48,7 +48,7 @@ fn a_request_with_connection_close_closes_its_connection() {
 
 #[test]
 fn server_connections_are_pooled_across_clients() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     for _ in 0..10 {
@@ -67,7 +67,7 @@ fn with_short_keepalive(site: &Site) -> Burdock {
 
 #[test]
 fn keepalive_timeout_closes_an_idle_client_connection() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = with_short_keepalive(&site);
     let mut wire = burdock.wire();
@@ -78,14 +78,14 @@ fn keepalive_timeout_closes_an_idle_client_connection() {
 
 #[test]
 fn keepalive_timeout_closes_a_connection_that_never_sends_a_request() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = with_short_keepalive(&site);
     assert!(burdock.wire().is_closed());
 }
 
 #[test]
 fn keepalive_timeout_closes_an_idle_server_connection() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\ntimeouts: {keepalive: 1s}");
     assert_eq!(burdock.get("/").status, 200);

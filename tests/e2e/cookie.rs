@@ -4,7 +4,7 @@ use crate::harness::{Page, Reply, Request, Site};
 
 /// The attributes of our cookie in the response to a new client's request.
 fn attributes(settings: &str, request: &Request) -> String {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.burdock(&format!(
         "listeners: [{{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}}]
@@ -50,7 +50,7 @@ fn secure_never_omits_secure_even_over_tls() {
 
 #[test]
 fn a_sealed_value_has_76_characters_and_hides_the_server() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
     let values: Vec<_> = (0..4).map(|_| burdock.get("/").cookie("BURDOCK_shop").unwrap().1.to_owned()).collect();
@@ -62,7 +62,7 @@ fn a_sealed_value_has_76_characters_and_hides_the_server() {
 
 #[test]
 fn a_plain_value_is_the_servers_id() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: [{cookie: {token: plain}}]");
     let response = burdock.get("/");
@@ -71,12 +71,12 @@ fn a_plain_value_is_the_servers_id() {
     assert_eq!((chosen.served_by(), chosen.set_cookies().len()), ("web-2", 0));
     let unknown = burdock.ask(&Request::get("/unknown").header("Cookie", "BURDOCK_shop=web-9"));
     assert_eq!(unknown.cookie("BURDOCK_shop").unwrap().1, unknown.served_by());
-    assert_eq!(burdock.line("/unknown").reason(), "unknown_server");
+    assert_eq!(burdock.log_line("/unknown").reason(), "unknown_server");
 }
 
 #[test]
 fn the_server_sees_every_cookie_but_ours_byte_for_byte() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let mut client = burdock.client();
@@ -98,7 +98,7 @@ fn the_server_sees_every_cookie_but_ours_byte_for_byte() {
 
 #[test]
 fn several_cookie_headers_reach_the_server_as_one() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
     let mut client = burdock.client();
@@ -112,11 +112,12 @@ fn several_cookie_headers_reach_the_server_as_one() {
 
 #[test]
 fn a_server_cookie_with_our_name_never_reaches_the_client() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: [{cookie: {token: plain}}]");
-    origin
-        .behave(|_| Page::new(200).header("Set-Cookie", "BURDOCK_shop=evil; Path=/").header("Set-Cookie", "other=1").into());
+    origin.respond_with(|_| {
+        Page::new(200).header("Set-Cookie", "BURDOCK_shop=evil; Path=/").header("Set-Cookie", "other=1").into()
+    });
     let response = burdock.get("/");
     let mut names: Vec<_> = response.set_cookies().iter().map(|line| line.split(';').next().unwrap()).collect();
     names.sort_unstable();
@@ -127,11 +128,13 @@ fn a_server_cookie_with_our_name_never_reaches_the_client() {
 
 #[test]
 fn a_response_that_sets_our_cookie_is_private() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let cache_control = |from_server: Option<&'static str>| {
-        origin.behave(move |_| from_server.map_or_else(|| Reply::status(200), |value| Reply::with("Cache-Control", value)));
+        origin.respond_with(move |_| {
+            from_server.map_or_else(|| Reply::status(200), |value| Reply::with("Cache-Control", value))
+        });
         let response = burdock.get("/");
         assert_eq!(response.set_cookies().len(), 1);
         response.all("cache-control").join(", ")
@@ -150,10 +153,10 @@ fn a_response_that_sets_our_cookie_is_private() {
 
 #[test]
 fn a_response_without_our_cookie_keeps_its_cache_control() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Reply::with("Cache-Control", "public, s-maxage=60"));
+    origin.respond_with(|_| Reply::with("Cache-Control", "public, s-maxage=60"));
     let mut client = burdock.client();
     client.get("/");
     assert_eq!(client.get("/").header("cache-control"), Some("public, s-maxage=60"));
@@ -161,7 +164,7 @@ fn a_response_without_our_cookie_keeps_its_cache_control() {
 
 #[test]
 fn cookies_with_non_ascii_bytes_pass_unchanged() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let mut client = burdock.client();
@@ -177,5 +180,5 @@ fn cookies_with_non_ascii_bytes_pass_unchanged() {
     );
     assert_eq!(wire.response().status, 200);
     assert_eq!(origin.last().header("cookie"), Some("a=\u{ff}\u{80}; b=\u{c3}("));
-    assert_eq!(burdock.log(2)[1].reason(), "hit");
+    assert_eq!(burdock.access_log(2)[1].reason(), "hit");
 }

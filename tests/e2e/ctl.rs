@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Burdock, Client, Finished, Reply, Site, burdock, run, shop, wait_until};
+use crate::harness::{Burdock, Client, CommandOutput, Reply, Site, burdock, run, shop, wait_until};
 
 const STICKY: &str = "sticky: [{cookie: {idle_timeout: 30m}}]\n";
 const LEARN: &str = "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID, table: sessions}}]\n";
 const TABLES: &str = "tables: {sessions: {capacity: 1000, idle_timeout: 1h}}\n";
 
-fn ctl(site: &Site, args: &[&str]) -> Finished {
+fn ctl(site: &Site, args: &[&str]) -> CommandOutput {
     let socket = site.socket();
     burdock([&["ctl", "--socket", socket.to_str().unwrap()], args].concat())
 }
@@ -40,7 +40,7 @@ fn client_at(running: &Burdock, server: &str) -> Client {
 fn learning(site: &Site) -> ([crate::harness::Origin; 2], Burdock) {
     let origins = site.origins::<2>();
     for origin in &origins {
-        origin.behave(|request| match request.target().split_once('?') {
+        origin.respond_with(|request| match request.target().split_once('?') {
             Some((_, cookie)) => Reply::with("Set-Cookie", cookie),
             None => Reply::status(200),
         });
@@ -50,12 +50,12 @@ fn learning(site: &Site) -> ([crate::harness::Origin; 2], Burdock) {
 
 #[test]
 fn status_and_servers_print_tables_without_terminal_codes() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let running = site.shop(2, &format!("{STICKY}balance: first"));
     let client = client_at(&running, "web-1");
     let status = ctl(&site, &["status"]).ok().stdout;
-    assert!(status.contains(&format!("process {}", running.process())) && status.contains("ready"), "{status}");
+    assert!(status.contains(&format!("process {}", running.pid())) && status.contains("ready"), "{status}");
     assert_eq!(line(&status, "shop")[1..3], ["2", "2"]);
     let servers = ctl(&site, &["servers"]).ok().stdout;
     assert_eq!(line(&servers, "shop/web-1")[1..7], ["ready", "up", "1", "0", "-", "~1"]);
@@ -63,13 +63,13 @@ fn status_and_servers_print_tables_without_terminal_codes() {
     assert!(!format!("{status}{servers}").contains('\u{1b}'));
     assert_eq!(json_of(&site, &["servers", "shop"])["servers"][1]["id"], "web-2");
     assert_eq!(json_of(&site, &["status"])["version"]["readiness"], "ready");
-    assert_eq!(json_of(&site, &["version"])["pid"], running.process());
+    assert_eq!(json_of(&site, &["version"])["pid"], running.pid());
     drop(client);
 }
 
 #[test]
 fn commands_that_change_a_server_print_its_new_state() {
-    let site = Site::take();
+    let site = Site::new();
     let _running = site.shop(2, STICKY);
     let output = |args: &[&str]| ctl(&site, args).ok().stdout;
     assert_eq!(output(&["weight", "shop/web-1", "7"]), "shop/web-1: ready, up, weight 7, max_conns -\n");
@@ -89,7 +89,7 @@ fn commands_that_change_a_server_print_its_new_state() {
 
 #[test]
 fn errors_go_to_stderr_with_the_right_exit_code() {
-    let site = Site::take();
+    let site = Site::new();
     let _running = site.shop(1, STICKY);
     let failed = |args: &[&str], code: i32, part: &str| {
         let finished = ctl(&site, args);
@@ -108,7 +108,7 @@ fn errors_go_to_stderr_with_the_right_exit_code() {
 
 #[test]
 fn without_a_running_process_the_error_names_the_socket() {
-    let site = Site::take();
+    let site = Site::new();
     let finished = ctl(&site, &["status"]);
     assert_eq!(finished.code, Some(1));
     assert!(finished.stderr.contains(site.socket().to_str().unwrap()), "{finished:?}");
@@ -117,11 +117,11 @@ fn without_a_running_process_the_error_names_the_socket() {
 
 #[test]
 fn ctl_finds_the_process_by_configuration_or_by_url_and_token() {
-    let site = Site::take();
+    let site = Site::new();
     let running = crate::admin::open(&site, STICKY);
     let file = site.path("burdock.yaml");
     let version = burdock(["ctl", "-c", file.to_str().unwrap(), "version"]).ok().stdout;
-    assert!(version.contains(&running.process().to_string()), "{version}");
+    assert!(version.contains(&running.pid().to_string()), "{version}");
     let (url, token) = (format!("http://{}", running.admin), site.path("token"));
     let by_url =
         |token: &std::path::Path| burdock(["ctl", "version", "--url", &url, "--token-file", token.to_str().unwrap()]);
@@ -134,7 +134,7 @@ fn ctl_finds_the_process_by_configuration_or_by_url_and_token() {
 
 #[test]
 fn drain_wait_reports_progress_in_plain_lines() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let running = site.shop(2, "sticky: [{cookie: {idle_timeout: 2s}}]\n");
     drop(client_at(&running, "web-1"));
@@ -150,7 +150,7 @@ fn drain_wait_reports_progress_in_plain_lines() {
 
 #[test]
 fn drain_wait_exits_with_1_when_sessions_outlast_the_deadline() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let running = site.shop(2, STICKY);
     drop(client_at(&running, "web-1"));
@@ -167,7 +167,7 @@ fn drain_wait_exits_with_1_when_sessions_outlast_the_deadline() {
 
 #[test]
 fn drain_wait_stops_when_the_drain_is_cancelled() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let running = site.shop(2, STICKY);
     drop(client_at(&running, "web-1"));
@@ -184,7 +184,7 @@ fn drain_wait_stops_when_the_drain_is_cancelled() {
 
 #[test]
 fn sessions_are_counted_listed_found_and_deleted() {
-    let site = Site::take();
+    let site = Site::new();
     let (_origins, running) = learning(&site);
     let servers: Vec<_> =
         (0..20).map(|n| running.get(&format!("/?JSESSIONID=session-{n:04}")).served_by().to_owned()).collect();
@@ -207,7 +207,7 @@ fn sessions_are_counted_listed_found_and_deleted() {
 
 #[test]
 fn sessions_find_reads_the_session_id_from_stdin() {
-    let site = Site::take();
+    let site = Site::new();
     let (_origins, running) = learning(&site);
     let server = running.get("/?JSESSIONID=a-secret-session").served_by().to_owned();
     let mut finding = Command::new(env!("CARGO_BIN_EXE_burdock"))
@@ -224,13 +224,13 @@ fn sessions_find_reads_the_session_id_from_stdin() {
 
 #[test]
 fn explain_reload_and_config_print_their_results() {
-    let site = Site::take();
+    let site = Site::new();
     let yaml = shop(2, STICKY);
     let _running = site.burdock(&yaml);
     let output = |args: &[&str]| ctl(&site, args).ok().stdout;
     let explained = output(&["explain", "-H", "X-Any: 1", "http://shop.example.com/cart?x=1"]);
     assert!(explained.contains("reason    new (method: none)") && explained.contains("server    web-"), "{explained}");
-    site.write("burdock.yaml", &crate::harness::complete(&shop(3, STICKY)));
+    site.write("burdock.yaml", &crate::harness::with_defaults(&shop(3, STICKY)));
     let dry = output(&["reload", "--dry-run"]);
     assert!(dry.contains("server shop/web-3 is new") && dry.contains("the reload would move no sessions"), "{dry}");
     assert!(output(&["reload"]).ends_with("reloaded; differences: 1\n"));
@@ -244,7 +244,7 @@ fn explain_reload_and_config_print_their_results() {
 
 #[test]
 fn top_prints_one_plain_report_without_a_terminal() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let running = site.shop(2, STICKY);
     let top = {
@@ -272,7 +272,7 @@ fn completions_exist_for_bash_zsh_and_fish() {
 
 #[test]
 fn a_closed_output_pipe_causes_no_error_message() {
-    let site = Site::take();
+    let site = Site::new();
     let _running = site.shop(2, STICKY);
     let shell = format!("{} ctl --socket {} servers | head -1", env!("CARGO_BIN_EXE_burdock"), site.socket().display());
     let finished = run(Command::new("sh").args(["-c", &shell])).ok();

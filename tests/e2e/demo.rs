@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Finished, Site, burdock, eventually, run, signal};
+use crate::harness::{CommandOutput, Site, burdock, eventually, run, signal};
 
 struct Demo {
     child: Child,
@@ -54,7 +54,7 @@ fn args(site: &Site) -> [String; 5] {
     ["demo".to_owned(), "--listen".to_owned(), listen, "--admin".to_owned(), admin]
 }
 
-fn shell(line: &str) -> Finished {
+fn shell(line: &str) -> CommandOutput {
     run(Command::new("sh").args(["-c", line])).ok()
 }
 
@@ -70,7 +70,7 @@ fn answer(line: &str) -> Value {
 
 #[test]
 fn the_commands_that_the_demo_prints_work_as_described() {
-    let site = Site::take();
+    let site = Site::new();
     let mut demo = Demo::start(&site);
     let [whoami, login, put, cart, kill, after, again, tail, metrics, explain] = demo.lines.clone().try_into().unwrap();
 
@@ -101,7 +101,7 @@ fn the_commands_that_the_demo_prints_work_as_described() {
 
 #[test]
 fn the_demo_removes_its_files_and_processes_when_it_ends() {
-    let site = Site::take();
+    let site = Site::new();
     let demo = Demo::start(&site);
     let (_, log) = demo.lines[7].rsplit_once(' ').unwrap();
     let log = std::path::PathBuf::from(log);
@@ -115,7 +115,7 @@ fn the_demo_removes_its_files_and_processes_when_it_ends() {
 
 #[test]
 fn an_address_in_use_is_reported_with_its_option() {
-    let site = Site::take();
+    let site = Site::new();
     for (port, option) in [(8080, "--listen"), (9180, "--admin"), (9182, "--port")] {
         let taken = site.at(port);
         let _listener = TcpListener::bind(taken).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 
-use crate::harness::{Burdock, Dns, Origin, Site, burdock, complete, eventually, wait_until};
+use crate::harness::{Burdock, Dns, Origin, Site, burdock, eventually, wait_until, with_defaults};
 
 const PORT: u16 = 9001;
 /// Answers expire quickly.
@@ -18,7 +18,7 @@ fn shop(dns: &Dns, times: &str, servers: &str, settings: &str) -> String {
 /// Sites next to the test's own, each with a server on the same port.
 fn neighbours<const COUNT: usize>() -> [(Site, Origin); COUNT] {
     std::array::from_fn(|n| {
-        let site = Site::take();
+        let site = Site::new();
         let origin = Origin::start(["a", "b", "c", "d"][n], site.at(PORT));
         (site, origin)
     })
@@ -50,7 +50,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn each_address_of_a_name_is_a_server() {
-    let site = Site::take();
+    let site = Site::new();
     let six = TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
     let port = six.port();
     let _origins = [Origin::start("six", six), Origin::start("four", site.at(port))];
@@ -67,18 +67,18 @@ fn each_address_of_a_name_is_a_server() {
 
 #[test]
 fn lookups_can_be_limited_to_one_address_family() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = Origin::start("four", site.at(PORT));
     let mut dns = Dns::new(&site);
     dns.serve(&format!("{} app.internal\n::1 app.internal\n", site.at(PORT).ip()), "");
     let burdock = site.burdock(&shop(&dns, &format!("{QUICK}, family: ipv4"), "[app.internal:9001]", ""));
     assert_eq!(servers(&burdock), [format!("app.internal:{PORT}@{}", site.at(PORT).ip())].into());
-    assert_eq!(dns.asked("[AAAA] app.internal"), 0);
+    assert_eq!(dns.query_count("[AAAA] app.internal"), 0);
 }
 
 #[test]
 fn servers_follow_dns_answers_and_sessions_stay() {
-    let site = Site::take();
+    let site = Site::new();
     let [(_a, a), (_b, b), (_c, c)] = &neighbours::<3>();
     let mut dns = Dns::new(&site);
     dns.serve(&hosts([a, b]), "");
@@ -101,22 +101,22 @@ fn servers_follow_dns_answers_and_sessions_stay() {
 
 #[test]
 fn a_reordered_answer_changes_nothing() {
-    let site = Site::take();
+    let site = Site::new();
     let [(_a, a), (_b, b)] = &neighbours::<2>();
     let mut dns = Dns::new(&site);
     dns.serve(&hosts([a, b]), "");
     let burdock = site.burdock(&shop(&dns, QUICK, "[app.internal:9001]", "sticky: cookie"));
     dns.serve(&hosts([b, a]), "");
-    let before = dns.asked("[A] app.internal");
+    let before = dns.query_count("[A] app.internal");
     // dnsmasq also rotates the records by itself.
-    wait_until("some answers", || dns.asked("[A] app.internal") >= before + 4);
+    wait_until("some answers", || dns.query_count("[A] app.internal") >= before + 4);
     let changes = burdock.stderr().lines().filter(|line| line.contains("app.internal:9001: ")).count();
     assert_eq!(changes, 1, "{}", burdock.stderr());
 }
 
 #[test]
 fn srv_records_set_port_priority_and_weight() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let record = |n: u16, priority: u16, weight: u16| {
         format!("srv-host=_http._tcp.app.internal,web.internal,{},{priority},{weight}\n", site.server(n).port())
@@ -137,7 +137,7 @@ fn srv_records_set_port_priority_and_weight() {
 
 #[test]
 fn the_last_good_answer_stays_until_another_arrives() {
-    let site = Site::take();
+    let site = Site::new();
     let [(_a, a), (_b, b)] = &neighbours::<2>();
     let mut dns = Dns::new(&site);
     dns.serve(&hosts([a]), "");
@@ -161,7 +161,7 @@ fn the_last_good_answer_stays_until_another_arrives() {
 
 #[test]
 fn a_service_keeps_the_addresses_of_an_unresolved_target() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let services = "srv-host=_http._tcp.app.internal,web-1.internal,9001,1,1\nsrv-host=_http._tcp.app.internal,web-2.elsewhere,9002,1,1\n";
     let ip = site.server(1).ip();
@@ -181,33 +181,33 @@ fn a_service_keeps_the_addresses_of_an_unresolved_target() {
 
 #[test]
 fn an_unresolved_name_has_no_servers_and_is_retried() {
-    let site = Site::take();
+    let site = Site::new();
     let [(_a, a)] = &neighbours::<1>();
     let mut dns = Dns::new(&site);
     let burdock = site.burdock(&shop(&dns, QUICK, "[app.internal:9001]", ""));
     assert_eq!(burdock.get("/none").status, 503);
-    assert_eq!(burdock.line("/none").text("reason"), "no_server");
+    assert_eq!(burdock.log_line("/none").text("reason"), "no_server");
     dns.serve(&hosts([a]), "");
     wait_until("it serves", || burdock.get("/").status == 200);
 }
 
 #[test]
 fn startup_waits_for_a_name_that_resolves_late() {
-    let site = Site::take();
+    let site = Site::new();
     let [(_beside, origin)] = neighbours();
     let mut dns = Dns::new(&site);
     dns.serve("", "");
     let burdock =
         Burdock::launch(&site, &shop(&dns, "timeout: 500ms", &format!("[app.internal:{PORT}]"), "sticky: cookie"), &[]);
-    wait_until("the name was denied", || dns.asked("[A] app.internal") > 0);
+    wait_until("the name was denied", || dns.query_count("[A] app.internal") > 0);
     dns.serve(&hosts([&origin]), "");
-    wait_until("it is ready", || burdock.readiness() == Some(200));
+    wait_until("it is ready", || burdock.readiness_status() == Some(200));
     assert_eq!(burdock.get("/").served_by(), "a");
 }
 
 #[test]
 fn an_answer_expires_by_its_ttl_within_the_bounds() {
-    let (slow, quick) = (Site::take(), Site::take());
+    let (slow, quick) = (Site::new(), Site::new());
     let mut dns = Dns::new(&slow);
     let names =
         |names: &[&str]| names.iter().map(|name| format!("{} {name}.internal\n", slow.at(PORT).ip())).collect::<String>();
@@ -215,24 +215,24 @@ fn an_answer_expires_by_its_ttl_within_the_bounds() {
     // A TTL of zero is raised to the lower bound.
     let _slow = slow.burdock(&shop(&dns, "min_ttl: 1h, max_ttl: 1h, family: ipv4", "[short.internal:9001]", ""));
     let _quick = quick.burdock(&shop(&dns, &format!("{QUICK}, family: ipv4"), "[long.internal:9001]", ""));
-    wait_until("some queries", || dns.asked("[A] long.internal") >= 4);
-    assert_eq!(dns.asked("[A] short.internal"), 1);
+    wait_until("some queries", || dns.query_count("[A] long.internal") >= 4);
+    assert_eq!(dns.query_count("[A] short.internal"), 1);
     // A TTL of an hour is cut to the upper bound.
     dns.serve(&names(&["short", "long"]), "local-ttl=3600");
-    let before = dns.asked("[A] long.internal");
-    wait_until("some queries", || dns.asked("[A] long.internal") >= before + 6);
+    let before = dns.query_count("[A] long.internal");
+    wait_until("some queries", || dns.query_count("[A] long.internal") >= before + 6);
     // A TTL of a second is used as it is.
-    let site = Site::take();
+    let site = Site::new();
     dns.serve(&names(&["second"]), "local-ttl=1");
     let _burdock = site.burdock(&shop(&dns, "min_ttl: 100ms, max_ttl: 1h, family: ipv4", "[second.internal:9001]", ""));
     let started = std::time::Instant::now();
-    wait_until("three queries", || dns.asked("[A] second.internal") >= 3);
+    wait_until("three queries", || dns.query_count("[A] second.internal") >= 3);
     assert!(started.elapsed() >= std::time::Duration::from_millis(1_500), "{:?}", started.elapsed());
 }
 
 #[test]
 fn an_answer_too_long_for_udp_arrives_complete() {
-    let site = Site::take();
+    let site = Site::new();
     let mut dns = Dns::new(&site);
     let many: String = (0..200).map(|n| format!("127.77.{}.{} app.internal\n", n / 100, n % 100 + 1)).collect();
     dns.serve(&many, "");
@@ -242,7 +242,7 @@ fn an_answer_too_long_for_udp_arrives_complete() {
 
 #[test]
 fn discovered_servers_are_checked_under_their_name() {
-    let site = Site::take();
+    let site = Site::new();
     let [(_a, a), (_b, b)] = &neighbours::<2>();
     let mut dns = Dns::new(&site);
     dns.serve(&hosts([a]), "");
@@ -253,14 +253,14 @@ fn discovered_servers_are_checked_under_their_name() {
     assert_eq!(a.checks()[0].header("host"), Some("app.internal:9001"));
     dns.serve(&hosts([a, b]), "");
     wait_until("b serves", || answering(&burdock) == set(&["a", "b"]));
-    b.ill();
+    b.fail();
     wait_until("b is down", || answering(&burdock) == set(&["a"]));
     assert_eq!(b.checks()[0].header("host"), Some("app.internal:9001"));
 }
 
 #[test]
 fn a_name_shared_by_upstreams_is_looked_up_once() {
-    let site = Site::take();
+    let site = Site::new();
     let [(_a, a)] = &neighbours::<1>();
     let mut dns = Dns::new(&site);
     dns.serve(&hosts([a]), "local-ttl=3600");
@@ -271,30 +271,30 @@ fn a_name_shared_by_upstreams_is_looked_up_once() {
         dns.address()
     ));
     assert_eq!((burdock.get("/").status, burdock.get("/two").status), (200, 200));
-    assert_eq!(dns.asked("[A] app.internal"), 1);
+    assert_eq!(dns.query_count("[A] app.internal"), 1);
 }
 
 #[test]
 fn check_and_explain_make_no_dns_queries() {
-    let site = Site::take();
+    let site = Site::new();
     let mut dns = Dns::new(&site);
     let address: SocketAddr = site.at(PORT);
     dns.serve(&format!("{} app.internal\n", address.ip()), "");
-    let file = site.write("named.yaml", &complete(&shop(&dns, QUICK, "[app.internal:9001]", "")));
+    let file = site.write("named.yaml", &with_defaults(&shop(&dns, QUICK, "[app.internal:9001]", "")));
     let file = file.to_str().unwrap();
     burdock(["check", "-c", file]).ok();
     let explained = burdock(["explain", "-c", file, "http://shop/"]).ok().stdout;
     assert!(explained.contains("no_server") && explained.contains("app.internal:9001"), "{explained}");
-    assert_eq!(dns.asked("[A] app.internal"), 0);
+    assert_eq!(dns.query_count("[A] app.internal"), 0);
     let _: Burdock = eventually("a running Burdock makes queries", || {
         let burdock = site.burdock(&shop(&dns, QUICK, "[app.internal:9001]", ""));
-        (dns.asked("[A] app.internal") > 0).then_some(burdock)
+        (dns.query_count("[A] app.internal") > 0).then_some(burdock)
     });
 }
 
 #[test]
 fn lookups_follow_the_reloaded_configuration() {
-    let site = Site::take();
+    let site = Site::new();
     let [(_a, a)] = &neighbours::<1>();
     let mut dns = Dns::new(&site);
     let ip = a.address.ip();
@@ -303,7 +303,7 @@ fn lookups_follow_the_reloaded_configuration() {
     let burdock = site.burdock(&text("[app.internal:9001]"));
     let mut client = burdock.client();
     assert_eq!(client.get("/").served_by(), "a");
-    site.write("burdock.yaml", &complete(&text("[new.internal:9001]")));
+    site.write("burdock.yaml", &with_defaults(&text("[new.internal:9001]")));
     burdock.signal("HUP");
     wait_until("the new name is found", || servers(&burdock).contains(&format!("new.internal:{PORT}@{ip}")));
     // The old server leaves once its sessions end, and its name is no longer looked up.
@@ -311,7 +311,7 @@ fn lookups_follow_the_reloaded_configuration() {
     wait_until("the old name is no longer counted", || {
         burdock.metrics().sum("burdock_dns_addresses", &[("name", "app.internal:9001")]) == 0.0
     });
-    let (old, new) = (dns.asked("[A] app.internal"), dns.asked("[A] new.internal"));
-    wait_until("lookups of the new name continue", || dns.asked("[A] new.internal") >= new + 4);
-    assert!(dns.asked("[A] app.internal") <= old + 1);
+    let (old, new) = (dns.query_count("[A] app.internal"), dns.query_count("[A] new.internal"));
+    wait_until("lookups of the new name continue", || dns.query_count("[A] new.internal") >= new + 4);
+    assert!(dns.query_count("[A] app.internal") <= old + 1);
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-use crate::harness::{Burdock, Client, Raised, Site, rounds, wait_until};
+use crate::harness::{Burdock, Client, SetOnDrop, Site, rounds, wait_until};
 
 /// Three servers, the first in this state, whose sessions end after four idle seconds.
 fn with_first(state: &str) -> String {
@@ -17,10 +17,10 @@ fn sessions(burdock: &Burdock, server: &str) -> f64 {
     burdock.metrics().sum("burdock_server_sessions", &[("server", server)])
 }
 
-/// Sends requests for each client in turn until `over` is set, and counts responses from a server other than the client's
+/// Sends requests for each client in turn until `stop` is set, and counts responses from a server other than the client's
 /// first.
-fn send_until(clients: &mut [(Client, String)], over: &AtomicBool, moved: &AtomicUsize) {
-    while !over.load(Relaxed) {
+fn send_until(clients: &mut [(Client, String)], stop: &AtomicBool, moved: &AtomicUsize) {
+    while !stop.load(Relaxed) {
         for (client, home) in clients.iter_mut() {
             let answer = client.get("/");
             if answer.status != 200 || answer.served_by() != *home {
@@ -32,7 +32,7 @@ fn send_until(clients: &mut [(Client, String)], over: &AtomicBool, moved: &Atomi
 
 #[test]
 fn a_drain_moves_no_session_takes_no_new_one_and_reaches_zero() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.burdock(&with_first("ready"));
     let all = rounds(500).max(100);
@@ -47,11 +47,11 @@ fn a_drain_moves_no_session_takes_no_new_one_and_reaches_zero() {
     let draining = clients.iter().filter(|(_, home)| home == "web-1").count();
     assert!((all / 3..=all / 3 + 1).contains(&draining), "{draining}");
     let mut others = clients.split_off(draining);
-    let (gone, over, moved) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
+    let (gone, stop, moved) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let tied = scope.spawn(|| send_until(&mut clients, &gone, &moved));
-        let rest = scope.spawn(|| send_until(&mut others, &over, &moved));
-        let (first_end, second_end) = (Raised(&gone), Raised(&over));
+        let rest = scope.spawn(|| send_until(&mut others, &stop, &moved));
+        let (first_end, second_end) = (SetOnDrop(&gone), SetOnDrop(&stop));
         assert!(burdock.reload(&site, &with_first("drain")));
         let reported = sessions(&burdock, "web-1");
         assert!((reported - draining as f64).abs() <= draining as f64 * 0.15, "{reported} reported of {draining}");

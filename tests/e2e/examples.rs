@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::harness::{Burdock, Origin, Page, Received, Reply, Request, Site, burdock, curl};
+use crate::harness::{Burdock, Origin, Page, ReceivedRequest, Reply, Request, Site, burdock, curl};
 use crate::stickiness::field;
 
 fn root() -> &'static Path {
@@ -52,7 +52,7 @@ fn with_key(text: &str, key: &str) -> String {
 
 #[test]
 fn every_file_in_conf_is_a_valid_configuration() {
-    let site = Site::take();
+    let site = Site::new();
     let all = files(&root().join("conf"), "yaml");
     assert!(!all.is_empty());
     for file in all {
@@ -62,7 +62,7 @@ fn every_file_in_conf_is_a_valid_configuration() {
 
 #[test]
 fn every_configuration_in_the_readme_is_valid() {
-    let site = Site::take();
+    let site = Site::new();
     let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
     let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let whole: Vec<_> = blocks.filter(|block| block.lines().any(|line| line.starts_with("upstreams:"))).collect();
@@ -103,14 +103,14 @@ fn from(address: &str) -> Request {
 }
 
 /// The last request that this server received.
-fn last(origins: &[Origin], name: &str) -> Received {
+fn last(origins: &[Origin], name: &str) -> ReceivedRequest {
     origins.iter().find(|origin| origin.name == name).expect("a server of that name").last()
 }
 
 #[test]
 fn every_file_in_conf_runs() {
     for file in files(&root().join("conf"), "yaml") {
-        let site = Site::take();
+        let site = Site::new();
         let _origins = site.origins::<4>();
         let burdock = run_file(&site, &file);
         assert_eq!(burdock.get("/").status, 200, "{}", file.display());
@@ -118,7 +118,7 @@ fn every_file_in_conf_runs() {
 }
 
 /// An application in the style of express-session: only one process knows a logged-in user.
-fn login_application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
+fn login_application(name: &str) -> impl Fn(&ReceivedRequest) -> Reply + Send + Sync + use<> {
     let sessions: Mutex<HashMap<String, String>> = Mutex::default();
     let prefix = format!("s-{name}-");
     move |request| {
@@ -141,10 +141,10 @@ fn login_application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + 
 
 #[test]
 fn the_login_example_keeps_its_users_logged_in() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<4>();
     let burdock = run(&site, "express-login.yaml");
-    origins.iter().for_each(|origin| origin.behave(login_application(&origin.name)));
+    origins.iter().for_each(|origin| origin.respond_with(login_application(&origin.name)));
     let mut homes = BTreeSet::new();
     for user in ["ann", "bob", "cy", "di"] {
         let jar = site.path(user);
@@ -162,7 +162,7 @@ fn the_login_example_keeps_its_users_logged_in() {
 
 #[test]
 fn the_shortest_example_keeps_every_browser_on_its_server() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = run(&site, "cookie-insert.yaml");
     let homes: BTreeSet<_> = (0..6)

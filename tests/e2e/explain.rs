@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::harness::{Finished, Mint, Site, burdock, complete, run, shop};
+use crate::harness::{CommandOutput, Site, TokenCodec, burdock, run, shop, with_defaults};
 
 const URL: &str = "http://shop.example.com/cart";
 
-fn explain(site: &Site, args: &[&str]) -> Finished {
+fn explain(site: &Site, args: &[&str]) -> CommandOutput {
     let yaml = format!("keys: [{{file: $DIR/key}}]\n{}", shop(3, "sticky: [{cookie: {idle_timeout: 30m}}]"));
-    let file = site.write("explained.yaml", &complete(&yaml));
+    let file = site.write("explained.yaml", &with_defaults(&yaml));
     burdock([&["explain", "-c", file.to_str().unwrap()], args, &[URL]].concat()).ok()
 }
 
@@ -27,26 +27,26 @@ fn answer(site: &Site, header: &[String]) -> (String, String) {
 
 #[test]
 fn explain_names_the_reason_and_the_server() {
-    let site = Site::take();
-    let mint = Mint::new(&site, "key", "shop");
-    let unknown_mint = Mint::new(&site, "other", "shop");
-    assert_eq!(answer(&site, &with_cookie(&mint.token("web-2", 10, 10))), ("hit".to_owned(), "web-2".to_owned()));
+    let site = Site::new();
+    let codec = TokenCodec::new(&site, "key", "shop");
+    let unknown_codec = TokenCodec::new(&site, "other", "shop");
+    assert_eq!(answer(&site, &with_cookie(&codec.token("web-2", 10, 10))), ("hit".to_owned(), "web-2".to_owned()));
     assert_eq!(answer(&site, &[]).0, "new");
     assert_eq!(answer(&site, &with_cookie("forged")).0, "bad_token");
-    assert_eq!(answer(&site, &with_cookie(&unknown_mint.token("web-2", 10, 10))).0, "unknown_key");
-    assert_eq!(answer(&site, &with_cookie(&mint.token("web-2", 86_400, 40_000))).0, "expired_idle");
+    assert_eq!(answer(&site, &with_cookie(&unknown_codec.token("web-2", 10, 10))).0, "unknown_key");
+    assert_eq!(answer(&site, &with_cookie(&codec.token("web-2", 86_400, 40_000))).0, "expired_idle");
 }
 
 #[test]
 fn explain_prints_server_reason_and_cookie_as_text() {
-    let site = Site::take();
-    let mint = Mint::new(&site, "key", "shop");
+    let site = Site::new();
+    let codec = TokenCodec::new(&site, "key", "shop");
     let new_client = explain(&site, &[]).stdout;
     assert!(
         new_client.contains("new") && new_client.contains("web-") && new_client.contains("BURDOCK_shop="),
         "{new_client}"
     );
-    let [flag, header] = with_cookie(&mint.token("web-2", 10, 10));
+    let [flag, header] = with_cookie(&codec.token("web-2", 10, 10));
     let pinned = explain(&site, &[&flag, &header]).stdout;
     assert!(pinned.contains("hit") && pinned.contains("web-2"), "{pinned}");
     assert!(!pinned.to_ascii_lowercase().contains("set-cookie: burdock_shop="), "no cookie would be set: {pinned}");
@@ -54,9 +54,9 @@ fn explain_prints_server_reason_and_cookie_as_text() {
 
 #[test]
 fn explain_accepts_an_assumed_application_response() {
-    let site = Site::take();
+    let site = Site::new();
     let sticky = "sticky: [{cookie: {name: S, mode: prefix, token: plain}}]";
-    let file = site.write("explained.yaml", &complete(&shop(2, sticky)));
+    let file = site.write("explained.yaml", &with_defaults(&shop(2, sticky)));
     let request = ["-H", "Cookie: S=web-1~1", "--down", "web-1", "--response-header", "Set-Cookie: S=2; Path=/", URL];
     let output = burdock([&["explain", "-c", file.to_str().unwrap()][..], &request].concat()).ok().stdout;
     for line in [
@@ -71,9 +71,9 @@ fn explain_accepts_an_assumed_application_response() {
 
 #[test]
 fn explain_allocates_no_session_table() {
-    let site = Site::take();
+    let site = Site::new();
     let learning = shop(3, "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID}}]");
-    let file = site.write("large.yaml", &complete(&format!("tables: {{shop: {{capacity: 100000000}}}}\n{learning}")));
+    let file = site.write("large.yaml", &with_defaults(&format!("tables: {{shop: {{capacity: 100000000}}}}\n{learning}")));
     // A table of this size takes 4.3 GB.
     let limited = "ulimit -v 1000000; exec \"$0\" explain -c \"$1\" -H 'Cookie: JSESSIONID=A1B2C3D4' \"$2\"";
     let mut explain = std::process::Command::new("sh");

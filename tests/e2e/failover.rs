@@ -1,48 +1,48 @@
 //! Servers that fail under load: each client is moved once and notices nothing.
 
-use crate::harness::{Site, Storm, eventually, rounds, wait_until};
+use crate::harness::{LoadGenerator, Site, eventually, rounds, wait_until};
 
 const CHECKED: &str = "sticky: cookie
 health_check: {http: {path: /healthz}, interval: 300ms, timeout: 300ms, rise: 1, fall: 2}";
 
 #[test]
 fn killing_a_server_fails_no_request_and_moves_each_session_once() {
-    let site = Site::take();
+    let site = Site::new();
     let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
     let burdock = site.shop(3, CHECKED);
-    let storm = Storm::begin(burdock.listen, 8);
-    storm.pass(rounds(2000));
+    let load = LoadGenerator::start(burdock.listen, 8);
+    load.wait_for_requests(rounds(2000));
     servers[0].kill();
-    storm.pass(rounds(4000));
-    for seen in storm.end() {
-        let errors: Vec<_> = seen.iter().filter(|seen| seen.outcome != Ok(200)).collect();
-        assert!(errors.is_empty(), "{} of {}: {:?}", errors.len(), seen.len(), errors.first());
+    load.wait_for_requests(rounds(4000));
+    for outcomes in load.end() {
+        let errors: Vec<_> = outcomes.iter().filter(|outcome| outcome.result != Ok(200)).collect();
+        assert!(errors.is_empty(), "{} of {}: {:?}", errors.len(), outcomes.len(), errors.first());
         let homes: Vec<_> =
-            seen.chunk_by(|a, b| a.server == b.server).map(|stay| stay[0].server.as_deref().unwrap()).collect();
+            outcomes.chunk_by(|a, b| a.server == b.server).map(|stay| stay[0].server.as_deref().unwrap()).collect();
         assert!(homes.len() == 1 || homes.len() == 2 && homes[0] == "web-1", "{homes:?}");
-        let cookies = seen.iter().filter(|seen| seen.new_cookie).count();
+        let cookies = outcomes.iter().filter(|outcome| outcome.new_cookie).count();
         assert_eq!(cookies, homes.len(), "one cookie per server");
     }
-    let moved = |line: &crate::harness::Line| ["redispatched", "down"].contains(&&*line.reason());
-    wait_until("a move is in the log", || burdock.log(1).iter().any(moved));
+    let moved = |line: &crate::harness::LogLine| ["redispatched", "down"].contains(&&*line.reason());
+    wait_until("a move is in the log", || burdock.access_log(1).iter().any(moved));
 }
 
 #[test]
 fn a_server_frozen_under_load_goes_down_and_its_sessions_move() {
-    let site = Site::take();
+    let site = Site::new();
     let servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
     let burdock = site.shop(3, &format!("{CHECKED}\ntimeouts: {{read: 1s}}"));
-    let storm = Storm::begin(burdock.listen, 6);
-    storm.pass(rounds(1000));
+    let load = LoadGenerator::start(burdock.listen, 6);
+    load.wait_for_requests(rounds(1000));
     servers[0].stop();
     wait_until("the stopped server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
-    storm.pass(rounds(2000));
-    for seen in storm.end() {
-        let unexpected: Vec<_> = seen.iter().filter(|seen| !matches!(seen.outcome, Ok(200 | 502 | 504))).collect();
+    load.wait_for_requests(rounds(2000));
+    for outcomes in load.end() {
+        let unexpected: Vec<_> = outcomes.iter().filter(|outcome| !matches!(outcome.result, Ok(200 | 502 | 504))).collect();
         assert!(unexpected.is_empty(), "{:?}", unexpected.first());
-        let failed = seen.iter().filter(|seen| seen.outcome != Ok(200)).count();
+        let failed = outcomes.iter().filter(|outcome| outcome.result != Ok(200)).count();
         assert!(failed <= 2, "{failed} requests went to a server known to be down");
-        assert_ne!(seen.last().unwrap().server.as_deref(), Some("web-1"));
+        assert_ne!(outcomes.last().unwrap().server.as_deref(), Some("web-1"));
     }
     servers[0].resume();
     eventually("new sessions on the recovered server", || (burdock.get("/").served_by() == "web-1").then_some(()));
@@ -50,14 +50,14 @@ fn a_server_frozen_under_load_goes_down_and_its_sessions_move() {
 
 #[test]
 fn a_moved_session_stays_when_its_old_server_returns() {
-    let site = Site::take();
+    let site = Site::new();
     let mut servers = [site.origin_process(1), site.origin_process(2)];
     let burdock = site.shop(2, "sticky: cookie");
     let mut client = burdock.client_at("web-1");
     servers[0].kill();
     let moved = client.get("/moved");
     assert_eq!((moved.served_by(), moved.set_cookies().len()), ("web-2", 1));
-    let line = burdock.line("/moved");
+    let line = burdock.log_line("/moved");
     assert_eq!(
         (line.reason(), line.text("from"), line.text("server")),
         ("redispatched".into(), "web-1".into(), "web-2".into())
@@ -66,12 +66,12 @@ fn a_moved_session_stays_when_its_old_server_returns() {
     let _back = site.origin(1);
     let stays = client.get("/stays");
     assert_eq!((stays.served_by(), stays.set_cookies().len()), ("web-2", 0));
-    assert_eq!(burdock.line("/stays").reason(), "hit");
+    assert_eq!(burdock.log_line("/stays").reason(), "hit");
 }
 
 #[test]
 fn a_session_on_a_detour_returns_to_its_server() {
-    let site = Site::take();
+    let site = Site::new();
     let mut servers = [site.origin_process(1), site.origin_process(2)];
     let burdock = site.shop(2, "sticky: cookie\nfailover: {down: temporary}");
     let mut client = burdock.client_at("web-1");
@@ -82,34 +82,34 @@ fn a_session_on_a_detour_returns_to_its_server() {
     }
     let _back = site.origin(1);
     assert_eq!(client.get("/back").served_by(), "web-1");
-    assert_eq!(burdock.line("/back").reason(), "hit");
+    assert_eq!(burdock.log_line("/back").reason(), "hit");
 }
 
 #[test]
 fn a_refused_failover_answers_503_with_retry_after() {
-    let site = Site::take();
+    let site = Site::new();
     let servers = site.origins::<2>();
     let burdock = site.shop(2, &format!("{CHECKED}\nfailover: {{down: {{refuse: 503}}}}"));
     let mut client = burdock.client_at("web-1");
-    servers[0].ill();
+    servers[0].fail();
     wait_until("the unhealthy server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
     let refused = client.get("/refused");
     assert_eq!((refused.status, refused.set_cookies().len()), (503, 0));
     assert!(refused.header("retry-after").is_some(), "{refused:?}");
-    assert_eq!(burdock.line("/refused").reason(), "refused");
+    assert_eq!(burdock.log_line("/refused").reason(), "refused");
     assert_eq!(burdock.get("/new").served_by(), "web-2", "new clients are not refused");
 }
 
 #[test]
 fn sessions_of_an_unhealthy_server_move_with_reason_down() {
-    let site = Site::take();
+    let site = Site::new();
     let servers = site.origins::<2>();
     let burdock = site.shop(2, CHECKED);
     let mut client = burdock.client_at("web-1");
-    servers[0].ill();
+    servers[0].fail();
     wait_until("the unhealthy server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
     assert_eq!(client.get("/moved").served_by(), "web-2");
-    let line = burdock.line("/moved");
+    let line = burdock.log_line("/moved");
     assert_eq!(
         (line.reason(), line.text("from"), line.text("settled")),
         ("down".into(), "web-1".into(), "rewritten".into())
@@ -118,26 +118,26 @@ fn sessions_of_an_unhealthy_server_move_with_reason_down() {
 
 #[test]
 fn without_available_servers_clients_get_503_with_retry_after() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.shop(2, "sticky: cookie\nhealth_check: {tcp: {}, interval: 200ms, timeout: 200ms}");
     let response = burdock.get("/");
     assert_eq!((response.status, response.set_cookies().len()), (503, 0));
     assert!(response.header("retry-after").is_some(), "{response:?}");
-    assert_eq!(burdock.line("/").reason(), "no_server");
+    assert_eq!(burdock.log_line("/").reason(), "no_server");
 }
 
 #[test]
 fn without_health_checks_a_dead_upstream_fails_after_trying_each_server_once() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.shop(2, "sticky: cookie");
     let response = burdock.get("/");
     assert!(matches!(response.status, 502 | 503), "{response:?}");
-    assert_eq!(burdock.line("/").number("tries"), 2.0, "no server is tried twice");
+    assert_eq!(burdock.log_line("/").number("tries"), 2.0, "no server is tried twice");
 }
 
 #[test]
 fn a_tcp_check_marks_a_server_down_and_up_again() {
-    let site = Site::take();
+    let site = Site::new();
     let mut servers = [site.origin_process(1), site.origin_process(2)];
     let burdock = site.shop(2, "sticky: cookie\nhealth_check: {tcp: {}, interval: 200ms, timeout: 200ms, rise: 1, fall: 1}");
     let up = |server: &str| burdock.metrics().sum("burdock_server_up", &[("server", server)]) > 0.0;
@@ -150,23 +150,23 @@ fn a_tcp_check_marks_a_server_down_and_up_again() {
 
 #[test]
 fn a_detour_that_outlasts_its_limit_becomes_permanent() {
-    let site = Site::take();
+    let site = Site::new();
     let servers = site.origins::<2>();
     let burdock = site.shop(2, &format!("{CHECKED}\nfailover: {{down: {{temporary: 1s}}}}"));
     let mut client = burdock.client_at("web-1");
-    servers[0].ill();
+    servers[0].fail();
     wait_until("the unhealthy server is down", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 0.0);
     let away = client.get("/away");
     assert_eq!((away.served_by(), away.set_cookies().len()), ("web-2", 0));
     wait_until("the session moves permanently", || client.get("/").set_cookies().len() == 1);
-    servers[0].behave(|_| crate::harness::Reply::status(200));
+    servers[0].respond_with(|_| crate::harness::Reply::status(200));
     wait_until("the server is up", || burdock.metrics().sum("burdock_server_up", &[("server", "web-1")]) == 1.0);
     assert_eq!(client.get("/stays").served_by(), "web-2");
 }
 
 #[test]
 fn sessions_of_a_dead_server_spread_over_the_others() {
-    let site = Site::take();
+    let site = Site::new();
     let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
     let burdock = site.shop(3, "sticky: cookie");
     let mut clients: Vec<_> = (0..24).map(|_| burdock.client_at("web-1")).collect();
@@ -177,7 +177,7 @@ fn sessions_of_a_dead_server_spread_over_the_others() {
 
 #[test]
 fn a_refused_head_request_gets_no_body() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.shop(1, "sticky: cookie\nhealth_check: {tcp: {}, interval: 200ms, timeout: 200ms}");
     let mut wire = burdock.wire();
     let response = wire.ask(&crate::harness::Request::new("HEAD", "/"));

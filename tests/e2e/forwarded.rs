@@ -1,6 +1,6 @@
 //! Forwarding headers: what servers see of the client, and which proxies Burdock trusts.
 
-use crate::harness::{Burdock, Origin, Received, Request, Site};
+use crate::harness::{Burdock, Origin, ReceivedRequest, Request, Site};
 
 fn before(site: &Site, listener: &str) -> (Origin, Burdock) {
     let origin = site.origin(1);
@@ -8,14 +8,14 @@ fn before(site: &Site, listener: &str) -> (Origin, Burdock) {
     (origin, burdock)
 }
 
-fn seen(origin: &Origin, burdock: &Burdock, request: Request) -> Received {
+fn seen(origin: &Origin, burdock: &Burdock, request: Request) -> ReceivedRequest {
     assert_eq!(burdock.ask(&request).status, 200);
     origin.last()
 }
 
 #[test]
 fn forwarding_headers_from_untrusted_clients_are_discarded() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, burdock) = before(&site, "$IP:8080");
     let forged = Request::get("/lies")
         .header("X-Forwarded-For", "6.6.6.6")
@@ -35,33 +35,33 @@ fn forwarding_headers_from_untrusted_clients_are_discarded() {
             .any(|value| line.to_ascii_lowercase().contains(value));
         assert!(!leaked, "{line}");
     }
-    assert_eq!(burdock.line("/lies").text("client"), "127.0.0.1");
+    assert_eq!(burdock.log_line("/lies").text("client"), "127.0.0.1");
 }
 
 #[test]
 fn forwarding_headers_from_trusted_proxies_are_kept_and_extended() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, burdock) = before(&site, "{address: $IP:8080, trusted_proxies: [127.0.0.0/8, 10.0.0.0/8]}");
     let forwarded =
         Request::get("/told").header("X-Forwarded-For", "203.0.113.9, 10.1.2.3").header("X-Forwarded-Proto", "https");
     let seen = seen(&origin, &burdock, forwarded);
     assert_eq!(seen.all("x-forwarded-for").join(", "), "203.0.113.9, 10.1.2.3, 127.0.0.1");
     assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
-    assert_eq!(burdock.line("/told").text("client"), "203.0.113.9");
+    assert_eq!(burdock.log_line("/told").text("client"), "203.0.113.9");
 }
 
 #[test]
 fn the_client_is_the_rightmost_untrusted_address() {
-    let site = Site::take();
+    let site = Site::new();
     let (_origin, burdock) = before(&site, "{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}");
     let spoofed = Request::get("/spoofed").header("X-Forwarded-For", "6.6.6.6, 203.0.113.9");
     assert_eq!(burdock.ask(&spoofed).status, 200);
-    assert_eq!(burdock.line("/spoofed").text("client"), "203.0.113.9");
+    assert_eq!(burdock.log_line("/spoofed").text("client"), "203.0.113.9");
 }
 
 #[test]
 fn servers_see_the_host_that_the_client_requested() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, burdock) = before(&site, "$IP:8080");
     let seen = seen(&origin, &burdock, Request::get("/").header("Host", "shop.example.com:8080"));
     assert_eq!(seen.all("host"), ["shop.example.com:8080"]);
@@ -69,7 +69,7 @@ fn servers_see_the_host_that_the_client_requested() {
 
 #[test]
 fn other_headers_pass_byte_for_byte() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, burdock) = before(&site, "$IP:8080");
     let odd = "  a,  \"b;c\" \u{e9} \t=d";
     let seen = seen(
@@ -83,7 +83,7 @@ fn other_headers_pass_byte_for_byte() {
 
 #[test]
 fn trailers_cannot_forge_forwarding_headers() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, burdock) = before(&site, "$IP:8080");
     let mut wire = burdock.wire();
     wire.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Forwarded-For\r\n\r\n1\r\na\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n");
@@ -94,20 +94,20 @@ fn trailers_cannot_forge_forwarding_headers() {
 
 #[test]
 fn each_listener_has_its_own_trusted_proxies() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let listeners = "listeners: [{address: $IP:8081, trusted_proxies: [127.0.0.0/8]}, $IP:8080]";
     let burdock = site.burdock(&format!("{listeners}\n{}", crate::harness::shop(1, "sticky: cookie")));
     let forwarded = |path: &str| Request::get(path).header("X-Forwarded-For", "203.0.113.9");
     burdock.ask(&forwarded("/8080"));
     crate::harness::Wire::open(site.at(8081)).ask(&forwarded("/8081"));
-    assert_eq!(burdock.line("/8080").text("client"), "127.0.0.1");
-    assert_eq!(burdock.line("/8081").text("client"), "203.0.113.9");
+    assert_eq!(burdock.log_line("/8080").text("client"), "127.0.0.1");
+    assert_eq!(burdock.log_line("/8081").text("client"), "203.0.113.9");
 }
 
 #[test]
 fn the_standard_forwarded_header_is_kept_and_extended() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, burdock) = before(&site, "{address: $IP:8080, trusted_proxies: [127.0.0.0/8], forwarded: rfc7239}");
     let request = Request::get("/").header("Forwarded", "for=203.0.113.9;proto=https").header("X-Forwarded-For", "6.6.6.6");
     let seen = seen(&origin, &burdock, request);

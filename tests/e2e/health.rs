@@ -11,7 +11,7 @@ fn up(burdock: &Burdock, server: &str) -> bool {
 
 #[test]
 fn a_check_sends_the_configured_request() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let check =
         "{http: {path: /healthz, host: shop.example.com, headers: {X-Check: burdock}}, interval: 200ms, timeout: 200ms}";
@@ -23,7 +23,7 @@ fn a_check_sends_the_configured_request() {
 
 #[test]
 fn an_unexpected_check_status_is_a_failure() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let check = |expect: &str| {
         format!("health_check: {{http: {{path: /healthz, expect: {expect}}}, interval: 200ms, timeout: 200ms}}")
@@ -38,15 +38,15 @@ fn an_unexpected_check_status_is_a_failure() {
 
 #[test]
 fn a_server_changes_health_only_after_fall_or_rise_checks() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "health_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms, fall: 3, rise: 2}");
     let before = origins[0].checks().len();
-    origins[0].ill();
+    origins[0].fail();
     wait_until("it is down", || !up(&burdock, "web-1"));
     assert!(origins[0].checks().len() >= before + 3);
     let before = origins[0].checks().len();
-    origins[0].behave(|_| Reply::status(200));
+    origins[0].respond_with(|_| Reply::status(200));
     wait_until("it is up", || up(&burdock, "web-1"));
     assert!(origins[0].checks().len() >= before + 2);
     assert!(up(&burdock, "web-2"));
@@ -54,7 +54,7 @@ fn a_server_changes_health_only_after_fall_or_rise_checks() {
 
 #[test]
 fn a_server_in_maintenance_is_not_checked() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let servers = "[{id: web-1, address: $IP:9001, state: maint}, {id: web-2, address: $IP:9002}]";
     let check = "{http: {path: /healthz}, interval: 200ms, timeout: 200ms}";
@@ -65,7 +65,7 @@ fn a_server_in_maintenance_is_not_checked() {
 
 #[test]
 fn a_check_can_use_another_port() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, check_port) = (site.origin(1), site.origin(50));
     let _burdock = site.shop(1, "health_check: {http: {path: /healthz}, port: 9050, interval: 200ms, timeout: 200ms}");
     assert!(origin.checks().is_empty() && !check_port.checks().is_empty());
@@ -73,19 +73,19 @@ fn a_check_can_use_another_port() {
 
 #[test]
 fn readiness_waits_for_the_first_check_of_every_server() {
-    let site = Site::take();
+    let site = Site::new();
     let _silent = TcpListener::bind(site.server(1)).unwrap();
     let _origin = site.origin(2);
     let check = "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 2s, timeout: 1s}";
     let burdock = Burdock::launch(&site, &shop(2, check), &[]);
-    wait_until("it reports that it is not ready", || burdock.readiness() == Some(503));
-    wait_until("it is ready", || burdock.readiness() == Some(200));
+    wait_until("it reports that it is not ready", || burdock.readiness_status() == Some(503));
+    wait_until("it is ready", || burdock.readiness_status() == Some(200));
     (0..4).for_each(|_| assert_eq!(burdock.get("/").served_by(), "web-2"));
 }
 
 #[test]
 fn a_check_response_that_trickles_fails_at_the_timeout() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(2);
     let trickling = TcpListener::bind(site.server(1)).unwrap();
     std::thread::spawn(move || {
@@ -106,7 +106,7 @@ fn a_check_response_that_trickles_fails_at_the_timeout() {
 
 #[test]
 fn a_reload_starts_and_stops_checks_without_moving_sessions() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let checked = "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 100ms, timeout: 100ms}";
     let burdock = site.shop(2, "sticky: cookie");
@@ -115,7 +115,7 @@ fn a_reload_starts_and_stops_checks_without_moving_sessions() {
     let served = clients.each_mut().map(|client| client.get("/").served_by().to_owned());
     assert_eq!(served, ["web-1", "web-2"]);
     wait_until("both are checked", || origins.iter().all(|origin| origin.checks().len() >= 2));
-    origins[0].ill();
+    origins[0].fail();
     wait_until("it is down", || !up(&burdock, "web-1"));
     assert!(burdock.reload(&site, &shop(2, "sticky: cookie")));
     assert!(up(&burdock, "web-1"), "a server without checks counts as up");

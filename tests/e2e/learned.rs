@@ -7,8 +7,8 @@ mod unconfirmed;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::found::bearer;
-use crate::harness::{Burdock, Line, Origin, Page, Received, Reply, Request, Site};
+use crate::harness::{Burdock, LogLine, Origin, Page, ReceivedRequest, Reply, Request, Site};
+use crate::route_and_hash::bearer;
 
 const TOMCAT: &str = "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID}}]";
 const EVERYWHERE: &str = "sticky: [{learn: {create: [set_cookie:JSESSIONID, response_header:X-Session-Id], \
@@ -17,7 +17,7 @@ const AT_END: &str = "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: c
 
 /// An application that starts a session on request: `/login?LINE` and `/logout?LINE` set this cookie, `/app?NAME` sends this
 /// X-Session-Id. Every other path gets a plain 200.
-fn application(request: &Received) -> Reply {
+fn application(request: &ReceivedRequest) -> Reply {
     let query = request.target().split_once('?').map_or("", |(_, query)| query).replace("%20", " ").replace("%22", "\"");
     match request.path() {
         "/login" | "/logout" => Reply::with("Set-Cookie", &query),
@@ -28,7 +28,7 @@ fn application(request: &Received) -> Reply {
 
 fn applications<const COUNT: usize>(site: &Site) -> [Origin; COUNT] {
     let origins = site.origins();
-    origins.iter().for_each(|origin: &Origin| origin.behave(application));
+    origins.iter().for_each(|origin: &Origin| origin.respond_with(application));
     origins
 }
 
@@ -51,19 +51,19 @@ fn files(directory: &Path) -> Vec<Vec<u8>> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![std::fs::read(path).unwrap()] }).collect()
 }
 
-fn words(line: &Line) -> [String; 3] {
+fn words(line: &LogLine) -> [String; 3] {
     ["reason", "method", "settled"].map(|field| line.text(field))
 }
 
 /// The log's words for a request with this session id; the path must be new.
 fn words_of(burdock: &Burdock, path: &str, name: &str) -> [String; 3] {
     burdock.ask(&with_cookie(path, name));
-    words(&burdock.line(path))
+    words(&burdock.log_line(path))
 }
 
 #[test]
 fn a_learned_session_sticks_and_its_cookie_passes_unchanged() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = applications::<3>(&site);
     let burdock = site.shop(3, TOMCAT);
     let mut homes = BTreeSet::new();
@@ -83,13 +83,13 @@ fn a_learned_session_sticks_and_its_cookie_passes_unchanged() {
         homes.insert(first.served_by().to_owned());
     }
     assert_eq!(homes.len(), 3, "sessions are balanced: {homes:?}");
-    assert_eq!(words(&burdock.line("/login")), ["new", "none", "learned"]);
-    assert_eq!(words(&burdock.line("/next")), ["hit", "learn", "kept"]);
+    assert_eq!(words(&burdock.log_line("/login")), ["new", "none", "learned"]);
+    assert_eq!(words(&burdock.log_line("/next")), ["hit", "learn", "kept"]);
 }
 
 #[test]
 fn the_server_sees_the_session_id_exactly_as_sent() {
-    let site = Site::take();
+    let site = Site::new();
     let [origin] = applications::<1>(&site);
     let burdock = site.shop(1, EVERYWHERE);
     login(&burdock, "A1B2C3D4");
@@ -103,7 +103,7 @@ fn the_server_sees_the_session_id_exactly_as_sent() {
 
 #[test]
 fn all_lookup_sources_find_the_same_session() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = applications::<4>(&site);
     let burdock = site.shop(4, EVERYWHERE);
     let mut homes = BTreeSet::new();
@@ -126,13 +126,13 @@ fn all_lookup_sources_find_the_same_session() {
     }
     assert_eq!(homes.len(), 4);
     for path in ["/cookie", "/header", "/query", "/path/cart", "/claim"] {
-        assert_eq!(words(&burdock.line(path)), ["hit", "learn", "kept"], "{path}");
+        assert_eq!(words(&burdock.log_line(path)), ["hit", "learn", "kept"], "{path}");
     }
 }
 
 #[test]
 fn a_session_that_the_application_ends_is_forgotten() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = applications::<3>(&site);
     let burdock = site.shop(3, TOMCAT);
     for (n, deletion) in
@@ -146,13 +146,13 @@ fn a_session_that_the_application_ends_is_forgotten() {
         assert_eq!((ended.served_by(), ended.set_cookies()), (&*home, vec![&*deletion.replace("%20", " ")]));
         assert_eq!(words_of(&burdock, &format!("/after/{n}"), &name), ["new", "none", "none"]);
     }
-    let ends = burdock.log(6).into_iter().filter(|line| line.text("path") == "/logout");
+    let ends = burdock.access_log(6).into_iter().filter(|line| line.text("path") == "/logout");
     assert_eq!(ends.map(|line| words(&line)).collect::<Vec<_>>(), vec![["hit", "learn", "forgotten"]; 2]);
 }
 
 #[test]
 fn learn_at_end_learns_only_from_complete_responses() {
-    let site = Site::take();
+    let site = Site::new();
     let [origin] = applications::<1>(&site);
     let burdock = site.shop(1, AT_END);
     let begins = "HTTP/1.1 200 OK\r\nX-Served-By: web-1\r\nSet-Cookie: JSESSIONID=";
@@ -170,13 +170,13 @@ fn learn_at_end_learns_only_from_complete_responses() {
     {
         let name = format!("A1B2C3D4-{nth}");
         let bytes = format!("{begins}{name}\r\n{rest}").into_bytes();
-        origin.behave(move |_| Reply::Last(bytes.clone()));
+        origin.respond_with(move |_| Reply::Last(bytes.clone()));
         let path = format!("/begins/{nth}");
         let first = burdock.wire().try_ask(&Request::get(&path));
         assert_eq!(first.is_ok(), whole, "{rest:?}");
-        let line = burdock.line(&path);
+        let line = burdock.log_line(&path);
         assert_eq!(words(&line), ["new", "none", if whole { "learned" } else { "none" }], "{rest:?}");
-        origin.behave(application);
+        origin.respond_with(application);
         let after = words_of(&burdock, &format!("/after/{nth}"), &name);
         assert_eq!(after, if whole { ["hit", "learn", "kept"] } else { ["new", "none", "none"] }, "{rest:?}");
     }
@@ -184,13 +184,14 @@ fn learn_at_end_learns_only_from_complete_responses() {
 
 #[test]
 fn by_default_a_session_is_learned_from_the_response_head() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = applications::<3>(&site);
     let head = "HTTP/1.1 200 OK\r\nX-Served-By: NAME\r\nTransfer-Encoding: chunked\r\nSet-Cookie: JSESSIONID=A1B2C3D4\r\n\r\n9\r\nhal";
     for origin in &origins {
         let bytes = head.replace("NAME", &origin.name).into_bytes();
-        origin
-            .behave(move |request| if request.path() == "/slow" { Reply::Raw(bytes.clone()) } else { application(request) });
+        origin.respond_with(
+            move |request| if request.path() == "/slow" { Reply::Raw(bytes.clone()) } else { application(request) },
+        );
     }
     let burdock = site.shop(3, TOMCAT);
     let mut slow = burdock.wire();
@@ -203,9 +204,9 @@ fn by_default_a_session_is_learned_from_the_response_head() {
 
 #[test]
 fn upstreams_share_sessions_only_through_a_common_table() {
-    let site = Site::take();
+    let site = Site::new();
     let origins: Vec<_> = [1, 2, 3, 11, 12, 13, 21, 22, 23].map(|n| site.origin(n)).into();
-    origins.iter().for_each(|origin| origin.behave(application));
+    origins.iter().for_each(|origin| origin.respond_with(application));
     let upstream = |name: &str, tens: u16, table: &str| {
         let servers: String = (1..4).map(|n| format!("{{id: s{n}, address: '$IP:{}'}}, ", 9_000 + tens + n)).collect();
         let learn = format!("{{create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID, table: {table}}}");
@@ -224,12 +225,12 @@ fn upstreams_share_sessions_only_through_a_common_table() {
         assert_eq!(served(&burdock, &with_cookie("/cart", &name)), home.replace("web-", "web-1"));
         assert_eq!(words_of(&burdock, &format!("/blog/{n}"), &name), ["new", "none", "none"]);
     }
-    assert_eq!(words(&burdock.line("/cart")), ["hit", "learn", "kept"]);
+    assert_eq!(words(&burdock.log_line("/cart")), ["hit", "learn", "kept"]);
 }
 
 #[test]
 fn session_ids_never_reach_logs_metrics_or_the_disk() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = applications::<2>(&site);
     let sticky = "sticky: [{learn: {create: [set_cookie:JSESSIONID, response_header:X-Session-Id], \
                  create_from_requests: [query:user, path_parameter:u], \
@@ -237,7 +238,7 @@ fn session_ids_never_reach_logs_metrics_or_the_disk() {
     let mut burdock = site.shop(2, sticky);
     let start = |name: &str, value: &str| Reply::from(Page::new(200).header(name, value));
     for origin in &origins {
-        origin.behave(move |request| match request.path() {
+        origin.respond_with(move |request| match request.path() {
             "/web" => start("Set-Cookie", "JSESSIONID=SECRET-SESSION; Path=/"),
             "/mobile" => start("X-Session-Id", "SECRET-SESSION"),
             _ => Reply::status(200),
@@ -254,14 +255,14 @@ fn session_ids_never_reach_logs_metrics_or_the_disk() {
     ] {
         assert_eq!(burdock.ask(&request).status, 200);
     }
-    burdock.log(7);
+    burdock.access_log(7);
     let log = std::fs::read_to_string(site.path("access.log")).unwrap();
     assert!(log.contains("/user/x") && log.contains("/cart"), "{log}");
     for text in [log, burdock.stderr(), burdock.stdout(), burdock.exposition()] {
         assert!(!text.contains("SECRET") && !text.contains("eyJ"), "{text}");
     }
     burdock.signal("TERM");
-    burdock.wait();
+    burdock.wait_for_exit_and_output();
     let stored = files(&site.path("state"));
     assert!(stored.iter().map(Vec::len).sum::<usize>() > 100, "the sessions are on disk");
     assert!(!stored.iter().any(|file| file.windows(6).any(|six| six == b"SECRET")));

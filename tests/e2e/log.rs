@@ -4,13 +4,13 @@ use crate::harness::{Reply, Request, Site, wait_until};
 
 #[test]
 fn a_log_line_records_client_request_server_and_reason() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let mut client = burdock.client();
     client.get("/first?q=1");
     client.ask(Request::new("POST", "/second").body("12345"));
-    let lines = burdock.log(2);
+    let lines = burdock.access_log(2);
     for (field, value) in [
         ("client", "127.0.0.1"),
         ("http_method", "GET"),
@@ -32,13 +32,13 @@ fn a_log_line_records_client_request_server_and_reason() {
 
 #[test]
 fn tokens_never_appear_in_logs_or_metrics() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let mut client = burdock.client();
     client.get("/");
     client.get("/");
-    burdock.log(2);
+    burdock.access_log(2);
     let log = std::fs::read_to_string(site.path("access.log")).unwrap();
     assert!(!log.contains(client.token()) && !log.contains(&client.token()[16..]), "{log}");
     assert!(!burdock.exposition().contains(client.token()) && !burdock.stderr().contains(client.token()));
@@ -46,7 +46,7 @@ fn tokens_never_appear_in_logs_or_metrics() {
 
 #[test]
 fn client_input_cannot_break_a_log_line() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     for format in ["json", "text"] {
         let log = site.path(&format!("{format}.log"));
@@ -66,47 +66,50 @@ fn client_input_cannot_break_a_log_line() {
         assert_eq!(text.lines().count(), if status == 200 { 2 } else { 1 }, "{text}");
         assert!(!text.contains('\u{1b}') && !text.contains('\u{7f}'), "{text}");
         if format == "json" {
-            text.lines().for_each(|line| drop(crate::harness::Line::parse(line)));
+            text.lines().for_each(|line| drop(crate::harness::LogLine::parse(line)));
         }
     }
 }
 
 #[test]
 fn sigusr1_reopens_the_log_file() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     burdock.get("/before");
-    burdock.line("/before");
+    burdock.log_line("/before");
     let (log, rotated) = (site.path("access.log"), site.path("access.log.1"));
     std::fs::rename(&log, &rotated).unwrap();
     burdock.signal("USR1");
     wait_until("the log file exists again", || log.exists());
     burdock.get("/after");
-    burdock.line("/after");
+    burdock.log_line("/after");
     assert!(!std::fs::read_to_string(&rotated).unwrap().contains("/after"));
 }
 
 #[test]
 fn refused_and_failed_requests_are_logged() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\nlimits: {body: 10}\nretry: {tries: 1}");
-    origin.behave(|request| if request.path() == "/closed" { Reply::Close } else { Reply::status(500) });
+    origin.respond_with(|request| if request.path() == "/closed" { Reply::Close } else { Reply::status(500) });
     assert_eq!(burdock.ask(&Request::new("POST", "/large").body("more than ten")).status, 413);
     assert_eq!(burdock.get("/failed").status, 500);
     assert_eq!(burdock.get("/closed").status, 502);
-    assert_eq!((burdock.line("/large").number("status"), burdock.line("/large").reason()), (413.0, "refused".to_owned()));
-    assert_eq!(burdock.line("/failed").number("status"), 500.0);
     assert_eq!(
-        (burdock.line("/closed").number("status"), burdock.line("/closed").text("settled")),
+        (burdock.log_line("/large").number("status"), burdock.log_line("/large").reason()),
+        (413.0, "refused".to_owned())
+    );
+    assert_eq!(burdock.log_line("/failed").number("status"), 500.0);
+    assert_eq!(
+        (burdock.log_line("/closed").number("status"), burdock.log_line("/closed").text("settled")),
         (502.0, "none".to_owned())
     );
 }
 
 #[test]
 fn the_log_defaults_to_text_on_stdout() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.burdock(&format!("access_log: {{}}\n{}", crate::harness::shop(1, "sticky: cookie")));
     burdock.get("/first");
@@ -120,22 +123,22 @@ fn the_log_defaults_to_text_on_stdout() {
 
 #[test]
 fn shutdown_loses_no_log_lines() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let mut burdock = site.shop(1, "sticky: cookie");
     let mut client = burdock.client();
     (0..50).for_each(|n| drop(client.get(&format!("/{n}"))));
     burdock.signal("TERM");
-    burdock.wait();
-    assert_eq!(burdock.log(0).len(), 50);
+    burdock.wait_for_exit_and_output();
+    assert_eq!(burdock.access_log(0).len(), 50);
 }
 
 #[test]
 fn session_ids_in_urls_are_never_logged() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     burdock.get("/cart;jsessionid=SECRET/items;v=SECRET?sid=SECRET");
-    assert_eq!(burdock.line("/cart/items").reason(), "new");
+    assert_eq!(burdock.log_line("/cart/items").reason(), "new");
     assert!(!std::fs::read_to_string(site.path("access.log")).unwrap().contains("SECRET"));
 }

@@ -7,7 +7,7 @@ const CHECKED: &str = "balance: first\nhealth_check: {tcp: {}, port: 9050, inter
 
 /// The path decides what the server does: an upgraded stream, silence, half a page, or a plain 200.
 fn behave(origin: &Origin) {
-    origin.behave(|request| match request.path() {
+    origin.respond_with(|request| match request.path() {
         "/socket" => Reply::Echo(SWITCH.into()),
         "/silence" => Reply::Silence,
         "/half" => Reply::Raw([&b"HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n"[..], &[b'x'; 200_000]].concat()),
@@ -34,7 +34,7 @@ fn in_flight(burdock: &Burdock) -> f64 {
 
 #[test]
 fn on_marked_down_close_closes_connections_to_a_down_server() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, check_target) = (site.origin(1), site.origin(50));
     behave(&origin);
     let burdock = site.shop(1, &format!("{CHECKED}\non_marked_down: close"));
@@ -61,7 +61,7 @@ fn on_marked_down_close_closes_connections_to_a_down_server() {
 
 #[test]
 fn connections_to_a_down_server_stay_open_by_default() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, check_target) = (site.origin(1), site.origin(50));
     behave(&origin);
     let burdock = site.shop(1, CHECKED);
@@ -73,13 +73,13 @@ fn connections_to_a_down_server_stay_open_by_default() {
 
 #[test]
 fn an_ejection_closes_connections_and_new_ones_go_elsewhere() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let settings = "balance: first\non_marked_down: close\npassive_health: {failures: 2, hold: 60s}";
     origins.iter().for_each(behave);
     let burdock = site.shop(2, settings);
     let mut stream = socket(&burdock);
-    origins[0].behave(|_| Reply::status(500));
+    origins[0].respond_with(|_| Reply::status(500));
     (0..2).for_each(|_| assert_eq!(burdock.get("/").status, 500));
     assert!(stream.is_closed());
     let mut elsewhere = socket(&burdock);

@@ -16,7 +16,7 @@ fn busy(site: &Site) -> Burdock {
 
 #[test]
 fn every_decision_is_counted_under_its_reason() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
     let decisions = |reason: &str, method: &str| {
@@ -30,7 +30,7 @@ fn every_decision_is_counted_under_its_reason() {
 
 #[test]
 fn core_metrics_exist_and_all_names_are_prefixed() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
     let text = burdock.exposition();
@@ -50,7 +50,7 @@ fn core_metrics_exist_and_all_names_are_prefixed() {
 
 #[test]
 fn a_server_costs_at_most_12_series() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
     let mut series: BTreeMap<String, usize> = BTreeMap::new();
@@ -66,21 +66,21 @@ fn a_server_costs_at_most_12_series() {
 
 #[test]
 fn no_label_comes_from_a_request() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
     let odd = crate::harness::Request::new("BREW", "/unlikely-path")
         .header("Host", "unlikely.example.com")
         .header("User-Agent", "unlikely-agent");
     burdock.ask(&odd);
-    burdock.line("/unlikely-path");
+    burdock.log_line("/unlikely-path");
     let text = burdock.exposition();
     assert!(!text.contains("unlikely") && !text.contains("BREW"), "{text}");
 }
 
 #[test]
 fn unrouted_requests_are_counted_under_route_none() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let burdock = site.shop(1, "sticky: cookie");
     let mut wire = burdock.wire();
@@ -92,7 +92,7 @@ fn unrouted_requests_are_counted_under_route_none() {
 
 #[test]
 fn promtool_accepts_the_metrics() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
     let promtool = Command::new("promtool")
@@ -113,7 +113,7 @@ fn promtool_accepts_the_metrics() {
 
 #[test]
 fn the_admin_address_serves_liveness_readiness_and_metrics() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
     let status = |path: &str| crate::harness::Wire::open(burdock.admin).ask(&crate::harness::Request::get(path)).status;
@@ -122,7 +122,7 @@ fn the_admin_address_serves_liveness_readiness_and_metrics() {
 
 #[test]
 fn open_connections_are_counted() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = busy(&site);
     let count = || burdock.metrics().sum("burdock_connections", &[]);
@@ -135,23 +135,23 @@ fn open_connections_are_counted() {
 
 #[test]
 fn redispatches_failures_and_health_changes_are_counted() {
-    let site = Site::take();
+    let site = Site::new();
     let servers = site.origins::<2>();
     let burdock = site.shop(
         2,
         "sticky: cookie\nhealth_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms, fall: 1, rise: 1}",
     );
-    servers[0].behave(|_| crate::harness::Reply::Close);
+    servers[0].respond_with(|_| crate::harness::Reply::Close);
     (0..4).for_each(|_| assert_eq!(burdock.get("/").status, 200));
     wait_until("two redispatches", || burdock.metrics().sum("burdock_redispatches_total", &[("upstream", "shop")]) == 2.0);
     assert_eq!(burdock.metrics().sum("burdock_server_failures_total", &[("server", "web-1")]), 2.0);
     let answered = || burdock.metrics().sum("burdock_server_requests_total", &[("server", "web-2"), ("tie", "new")]);
     wait_until("the last request is counted", || answered() == 4.0);
-    servers[1].ill();
+    servers[1].fail();
     wait_until("web-2 goes down", || {
         burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "down")]) == 1.0
     });
-    servers[1].behave(|_| crate::harness::Reply::status(200));
+    servers[1].respond_with(|_| crate::harness::Reply::status(200));
     wait_until("web-2 comes up", || {
         burdock.metrics().sum("burdock_server_health_changes_total", &[("server", "web-2"), ("to", "up")]) >= 1.0
     });
@@ -159,11 +159,11 @@ fn redispatches_failures_and_health_changes_are_counted() {
 
 #[test]
 fn requests_are_counted_by_route_and_status_class() {
-    let site = Site::take();
+    let site = Site::new();
     let servers = site.origins::<1>();
     let routes = "routes: [{name: front, match: {path_prefix: /shop}, upstream: shop}]";
     let burdock = site.burdock(&format!("{}{routes}", crate::harness::shop(1, "sticky: cookie\n")));
-    servers[0].behave(|request| crate::harness::Reply::status(request.path()[6..].parse().unwrap()));
+    servers[0].respond_with(|request| crate::harness::Reply::status(request.path()[6..].parse().unwrap()));
     for status in [200, 204, 304, 404, 500] {
         assert_eq!(burdock.get(&format!("/shop/{status}")).status, status);
     }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Burdock, Finished, Origin, Received, Reply, Request, Site, Wire, run, wait_until};
+use crate::harness::{Burdock, CommandOutput, Origin, ReceivedRequest, Reply, Request, Site, Wire, run, wait_until};
 
 const SHOP: &str = "
 upstreams:
@@ -29,7 +29,7 @@ fn deployed(file: &str) -> PathBuf {
 }
 
 /// Runs promtool on a deployed file; its error messages name the file.
-fn promtool(args: &[&str], file: &str) -> Finished {
+fn promtool(args: &[&str], file: &str) -> CommandOutput {
     run(Command::new("promtool").args(args).arg(deployed(file))).ok()
 }
 
@@ -65,9 +65,9 @@ fn every_panel_has_a_title_description_and_unit() {
 
 #[test]
 fn every_rule_and_dashboard_query_returns_data() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<Origin> = (1..=4).map(|n| site.origin(n)).collect();
-    origins[2..].iter().for_each(|origin| origin.behave(login));
+    origins[2..].iter().for_each(|origin| origin.respond_with(login));
     let burdock = site.burdock(SHOP);
     let prometheus = Prometheus::start(&site);
     let mut shopper = burdock.client_at("web-2");
@@ -90,7 +90,7 @@ fn every_rule_and_dashboard_query_returns_data() {
 }
 
 /// An application that starts a session for each request without one.
-fn login(request: &Received) -> Reply {
+fn login(request: &ReceivedRequest) -> Reply {
     if request.head.contains("SID=") { Reply::status(200) } else { Reply::with("Set-Cookie", "SID=4711") }
 }
 

@@ -24,14 +24,14 @@ fn eject(burdock: &Burdock, server: &str, path: &str) {
 
 #[test]
 fn a_failing_server_is_ejected_and_a_probe_restores_it() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, EJECTS);
-    origins[0].behave(|_| Reply::status(500));
+    origins[0].respond_with(|_| Reply::status(500));
     eject(&burdock, "web-1", "/");
     let failed = origins[0].received().len();
     assert!(failed >= 3, "{failed}");
-    origins[0].behave(|_| Reply::status(200));
+    origins[0].respond_with(|_| Reply::status(200));
     wait_until("the server is up", || up(&burdock, "web-1"));
     wait_until("the return is counted", || changes(&burdock, "web-1", "up") == 1.0);
     assert_eq!(changes(&burdock, "web-1", "ejected"), 1.0);
@@ -42,7 +42,7 @@ fn a_failing_server_is_ejected_and_a_probe_restores_it() {
 
 #[test]
 fn each_failed_probe_doubles_the_ejection_time() {
-    let site = Site::take();
+    let site = Site::new();
     let _other = site.origin(2);
     let burdock = site.shop(2, EJECTS);
     eject(&burdock, "web-1", "/");
@@ -61,7 +61,7 @@ fn each_failed_probe_doubles_the_ejection_time() {
 
 #[test]
 fn an_ejection_and_its_probe_survive_a_reload() {
-    let site = Site::take();
+    let site = Site::new();
     let _other = site.origin(2);
     let burdock = site.shop(2, EJECTS);
     eject(&burdock, "web-1", "/");
@@ -74,23 +74,23 @@ fn an_ejection_and_its_probe_survive_a_reload() {
 
 #[test]
 fn ejection_probes_use_the_health_check_request() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let check = "health_check: {http: {path: /healthz}, interval: 60s, timeout: 200ms}";
     let burdock = site.shop(2, &format!("{EJECTS}\n{check}"));
-    origins[0].ill();
+    origins[0].fail();
     eject(&burdock, "web-1", "/");
     wait_until("the probe has failed", || burdock.stderr().contains("web-1 stays ejected for 400ms: unexpected status 503"));
-    origins[0].behave(|_| Reply::status(200));
+    origins[0].respond_with(|_| Reply::status(200));
     wait_until("the server is up", || up(&burdock, "web-1"));
 }
 
 #[test]
 fn at_most_half_of_the_servers_are_ejected() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<4>();
     let burdock = site.shop(4, "passive_health: {failures: 2, hold: 60s}");
-    origins.iter().for_each(|origin| origin.behave(|_| Reply::status(503)));
+    origins.iter().for_each(|origin| origin.respond_with(|_| Reply::status(503)));
     (0..60).for_each(|_| assert_eq!(burdock.get("/").status, 503));
     let ejected = burdock.metrics().sum("burdock_server_health_changes_total", &[("to", "ejected")]);
     assert_eq!(ejected, 2.0);
@@ -98,7 +98,7 @@ fn at_most_half_of_the_servers_are_ejected() {
 
 #[test]
 fn read_timeouts_eject_a_server_but_slow_clients_do_not() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock =
         site.shop(2, "timeouts: {read: 100ms}\nbalance: first\npassive_health: {failures: 3, hold: 60s, on: [timeout]}");
@@ -108,7 +108,7 @@ fn read_timeouts_eject_a_server_but_slow_clients_do_not() {
         assert_eq!(wire.response().status, 504);
     }
     assert_eq!(changes(&burdock, "web-1", "ejected"), 0.0);
-    origins[0].behave(|_| Reply::Silence);
+    origins[0].respond_with(|_| Reply::Silence);
     (0..3).for_each(|_| assert_eq!(burdock.get("/").status, 504));
     assert_eq!(changes(&burdock, "web-1", "ejected"), 1.0);
     assert_eq!(burdock.get("/").served_by(), "web-2");
@@ -116,10 +116,10 @@ fn read_timeouts_eject_a_server_but_slow_clients_do_not() {
 
 #[test]
 fn a_closed_idle_connection_is_not_a_failure() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\npassive_health: {failures: 1, hold: 60s}");
-    origins[0].behave(|request| match request.earlier {
+    origins[0].respond_with(|request| match request.earlier {
         0 => Reply::status(200),
         _ => Reply::Close,
     });
@@ -130,12 +130,12 @@ fn a_closed_idle_connection_is_not_a_failure() {
 
 #[test]
 fn an_upgraded_stream_that_ends_is_not_a_failure() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origins::<2>();
     let burdock = site.shop(2, "balance: first\ntimeouts: {upgraded: 100ms}\npassive_health: {failures: 1, hold: 60s}");
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     for last in [true, false] {
-        origin[0].behave(move |_| if last { Reply::Last(switch.into()) } else { Reply::Echo(switch.into()) });
+        origin[0].respond_with(move |_| if last { Reply::Last(switch.into()) } else { Reply::Echo(switch.into()) });
         let mut wire = burdock.wire();
         let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
         assert_eq!(wire.ask(&request).status, 101);
@@ -146,7 +146,7 @@ fn an_upgraded_stream_that_ends_is_not_a_failure() {
 
 #[test]
 fn the_panic_threshold_places_new_sessions_regardless_of_health() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<4>();
     // Nothing listens on the port that the checks use.
     let down = "sticky: cookie\nhealth_check: {tcp: {}, port: 9050, interval: 200ms, timeout: 200ms}";
@@ -164,7 +164,7 @@ fn the_panic_threshold_places_new_sessions_regardless_of_health() {
 #[test]
 fn slow_start_ramps_up_a_servers_share() {
     const RAMP: Duration = Duration::from_secs(4);
-    let site = Site::take();
+    let site = Site::new();
     let _first = site.origin(1);
     let check = "health_check: {tcp: {}, interval: 50ms, timeout: 50ms}";
     let burdock = site.shop(2, &format!("{check}\nslow_start: 4s"));

@@ -1,7 +1,7 @@
 //! Migration without logouts: Burdock accepts the cookies and headers that another proxy has given to clients, keeps each client on
 //! the same server, and replaces them with its own. The other proxies are the real programs, so these tests run in the full tier.
 
-use crate::harness::{Burdock, Origin, Page, Peer, Received, Reply, Request, Response, Site};
+use crate::harness::{Burdock, Origin, Page, Peer, ReceivedRequest, Reply, Request, Response, Site};
 
 /// Where a client keeps its token, by name.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -40,18 +40,18 @@ const SECRET: &str = "open\n";
 impl Migration {
     /// On a new site, the peer issues a token for each server; then Burdock takes the peer's place, and each client returns.
     fn check(&self, peer: impl FnOnce(&Site) -> Peer) {
-        let site = Site::take();
+        let site = Site::new();
         let origins = site.origins::<3>();
         origins.iter().for_each(application);
-        let minted = peer(&site).minted(origins.len(), |response| self.from.given(response));
-        println!("minted: {minted:#?}");
+        let tokens = peer(&site).issued_tokens(origins.len(), |response| self.from.token_in(response));
+        println!("issued tokens: {tokens:#?}");
         site.write("secret", SECRET);
         let burdock = Burdock::start_with(&site, &configuration(self.entry), ("HAPROXY_KEY", DYNAMIC_KEY));
         for origin in &origins {
-            let own = self.accepts_foreign(&burdock, origin, &minted[&origin.name]);
+            let own = self.accepts_foreign(&burdock, origin, &tokens[&origin.name]);
             self.accepts_own(&burdock, origin, &own);
             if self.from != self.to {
-                self.prefers_own(&burdock, origin, &minted[&origin.name], &own);
+                self.prefers_own(&burdock, origin, &tokens[&origin.name], &own);
             }
         }
         let accepted = burdock.metrics().sum("burdock_foreign_tokens_total", &[]);
@@ -61,12 +61,12 @@ impl Migration {
     /// Shows the peer's token for this server; returns Burdock's replacement.
     fn accepts_foreign(&self, burdock: &Burdock, origin: &Origin, foreign: &str) -> String {
         let path = format!("/moving-to-{}", origin.name);
-        let response = burdock.ask(&self.from.show(Request::get(&path), foreign));
-        let line = burdock.line(&path);
+        let response = burdock.ask(&self.from.add_token(Request::get(&path), foreign));
+        let line = burdock.log_line(&path);
         let seen = (response.served_by(), line.reason(), line.text("settled"));
         assert_eq!(seen, (&*origin.name, "hit".to_owned(), "rewritten".to_owned()), "{foreign}");
         self.visible.check(self.from, origin);
-        let own = self.to.given(&response).unwrap_or_else(|| panic!("no replacement for {foreign}: {response:?}"));
+        let own = self.to.token_in(&response).unwrap_or_else(|| panic!("no replacement for {foreign}: {response:?}"));
         assert!(holds_token(&own), "{own} in place of {foreign}");
         own
     }
@@ -74,29 +74,29 @@ impl Migration {
     /// Shows only Burdock's token.
     fn accepts_own(&self, burdock: &Burdock, origin: &Origin, own: &str) {
         let path = format!("/living-at-{}", origin.name);
-        let response = burdock.ask(&self.to.show(Request::get(&path), own));
-        assert_eq!((response.served_by(), burdock.line(&path).reason()), (&*origin.name, "hit".to_owned()), "{own}");
+        let response = burdock.ask(&self.to.add_token(Request::get(&path), own));
+        assert_eq!((response.served_by(), burdock.log_line(&path).reason()), (&*origin.name, "hit".to_owned()), "{own}");
         self.visible.check(self.to, origin);
     }
 
     /// Shows both tokens, like a browser that still has the old one under another name.
     fn prefers_own(&self, burdock: &Burdock, origin: &Origin, foreign: &str, own: &str) {
         let path = format!("/settled-at-{}", origin.name);
-        let response = burdock.ask(&self.to.show(self.from.show(Request::get(&path), foreign), own));
-        let seen = (response.served_by(), burdock.line(&path).reason(), self.to.given(&response));
+        let response = burdock.ask(&self.to.add_token(self.from.add_token(Request::get(&path), foreign), own));
+        let seen = (response.served_by(), burdock.log_line(&path).reason(), self.to.token_in(&response));
         assert_eq!(seen, (&*origin.name, "hit".to_owned(), None));
     }
 }
 
 impl Place {
-    fn given(self, response: &Response) -> Option<String> {
+    fn token_in(self, response: &Response) -> Option<String> {
         match self {
             Cookie(name) => response.cookie(name).map(|(_, value)| value.to_owned()),
             Header(name) => response.header(name).map(str::to_owned),
         }
     }
 
-    fn show(self, request: Request, value: &str) -> Request {
+    fn add_token(self, request: Request, value: &str) -> Request {
         match self {
             Cookie(name) => request.header("Cookie", &format!("{name}={value}")),
             Header(name) => request.header(name, value),
@@ -104,7 +104,7 @@ impl Place {
     }
 
     /// What the application received.
-    fn received(self, request: &Received) -> Option<String> {
+    fn received(self, request: &ReceivedRequest) -> Option<String> {
         match self {
             Cookie(name) => Some(request.header("cookie")?.strip_prefix(name)?.strip_prefix('=')?.to_owned()),
             Header(name) => request.header(name).map(str::to_owned),
@@ -126,7 +126,7 @@ impl Visible {
 /// An application that sends its session id in a cookie and in a header of every response.
 fn application(origin: &Origin) {
     let session = session(&origin.name);
-    origin.behave(move |_| {
+    origin.respond_with(move |_| {
         let cookie = format!("JSESSIONID={session}; Path=/; HttpOnly");
         Reply::from(Page::new(200).header("Set-Cookie", &cookie).header("Mcp-Session-Id", &session))
     });

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Burdock, Origin, Page, Raised, Received, Reply, Request, Response, Site, Wire, rounds, wait_until};
+use crate::harness::{
+    Burdock, Origin, Page, ReceivedRequest, Reply, Request, Response, SetOnDrop, Site, Wire, rounds, wait_until,
+};
 
 const CHALLENGE: &str = "WWW-Authenticate";
 
@@ -22,7 +24,7 @@ fn crowded(site: &Site, settings: &str) -> Burdock {
 /// that user's mailbox.
 fn binds_logins(origin: &Origin) {
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
-    origin.behave(move |request| {
+    origin.respond_with(move |request| {
         let mut users = users.lock().unwrap();
         let authorization = request.header("authorization").unwrap_or_default();
         if authorization == "NTLM TYPE1" {
@@ -39,11 +41,11 @@ fn binds_logins(origin: &Origin) {
     });
 }
 
-fn page(status: u16, request: &Received) -> Page {
+fn page(status: u16, request: &ReceivedRequest) -> Page {
     Page::new(status).header("X-Connection", &request.connection.to_string())
 }
 
-fn unauthorized(request: &Received, challenge: &str) -> Reply {
+fn unauthorized(request: &ReceivedRequest, challenge: &str) -> Reply {
     page(401, request).header(CHALLENGE, challenge).into()
 }
 
@@ -69,14 +71,14 @@ fn is_mailbox_of(response: &Response, user: &str) {
 #[test]
 fn logins_stay_with_their_client_connection() {
     const CLIENTS: usize = 50;
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     binds_logins(&origin);
     let burdock = crowded(&site, "");
-    let over = AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..5 {
-            scope.spawn(|| stranger(&burdock, &over));
+            scope.spawn(|| stranger(&burdock, &stop));
         }
         let users = (0..CLIENTS).map(|n| {
             let (origin, burdock) = (&origin, &burdock);
@@ -86,7 +88,7 @@ fn logins_stay_with_their_client_connection() {
                 }
             })
         });
-        let _raised = Raised(&over);
+        let _guard = SetOnDrop(&stop);
         for user in users.collect::<Vec<_>>() {
             user.join().expect("each login stays valid");
         }
@@ -112,8 +114,8 @@ fn log_in_use_and_leave(origin: &Origin, burdock: &Burdock, user: &str) {
 }
 
 /// Sends requests without a login, on new and on reused connections, and must never see a mailbox.
-fn stranger(burdock: &Burdock, over: &AtomicBool) {
-    while !over.load(Ordering::SeqCst) {
+fn stranger(burdock: &Burdock, stop: &AtomicBool) {
+    while !stop.load(Ordering::SeqCst) {
         let mut wire = burdock.wire();
         for request in [Request::get("/mail"), Request::new("POST", "/mail").body("x"), Request::get("/mail")] {
             let response = wire.ask(&request);
@@ -125,10 +127,10 @@ fn stranger(burdock: &Burdock, over: &AtomicBool) {
 
 #[test]
 fn a_negotiate_login_is_private_from_its_first_request() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let users: Mutex<HashMap<usize, String>> = Mutex::default();
-    origin.behave(move |request| {
+    origin.respond_with(move |request| {
         let mut users = users.lock().unwrap();
         if let Some(ticket) = request.header("authorization").and_then(|value| value.strip_prefix("Negotiate ")) {
             users.insert(request.connection, ticket.to_owned());
@@ -145,7 +147,7 @@ fn a_negotiate_login_is_private_from_its_first_request() {
 
 #[test]
 fn a_private_connection_ends_with_its_client() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = crowded(&site, "connections: private");
     let mut wire = burdock.wire();
@@ -160,9 +162,9 @@ fn a_private_connection_ends_with_its_client() {
 
 #[test]
 fn private_connections_are_never_shared_between_clients() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
-    origin.behave(|request| page(200, request).into());
+    origin.respond_with(|request| page(200, request).into());
     let burdock = crowded(&site, "connections: private");
     let mut clients: Vec<Wire> = (0..4).map(|_| burdock.wire()).collect();
     let mut ask_all = || clients.iter_mut().map(|wire| connection(&wire.ask(&Request::get("/")))).collect::<Vec<_>>();
@@ -176,9 +178,9 @@ fn private_connections_are_never_shared_between_clients() {
 
 #[test]
 fn an_unusable_private_connection_is_replaced() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
-    origin.behave(|request| match request.path() {
+    origin.respond_with(|request| match request.path() {
         "/last" => Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()),
         "/gone" => Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()),
         "/long" => Reply::Raw(
@@ -198,11 +200,11 @@ fn an_unusable_private_connection_is_replaced() {
 
 #[test]
 fn a_websocket_uses_the_connection_that_carries_its_login() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let user: Arc<Mutex<Option<usize>>> = Arc::default();
     let logged_in = Arc::clone(&user);
-    origin.behave(move |request| {
+    origin.respond_with(move |request| {
         let mut user = logged_in.lock().unwrap();
         if request.header("authorization").is_some() {
             *user = Some(request.connection);

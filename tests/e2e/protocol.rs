@@ -1,13 +1,13 @@
 //! HTTP/1.1 in all its forms: early hints, pipelining, bodies of every kind.
 
-use crate::harness::{Manners, Origin, Page, Reply, Request, Response, Site};
+use crate::harness::{Origin, Page, ReadMode, Reply, Request, Response, Site};
 
 #[test]
 fn early_hints_come_first_and_carry_no_cookie() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| {
+    origin.respond_with(|_| {
         Reply::raw(
             "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         )
@@ -23,11 +23,11 @@ fn early_hints_come_first_and_carry_no_cookie() {
 
 #[test]
 fn pipelined_requests_are_answered_in_order_by_one_server() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
     for origin in &origins {
-        origin.behave(|request| Page::new(200).body(request.path()).into());
+        origin.respond_with(|request| Page::new(200).body(request.path()).into());
     }
     let mut wire = burdock.wire();
     wire.send(["/1", "/2", "/3"].map(|path| Request::get(path).bytes()).concat());
@@ -38,10 +38,10 @@ fn pipelined_requests_are_answered_in_order_by_one_server() {
 
 #[test]
 fn large_bodies_arrive_whole_in_both_directions() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|request| Page::new(200).body(request.body.clone()).into());
+    origin.respond_with(|request| Page::new(200).body(request.body.clone()).into());
     let body: Vec<u8> = (0..5 * 1024 * 1024_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let response = burdock.ask(&Request::new("POST", "/").body(body.clone()));
     assert_eq!(response.status, 200);
@@ -50,10 +50,10 @@ fn large_bodies_arrive_whole_in_both_directions() {
 
 #[test]
 fn chunked_bodies_arrive_whole_in_both_directions() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| {
+    origin.respond_with(|_| {
         Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n")
     });
     let mut wire = burdock.wire();
@@ -65,20 +65,20 @@ fn chunked_bodies_arrive_whole_in_both_directions() {
 
 #[test]
 fn a_body_that_ends_with_its_connection_arrives_whole() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Reply::Last(b"HTTP/1.0 200 OK\r\n\r\nuntil the end".to_vec()));
+    origin.respond_with(|_| Reply::Last(b"HTTP/1.0 200 OK\r\n\r\nuntil the end".to_vec()));
     let response = burdock.get("/");
     assert_eq!((response.text(), response.set_cookies().len()), ("until the end".to_owned(), 1));
 }
 
 #[test]
 fn responses_to_head_and_of_204_and_304_have_no_body() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|request| match request.path() {
+    origin.respond_with(|request| match request.path() {
         "/304" => Page::new(304).header("ETag", "\"1\"").into(),
         "/204" => Reply::status(204),
         _ => Page::new(200).body("a body").into(),
@@ -94,7 +94,7 @@ fn responses_to_head_and_of_204_and_304_have_no_body() {
 
 #[test]
 fn a_client_that_waits_for_100_continue_gets_it() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let mut wire = burdock.wire();
@@ -107,7 +107,7 @@ fn a_client_that_waits_for_100_continue_gets_it() {
 
 #[test]
 fn a_body_sent_in_pieces_arrives_whole() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let mut wire = burdock.wire();
@@ -119,9 +119,9 @@ fn a_body_sent_in_pieces_arrives_whole() {
 
 #[test]
 fn an_early_response_reaches_the_client_mid_upload() {
-    let site = Site::take();
-    let origin = Origin::with("web-1", site.server(1), Manners::Hasty);
-    origin.behave(|_| Reply::Raw(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno".to_vec()));
+    let site = Site::new();
+    let origin = Origin::with("web-1", site.server(1), ReadMode::HeadersOnly);
+    origin.respond_with(|_| Reply::Raw(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno".to_vec()));
     let burdock = site.shop(1, "sticky: cookie");
     let mut wire = burdock.wire();
     wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nhalf");
@@ -131,10 +131,10 @@ fn an_early_response_reaches_the_client_mid_upload() {
 
 #[test]
 fn pipelined_requests_may_have_bodies() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|request| Page::new(200).body(request.body.clone()).into());
+    origin.respond_with(|request| Page::new(200).body(request.body.clone()).into());
     let mut wire = burdock.wire();
     let posts = ["one", "two"].map(|body| Request::new("POST", "/").body(body).bytes());
     let chunked = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthree\r\n0\r\n\r\n".to_vec();
@@ -144,7 +144,7 @@ fn pipelined_requests_may_have_bodies() {
 
 #[test]
 fn an_absolute_target_must_match_the_host() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     assert_eq!(burdock.get("http://shop.example.com/x?y=1").status, 200);

@@ -69,7 +69,7 @@ fn shop(first: &str, settings: &str) -> String {
 
 fn hold(origin: &Origin, gate: Receiver<()>) {
     let gate = Mutex::new(gate);
-    origin.behave(move |request| {
+    origin.respond_with(move |request| {
         match request.path() {
             "/long" => drop(gate.lock().unwrap().recv()),
             _ => sleep(Duration::from_millis(10)),
@@ -84,7 +84,7 @@ fn tied(path: &str) -> Request {
 
 #[test]
 fn queued_requests_are_served_in_order_by_their_server() {
-    let site = Site::take();
+    let site = Site::new();
     let mut busy = BusyShop::start(&site, 1, "failover: {full: {wait: 20s, then: temporary}}");
     let mut held = busy.occupy();
     let paths: Vec<String> = (0..20).map(|n| format!("/{n}")).collect();
@@ -102,11 +102,11 @@ fn queued_requests_are_served_in_order_by_their_server() {
     assert_eq!(busy.paths()[1..], paths);
     assert!(busy.origins[1].received().is_empty());
     for path in &paths {
-        let line = busy.burdock.line(path);
+        let line = busy.burdock.log_line(path);
         assert_eq!((line.reason().as_str(), line.text("settled").as_str()), ("hit", "kept"));
         assert!(line.number("wait_ms") > 0.0);
     }
-    assert!(busy.burdock.line("/long").text("wait_ms").is_empty(), "only requests that waited have it");
+    assert!(busy.burdock.log_line("/long").text("wait_ms").is_empty(), "only requests that waited have it");
     assert_eq!(busy.burdock.metrics().sum("burdock_queue_wait_seconds_count", &[("upstream", "shop")]), 20.0);
     busy.wait_until_empty();
 }
@@ -114,7 +114,7 @@ fn queued_requests_are_served_in_order_by_their_server() {
 #[test]
 fn a_queue_timeout_applies_the_failover_action() {
     for (then, status) in [("temporary", 200), ("permanent", 200), ("{refuse: 429}", 429)] {
-        let site = Site::take();
+        let site = Site::new();
         let mut busy = BusyShop::start(&site, 1, &format!("failover: {{full: {{wait: 300ms, then: {then}}}}}"));
         let _held = busy.occupy();
         let start = Instant::now();
@@ -124,7 +124,7 @@ fn a_queue_timeout_applies_the_failover_action() {
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("retry-after").is_some(), status == 429);
         assert_eq!(answer.set_cookies().len(), usize::from(then == "permanent"));
-        let line = busy.burdock.line("/late");
+        let line = busy.burdock.log_line("/late");
         assert_eq!(line.reason(), if status == 429 { "refused" } else { "full" });
         assert!((300.0..2_000.0).contains(&line.number("wait_ms")), "{line:?}");
         assert_eq!(busy.burdock.metrics().sum("burdock_queue_timeouts_total", &[("upstream", "shop")]), 1.0);
@@ -135,7 +135,7 @@ fn a_queue_timeout_applies_the_failover_action() {
 
 #[test]
 fn by_default_a_session_waits_two_seconds_then_goes_elsewhere() {
-    let site = Site::take();
+    let site = Site::new();
     let busy = BusyShop::start(&site, 1, "balance: first");
     let _held = busy.occupy();
     let start = Instant::now();
@@ -146,13 +146,13 @@ fn by_default_a_session_waits_two_seconds_then_goes_elsewhere() {
 
 #[test]
 fn a_full_queue_fails_over_at_once() {
-    let site = Site::take();
+    let site = Site::new();
     let mut busy = BusyShop::start(&site, 1, "queue: {length: 2}, failover: {full: {wait: 20s, then: temporary}}");
     let _held = busy.occupy();
     let mut waiting = [busy.send("/first"), busy.send("/second")];
     busy.wait_for_queue(2);
     assert_eq!(busy.burdock.ask(&tied("/third")).served_by(), "web-2");
-    assert!(busy.burdock.line("/third").text("wait_ms").is_empty());
+    assert!(busy.burdock.log_line("/third").text("wait_ms").is_empty());
     busy.release();
     for wire in &mut waiting {
         assert_eq!(wire.response().served_by(), "web-1");
@@ -161,7 +161,7 @@ fn a_full_queue_fails_over_at_once() {
 
 #[test]
 fn a_client_that_leaves_frees_its_queue_slot() {
-    let site = Site::take();
+    let site = Site::new();
     let mut busy = BusyShop::start(&site, 1, "failover: {full: {wait: 20s, then: temporary}}");
     let _held = busy.occupy();
     let leaving = busy.send("/leaving");
@@ -179,7 +179,7 @@ fn a_client_that_leaves_frees_its_queue_slot() {
     drop(uploading);
     busy.wait_for_queue(1);
     for path in ["/leaving", "/talking"] {
-        let line = busy.burdock.line(path);
+        let line = busy.burdock.log_line(path);
         assert_eq!((line.number("status"), line.reason().as_str(), line.text("server").as_str()), (0.0, "full", ""));
         assert!(line.number("wait_ms") > 0.0);
     }
@@ -191,7 +191,7 @@ fn a_client_that_leaves_frees_its_queue_slot() {
 
 #[test]
 fn a_queued_client_that_sends_more_data_keeps_its_slot() {
-    let site = Site::take();
+    let site = Site::new();
     let mut busy = BusyShop::start(&site, 1, "failover: {full: {wait: 20s, then: temporary}}");
     let _held = busy.occupy();
     let mut wire = busy.send("/one");
@@ -213,7 +213,7 @@ fn a_queued_client_that_sends_more_data_keeps_its_slot() {
 
 #[test]
 fn tied_requests_leave_the_queue_before_new_sessions() {
-    let site = Site::take();
+    let site = Site::new();
     let settings = "queue: {new_sessions: 20s}, failover: {full: {wait: 20s, then: temporary}}";
     let origin = site.origin(1);
     let servers = "[{id: web-1, address: $IP:9001, max_conns: 1}]";
@@ -240,30 +240,30 @@ fn tied_requests_leave_the_queue_before_new_sessions() {
     assert_eq!((first.status, first.set_cookies().len()), (200, 1));
     let paths: Vec<String> = origin.received().iter().map(|request| request.path().to_owned()).collect();
     assert_eq!(paths, ["/long", "/old", "/new"]);
-    assert_eq!(burdock.line("/new").reason(), "new");
+    assert_eq!(burdock.log_line("/new").reason(), "new");
     queue(0.0);
 }
 
 #[test]
 fn a_server_that_goes_down_releases_its_queue() {
-    let site = Site::take();
+    let site = Site::new();
     let checks = "health_check: {http: {path: /healthz}, interval: 200ms, timeout: 200ms, rise: 1, fall: 1}";
     let busy = BusyShop::start(&site, 1, &format!("{checks}, failover: {{full: {{wait: 20s, then: temporary}}}}"));
     let _held = busy.occupy();
     let mut waiting = busy.send("/waiting");
     busy.wait_for_queue(1);
     let start = Instant::now();
-    busy.origins[0].ill();
+    busy.origins[0].fail();
     assert_eq!(waiting.response().served_by(), "web-2");
     assert!(start.elapsed() < Duration::from_secs(10));
-    assert_eq!(busy.burdock.line("/waiting").reason(), "down");
+    assert_eq!(busy.burdock.log_line("/waiting").reason(), "down");
 }
 
 #[test]
 fn a_reload_applies_to_queued_requests() {
     const LONG_WAIT: &str = "failover: {full: {wait: 20s, then: temporary}}";
     for (first, server, reason) in [("max_conns: 2", "web-1", "hit"), ("state: maint", "web-2", "maint")] {
-        let site = Site::take();
+        let site = Site::new();
         let busy = BusyShop::start(&site, 1, LONG_WAIT);
         let _held = busy.occupy();
         let mut waiting = busy.send("/waiting");
@@ -272,14 +272,14 @@ fn a_reload_applies_to_queued_requests() {
         assert!(busy.burdock.reload(&site, &shop(first, LONG_WAIT)));
         assert_eq!(waiting.response().served_by(), server);
         assert!(start.elapsed() < Duration::from_secs(10));
-        assert_eq!(busy.burdock.line("/waiting").reason(), reason);
+        assert_eq!(busy.burdock.log_line("/waiting").reason(), reason);
     }
 }
 
 #[test]
 fn queued_requests_follow_a_server_to_its_new_address() {
     const LONG_WAIT: &str = "failover: {full: {wait: 20s, then: temporary}}";
-    let site = Site::take();
+    let site = Site::new();
     let mut busy = BusyShop::start(&site, 1, LONG_WAIT);
     let moved = site.origin(3);
     let _held = busy.occupy();
@@ -288,14 +288,14 @@ fn queued_requests_follow_a_server_to_its_new_address() {
     assert!(busy.burdock.reload(&site, &shop("max_conns: 1", LONG_WAIT).replace("$IP:9001", "$IP:9003")));
     busy.release();
     assert_eq!(waiting.response().served_by(), moved.name);
-    let line = busy.burdock.line("/waiting");
+    let line = busy.burdock.log_line("/waiting");
     assert_eq!((line.text("server").as_str(), line.reason().as_str()), ("web-1", "hit"));
     busy.wait_until_empty();
 }
 
 #[test]
 fn explain_reports_the_queue_wait_without_waiting() {
-    let site = Site::take();
+    let site = Site::new();
     let busy = BusyShop::start(&site, 1, "failover: {full: {wait: 20s, then: temporary}}");
     let request = json!({"headers": [{"name": "Cookie", "value": "BURDOCK_shop=web-1"}]});
     let explain = || busy.burdock.api().send("POST", "/explain", &request).json();
@@ -328,7 +328,7 @@ fn a_removed_server_releases_its_queue() {
     };
     let removals: [Removal<'_>; 3] = [&reload(without), &reload(renamed), &remove];
     for remove in removals {
-        let site = Site::take();
+        let site = Site::new();
         let busy = BusyShop::start(&site, 1, LONG_WAIT);
         let _held = busy.occupy();
         let mut waiting = busy.send("/waiting");
@@ -337,13 +337,13 @@ fn a_removed_server_releases_its_queue() {
         assert!(remove(&busy.burdock, &site));
         assert_eq!(waiting.response().served_by(), "web-2");
         assert!(start.elapsed() < Duration::from_secs(10));
-        assert_eq!(busy.burdock.line("/waiting").reason(), "unknown_server");
+        assert_eq!(busy.burdock.log_line("/waiting").reason(), "unknown_server");
     }
 }
 
 #[test]
 fn disconnecting_clients_leak_no_slots() {
-    let site = Site::take();
+    let site = Site::new();
     let busy = BusyShop::start(&site, 3, "failover: {full: {wait: 50ms, then: {refuse: 503}}}, queue: {length: 8}");
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..24)

@@ -1,16 +1,16 @@
 //! When a request that failed at one server goes to another: never after a response has begun, and never a POST that a server may
 //! have seen.
 
-use crate::harness::{Burdock, Origin, Received, Reply, Request, Site};
+use crate::harness::{Burdock, Origin, ReceivedRequest, Reply, Request, Site};
 
 /// A client tied to `web-1`, whose idle connection there is stale: the next request on it gets no response.
 fn make_stale(burdock: &Burdock, origins: &[Origin; 2]) -> String {
     let token = burdock.client_at("web-1").token().to_owned();
-    origins[0].behave(|request| if request.earlier > 0 { Reply::Close } else { Reply::status(200) });
+    origins[0].respond_with(|request| if request.earlier > 0 { Reply::Close } else { Reply::status(200) });
     format!("BURDOCK_shop={token}")
 }
 
-fn close(_: &Received) -> Reply {
+fn close(_: &ReceivedRequest) -> Reply {
     Reply::Close
 }
 
@@ -21,7 +21,7 @@ fn seen(origin: &Origin, path: &str) -> usize {
 
 #[test]
 fn a_get_on_a_stale_connection_is_retried_on_a_fresh_one() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
     let cookie = make_stale(&burdock, &origins);
@@ -33,7 +33,7 @@ fn a_get_on_a_stale_connection_is_retried_on_a_fresh_one() {
 
 #[test]
 fn a_post_on_a_stale_connection_is_never_retried() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
     let cookie = make_stale(&burdock, &origins);
@@ -45,7 +45,7 @@ fn a_post_on_a_stale_connection_is_never_retried() {
 
 #[test]
 fn a_small_put_on_a_stale_connection_is_retried_in_full() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
     let cookie = make_stale(&burdock, &origins);
@@ -57,7 +57,7 @@ fn a_small_put_on_a_stale_connection_is_retried_in_full() {
 
 #[test]
 fn a_put_too_large_to_buffer_is_not_retried() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
     let cookie = make_stale(&burdock, &origins);
@@ -68,24 +68,24 @@ fn a_put_too_large_to_buffer_is_not_retried() {
 
 #[test]
 fn a_get_whose_fresh_connection_closes_is_redispatched() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
-    origins[0].behave(close);
+    origins[0].respond_with(close);
     for n in 0..4 {
         let response = burdock.get(&format!("/{n}"));
         assert_eq!((response.status, response.served_by(), response.set_cookies().len()), (200, "web-2", 1));
     }
-    let tried_twice: Vec<_> = burdock.log(4).into_iter().filter(|line| line.number("tries") == 2.0).collect();
+    let tried_twice: Vec<_> = burdock.access_log(4).into_iter().filter(|line| line.number("tries") == 2.0).collect();
     assert!(!tried_twice.is_empty() && tried_twice.iter().all(|line| line.reason() == "redispatched"), "{tried_twice:?}");
 }
 
 #[test]
 fn a_post_whose_fresh_connection_closes_gets_a_502() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
-    origins.iter().for_each(|origin| origin.behave(close));
+    origins.iter().for_each(|origin| origin.respond_with(close));
     let response = burdock.ask(&Request::new("POST", "/pay").body("once"));
     assert_eq!((response.status, response.set_cookies().len()), (502, 0));
     assert_eq!(seen(&origins[0], "/pay") + seen(&origins[1], "/pay"), 1);
@@ -93,7 +93,7 @@ fn a_post_whose_fresh_connection_closes_gets_a_502() {
 
 #[test]
 fn a_refused_connection_redispatches_any_request_with_its_body() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(2);
     let burdock = site.shop(2, "sticky: cookie");
     for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
@@ -112,11 +112,11 @@ fn a_refused_connection_redispatches_any_request_with_its_body() {
 
 #[test]
 fn the_cookie_names_the_server_that_answered() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: [{cookie: {token: plain}}]");
-    origins[0].behave(close);
-    origins[1].behave(close);
+    origins[0].respond_with(close);
+    origins[1].respond_with(close);
     for _ in 0..3 {
         let response = burdock.get("/");
         assert_eq!(response.set_cookies().len(), 1);
@@ -126,43 +126,43 @@ fn the_cookie_names_the_server_that_answered() {
 
 #[test]
 fn attempts_never_exceed_retry_tries() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie\nretry: {tries: 2}");
-    origins.iter().for_each(|origin| origin.behave(close));
+    origins.iter().for_each(|origin| origin.respond_with(close));
     let response = burdock.get("/limited");
     assert_eq!(response.status, 502);
     assert_eq!(origins.iter().map(|origin| seen(origin, "/limited")).sum::<usize>(), 2);
-    assert_eq!(burdock.line("/limited").number("tries"), 2.0);
+    assert_eq!(burdock.log_line("/limited").number("tries"), 2.0);
 }
 
 #[test]
 fn one_try_means_no_retry() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\nretry: {tries: 1}");
-    origins.iter().for_each(|origin| origin.behave(close));
+    origins.iter().for_each(|origin| origin.respond_with(close));
     assert_eq!(burdock.get("/once").status, 502);
     assert_eq!(origins.iter().map(|origin| seen(origin, "/once")).sum::<usize>(), 1);
 }
 
 #[test]
 fn failures_not_listed_in_retry_on_are_not_retried() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let _other = site.origin(2);
     let burdock = site.shop(2, "sticky: cookie\nretry: {on: [connect]}");
-    origin.behave(close);
+    origin.respond_with(close);
     let statuses: Vec<_> = (0..2).map(|_| burdock.get("/").status).collect();
     assert!(statuses.contains(&502) && statuses.contains(&200), "{statuses:?}");
 }
 
 #[test]
 fn a_read_timeout_gets_a_504_without_a_retry() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\ntimeouts: {read: 500ms}");
-    origins.iter().for_each(|origin| origin.behave(|_| Reply::Silence));
+    origins.iter().for_each(|origin| origin.respond_with(|_| Reply::Silence));
     let response = burdock.get("/silence");
     assert_eq!((response.status, response.set_cookies().len()), (504, 0));
     assert_eq!(origins.iter().map(|origin| seen(origin, "/silence")).sum::<usize>(), 1);
@@ -170,12 +170,12 @@ fn a_read_timeout_gets_a_504_without_a_retry() {
 
 #[test]
 fn a_truncated_response_is_never_retried() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie");
-    origins
-        .iter()
-        .for_each(|origin| origin.behave(|_| Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec())));
+    origins.iter().for_each(|origin| {
+        origin.respond_with(|_| Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec()))
+    });
     let mut wire = burdock.wire();
     wire.send(Request::get("/half").bytes());
     let head = wire.head().unwrap();
@@ -187,22 +187,22 @@ fn a_truncated_response_is_never_retried() {
 
 #[test]
 fn a_response_that_is_not_http_becomes_a_502() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Reply::Last(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()));
+    origin.respond_with(|_| Reply::Last(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()));
     let response = burdock.get("/");
     assert_eq!((response.status, response.set_cookies().len()), (502, 0));
 }
 
 #[test]
 fn same_server_retries_keep_a_tied_session_in_place() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\nretry: {same_server: 2}");
     let mut client = burdock.client_at("web-1");
     let hiccups = std::sync::atomic::AtomicUsize::new(0);
-    origins[0].behave(move |_| match hiccups.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+    origins[0].respond_with(move |_| match hiccups.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
         // The first attempt uses an idle connection, the next one a fresh connection.
         0 | 1 => Reply::Close,
         _ => Reply::status(200),
@@ -213,7 +213,7 @@ fn same_server_retries_keep_a_tied_session_in_place() {
 
 #[test]
 fn a_chunked_post_survives_a_refused_connection_whole() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(2);
     let burdock = site.shop(2, "sticky: cookie");
     for _ in 0..2 {
@@ -226,24 +226,24 @@ fn a_chunked_post_survives_a_refused_connection_whole() {
 
 #[test]
 fn a_server_failure_after_early_hints_gets_a_502() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Reply::Last(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n".to_vec()));
+    origin.respond_with(|_| Reply::Last(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n".to_vec()));
     let mut wire = burdock.wire();
     wire.send(Request::get("/").bytes());
     assert_eq!(wire.response().status, 103);
     let last = wire.response();
     assert_eq!((last.status, last.set_cookies().len()), (502, 0));
-    assert_eq!(burdock.line("/").number("status"), 502.0);
+    assert_eq!(burdock.log_line("/").number("status"), 502.0);
 }
 
 #[test]
 fn a_server_failure_after_100_continue_gets_a_502() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(close);
+    origin.respond_with(close);
     let mut wire = burdock.wire();
     wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(wire.response().status, 100);

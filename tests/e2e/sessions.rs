@@ -4,36 +4,36 @@ use std::collections::BTreeSet;
 
 use burdock::token::payload::Payload;
 
-use crate::harness::{Burdock, Client, Mint, Request, Response, Site, Wire, complete, shop, wait_until};
+use crate::harness::{Burdock, Client, Request, Response, Site, TokenCodec, Wire, shop, wait_until, with_defaults};
 
 const KEYS: &str = "keys: [{file: $DIR/key}]\n";
 
-fn start(site: &Site) -> (Mint, Burdock) {
-    let mint = Mint::new(site, "key", "shop");
+fn start(site: &Site) -> (TokenCodec, Burdock) {
+    let codec = TokenCodec::new(site, "key", "shop");
     let burdock = site.burdock(&format!("{KEYS}{}", shop(3, "sticky: cookie")));
-    (mint, burdock)
+    (codec, burdock)
 }
 
-fn payload(mint: &Mint, response: &Response) -> Payload {
-    mint.open(response.cookie("BURDOCK_shop").expect("a cookie").1).unwrap()
+fn payload(codec: &TokenCodec, response: &Response) -> Payload {
+    codec.open(response.cookie("BURDOCK_shop").expect("a cookie").1).unwrap()
 }
 
 #[test]
 fn cookieless_requests_on_one_connection_share_a_session() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
-    let (mint, burdock) = start(&site);
+    let (codec, burdock) = start(&site);
     let mut wire = burdock.wire();
-    let [first, second, third] = [(); 3].map(|()| payload(&mint, &wire.ask(&Request::get("/"))));
+    let [first, second, third] = [(); 3].map(|()| payload(&codec, &wire.ask(&Request::get("/"))));
     assert_eq!((first.server, first.session), (second.server, second.session));
     assert_eq!((first.server, first.session), (third.server, third.session));
-    let other = payload(&mint, &burdock.get("/"));
+    let other = payload(&codec, &burdock.get("/"));
     assert_ne!(other.session, first.session);
 }
 
 #[test]
 fn requests_on_a_trusted_proxys_connection_are_balanced_separately() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";
     let burdock = site.burdock(&format!("{listeners}\n{}", shop(3, "sticky: cookie")));
@@ -44,9 +44,9 @@ fn requests_on_a_trusted_proxys_connection_are_balanced_separately() {
 
 #[test]
 fn a_cookieless_connection_moves_once_when_its_server_dies() {
-    let site = Site::take();
+    let site = Site::new();
     let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
-    let (mint, burdock) = start(&site);
+    let (codec, burdock) = start(&site);
     let mut wire = burdock.wire();
     let before = wire.ask(&Request::get("/"));
     let home: usize = before.served_by()[4..].parse().unwrap();
@@ -54,25 +54,25 @@ fn a_cookieless_connection_moves_once_when_its_server_dies() {
     let [after, later] = [(); 2].map(|()| wire.ask(&Request::get("/")));
     assert_ne!(after.served_by(), before.served_by());
     assert_eq!(later.served_by(), after.served_by());
-    assert_eq!(payload(&mint, &after).session, payload(&mint, &before).session);
+    assert_eq!(payload(&codec, &after).session, payload(&codec, &before).session);
 }
 
 #[test]
 fn a_moved_session_keeps_its_number_and_issue_time() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
-    let (mint, burdock) = start(&site);
-    let orphan = mint.token("web-9", 1000, 10);
-    let before = mint.open(&orphan).unwrap();
+    let (codec, burdock) = start(&site);
+    let orphan = codec.token("web-9", 1000, 10);
+    let before = codec.open(&orphan).unwrap();
     let moved = burdock.ask(&Request::get("/").header("Cookie", &format!("BURDOCK_shop={orphan}")));
-    let after = payload(&mint, &moved);
+    let after = payload(&codec, &moved);
     assert_eq!((after.session, after.stamps.issued), (before.session, before.stamps.issued));
-    assert_eq!(after.server, mint.tag(moved.served_by()));
+    assert_eq!(after.server, codec.tag(moved.served_by()));
 }
 
 #[test]
 fn parallel_requests_of_an_orphaned_session_agree() {
-    let site = Site::take();
+    let site = Site::new();
     let mut servers = [site.origin_process(1), site.origin_process(2), site.origin_process(3)];
     let (_mint, burdock) = start(&site);
     let cookies: Vec<_> = (0..4).map(|_| format!("BURDOCK_shop={}", burdock.client_at("web-1").token())).collect();
@@ -89,16 +89,16 @@ fn parallel_requests_of_an_orphaned_session_agree() {
 
 #[test]
 fn balancers_with_the_same_key_choose_the_same_server() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
-    let (mint, first) = start(&site);
+    let (codec, first) = start(&site);
     let second = second(&site);
     let mut client = first.client();
     let home = client.get("/").served_by().to_owned();
     let cookie = |token: &str| Request::get("/").header("Cookie", &format!("BURDOCK_shop={token}"));
     assert_eq!(second.ask(&cookie(client.token())).served_by(), home);
     for _ in 0..6 {
-        let orphan = mint.random_token("web-9");
+        let orphan = codec.random_token("web-9");
         let [a, b] = [first.ask(&cookie(&orphan)), second.ask(&cookie(&orphan))];
         assert_eq!(a.served_by(), b.served_by(), "both balancers choose the same server for an orphaned session");
     }
@@ -106,7 +106,7 @@ fn balancers_with_the_same_key_choose_the_same_server() {
 
 /// Another Burdock of the same site, on port 8081.
 fn second(site: &Site) -> Balancer {
-    let yaml = complete(&format!("{KEYS}{}", shop(3, "sticky: cookie")));
+    let yaml = with_defaults(&format!("{KEYS}{}", shop(3, "sticky: cookie")));
     let yaml = yaml
         .replace(":8080", ":8081")
         .replace(":9180", ":9181")
@@ -140,7 +140,7 @@ impl Drop for Balancer {
 
 #[test]
 fn a_client_keeps_its_server_when_its_address_changes() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";
     let burdock = site.burdock(&format!("{listeners}\n{}", shop(3, "sticky: cookie")));

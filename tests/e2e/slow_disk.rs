@@ -56,7 +56,7 @@ fn stored(site: &Site) -> Value {
 
 #[test]
 fn a_change_that_waits_for_the_disk_blocks_nothing_else() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let (mut burdock, stuck, drain) = blocked_drain(&site);
     assert!((0..6).all(|_| burdock.get("/").served_by() == "web-1"));
@@ -64,7 +64,7 @@ fn a_change_that_waits_for_the_disk_blocks_nothing_else() {
     assert!(api.get("/config")["changes"]["shop"]["web-2"]["state"]["drain"].is_object());
     assert_eq!(api.get("/upstreams/shop/servers")["servers"].as_array().unwrap().len(), 2);
     assert_eq!(api.get("/diff")["differences"].as_array().unwrap().len(), 1);
-    assert_eq!(burdock.readiness(), Some(200));
+    assert_eq!(burdock.readiness_status(), Some(200));
     let weight = request_change(&burdock, WEB_1, json!({"weight": 3}));
     wait_until("the next change is in force", || api.get(WEB_1)["weight"] == 3);
     assert!(burdock.reload(&site, &shop(3, STICKY)), "a reload is applied");
@@ -84,7 +84,7 @@ fn a_change_that_waits_for_the_disk_blocks_nothing_else() {
 
 #[test]
 fn reloads_apply_while_an_earlier_one_waits_for_the_disk() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = start(&site);
     let stuck = BlockedDisk::block(&site);
@@ -100,16 +100,16 @@ fn reloads_apply_while_an_earlier_one_waits_for_the_disk() {
 
 #[test]
 fn an_upgrade_waits_until_changes_are_on_disk() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let (mut burdock, stuck, drain) = blocked_drain(&site);
     let refused = burdock.api().send("POST", "/upgrade", &json!({"timeout": 1}));
     assert!(refused.status == 422 && refused.text().contains("disk"), "{}", refused.text());
-    assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));
+    assert_eq!((burdock.get("/").status, burdock.exit_status()), (200, None));
     drop(stuck);
     assert_eq!(drain.join().unwrap().status, 200);
     let successor = Successor::of(&burdock);
-    assert!(burdock.leaves().success());
+    assert!(burdock.wait_for_exit().success());
     let changes = eventually("the successor answers", || successor.api().get("/config").get("changes").cloned());
     assert!(changes["shop"]["web-2"]["state"]["drain"].is_object(), "{changes}");
     assert_eq!(stored(&site)["changes"], changes);
@@ -117,7 +117,7 @@ fn an_upgrade_waits_until_changes_are_on_disk() {
 
 #[test]
 fn new_tables_work_while_the_disk_is_slow_and_persist_later() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let learn = |table: &str| {
         let entry = format!("{{create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: {table}}}");

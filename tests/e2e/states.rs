@@ -21,18 +21,18 @@ fn servers_of_new_clients(burdock: &Burdock) -> BTreeSet<String> {
 
 #[test]
 fn a_draining_server_keeps_its_sessions_and_gets_no_new_ones() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = with_first(&site, "state: drain", "");
     assert_eq!(servers_of_new_clients(&burdock), ["web-2".to_owned()].into());
     let tied = burdock.ask(&tied_to("web-1", "/tied"));
     assert_eq!((tied.served_by(), tied.set_cookies().len()), ("web-1", 0));
-    assert_eq!(burdock.line("/tied").reason(), "hit");
+    assert_eq!(burdock.log_line("/tied").reason(), "hit");
 }
 
 #[test]
 fn a_server_of_weight_0_keeps_its_sessions_and_gets_no_new_ones() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = with_first(&site, "weight: 0", "");
     assert_eq!(servers_of_new_clients(&burdock), ["web-2".to_owned()].into());
@@ -40,20 +40,20 @@ fn a_server_of_weight_0_keeps_its_sessions_and_gets_no_new_ones() {
 }
 
 #[test]
-fn a_server_in_maintenance_serves_nobody_and_its_sessions_move() {
-    let site = Site::take();
+fn a_server_in_maintenance_serves_no_session_and_all_move() {
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = with_first(&site, "state: maint", "");
     assert_eq!(servers_of_new_clients(&burdock), ["web-2".to_owned()].into());
     let moved = burdock.ask(&tied_to("web-1", "/tied"));
     assert_eq!((moved.served_by(), moved.cookie("BURDOCK_").unwrap().1), ("web-2", "web-2"));
-    assert_eq!(burdock.line("/tied").reason(), "maint");
+    assert_eq!(burdock.log_line("/tied").reason(), "maint");
     assert!(origins[0].received().is_empty());
 }
 
 #[test]
 fn maintenance_refusals_use_the_configured_status() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = with_first(&site, "state: maint", ", failover: {maint: {refuse: 507}}");
     let refused = burdock.ask(&tied_to("web-1", "/tied"));
@@ -63,7 +63,7 @@ fn maintenance_refusals_use_the_configured_status() {
 
 #[test]
 fn a_backup_serves_only_while_no_primary_does() {
-    let site = Site::take();
+    let site = Site::new();
     let _spare = site.origin(1);
     let mut primary = site.origin_process(2);
     let checks = ", health_check: {tcp: {}, interval: 200ms, timeout: 200ms, rise: 1, fall: 1}";
@@ -80,12 +80,12 @@ fn a_backup_serves_only_while_no_primary_does() {
 
 #[test]
 fn sessions_of_a_full_server_move_temporarily_and_return() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = with_first(&site, "max_conns: 1", ", failover: {full: temporary}");
     let (release, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
-    origins[0].behave(move |request| {
+    origins[0].respond_with(move |request| {
         if request.path() == "/long" {
             let _ = gate.lock().unwrap().recv();
         }
@@ -98,7 +98,7 @@ fn sessions_of_a_full_server_move_temporarily_and_return() {
     });
     let lent = burdock.ask(&tied_to("web-1", "/lent"));
     assert_eq!((lent.served_by(), lent.set_cookies().len()), ("web-2", 0));
-    assert_eq!(burdock.line("/lent").reason(), "full");
+    assert_eq!(burdock.log_line("/lent").reason(), "full");
     drop(release);
     assert_eq!(long.response().served_by(), "web-1");
     wait_until("the slot is free", || burdock.ask(&tied_to("web-1", "/back")).served_by() == "web-1");
@@ -106,7 +106,7 @@ fn sessions_of_a_full_server_move_temporarily_and_return() {
 
 #[test]
 fn hashing_the_client_address_ties_without_a_cookie() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.burdock(&format!(
         "listeners: [{{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}}]\n{}",
@@ -124,10 +124,10 @@ fn hashing_the_client_address_ties_without_a_cookie() {
 
 #[test]
 fn least_conn_sends_new_clients_to_the_less_busy_server() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\nbalance: least_conn");
-    origins[0].behave(|request| if request.path() == "/long" { Reply::Silence } else { Reply::status(200) });
+    origins[0].respond_with(|request| if request.path() == "/long" { Reply::Silence } else { Reply::status(200) });
     let mut waiting: Vec<Wire> = Vec::new();
     wait_until("a request hangs at web-1", || {
         let mut wire = Wire::open(burdock.listen);
@@ -144,7 +144,7 @@ fn least_conn_sends_new_clients_to_the_less_busy_server() {
 
 #[test]
 fn balance_first_prefers_the_first_server() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, "balance: first");
     assert_eq!(servers_of_new_clients(&burdock), ["web-1".to_owned()].into());
@@ -152,7 +152,7 @@ fn balance_first_prefers_the_first_server() {
 
 #[test]
 fn a_server_behind_a_unix_socket_serves_like_any_other() {
-    let site = Site::take();
+    let site = Site::new();
     let listener = std::os::unix::net::UnixListener::bind(site.path("app.sock")).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
@@ -170,7 +170,7 @@ fn a_server_behind_a_unix_socket_serves_like_any_other() {
     let mut client = burdock.client();
     assert_eq!(client.get("/new").text(), "ok");
     assert_eq!(client.get("/tied").text(), "ok");
-    assert_eq!(burdock.line("/tied").reason(), "hit");
+    assert_eq!(burdock.log_line("/tied").reason(), "hit");
 }
 
 /// Answers every request on a connection.
@@ -186,12 +186,12 @@ fn answer_ok(stream: std::os::unix::net::UnixStream) {
 
 #[test]
 fn the_last_tenth_of_a_servers_slots_is_for_tied_sessions() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let servers = "[{id: web-1, address: $IP:9001, max_conns: 10}]";
     let burdock =
         site.burdock(&format!("upstreams: {{shop: {{servers: {servers}, sticky: [{{cookie: {{token: plain}}}}]}}}}"));
-    origin.behave(|request| if request.path() == "/long" { Reply::Silence } else { Reply::status(200) });
+    origin.respond_with(|request| if request.path() == "/long" { Reply::Silence } else { Reply::status(200) });
     let _held: Vec<Wire> = (1..=9)
         .map(|count| {
             let mut wire = burdock.wire();
@@ -201,13 +201,13 @@ fn the_last_tenth_of_a_servers_slots_is_for_tied_sessions() {
         })
         .collect();
     assert_eq!(burdock.get("/new").status, 503);
-    assert_eq!(burdock.line("/new").reason(), "no_server");
+    assert_eq!(burdock.log_line("/new").reason(), "no_server");
     assert_eq!(burdock.ask(&tied_to("web-1", "/tied")).status, 200);
 }
 
 #[test]
 fn a_header_hash_chooses_where_a_session_starts() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "balance: {hash: {key: 'header:X-Tenant'}}\nsticky: cookie");
     let start = |tenant: u8| {
@@ -223,10 +223,10 @@ fn a_header_hash_chooses_where_a_session_starts() {
 
 #[test]
 fn every_slot_is_released_however_a_request_ends() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: cookie\ntimeouts: {read: 300ms}\nlimits: {body: 10}");
-    origins[0].behave(|request| match request.path() {
+    origins[0].respond_with(|request| match request.path() {
         "/silence" => Reply::Silence,
         "/close" => Reply::Close,
         "/garbage" => Reply::Last(b"garbage\r\n\r\n".to_vec()),
@@ -248,7 +248,7 @@ fn every_slot_is_released_however_a_request_ends() {
 
 #[test]
 fn a_server_is_identified_by_its_id_not_its_address() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let servers = "[{id: web-2, address: $IP:9001}, {id: web-1, address: $IP:9002}]";
     let burdock =

@@ -6,7 +6,7 @@ use crate::harness::{Page, Reply, Request, Site, curl, rounds};
 
 #[test]
 fn curl_with_a_cookie_jar_stays_on_its_server() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
     let jar = site.path("jar");
@@ -19,7 +19,7 @@ fn curl_with_a_cookie_jar_stays_on_its_server() {
 
 #[test]
 fn curl_without_a_cookie_jar_is_a_new_client_each_time() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
     let servers: BTreeSet<_> = (0..9)
@@ -30,7 +30,7 @@ fn curl_without_a_cookie_jar_is_a_new_client_each_time() {
 
 #[test]
 fn new_clients_spread_evenly_and_each_stays() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
     let clients = 30;
@@ -51,7 +51,7 @@ fn new_clients_spread_evenly_and_each_stays() {
 
 #[test]
 fn new_clients_are_distributed_by_weight() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let servers = "[{id: web-1, address: $IP:9001, weight: 3}, {id: web-2, address: $IP:9002}]";
     let burdock = site.burdock(&format!("upstreams: {{shop: {{servers: {servers}, sticky: cookie}}}}"));
@@ -61,7 +61,7 @@ fn new_clients_are_distributed_by_weight() {
 
 #[test]
 fn parallel_requests_of_a_tied_client_agree() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
     let mut client = burdock.client();
@@ -79,7 +79,7 @@ fn parallel_requests_of_a_tied_client_agree() {
 
 #[test]
 fn cookieless_requests_on_one_connection_go_to_one_server() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
     let mut wire = burdock.wire();
@@ -89,7 +89,7 @@ fn cookieless_requests_on_one_connection_go_to_one_server() {
 
 #[test]
 fn without_sticky_requests_rotate_and_get_no_cookie() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, "");
     let servers: Vec<_> = (0..4)
@@ -105,7 +105,7 @@ fn without_sticky_requests_rotate_and_get_no_cookie() {
 
 #[test]
 fn each_upstream_of_a_host_has_its_own_cookie() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = site.burdock(
         "upstreams:
@@ -125,7 +125,7 @@ routes:
 
 #[test]
 fn an_unrouted_host_or_path_gets_a_404() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.burdock(
         "upstreams: {shop: {servers: [$IP:9001], sticky: cookie}}
@@ -139,12 +139,12 @@ routes: [{match: {hosts: [shop.example.com, '*.shops.example.com'], path_prefix:
     assert_eq!(status("shop.example.com", "/"), 404);
     assert_eq!(status("shops.example.com", "/shop"), 404);
     assert_eq!(status("shop.example.com", "/shop/../admin"), 404);
-    assert_eq!(burdock.line("/").reason(), "refused");
+    assert_eq!(burdock.log_line("/").reason(), "refused");
 }
 
 #[test]
 fn the_request_target_reaches_the_server_unchanged() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     for target in ["/a%2Fb?x=%20&y=1;2", "/a//b/./c?", "/%61?q=a+b&&"] {
@@ -155,10 +155,10 @@ fn the_request_target_reaches_the_server_unchanged() {
 
 #[test]
 fn every_response_below_500_ties_the_client() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|request| Reply::status(request.path()[1..].parse().unwrap()));
+    origin.respond_with(|request| Reply::status(request.path()[1..].parse().unwrap()));
     for status in [200, 201, 204, 302, 304, 400, 401, 404, 429] {
         let response = burdock.get(&format!("/{status}"));
         assert_eq!((response.status, response.set_cookies().len()), (status, 1), "{response:?}");
@@ -171,26 +171,26 @@ fn every_response_below_500_ties_the_client() {
 
 #[test]
 fn a_5xx_response_ties_no_new_client() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Reply::status(500));
+    origin.respond_with(|_| Reply::status(500));
     assert!(burdock.get("/").set_cookies().is_empty());
-    assert_eq!(burdock.line("/").text("settled"), "none");
+    assert_eq!(burdock.log_line("/").text("settled"), "none");
 }
 
 #[test]
 fn new_tie_on_any_ties_on_a_5xx_response_too() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: [{cookie: {new_tie_on: any}}]");
-    origin.behave(|_| Reply::status(500));
+    origin.respond_with(|_| Reply::status(500));
     assert_eq!(burdock.get("/").set_cookies().len(), 1);
 }
 
 #[test]
 fn a_cors_preflight_gets_no_cookie() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let preflight = Request::new("OPTIONS", "/")
@@ -203,10 +203,10 @@ fn a_cors_preflight_gets_no_cookie() {
 
 #[test]
 fn application_cookies_pass_alongside_ours() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| Page::new(200).header("Set-Cookie", "a=1; Path=/a").header("Set-Cookie", "b=\"2, 3\"").into());
+    origin.respond_with(|_| Page::new(200).header("Set-Cookie", "a=1; Path=/a").header("Set-Cookie", "b=\"2, 3\"").into());
     let response = burdock.get("/");
     let lines = response.set_cookies();
     assert_eq!(lines.len(), 3);

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Api, Burdock, Client, Origin, Page, Reply, Request, Site, Storm, Successor, Wire};
-use crate::harness::{burdock, complete, eventually, is_running, rounds, shop, signal, wait_until};
+use crate::harness::{Api, Burdock, Client, LoadGenerator, Origin, Page, Reply, Request, SetOnDrop, Site, Successor, Wire};
+use crate::harness::{burdock, eventually, is_running, rounds, shop, signal, wait_until, with_defaults};
 
 const LEARN: &str = "sticky: [{learn: {create: 'set_cookie:JSESSIONID', lookup: 'cookie:JSESSIONID', table: sessions}}]";
 /// The grace period outlasts the test, so streams survive.
@@ -21,7 +21,7 @@ const UPGRADED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrad
 /// An application that creates a session for each request without one, and offers WebSockets and large pages.
 fn serve(origin: &Origin, created: &'static AtomicUsize) {
     let name = origin.name.clone();
-    origin.behave(move |request| match request.path() {
+    origin.respond_with(move |request| match request.path() {
         "/socket" => Reply::Echo(UPGRADED.to_vec()),
         "/huge" => Page::new(200).body(vec![b'z'; HUGE]).into(),
         "/large" => Page::new(200).body(vec![b'x'; 1 << 20]).into(),
@@ -35,10 +35,10 @@ fn learning() -> String {
 }
 
 /// Sends one request after the other; returns the failures.
-fn send_requests(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<String> {
+fn send_requests(mut client: Client, number: usize, stop: &AtomicBool) -> Vec<String> {
     let (mut home, mut failures) = (None, Vec::new());
     let mut sent = 0_usize;
-    while over.load(Relaxed) == 0 {
+    while !stop.load(Relaxed) {
         sent += 1;
         let request = match (number % 8, sent % 50) {
             (0, 0) => Request::get("/large"),
@@ -61,9 +61,9 @@ fn send_requests(mut client: Client, number: usize, over: &AtomicUsize) -> Vec<S
 }
 
 /// Reads one page after the other, each far larger than the kernel's buffers and for most of a second; returns the failures.
-fn read_slowly(listen: std::net::SocketAddr, over: &AtomicUsize) -> Vec<String> {
+fn read_slowly(listen: std::net::SocketAddr, stop: &AtomicBool) -> Vec<String> {
     let (mut failures, mut pages) = (Vec::new(), 0);
-    while over.load(Relaxed) == 0 {
+    while !stop.load(Relaxed) {
         let read = Wire::try_open(listen).and_then(|mut wire| {
             wire.try_send(&Request::get("/huge").header("Connection", "close").bytes())?;
             let head = wire.head()?;
@@ -84,15 +84,6 @@ fn read_slowly(listen: std::net::SocketAddr, over: &AtomicUsize) -> Vec<String> 
     failures
 }
 
-/// Ends the client threads, even if the test fails.
-struct EndGuard<'a>(&'a AtomicUsize);
-
-impl Drop for EndGuard<'_> {
-    fn drop(&mut self) {
-        self.0.store(1, Relaxed);
-    }
-}
-
 fn websocket(to: std::net::SocketAddr) -> Wire {
     let mut wire = Wire::open(to);
     let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
@@ -107,17 +98,17 @@ fn echoes(wire: &mut Wire) -> bool {
 /// Upgrades again and again while clients send requests and WebSockets are open.
 fn upgrade_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
     static CREATED: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| serve(origin, &CREATED));
     let first = site.burdock(&format!("{LONG_GRACE}\n{yaml}"));
-    let (listen, over) = (first.listen, AtomicUsize::new(0));
+    let (listen, stop) = (first.listen, AtomicBool::new(false));
     let mut sockets: Vec<Wire> = (0..50).map(|_| websocket(listen)).collect();
     let failures: Vec<String> = std::thread::scope(|scope| {
-        let over = &over;
-        let _guard = EndGuard(over);
-        let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || send_requests(Client::new(listen), n, over))).collect();
-        let readers: Vec<_> = (0..4).map(|_| scope.spawn(move || read_slowly(listen, over))).collect();
+        let stop = &stop;
+        let _guard = SetOnDrop(stop);
+        let clients: Vec<_> = (0..64).map(|n| scope.spawn(move || send_requests(Client::new(listen), n, stop))).collect();
+        let readers: Vec<_> = (0..4).map(|_| scope.spawn(move || read_slowly(listen, stop))).collect();
         let mut chain = vec![Successor::of(&first)];
         assert!(sockets.iter_mut().all(echoes), "WebSockets survive in the old process");
         for round in 1..rounds(20) {
@@ -125,10 +116,10 @@ fn upgrade_under_load(yaml: &str, between: impl Fn(&Site, usize)) {
             chain.push(chain[chain.len() - 1].next());
         }
         assert!(sockets.iter_mut().all(echoes), "WebSockets survive several upgrades");
-        over.store(1, Relaxed);
+        stop.store(true, Relaxed);
         let failures = clients.into_iter().chain(readers).flat_map(|client| client.join().unwrap()).collect();
         let last = &chain[chain.len() - 1];
-        assert_eq!(last.api().get("/version")["pid"], last.process());
+        assert_eq!(last.api().get("/version")["pid"], last.pid());
         failures
     });
     assert!(
@@ -154,22 +145,22 @@ fn repeated_upgrades_move_no_learned_session() {
 fn upgrades_under_load_may_change_the_configuration() {
     upgrade_under_load(&shop(3, "sticky: cookie"), |site, round| {
         let yaml = shop(3, if round % 2 == 0 { "sticky: cookie" } else { "sticky: cookie\nbalance: least_conn" });
-        site.write("burdock.yaml", &complete(&format!("{LONG_GRACE}\n{yaml}")));
+        site.write("burdock.yaml", &with_defaults(&format!("{LONG_GRACE}\n{yaml}")));
     });
 }
 
 #[test]
 fn slow_clients_are_answered_during_an_upgrade() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let mut first = site.shop(2, "sticky: cookie");
-    let (listen, over) = (first.listen, AtomicUsize::new(0));
+    let (listen, stop) = (first.listen, AtomicBool::new(false));
     let failures: Vec<String> = std::thread::scope(|scope| {
-        let over = &over;
-        let _guard = EndGuard(over);
+        let stop = &stop;
+        let _guard = SetOnDrop(stop);
         let ask = move |pause: u64| {
             let mut failures = Vec::new();
-            while over.load(Relaxed) == 0 {
+            while !stop.load(Relaxed) {
                 let mut wire = Wire::open(listen);
                 std::thread::sleep(Duration::from_millis(pause));
                 let outcome = wire.try_ask(&Request::get("/"));
@@ -179,8 +170,8 @@ fn slow_clients_are_answered_during_an_upgrade() {
         };
         let clients: Vec<_> = (0..16).map(|n| scope.spawn(move || ask(40 + 10 * n))).collect();
         let successor = Successor::of(&first);
-        assert!(first.leaves().success());
-        over.store(1, Relaxed);
+        assert!(first.wait_for_exit().success());
+        stop.store(true, Relaxed);
         let failures = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         drop(successor);
         failures
@@ -190,14 +181,14 @@ fn slow_clients_are_answered_during_an_upgrade() {
 
 #[test]
 fn readiness_never_drops_during_an_upgrade() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     stays_ready_during_upgrade(&mut site.shop(1, "sticky: cookie"));
 }
 
 #[test]
 fn a_silent_server_does_not_drop_readiness_during_an_upgrade() {
-    let site = Site::take();
+    let site = Site::new();
     let servers = [site.origin_process(1), site.origin_process(2)];
     let mut first = site.shop(2, "health_check: {http: {path: /}, interval: 60s, timeout: 20s}");
     servers[1].stop();
@@ -206,13 +197,13 @@ fn a_silent_server_does_not_drop_readiness_during_an_upgrade() {
 
 /// Polls `/readyz` until the first process has handed over and ended; every answer must be 200.
 fn stays_ready_during_upgrade(first: &mut Burdock) {
-    let (admin, over) = (first.admin, AtomicUsize::new(0));
+    let (admin, stop) = (first.admin, AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let over = &over;
-        let _guard = EndGuard(over);
+        let stop = &stop;
+        let _guard = SetOnDrop(stop);
         let poller = scope.spawn(move || {
             let mut seen = Vec::new();
-            while over.load(Relaxed) == 0 {
+            while !stop.load(Relaxed) {
                 seen.push(Wire::try_open(admin).and_then(|mut wire| wire.try_ask(&Request::get("/readyz"))));
                 // The kernel remembers closed connections for minutes, and some kernels only a limited number.
                 std::thread::sleep(Duration::from_millis(1));
@@ -220,8 +211,8 @@ fn stays_ready_during_upgrade(first: &mut Burdock) {
             seen
         });
         let _successor = Successor::of(first);
-        assert!(first.leaves().success());
-        over.store(1, Relaxed);
+        assert!(first.wait_for_exit().success());
+        stop.store(true, Relaxed);
         let seen = poller.join().unwrap();
         let (answers, broken): (Vec<_>, Vec<_>) = seen.into_iter().partition(Result::is_ok);
         let other: Vec<_> =
@@ -233,27 +224,27 @@ fn stays_ready_during_upgrade(first: &mut Burdock) {
 
 #[test]
 fn a_successor_that_does_not_become_ready_changes_nothing() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     for step in ["greeted", "tables", "checked", "prepared"] {
         let mut burdock = Burdock::start_with(&site, &shop(2, "sticky: cookie"), ("BURDOCK_FAIL_AT", step));
-        let storm = Storm::begin(burdock.listen, 4);
+        let load = LoadGenerator::start(burdock.listen, 4);
         let answer = burdock.api().send("POST", "/upgrade", &json!({}));
         assert_eq!(answer.status, 422, "{step}: {}", answer.text());
         assert!(answer.text().contains("exited before"), "{step}: {}", answer.text());
-        storm.pass(100);
-        assert!(storm.end().iter().flatten().all(|seen| seen.outcome == Ok(200)), "{step}");
-        assert_eq!((burdock.readiness(), burdock.has_ended()), (Some(200), None), "{step}");
-        assert_eq!(burdock.api().get("/version")["pid"], burdock.process(), "{step}");
+        load.wait_for_requests(100);
+        assert!(load.end().iter().flatten().all(|outcome| outcome.result == Ok(200)), "{step}");
+        assert_eq!((burdock.readiness_status(), burdock.exit_status()), (Some(200), None), "{step}");
+        assert_eq!(burdock.api().get("/version")["pid"], burdock.pid(), "{step}");
         let pid = std::fs::read_to_string(site.path("run/burdock.pid")).unwrap();
-        assert_eq!(pid.trim(), burdock.process().to_string(), "{step}");
+        assert_eq!(pid.trim(), burdock.pid().to_string(), "{step}");
         burdock.kill();
     }
 }
 
 #[test]
 fn an_upgrade_refuses_an_invalid_configuration_and_accepts_the_next() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let yaml = shop(1, "sticky: cookie");
     let mut burdock = site.burdock(&yaml);
@@ -264,15 +255,15 @@ fn an_upgrade_refuses_an_invalid_configuration_and_accepts_the_next() {
     assert!(answer.text().contains("burdock.yaml:1:12: listeners: expected"), "{}", answer.text());
     burdock.signal("QUIT");
     wait_until("both refusals are logged", || burdock.stderr().matches("this process continues").count() >= 2);
-    assert_eq!((burdock.get("/").status, burdock.has_ended()), (200, None));
+    assert_eq!((burdock.get("/").status, burdock.exit_status()), (200, None));
     site.write("burdock.yaml", &good);
     let _successor = Successor::of(&burdock);
-    assert!(burdock.leaves().success());
+    assert!(burdock.wait_for_exit().success());
 }
 
 #[test]
 fn a_slow_upgrade_is_aborted_and_upgrades_never_overlap() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let burdock = site.burdock(&shop(1, "sticky: cookie"));
     let idle = site.write("idle", "#!/bin/sh\necho $$ > $DIR/idle.pid\nexec sleep 60\n");
@@ -295,23 +286,23 @@ fn a_slow_upgrade_is_aborted_and_upgrades_never_overlap() {
 
 #[test]
 fn a_successor_ends_when_its_predecessor_crashes_early() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let mut first = site.shop(1, "health_check: {http: {path: /health}, interval: 60s, timeout: 60s}");
     // The successor waits for its first round of health checks.
-    origin.behave(|_| Reply::Silence);
+    origin.respond_with(|_| Reply::Silence);
     first.signal("USR2");
-    let successor = eventually("the successor has been started", || Daemon::find(&site, first.process()));
+    let successor = eventually("the successor has been started", || Daemon::find(&site, first.pid()));
     wait_until("the successor has received the state", || first.stderr().contains("to take over"));
     first.kill();
     wait_until("the successor has ended", || !is_running(successor.0));
-    origin.behave(|_| Reply::status(200));
+    origin.respond_with(|_| Reply::status(200));
     let _restarted = site.shop(1, "");
 }
 
 #[test]
 fn a_signal_or_the_command_starts_an_upgrade() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     for trigger in ["USR2", "QUIT", "command"] {
         let mut first = site.burdock(&shop(1, "sticky: cookie"));
@@ -322,10 +313,10 @@ fn a_signal_or_the_command_starts_an_upgrade() {
         } else {
             first.signal(trigger);
         }
-        assert!(first.leaves().success(), "{trigger}");
+        assert!(first.wait_for_exit().success(), "{trigger}");
         let pid = std::fs::read_to_string(site.path("run/burdock.pid")).unwrap().trim().parse().unwrap();
-        assert_ne!(pid, first.process());
-        assert_eq!((first.get("/").status, first.readiness()), (200, Some(200)), "{trigger}");
+        assert_ne!(pid, first.pid());
+        assert_eq!((first.get("/").status, first.readiness_status()), (200, Some(200)), "{trigger}");
         signal(pid, "TERM");
         wait_until("the successor ends", || !is_running(pid));
     }
@@ -334,7 +325,7 @@ fn a_signal_or_the_command_starts_an_upgrade() {
 #[test]
 fn sessions_learned_during_shutdown_reach_the_successor() {
     static CREATED: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| serve(origin, &CREATED));
     for yaml in [learning(), learning().replace("idle_timeout: 1h", "idle_timeout: 1h, persist: false")] {
@@ -350,7 +341,7 @@ fn sessions_learned_during_shutdown_reach_the_successor() {
             (response.served_by().to_owned(), cookie)
         });
         let learned: Vec<(String, String)> = learned.collect();
-        assert!(first.leaves().success());
+        assert!(first.wait_for_exit().success());
         for (client, home) in before.iter_mut().zip(&homes) {
             assert_eq!(client.get("/").served_by(), home);
         }
@@ -376,7 +367,7 @@ impl Chain {
         let origin = site.origin(1);
         let (release, gate) = channel::<()>();
         let gate = Mutex::new(gate);
-        origin.behave(move |_| {
+        origin.respond_with(move |_| {
             let _ = gate.lock().unwrap().recv();
             Reply::with("Set-Cookie", "JSESSIONID=made-at-the-end-00000001; Path=/")
         });
@@ -386,7 +377,7 @@ impl Chain {
         wait_until("the request reaches the server", || !origin.received().is_empty());
         let second = Successor::of(&first);
         let third = second.next();
-        let idle = || first.stderr().contains("the last connection is gone") || !second.is_there();
+        let idle = || first.stderr().contains("the last connection is gone") || !second.is_running();
         wait_until("the second has no connection left", idle);
         Self { first, second, third, late, release, _origin: origin }
     }
@@ -394,32 +385,32 @@ impl Chain {
 
 #[test]
 fn chained_upgrades_relay_late_sessions() {
-    let site = Site::take();
+    let site = Site::new();
     let Chain { mut first, second, third, mut late, release, _origin } = Chain::start(&site);
     drop(release);
     assert_eq!(late.response().status, 200);
-    assert!(first.leaves().success());
-    wait_until("the second ends", || !second.is_there());
+    assert!(first.wait_for_exit().success());
+    wait_until("the second ends", || !second.is_running());
     let sessions = || third.api().get("/tables/sessions/sessions")["sessions"].as_array().map_or(0, Vec::len);
     wait_until("the third has the session that the first learned", || sessions() == 1);
 }
 
 #[test]
 fn a_process_that_only_relays_sessions_ends_on_sigterm() {
-    let site = Site::take();
+    let site = Site::new();
     let mut chain = Chain::start(&site);
-    assert!(chain.second.is_there());
-    signal(chain.second.process(), "TERM");
-    wait_until("the second ends", || !chain.second.is_there());
-    assert!(chain.first.has_ended().is_none() && chain.third.is_there());
+    assert!(chain.second.is_running());
+    signal(chain.second.pid(), "TERM");
+    wait_until("the second ends", || !chain.second.is_running());
+    assert!(chain.first.exit_status().is_none() && chain.third.is_running());
     drop(chain.release);
     assert_eq!(chain.late.response().status, 200);
-    assert!(chain.first.leaves().success(), "the first ends although its receiver is gone");
+    assert!(chain.first.wait_for_exit().success(), "the first ends although its receiver is gone");
 }
 
 #[test]
 fn health_and_runtime_overrides_survive_an_upgrade() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<Origin> = site.origins::<5>().into();
     let settings = "sticky: cookie\nhealth_check: {http: {path: /health}, interval: 100ms, timeout: 100ms}\nslow_start: 1h\n\
                     passive_health: {failures: 2, hold: 60s}";
@@ -427,7 +418,7 @@ fn health_and_runtime_overrides_survive_an_upgrade() {
     let server = |id: &str| format!("/upstreams/shop/servers/{id}");
     assert_eq!(first.api().send("PATCH", &server("web-1"), &json!({"state": "drain", "weight": 7})).status, 200);
     origins.remove(1);
-    origins[1].behave(|request| Reply::status(if request.path() == "/health" { 200 } else { 500 }));
+    origins[1].respond_with(|request| Reply::status(if request.path() == "/health" { 200 } else { 500 }));
     let health = |api: &Api, id: &str| api.get(&server(id))["health"].as_str().unwrap().to_owned();
     wait_until("web-2 is down", || health(&first.api(), "web-2") == "down");
     wait_until("web-3 is ejected", || {
@@ -450,7 +441,7 @@ fn health_and_runtime_overrides_survive_an_upgrade() {
 
 #[test]
 fn a_detours_time_limit_survives_an_upgrade() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let first = site.shop(2, "sticky: [{cookie: {token: plain}}]\nfailover: {unknown: {temporary: 2s}}");
     let moves = || !first.ask(&Request::get("/").header("Cookie", "BURDOCK_shop=gone")).set_cookies().is_empty();
@@ -463,7 +454,7 @@ fn a_detours_time_limit_survives_an_upgrade() {
 #[test]
 fn a_successor_that_dies_with_the_sockets_ends_its_predecessor() {
     static CREATED: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| serve(origin, &CREATED));
     let yaml = learning();
@@ -472,33 +463,33 @@ fn a_successor_that_dies_with_the_sockets_ends_its_predecessor() {
     let homes: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
     let answer = first.api().send("POST", "/upgrade", &json!({}));
     assert_eq!(answer.status, 502, "{}", answer.text());
-    assert_eq!(first.leaves().code(), Some(1));
+    assert_eq!(first.wait_for_exit().code(), Some(1));
     let restarted = site.burdock(&yaml);
     for (client, home) in clients.iter_mut().zip(&homes) {
         assert_eq!(client.get("/").served_by(), home);
     }
-    assert_eq!(restarted.readiness(), Some(200));
+    assert_eq!(restarted.readiness_status(), Some(200));
 }
 
 #[test]
 fn a_successor_that_crashes_later_leaves_its_sessions_on_disk() {
     static CREATED: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| serve(origin, &CREATED));
     let yaml = learning();
     let mut first = site.burdock(&yaml);
     let successor = Successor::of(&first);
     let mut clients: Vec<Client> = (0..30).map(|_| first.client()).collect();
-    assert!(first.leaves().success());
+    assert!(first.wait_for_exit().success());
     let homes: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
     // Sessions older than a second are safe; newer ones may be lost.
     let safe = Instant::now() + Duration::from_millis(1_050);
     while Instant::now() < safe {
         first.get("/");
     }
-    signal(successor.process(), "KILL");
-    wait_until("the successor is gone", || !successor.is_there());
+    signal(successor.pid(), "KILL");
+    wait_until("the successor is gone", || !successor.is_running());
     let _restarted = site.burdock(&yaml);
     for (client, home) in clients.iter_mut().zip(&homes) {
         assert_eq!(client.get("/").served_by(), home);
@@ -507,53 +498,53 @@ fn a_successor_that_crashes_later_leaves_its_sessions_on_disk() {
 
 #[test]
 fn an_upgrade_may_change_the_listeners() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let yaml = |listeners: &str| format!("listeners: [{listeners}]\n{}", shop(1, "sticky: cookie"));
     let mut first = site.burdock(&yaml("$IP:8080, $IP:8081"));
     let answers = |port: u16| Wire::try_open(site.at(port)).is_ok_and(|mut wire| wire.try_ask(&Request::get("/")).is_ok());
     assert!(answers(8080) && answers(8081) && !answers(8082));
-    site.write("burdock.yaml", &complete(&yaml("$IP:8080, $IP:8082")));
+    site.write("burdock.yaml", &with_defaults(&yaml("$IP:8080, $IP:8082")));
     let _successor = Successor::of(&first);
     assert!(answers(8080) && answers(8082));
-    assert!(first.leaves().success());
+    assert!(first.wait_for_exit().success());
     assert!(answers(8080) && !answers(8081) && answers(8082));
 }
 
 #[test]
 fn an_upgrade_to_an_occupied_address_is_refused_up_front() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let yaml = |listeners: &str| format!("listeners: [{listeners}]\n{}", shop(1, "sticky: cookie"));
     let mut first = site.burdock(&yaml("$IP:8080"));
     let _other_program = std::net::TcpListener::bind(site.at(8082)).unwrap();
-    site.write("burdock.yaml", &complete(&yaml("$IP:8080, $IP:8082")));
+    site.write("burdock.yaml", &with_defaults(&yaml("$IP:8080, $IP:8082")));
     let answer = first.api().send("POST", "/upgrade", &json!({}));
     assert_eq!(answer.status, 422, "{}", answer.text());
     assert!(answer.text().contains(&format!("cannot listen on {}", site.at(8082))), "{}", answer.text());
-    assert_eq!((first.get("/").status, first.readiness(), first.has_ended()), (200, Some(200), None));
+    assert_eq!((first.get("/").status, first.readiness_status(), first.exit_status()), (200, Some(200), None));
 }
 
 #[test]
 fn a_process_without_connections_stays_until_its_successor_serves() {
-    let (site, other) = (Site::take(), Site::take());
+    let (site, other) = (Site::new(), Site::new());
     let _origins = site.origins::<1>();
     let yaml = |listeners: &str| format!("listeners: [{listeners}]\n{}", shop(1, "sticky: cookie"));
     let mut first = site.burdock(&yaml("$IP:8080"));
     // The address is bound but not listening, so the successor keeps retrying.
     let occupied = tokio::net::TcpSocket::new_v4().unwrap();
     occupied.bind(other.at(8080)).unwrap();
-    site.write("burdock.yaml", &complete(&yaml(&format!("$IP:8080, '{}'", other.at(8080)))));
+    site.write("burdock.yaml", &with_defaults(&yaml(&format!("$IP:8080, '{}'", other.at(8080)))));
     let api = first.api();
     let upgrade = std::thread::spawn(move || api.send("POST", "/upgrade", &json!({})));
     wait_until("the first has no connection left", || {
-        first.stderr().contains("the last connection is gone") || first.has_ended().is_some()
+        first.stderr().contains("the last connection is gone") || first.exit_status().is_some()
     });
-    assert_eq!(first.has_ended(), None);
+    assert_eq!(first.exit_status(), None);
     drop(occupied);
     let answer = upgrade.join().unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert!(first.leaves().success());
+    assert!(first.wait_for_exit().success());
     let successor = answer.json()["pid"].as_u64().unwrap() as u32;
     signal(successor, "TERM");
     wait_until("the successor ends", || !is_running(successor));
@@ -561,27 +552,27 @@ fn a_process_without_connections_stays_until_its_successor_serves() {
 
 #[test]
 fn sigterm_during_shutdown_ends_the_process_at_once() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
-    origin.behave(|_| Reply::Echo(UPGRADED.to_vec()));
+    origin.respond_with(|_| Reply::Echo(UPGRADED.to_vec()));
     let mut first = site.shop(1, "sticky: cookie");
     let _socket = websocket(first.listen);
     let _successor = Successor::of(&first);
-    assert!(first.has_ended().is_none());
+    assert!(first.exit_status().is_none());
     first.signal("TERM");
-    assert!(first.leaves().success());
+    assert!(first.wait_for_exit().success());
 }
 
 #[test]
 fn a_daemon_outlives_its_command_and_writes_a_pid_file() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let mut command = Burdock::launch(&site, &shop(1, "sticky: cookie"), &["-d"]);
-    wait_until("the daemon is ready", || command.readiness() == Some(200));
-    assert!(command.wait().success());
+    wait_until("the daemon is ready", || command.readiness_status() == Some(200));
+    assert!(command.wait_for_exit_and_output().success());
     let daemon = Daemon::of(&site);
     assert_eq!(command.get("/served").status, 200);
-    command.line("/served");
+    command.log_line("/served");
     assert_eq!(std::fs::read_to_string(site.path("run/burdock.pid")).unwrap().trim(), daemon.0.to_string());
     signal(daemon.0, "TERM");
     wait_until("the daemon ends", || !daemon.exists());

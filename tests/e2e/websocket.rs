@@ -4,10 +4,10 @@ use crate::harness::{Reply, Request, Response, Site, Wire, rounds, wait_until};
 
 #[test]
 fn an_upgraded_connection_is_tied_and_stays_open() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| {
+    origin.respond_with(|_| {
         Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
     });
     let (mut wire, response) = upgrade(burdock.wire());
@@ -31,10 +31,10 @@ fn upgrade(mut wire: Wire) -> (Wire, Response) {
 
 #[test]
 fn upgrades_survive_servers_that_answer_immediately() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| {
+    origin.respond_with(|_| {
         Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
     });
     std::thread::scope(|scope| {
@@ -46,10 +46,10 @@ fn upgrades_survive_servers_that_answer_immediately() {
 
 #[test]
 fn an_upgraded_connection_outlives_the_read_timeout() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\ntimeouts: {read: 200ms, upgraded: 60s}");
-    origin.behave(|request| match request.path() {
+    origin.respond_with(|request| match request.path() {
         "/silence" => Reply::Silence,
         _ => Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec()),
     });
@@ -62,7 +62,7 @@ fn an_upgraded_connection_outlives_the_read_timeout() {
 
 #[test]
 fn an_upgrade_goes_to_the_clients_server_and_counts_as_in_flight() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: cookie");
     let client = burdock.client_at("web-2");
@@ -71,7 +71,7 @@ fn an_upgrade_goes_to_the_clients_server_and_counts_as_in_flight() {
             "HTTP/1.1 101 Switching Protocols\r\nX-Served-By: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
             origin.name
         );
-        origin.behave(move |_| Reply::Echo(switch.clone().into_bytes()));
+        origin.respond_with(move |_| Reply::Echo(switch.clone().into_bytes()));
     }
     let request = Request::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
     let mut wire = burdock.wire();
@@ -85,7 +85,7 @@ fn an_upgrade_goes_to_the_clients_server_and_counts_as_in_flight() {
 
 #[test]
 fn an_h2c_upgrade_is_not_forwarded() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let request = Request::get("/")
@@ -98,10 +98,10 @@ fn an_h2c_upgrade_is_not_forwarded() {
 
 #[test]
 fn an_upgrade_is_redispatched_around_a_dead_server() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(2);
     let burdock = site.shop(2, "sticky: cookie");
-    origin.behave(|_| {
+    origin.respond_with(|_| {
         Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
     });
     for _ in 0..2 {
@@ -112,7 +112,7 @@ fn an_upgrade_is_redispatched_around_a_dead_server() {
 
 #[test]
 fn a_server_may_refuse_to_upgrade() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let mut wire = burdock.wire();

@@ -82,11 +82,11 @@ fn each_change_is_drained_once_and_in_order() {
     });
 }
 
-/// What a subscriber has put together.
+/// A subscriber's copy of the table.
 type Copied = BTreeMap<Fingerprint, Session>;
 
 #[test]
-fn each_of_two_subscribers_has_the_whole_table_though_one_comes_late() {
+fn a_late_subscriber_gets_the_whole_table_too() {
     explore(|| {
         let table = Arc::new(table());
         let servers = Arc::new([register(&table, "a"), register(&table, "b")]);
@@ -118,7 +118,7 @@ fn each_of_two_subscribers_has_the_whole_table_though_one_comes_late() {
 }
 
 #[test]
-fn who_waits_for_a_subscriber_goes_on_when_that_has_his_change_or_is_gone() {
+fn a_wait_for_a_subscriber_ends_when_it_has_the_change_or_is_gone() {
     explore(|| {
         let table = Arc::new(table());
         let server = register(&table, "a");

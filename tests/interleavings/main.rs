@@ -81,7 +81,7 @@ fn follow(table: &Arc<Table>) -> Arc<Subscription> {
     Arc::new(Subscription::new(table, Delivery::Afterwards))
 }
 
-/// A whole round.
+/// The changes of one whole round.
 fn drain(feed: &Subscription) -> Vec<Change> {
     let round = feed.begin();
     let changes = take(feed);

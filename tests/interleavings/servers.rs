@@ -36,7 +36,7 @@ fn a_change_names_the_server_it_was_made_for() {
     });
 }
 
-/// As one who writes does it.
+/// Reads changes as the journal's writer does.
 fn write(feed: &Subscription) {
     let (table, round) = (feed.table(), feed.begin());
     for change in take(feed) {
@@ -76,7 +76,7 @@ fn a_server_with_sessions_keeps_its_number_during_a_table_reload() {
 }
 
 #[test]
-fn concurrent_enlistments_get_one_server_number() {
+fn concurrent_registrations_get_one_server_number() {
     explore(|| {
         let table = Arc::new(table());
         let threads: Vec<_> = (0..3)

@@ -86,7 +86,7 @@ fn ask(to: SocketAddr, what: &str, cookies: &str, body: &str) -> Option<Answer> 
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !condition() {
-        assert!(Instant::now() < end, "waited in vain: {what}");
+        assert!(Instant::now() < end, "timed out waiting: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

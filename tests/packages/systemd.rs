@@ -123,13 +123,13 @@ fn a_package_update_keeps_the_process_and_a_purge_ends_it() {
 /// Lets customers visit continuously during an action: each visit must find its session.
 fn no_session_is_lost_during(host: &Host<'_>, action: impl FnOnce()) {
     let customers: Vec<Customer> = (0..8).map(|_| Customer::log_in(host.listen())).collect();
-    let over = AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let threads = customers.iter().map(|customer| {
-            let over = &over;
+            let stop = &stop;
             scope.spawn(move || {
                 let mut visits = 0;
-                while !over.load(Ordering::Relaxed) {
+                while !stop.load(Ordering::Relaxed) {
                     assert!(customer.has_session(), "a session lost after {visits} visits");
                     visits += 1;
                 }
@@ -138,7 +138,7 @@ fn no_session_is_lost_during(host: &Host<'_>, action: impl FnOnce()) {
         });
         let threads: Vec<_> = threads.collect();
         let outcome = catch_unwind(AssertUnwindSafe(action));
-        over.store(true, Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         let visits: Vec<usize> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         if let Err(panic) = outcome {
             resume_unwind(panic);

@@ -120,12 +120,12 @@ fn all_attempts_count_toward_the_retry_limit() {
 #[test]
 fn a_session_is_redispatched_after_its_same_server_retries() {
     let (lb, mut client) = tied();
-    let _lb = lb.with(|pool| pool.upstream.retry.same_server = 2).refuses("a");
+    let _lb = lb.with(|shop| shop.upstream.retry.same_server = 2).refuses("a");
     client.visits(1).because(["redispatched"]);
 }
 
 #[test]
-fn a_token_of_a_server_that_never_was_is_as_one_of_a_server_that_is_gone() {
+fn a_token_of_an_unconfigured_server_equals_one_of_a_removed_server() {
     let lb = lb(["a", "b"]).cookie(|cookie| cookie.token = burdock::session::token_format::TokenFormat::Plain);
     lb.client().holding("nobody").visits(2).because(["unknown_server", "hit"]).settled(["rewritten", "kept"]);
 }

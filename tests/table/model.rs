@@ -92,7 +92,7 @@ enum Clock {
     Steps,
 }
 
-/// Both, and what subscribers would have of the table: one from the beginning on, and another that comes and goes.
+/// The table and its model, and the copies of two subscribers: one from the beginning on, and one that comes and goes.
 struct Pair {
     table: Arc<Table>,
     model: Model,
@@ -106,7 +106,7 @@ struct Pair {
 
 impl Pair {
     fn new(idle: Option<u32>, life: Option<u32>, clock: Clock) -> Self {
-        // Large enough for nobody to go, even if all expired sessions stay.
+        // Large enough to evict no session, even if all expired ones stay.
         let table = Arc::new(Table::new(spec(25_600, idle, life)));
         let journal = Copied::begin(&table, START);
         let servers = (0..SERVERS).map(|server| register(&table, &format!("web-{server}"))).collect();
@@ -133,7 +133,7 @@ impl Pair {
             996 => self.forget_server(),
             997 => self.compare_lists(),
             998 if self.clock == Clock::Steady => self.compare_counts(),
-            // What has expired is not copied, and would live again after a step back.
+            // Expired sessions are not copied, and would live again after the clock steps back.
             999 if self.clock == Clock::Steady && self.chance.below(4) == 0 => self.come_or_go(),
             _ => self.compare_copies(),
         }
@@ -188,7 +188,7 @@ impl Pair {
         }
     }
 
-    /// Whoever applies all changes to what was there before has all that lives.
+    /// A subscriber that applies every change to its copy of the table has every live session.
     fn compare_copies(&mut self) {
         let live = self.model.live(self.now);
         for copied in std::iter::once(&mut self.journal).chain(&mut self.passing) {
@@ -206,7 +206,7 @@ impl Pair {
     }
 }
 
-/// What a subscriber has of the table.
+/// A subscriber's copy of the table.
 struct Copied {
     feed: Subscription,
     sessions: BTreeMap<Fingerprint, Session>,

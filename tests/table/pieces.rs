@@ -68,7 +68,7 @@ fn an_import_replaces_a_session_and_an_expired_one_removes_it() {
 
 /// The table is so full that sessions are displaced while it is read.
 #[test]
-fn a_snapshot_and_the_changes_since_it_began_are_all_that_lives() {
+fn a_snapshot_and_later_changes_hold_every_live_session() {
     let table = Arc::new(Table::new(spec(256_000, Some(1_800), None)));
     let feed = follow(&table);
     let servers = ["a", "b"].map(|id| register(&table, id));
@@ -110,7 +110,7 @@ fn a_snapshot_and_the_changes_since_it_began_are_all_that_lives() {
     }
 }
 
-/// Adds the changes, as what became of each session in the end.
+/// Applies the changes: the last one of each session counts.
 fn drain(feed: &Subscription, into: &mut BTreeMap<Fingerprint, Option<Session>>) {
     let mut changes = Vec::new();
     for shard in 0..feed.table().shards() {
@@ -122,7 +122,7 @@ fn drain(feed: &Subscription, into: &mut BTreeMap<Fingerprint, Option<Session>>)
 }
 
 #[test]
-fn what_comes_too_fast_for_the_journal_is_counted() {
+fn changes_lost_by_a_slow_subscriber_are_counted() {
     let table = Arc::new(Table::new(spec(1_000, None, None)));
     let feed = follow(&table);
     let server = register(&table, "a");
@@ -136,7 +136,7 @@ fn what_comes_too_fast_for_the_journal_is_counted() {
 }
 
 #[test]
-fn a_table_that_nobody_follows_records_nothing() {
+fn a_table_without_subscribers_records_nothing() {
     let table = Arc::new(Table::new(spec(1_000, None, None)));
     let server = register(&table, "a");
     let gone = follow(&table);
@@ -146,7 +146,7 @@ fn a_table_that_nobody_follows_records_nothing() {
 }
 
 #[test]
-fn what_is_imported_while_somebody_follows_is_in_the_feed() {
+fn imported_sessions_reach_the_feed() {
     let table = Arc::new(Table::new(spec(1_000, Some(100), None)));
     let [a, b] = ["a", "b"].map(|id| register(&table, id));
     table.tie(fingerprint(1), &a, Budget::Within, NOW);
@@ -160,9 +160,9 @@ fn what_is_imported_while_somebody_follows_is_in_the_feed() {
     over.stamps.seen = UnixSeconds(START - 200);
     import(2, over);
     import(3, over);
-    let told: Vec<_> = changes(&feed).into_iter().map(|change| (change.kind, change.entry.fingerprint)).collect();
+    let kinds_and_names: Vec<_> = changes(&feed).into_iter().map(|change| (change.kind, change.entry.fingerprint)).collect();
     let kinds = [ChangeKind::Refreshed, ChangeKind::Moved, ChangeKind::Created, ChangeKind::Forgotten];
-    assert_eq!(told, kinds.into_iter().zip([1, 1, 2, 2].map(fingerprint)).collect::<Vec<_>>());
+    assert_eq!(kinds_and_names, kinds.into_iter().zip([1, 1, 2, 2].map(fingerprint)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_server_number_is_reused_after_its_last_entry_is_gone() {
 }
 
 #[test]
-fn a_change_that_comes_between_drain_and_tidy_still_finds_its_server() {
+fn a_change_between_drain_and_tidy_finds_its_server() {
     let table = Arc::new(Table::new(spec(1_000, Some(100), None)));
     let feed = follow(&table);
     let old = register(&table, "old");
@@ -204,7 +204,7 @@ fn a_change_that_comes_between_drain_and_tidy_still_finds_its_server() {
 }
 
 #[test]
-fn a_number_is_not_given_away_before_every_subscriber_has_written_what_names_it() {
+fn a_server_number_waits_for_every_subscriber_before_reuse() {
     let table = Arc::new(Table::new(spec(1_000, Some(100), None)));
     let (fast, slow) = (follow(&table), follow(&table));
     let old = register(&table, "old");
@@ -217,18 +217,18 @@ fn a_number_is_not_given_away_before_every_subscriber_has_written_what_names_it(
     }
     let named: Vec<_> = changes(&slow).iter().map(|change| table.server(change.entry.session.server)).collect();
     assert_eq!(named, vec![ServerId::parse("old").ok(); 2]);
-    assert_eq!(table.tidy(), 0, "it is looked for the first time now");
+    assert_eq!(table.tidy(), 0, "this pass is the first that finds it unused");
     changes(&fast);
     assert_eq!(table.tidy(), 0);
     drop(slow);
-    assert_eq!(table.tidy(), 1, "who is gone keeps nothing");
+    assert_eq!(table.tidy(), 1, "a dropped subscriber keeps no number");
 }
 
 fn follow(table: &Arc<Table>) -> Subscription {
     Subscription::new(table, Delivery::Afterwards)
 }
 
-/// A whole round.
+/// The changes of one whole round.
 fn changes(feed: &Subscription) -> Vec<Change> {
     let (mut changes, round) = (Vec::new(), feed.begin());
     for shard in 0..feed.table().shards() {

@@ -10,7 +10,7 @@ use burdock::time::UnixSeconds;
 use super::{Chance, START, fingerprint, register, spec, steps};
 
 #[test]
-fn counts_agree_after_threads_have_created_moved_forgotten_read_and_reloaded_together() {
+fn counts_agree_after_concurrent_use_and_reloads() {
     let table = Arc::new(Table::new(spec(2_000, Some(600), None)));
     let servers = ["a", "b", "c"].map(|id| register(&table, id));
     thread::scope(|scope| {
@@ -29,7 +29,7 @@ fn counts_agree_after_threads_have_created_moved_forgotten_read_and_reloaded_tog
                 let changes = feed.begin();
                 (0..table.shards()).for_each(|shard| _ = feed.drain(shard, &mut Vec::new()));
                 feed.complete(changes);
-                // One that comes and goes.
+                // A subscriber that comes and goes.
                 drop(Subscription::new(table, Delivery::Afterwards));
             }
         });

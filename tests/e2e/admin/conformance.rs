@@ -22,9 +22,9 @@ fn schemathesis() -> PathBuf {
 #[test]
 #[ignore = "needs schemathesis, which scripts/install full installs; takes a minute"]
 fn the_api_conforms_to_its_openapi_document() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
-    origins.iter().for_each(|origin| origin.behave(|_| Reply::with("Set-Cookie", "JSESSIONID=a-session-that-lives")));
+    origins.iter().for_each(|origin| origin.respond_with(|_| Reply::with("Set-Cookie", "JSESSIONID=a-session-that-lives")));
     write_token(&site, TOKEN);
     let burdock = site.burdock(&format!("{REST}{}", shop(2, SETTINGS)));
     burdock.get("/");

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Burdock, Origin, Received, Reply, Request, Response, Site, shop};
+use crate::harness::{Burdock, Origin, ReceivedRequest, Reply, Request, Response, Site, shop};
 
 const LEARN: &str = "sticky: [{learn: {create: set_cookie:JSESSIONID, lookup: cookie:JSESSIONID, table: sessions}}]\n";
 const TABLES: &str = "tables: {sessions: {capacity: 1000, idle_timeout: 1h}}\n";
 
-fn application(request: &Received) -> Reply {
+fn application(request: &ReceivedRequest) -> Reply {
     match request.target().split_once('?') {
         Some(("/login", cookie)) => Reply::with("Set-Cookie", cookie),
         Some(_) | None => Reply::status(200),
@@ -16,7 +16,7 @@ fn application(request: &Received) -> Reply {
 
 fn learning(site: &Site) -> ([Origin; 2], Burdock) {
     let origins = site.origins();
-    origins.iter().for_each(|origin: &Origin| origin.behave(application));
+    origins.iter().for_each(|origin: &Origin| origin.respond_with(application));
     (origins, site.burdock(&format!("{}{TABLES}", shop(2, LEARN))))
 }
 
@@ -34,7 +34,7 @@ fn list(burdock: &Burdock, query: &str) -> Vec<Value> {
 
 #[test]
 fn a_table_reports_its_sessions_per_server() {
-    let site = Site::take();
+    let site = Site::new();
     let (_origins, burdock) = learning(&site);
     (0..6).for_each(|n| drop(login(&burdock, &format!("session-{n}"))));
     let table = burdock.api().get("/tables/sessions");
@@ -47,7 +47,7 @@ fn a_table_reports_its_sessions_per_server() {
 
 #[test]
 fn a_session_is_found_by_its_id_without_logging_it() {
-    let site = Site::take();
+    let site = Site::new();
     let (_origins, burdock) = learning(&site);
     let server = login(&burdock, "a-secret-session-id");
     let found = find(&burdock, "a-secret-session-id").json();
@@ -63,7 +63,7 @@ fn a_session_is_found_by_its_id_without_logging_it() {
 
 #[test]
 fn sessions_are_listed_by_server_and_in_pages() {
-    let site = Site::take();
+    let site = Site::new();
     let (_origins, burdock) = learning(&site);
     let at_one = (0..20).filter(|n| login(&burdock, &format!("session-{n}")) == "web-1").count();
     assert_eq!(list(&burdock, "").len(), 20);
@@ -88,7 +88,7 @@ fn sessions_are_listed_by_server_and_in_pages() {
 
 #[test]
 fn a_session_can_be_deleted_and_the_audit_names_the_user() {
-    let site = Site::take();
+    let site = Site::new();
     let (_origins, burdock) = learning(&site);
     login(&burdock, "session-one");
     login(&burdock, "session-two");
@@ -107,7 +107,7 @@ fn a_session_can_be_deleted_and_the_audit_names_the_user() {
 
 #[test]
 fn all_sessions_of_a_server_can_be_deleted() {
-    let site = Site::take();
+    let site = Site::new();
     let (_origins, burdock) = learning(&site);
     let at_one = (0..10).filter(|n| login(&burdock, &format!("session-{n}")) == "web-1").count();
     let forget =
@@ -115,5 +115,5 @@ fn all_sessions_of_a_server_can_be_deleted() {
     assert_eq!(forget("web-1").json()["forgotten"], at_one);
     assert_eq!(list(&burdock, "").len(), 10 - at_one);
     assert_eq!(forget("nobody").status, 404);
-    burdock.tells("sessions of web-1 forgotten");
+    burdock.wait_for_log("sessions of web-1 forgotten");
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use super::{last, run};
-use crate::found::bearer;
-use crate::harness::{Burdock, Page, Received, Reply, Request, Response, Site};
+use crate::harness::{Burdock, Page, ReceivedRequest, Reply, Request, Response, Site};
+use crate::route_and_hash::bearer;
 
 #[test]
 fn a_server_id_in_a_header_is_followed_and_never_set() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "server-id-header.yaml");
     let named = |id: &str| burdock.ask(&Request::get("/").header("X-Server-ID", id));
@@ -30,7 +30,7 @@ fn a_server_id_in_a_header_is_followed_and_never_set() {
 
 #[test]
 fn a_client_session_in_a_header_sticks_to_one_server() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = run(&site, "server-id-header.yaml");
     let home =
@@ -43,7 +43,7 @@ fn a_client_session_in_a_header_sticks_to_one_server() {
 }
 
 /// An agent server that knows only the sessions that it began.
-fn agent_server(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
+fn agent_server(name: &str) -> impl Fn(&ReceivedRequest) -> Reply + Send + Sync + use<> {
     let session = format!("session-of-{name}");
     move |request| match (request.header("mcp-session-id"), &*request.body) {
         (None, b"initialize") => Reply::with("Mcp-Session-Id", &session),
@@ -54,10 +54,10 @@ fn agent_server(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<>
 
 #[test]
 fn an_agent_keeps_its_server_and_starts_over_when_it_is_gone() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "mcp-agents.yaml");
-    origins.iter().for_each(|origin| origin.behave(agent_server(&origin.name)));
+    origins.iter().for_each(|origin| origin.respond_with(agent_server(&origin.name)));
     let post = |session: &str, body: &str| {
         let request = Request::new("POST", "/mcp").header("Origin", "https://inspector.example.com").body(body);
         burdock.ask(&if session.is_empty() { request } else { request.header("Mcp-Session-Id", session) })
@@ -78,7 +78,7 @@ fn an_agent_keeps_its_server_and_starts_over_when_it_is_gone() {
 }
 
 /// An application that keeps its users in memory and reads their session id from the cookie or the header.
-fn shop(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
+fn shop(name: &str) -> impl Fn(&ReceivedRequest) -> Reply + Send + Sync + use<> {
     let users: Mutex<HashMap<String, String>> = Mutex::default();
     let prefix = format!("of-{name}-");
     move |request| {
@@ -126,10 +126,10 @@ fn web_and_mobile_clients_stay_where_they_logged_in() {
 }
 
 fn clients_stay_where_they_have_logged_in(file: &str) {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, file);
-    origins.iter().for_each(|origin| origin.behave(shop(&origin.name)));
+    origins.iter().for_each(|origin| origin.respond_with(shop(&origin.name)));
     let logins: Vec<_> = (0..8)
         .map(|n| {
             let user = format!("user-{n}");
@@ -155,10 +155,10 @@ fn clients_stay_where_they_have_logged_in(file: &str) {
 
 #[test]
 fn a_users_browser_and_phone_share_a_learned_session() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = run(&site, "learned-web-and-mobile.yaml");
-    origins.iter().for_each(|origin| origin.behave(shop(&origin.name)));
+    origins.iter().for_each(|origin| origin.respond_with(shop(&origin.name)));
     for n in 0..6 {
         let user = format!("user-{n}");
         let (_, begun) = login(&burdock, &user, if n % 2 == 0 { From::Mobile } else { From::Browser });
@@ -194,7 +194,7 @@ fn ways(id: &str) -> [Request; 5] {
 
 #[test]
 fn one_identity_has_one_server_however_it_is_sent() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "one-identity.yaml");
     let homes = || -> Vec<String> {
@@ -216,7 +216,7 @@ fn one_identity_has_one_server_however_it_is_sent() {
 
 #[test]
 fn an_anonymous_visitors_cookie_follows_a_later_identity() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = run(&site, "one-identity.yaml");
     let mut client = burdock.client();

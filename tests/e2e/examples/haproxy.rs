@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{from, last, run};
-use crate::harness::{Received, Reply, Request, Site};
+use crate::harness::{ReceivedRequest, Reply, Request, Site};
 
 #[test]
 fn balance_source_keeps_each_address_on_its_server() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "haproxy-source.yaml");
     let homes = || -> Vec<String> {
@@ -24,7 +24,7 @@ fn balance_source_keeps_each_address_on_its_server() {
 
 #[test]
 fn an_inserted_cookie_is_set_once_hidden_and_never_cached() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = run(&site, "haproxy-insert.yaml");
     let mut client = burdock.client();
@@ -41,7 +41,7 @@ fn an_inserted_cookie_is_set_once_hidden_and_never_cached() {
 
 #[test]
 fn cookies_inserted_by_haproxy_are_accepted_and_updated_on_failover() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "haproxy-insert.yaml");
     let holding = |value: &str| burdock.ask(&Request::get("/").header("Cookie", &format!("SERVERID={value}")));
@@ -56,7 +56,7 @@ fn cookies_inserted_by_haproxy_are_accepted_and_updated_on_failover() {
 }
 
 /// An application that begins a session for clients without one or with an unknown one.
-fn application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
+fn application(name: &str) -> impl Fn(&ReceivedRequest) -> Reply + Send + Sync + use<> {
     let session = format!("JSESSIONID=of-{name}");
     move |request| match request.header("cookie") {
         Some(known) if known == session => Reply::status(200),
@@ -66,10 +66,10 @@ fn application(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> 
 
 #[test]
 fn a_cookie_prefix_pins_the_session_and_is_hidden_from_servers() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<2>().into();
     let burdock = run(&site, "haproxy-prefix.yaml");
-    origins.iter().for_each(|origin| origin.behave(application(&origin.name)));
+    origins.iter().for_each(|origin| origin.respond_with(application(&origin.name)));
     let mut client = burdock.client_at("web-1");
     assert!(client.jar["JSESSIONID"].ends_with("~of-web-1"), "{:?}", client.jar);
     for _ in 0..4 {
@@ -85,10 +85,10 @@ fn a_cookie_prefix_pins_the_session_and_is_hidden_from_servers() {
 
 #[test]
 fn cookie_prefixes_set_by_haproxy_are_accepted() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = run(&site, "haproxy-prefix.yaml");
-    origins.iter().for_each(|origin| origin.behave(application(&origin.name)));
+    origins.iter().for_each(|origin| origin.respond_with(application(&origin.name)));
     for (value, server) in [("S1~of-web-1", "web-1"), ("S2~of-web-2", "web-2")] {
         for _ in 0..3 {
             let response = burdock.ask(&Request::get("/").header("Cookie", &format!("JSESSIONID={value}")));
@@ -98,7 +98,7 @@ fn cookie_prefixes_set_by_haproxy_are_accepted() {
 }
 
 /// An application that begins sessions with long ids, and sends `theme` with all other responses.
-fn with_long_names(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + use<> {
+fn with_long_names(name: &str) -> impl Fn(&ReceivedRequest) -> Reply + Send + Sync + use<> {
     let server = name.to_owned();
     move |request| match request.path() {
         "/login" => {
@@ -111,10 +111,10 @@ fn with_long_names(name: &str) -> impl Fn(&Received) -> Reply + Send + Sync + us
 
 #[test]
 fn appsession_matches_sessions_by_their_first_52_bytes() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "haproxy-appsession.yaml");
-    origins.iter().for_each(|origin| origin.behave(with_long_names(&origin.name)));
+    origins.iter().for_each(|origin| origin.respond_with(with_long_names(&origin.name)));
     let mut homes = BTreeSet::new();
     for n in 0..6 {
         let mut client = burdock.client();

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{from, last, run};
-use crate::harness::{Mint, Reply, Request, Site};
+use crate::harness::{Reply, Request, Site, TokenCodec};
 
 #[test]
 fn ip_hash_keeps_each_network_on_its_server() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = run(&site, "ip-hash.yaml");
     let home = |address: &str| {
@@ -24,7 +24,7 @@ fn ip_hash_keeps_each_network_on_its_server() {
 
 #[test]
 fn ip_hash_moves_only_a_lost_servers_clients_until_it_returns() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "ip-hash.yaml");
     let homes = || -> Vec<_> {
@@ -43,7 +43,7 @@ fn ip_hash_moves_only_a_lost_servers_clients_until_it_returns() {
 
 #[test]
 fn sticky_cookie_keeps_a_browser_for_an_hour_after_its_last_visit() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = run(&site, "nginx-sticky-cookie.yaml");
     let mut client = burdock.client();
@@ -57,18 +57,22 @@ fn sticky_cookie_keeps_a_browser_for_an_hour_after_its_last_visit() {
     }
     assert_eq!(last(&origins, first.served_by()).header("cookie"), None);
     let key = std::fs::read_to_string(site.path("state/key")).unwrap();
-    let mint = Mint::of_cookie(&key, "backend", "srv_id");
+    let codec = TokenCodec::for_cookie(&key, "backend", "srv_id");
     for (minutes, reason, cookies) in [(5, "hit", 0), (7, "hit", 1), (59, "hit", 1), (70, "expired_idle", 1)] {
-        let token = mint.token("backend2", 86_400, minutes * 60);
+        let token = codec.token("backend2", 86_400, minutes * 60);
         let path = format!("/after/{minutes}");
         let response = burdock.ask(&Request::get(&path).header("Cookie", &format!("srv_id={token}")));
-        assert_eq!((response.set_cookies().len(), burdock.line(&path).reason()), (cookies, reason.to_owned()), "{minutes}");
+        assert_eq!(
+            (response.set_cookies().len(), burdock.log_line(&path).reason()),
+            (cookies, reason.to_owned()),
+            "{minutes}"
+        );
     }
 }
 
 #[test]
 fn sticky_cookie_accepts_cookies_set_by_nginx() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<2>().into();
     let burdock = run(&site, "nginx-sticky-cookie.yaml");
     let of_nginx = format!("srv_id={:x}", md5::compute(site.server(2).to_string()));
@@ -87,7 +91,7 @@ fn sticky_cookie_accepts_cookies_set_by_nginx() {
 
 #[test]
 fn sticky_route_follows_the_applications_route() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "nginx-sticky-route.yaml");
     for (request, server) in [
@@ -113,12 +117,12 @@ fn sticky_route_follows_the_applications_route() {
 
 #[test]
 fn sticky_learn_keeps_the_applications_sessions() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = run(&site, "nginx-sticky-learn.yaml");
     for origin in &origins {
         let session = format!("JSESSIONID=session-of-{}; Path=/; HttpOnly", origin.name);
-        origin.behave(move |request| match request.path() {
+        origin.respond_with(move |request| match request.path() {
             "/login" => Reply::with("Set-Cookie", &session),
             _ => Reply::status(200),
         });
@@ -129,7 +133,7 @@ fn sticky_learn_keeps_the_applications_sessions() {
     };
     for n in 0..3 {
         let begun = burdock.get("/login");
-        burdock.log(n + 1);
+        burdock.access_log(n + 1);
         let name = format!("session-of-{}", begun.served_by());
         assert_eq!(begun.set_cookies(), [format!("JSESSIONID={name}; Path=/; HttpOnly")]);
     }
@@ -138,10 +142,12 @@ fn sticky_learn_keeps_the_applications_sessions() {
     }
     let unknown: BTreeSet<_> = (0..20).map(|n| at("/stranger", &format!("unknown-{n}"))).collect();
     assert_eq!(unknown.len(), 3, "names that the application did not create");
-    assert!(burdock.log(32).iter().filter(|line| line.text("path") == "/stranger").all(|line| line.reason() == "new"));
+    assert!(
+        burdock.access_log(32).iter().filter(|line| line.text("path") == "/stranger").all(|line| line.reason() == "new")
+    );
     drop(origins.remove(0));
     let moved = at("/lost", "session-of-web-1");
-    assert_eq!(burdock.line("/lost").text("settled"), "rewritten");
+    assert_eq!(burdock.log_line("/lost").text("settled"), "rewritten");
     let _back = site.origin(1);
     (0..4).for_each(|_| assert_eq!(at("/after", "session-of-web-1"), moved));
 }

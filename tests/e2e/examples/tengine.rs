@@ -10,7 +10,7 @@ fn ask(burdock: &Burdock, cookie: &str) -> Response {
 
 #[test]
 fn session_sticky_sets_a_cookie_that_servers_see() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = run(&site, "tengine-session-sticky.yaml");
     let first = burdock.get("/");
@@ -26,11 +26,11 @@ fn session_sticky_sets_a_cookie_that_servers_see() {
 
 #[test]
 fn session_sticky_sets_no_cookie_on_errors() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     for file in ["tengine-session-sticky.yaml", "tengine-insert-indirect.yaml"] {
         let burdock = run(&site, file);
-        origins.iter().for_each(|origin| origin.behave(|request| Reply::status(request.path()[1..].parse().unwrap())));
+        origins.iter().for_each(|origin| origin.respond_with(|request| Reply::status(request.path()[1..].parse().unwrap())));
         for (status, cookies) in [(200, 1), (302, 1), (404, 0), (500, 0)] {
             assert_eq!(burdock.get(&format!("/{status}")).set_cookies().len(), cookies, "{status}");
         }
@@ -39,7 +39,7 @@ fn session_sticky_sets_no_cookie_on_errors() {
 
 #[test]
 fn insert_indirect_hides_its_cookie_from_servers() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = run(&site, "tengine-insert-indirect.yaml");
     let first = ask(&burdock, "a=1");
@@ -56,7 +56,7 @@ fn insert_indirect_hides_its_cookie_from_servers() {
 #[test]
 fn cookies_set_by_tengine_are_replaced_and_moved_on_failover() {
     for (file, name) in [("tengine-session-sticky.yaml", "route"), ("tengine-insert-indirect.yaml", "uid")] {
-        let site = Site::take();
+        let site = Site::new();
         let mut origins: Vec<_> = site.origins::<2>().into();
         let burdock = run(&site, file);
         let md5 = |n| format!("{name}={:x}", md5::compute(site.server(n).to_string()));

@@ -27,7 +27,7 @@ impl Api {
         stream.write_all(&request.header("Connection", "close").bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        Response::whole(&answer)
+        Response::parse_all(&answer)
     }
 
     /// The JSON at this path.

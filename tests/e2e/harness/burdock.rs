@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use super::{Api, Client, Line, Metrics, Request, Response, Site, Wire, eventually, signal, wait_until};
+use super::{Api, Client, LogLine, Metrics, Request, Response, Site, Wire, eventually, signal, wait_until};
 
 /// Defaults for every test's configuration. A line is left out if the test's own text has its key.
 const DEFAULTS: [&str; 4] = [
@@ -32,12 +32,12 @@ impl Burdock {
     /// Starts with this configuration, completed with the defaults, and waits until it is ready. `$IP` and `$DIR` stand for the
     /// site's address and directory.
     pub fn start(site: &Site, yaml: &str) -> Self {
-        Self::launch(site, yaml, &[]).ready()
+        Self::launch(site, yaml, &[]).wait_until_ready()
     }
 
     /// Like [`Self::start`], with a variable in its environment.
     pub fn start_with(site: &Site, yaml: &str, variable: (&str, &str)) -> Self {
-        Self::launch_with(site, yaml, &[variable]).ready()
+        Self::launch_with(site, yaml, &[variable]).wait_until_ready()
     }
 
     /// Like [`Self::launch`], with variables in its environment.
@@ -50,16 +50,16 @@ impl Burdock {
         Self::spawn(site, yaml, |command| command.args(args))
     }
 
-    fn ready(mut self) -> Self {
+    fn wait_until_ready(mut self) -> Self {
         wait_until("burdock is ready", || {
-            assert!(self.has_ended().is_none(), "burdock did not start");
-            self.readiness() == Some(200)
+            assert!(self.exit_status().is_none(), "burdock did not start");
+            self.readiness_status() == Some(200)
         });
         self
     }
 
     fn spawn(site: &Site, yaml: &str, adjust: impl FnOnce(&mut Command) -> &mut Command) -> Self {
-        let file = site.write("burdock.yaml", &complete(yaml));
+        let file = site.write("burdock.yaml", &with_defaults(yaml));
         let mut command = Command::new(env!("CARGO_BIN_EXE_burdock"));
         command.args(["run", "-c"]).arg(file).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = adjust(&mut command).spawn().unwrap();
@@ -74,7 +74,7 @@ impl Burdock {
     pub fn reload(&self, site: &Site, yaml: &str) -> bool {
         let count = |result| self.metrics().sum("burdock_reloads_total", &[("result", result)]);
         let (applied, refused) = (count("applied"), count("refused"));
-        site.write("burdock.yaml", &complete(yaml));
+        site.write("burdock.yaml", &with_defaults(yaml));
         self.signal("HUP");
         eventually("the reload has ended", || match (count("applied") > applied, count("refused") > refused) {
             (true, _) => Some(true),
@@ -113,7 +113,7 @@ impl Burdock {
         Api::new(self.socket.clone())
     }
 
-    pub fn readiness(&self) -> Option<u16> {
+    pub fn readiness_status(&self) -> Option<u16> {
         let mut wire = Wire::try_open(self.admin).ok()?;
         wire.try_ask(&Request::get("/readyz")).ok().map(|response| response.status)
     }
@@ -128,17 +128,20 @@ impl Burdock {
     }
 
     /// The access log, once it has at least this many lines.
-    pub fn log(&self, lines: usize) -> Vec<Line> {
+    pub fn access_log(&self, lines: usize) -> Vec<LogLine> {
         eventually(&format!("{lines} lines in the access log"), || {
             let text = fs::read_to_string(&self.log).unwrap_or_default();
-            let whole: Vec<Line> = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(Line::parse).collect();
+            let whole: Vec<LogLine> =
+                text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(LogLine::parse).collect();
             (whole.len() >= lines).then_some(whole)
         })
     }
 
     /// The log line of the one request for this path.
-    pub fn line(&self, path: &str) -> Line {
-        eventually(&format!("a log line for {path}"), || self.log(0).into_iter().find(|line| line.text("path") == path))
+    pub fn log_line(&self, path: &str) -> LogLine {
+        eventually(&format!("a log line for {path}"), || {
+            self.access_log(0).into_iter().find(|line| line.text("path") == path)
+        })
     }
 
     pub fn stdout(&self) -> String {
@@ -149,12 +152,12 @@ impl Burdock {
         self.stderr.text()
     }
 
-    /// Waits until it has logged these words. Messages arrive through their own pipe.
-    pub fn tells(&self, words: &str) {
-        wait_until(&format!("the log contains: {words}"), || self.stderr().contains(words));
+    /// Waits until its messages contain this text. They arrive through their own pipe.
+    pub fn wait_for_log(&self, text: &str) {
+        wait_until(&format!("the log contains: {text}"), || self.stderr().contains(text));
     }
 
-    pub fn process(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -162,20 +165,20 @@ impl Burdock {
         signal(self.child.id(), name);
     }
 
-    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
     /// Waits until it exits by itself and all its output has arrived.
-    pub fn wait(&mut self) -> ExitStatus {
-        let status = eventually("burdock exits", || self.has_ended());
+    pub fn wait_for_exit_and_output(&mut self) -> ExitStatus {
+        let status = eventually("burdock exits", || self.exit_status());
         wait_until("its remaining output", || self.stdout.is_complete() && self.stderr.is_complete());
         status
     }
 
     /// Waits until it exits by itself. A successor writes to the same pipes, so they may stay open.
-    pub fn leaves(&mut self) -> ExitStatus {
-        eventually("burdock exits", || self.has_ended())
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        eventually("burdock exits", || self.exit_status())
     }
 
     pub fn kill(&mut self) {
@@ -201,7 +204,7 @@ struct Output {
 }
 
 /// The text, completed with the defaults of all tests.
-pub fn complete(yaml: &str) -> String {
+pub fn with_defaults(yaml: &str) -> String {
     let missing = DEFAULTS.iter().filter(|line| {
         let key = line.split(':').next().unwrap_or_default();
         !yaml.lines().any(|own| own.split(':').next() == Some(key))
@@ -235,7 +238,7 @@ impl Output {
 
 /// A process that a Burdock started as its successor in an upgrade. Killed when dropped.
 pub struct Successor {
-    process: u32,
+    pid: u32,
     api: Api,
     pub listen: SocketAddr,
 }
@@ -254,37 +257,37 @@ impl Successor {
     fn upgrade(api: &Api, listen: SocketAddr) -> Self {
         let answer = api.send("POST", "/upgrade", &serde_json::json!({}));
         assert_eq!(answer.status, 200, "{}", answer.text());
-        let process = answer.json()["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a process id");
-        Self { process, api: api.clone(), listen }
+        let pid = answer.json()["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a process id");
+        Self { pid, api: api.clone(), listen }
     }
 
-    pub fn process(&self) -> u32 {
-        self.process
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     pub fn api(&self) -> Api {
         self.api.clone()
     }
 
-    pub fn is_there(&self) -> bool {
-        is_running(self.process)
+    pub fn is_running(&self) -> bool {
+        is_running(self.pid)
     }
 }
 
 impl Drop for Successor {
     fn drop(&mut self) {
-        if self.is_there() {
-            signal(self.process, "KILL");
-            // It holds its addresses until it is gone.
-            wait_until("it is gone", || !self.is_there());
+        if self.is_running() {
+            signal(self.pid, "KILL");
+            // It holds its addresses until it has ended.
+            wait_until("the process has ended", || !self.is_running());
         }
     }
 }
 
 /// Whether this process still runs. Its sockets stay open until its last thread ends, and the main thread may end earlier, so
 /// this looks at every thread.
-pub fn is_running(process: u32) -> bool {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+pub fn is_running(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads.into_iter().any(|thread| {
         let state = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
         state.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).is_some_and(|state| state != 'Z')

@@ -40,10 +40,10 @@ impl Client {
 
     /// The value of the one cookie whose name starts with `BURDOCK_`.
     pub fn token(&self) -> &str {
-        self.tied().unwrap_or_else(|| panic!("no session cookie: {:?}", self.jar))
+        self.session_cookie().unwrap_or_else(|| panic!("no session cookie: {:?}", self.jar))
     }
 
-    pub fn tied(&self) -> Option<&str> {
+    pub fn session_cookie(&self) -> Option<&str> {
         self.jar.iter().find(|(name, _)| name.starts_with("BURDOCK_")).map(|(_, value)| &**value)
     }
 

@@ -51,7 +51,7 @@ impl Dns {
     }
 
     /// How many queries for this it has received, such as `[A] app.internal`.
-    pub fn asked(&self, what: &str) -> usize {
+    pub fn query_count(&self, what: &str) -> usize {
         let log = fs::read_to_string(self.directory.join("queries")).unwrap_or_default();
         log.lines().filter(|line| line.contains(&format!("query{what} from"))).count()
     }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 
 use super::Reply;
 
-type Behaviour = Arc<dyn Fn(&Received) -> Reply + Send + Sync>;
+type Handler = Arc<dyn Fn(&ReceivedRequest) -> Reply + Send + Sync>;
 
 /// Listens until dropped, which frees its port and closes its connections.
 pub struct Origin {
@@ -21,7 +21,7 @@ pub struct Origin {
 
 /// A request as it arrived.
 #[derive(Clone, Debug, Default)]
-pub struct Received {
+pub struct ReceivedRequest {
     /// The request line and headers with the final empty line, one character per byte.
     pub head: String,
     pub body: Vec<u8>,
@@ -32,19 +32,19 @@ pub struct Received {
     pub connection: usize,
 }
 
-/// Whether an origin reads a whole request before it responds.
+/// How much of a request an origin reads before it responds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Manners {
-    Patient,
-    Hasty,
+pub enum ReadMode {
+    WholeRequest,
+    HeadersOnly,
 }
 
 struct Shared {
     name: String,
-    manners: Manners,
-    leaving: AtomicBool,
-    behaviour: Mutex<Behaviour>,
-    received: Mutex<Vec<Received>>,
+    read_mode: ReadMode,
+    stopping: AtomicBool,
+    handler: Mutex<Handler>,
+    received: Mutex<Vec<ReceivedRequest>>,
     accepted: AtomicUsize,
     /// Those that are open, by their numbers.
     open: Mutex<BTreeMap<usize, TcpStream>>,
@@ -53,17 +53,17 @@ struct Shared {
 impl Origin {
     /// An origin that responds to every request with 200 and its name.
     pub fn start(name: &str, address: SocketAddr) -> Self {
-        Self::with(name, address, Manners::Patient)
+        Self::with(name, address, ReadMode::WholeRequest)
     }
 
-    pub fn with(name: &str, address: SocketAddr, manners: Manners) -> Self {
+    pub fn with(name: &str, address: SocketAddr, read_mode: ReadMode) -> Self {
         let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{name} at {address}: {error}"));
-        let page: Behaviour = Arc::new(|_| Reply::status(200));
+        let page: Handler = Arc::new(|_| Reply::status(200));
         let shared = Arc::new(Shared {
             name: name.to_owned(),
-            manners,
-            leaving: AtomicBool::new(false),
-            behaviour: Mutex::new(page),
+            read_mode,
+            stopping: AtomicBool::new(false),
+            handler: Mutex::new(page),
             received: Mutex::default(),
             accepted: AtomicUsize::new(0),
             open: Mutex::default(),
@@ -73,30 +73,30 @@ impl Origin {
         Self { name: name.to_owned(), address, shared, acceptor: Some(acceptor) }
     }
 
-    /// Sets how it responds from now on. A health check of `/healthz` gets 200 except after [`Self::ill`].
-    pub fn behave(&self, behaviour: impl Fn(&Received) -> Reply + Send + Sync + 'static) {
-        *self.shared.behaviour.lock().unwrap() = Arc::new(move |request| match request.path() {
+    /// Sets how it responds from now on. A health check of `/healthz` gets 200 except after [`Self::fail`].
+    pub fn respond_with(&self, handler: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static) {
+        *self.shared.handler.lock().unwrap() = Arc::new(move |request| match request.path() {
             "/healthz" => Reply::status(200),
-            _ => behaviour(request),
+            _ => handler(request),
         });
     }
 
     /// Responds to every request with 503 from now on, including health checks.
-    pub fn ill(&self) {
-        *self.shared.behaviour.lock().unwrap() = Arc::new(|_| Reply::status(503));
+    pub fn fail(&self) {
+        *self.shared.handler.lock().unwrap() = Arc::new(|_| Reply::status(503));
     }
 
     /// All requests received, except health checks.
-    pub fn received(&self) -> Vec<Received> {
+    pub fn received(&self) -> Vec<ReceivedRequest> {
         self.all_received().into_iter().filter(|request| request.path() != "/healthz").collect()
     }
 
     /// The health checks received.
-    pub fn checks(&self) -> Vec<Received> {
+    pub fn checks(&self) -> Vec<ReceivedRequest> {
         self.all_received().into_iter().filter(|request| request.path() == "/healthz").collect()
     }
 
-    fn all_received(&self) -> Vec<Received> {
+    fn all_received(&self) -> Vec<ReceivedRequest> {
         self.shared.received.lock().unwrap().clone()
     }
 
@@ -109,14 +109,14 @@ impl Origin {
         self.shared.open.lock().unwrap().contains_key(&connection)
     }
 
-    pub fn last(&self) -> Received {
+    pub fn last(&self) -> ReceivedRequest {
         self.received().pop().unwrap_or_else(|| panic!("{} received nothing", self.name))
     }
 }
 
 impl Drop for Origin {
     fn drop(&mut self) {
-        self.shared.leaving.store(true, Ordering::SeqCst);
+        self.shared.stopping.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
@@ -130,7 +130,7 @@ impl Drop for Origin {
 impl Shared {
     fn accept(self: Arc<Self>, listener: &TcpListener) {
         for connection in listener.incoming() {
-            if self.leaving.load(Ordering::SeqCst) {
+            if self.stopping.load(Ordering::SeqCst) {
                 return;
             }
             let Ok(stream) = connection else { continue };
@@ -149,10 +149,11 @@ impl Shared {
     fn serve(&self, mut stream: &TcpStream, connection: usize) -> io::Result<()> {
         let mut ahead = Vec::new();
         for earlier in 0.. {
-            let request = Received { earlier, connection, ..Received::read(stream, &mut ahead, self.manners)? };
+            let request =
+                ReceivedRequest { earlier, connection, ..ReceivedRequest::read(stream, &mut ahead, self.read_mode)? };
             self.received.lock().unwrap().push(request.clone());
-            let behaviour = Arc::clone(&self.behaviour.lock().unwrap());
-            match behaviour(&request) {
+            let handler = Arc::clone(&self.handler.lock().unwrap());
+            match handler(&request) {
                 Reply::Page(page) => stream.write_all(&page.bytes(&self.name, request.method()))?,
                 Reply::Raw(bytes) => stream.write_all(&bytes)?,
                 Reply::Last(bytes) => return stream.write_all(&bytes),
@@ -178,7 +179,7 @@ fn echo(mut stream: &TcpStream, first: &[u8], ahead: &[u8]) -> io::Result<()> {
     io::copy(&mut stream.try_clone()?, &mut stream).map(|_| ())
 }
 
-impl Received {
+impl ReceivedRequest {
     pub fn method(&self) -> &str {
         self.head.split(' ').next().unwrap_or_default()
     }
@@ -202,12 +203,12 @@ impl Received {
         self.all(name).first().copied()
     }
 
-    /// Reads a request, without its body if the origin is hasty.
-    fn read(mut stream: &TcpStream, ahead: &mut Vec<u8>, manners: Manners) -> io::Result<Self> {
+    /// Reads a request, without its body in [`ReadMode::HeadersOnly`].
+    fn read(mut stream: &TcpStream, ahead: &mut Vec<u8>, read_mode: ReadMode) -> io::Result<Self> {
         let end = fill(stream, ahead, |bytes| bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4))?;
         let head: Vec<u8> = ahead.drain(..end).collect();
         let mut request = Self { head: latin1(&head), ..Self::default() };
-        if manners == Manners::Hasty {
+        if read_mode == ReadMode::HeadersOnly {
             return Ok(request);
         }
         if request.header("expect").is_some() {

@@ -62,7 +62,7 @@ fn serve() {
         return;
     };
     let origin = Origin::start(&name, address.parse().unwrap());
-    origin.behave(|request| match request.target().strip_prefix("/set?") {
+    origin.respond_with(|request| match request.target().strip_prefix("/set?") {
         Some(line) => Reply::with("Set-Cookie", line),
         None => Reply::status(200),
     });

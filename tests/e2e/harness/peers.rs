@@ -89,16 +89,16 @@ impl Peer {
         peer
     }
 
-    /// The session values that new clients get, by server. Sends requests until this many servers have answered.
-    pub fn minted(&self, servers: usize, given: impl Fn(&Response) -> Option<String>) -> BTreeMap<String, String> {
-        let mut minted = BTreeMap::new();
-        wait_until("the peer has issued a session for every server", || {
+    /// The tokens that new clients get, by server. Sends requests until this many servers have answered.
+    pub fn issued_tokens(&self, servers: usize, token_in: impl Fn(&Response) -> Option<String>) -> BTreeMap<String, String> {
+        let mut issued = BTreeMap::new();
+        wait_until("the peer has issued a token for every server", || {
             let response = self.try_get().expect("a response");
-            let value = given(&response).unwrap_or_else(|| panic!("the peer issued no session: {response:?}"));
-            minted.insert(response.served_by().to_owned(), value);
-            minted.len() == servers
+            let value = token_in(&response).unwrap_or_else(|| panic!("the peer issued no token: {response:?}"));
+            issued.insert(response.served_by().to_owned(), value);
+            issued.len() == servers
         });
-        minted
+        issued
     }
 
     fn try_get(&self) -> Option<Response> {

@@ -56,7 +56,7 @@ impl Page {
 
     /// The response as sent by this server to a request with this method.
     pub(super) fn bytes(&self, server: &str, method: &str) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} Said\r\nX-Served-By: {server}\r\n", self.status);
+        let mut head = format!("HTTP/1.1 {} Reply\r\nX-Served-By: {server}\r\n", self.status);
         if !matches!(self.status, 204 | 304) {
             head += &format!("Content-Length: {}\r\n", self.body.len());
         }

@@ -17,7 +17,7 @@ const ADMIN: u16 = 9180;
 /// Server `web-N` listens on this port plus N.
 const SERVERS: u16 = 9000;
 
-static TAKEN: AtomicU32 = AtomicU32::new(0);
+static NEXT_SITE: AtomicU32 = AtomicU32::new(0);
 
 /// An address in 127.0.0.0/8 that no other test has, and a directory that is deleted with the site.
 pub struct Site {
@@ -27,7 +27,7 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn take() -> Self {
+    pub fn new() -> Self {
         let (ip, reservation) =
             std::iter::repeat_with(candidate).take(1000).find_map(reserve).expect("no free loopback address");
         let dir = TempDir::with_prefix("burdock-").unwrap();
@@ -120,7 +120,7 @@ fn name(n: u16) -> String {
 fn candidate() -> Ipv4Addr {
     let mixed = std::process::id()
         .wrapping_mul(0x9E37_79B1)
-        .wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x85EB_CA6B));
+        .wrapping_add(NEXT_SITE.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x85EB_CA6B));
     let [a, b, c, _] = mixed.to_be_bytes();
     Ipv4Addr::new(127, a % 254 + 1, b, c)
 }

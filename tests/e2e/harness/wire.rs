@@ -198,7 +198,7 @@ impl Request {
 
 impl Response {
     /// Parses everything received until the connection closed.
-    pub fn whole(bytes: &[u8]) -> Self {
+    pub fn parse_all(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a header block");
         let head = Self::parse(&String::from_utf8_lossy(&bytes[..end])).unwrap();
         Self { body: bytes[end + 4..].to_vec(), ..head }

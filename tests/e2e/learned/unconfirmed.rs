@@ -54,7 +54,7 @@ fn small_table(sticky: &str) -> String {
 
 #[test]
 fn forged_session_ids_create_no_sessions() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = applications::<4>(&site);
     let burdock = site.burdock(&small_table(EVERYWHERE));
     let homes = start_sessions(&burdock, 100);
@@ -68,7 +68,7 @@ fn forged_session_ids_create_no_sessions() {
     flood(&burdock, 0..count, forged);
     assert_eq!(count_at_home(&burdock, &homes), 100);
     assert_eq!(burdock.metrics().sum("burdock_table_sessions", &[("table", "shop")]), 100.0);
-    let lines = burdock.log(200 + count);
+    let lines = burdock.access_log(200 + count);
     let forged_lines: Vec<_> = lines.iter().filter(|line| line.text("path") == "/forged").collect();
     assert_eq!(forged_lines.len(), count);
     assert!(forged_lines.iter().all(|line| words(line) == ["new", "none", "none"]), "each id came eight times");
@@ -78,7 +78,7 @@ fn forged_session_ids_create_no_sessions() {
 /// which protects the people's sessions.
 #[test]
 fn bot_sessions_do_not_evict_returning_clients() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = applications::<4>(&site);
     let (people, bots) = (rounds(50_000).next_multiple_of(BATCH * 10), rounds(1_000_000).next_multiple_of(BATCH * 10));
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]\naccess_log: {to: 'off'}";
@@ -110,7 +110,7 @@ fn bot_sessions_do_not_evict_returning_clients() {
 
 #[test]
 fn create_from_requests_learns_sessions_from_requests() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = applications::<3>(&site);
     let sticky = "sticky: [{learn: {create_from_requests: query:user, lookup: [query:user, header:X-User], min_length: 3}}]";
     let burdock = site.shop(3, sticky);
@@ -119,16 +119,16 @@ fn create_from_requests_learns_sessions_from_requests() {
         for _ in 0..3 {
             assert_eq!(served(&burdock, &Request::get(&format!("/next/{user}")).header("X-User", user)), home);
         }
-        assert_eq!(words(&burdock.line(&format!("/first/{user}"))), ["new", "none", "learned"]);
-        assert_eq!(words(&burdock.line(&format!("/next/{user}"))), ["hit", "learn", "kept"]);
+        assert_eq!(words(&burdock.log_line(&format!("/first/{user}"))), ["new", "none", "learned"]);
+        assert_eq!(words(&burdock.log_line(&format!("/next/{user}"))), ["hit", "learn", "kept"]);
     }
     burdock.ask(&Request::get("/short?user=al"));
-    assert_eq!(words(&burdock.line("/short")), ["new", "none", "none"]);
+    assert_eq!(words(&burdock.log_line("/short")), ["new", "none", "none"]);
 }
 
 #[test]
 fn requests_without_a_valid_session_id_are_balanced() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = applications::<3>(&site);
     let burdock = site.shop(3, TOMCAT);
     for name in ["", "short", "deleted", "DELETED", "\"\""] {

@@ -1,4 +1,4 @@
--- Every request makes a session.
+-- Every request creates a session.
 function request()
   return wrk.format("GET", "/new")
 end

@@ -96,7 +96,7 @@ fn diff_lines(before: &Plan, after: &Plan) -> Vec<String> {
     for _ in 0..3 {
         lb.client().visits(1);
     }
-    lb.now_serving(|balancer, now| diff::between(before, after, balancer, now)).iter().map(ToString::to_string).collect()
+    lb.with_balancer(|balancer, now| diff::between(before, after, balancer, now)).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_diff_shows_a_drain_deadline_as_a_date() {
 }
 
 #[test]
-fn it_is_told_how_many_sessions_a_change_moves() {
+fn a_diff_counts_the_sessions_that_a_change_moves() {
     let idle = |plan: &mut Plan| plan.upstreams[0].upstream.removal = burdock::upstream::spec::Removal::Forget;
     let (mut before, mut after) = (two(TWO), two("[{id: a, address: 127.0.0.1:3001, weight: 2, state: maint}]"));
     idle(&mut before);
@@ -134,7 +134,7 @@ fn it_is_told_how_many_sessions_a_change_moves() {
     for _ in 0..3 {
         lb.client().visits(1);
     }
-    let differences = lb.now_serving(|balancer, now| diff::between(&before, &after, balancer, now));
+    let differences = lb.with_balancer(|balancer, now| diff::between(&before, &after, balancer, now));
     let lines: Vec<String> = differences.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,

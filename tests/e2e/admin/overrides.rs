@@ -21,7 +21,7 @@ fn delete(burdock: &Burdock, path: &str) -> Response {
 
 #[test]
 fn patch_sets_state_weight_and_limit_and_null_resets_them() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, STICKY);
     let changed = patch(&burdock, ONE, &json!({"state": "drain", "weight": 7, "max_conns": 100}));
@@ -39,7 +39,7 @@ fn patch_sets_state_weight_and_limit_and_null_resets_them() {
 
 #[test]
 fn every_change_is_audited_with_user_server_and_both_values() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.shop(2, STICKY);
     patch(&burdock, ONE, &json!({"weight": 7}));
     let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
@@ -52,7 +52,7 @@ fn every_change_is_audited_with_user_server_and_both_values() {
 
 #[test]
 fn an_invalid_change_names_its_field_and_changes_nothing() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.shop(2, STICKY);
     let refused = |wanted: Value| {
         let response = patch(&burdock, ONE, &wanted);
@@ -72,7 +72,7 @@ fn an_invalid_change_names_its_field_and_changes_nothing() {
 
 #[test]
 fn a_change_with_a_stale_etag_is_refused() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.shop(2, STICKY);
     let etag = |path: &str| burdock.api().ask(Request::get(&format!("/api/v1{path}"))).header("etag").unwrap().to_owned();
     let seen = etag(ONE);
@@ -91,7 +91,7 @@ fn a_change_with_a_stale_etag_is_refused() {
 
 #[test]
 fn an_added_server_takes_sessions_and_keeps_them_until_removed_now() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = site.shop(1, STICKY);
     let new = json!({"id": "web-2", "address": site.server(2).to_string(), "weight": 1});
@@ -115,12 +115,12 @@ fn an_added_server_takes_sessions_and_keeps_them_until_removed_now() {
 
 #[test]
 fn changes_survive_a_restart_appear_in_diff_and_can_be_reset() {
-    let site = Site::take();
+    let site = Site::new();
     let mut first = site.shop(2, STICKY);
     patch(&first, ONE, &json!({"weight": 7}));
     patch(&first, "/upstreams/shop/servers/web-2", &json!({"state": "maint"}));
     first.signal("TERM");
-    first.wait();
+    first.wait_for_exit_and_output();
     let second = site.shop(2, STICKY);
     assert_eq!(server(&second, "web-1")["weight"], 7);
     let diff = second.api().get("/diff");
@@ -138,7 +138,7 @@ fn changes_survive_a_restart_appear_in_diff_and_can_be_reset() {
 
 #[test]
 fn a_long_poll_ends_when_the_drain_is_complete() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = site.shop(2, "sticky: [{cookie: {idle_timeout: 1s}}]\n");
     let drain = |query: &str| burdock.api().get(&format!("{ONE}/drain{query}"));
@@ -158,10 +158,10 @@ fn a_long_poll_ends_when_the_drain_is_complete() {
 
 #[test]
 fn a_reload_reports_what_it_applied_and_refuses_a_bad_file() {
-    let site = Site::take();
+    let site = Site::new();
     let yaml = shop(2, STICKY);
     let burdock = site.burdock(&yaml);
-    let rewrite = |yaml: &str| drop(site.write("burdock.yaml", &crate::harness::complete(yaml)));
+    let rewrite = |yaml: &str| drop(site.write("burdock.yaml", &crate::harness::with_defaults(yaml)));
     let reload = |how: Value| burdock.api().send("POST", "/reload", &how);
     rewrite(&shop(3, STICKY));
     let dry = reload(json!({"dry_run": true})).json();
@@ -181,13 +181,13 @@ fn a_reload_reports_what_it_applied_and_refuses_a_bad_file() {
 
 #[test]
 fn a_reload_replaces_the_admin_token() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = super::access::open(&site, STICKY);
     let status = |token: &str| {
         let request = Request::get("/api/v1/version").header("Host", &burdock.admin.to_string());
         crate::harness::Wire::open(burdock.admin).ask(&request.header("Authorization", &format!("Bearer {token}"))).status
     };
-    let other = "another-token-that-nobody-will-guess";
+    let other = "another-token-that-is-hard-to-guess";
     super::access::write_token(&site, other);
     assert_eq!((status(super::access::TOKEN), status(other)), (200, 401));
     assert_eq!(burdock.api().send("POST", "/reload", &json!({})).status, 200);
@@ -199,7 +199,7 @@ fn a_reload_replaces_the_admin_token() {
 
 #[test]
 fn a_process_shutting_down_is_readable_but_refuses_changes() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let yaml = format!(
         "process: {{threads: 2, state_dir: $DIR/state, runtime_dir: $DIR/run, shutdown: {{lame_duck: 20s, grace: 10s}}}}\n{}",

@@ -11,7 +11,7 @@ const TABLES: &str = "tables: {sessions: {idle_timeout: 1h}}\n";
 /// Makes an origin begin a session for each request without one. The session id names the server that created it.
 fn creates_sessions(origin: &Origin, made: &'static AtomicUsize) {
     let name = origin.name.clone();
-    origin.behave(move |request| {
+    origin.respond_with(move |request| {
         if request.header("cookie").is_some_and(|cookie| cookie.contains("JSESSIONID=")) {
             return Reply::status(200);
         }
@@ -40,23 +40,23 @@ fn holds(burdock: &Burdock, session: &str) -> bool {
 #[test]
 fn learned_sessions_survive_a_graceful_shutdown() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| creates_sessions(origin, &MADE));
     let mut burdock = site.burdock(&yaml());
     let sessions: Vec<String> = (0..60).map(|_| session(&burdock)).collect();
     burdock.signal("TERM");
-    assert!(burdock.wait().success());
+    assert!(burdock.wait_for_exit_and_output().success());
     let burdock = site.burdock(&yaml());
     assert!(sessions.iter().all(|session| holds(&burdock, session)));
     assert_eq!(burdock.metrics().sum("burdock_table_sessions", &[("table", "sessions")]), 60.0);
-    burdock.tells("60 sessions");
+    burdock.wait_for_log("60 sessions");
 }
 
 #[test]
 fn a_kill_loses_at_most_the_last_second_of_sessions() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| creates_sessions(origin, &MADE));
     let mut older: Vec<String> = Vec::new();
@@ -79,7 +79,7 @@ fn a_kill_loses_at_most_the_last_second_of_sessions() {
 #[test]
 fn journaled_sessions_survive_a_kill_while_the_disk_hangs() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| creates_sessions(origin, &MADE));
     let mut burdock = Burdock::start_with(&site, &yaml(), ("BURDOCK_SLOW_DISK", &site.filled("$DIR/stuck")));
@@ -103,13 +103,13 @@ fn journaled_sessions_survive_a_kill_while_the_disk_hangs() {
 #[test]
 fn a_torn_session_file_is_cut_and_reported() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| creates_sessions(origin, &MADE));
     let mut burdock = site.burdock(&yaml());
     let sessions: Vec<String> = (0..30).map(|_| session(&burdock)).collect();
     burdock.signal("TERM");
-    assert!(burdock.wait().success());
+    assert!(burdock.wait_for_exit_and_output().success());
     let directory = site.dir().join("state/sessions/sessions");
     let mut files: Vec<_> = std::fs::read_dir(&directory).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort_by_key(|file| std::fs::metadata(file).unwrap().len());
@@ -117,7 +117,7 @@ fn a_torn_session_file_is_cut_and_reported() {
     let bytes = std::fs::read(largest).unwrap();
     std::fs::write(largest, &bytes[..bytes.len() - 7]).unwrap();
     let burdock = site.burdock(&yaml());
-    burdock.tells("cut");
+    burdock.wait_for_log("cut");
     assert_eq!(burdock.get("/").status, 200);
     assert!(sessions.iter().any(|session| holds(&burdock, session)), "sessions before the damage are read");
 }
@@ -125,30 +125,30 @@ fn a_torn_session_file_is_cut_and_reported() {
 #[test]
 fn a_new_fingerprint_key_drops_all_sessions_and_is_reported() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| creates_sessions(origin, &MADE));
     let mut burdock = site.burdock(&yaml());
     session(&burdock);
     burdock.signal("TERM");
-    assert!(burdock.wait().success());
+    assert!(burdock.wait_for_exit_and_output().success());
     std::fs::remove_file(site.dir().join("state/fingerprint-key")).unwrap();
     let burdock = site.burdock(&yaml());
-    burdock.tells("fingerprint key");
+    burdock.wait_for_log("fingerprint key");
     assert_eq!(burdock.metrics().sum("burdock_table_sessions", &[("table", "sessions")]), 0.0);
 }
 
 #[test]
 fn a_session_id_is_never_written_to_disk_or_output() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     origins.iter().for_each(|origin| creates_sessions(origin, &MADE));
     let mut burdock = site.burdock(&yaml());
     let made = session(&burdock);
     wait_until("it is on disk", || burdock.metrics().sum("burdock_table_sessions", &[("table", "sessions")]) == 1.0);
     burdock.signal("TERM");
-    assert!(burdock.wait().success());
+    assert!(burdock.wait_for_exit_and_output().success());
     assert!(!burdock.stdout().contains(&made) && !burdock.stderr().contains(&made));
     for file in walk(&site.dir().join("state")) {
         let bytes = std::fs::read(&file).unwrap();

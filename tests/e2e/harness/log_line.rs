@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 #[derive(Clone, Debug)]
-pub struct Line(Value);
+pub struct LogLine(Value);
 
-impl Line {
+impl LogLine {
     pub fn parse(line: &str) -> Self {
         Self(serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON: {error} in {line:?}")))
     }

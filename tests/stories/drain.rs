@@ -139,12 +139,12 @@ fn removal_forget_drops_a_server_at_once() {
 fn a_removed_server_that_returns_has_its_sessions_and_gets_new_ones() {
     let (lb, mut client) = with_a_client_of_a();
     let mut before = None;
-    let lb = lb.with(|pool| {
-        before = Some(pool.upstream.servers[0].clone());
-        pool.upstream.servers.remove(0);
+    let lb = lb.with(|shop| {
+        before = Some(shop.upstream.servers[0].clone());
+        shop.upstream.servers.remove(0);
     });
     assert_eq!(lb.servers(), ["b", "(a)"]);
-    let lb = lb.with(|pool| pool.upstream.servers.insert(0, before.take().unwrap()));
+    let lb = lb.with(|shop| shop.upstream.servers.insert(0, before.take().unwrap()));
     assert_eq!(lb.servers(), ["a", "b"]);
     client.visits(1).was_served_by(["a"]).because(["hit"]);
     assert_eq!(lb.new_clients(2), ["a", "b"]);

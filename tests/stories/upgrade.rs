@@ -19,7 +19,7 @@ const CHECKED: &str = "health_check: tcp";
 impl Lb {
     fn cannot_connect(&self, id: &str) -> Option<Ejection> {
         let at = self.servers().iter().position(|server| server == id).unwrap();
-        self.now_serving(|balancer, now| {
+        self.with_balancer(|balancer, now| {
             balancer.upstreams()[0].upstream().attempted(at, Attempt::Failed(Failure::Connect), now.uptime)
         })
     }
@@ -31,23 +31,23 @@ impl Lb {
 
 #[test]
 fn an_upgrade_keeps_health_and_its_age() {
-    let lb = lb(["a", "b", "c"]).settings(CHECKED).up("a").down("b").after(30).succeeded();
+    let lb = lb(["a", "b", "c"]).settings(CHECKED).up("a").down("b").after(30).upgraded();
     assert_eq!((lb.health_of("a"), lb.health_of("b"), lb.health_of("c")), (Health::Up, Health::Down, Health::Up));
     assert_eq!(lb.at("b", |server, now| server.unchanged_for(now)), Duration::from_secs(30));
 }
 
 #[test]
 fn an_upgrade_keeps_unchecked_servers_unchecked() {
-    let lb = lb(["a"]).settings(CHECKED).health("a", Health::Unchecked).succeeded();
+    let lb = lb(["a"]).settings(CHECKED).health("a", Health::Unchecked).upgraded();
     assert_eq!(lb.health_of("a"), Health::Unchecked);
 }
 
 #[test]
 fn an_upgrade_without_checks_uses_every_server() {
     let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
-    let told = before.now_serving(|balancer, _| balancer.handoff());
+    let handoff = before.with_balancer(|balancer, _| balancer.handoff());
     let unchecked = lb(["a", "b"]);
-    unchecked.now_serving(|balancer, _| balancer.inherit(&told));
+    unchecked.with_balancer(|balancer, _| balancer.inherit(&handoff));
     assert_eq!((unchecked.health_of("a"), unchecked.health_of("b")), (Health::Up, Health::Up));
 }
 
@@ -56,7 +56,7 @@ fn an_upgrade_keeps_ejections_and_their_backoff() {
     let lb = lb(["a", "b"]).settings(PASSIVE);
     let ejection = (0..3).find_map(|_| lb.cannot_connect("a"));
     assert_eq!(ejection.map(|ejection| ejection.time), Some(Duration::from_secs(10)));
-    let lb = lb.after(4).succeeded();
+    let lb = lb.after(4).upgraded();
     assert_eq!(lb.at("a", |server, _| server.health_state().condition()), Condition::Ejected);
     assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
     let left = lb.at("a", |server, now| server.health_state().ejected_until().map(|until| until.since(now.uptime)));
@@ -70,13 +70,13 @@ fn an_upgrade_keeps_ejections_and_their_backoff() {
 fn an_upgrade_keeps_the_failure_count() {
     let lb = lb(["a", "b"]).settings(PASSIVE);
     assert_eq!((lb.cannot_connect("a"), lb.cannot_connect("a")), (None, None));
-    assert!(lb.succeeded().cannot_connect("a").is_some());
+    assert!(lb.upgraded().cannot_connect("a").is_some());
 }
 
 #[test]
 fn an_upgrade_continues_a_slow_start() {
     let slow = "slow_start: 100s\n    health_check: tcp";
-    let lb = lb(["a", "b"]).settings(slow).up("a").up("b").down("b").up("b").after(50).succeeded();
+    let lb = lb(["a", "b"]).settings(slow).up("a").up("b").down("b").up("b").after(50).upgraded();
     let got = lb.new_clients(300).iter().filter(|server| *server == "b").count();
     assert!((99..=101).contains(&got), "{got}");
 }
@@ -85,7 +85,7 @@ fn an_upgrade_continues_a_slow_start() {
 fn an_upgrade_keeps_the_quiet_time_of_a_drain() {
     let lb = lb(["a", "b"]).cookie(|cookie| cookie.lifetime.idle = Some(600));
     lb.client().visits(1).was_served_by(["a"]);
-    let lb = lb.drain("a").after(400).succeeded();
+    let lb = lb.drain("a").after(400).upgraded();
     let draining = lb.draining("a");
     assert_eq!(draining.stage, Stage::Draining);
     assert!((399..=400).contains(&draining.quiet.as_secs()), "{draining:?}");
@@ -105,7 +105,7 @@ fn lost_for_a_minute() -> (Lb, Client) {
 #[test]
 fn an_upgrade_does_not_extend_the_detour_limit() {
     let (lb, mut client) = lost_for_a_minute();
-    let lb = lb.after(30).succeeded();
+    let lb = lb.after(30).upgraded();
     client.visits(1).because(["unknown_server"]).settled(["none"]);
     let _lb = lb.after(30);
     client.visits(2).because(["unknown_server", "hit"]).settled(["rewritten", "kept"]);
@@ -114,10 +114,10 @@ fn an_upgrade_does_not_extend_the_detour_limit() {
 #[test]
 fn a_handoff_ignores_the_order_of_servers() {
     let (lb, mut client) = lost_for_a_minute();
-    let lb = lb.after(30).with(|pool| pool.upstream.servers.reverse()).after(15);
-    let told = lb.now_serving(|balancer, _| balancer.handoff());
-    let lb = lb.with(|pool| pool.upstream.servers.reverse()).after(15);
-    lb.now_serving(|balancer, _| balancer.inherit(&told));
+    let lb = lb.after(30).with(|shop| shop.upstream.servers.reverse()).after(15);
+    let handoff = lb.with_balancer(|balancer, _| balancer.handoff());
+    let lb = lb.with(|shop| shop.upstream.servers.reverse()).after(15);
+    lb.with_balancer(|balancer, _| balancer.inherit(&handoff));
     client.visits(1).because(["unknown_server"]).settled(["rewritten"]);
 }
 
@@ -125,37 +125,37 @@ fn a_handoff_ignores_the_order_of_servers() {
 fn a_handoff_to_other_servers_restarts_the_detour_limit() {
     let (lb, mut client) = lost_for_a_minute();
     let lb = lb.after(30);
-    let told = lb.now_serving(|balancer, _| balancer.handoff());
+    let handoff = lb.with_balancer(|balancer, _| balancer.handoff());
     let lb = lb.without("c").after(40);
-    lb.now_serving(|balancer, _| balancer.inherit(&told));
+    lb.with_balancer(|balancer, _| balancer.inherit(&handoff));
     client.visits(1).because(["unknown_server"]).settled(["none"]);
 }
 
 #[test]
 fn a_handoff_carries_no_health_across_a_new_address_or_maintenance() {
     let before = lb(["a", "b"]).settings(CHECKED).up("a").down("b");
-    let told = before.now_serving(|balancer, _| balancer.handoff());
+    let handoff = before.with_balancer(|balancer, _| balancer.handoff());
     let after = lb(["a", "b"]).settings(CHECKED).health("b", Health::Unchecked).address("b", "10.9.9.9:80");
-    after.now_serving(|balancer, _| balancer.inherit(&told));
+    after.with_balancer(|balancer, _| balancer.inherit(&handoff));
     assert_eq!(after.health_of("b"), Health::Unchecked);
     let back = before.server("b", |server| server.admin = Admin::Maint);
-    let told = back.now_serving(|balancer, _| balancer.handoff());
+    let handoff = back.with_balancer(|balancer, _| balancer.handoff());
     let after = lb(["a", "b"]).settings(CHECKED).health("b", Health::Unchecked);
-    after.now_serving(|balancer, _| balancer.inherit(&told));
+    after.with_balancer(|balancer, _| balancer.inherit(&handoff));
     assert_eq!(after.health_of("b"), Health::Unchecked);
 }
 
 #[test]
 fn a_handoff_skips_unknown_fields() {
     let lb = lb(["a"]).settings(CHECKED).down("a");
-    let mut told = serde_json::to_value(lb.now_serving(|balancer, _| balancer.handoff())).unwrap();
-    told["shop"]["more"] = serde_json::json!("");
-    let server = &mut told["shop"]["servers"]["a"];
+    let mut handoff = serde_json::to_value(lb.with_balancer(|balancer, _| balancer.handoff())).unwrap();
+    handoff["shop"]["more"] = serde_json::json!("");
+    let server = &mut handoff["shop"]["servers"]["a"];
     assert_eq!(server["vitals"]["belief"], "down");
     server["more"] = serde_json::json!({});
     server["vitals"]["more"] = serde_json::json!([1]);
-    let told: BalancerHandoff = serde_json::from_value(told).unwrap();
+    let handoff: BalancerHandoff = serde_json::from_value(handoff).unwrap();
     let next = lb.health("a", Health::Up);
-    next.now_serving(|balancer, _| balancer.inherit(&told));
+    next.with_balancer(|balancer, _| balancer.inherit(&handoff));
     assert_eq!(next.health_of("a"), Health::Down);
 }

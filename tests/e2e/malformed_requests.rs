@@ -15,7 +15,7 @@ fn head(lines: &str) -> String {
 
 #[test]
 fn a_request_without_host_is_refused_unless_it_is_http_1_0() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     assert_eq!(answer(&burdock, head("GET / HTTP/1.1")).status, 400);
@@ -25,7 +25,7 @@ fn a_request_without_host_is_refused_unless_it_is_http_1_0() {
 
 #[test]
 fn a_request_with_two_framings_is_refused() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     for lines in [
@@ -44,7 +44,7 @@ fn a_request_with_two_framings_is_refused() {
 
 #[test]
 fn malformed_requests_are_refused_and_counted() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     let malformed = [
@@ -72,7 +72,7 @@ fn malformed_requests_are_refused_and_counted() {
 
 #[test]
 fn headers_over_the_limit_get_431() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\nlimits: {header_bytes: 4KiB}");
     let sized = |size: usize| burdock.ask(&Request::get("/").header("X-Large", &"x".repeat(size))).status;
@@ -84,7 +84,7 @@ fn headers_over_the_limit_get_431() {
 
 #[test]
 fn a_body_over_the_limit_gets_413() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie\nlimits: {body: 1KiB}");
     let sized = |size: usize| burdock.ask(&Request::new("POST", "/").body(vec![b'x'; size])).status;
@@ -98,7 +98,7 @@ fn a_body_over_the_limit_gets_413() {
 
 #[test]
 fn a_header_block_that_trickles_gets_408() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.burdock(&format!(
         "listeners: [{{address: $IP:8080, header_timeout: 1s}}]\n{}",
@@ -119,7 +119,7 @@ fn a_header_block_that_trickles_gets_408() {
 
 #[test]
 fn the_header_timeout_applies_to_later_requests_of_a_connection() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.burdock(&format!(
         "listeners: [{{address: $IP:8080, header_timeout: 1s}}]\n{}",
@@ -127,7 +127,7 @@ fn the_header_timeout_applies_to_later_requests_of_a_connection() {
     ));
     let mut wire = burdock.wire();
     assert_eq!(wire.ask(&Request::get("/")).status, 200);
-    burdock.line("/");
+    burdock.log_line("/");
     wire.send("GET / HT");
     assert_eq!(wire.response().status, 408);
     assert!(wire.is_closed());
@@ -135,7 +135,7 @@ fn the_header_timeout_applies_to_later_requests_of_a_connection() {
 
 #[test]
 fn an_incomplete_pipelined_request_ends_at_the_keepalive_timeout() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = site.burdock(&format!(
         "listeners: [{{address: $IP:8080, keepalive_timeout: 1s}}]\n{}",
@@ -149,7 +149,7 @@ fn an_incomplete_pipelined_request_ends_at_the_keepalive_timeout() {
 
 #[test]
 fn the_header_timeout_does_not_cut_a_slow_body() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.burdock(&format!(
         "listeners: [{{address: $IP:8080, header_timeout: 300ms}}]\n{}",
@@ -169,10 +169,10 @@ fn the_header_timeout_does_not_cut_a_slow_body() {
 
 #[test]
 fn hop_by_hop_headers_are_removed_in_both_directions() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
-    origin.behave(|_| {
+    origin.respond_with(|_| {
         crate::harness::Page::new(200)
             .header("Connection", "keep-alive, X-Private")
             .header("Keep-Alive", "timeout=5")
@@ -200,7 +200,7 @@ fn hop_by_hop_headers_are_removed_in_both_directions() {
 
 #[test]
 fn a_malformed_chunk_ends_the_request() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     for chunks in ["0x5\r\nhello\r\n0\r\n\r\n", "-1\r\nhello\r\n0\r\n\r\n", "5\r\nhello world\r\n0\r\n\r\n"] {
@@ -215,7 +215,7 @@ fn a_malformed_chunk_ends_the_request() {
 
 #[test]
 fn chunked_framing_in_http_1_0_or_in_disguise_is_refused() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     for lines in [
@@ -234,7 +234,7 @@ fn chunked_framing_in_http_1_0_or_in_disguise_is_refused() {
 
 #[test]
 fn a_client_cannot_nominate_our_headers_for_removal() {
-    let site = Site::take();
+    let site = Site::new();
     let origin = site.origin(1);
     let burdock = site.shop(1, "sticky: cookie");
     for nominated in ["X-Forwarded-For", "X-Forwarded-Proto", "Host", "close, X-Forwarded-For"] {

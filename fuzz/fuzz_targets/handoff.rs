@@ -48,15 +48,15 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
 fuzz_target!(|json: &[u8]| {
     let read = serde_json::from_slice::<(Uptime, Discovered, BalancerHandoff)>(json);
     let plan = &*PLAN;
-    let Ok((uptime, discovered, legacy)) = read else { return };
-    assert_eq!((again(&uptime), again(&discovered), again(&legacy)), (uptime, discovered.clone(), legacy.clone()));
+    let Ok((uptime, discovered, handoff)) = read else { return };
+    assert_eq!((again(&uptime), again(&discovered), again(&handoff)), (uptime, discovered.clone(), handoff.clone()));
     for lookup in plan.lookups() {
         assert!(discovered.get(lookup).is_none_or(|answer| answer.addresses().next().is_some()), "an answer without addresses");
     }
     let balancer = common::balancer(plan.expanded(&discovered), None);
-    balancer.inherit(&legacy);
+    balancer.inherit(&handoff);
     let now = Now { uptime, ..NOW };
-    balancer.upstreams().iter().for_each(|pool| live(pool.upstream(), now));
+    balancer.upstreams().iter().for_each(|upstream| live(upstream.upstream(), now));
     let next = balancer.handoff();
     assert_eq!(again(&next), next);
     reload(&balancer, plan, now);
@@ -81,6 +81,6 @@ fn live(upstream: &Upstream, now: Now) {
 /// A new configuration replaces the balancer's.
 fn reload(balancer: &Balancer, plan: &Plan, now: Now) {
     let leaving = balancer.leaving(plan, now);
-    assert!(leaving.len() <= balancer.upstreams().iter().map(|pool| pool.upstream().servers().len()).sum());
+    assert!(leaving.len() <= balancer.upstreams().iter().map(|upstream| upstream.upstream().servers().len()).sum());
     common::balancer(plan.clone(), Some(balancer)).in_force(balancer, now);
 }

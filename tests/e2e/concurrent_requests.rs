@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Burdock, Line, Mint, Origin, Reply, Request, Site, rounds, shop};
+use crate::harness::{Burdock, LogLine, Origin, Reply, Request, Site, TokenCodec, rounds, shop};
 
 const AT_ONCE: usize = 16;
 /// `web-3` refuses connections: nothing listens there.
@@ -17,7 +17,7 @@ const LEARNING: &str =
 /// The three servers that respond, the first of them slowly. `web-3` is not among them.
 fn live_servers(site: &Site) -> [Origin; 3] {
     let origins = [1, 2, 4].map(|n| site.origin(n));
-    origins[0].behave(|_| {
+    origins[0].respond_with(|_| {
         thread::sleep(Duration::from_millis(30));
         Reply::status(200)
     });
@@ -59,7 +59,7 @@ fn same(request: Request) -> Vec<Request> {
 
 #[test]
 fn requests_with_one_new_name_agree_across_cookie_and_header() {
-    let site = Site::take();
+    let site = Site::new();
     let _live_servers = live_servers(&site);
     let burdock = site.shop(4, "sticky: [{hash: {key: [cookie:JSESSIONID, header:X-Session-Id]}}]");
     all_agree(&burdock, |round| {
@@ -71,37 +71,37 @@ fn requests_with_one_new_name_agree_across_cookie_and_header() {
 
 #[test]
 fn requests_with_one_expired_token_agree() {
-    let site = Site::take();
+    let site = Site::new();
     let _live_servers = live_servers(&site);
-    let mint = Mint::new(&site, "key", "shop");
+    let codec = TokenCodec::new(&site, "key", "shop");
     let limited = shop(4, "sticky: [{cookie: {idle_timeout: 30m}}]");
     let burdock = site.burdock(&format!("keys: [{{file: $DIR/key}}]\n{limited}"));
     all_agree(&burdock, |_| {
-        let expired = mint.old_token("web-4");
+        let expired = codec.old_token("web-4");
         same(Request::get("/expired").header("Cookie", &format!("BURDOCK_shop={expired}")))
     });
-    let reasons: BTreeSet<_> = burdock.log(rounds(200) * AT_ONCE).iter().map(Line::reason).collect();
+    let reasons: BTreeSet<_> = burdock.access_log(rounds(200) * AT_ONCE).iter().map(LogLine::reason).collect();
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["expired_idle", "redispatched"]);
 }
 
 #[test]
 fn requests_with_one_name_unknown_to_the_table_agree() {
-    let site = Site::take();
+    let site = Site::new();
     let _live_servers = live_servers(&site);
     let closing = site.origin(5);
-    closing.behave(|_| Reply::Close);
+    closing.respond_with(|_| Reply::Close);
     let burdock = site.shop(5, LEARNING);
     all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-name-{round}"))));
 }
 
 #[test]
 fn requests_with_one_name_agree_while_it_is_learned() {
-    let site = Site::take();
+    let site = Site::new();
     let live_servers = live_servers(&site);
     let closing = site.origin(5);
-    closing.behave(|_| Reply::Close);
+    closing.respond_with(|_| Reply::Close);
     for (nth, origin) in live_servers.iter().enumerate() {
-        origin.behave(move |request| {
+        origin.respond_with(move |request| {
             thread::sleep(Duration::from_millis(if nth == 0 { 30 } else { 0 }));
             Reply::with("Set-Cookie", request.header("cookie").unwrap_or("none=1"))
         });
@@ -116,7 +116,7 @@ fn requests_with_one_name_agree_while_it_is_learned() {
 
 #[test]
 fn requests_with_an_unknown_route_agree() {
-    let site = Site::take();
+    let site = Site::new();
     let _live_servers = live_servers(&site);
     let burdock = site.shop(4, "sticky: [{route: {from: {cookie: JSESSIONID, after: '.'}}}]");
     all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-{round}.nobody"))));
@@ -124,7 +124,7 @@ fn requests_with_an_unknown_route_agree() {
 
 #[test]
 fn requests_with_a_route_to_a_refusing_server_agree() {
-    let site = Site::take();
+    let site = Site::new();
     let _live_servers = live_servers(&site);
     let burdock = site.shop(4, "sticky: [{route: {from: {cookie: JSESSIONID, after: '.'}}}]");
     all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("JSESSIONID=fresh-{round}.{REFUSING}"))));
@@ -132,18 +132,18 @@ fn requests_with_a_route_to_a_refusing_server_agree() {
 
 #[test]
 fn requests_with_one_token_for_a_refusing_server_agree() {
-    let site = Site::take();
+    let site = Site::new();
     let _live_servers = live_servers(&site);
-    let mint = Mint::new(&site, "key", "shop");
+    let codec = TokenCodec::new(&site, "key", "shop");
     let shop = shop(4, "sticky: cookie");
     let burdock = site.burdock(&format!("keys: [{{file: $DIR/key}}]\n{shop}"));
-    let tokens: Vec<String> = (0..rounds(200)).map(|_| mint.random_token(REFUSING)).collect();
+    let tokens: Vec<String> = (0..rounds(200)).map(|_| codec.random_token(REFUSING)).collect();
     all_agree(&burdock, |round| same(Request::get("/").header("Cookie", &format!("BURDOCK_shop={}", tokens[round]))));
 }
 
 #[test]
 fn requests_with_one_plain_token_for_a_refusing_server_agree() {
-    let site = Site::take();
+    let site = Site::new();
     let _live_servers = live_servers(&site);
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";
     let shop = shop(4, "sticky: [{cookie: {name: S, token: plain}}]");
@@ -157,7 +157,7 @@ fn requests_with_one_plain_token_for_a_refusing_server_agree() {
 #[test]
 fn pipelined_requests_without_a_name_agree() {
     for sticky in ["cookie", "[{header: {name: X-Session}}]", "[{hash: {key: 'header:X-User'}}, cookie]"] {
-        let site = Site::take();
+        let site = Site::new();
         let _live_servers = live_servers(&site);
         let burdock = site.shop(4, &format!("sticky: {sticky}"));
         let side_by_side = 10;

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mint, Request, Site, shop, wait_until};
+use crate::harness::{Request, Site, TokenCodec, shop, wait_until};
 
 #[test]
 fn a_server_reports_state_health_weight_and_load() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let servers = "upstreams: {shop: {sticky: [{cookie: {idle_timeout: 30m}}], servers: [
         {id: web-1, address: '$IP:9001', weight: 3, max_conns: 20},
@@ -31,19 +31,19 @@ fn a_server_reports_state_health_weight_and_load() {
 
 #[test]
 fn a_server_that_fails_its_checks_is_reported_down() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<2>();
     let burdock = site.shop(2, "health_check: {http: {path: /healthz}, interval: 100ms, timeout: 100ms, fall: 1, rise: 1}");
     let health = || burdock.api().get("/upstreams/shop/servers/web-1")["health"].clone();
     assert_eq!(health(), "up");
-    origins[0].ill();
+    origins[0].fail();
     wait_until("it is reported down", || health() == "down");
     assert_eq!(burdock.api().get("/upstreams/shop")["taking_new"], 1);
 }
 
 #[test]
 fn upstreams_report_their_persistence_methods() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.shop(3, "sticky: [cookie, {hash: {key: client_ip}}]\nbalance: least_conn");
     let all = burdock.api().get("/upstreams");
     let one = &all["upstreams"][0];
@@ -54,7 +54,7 @@ fn upstreams_report_their_persistence_methods() {
 
 #[test]
 fn an_id_with_a_slash_is_percent_encoded() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.burdock("upstreams: {shop: {servers: ['unix:$DIR/web.sock']}}");
     let id = site.filled("unix:$DIR/web.sock");
     let encoded = id.replace('/', "%2F");
@@ -63,7 +63,7 @@ fn an_id_with_a_slash_is_percent_encoded() {
 
 #[test]
 fn an_etag_ignores_traffic_and_differs_between_servers() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let burdock = site.shop(2, "sticky: [{cookie: {idle_timeout: 30m}}]");
     let etag = |id: &str| {
@@ -78,12 +78,12 @@ fn an_etag_ignores_traffic_and_differs_between_servers() {
 
 #[test]
 fn explain_uses_the_live_state_and_leaves_no_trace() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let yaml = format!("keys: [{{file: $DIR/key}}]\n{}", shop(2, "sticky: [{cookie: {idle_timeout: 30m}}]"));
-    let mint = Mint::new(&site, "key", "shop");
+    let codec = TokenCodec::new(&site, "key", "shop");
     let burdock = site.burdock(&yaml);
-    let token = mint.token("web-2", 10, 10);
+    let token = codec.token("web-2", 10, 10);
     let request = json!({"host": "shop.example.com", "path": "/cart?x=1", "client": "192.0.2.7",
         "headers": [{"name": "Cookie", "value": format!("BURDOCK_shop={token}")}]});
     let response = burdock.api().send("POST", "/explain", &request);
@@ -112,7 +112,7 @@ fn explain_uses_the_live_state_and_leaves_no_trace() {
 
 #[test]
 fn the_served_openapi_document_matches_the_repository() {
-    let site = Site::take();
+    let site = Site::new();
     let burdock = site.shop(1, "sticky: cookie");
     let served = burdock.api().ask(Request::get("/api/v1/openapi.json"));
     let committed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json")).unwrap();

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use crate::harness::{Burdock, Finished, Origin, Reply, Site, Successor, burdock, complete, shop, wait_until};
+use crate::harness::{Burdock, CommandOutput, Origin, Reply, Site, Successor, burdock, shop, wait_until, with_defaults};
 
 const CHECKED: &str = "health_check: {http: {path: /}, interval: 60s, timeout: 60s}";
 
@@ -45,7 +45,7 @@ fn silent(site: &Site) -> (Origin, mpsc::Sender<()>) {
     let origin = site.origin(1);
     let (release, gate) = mpsc::channel::<()>();
     let gate = Mutex::new(gate);
-    origin.behave(move |_| {
+    origin.respond_with(move |_| {
         let _ = gate.lock().unwrap().recv();
         Reply::status(200)
     });
@@ -54,13 +54,13 @@ fn silent(site: &Site) -> (Origin, mpsc::Sender<()>) {
 
 #[test]
 fn a_successor_becomes_the_main_process() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<1>();
     let manager = Manager::at(&site);
     let first = manager.start(&site, &shop(1, CHECKED));
     assert_eq!(manager.receive(), "READY=1");
     let successor = Successor::of(&first);
-    let main = format!("MAINPID={}", successor.process());
+    let main = format!("MAINPID={}", successor.pid());
     wait_until("the successor is the main process", || match manager.receive() {
         message if message == main => true,
         // The successor sends READY=1 too.
@@ -73,25 +73,25 @@ fn a_successor_becomes_the_main_process() {
 
 #[test]
 fn ready_is_sent_only_after_the_first_health_checks() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, release) = silent(&site);
     let manager = Manager::at(&site);
     let burdock = manager.start(&site, &shop(1, CHECKED));
-    wait_until("the check is under way", || burdock.readiness() == Some(503) && !origin.received().is_empty());
+    wait_until("the check is under way", || burdock.readiness_status() == Some(503) && !origin.received().is_empty());
     manager.assert_no_message();
     drop(release);
     assert_eq!(manager.receive(), "READY=1");
-    assert_eq!(burdock.readiness(), Some(200));
+    assert_eq!(burdock.readiness_status(), Some(200));
 }
 
 #[test]
 fn a_reload_sends_reloading_then_ready_even_on_failure() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let manager = Manager::at(&site);
     let burdock = manager.start(&site, &shop(1, "sticky: cookie"));
     assert_eq!(manager.receive(), "READY=1");
-    for text in [complete(&shop(1, "balance: first")), "upstreams: 7".to_owned()] {
+    for text in [with_defaults(&shop(1, "balance: first")), "upstreams: 7".to_owned()] {
         site.write("burdock.yaml", &text);
         burdock.signal("HUP");
         let reloading = manager.receive();
@@ -102,20 +102,20 @@ fn a_reload_sends_reloading_then_ready_even_on_failure() {
 
 #[test]
 fn shutdown_sends_one_stopping_message() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let manager = Manager::at(&site);
     let mut burdock = manager.start(&site, &shop(1, "sticky: cookie"));
     assert_eq!(manager.receive(), "READY=1");
     burdock.signal("TERM");
     assert_eq!(manager.receive(), "STOPPING=1");
-    burdock.wait();
+    burdock.wait_for_exit_and_output();
     manager.assert_no_message();
 }
 
 #[test]
 fn the_watchdog_is_pinged_when_systemd_asks_for_it() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let manager = Manager::at(&site);
     let variables = [("NOTIFY_SOCKET", &*manager.path), ("WATCHDOG_USEC", "300000")];
@@ -128,21 +128,21 @@ fn the_watchdog_is_pinged_when_systemd_asks_for_it() {
 
 #[test]
 fn an_unreachable_service_manager_does_not_stop_serving() {
-    let site = Site::take();
+    let site = Site::new();
     let _origin = site.origin(1);
     let burdock = Burdock::start_with(&site, &shop(1, "sticky: cookie"), ("NOTIFY_SOCKET", "/nobody/listens"));
     assert_eq!(burdock.get("/").status, 200);
     wait_until("the failure is logged", || burdock.stderr().contains("cannot notify the service manager (READY=1"));
 }
 
-fn ready(site: &Site) -> Finished {
+fn ready(site: &Site) -> CommandOutput {
     burdock(["ready", "-c", site.path("burdock.yaml").to_str().unwrap()])
 }
 
 #[test]
 fn the_ready_command_asks_by_socket_or_address() {
     for admin in ["", "admin: {address: $IP:9180, socket: none}"] {
-        let site = Site::take();
+        let site = Site::new();
         let _origin = site.origin(1);
         let yaml = format!("{admin}\n{}", shop(1, CHECKED));
         let mut running = Burdock::start(&site, &yaml);
@@ -156,11 +156,11 @@ fn the_ready_command_asks_by_socket_or_address() {
 
 #[test]
 fn the_ready_command_fails_before_the_first_health_checks() {
-    let site = Site::take();
+    let site = Site::new();
     let (origin, release) = silent(&site);
     let burdock = Burdock::launch(&site, &shop(1, CHECKED), &[]);
     wait_until("burdock listens and the check is under way", || {
-        burdock.readiness() == Some(503) && !origin.received().is_empty()
+        burdock.readiness_status() == Some(503) && !origin.received().is_empty()
     });
     let finished = ready(&site);
     assert_eq!(finished.code, Some(1));

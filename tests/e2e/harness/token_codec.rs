@@ -17,26 +17,26 @@ use burdock::token::sealed::{Context, Kind, SealedFormat};
 use super::Site;
 
 /// The tokens of one cookie, named `BURDOCK_<scope>` by default, sealed with one key.
-pub struct Mint {
+pub struct TokenCodec {
     format: SealedFormat,
     scope: String,
 }
 
-impl Mint {
-    /// A mint with a new key, which is written to this file of the site.
+impl TokenCodec {
+    /// A codec with a new key, which is written to this file of the site.
     pub fn new(site: &Site, file: &str, scope: &str) -> Self {
         let key = Key::generate(&mut rand::rng());
         site.write(file, &key.to_text());
         Self::with(key, scope)
     }
 
-    /// A mint with the key in this text.
-    pub fn reading(text: &str, scope: &str) -> Self {
+    /// A codec with the key in this text.
+    pub fn with_key(text: &str, scope: &str) -> Self {
         Self::with(Key::parse(text).unwrap(), scope)
     }
 
-    /// A mint for a cookie with this name, with the key in this text.
-    pub fn of_cookie(text: &str, scope: &str, name: &str) -> Self {
+    /// A codec for a cookie with this name, with the key in this text.
+    pub fn for_cookie(text: &str, scope: &str, name: &str) -> Self {
         Self::of(Key::parse(text).unwrap(), scope, name)
     }
 

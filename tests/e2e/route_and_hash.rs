@@ -33,7 +33,7 @@ pub fn bearer(name: &str, value: &str) -> String {
 
 #[test]
 fn a_route_is_read_from_cookie_path_parameter_or_query() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, TOMCAT);
     let cookie = |value: &str| Request::get("/cookie").header("Cookie", &format!("JSESSIONID={value}"));
@@ -47,14 +47,14 @@ fn a_route_is_read_from_cookie_path_parameter_or_query() {
     let response = burdock.ask(&cookie("A1B2.web-2"));
     assert_eq!((response.set_cookies().len(), response.header("cache-control")), (0, None), "nothing is set");
     for path in ["/cookie", "/query"] {
-        let line = burdock.line(path);
+        let line = burdock.log_line(path);
         assert_eq!(["reason", "method", "settled"].map(|field| line.text(field)), ["hit", "route", "kept"]);
     }
 }
 
 #[test]
 fn a_servers_route_may_differ_from_its_id() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock = site.burdock(&format!(
         "upstreams:
@@ -71,14 +71,14 @@ fn a_servers_route_may_differ_from_its_id() {
 
 #[test]
 fn a_lost_route_has_one_substitute_until_its_server_returns() {
-    let site = Site::take();
+    let site = Site::new();
     let mut origins: Vec<_> = site.origins::<3>().into();
     let burdock = site.shop(3, TOMCAT);
     let request = Request::get("/lost").header("Cookie", "JSESSIONID=A1B2.web-1");
     drop(origins.remove(0));
     let away = servers(&burdock, 4, |_| request.clone());
     assert!(away.iter().all(|server| *server == away[0] && server != "web-1"), "{away:?}");
-    let line = burdock.line("/lost");
+    let line = burdock.log_line("/lost");
     assert_eq!(["from", "settled"].map(|field| line.text(field)), ["web-1", "none"]);
     let _back = site.origin(1);
     assert_eq!(served(&burdock, &request), "web-1");
@@ -86,7 +86,7 @@ fn a_lost_route_has_one_substitute_until_its_server_returns() {
 
 #[test]
 fn client_ip_hashing_uses_the_address_from_a_trusted_proxy() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let listeners = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8]}]";
     let burdock = site.burdock(&format!("{listeners}\n{}", shop(3, "sticky: [{hash: {key: client_ip}}]")));
@@ -98,7 +98,7 @@ fn client_ip_hashing_uses_the_address_from_a_trusted_proxy() {
 
 #[test]
 fn client_ip_hashing_ignores_addresses_from_untrusted_clients() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: [{hash: {key: client_ip}}]");
     let spread: BTreeSet<_> =
@@ -121,20 +121,20 @@ fn hashing_pins_a_name_to_one_server_without_cookies() {
             Request::get("/").header("X-Tenant", &format!("t{}", n / 5)).header("X-User", &format!("u{}", n % 5))
         }),
     ] {
-        let site = Site::take();
+        let site = Site::new();
         let _origins = site.origins::<3>();
         let burdock = site.shop(3, &format!("sticky: [{{hash: {{key: '{key}'}}}}]").replace("'{", "{").replace("}'", "}"));
         assert_sticky(&burdock, request);
         let response = burdock.ask(&request(1));
         assert_eq!((response.set_cookies().len(), response.header("cache-control")), (0, None), "{key}");
-        let line = burdock.log(1).remove(0);
+        let line = burdock.access_log(1).remove(0);
         assert_eq!(["reason", "method", "settled"].map(|field| line.text(field)), ["hit", "hash", "kept"], "{key}");
     }
 }
 
 #[test]
 fn requests_without_a_hash_key_use_the_next_method_and_spread() {
-    let site = Site::take();
+    let site = Site::new();
     let origins = site.origins::<3>();
     let burdock = site.shop(3, "sticky: [{hash: {key: [header:X-User, bearer_claim:sub]}}, cookie]");
     for n in 0..6 {
@@ -143,15 +143,15 @@ fn requests_without_a_hash_key_use_the_next_method_and_spread() {
         let first = client.ask(Request::get(&path).header("X-User", "").header("Authorization", "Bearer opaque"));
         assert_eq!(first.set_cookies().len(), 1);
         assert_eq!(client.get("/next").served_by(), first.served_by());
-        assert_eq!(burdock.line(&path).reason(), "new");
+        assert_eq!(burdock.log_line(&path).reason(), "new");
     }
     assert_eq!(origins.each_ref().map(|origin| origin.received().len()), [4, 4, 4]);
-    assert_eq!(burdock.line("/next").text("method"), "cookie");
+    assert_eq!(burdock.log_line("/next").text("method"), "cookie");
 }
 
 #[test]
 fn one_identity_reaches_one_server_from_web_and_mobile() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<4>();
     let burdock = site.shop(4, IDENTITY);
     let mut homes = BTreeSet::new();
@@ -183,12 +183,12 @@ fn a_strict_session_is_refused_while_others_are_served() {
             Request::get("/strict").header("Cookie", "S=web-1~1")
         }),
     ] {
-        let site = Site::take();
+        let site = Site::new();
         let _other = site.origin(2);
         let burdock = site.shop(2, &format!("sticky: [{{{sticky}}}]"));
         let refused = burdock.ask(&request);
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")), "{sticky}");
-        let line = burdock.line("/strict");
+        let line = burdock.log_line("/strict");
         assert_eq!(["reason", "settled", "tries"].map(|field| line.text(field)), ["refused", "none", "1"], "{sticky}");
         assert_eq!(burdock.get("/").served_by(), "web-2");
         let _back = site.origin(1);
@@ -198,7 +198,7 @@ fn a_strict_session_is_refused_while_others_are_served() {
 
 #[test]
 fn session_names_never_appear_in_logs_or_metrics() {
-    let site = Site::take();
+    let site = Site::new();
     let _origins = site.origins::<2>();
     let burdock =
         site.shop(2, &IDENTITY.replace("sticky: [", "sticky: [{route: {from: [{path_parameter: r, after: .}]}}, "));
@@ -211,7 +211,7 @@ fn session_names_never_appear_in_logs_or_metrics() {
     ] {
         assert_eq!(burdock.ask(&request).status, 200);
     }
-    burdock.log(5);
+    burdock.access_log(5);
     let log = std::fs::read_to_string(site.path("access.log")).unwrap();
     assert!(log.contains("/a/b"), "{log}");
     for text in [log, burdock.stderr(), burdock.exposition()] {
