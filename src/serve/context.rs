@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burdock::balancer::exchange::{Exchange, Refusal, Settlement};
 use burdock::balancer::reason::Reason;
 use burdock::http::edits::Edits;
-use burdock::http::hygiene::RequestHops;
+use burdock::http::hop_by_hop::RequestHops;
 use burdock::http::request::Response;
 use burdock::sticky::learn_table::DeferredLearn;
 use burdock::time::{Now, Uptime};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ::http::Method as Verb;
 use ::http::header::ORIGIN;
 
-use crate::http::hygiene::is_cors_preflight;
+use crate::http::preflight::is_cors_preflight;
 use crate::http::request::{Request, Scheme};
 use crate::sticky::chain::Chain;
 use crate::sticky::edits::{Origin, Reader};
