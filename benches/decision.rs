@@ -93,10 +93,12 @@ const METHODS: [Case; 12] = [
 fn methods(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hit");
     for case in &METHODS {
-        let pool = pool(10, case.chain);
-        let headers = tied(&pool, case);
+        let upstream = upstream(10, case.chain);
+        let headers = tied(&upstream, case);
         let mut random = StdRng::seed_from_u64(1);
-        group.bench_function(case.name, |bencher| bencher.iter(|| decide(&pool, &headers, &HeaderMap::new(), &mut random)));
+        group.bench_function(case.name, |bencher| {
+            bencher.iter(|| decide(&upstream, &headers, &HeaderMap::new(), &mut random))
+        });
     }
     group.finish();
 }
@@ -105,10 +107,10 @@ fn methods(criterion: &mut Criterion) {
 fn writing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("writing");
     for case in METHODS.iter().filter(|case| !case.response_headers.is_empty()) {
-        let pool = pool(10, case.chain);
-        let (headers, response) = (tied(&pool, case), case.response());
+        let upstream = upstream(10, case.chain);
+        let (headers, response) = (tied(&upstream, case), case.response());
         let mut random = StdRng::seed_from_u64(1);
-        group.bench_function(case.name, |bencher| bencher.iter(|| decide(&pool, &headers, &response, &mut random)));
+        group.bench_function(case.name, |bencher| bencher.iter(|| decide(&upstream, &headers, &response, &mut random)));
     }
     group.finish();
 }
@@ -117,20 +119,20 @@ fn servers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("servers");
     for (name, case) in [("sealed", &METHODS[0]), ("plain", &METHODS[1]), ("hash", &METHODS[8])] {
         for servers in [10, 1_000] {
-            let pool = pool(servers, case.chain);
-            let headers = tied(&pool, case);
+            let upstream = upstream(servers, case.chain);
+            let headers = tied(&upstream, case);
             let mut random = StdRng::seed_from_u64(1);
             group.bench_with_input(BenchmarkId::new(name, servers), &servers, |bencher, _| {
-                bencher.iter(|| decide(&pool, &headers, &HeaderMap::new(), &mut random));
+                bencher.iter(|| decide(&upstream, &headers, &HeaderMap::new(), &mut random));
             });
         }
     }
     for servers in [10, 1_000] {
-        let pool = pool(servers, "[cookie]");
+        let upstream = upstream(servers, "[cookie]");
         let headers = browser(OTHER_COOKIES);
         let mut random = StdRng::seed_from_u64(1);
         group.bench_with_input(BenchmarkId::new("new session", servers), &servers, |bencher, _| {
-            bencher.iter(|| decide(&pool, &headers, &HeaderMap::new(), &mut random));
+            bencher.iter(|| decide(&upstream, &headers, &HeaderMap::new(), &mut random));
         });
     }
     group.finish();
@@ -142,11 +144,11 @@ fn entries(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("entries");
     for none in 0..=3 {
         let chain = [&NONE[..none], &["{hash: {key: client_ip}}"]].concat().join(", ");
-        let pool = pool(10, &format!("[{chain}]"));
+        let upstream = upstream(10, &format!("[{chain}]"));
         let headers = browser(&crowded());
         let mut random = StdRng::seed_from_u64(1);
         group.bench_with_input(BenchmarkId::new("without a match", none), &none, |bencher, _| {
-            bencher.iter(|| decide(&pool, &headers, &HeaderMap::new(), &mut random));
+            bencher.iter(|| decide(&upstream, &headers, &HeaderMap::new(), &mut random));
         });
     }
     group.finish();
@@ -196,7 +198,7 @@ fn crowded() -> String {
 }
 
 /// One request from its claims to its settled response.
-fn decide(pool: &Arc<StickyUpstream>, headers: &HeaderMap, response: &HeaderMap, random: &mut StdRng) -> Settlement {
+fn decide(upstream: &Arc<StickyUpstream>, headers: &HeaderMap, response: &HeaderMap, random: &mut StdRng) -> Settlement {
     let request = Request {
         method: &Method::GET,
         host: "shop.example.com",
@@ -206,7 +208,7 @@ fn decide(pool: &Arc<StickyUpstream>, headers: &HeaderMap, response: &HeaderMap,
         client: [192, 0, 2, 1].into(),
         scheme: Scheme::Http,
     };
-    let mut exchange = pool.receive(black_box(&request), NOW);
+    let mut exchange = upstream.receive(black_box(&request), NOW);
     let Assignment::Send { slot: _slot, .. } = exchange.pick(None, NOW, random) else { panic!("refused") };
     let mut edits = Edits::default();
     exchange.edit_request(headers, NOW, &mut edits);
@@ -215,9 +217,9 @@ fn decide(pool: &Arc<StickyUpstream>, headers: &HeaderMap, response: &HeaderMap,
 }
 
 /// The headers of a client that was served once.
-fn tied(pool: &Arc<StickyUpstream>, case: &Case) -> HeaderMap {
+fn tied(upstream: &Arc<StickyUpstream>, case: &Case) -> HeaderMap {
     let mut headers = browser(case.cookies);
-    let edits = decide(pool, &headers, &case.response(), &mut StdRng::seed_from_u64(2)).edits;
+    let edits = decide(upstream, &headers, &case.response(), &mut StdRng::seed_from_u64(2)).edits;
     let mut sent = HeaderMap::new();
     edits.apply(&mut sent).unwrap();
     for line in &sent.get_all(SET_COOKIE) {
@@ -261,7 +263,7 @@ fn bearer() -> HeaderValue {
     HeaderValue::from_str(&format!("Bearer {token}")).unwrap()
 }
 
-fn pool(servers: usize, chain: &str) -> Arc<StickyUpstream> {
+fn upstream(servers: usize, chain: &str) -> Arc<StickyUpstream> {
     let servers: Vec<String> =
         (0..servers).map(|n| format!("{{id: s{n}, address: '10.0.{}.{}:80'}}", n / 250, n % 250)).collect();
     let text = format!(

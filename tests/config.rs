@@ -130,8 +130,8 @@ fn sticky_balance_and_failover_are_read_as_written() {
          failover: {down: {temporary: 10m}, maint: temporary, full: {refuse: 503}}",
         "",
     ));
-    let pool = &config.plan.upstreams[0];
-    let MethodSpec::Cookie(cookie) = &pool.sticky.entries[0].method else { panic!("no cookie") };
+    let spec = &config.plan.upstreams[0];
+    let MethodSpec::Cookie(cookie) = &spec.sticky.entries[0].method else { panic!("no cookie") };
     assert_eq!(
         (cookie.name.as_str(), cookie.attributes.same_site, cookie.token),
         ("SID", SameSite::None, TokenFormat::Sealed)
@@ -140,15 +140,15 @@ fn sticky_balance_and_failover_are_read_as_written() {
         (cookie.lifetime.idle, cookie.lifetime.life, cookie.attributes.max_age),
         (Some(1800), Some(28_800), Some(172_800))
     );
-    assert_eq!(&*pool.sticky.scope.0, "web");
+    assert_eq!(&*spec.sticky.scope.0, "web");
     assert!(
-        matches!(pool.upstream.balance, Balance::Hash(Some(_)))
-            && pool.hash_key == [Place::Cookie(CookieName::parse("USER").unwrap()).into()]
+        matches!(spec.upstream.balance, Balance::Hash(Some(_)))
+            && spec.hash_key == [Place::Cookie(CookieName::parse("USER").unwrap()).into()]
     );
     let minutes = std::time::Duration::from_secs(600);
-    assert_eq!(pool.upstream.failover.down, Action::Temporary(Some(minutes)));
-    assert_eq!(pool.upstream.failover.maint, Action::Temporary(None));
-    assert!(matches!(pool.upstream.failover.full.then, Action::Refuse(status) if status == 503));
+    assert_eq!(spec.upstream.failover.down, Action::Temporary(Some(minutes)));
+    assert_eq!(spec.upstream.failover.maint, Action::Temporary(None));
+    assert!(matches!(spec.upstream.failover.full.then, Action::Refuse(status) if status == 503));
 }
 
 #[test]

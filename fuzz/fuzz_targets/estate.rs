@@ -56,7 +56,7 @@ fuzz_target!(|json: &[u8]| {
     let balancer = common::balancer(plan.expanded(&discovered), None);
     balancer.inherit(&legacy);
     let now = Now { uptime, ..NOW };
-    balancer.upstreams().iter().for_each(|pool| live(pool.upstream(), now));
+    balancer.upstreams().iter().for_each(|upstream| live(upstream.upstream(), now));
     let next = balancer.handoff();
     assert_eq!(again(&next), next);
     reload(&balancer, plan, now);
@@ -81,6 +81,6 @@ fn live(upstream: &Upstream, now: Now) {
 /// A new configuration replaces the balancer's.
 fn reload(balancer: &Balancer, plan: &Plan, now: Now) {
     let leaving = balancer.leaving(plan, now);
-    assert!(leaving.len() <= balancer.upstreams().iter().map(|pool| pool.upstream().servers().len()).sum());
+    assert!(leaving.len() <= balancer.upstreams().iter().map(|upstream| upstream.upstream().servers().len()).sum());
     common::balancer(plan.clone(), Some(balancer)).in_force(balancer, now);
 }

@@ -85,7 +85,7 @@ fuzz_target!(|input: (Input<'_>, &[u8])| {
     let Some(route) = BALANCER.route(host, path) else { return };
     let request = Request { method: &Method::GET, host, path, query, headers: &headers, client, scheme };
     let decide = || {
-        let mut exchange = BALANCER.upstream_of(route).ask(&request, NOW);
+        let mut exchange = BALANCER.upstream_of(route).preview(&request, NOW);
         match exchange.pick(None, NOW, &mut StdRng::seed_from_u64(1)) {
             Assignment::Send { at, .. } => (at, exchange.decision().map(|decision| (decision.reason, decision.entry))),
             Assignment::Wait(_) | Assignment::Refuse(_) => panic!("no server is full or down"),

@@ -6,7 +6,7 @@ use super::spec::Plan;
 use super::sticky_upstream::StickyUpstream;
 use crate::ids::UpstreamName;
 use crate::route::{RouteIndex, RouteSpec, Routes};
-use crate::sticky::learn::Unlearnable;
+use crate::sticky::learn::LearnError;
 use crate::sticky::learn_table::Tables;
 use crate::sticky::secrets::Secrets;
 use crate::time::Now;
@@ -29,7 +29,7 @@ pub struct Balancer {
 #[error("upstream {upstream}: {why}")]
 pub struct PlanError {
     pub upstream: UpstreamName,
-    pub why: Unlearnable,
+    pub why: LearnError,
 }
 
 impl Balancer {

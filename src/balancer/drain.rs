@@ -10,7 +10,7 @@ use crate::upstream::server::Server;
 use crate::upstream::spec::{Admin, Removal, ServerSpec};
 
 use super::balancer::Balancer;
-use super::overrides::Leaving;
+use super::overrides::LeavingServer;
 use super::spec::{Plan, StickyUpstreamSpec};
 use super::sticky_upstream::{Sessions, StickyUpstream};
 
@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// How far the sessions of a server are gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Draining {
+pub struct DrainProgress {
     pub admin: Admin,
     /// Requests and streams under way there.
     pub in_flight: u32,
@@ -29,12 +29,12 @@ pub struct Draining {
     pub quiet: Duration,
     /// How long it must be quiet until none can come any more.
     pub needed: Duration,
-    pub stage: Stage,
+    pub stage: DrainStage,
 }
 
 /// Where a server stands on its way out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Stage {
+pub enum DrainStage {
     /// It takes new sessions: it is not on its way out.
     Serving,
     /// Sessions may come that are tied to it, or requests are under way.
@@ -49,19 +49,19 @@ impl StickyUpstream {
     /// It is complete when nothing is in flight and no request has named it for its idle time, the tenth included for which a
     /// token is good beyond that: exact, whatever the counts of sessions say. In maintenance, or after a drain's deadline,
     /// only what is in flight counts.
-    pub fn draining(&self, at: usize, now: Now) -> Draining {
+    pub fn draining(&self, at: usize, now: Now) -> DrainProgress {
         let server = &self.upstream().servers()[at];
         let (admin, in_flight) = (server.spec().admin, server.in_flight());
         let (quiet, needed) = (server.quiet_for(now), self.needed());
         let closed = admin == Admin::Maint || admin.deadline_passed(now.wall);
         let stage = if admin == Admin::Ready && server.weight() > 0 {
-            Stage::Serving
+            DrainStage::Serving
         } else if in_flight == 0 && (closed || quiet >= needed) {
-            Stage::Complete
+            DrainStage::Complete
         } else {
-            Stage::Draining
+            DrainStage::Draining
         };
-        Draining { admin, in_flight, sessions: self.sessions(at, now), quiet, needed, stage }
+        DrainProgress { admin, in_flight, sessions: self.sessions(at, now), quiet, needed, stage }
     }
 
     /// The longest that a session of this upstream may be silent and come back: the largest idle time of its entries.
@@ -75,7 +75,7 @@ impl Balancer {
     /// The servers of this configuration that `plan` has no more and that must stay for their sessions, by what the plan says
     /// of removed servers. Those that were leaving already go on with their date. Where the whole upstream is gone, so are
     /// its sessions.
-    pub fn leaving(&self, plan: &Plan, now: Now) -> Vec<Leaving> {
+    pub fn leaving(&self, plan: &Plan, now: Now) -> Vec<LeavingServer> {
         let next = |before: &StickyUpstream| plan.upstreams.iter().find(|next| next.upstream.name == *before.name());
         self.upstreams()
             .iter()
@@ -86,14 +86,14 @@ impl Balancer {
 }
 
 impl StickyUpstream {
-    fn leaving(&self, next: &StickyUpstreamSpec, now: Now) -> Vec<Leaving> {
+    fn leaving(&self, next: &StickyUpstreamSpec, now: Now) -> Vec<LeavingServer> {
         let kept: HashSet<&ServerId> = next.upstream.servers.iter().map(|server| &server.id).collect();
         let gone = self.upstream().servers().iter().filter(|server| !kept.contains(server.id()));
         gone.filter_map(|server| {
             let until = leaves(server.spec().admin, next.upstream.removal, now)?;
             let spec = ServerSpec { admin: Admin::Leaving { until }, ..(**server.spec()).clone() };
             let over = spec.admin.deadline_passed(now.wall) || self.is_quiet(server, now);
-            (!over || server.in_flight() > 0).then(|| Leaving::new(self.upstream().name(), &spec, until))
+            (!over || server.in_flight() > 0).then(|| LeavingServer::new(self.upstream().name(), &spec, until))
         })
         .collect()
     }
@@ -122,7 +122,7 @@ fn leaves(before: Admin, removal: Removal, now: Now) -> Option<Option<UnixSecond
     }
 }
 
-impl Draining {
+impl DrainProgress {
     /// When the server stops serving its sessions whatever is left of them.
     pub fn until(&self) -> Option<UnixSeconds> {
         match self.admin {

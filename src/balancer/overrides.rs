@@ -17,16 +17,16 @@ use super::spec::{Plan, StickyUpstreamSpec};
 /// All changes, by server.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Changes(BTreeMap<UpstreamName, BTreeMap<ServerId, ServerChange>>);
+pub struct Overrides(BTreeMap<UpstreamName, BTreeMap<ServerId, ServerOverride>>);
 
 /// What is wanted of one server instead of what the configuration says. What is absent is as configured.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
-pub struct ServerChange {
+pub struct ServerOverride {
     #[serde(skip_serializing_if = "Presence::is_configured")]
     pub presence: Presence,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<Wanted>,
+    pub state: Option<StateOverride>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<Weight>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +59,7 @@ pub struct Added {
 /// What an operator can want of a server.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wanted {
+pub enum StateOverride {
     Ready,
     /// Keeps its sessions, until this date if there is one.
     Drain {
@@ -91,14 +91,14 @@ pub enum Patch<T> {
 /// Wishes to be changed; the others stay.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ServerPatch {
-    pub state: Patch<Wanted>,
+    pub state: Patch<StateOverride>,
     pub weight: Patch<Weight>,
     pub max_conns: Patch<MaxConns>,
 }
 
 /// A server that is no longer wanted and stays until its sessions are gone.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Leaving {
+pub struct LeavingServer {
     pub upstream: UpstreamName,
     pub id: ServerId,
     #[serde(flatten)]
@@ -111,14 +111,14 @@ pub struct Leaving {
     pub until: Option<UnixSeconds>,
 }
 
-impl Changes {
-    pub fn of(&self, upstream: &UpstreamName, id: &ServerId) -> Option<&ServerChange> {
+impl Overrides {
+    pub fn of(&self, upstream: &UpstreamName, id: &ServerId) -> Option<&ServerOverride> {
         self.0.get(upstream)?.get(id)
     }
 
     /// Puts a change in the place of what was wanted of the server; one that wants nothing is taken out.
-    pub fn set(&mut self, upstream: &UpstreamName, id: &ServerId, change: ServerChange) {
-        if change == ServerChange::default() {
+    pub fn set(&mut self, upstream: &UpstreamName, id: &ServerId, change: ServerOverride) {
+        if change == ServerOverride::default() {
             self.forget(upstream, id);
         } else {
             self.0.entry(upstream.clone()).or_default().insert(id.clone(), change);
@@ -126,7 +126,7 @@ impl Changes {
     }
 
     /// The server is as configured again. Tells what was wanted of it.
-    pub fn forget(&mut self, upstream: &UpstreamName, id: &ServerId) -> Option<ServerChange> {
+    pub fn forget(&mut self, upstream: &UpstreamName, id: &ServerId) -> Option<ServerOverride> {
         let servers = self.0.get_mut(upstream)?;
         let forgotten = servers.remove(id);
         if servers.is_empty() {
@@ -139,7 +139,7 @@ impl Changes {
         self.0.is_empty()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&UpstreamName, &ServerId, &ServerChange)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&UpstreamName, &ServerId, &ServerOverride)> {
         self.0.iter().flat_map(|(upstream, servers)| servers.iter().map(move |(id, change)| (upstream, id, change)))
     }
 
@@ -152,7 +152,7 @@ impl Changes {
     }
 }
 
-fn apply_to(sticky: &mut StickyUpstreamSpec, changes: &BTreeMap<ServerId, ServerChange>) {
+fn apply_to(sticky: &mut StickyUpstreamSpec, changes: &BTreeMap<ServerId, ServerOverride>) {
     let servers = &mut sticky.upstream.servers;
     servers.retain(|server| changes.get(&server.id).is_none_or(|change| change.presence != Presence::Removed));
     for server in servers.iter_mut() {
@@ -169,7 +169,7 @@ fn apply_to(sticky: &mut StickyUpstreamSpec, changes: &BTreeMap<ServerId, Server
     }
 }
 
-impl ServerChange {
+impl ServerOverride {
     /// The change after a patch.
     #[must_use]
     pub fn patched(self, patch: ServerPatch) -> Self {
@@ -232,17 +232,17 @@ impl<T> Patch<T> {
     }
 }
 
-impl From<Wanted> for Admin {
-    fn from(wanted: Wanted) -> Self {
+impl From<StateOverride> for Admin {
+    fn from(wanted: StateOverride) -> Self {
         match wanted {
-            Wanted::Ready => Self::Ready,
-            Wanted::Drain { until, then } => Self::Drain { until, then },
-            Wanted::Maint => Self::Maint,
+            StateOverride::Ready => Self::Ready,
+            StateOverride::Drain { until, then } => Self::Drain { until, then },
+            StateOverride::Maint => Self::Maint,
         }
     }
 }
 
-impl Leaving {
+impl LeavingServer {
     /// A server on its way out.
     pub fn new(upstream: &UpstreamName, server: &ServerSpec, until: Option<UnixSeconds>) -> Self {
         Self {
@@ -275,24 +275,24 @@ impl Leaving {
 mod tests {
     use super::*;
 
-    fn change(json: &str) -> ServerChange {
+    fn change(json: &str) -> ServerOverride {
         serde_json::from_str(json).unwrap()
     }
 
     #[test]
     fn the_form_in_files_does_not_drift() {
-        let mut changes = Changes::default();
+        let mut changes = Overrides::default();
         let (shop, a, b) =
             (UpstreamName::parse("shop").unwrap(), ServerId::parse("a").unwrap(), ServerId::parse("b").unwrap());
-        let state = Some(Wanted::Drain { until: Some(UnixSeconds(7)), then: Then::Refuse });
+        let state = Some(StateOverride::Drain { until: Some(UnixSeconds(7)), then: Then::Refuse });
         let max_conns = Some(MaxConns::Unlimited);
-        changes.set(&shop, &a, ServerChange { state, max_conns, weight: Some(Weight::ONE), ..ServerChange::default() });
+        changes.set(&shop, &a, ServerOverride { state, max_conns, weight: Some(Weight::ONE), ..ServerOverride::default() });
         let address = Address::parse("10.0.0.1:80").unwrap();
         let presence = Presence::Added(Added { address, route: None, tier: Tier::Backup });
-        changes.set(&shop, &b, ServerChange { presence, ..ServerChange::default() });
+        changes.set(&shop, &b, ServerOverride { presence, ..ServerOverride::default() });
         let text = r#"{"shop":{"a":{"state":{"drain":{"until":7,"then":"refuse"}},"weight":1,"max_conns":"unlimited"},"b":{"presence":{"added":{"address":"10.0.0.1:80","tier":"backup"}}}}}"#;
         assert_eq!(serde_json::to_string(&changes).unwrap(), text);
-        assert_eq!(serde_json::from_str::<Changes>(text).unwrap(), changes);
+        assert_eq!(serde_json::from_str::<Overrides>(text).unwrap(), changes);
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
             r#"{"presence":{"added":{"address":"nowhere"}}}"#,
             r#"{"max_conns":{"limit":0}}"#,
         ] {
-            assert!(serde_json::from_str::<ServerChange>(wrong).is_err(), "{wrong}");
+            assert!(serde_json::from_str::<ServerOverride>(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -17,7 +17,7 @@ use crate::session::server_tag::ServerTag;
 use crate::source::Readers;
 use crate::sticky::chain::Chain;
 use crate::sticky::entry::Entry;
-use crate::sticky::learn::Unlearnable;
+use crate::sticky::learn::LearnError;
 use crate::sticky::learn_table::Tables;
 use crate::sticky::secrets::Secrets;
 use crate::table::Table;
@@ -62,7 +62,7 @@ impl StickyUpstream {
         tables: &Tables,
         earlier: Option<&Self>,
         now: Now,
-    ) -> Result<Self, Unlearnable> {
+    ) -> Result<Self, LearnError> {
         let upstream = Upstream::new(spec.upstream.clone(), earlier.map(|before| &before.upstream), now);
         let same = |before: &&Self| upstream.consists_of(before.upstream.servers().iter().map(Server::id));
         let since = Mutex::new(earlier.filter(same).map_or(now.uptime, |before| *before.since.lock()));
@@ -74,8 +74,8 @@ impl StickyUpstream {
             by_route.entry(server.route().into()).or_default().push(at);
         }
         let mut cookies = CookieNames::default();
-        let members: Vec<ServerRef<'_>> = upstream.servers().iter().map(member).collect();
-        let chain = Chain::new(spec.sticky.clone(), secrets, tables, &members, &mut cookies)?;
+        let server_refs: Vec<ServerRef<'_>> = upstream.servers().iter().map(server_ref).collect();
+        let chain = Chain::new(spec.sticky.clone(), secrets, tables, &server_refs, &mut cookies)?;
         let hash_key = Readers::bind(spec.hash_key.clone(), &mut cookies);
         let counted = earlier.and_then(|before| Some((&before.upstream, before.estimates.as_ref()?)));
         let estimates = Estimates::new(&chain, &upstream, counted);
@@ -173,7 +173,7 @@ impl StickyUpstream {
     }
 }
 
-fn member(server: &Server) -> ServerRef<'_> {
+fn server_ref(server: &Server) -> ServerRef<'_> {
     let address = match server.spec().address {
         Address::Inet(address) => Some(address),
         Address::Unix(_) => None,

@@ -3,14 +3,14 @@
 
 use ::http::{HeaderName, HeaderValue};
 
-use super::spec::{AffinitySpec, Order};
+use super::spec::{AffinitySpec, OrderKind};
 use crate::ids::ServerId;
 
 pub static HEADER: HeaderName = HeaderName::from_static("burdock-affinity");
 
 /// What an application asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Wish {
+pub enum AffinityOrder {
     /// The tie ends: the next request is balanced anew.
     Release,
     /// The idle time begins anew, however young the stamp is.
@@ -39,28 +39,28 @@ pub fn announcement(arrival: Arrival, from: Option<&ServerId>, reason: &str) -> 
 }
 
 /// What a response that says this asks for, if that is allowed.
-pub fn wish(said: &HeaderValue, spec: &AffinitySpec) -> Option<Wish> {
-    let wish = parse(said.to_str().ok()?.trim())?;
-    spec.obey.contains(&wish.order()).then_some(wish)
+pub fn order(said: &HeaderValue, spec: &AffinitySpec) -> Option<AffinityOrder> {
+    let order = parse(said.to_str().ok()?.trim())?;
+    spec.obey.contains(&order.kind()).then_some(order)
 }
 
-fn parse(text: &str) -> Option<Wish> {
+fn parse(text: &str) -> Option<AffinityOrder> {
     match text.split_once('=') {
-        None if text.eq_ignore_ascii_case("release") => Some(Wish::Release),
-        None if text.eq_ignore_ascii_case("extend") => Some(Wish::Extend),
+        None if text.eq_ignore_ascii_case("release") => Some(AffinityOrder::Release),
+        None if text.eq_ignore_ascii_case("extend") => Some(AffinityOrder::Extend),
         Some((order, id)) if order.trim().eq_ignore_ascii_case("move-to") => {
-            ServerId::parse(id.trim()).ok().map(Wish::MoveTo)
+            ServerId::parse(id.trim()).ok().map(AffinityOrder::MoveTo)
         }
         Some(_) | None => None,
     }
 }
 
-impl Wish {
-    fn order(&self) -> Order {
+impl AffinityOrder {
+    fn kind(&self) -> OrderKind {
         match self {
-            Self::Release => Order::Release,
-            Self::Extend => Order::Extend,
-            Self::MoveTo(_) => Order::MoveTo,
+            Self::Release => OrderKind::Release,
+            Self::Extend => OrderKind::Extend,
+            Self::MoveTo(_) => OrderKind::MoveTo,
         }
     }
 }
@@ -70,22 +70,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn said(text: &'static str, obey: &[Order]) -> Option<Wish> {
-        wish(&HeaderValue::from_static(text), &AffinitySpec { obey: obey.to_vec(), ..AffinitySpec::default() })
+    fn said(text: &'static str, obey: &[OrderKind]) -> Option<AffinityOrder> {
+        order(&HeaderValue::from_static(text), &AffinitySpec { obey: obey.to_vec(), ..AffinitySpec::default() })
     }
 
-    const ALL: [Order; 3] = [Order::Release, Order::Extend, Order::MoveTo];
+    const ALL: [OrderKind; 3] = [OrderKind::Release, OrderKind::Extend, OrderKind::MoveTo];
 
     #[test]
     fn an_application_may_release_extend_and_move() {
-        assert_eq!(said("release", &ALL), Some(Wish::Release));
-        assert_eq!(said(" Extend ", &ALL), Some(Wish::Extend));
-        assert_eq!(said("move-to=web-2", &ALL), Some(Wish::MoveTo(ServerId::parse("web-2").unwrap())));
+        assert_eq!(said("release", &ALL), Some(AffinityOrder::Release));
+        assert_eq!(said(" Extend ", &ALL), Some(AffinityOrder::Extend));
+        assert_eq!(said("move-to=web-2", &ALL), Some(AffinityOrder::MoveTo(ServerId::parse("web-2").unwrap())));
     }
 
     #[test]
     fn what_is_not_allowed_or_not_understood_is_not_said() {
-        assert_eq!(said("release", &[Order::Extend]), None);
+        assert_eq!(said("release", &[OrderKind::Extend]), None);
         for text in ["", "releases", "move-to", "move-to=", "move-to=a b", "moved; from=a; reason=down"] {
             assert_eq!(said(text, &ALL), None, "{text}");
         }

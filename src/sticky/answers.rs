@@ -6,7 +6,7 @@ pub enum Writes {
     /// In any response.
     Always,
     /// In a response in which the application names the session.
-    WhenSpoken,
+    WhenNamed,
     /// In the session table, whatever the response.
     InTable,
     Never,

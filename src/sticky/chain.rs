@@ -5,7 +5,7 @@ use ::http::{HeaderMap, HeaderValue};
 
 use super::edits::{Carried, CookieHeader, Reader, ServerLine};
 use super::entry::{Entry, EntrySpec};
-use super::learn::Unlearnable;
+use super::learn::LearnError;
 use super::learn_table::Tables;
 use super::method::Parts;
 use super::secrets::Secrets;
@@ -60,7 +60,7 @@ impl Chain {
         tables: &Tables,
         servers: &[ServerRef<'_>],
         cookies: &mut CookieNames,
-    ) -> Result<Self, Unlearnable> {
+    ) -> Result<Self, LearnError> {
         let mut parts = Parts { scope: &spec.scope, secrets, tables, servers, cookies };
         let entry = |EntrySpec { method, strict }| Ok(Entry { method: method.build(&mut parts)?, strict });
         let entries = spec.entries.into_iter().map(entry).collect::<Result<_, _>>()?;

@@ -7,9 +7,9 @@ use ::http::{HeaderMap, HeaderValue};
 use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
-use super::arriving::Arriving;
 use super::edits::{Carried, Reader, ServerLine};
-use super::persistence::{Configured, Persistence};
+use super::incoming::IncomingRequest;
+use super::persistence::{Persistence, PersistenceSpec};
 use super::secrets::Secrets;
 use super::spec::{Caching, Forwarding, NewTieOn, Preserve, Verbs};
 use crate::http::cookie::{CookieEdit, CookieName, CookieNames};
@@ -29,7 +29,7 @@ use crate::token::foreign::{AcceptSpec, Carrier};
 use crate::token::sealed::{Context, Kind};
 
 /// So many cookies of our name are tried. A browser sends more than one when they were set for different paths or domains.
-const TRIED: usize = 4;
+const MAX_COOKIES: usize = 4;
 
 /// A cookie that carries the tie.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,7 +71,7 @@ pub struct CookieMethod {
     set_cookie: SetCookie,
     codec: Codec,
     /// Cookies of other names that the proxy before us set, and how they are read.
-    elsewhere: Box<[(usize, Accepted)]>,
+    foreign: Box<[(usize, Accepted)]>,
     forwarding: Forwarding,
     preserve: Preserve,
     verbs: Verbs,
@@ -79,7 +79,7 @@ pub struct CookieMethod {
     new_tie_on: NewTieOn,
 }
 
-impl Configured for CookieSpec {
+impl PersistenceSpec for CookieSpec {
     fn accepts(&self) -> &[AcceptSpec] {
         &self.accept
     }
@@ -101,12 +101,12 @@ impl Persistence for CookieMethod {
     const LABEL: &'static str = "cookie";
 
     /// The first cookie of our name that is good; if none is, what is wrong with the first.
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let Arriving { cookies, now, .. } = *arriving;
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let IncomingRequest { cookies, now, .. } = *incoming;
         let mut worst = None;
-        let own = cookies.values(self.number).take(TRIED).filter_map(|value| self.read(value, now));
-        let foreign = self.elsewhere.iter().flat_map(|(number, accepted)| {
-            cookies.values(*number).take(TRIED).filter_map(|value| self.codec.read_accepted(accepted, value, now))
+        let own = cookies.values(self.number).take(MAX_COOKIES).filter_map(|value| self.read(value, now));
+        let foreign = self.foreign.iter().flat_map(|(number, accepted)| {
+            cookies.values(*number).take(MAX_COOKIES).filter_map(|value| self.codec.read_accepted(accepted, value, now))
         });
         for read in own.chain(foreign) {
             match read {
@@ -119,7 +119,7 @@ impl Persistence for CookieMethod {
 
     fn edit_of(&self, number: usize, value: &[u8], now: Now) -> Option<CookieEdit> {
         if number != self.number {
-            return self.passage_elsewhere(number);
+            return self.edit_of_foreign(number);
         }
         Some(match (self.mode, self.forwarding) {
             (CookieMode::Prefix, _) => match self.codec.inside(value, now) {
@@ -134,7 +134,7 @@ impl Persistence for CookieMethod {
     fn writes(&self) -> Writes {
         match self.mode {
             CookieMode::Insert => Writes::Always,
-            CookieMode::Rewrite | CookieMode::Prefix => Writes::WhenSpoken,
+            CookieMode::Rewrite | CookieMode::Prefix => Writes::WhenNamed,
             CookieMode::Passive => Writes::Never,
         }
     }
@@ -238,18 +238,18 @@ impl CookieMethod {
             let own = spec.accept.iter().filter(|accept| accept.name.as_ref().is_none_or(|name| name == named));
             own.map(|accept| Accepted::new(accept, carrier, secrets.of_format(&accept.format), servers)).collect()
         };
-        let elsewhere = spec.accept.iter().filter_map(|accept| {
+        let foreign = spec.accept.iter().filter_map(|accept| {
             let name = accept.name.clone().filter(|name| *name != spec.name)?;
             Some((names.number(&name), Accepted::new(accept, Carrier::Cookie, secrets.of_format(&accept.format), servers)))
         });
-        let elsewhere = elsewhere.collect();
+        let foreign = foreign.collect();
         let context = Context { kind: Kind::Cookie, scope: &scope.0, entry: spec.name.as_str() };
         Self {
             number: names.number(&spec.name),
             mode: spec.mode,
             set_cookie: SetCookie::new(spec.name.clone(), &spec.attributes),
             codec: Codec::new(spec.token, spec.lifetime, accepted(&spec.name), &secrets.ring, context),
-            elsewhere,
+            foreign,
             forwarding: spec.forwarding,
             preserve: spec.preserve,
             verbs: spec.verbs,
@@ -260,9 +260,9 @@ impl CookieMethod {
     }
 
     /// A cookie of another name that only the proxy before us can have set is hidden as ours is.
-    fn passage_elsewhere(&self, number: usize) -> Option<CookieEdit> {
+    fn edit_of_foreign(&self, number: usize) -> Option<CookieEdit> {
         let is_proxys = |accepted: &Accepted| !accepted.rides_on_the_applications();
-        let mut found = self.elsewhere.iter().filter(|(known, _)| *known == number);
+        let mut found = self.foreign.iter().filter(|(known, _)| *known == number);
         let hidden = self.forwarding == Forwarding::Hide && found.any(|(_, accepted)| is_proxys(accepted));
         hidden.then_some(CookieEdit::Remove)
     }

@@ -5,8 +5,8 @@ use ::http::HeaderMap;
 use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
-use super::arriving::{Arriving, RequestNames};
 use super::edits::{Carried, Reader, ServerLine};
+use super::incoming::{IncomingRequest, RequestNames};
 use super::learn::LearnMethod;
 use super::method::{Method, MethodSpec, each};
 use super::persistence::Persistence;
@@ -48,7 +48,7 @@ macro_rules! ask {
 // What each means says the trait of methods.
 impl Entry {
     ask! {
-        pub fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r>;
+        pub fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r>;
         pub fn names<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<RequestNames>;
         pub fn load_factor(&self) -> Option<LoadFactor>;
         pub fn when_full(&self) -> Option<WhenFull>;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::arriving::Arriving;
-use super::persistence::{Configured, Persistence};
+use super::incoming::IncomingRequest;
+use super::persistence::{Persistence, PersistenceSpec};
 use super::spec::WhenFull;
 use crate::http::cookie::CookieNames;
 use crate::session::claim::Claim;
@@ -30,7 +30,7 @@ pub struct HashMethod {
     when_full: Option<WhenFull>,
 }
 
-impl Configured for HashSpec {
+impl PersistenceSpec for HashSpec {
     fn always_decides(&self) -> bool {
         self.key.iter().any(Source::is_always_there)
     }
@@ -49,8 +49,8 @@ impl HashMethod {
 impl Persistence for HashMethod {
     const LABEL: &'static str = "hash";
 
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let found = self.key.read(arriving.request, arriving.cookies);
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let found = self.key.read(incoming.request, incoming.cookies);
         found.map_or(Claim::Absent, |found| Claim::Keyed(SessionName::key(found.text())))
     }
 

@@ -8,9 +8,9 @@ use ::http::{HeaderMap, HeaderName, HeaderValue};
 use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
-use super::arriving::Arriving;
 use super::edits::{Carried, Origin, Reader};
-use super::persistence::{Configured, Persistence};
+use super::incoming::IncomingRequest;
+use super::persistence::{Persistence, PersistenceSpec};
 use super::secrets::Secrets;
 use super::spec::{Caching, Expose, Forwarding, NewTieOn};
 use crate::http::edits::Edits;
@@ -64,7 +64,7 @@ pub struct HeaderMethod {
     new_tie_on: NewTieOn,
 }
 
-impl Configured for HeaderSpec {
+impl PersistenceSpec for HeaderSpec {
     fn accepts(&self) -> &[AcceptSpec] {
         &self.accept
     }
@@ -85,9 +85,9 @@ impl Configured for HeaderSpec {
 impl Persistence for HeaderMethod {
     const LABEL: &'static str = "header";
 
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let value = arriving.request.headers.get(&self.name).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
-        match value.and_then(|value| self.read(value, arriving.now)) {
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let value = incoming.request.headers.get(&self.name).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
+        match value.and_then(|value| self.read(value, incoming.now)) {
             None => Claim::Absent,
             Some(Ok((server, named))) => Claim::Names(server, named),
             Some(Err(bad)) => Claim::Bad(bad),
@@ -112,7 +112,7 @@ impl Persistence for HeaderMethod {
     fn writes(&self) -> Writes {
         match self.mode {
             HeaderMode::Insert => Writes::Always,
-            HeaderMode::Envelope => Writes::WhenSpoken,
+            HeaderMode::Envelope => Writes::WhenNamed,
             HeaderMode::Passive => Writes::Never,
         }
     }

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use ::http::HeaderMap;
 
 use super::answers::{AppSignal, Writes};
-use super::arriving::{Arriving, Names, Purpose, RequestNames};
+use super::incoming::{IncomingRequest, Names, Purpose, RequestNames};
 use super::learn_table::{DeferredLearn, LearnTable, Tables};
-use super::persistence::{Configured, Persistence};
+use super::persistence::{Persistence, PersistenceSpec};
 use super::spec::NewTieOn;
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
@@ -27,10 +27,10 @@ use crate::table::{Budget, Known, ServerHandle, ServerIndex, Session, Table, Tab
 use crate::time::Now;
 
 /// What an application writes into a session's cookie to end it, in some frameworks.
-const NO_NAME: &[u8] = b"deleted";
+const ENDED_VALUE: &[u8] = b"deleted";
 
 /// A request that says more names than this, or a response, is nobody's: the others are not looked up.
-const MOST_NAMES: usize = 16;
+const MAX_NAMES: usize = 16;
 
 /// A session whose name the application makes: seen in its responses, kept in a table.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,7 +75,7 @@ pub struct LearnMethod {
 
 /// Why an entry cannot learn.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Unlearnable {
+pub enum LearnError {
     #[error("there is no table {0}")]
     NoTable(TableName),
     #[error("table {table}: {full}")]
@@ -84,13 +84,13 @@ pub enum Unlearnable {
 
 /// What a response says to an entry that learns.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct ResponseSignals {
     pub created: Names,
     /// The application has ended the session that the request named.
     pub ended: bool,
 }
 
-impl Configured for LearnSpec {
+impl PersistenceSpec for LearnSpec {
     fn reads_alike(&self, other: &Self) -> bool {
         self.table == other.table && self.lookup == other.lookup
     }
@@ -101,12 +101,12 @@ impl Persistence for LearnMethod {
 
     /// The first name that the table knows ties the session; the others are in use, too. One that it does not know is a
     /// session all the same: it goes where its parallel requests go.
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let Some(RequestNames { lookup: names, .. }) = arriving.names else { return Claim::Absent };
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let Some(RequestNames { lookup: names, .. }) = incoming.names else { return Claim::Absent };
         let mut bad: Option<BadClaim> = None;
         let mut tie: Option<(Fingerprint, Session)> = None;
         for &name in names {
-            match self.look(name, arriving.purpose, arriving.now) {
+            match self.look(name, incoming.purpose, incoming.now) {
                 Known::Session(known) => tie = tie.or(Some((name, known))),
                 Known::Expired(why) => bad = bad.or(Some(why)),
                 Known::Unknown => {}
@@ -131,7 +131,7 @@ impl Persistence for LearnMethod {
     }
 
     fn signal(&self, headers: &HeaderMap, now: Now) -> AppSignal {
-        let Heard { created, ended } = self.hear(headers, now);
+        let ResponseSignals { created, ended } = self.read_response(headers, now);
         match (created.is_empty(), ended) {
             (false, _) => AppSignal::Creates,
             (true, true) => AppSignal::Deletes,
@@ -162,15 +162,15 @@ impl LearnMethod {
         tables: &Tables,
         servers: &[ServerRef<'_>],
         cookies: &mut CookieNames,
-    ) -> Result<Self, Unlearnable> {
+    ) -> Result<Self, LearnError> {
         let Some(learn_table) = tables.get(&spec.table).map(Arc::clone) else {
-            return Err(Unlearnable::NoTable(spec.table));
+            return Err(LearnError::NoTable(spec.table));
         };
-        let enlisted = servers.iter().map(|server| learn_table.table().register(server.id));
-        let enlisted: Box<[ServerHandle]> =
-            enlisted.collect::<Result<_, _>>().map_err(|full| Unlearnable::Full { table: spec.table.clone(), full })?;
-        let numbered = enlisted.iter().zip(servers);
-        let by_index = numbered.map(|(enlisted, server)| (enlisted.index(), server.id.clone())).collect();
+        let handles = servers.iter().map(|server| learn_table.table().register(server.id));
+        let handles: Box<[ServerHandle]> =
+            handles.collect::<Result<_, _>>().map_err(|full| LearnError::Full { table: spec.table.clone(), full })?;
+        let numbered = handles.iter().zip(servers);
+        let by_index = numbered.map(|(handles, server)| (handles.index(), server.id.clone())).collect();
         Ok(Self {
             learn_table,
             create: spec.create.into(),
@@ -179,7 +179,7 @@ impl LearnMethod {
             at: spec.at,
             min_length: spec.min_length,
             new_tie_on: spec.new_tie_on,
-            servers: enlisted,
+            servers: handles,
             by_index,
         })
     }
@@ -199,15 +199,15 @@ impl LearnMethod {
     }
 
     /// What a response with these headers says.
-    pub fn hear(&self, headers: &HeaderMap, now: Now) -> Heard {
-        let mut heard = Heard::default();
+    pub fn read_response(&self, headers: &HeaderMap, now: Now) -> ResponseSignals {
+        let mut signals = ResponseSignals::default();
         for said in self.create.iter().flat_map(|source| source.read(headers, now.wall.0)) {
             match said {
-                SessionSignal::Named(name) => self.add(&mut heard.created, name),
-                SessionSignal::Ended => heard.ended = true,
+                SessionSignal::Named(name) => self.add(&mut signals.created, name),
+                SessionSignal::Ended => signals.ended = true,
             }
         }
-        heard
+        signals
     }
 
     /// Ties a session that the application has confirmed to the server at this position; at once, or when the response is
@@ -254,7 +254,7 @@ impl LearnMethod {
     }
 
     fn add(&self, names: &mut Names, name: &[u8]) {
-        if name.len() < self.min_length || name.eq_ignore_ascii_case(NO_NAME) || names.len() == MOST_NAMES {
+        if name.len() < self.min_length || name.eq_ignore_ascii_case(ENDED_VALUE) || names.len() == MAX_NAMES {
             return;
         }
         let fingerprint = self.learn_table.fingerprint(name);

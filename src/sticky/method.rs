@@ -6,9 +6,9 @@ use std::fmt;
 use super::cookie::{CookieMethod, CookieSpec};
 use super::hash::{HashMethod, HashSpec};
 use super::header::{HeaderMethod, HeaderSpec};
-use super::learn::{LearnMethod, LearnSpec, Unlearnable};
+use super::learn::{LearnError, LearnMethod, LearnSpec};
 use super::learn_table::Tables;
-use super::persistence::{Configured, Persistence};
+use super::persistence::{Persistence, PersistenceSpec};
 use super::route::{ServerRouteMethod, ServerRouteSpec};
 use super::secrets::Secrets;
 use crate::http::cookie::CookieNames;
@@ -61,7 +61,7 @@ pub(super) struct Parts<'p> {
 }
 
 impl MethodSpec {
-    pub(super) fn build(self, parts: &mut Parts<'_>) -> Result<Method, Unlearnable> {
+    pub(super) fn build(self, parts: &mut Parts<'_>) -> Result<Method, LearnError> {
         let Parts { scope, secrets, tables, servers, ref mut cookies } = *parts;
         Ok(match self {
             Self::Cookie(spec) => Method::Cookie(Box::new(CookieMethod::new(spec, scope, secrets, servers, cookies))),

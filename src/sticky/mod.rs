@@ -5,13 +5,13 @@
 
 pub mod affinity;
 pub mod answers;
-pub mod arriving;
 pub mod chain;
 pub mod cookie;
 pub mod edits;
 pub mod entry;
 pub mod hash;
 pub mod header;
+pub mod incoming;
 pub mod learn;
 pub mod learn_table;
 pub mod method;

@@ -7,8 +7,8 @@ use ::http::HeaderMap;
 use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
-use super::arriving::{Arriving, RequestNames};
 use super::edits::{Carried, Reader, ServerLine};
+use super::incoming::{IncomingRequest, RequestNames};
 use super::spec::{Caching, NewTieOn, Verbs, WhenFull};
 use crate::http::cookie::{CookieEdit, Cookies};
 use crate::http::edits::Edits;
@@ -23,7 +23,7 @@ use crate::time::Now;
 use crate::token::foreign::AcceptSpec;
 
 /// A method as configured.
-pub(crate) trait Configured: PartialEq {
+pub(crate) trait PersistenceSpec: PartialEq {
     /// Tokens of other proxies that it takes.
     fn accepts(&self) -> &[AcceptSpec] {
         &[]
@@ -58,7 +58,7 @@ pub(crate) trait Persistence: fmt::Display {
     // How it reads.
 
     /// What the request says of its session.
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r>;
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r>;
 
     /// The names that the request carries, for a method that learns.
     fn names<'r>(&self, _request: &Request<'r>, _cookies: &Cookies<'r>) -> Option<RequestNames> {

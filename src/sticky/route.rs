@@ -4,8 +4,8 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::arriving::Arriving;
-use super::persistence::{Configured, Persistence};
+use super::incoming::IncomingRequest;
+use super::persistence::{Persistence, PersistenceSpec};
 use crate::http::cookie::CookieNames;
 use crate::session::claim::{Claim, Issuer, Named, ServerName};
 use crate::session::name::SessionName;
@@ -24,7 +24,7 @@ pub struct ServerRouteMethod {
     from: Readers,
 }
 
-impl Configured for ServerRouteSpec {}
+impl PersistenceSpec for ServerRouteSpec {}
 
 impl ServerRouteMethod {
     pub(super) fn new(spec: ServerRouteSpec, cookies: &mut CookieNames) -> Self {
@@ -37,11 +37,11 @@ impl Persistence for ServerRouteMethod {
 
     /// The session's name is all that stands there. A route that stands alone names no session, and all that have lost their
     /// server would go to one place; so the client's address tells them apart.
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let Some(found) = self.from.read(arriving.request, arriving.cookies) else { return Claim::Absent };
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let Some(found) = self.from.read(incoming.request, incoming.cookies) else { return Claim::Absent };
         let mut name = SmallVec::from_slice(&found.whole);
         if found.whole.len() == found.text().len() {
-            name.extend_from_slice(&SessionName::of_client(arriving.request.client).bytes());
+            name.extend_from_slice(&SessionName::of_client(incoming.request.client).bytes());
         }
         let named = Named { session: Some(SessionName::Key(name)), stamps: None, issuer: Issuer::Burdock };
         match found.into_text() {

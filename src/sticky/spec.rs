@@ -83,7 +83,7 @@ pub enum Expose {
 pub struct AffinitySpec {
     pub announce: Announce,
     /// The orders that are obeyed.
-    pub obey: Vec<Order>,
+    pub obey: Vec<OrderKind>,
 }
 
 /// Whether a server is told that a session was moved to it.
@@ -96,7 +96,7 @@ pub enum Announce {
 
 /// What an application may ask for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Order {
+pub enum OrderKind {
     Release,
     Extend,
     MoveTo,

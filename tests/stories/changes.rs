@@ -1,7 +1,7 @@
 //! Runtime overrides on top of the configuration, and what a new configuration would do to sessions.
 
 use burdock::balancer::diff;
-use burdock::balancer::overrides::{Changes, MaxConns, Patch, Presence, ServerChange, ServerPatch, Wanted};
+use burdock::balancer::overrides::{MaxConns, Overrides, Patch, Presence, ServerOverride, ServerPatch, StateOverride};
 use burdock::balancer::spec::Plan;
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::upstream::spec::{Admin, Then, Weight};
@@ -32,8 +32,8 @@ fn servers(plan: &Plan) -> Vec<(String, Admin, u32)> {
     plan.upstreams[0].upstream.servers.iter().map(shown).collect()
 }
 
-fn one_override(server: &str, change: &str) -> Changes {
-    let mut changes = Changes::default();
+fn one_override(server: &str, change: &str) -> Overrides {
+    let mut changes = Overrides::default();
     changes.set(&shop(), &id(server), serde_json::from_str(change).unwrap());
     changes
 }
@@ -83,11 +83,13 @@ fn resetting_the_last_field_drops_the_override() {
 
 #[test]
 fn a_patch_keeps_the_fields_it_does_not_name() {
-    let drain =
-        ServerPatch { state: Patch::Set(Wanted::Drain { until: None, then: Then::AsConfigured }), ..ServerPatch::default() };
+    let drain = ServerPatch {
+        state: Patch::Set(StateOverride::Drain { until: None, then: Then::AsConfigured }),
+        ..ServerPatch::default()
+    };
     let limit = ServerPatch { max_conns: Patch::Set(MaxConns::Unlimited), ..ServerPatch::default() };
-    let change = ServerChange::default().patched(drain).patched(limit);
-    assert_eq!(change.state, Some(Wanted::Drain { until: None, then: Then::AsConfigured }));
+    let change = ServerOverride::default().patched(drain).patched(limit);
+    assert_eq!(change.state, Some(StateOverride::Drain { until: None, then: Then::AsConfigured }));
     assert_eq!((change.presence, change.weight), (Presence::Configured, None::<Weight>));
 }
 

@@ -120,7 +120,7 @@ fn all_attempts_count_toward_the_retry_limit() {
 #[test]
 fn a_session_is_redispatched_after_its_same_server_retries() {
     let (lb, mut client) = tied();
-    let _lb = lb.with(|pool| pool.upstream.retry.same_server = 2).refuses("a");
+    let _lb = lb.with(|spec| spec.upstream.retry.same_server = 2).refuses("a");
     client.visits(1).because(["redispatched"]);
 }
 

@@ -12,11 +12,11 @@ fn check() -> CheckSpec {
 
 impl Lb {
     fn checked(self) -> Self {
-        self.with(|pool| pool.upstream.health_check = Some(check()))
+        self.with(|spec| spec.upstream.health_check = Some(check()))
     }
 
     fn unchecked(self) -> Self {
-        self.with(|pool| pool.upstream.health_check = None)
+        self.with(|spec| spec.upstream.health_check = None)
     }
 
     /// Applies the result of a first check of this server.

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use burdock::balancer::Balancer;
 use burdock::balancer::connection::Connection;
-use burdock::balancer::drain::Draining;
+use burdock::balancer::drain::DrainProgress;
 use burdock::balancer::exchange::{Assignment, Exchange, Refusal, Settlement, Waiting};
-use burdock::balancer::overrides::Leaving;
+use burdock::balancer::overrides::LeavingServer;
 use burdock::balancer::spec::{Plan, StickyUpstreamSpec};
 use burdock::config::Config;
 use burdock::http::edits::{Edit, Edits};
@@ -50,7 +50,7 @@ use rand::rngs::StdRng;
 pub struct Lb(Rc<RefCell<World>>);
 
 struct World {
-    pool: StickyUpstreamSpec,
+    spec: StickyUpstreamSpec,
     tables: Vec<(TableSpec, BudgetSpec)>,
     keys: Vec<String>,
     balancer: Balancer,
@@ -113,11 +113,11 @@ pub struct Visit {
 /// A balancer with servers of these names, sticky by a sealed cookie.
 pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
     let keys = vec!["17".repeat(32)];
-    let pool = pool(&servers);
+    let spec = spec(&servers);
     let now = Now { wall: UnixSeconds(1_800_000_000), uptime: Uptime(Duration::from_secs(60)) };
-    let balancer = build(&pool, &[], &keys, None, now);
+    let balancer = build(&spec, &[], &keys, None, now);
     Lb(Rc::new(RefCell::new(World {
-        pool,
+        spec,
         tables: Vec::new(),
         keys,
         balancer,
@@ -137,8 +137,8 @@ impl Lb {
     pub fn with(self, change: impl FnOnce(&mut StickyUpstreamSpec)) -> Self {
         {
             let world = &mut *self.0.borrow_mut();
-            change(&mut world.pool);
-            let next = build(&world.pool, &world.tables, &world.keys, Some(&world.balancer), world.now);
+            change(&mut world.spec);
+            let next = build(&world.spec, &world.tables, &world.keys, Some(&world.balancer), world.now);
             let earlier = std::mem::replace(&mut world.balancer, next);
             world.balancer.in_force(&earlier, world.now);
         }
@@ -146,9 +146,9 @@ impl Lb {
     }
 
     pub fn server(self, id: &str, change: impl FnOnce(&mut ServerSpec)) -> Self {
-        self.with(|pool| {
+        self.with(|spec| {
             let server =
-                pool.upstream.servers.iter_mut().find(|server| server.id.as_str() == id).expect("a server of that name");
+                spec.upstream.servers.iter_mut().find(|server| server.id.as_str() == id).expect("a server of that name");
             change(Arc::make_mut(server));
         })
     }
@@ -186,26 +186,26 @@ impl Lb {
 
     /// Adds a server at the address of the first.
     pub fn with_server(self, id: &str) -> Self {
-        self.with(|pool| {
-            let mut added = Arc::clone(&pool.upstream.servers[0]);
+        self.with(|spec| {
+            let mut added = Arc::clone(&spec.upstream.servers[0]);
             Arc::make_mut(&mut added).id = ServerId::parse(id).unwrap();
-            pool.upstream.servers.push(added);
+            spec.upstream.servers.push(added);
         })
     }
 
     /// Removes a server and forgets its sessions.
     pub fn without(self, id: &str) -> Self {
-        self.with(|pool| {
-            pool.upstream.removal = Removal::Forget;
-            pool.upstream.servers.retain(|server| server.id.as_str() != id);
+        self.with(|spec| {
+            spec.upstream.removal = Removal::Forget;
+            spec.upstream.servers.retain(|server| server.id.as_str() != id);
         })
     }
 
     /// Removes a server from the configuration, with this setting for its sessions.
     pub fn removes(self, id: &str, removal: Removal) -> Self {
-        self.with(|pool| {
-            pool.upstream.removal = removal;
-            pool.upstream.servers.retain(|server| server.id.as_str() != id);
+        self.with(|spec| {
+            spec.upstream.removal = removal;
+            spec.upstream.servers.retain(|server| server.id.as_str() != id);
         })
     }
 
@@ -227,10 +227,11 @@ impl Lb {
     }
 
     /// How far a server has drained.
-    pub fn draining(&self, id: &str) -> Draining {
+    pub fn draining(&self, id: &str) -> DrainProgress {
         let world = self.0.borrow();
-        let pool = &world.balancer.upstreams()[0];
-        pool.draining(pool.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name"), world.now)
+        let upstream = &world.balancer.upstreams()[0];
+        upstream
+            .draining(upstream.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name"), world.now)
     }
 
     /// Applies the same configuration again.
@@ -243,34 +244,34 @@ impl Lb {
         {
             let world = &mut *self.0.borrow_mut();
             let told = serde_json::to_vec(&world.balancer.handoff()).unwrap();
-            world.balancer = build(&world.pool, &world.tables, &world.keys, None, world.now);
+            world.balancer = build(&world.spec, &world.tables, &world.keys, None, world.now);
             world.balancer.inherit(&serde_json::from_slice(&told).unwrap());
         }
         self
     }
 
     pub fn balance(self, balance: Balance) -> Self {
-        self.with(|pool| pool.upstream.balance = balance)
+        self.with(|spec| spec.upstream.balance = balance)
     }
 
     /// Fields of the upstream, as in a configuration.
     pub fn settings(self, text: &str) -> Self {
-        let spec = parsed(&format!("[]\n    {text}")).upstream;
-        self.with(|pool| {
-            pool.upstream.passive_health = spec.passive_health;
-            pool.upstream.panic_threshold = spec.panic_threshold;
-            pool.upstream.slow_start = spec.slow_start;
-            pool.upstream.health_check = spec.health_check.or_else(|| pool.upstream.health_check.take());
+        let settings = parsed(&format!("[]\n    {text}")).upstream;
+        self.with(|spec| {
+            spec.upstream.passive_health = settings.passive_health;
+            spec.upstream.panic_threshold = settings.panic_threshold;
+            spec.upstream.slow_start = settings.slow_start;
+            spec.upstream.health_check = settings.health_check.or_else(|| spec.upstream.health_check.take());
         })
     }
 
     pub fn failover(self, change: impl FnOnce(&mut Failover)) -> Self {
-        self.with(|pool| change(&mut pool.upstream.failover))
+        self.with(|spec| change(&mut spec.upstream.failover))
     }
 
     pub fn cookie(self, change: impl FnOnce(&mut CookieSpec)) -> Self {
-        self.with(|pool| {
-            let MethodSpec::Cookie(cookie) = &mut pool.sticky.entries[0].method else {
+        self.with(|spec| {
+            let MethodSpec::Cookie(cookie) = &mut spec.sticky.entries[0].method else {
                 panic!("the first entry is no cookie")
             };
             change(cookie);
@@ -287,15 +288,15 @@ impl Lb {
         let mut plan = plan(sticky, tables);
         self.0.borrow_mut().tables = plan.tables;
         let sticky = plan.upstreams.remove(0).sticky;
-        self.with(|pool| pool.sticky = sticky)
+        self.with(|spec| spec.sticky = sticky)
     }
 
     /// Live sessions of a server: learned ones, and those by token.
     pub fn sessions(&self, id: &str) -> (Option<u64>, Option<u64>) {
         let world = self.0.borrow();
-        let pool = &world.balancer.upstreams()[0];
-        let at = pool.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name");
-        let sessions = pool.sessions(at, world.now);
+        let upstream = &world.balancer.upstreams()[0];
+        let at = upstream.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name");
+        let sessions = upstream.sessions(at, world.now);
         (sessions.learned, sessions.by_token)
     }
 
@@ -323,7 +324,7 @@ impl Lb {
     /// The upstream's `affinity`, as in a configuration.
     pub fn affinity(self, text: &str) -> Self {
         let affinity = parsed(&format!("[]\n    affinity: {text}")).sticky.affinity;
-        self.with(|pool| pool.sticky.affinity = affinity)
+        self.with(|spec| spec.sticky.affinity = affinity)
     }
 
     /// Sets the keys: the first seals tokens, all open them.
@@ -347,7 +348,7 @@ impl Lb {
 
     /// Applies the result of a probe of an ejected server.
     pub fn probed(&self, id: &str, outcome: Outcome) -> ProbeOutcome {
-        let spec = self.0.borrow().pool.upstream.passive_health.clone().expect("passive health");
+        let spec = self.0.borrow().spec.upstream.passive_health.clone().expect("passive health");
         self.at(id, |server, now| server.health_state().probed(outcome, &spec, now.uptime))
     }
 
@@ -700,7 +701,7 @@ impl Waiter {
                 Ok((decision.at, slot))
             }
             Some(Err(cause)) => {
-                self.exchange.sent_away(decision, cause);
+                self.exchange.queue_closed(decision, cause);
                 self.client.pick(&mut self.exchange)
             }
             None => {
@@ -716,7 +717,7 @@ impl Waiter {
     /// The client disconnects.
     pub fn disconnects(mut self) -> &'static str {
         let now = self.client.lb.0.borrow().now;
-        self.exchange.left(self.waiting.decision, now).as_str()
+        self.exchange.client_gone(self.waiting.decision, now).as_str()
     }
 }
 
@@ -799,7 +800,7 @@ fn edited_server_cookies(edits: &Edits) -> Option<Vec<HeaderValue>> {
     })
 }
 
-/// The pool that a configuration with this `sticky` describes.
+/// The upstream that a configuration with this `sticky` describes.
 fn parsed(sticky: &str) -> StickyUpstreamSpec {
     plan(sticky, "{}").upstreams.remove(0)
 }
@@ -812,7 +813,7 @@ pub fn plan(sticky: &str, tables: &str) -> Plan {
 }
 
 fn build(
-    pool: &StickyUpstreamSpec,
+    spec: &StickyUpstreamSpec,
     tables: &[(TableSpec, BudgetSpec)],
     keys: &[String],
     earlier: Option<&Balancer>,
@@ -822,16 +823,16 @@ fn build(
         name: "all".into(),
         hosts: Vec::new(),
         prefix: PathPrefix::parse("/").unwrap(),
-        upstream: pool.upstream.name.clone(),
+        upstream: spec.upstream.name.clone(),
     };
     let mut plan =
-        Plan { upstreams: vec![pool.clone()], routes: vec![route], tables: tables.to_vec(), dns: DnsSpec::default() };
+        Plan { upstreams: vec![spec.clone()], routes: vec![route], tables: tables.to_vec(), dns: DnsSpec::default() };
     let leaving = earlier.map(|earlier| earlier.leaving(&plan, now)).unwrap_or_default();
-    Leaving::keep(&leaving, &mut plan);
+    LeavingServer::keep(&leaving, &mut plan);
     Balancer::new(plan, &secrets(keys), earlier, now).unwrap()
 }
 
-fn pool(servers: &[&str]) -> StickyUpstreamSpec {
+fn spec(servers: &[&str]) -> StickyUpstreamSpec {
     let server = |(at, id): (usize, &&str)| {
         Arc::new(ServerSpec {
             id: ServerId::parse(id).unwrap(),

@@ -136,6 +136,6 @@ fn an_ejection_survives_a_reload_but_not_a_new_address() {
 
 #[test]
 fn disabling_passive_health_ends_an_ejection() {
-    let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 3).with(|pool| pool.upstream.passive_health = None);
+    let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 3).with(|spec| spec.upstream.passive_health = None);
     assert_eq!(lb.condition("a"), Condition::Up);
 }

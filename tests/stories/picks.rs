@@ -41,7 +41,7 @@ proptest! {
     #[test]
     fn random_two_and_hash_favour_heavier_servers(heavy in 4u16..12) {
         for balance in [Balance::RandomTwo, Balance::Hash(None)] {
-            let lb = lb(["a", "b", "c"]).weight("a", heavy).balance(balance).with(|pool| pool.hash_key = vec![client_ip()]);
+            let lb = lb(["a", "b", "c"]).weight("a", heavy).balance(balance).with(|spec| spec.hash_key = vec![client_ip()]);
             let served: Vec<String> = (0..300).map(|n| lb.client_at(&format!("198.51.{}.{}", n % 7, n % 251)).visits(1).servers().remove(0)).collect();
             let counts = counts(&served);
             prop_assert!(counts["a"] > 110, "{:?}", counts);
@@ -79,9 +79,9 @@ fn first_fills_servers_in_order() {
 }
 
 fn by_address(lb: Lb) -> Lb {
-    lb.balance(Balance::Hash(None)).with(|pool| {
-        pool.hash_key = vec![client_ip()];
-        pool.sticky.entries.clear();
+    lb.balance(Balance::Hash(None)).with(|spec| {
+        spec.hash_key = vec![client_ip()];
+        spec.sticky.entries.clear();
     })
 }
 
@@ -118,7 +118,7 @@ fn load_factor_bounds_one_keys_load_on_a_server() {
 #[test]
 fn the_first_hash_key_in_the_request_wins() {
     let with_keys =
-        |first: Place| by_address(lb(["a", "b", "c"])).with(|pool| pool.hash_key = vec![first.into(), client_ip()]);
+        |first: Place| by_address(lb(["a", "b", "c"])).with(|spec| spec.hash_key = vec![first.into(), client_ip()]);
     let served = |lb: Lb| -> Vec<String> {
         (0..12).map(|n| lb.client_at(&format!("203.0.113.{n}")).visits(1).servers().remove(0)).collect()
     };
@@ -128,6 +128,6 @@ fn the_first_hash_key_in_the_request_wins() {
 
 #[test]
 fn requests_without_the_hash_key_are_spread() {
-    let lb = by_address(lb(["a", "b", "c"])).with(|pool| pool.hash_key = vec![Place::Query("user".into()).into()]);
+    let lb = by_address(lb(["a", "b", "c"])).with(|spec| spec.hash_key = vec![Place::Query("user".into()).into()]);
     assert_eq!(lb.new_clients(3), ["a", "b", "c"]);
 }

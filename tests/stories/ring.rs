@@ -12,13 +12,13 @@ use crate::language::{Lb, lb};
 type Weights = BTreeMap<String, u16>;
 
 fn balancer(weights: &Weights) -> Lb {
-    lb(["any"]).with(|pool| {
-        let any = pool.upstream.servers.remove(0);
+    lb(["any"]).with(|spec| {
+        let any = spec.upstream.servers.remove(0);
         let server = |(id, weight): (&String, &u16)| {
             let (id, weight) = (ServerId::parse(id).unwrap(), Weight::new(*weight).unwrap());
             Arc::new(ServerSpec { id, weight, ..(*any).clone() })
         };
-        pool.upstream.servers = weights.iter().map(server).collect();
+        spec.upstream.servers = weights.iter().map(server).collect();
     })
 }
 

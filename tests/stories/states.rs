@@ -111,7 +111,7 @@ fn sessions_survive_reordered_servers_and_new_addresses() {
     let lb = lb(["a", "b", "c"]);
     let mut clients = [lb.client(), lb.client(), lb.client()];
     let before: Vec<_> = clients.iter_mut().map(|client| client.visits(1).servers()).collect();
-    let lb = lb.with(|pool| pool.upstream.servers.reverse()).weight("a", 7);
+    let lb = lb.with(|spec| spec.upstream.servers.reverse()).weight("a", 7);
     let elsewhere = burdock::upstream::spec::Address::Unix("/run/b.sock".into());
     let _lb = lb.server("b", |server| server.address = elsewhere);
     let after: Vec<_> = clients.iter_mut().map(|client| client.visits(1).because(["hit"]).servers()).collect();

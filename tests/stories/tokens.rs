@@ -18,7 +18,7 @@ fn a_tampered_token_is_bad_and_starts_a_new_session() {
 
 #[test]
 fn a_token_of_another_scope_does_not_open() {
-    let elsewhere = lb(["a", "b"]).with(|pool| pool.sticky.scope = Scope("other".into()));
+    let elsewhere = lb(["a", "b"]).with(|spec| spec.sticky.scope = Scope("other".into()));
     let mut client = elsewhere.client();
     client.visits(1);
     lb(["a", "b"]).client().holding(&client.token()).visits(1).because(["bad_token"]);

@@ -23,7 +23,7 @@ fn then(action: Action) -> OnFull {
 }
 
 fn new_ones_wait(lb: Lb, seconds: u64) -> Lb {
-    lb.with(|pool| pool.upstream.queue.new_sessions = Some(Duration::from_secs(seconds)))
+    lb.with(|spec| spec.upstream.queue.new_sessions = Some(Duration::from_secs(seconds)))
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_session_does_not_wait_without_a_wait_time() {
 #[test]
 fn a_full_queue_accepts_no_session() {
     let (lb, mut client, _held) = full();
-    let _lb = lb.with(|pool| pool.upstream.queue.length = 1);
+    let _lb = lb.with(|spec| spec.upstream.queue.length = 1);
     let _first = client.clone().waits();
     let visit = client.visits(1).was_served_by(["b"]).because(["full"]).only();
     assert_eq!(visit.waited, None);
@@ -77,13 +77,13 @@ fn a_full_queue_accepts_no_session() {
 #[test]
 fn parallel_requests_of_one_session_wait_and_move_together() {
     let (lb, client, _held) = full();
-    let _lb = lb.with(|pool| {
+    let _lb = lb.with(|spec| {
         let more = ["c", "d", "e"].map(|id| {
-            let mut server = (*pool.upstream.servers[1]).clone();
+            let mut server = (*spec.upstream.servers[1]).clone();
             server.id = burdock::ids::ServerId::parse(id).unwrap();
             std::sync::Arc::new(server)
         });
-        pool.upstream.servers.extend(more);
+        spec.upstream.servers.extend(more);
     });
     let waiters: Vec<_> = (0..4).map(|_| client.clone().waits()).collect();
     let servers: Vec<String> = waiters.into_iter().map(|waiter| waiter.finishes().1.server).collect();
@@ -93,7 +93,7 @@ fn parallel_requests_of_one_session_wait_and_move_together() {
 #[test]
 fn a_retried_request_waits_only_for_its_remaining_time() {
     let (lb, client, held) = full();
-    let lb = lb.with(|pool| pool.upstream.retry.same_server = 2);
+    let lb = lb.with(|spec| spec.upstream.retry.same_server = 2);
     let (first, mut second) = (client.clone().waits(), client.waits());
     let _lb = lb.after(1).refuses("a");
     drop(held);

@@ -9,8 +9,8 @@ use crate::ids::{ServerId, UpstreamName};
 /// One thing that is otherwise.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Difference {
-    pub place: Place,
-    pub what: What,
+    pub place: Subject,
+    pub what: DifferenceKind,
     /// Sessions that live now and will go to another server because of it, at once.
     pub moves: Moves,
 }
@@ -18,7 +18,7 @@ pub struct Difference {
 /// What it is about.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum Subject {
     Upstream(UpstreamName),
     Server(UpstreamName, ServerId),
     Route(Arc<str>),
@@ -29,16 +29,16 @@ pub enum Place {
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum DifferenceKind {
     Added,
-    Removed(Gone),
+    Removed(RemovalKind),
     Changed(Vec<Field>),
 }
 
 /// How a thing goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Gone {
+pub enum RemovalKind {
     AtOnce,
     /// When its sessions are gone.
     Leaving,

@@ -6,5 +6,5 @@ mod fields;
 mod text;
 
 pub use compare::between;
-pub use difference::{Difference, Field, Gone, Moves, Place, What};
+pub use difference::{Difference, DifferenceKind, Field, Moves, RemovalKind, Subject};
 pub use fields::server as server_fields;

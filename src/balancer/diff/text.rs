@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::difference::{Difference, Field, Gone, Moves, Place, What};
+use super::difference::{Difference, DifferenceKind, Field, Moves, RemovalKind, Subject};
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,7 +21,7 @@ impl fmt::Display for Difference {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Upstream(name) => write!(f, "upstream {}", name.as_str()),
@@ -33,12 +33,12 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for DifferenceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Added => f.write_str("is new"),
-            Self::Removed(Gone::Leaving) => f.write_str("is taken out: it keeps its sessions until they are gone"),
-            Self::Removed(Gone::AtOnce) => f.write_str("is gone"),
+            Self::Removed(RemovalKind::Leaving) => f.write_str("is taken out: it keeps its sessions until they are gone"),
+            Self::Removed(RemovalKind::AtOnce) => f.write_str("is gone"),
             Self::Changed(fields) if fields.is_empty() => f.write_str("has other servers"),
             Self::Changed(fields) => {
                 f.write_str("has another ")?;

@@ -16,8 +16,8 @@ pub enum Assignment {
         slot: Slot,
     },
     /// Wait for the ticket until then. If it brings a place, send the request there and call [`super::Exchange::admitted`]; if
-    /// it says that the server takes nobody any more, call [`super::Exchange::sent_away`] and pick again; if nothing has come
-    /// by then, pick again. If the client goes away, drop the ticket and call [`super::Exchange::left`].
+    /// it says that the server takes nobody any more, call [`super::Exchange::queue_closed`] and pick again; if nothing has come
+    /// by then, pick again. If the client goes away, drop the ticket and call [`super::Exchange::client_gone`].
     Wait(Waiting),
     Refuse(Refusal),
 }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::session::claim::{BadClaim, Claim, Named, Refused};
 use crate::session::name::SessionName;
-use crate::sticky::arriving::Purpose;
+use crate::sticky::incoming::Purpose;
 use crate::sticky::spec::Strict;
 use crate::time::Now;
 use crate::upstream::failover::Cause;

@@ -26,10 +26,10 @@ use crate::http::request::{Request, Response};
 use crate::session::foreign_format::ForeignFormat;
 use crate::session::name::SessionName;
 use crate::sticky::affinity;
-use crate::sticky::arriving::{Arriving, Purpose, RequestNames};
 use crate::sticky::chain::{Chain, RequestParts};
 use crate::sticky::edits::CookieHeader;
 use crate::sticky::entry::Entry;
+use crate::sticky::incoming::{IncomingRequest, Purpose, RequestNames};
 use crate::sticky::spec::Announce;
 use crate::time::Now;
 use crate::upstream::failover::Cause;
@@ -73,7 +73,7 @@ impl StickyUpstream {
 
     /// The same for a request that nobody has sent: the session that it names is not seen by that. It may be picked for, and
     /// is not to be settled.
-    pub fn ask(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
+    pub fn preview(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
         Exchange::new(Arc::clone(self), request, Purpose::Explain, now)
     }
 }
@@ -86,8 +86,8 @@ impl Exchange {
         let claims = entries
             .map(|(nth, entry)| {
                 let read = entry.names(request, &cookies);
-                let arriving = Arriving { request, cookies: &cookies, names: read.as_ref(), purpose, now };
-                let claim = ResolvedClaim::of(entry.claim(&arriving), &upstream);
+                let incoming = IncomingRequest { request, cookies: &cookies, names: read.as_ref(), purpose, now };
+                let claim = ResolvedClaim::of(entry.claim(&incoming), &upstream);
                 names.extend(read.map(|read| (nth, read)));
                 claim
             })
@@ -200,12 +200,12 @@ impl Exchange {
     }
 
     /// The server that the request waited for takes nobody any more.
-    pub fn sent_away(&mut self, decision: Decision, cause: Cause) {
+    pub fn queue_closed(&mut self, decision: Decision, cause: Cause) {
         self.attempts.queue_closed(decision.at, cause);
     }
 
     /// The client has not waited so long. Tells the reason of such a request.
-    pub fn left(&mut self, decision: Decision, now: Now) -> Reason {
+    pub fn client_gone(&mut self, decision: Decision, now: Now) -> Reason {
         self.wait.end(now);
         match decision.outcome {
             TieOutcome::Kept => Reason::Lost(Cause::Full),

@@ -31,7 +31,7 @@ impl LostTie<'_> {
     /// The status with which the request is refused.
     pub(super) fn outcome(&self, now: Now) -> Result<TieOutcome, StatusCode> {
         let for_good = match self.entry.writes() {
-            Writes::Always | Writes::WhenSpoken | Writes::InTable => TieOutcome::Moved,
+            Writes::Always | Writes::WhenNamed | Writes::InTable => TieOutcome::Moved,
             // Where Burdock does not write the tie, it cannot move it.
             Writes::Never => TieOutcome::Detour,
         };
@@ -50,13 +50,13 @@ impl LostTie<'_> {
             Some(WhenFull::Spill) => Action::Temporary(None),
             None => {
                 let configured = || self.upstream.upstream().spec().failover.action(self.cause);
-                self.ordered().unwrap_or_else(configured)
+                self.drain_action().unwrap_or_else(configured)
             }
         }
     }
 
     /// What the operator wants for those who are left when a drain is over.
-    fn ordered(&self) -> Option<Action> {
+    fn drain_action(&self) -> Option<Action> {
         match self.server().filter(|_| self.cause == Cause::Drained)?.spec().admin {
             Admin::Drain { then: Then::Move, .. } => Some(Action::Permanent),
             Admin::Drain { then: Then::Refuse, .. } => Some(Action::Refuse(StatusCode::SERVICE_UNAVAILABLE)),

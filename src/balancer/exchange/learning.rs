@@ -3,9 +3,9 @@
 use super::ties::Ties;
 use super::writes::{Writing, ties_new};
 use crate::balancer::reason::{TieAction, TieOutcome};
-use crate::sticky::affinity::Wish;
-use crate::sticky::arriving::RequestNames;
-use crate::sticky::learn::{Heard, LearnMethod, Moved};
+use crate::sticky::affinity::AffinityOrder;
+use crate::sticky::incoming::RequestNames;
+use crate::sticky::learn::{LearnMethod, Moved, ResponseSignals};
 use crate::sticky::learn_table::DeferredLearn;
 use crate::table::Tied;
 
@@ -20,21 +20,21 @@ pub(super) struct Learning {
 
 /// Learns what the response says, for every entry that does.
 pub(super) fn learn(ties: &Ties<'_>, writing: &Writing<'_>) -> Learning {
-    let Writing { decision, wish, response, now } = *writing;
+    let Writing { decision, order, response, now } = *writing;
     let mut learning = Learning::default();
     for (nth, names) in ties.names {
         let entry = &ties.upstream.chain().entries()[*nth];
         let Some(method) = entry.learns() else { continue };
-        let heard = method.hear(response.headers, now);
-        if wish == Some(&Wish::Release) || (heard.ended && heard.created.is_empty()) {
-            learning.note(method.forget(&names.lookup, now), TieAction::Forgotten);
+        let signals = method.read_response(response.headers, now);
+        if order == Some(&AffinityOrder::Release) || (signals.ended && signals.created.is_empty()) {
+            learning.record(method.forget(&names.lookup, now), TieAction::Forgotten);
             continue;
         }
         if decision.outcome != TieOutcome::Detour {
-            learning.note(method.move_to(&names.lookup, decision.at, now), TieAction::Rewritten);
+            learning.record(method.move_to(&names.lookup, decision.at, now), TieAction::Rewritten);
         }
         if ties_new(entry.new_tie_on(), response.status) {
-            learning.learn_names(method, names, &heard, ties, writing);
+            learning.learn_names(method, names, &signals, ties, writing);
         }
     }
     learning
@@ -46,13 +46,13 @@ impl Learning {
         &mut self,
         method: &LearnMethod,
         names: &RequestNames,
-        heard: &Heard,
+        signals: &ResponseSignals,
         ties: &Ties<'_>,
         writing: &Writing<'_>,
     ) {
         let Writing { decision, now, .. } = *writing;
         let offered = names.offered.iter().filter(|_| decision.outcome != TieOutcome::Detour);
-        for &name in heard.created.iter().chain(offered) {
+        for &name in signals.created.iter().chain(offered) {
             match method.learn(name, decision.at, ties.info.client(), now) {
                 Ok(tied) => self.action = self.action.or_else(|| TieAction::of_learned(tied)),
                 Err(pending) => self.pending.push(pending),
@@ -61,7 +61,7 @@ impl Learning {
     }
 
     /// The first thing that happened gives the word.
-    fn note(&mut self, moved: Moved, action: TieAction) {
+    fn record(&mut self, moved: Moved, action: TieAction) {
         if moved == Moved::Some && self.action.is_none() {
             self.action = Some(action);
         }

@@ -14,7 +14,7 @@ use crate::balancer::reason::{Move, TieAction, TieOutcome};
 use crate::http::cache_control::make_private;
 use crate::http::edits::Edits;
 use crate::http::request::Response;
-use crate::sticky::affinity::{self, Wish};
+use crate::sticky::affinity::{self, AffinityOrder};
 use crate::sticky::answers::AppSignal;
 use crate::sticky::chain::Chain;
 use crate::sticky::edits::Carried;
@@ -49,16 +49,16 @@ pub(super) fn settle(
     let chain = ties.upstream.chain();
     // Of several the first counts.
     let said = response.headers.get(&affinity::HEADER);
-    let wish = said.and_then(|said| affinity::wish(said, chain.affinity()));
-    let served = decided.map(|decision| at_last(chain, decision, response.headers, now));
+    let order = said.and_then(|said| affinity::order(said, chain.affinity()));
+    let served = decided.map(|decision| end_detour(chain, decision, response.headers, now));
     if let Some(served) = &served {
         // What is written now is good from now on.
         ties.upstream.upstream().servers()[served.at].live().claimed(now.uptime);
     }
-    let decision = served.map(|served| as_wished(ties.upstream.upstream(), served, wish.as_ref()));
+    let decision = served.map(|served| apply_move(ties.upstream.upstream(), served, order.as_ref()));
     let (writes, learned) = match &decision {
         Some(decision) if ties.info.ties() => {
-            let writing = Writing { decision, wish: wish.as_ref(), response, now };
+            let writing = Writing { decision, order: order.as_ref(), response, now };
             (plan(ties, &writing), learn(ties, &writing))
         }
         Some(_) | None => (SmallVec::from_elem(None, ties.claims.len()), Learning::default()),
@@ -69,7 +69,7 @@ pub(super) fn settle(
     Settlement {
         action: action(ties, outcome, &writes, &learned, response.headers, now),
         outcome,
-        moved: decision.filter(|_| is_moved).and_then(|decision| why_moved(&decision, wish)),
+        moved: decision.filter(|_| is_moved).and_then(|decision| why_moved(&decision, order)),
         edits: response_edits(ties, response.headers, &carried, now),
         cache_control: is_private(chain, &writes).then(|| make_private(response.headers)).flatten(),
         pending: learned.pending,
@@ -92,7 +92,7 @@ fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carrie
 }
 
 /// An application that creates a session during a detour has moved it for good.
-fn at_last(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
+fn end_detour(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
     let creates = || chain.entries().iter().any(|entry| entry.signal(headers, now) == AppSignal::Creates);
     match decision.outcome {
         TieOutcome::Detour if creates() => Decision { outcome: TieOutcome::Moved, ..decision },
@@ -101,8 +101,8 @@ fn at_last(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> 
 }
 
 /// The server that the session is to be tied to: the one that answered, unless the application names another that may take it.
-fn as_wished(upstream: &Upstream, served: Decision, wish: Option<&Wish>) -> Decision {
-    let Some(Wish::MoveTo(id)) = wish else { return served };
+fn apply_move(upstream: &Upstream, served: Decision, order: Option<&AffinityOrder>) -> Decision {
+    let Some(AffinityOrder::MoveTo(id)) = order else { return served };
     let other = upstream.position(id).filter(|&at| at != served.at);
     match other.filter(|&at| upstream.servers()[at].accepts_new()) {
         Some(at) => Decision { outcome: TieOutcome::Moved, at, ..served },
@@ -135,9 +135,9 @@ fn action(
     if outcome == Some(TieOutcome::Kept) { TieAction::Kept } else { TieAction::None }
 }
 
-fn why_moved(decision: &Decision, wish: Option<Wish>) -> Option<Move> {
-    match (decision.cause, wish) {
-        (_, Some(Wish::MoveTo(_))) if decision.outcome == TieOutcome::Moved => Some(Move::Application),
+fn why_moved(decision: &Decision, order: Option<AffinityOrder>) -> Option<Move> {
+    match (decision.cause, order) {
+        (_, Some(AffinityOrder::MoveTo(_))) if decision.outcome == TieOutcome::Moved => Some(Move::Application),
         (Some(cause), _) if decision.outcome == TieOutcome::Moved => Some(Move::Lost(cause)),
         _ => None,
     }

@@ -4,8 +4,8 @@ use super::claims::ResolvedClaim;
 use super::request_info::RequestInfo;
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::session::name::SessionName;
-use crate::sticky::arriving::RequestNames;
 use crate::sticky::entry::Entry;
+use crate::sticky::incoming::RequestNames;
 
 pub(super) struct Ties<'e> {
     pub(super) upstream: &'e StickyUpstream,

@@ -12,7 +12,7 @@ use crate::balancer::reason::{TieAction, TieOutcome};
 use crate::http::request::Response;
 use crate::session::claim::Issuer;
 use crate::session::lifetime::Due;
-use crate::sticky::affinity::Wish;
+use crate::sticky::affinity::AffinityOrder;
 use crate::sticky::answers::{AppSignal, Medium, Writes};
 use crate::sticky::entry::Entry;
 use crate::sticky::spec::NewTieOn;
@@ -38,14 +38,14 @@ pub(super) type Plan = SmallVec<[Option<Write>; 8]>;
 /// Under which circumstances entries write.
 pub(super) struct Writing<'w> {
     pub(super) decision: &'w Decision,
-    pub(super) wish: Option<&'w Wish>,
+    pub(super) order: Option<&'w AffinityOrder>,
     pub(super) response: &'w Response<'w>,
     pub(super) now: Now,
 }
 
 /// What each entry does.
 pub(super) fn plan(ties: &Ties<'_>, writing: &Writing<'_>) -> Plan {
-    if writing.wish == Some(&Wish::Release) {
+    if writing.order == Some(&AffinityOrder::Release) {
         return ties.entries().map(|(entry, claim)| release(entry, claim)).collect();
     }
     let entries = ties.entries().enumerate();
@@ -69,15 +69,15 @@ pub(super) fn plan(ties: &Ties<'_>, writing: &Writing<'_>) -> Plan {
 
 impl Writing<'_> {
     fn write(&self, nth: usize, entry: &Entry, claim: &ResolvedClaim, info: &RequestInfo) -> Option<Write> {
-        let Self { decision, wish, response, now } = *self;
+        let Self { decision, order, response, now } = *self;
         match entry.writes() {
             Writes::Never | Writes::InTable => None,
-            Writes::WhenSpoken if entry.signal(response.headers, now) != AppSignal::Creates => None,
-            Writes::WhenSpoken => spoken(claim, decision),
+            Writes::WhenNamed if entry.signal(response.headers, now) != AppSignal::Creates => None,
+            Writes::WhenNamed => into_app_value(claim, decision),
             Writes::Always if entry.is_preserved(response.headers) => None,
             Writes::Always => match decision.outcome {
                 TieOutcome::Detour => None,
-                TieOutcome::Kept if decision.entry == Some(nth) => renewal(entry, claim, wish, now),
+                TieOutcome::Kept if decision.entry == Some(nth) => renewal(entry, claim, order, now),
                 TieOutcome::Kept | TieOutcome::Moved => correction(claim, decision.at),
                 TieOutcome::New => {
                     let replaces = matches!(claim, ResolvedClaim::Bad(_)) && info.begins(entry.verbs());
@@ -89,7 +89,7 @@ impl Writing<'_> {
 
     /// Whether a session is to be tied that carried no tie.
     fn begins_tie(&self, claims: &[ResolvedClaim]) -> bool {
-        let moved = matches!(self.wish, Some(Wish::MoveTo(_))) && self.decision.outcome == TieOutcome::Moved;
+        let moved = matches!(self.order, Some(AffinityOrder::MoveTo(_))) && self.decision.outcome == TieOutcome::Moved;
         self.decision.outcome == TieOutcome::New || (moved && is_untied(claims))
     }
 }
@@ -108,7 +108,7 @@ fn release(entry: &Entry, claim: &ResolvedClaim) -> Option<Write> {
 }
 
 /// What an entry writes into the application's own cookie or header, which it has just sent.
-fn spoken(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
+fn into_app_value(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
     Some(match (decision.outcome, claim) {
         (TieOutcome::Detour, _) => return None,
         (_, ResolvedClaim::Bad(_)) => Write::Replacement,
@@ -121,11 +121,11 @@ fn spoken(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
     })
 }
 
-fn renewal(entry: &Entry, claim: &ResolvedClaim, wish: Option<&Wish>, now: Now) -> Option<Write> {
+fn renewal(entry: &Entry, claim: &ResolvedClaim, order: Option<&AffinityOrder>, now: Now) -> Option<Write> {
     let ResolvedClaim::Tied(_, named) = claim else { return None };
     match (named.issuer, named.stamps) {
         (Issuer::Other(_), _) => Some(Write::Adoption),
-        (Issuer::Burdock, Some(_)) if wish == Some(&Wish::Extend) => Some(Write::Renewal),
+        (Issuer::Burdock, Some(_)) if order == Some(&AffinityOrder::Extend) => Some(Write::Renewal),
         (Issuer::Burdock, Some(stamps)) if entry.renewal(stamps, now) == Due::Now => Some(Write::Renewal),
         (Issuer::Burdock, Some(_) | None) => None,
     }

@@ -174,7 +174,7 @@ fn default_name(scope: &Scope, at: Location, findings: &mut Findings) -> Option<
 fn renewal_of(mode: CookieMode) -> lifetime::Renewal {
     match mode {
         CookieMode::Insert | CookieMode::Passive => lifetime::Renewal::Any,
-        CookieMode::Rewrite | CookieMode::Prefix => lifetime::Renewal::WhenSpoken,
+        CookieMode::Rewrite | CookieMode::Prefix => lifetime::Renewal::WhenNamed,
     }
 }
 

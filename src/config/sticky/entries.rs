@@ -24,7 +24,7 @@ use crate::session::scope::Scope;
 use crate::session::token_format::TokenFormat;
 use crate::sticky::chain::StickySpec;
 use crate::sticky::entry::EntrySpec;
-use crate::sticky::spec::{AffinitySpec, Announce, Caching, NewTieOn, Order, Strict};
+use crate::sticky::spec::{AffinitySpec, Announce, Caching, NewTieOn, OrderKind, Strict};
 use crate::upstream::spec::UpstreamSpec;
 
 /// The entries of a chain: a word, or a list.
@@ -135,12 +135,12 @@ record! {
         /// Whether a server to which a session was moved is told so by the header Burdock-Affinity.
         announce: Bool = "true",
         /// What an application may say by the same header of its responses.
-        obey: ListOf<Order> = "[]",
+        obey: ListOf<OrderKind> = "[]",
     }
 }
 
 choice! {
-    "an application's order" => Order {
+    "an application's order" => OrderKind {
         /// The tie ends: the next request is balanced again.
         release => Self::Release,
         /// The idle time starts over.

@@ -76,7 +76,7 @@ impl MethodText for HeaderText {
         let (at, mode) = (written.name.at, written.mode);
         let times = Times { idle: written.idle_timeout, life: written.max_life, age: None };
         let (carrier, renewal) = match mode {
-            HeaderMode::Envelope => (Carrier::Envelope, lifetime::Renewal::WhenSpoken),
+            HeaderMode::Envelope => (Carrier::Envelope, lifetime::Renewal::WhenNamed),
             HeaderMode::Insert | HeaderMode::Passive => (Carrier::Header, lifetime::Renewal::Any),
         };
         lifetime::check(&times, written.token, renewal, findings);

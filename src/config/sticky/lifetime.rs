@@ -18,7 +18,7 @@ pub(super) struct Times {
 pub(super) enum Renewal {
     Any,
     /// In those alone in which the application names the session.
-    WhenSpoken,
+    WhenNamed,
 }
 
 /// Browsers keep no cookie for longer (RFC 6265bis, 5.6.2).
@@ -40,7 +40,7 @@ pub(super) fn check(times: &Times, token: TokenFormat, renewal: Renewal, finding
             findings.fault_with_help(time.at, message, "use token: sealed");
         }
     }
-    if let Some(idle) = idle.as_ref().filter(|_| renewal == Renewal::WhenSpoken) {
+    if let Some(idle) = idle.as_ref().filter(|_| renewal == Renewal::WhenNamed) {
         let message = "a token inside the application's own value can be renewed only when the application sends that value again, \
                        so idle_timeout would end sessions that are in use";
         findings.fault_with_help(idle.at, message, "use max_life, or let the application end its sessions");

@@ -30,7 +30,7 @@ pub struct RequestNames {
 
 /// A request whose claims are read.
 #[derive(Clone, Copy, Debug)]
-pub struct Arriving<'a, 'r> {
+pub struct IncomingRequest<'a, 'r> {
     pub request: &'a Request<'r>,
     /// The cookies that the chain was made for.
     pub cookies: &'a Cookies<'r>,
