@@ -112,9 +112,9 @@ fn a_diff_lists_removed_changed_and_added_servers() {
     assert_eq!(
         diff_lines(&two(TWO), &after),
         [
-            "server shop/b is taken out: it keeps its sessions until they are gone",
-            "server shop/a has another state (ready → drain), weight (2 → 3), address (127.0.0.1:3001 → 127.0.0.1:3009)",
-            "server shop/c is new",
+            "server shop/b removed, but stays until its sessions have ended",
+            "server shop/a changed: state (ready → drain), weight (2 → 3), address (127.0.0.1:3001 → 127.0.0.1:3009)",
+            "server shop/c added",
         ]
     );
 }
@@ -123,11 +123,11 @@ fn a_diff_lists_removed_changed_and_added_servers() {
 fn a_diff_shows_a_drain_deadline_as_a_date() {
     let (before, mut after) = (two(TWO), two(TWO));
     one_override("a", r#"{"state": {"drain": {"until": 1800000000}}}"#).apply(&mut after);
-    assert_eq!(diff_lines(&before, &after), ["server shop/a has another state (ready → drain until 2027-01-15T08:00:00Z)"]);
+    assert_eq!(diff_lines(&before, &after), ["server shop/a changed: state (ready → drain until 2027-01-15T08:00:00Z)"]);
 }
 
 #[test]
-fn it_is_told_how_many_sessions_a_change_moves() {
+fn a_diff_counts_the_sessions_that_a_change_moves() {
     let idle = |plan: &mut Plan| plan.upstreams[0].upstream.removal = burdock::upstream::spec::Removal::Forget;
     let (mut before, mut after) = (two(TWO), two("[{id: a, address: 127.0.0.1:3001, weight: 2, state: maint}]"));
     idle(&mut before);
@@ -141,8 +141,8 @@ fn it_is_told_how_many_sessions_a_change_moves() {
     assert_eq!(
         lines,
         [
-            "server shop/b is gone; sessions by token that move: about 1",
-            "server shop/a has another state (ready → maint); sessions by token that move: about 2",
+            "server shop/b removed; sessions by token that move: about 1",
+            "server shop/a changed: state (ready → maint); sessions by token that move: about 2",
         ]
     );
 }

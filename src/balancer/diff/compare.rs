@@ -1,5 +1,4 @@
-//! What one plan says otherwise than another, and what that means for sessions that live now: the answer to a reload, and to
-//! the question what it would do.
+//! Compares two plans and counts the live sessions that the change moves: for a reload, and for its dry run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use crate::time::Now;
 use crate::upstream::Upstream;
 use crate::upstream::spec::{Admin, Removal, ServerSpec};
 
-/// Names that are tried on both rings.
+/// How many names are looked up on both rings.
 const SAMPLE: u32 = 2_000;
 
-/// What `after` says otherwise than `before`. `Moves` are of the sessions that `live` has now.
+/// How `after` differs from `before`. `Moves` counts the sessions that `live` has now.
 pub fn between(before: &Plan, after: &Plan, live: &Balancer, now: Now) -> Vec<Difference> {
     let mut found = upstreams(before, after, live, now);
     let routes = |plan: &'_ Plan| plan.routes.iter().map(|route| (route.name.to_string(), route.clone())).collect();
@@ -133,7 +132,7 @@ fn servers(
     gone.chain(others).collect()
 }
 
-/// The sessions of a server.
+/// The sessions of a server, as moves.
 fn sessions(live: Option<&Arc<StickyUpstream>>, id: &ServerId, now: Now) -> Moves {
     let counted = live.and_then(|sticky| Some(sticky.sessions(sticky.upstream().position(id)?, now)));
     counted.map_or_else(Moves::default, |sessions| Moves {
@@ -143,13 +142,13 @@ fn sessions(live: Option<&Arc<StickyUpstream>>, id: &ServerId, now: Now) -> Move
     })
 }
 
-/// Whether what was written before is no longer read: another scope, or an entry that is not there any more.
+/// Whether existing ties are no longer read, because the scope differs or an entry was removed.
 fn ties_broken(before: &StickySpec, after: &StickySpec) -> bool {
     before.scope != after.scope
         || before.entries.iter().any(|entry| !after.entries.iter().any(|now| entry.method.reads_alike(&now.method)))
 }
 
-/// How many in a thousand names that only their hash ties have another home.
+/// Of a thousand names that are tied only by a hash, how many get another home.
 fn hashed(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec, live: Option<&Arc<StickyUpstream>>, now: Now) -> u16 {
     let hashes =
         |sticky: &StickyUpstreamSpec| sticky.sticky.entries.iter().any(|entry| matches!(entry.method, MethodSpec::Hash(_)));

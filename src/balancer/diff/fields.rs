@@ -1,4 +1,4 @@
-//! The fields in which two descriptions differ.
+//! The fields in which two descriptions of one object differ.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ pub(crate) fn dns(before: &DnsSpec, after: &DnsSpec) -> Vec<Field> {
 }
 
 pub(crate) fn upstream(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec) -> Vec<Field> {
-    // Taken apart, so that a new field cannot be forgotten here. Servers are compared one by one.
+    // Destructured so that no new field is forgotten here. Servers are compared one by one.
     let UpstreamSpec {
         name: _,
         servers: _,
@@ -80,7 +80,7 @@ pub(crate) fn upstream(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec) 
     fields.0
 }
 
-/// The fields of a server that are otherwise.
+/// The fields of a server that differ.
 pub fn server(before: &ServerSpec, after: &ServerSpec) -> Vec<Field> {
     let mut fields = Fields::default();
     let max_conns = |server: &ServerSpec| server.max_conns.map_or_else(|| "none".to_owned(), |max| max.to_string());
@@ -105,7 +105,7 @@ fn state(admin: Admin) -> String {
     }
 }
 
-/// As people write it (RFC 3339).
+/// In RFC 3339.
 fn date(moment: UnixSeconds) -> String {
     Timestamp::from_second(moment.0.into()).map_or_else(|_| moment.0.to_string(), |moment| moment.to_string())
 }

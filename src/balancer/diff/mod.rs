@@ -1,4 +1,4 @@
-//! How one plan differs from another.
+//! The differences between two plans: as values, and as text. It applies nothing.
 
 mod compare;
 mod difference;

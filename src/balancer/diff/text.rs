@@ -1,4 +1,4 @@
-//! Differences as sentences.
+//! Differences as text for people.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl fmt::Display for Difference {
             write!(f, "; sessions by token that move: about {by_token}")?;
         }
         if hashed_permille > 0 {
-            write!(f, "; {}.{} % of the names that are hashed move", hashed_permille / 10, hashed_permille % 10)?;
+            write!(f, "; {}.{} % of the hashed names move", hashed_permille / 10, hashed_permille % 10)?;
         }
         Ok(())
     }
@@ -36,12 +36,12 @@ impl fmt::Display for Subject {
 impl fmt::Display for DifferenceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Added => f.write_str("is new"),
-            Self::Removed(RemovalKind::Leaving) => f.write_str("is taken out: it keeps its sessions until they are gone"),
-            Self::Removed(RemovalKind::AtOnce) => f.write_str("is gone"),
-            Self::Changed(fields) if fields.is_empty() => f.write_str("has other servers"),
+            Self::Added => f.write_str("added"),
+            Self::Removed(RemovalKind::Leaving) => f.write_str("removed, but stays until its sessions have ended"),
+            Self::Removed(RemovalKind::AtOnce) => f.write_str("removed"),
+            Self::Changed(fields) if fields.is_empty() => f.write_str("changed: servers"),
             Self::Changed(fields) => {
-                f.write_str("has another ")?;
+                f.write_str("changed: ")?;
                 for (nth, field) in fields.iter().enumerate() {
                     let separator = if nth == 0 { "" } else { ", " };
                     write!(f, "{separator}{field}")?;

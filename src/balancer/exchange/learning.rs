@@ -1,4 +1,4 @@
-//! What the final response does to the session table.
+//! What the final response changes in session tables. It writes no header.
 
 use super::ties::Ties;
 use super::writes::{Writing, ties_new};
@@ -9,16 +9,16 @@ use crate::sticky::learn::{LearnMethod, Moved, ResponseSignals};
 use crate::sticky::learn_table::DeferredLearn;
 use crate::table::Tied;
 
-/// What came of it.
+/// The result of learning.
 #[derive(Debug, Default)]
 pub(super) struct Learning {
-    /// None where nothing changed.
+    /// None if nothing changed.
     pub(super) action: Option<TieAction>,
-    /// What is to be learned when the response is complete.
+    /// Sessions to learn when the response is complete.
     pub(super) pending: Vec<DeferredLearn>,
 }
 
-/// Learns what the response says, for every entry that does.
+/// Applies the response to the table of every learn entry.
 pub(super) fn learn(ties: &Ties<'_>, writing: &Writing<'_>) -> Learning {
     let Writing { decision, order, response, now } = *writing;
     let mut learning = Learning::default();
@@ -41,7 +41,8 @@ pub(super) fn learn(ties: &Ties<'_>, writing: &Writing<'_>) -> Learning {
 }
 
 impl Learning {
-    /// Ties what the application has named, and what the request may name alone, to the server that answered.
+    /// Ties the names that the application confirmed, and those that the request alone may create, to the server that
+    /// answered.
     fn learn_names(
         &mut self,
         method: &LearnMethod,
@@ -60,7 +61,7 @@ impl Learning {
         }
     }
 
-    /// The first thing that happened gives the word.
+    /// The first action is the one that is reported.
     fn record(&mut self, moved: Moved, action: TieAction) {
         if moved == Moved::Some && self.action.is_none() {
             self.action = Some(action);
@@ -69,7 +70,7 @@ impl Learning {
 }
 
 impl TieAction {
-    /// The action once a session has been learned at the response's end: what was done at its head comes first.
+    /// The action after a session was learned at the response's end. An action at its head takes precedence.
     #[must_use]
     pub fn at_end(self, tied: Tied) -> Self {
         match self {

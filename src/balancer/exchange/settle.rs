@@ -1,5 +1,5 @@
-//! What the final response does to the session's tie. Decided once, for the server that answered: what each entry writes (see
-//! `writes`), what is learned (`learning`), and the edits and words that come of it.
+//! Settles the session's tie by the final response, once, for the server that answered: what each entry writes (see
+//! `writes`), what is learned (`learning`), and the resulting edits and words. It applies no edit itself.
 
 use ::http::{HeaderMap, HeaderValue};
 use rand_core::CryptoRng;
@@ -23,22 +23,22 @@ use crate::sticky::spec::Caching;
 use crate::time::Now;
 use crate::upstream::Upstream;
 
-/// What is to be changed in the response, and the words for it.
+/// The edits of a response, and the words for the log and metrics.
 #[derive(Debug)]
 pub struct Settlement {
     pub action: TieAction,
-    /// What became of the session; a detour may have become a move.
+    /// The final outcome: the response may have turned a detour into a move.
     pub outcome: Option<TieOutcome>,
-    /// Why the tie is now another server's.
+    /// Why the tie moved to another server.
     pub moved: Option<Move>,
     pub edits: Edits,
-    /// What Cache-Control becomes, so that no shared cache keeps a response with our token.
+    /// The new Cache-Control, which keeps a response with our token out of shared caches.
     pub cache_control: Option<HeaderValue>,
     /// Sessions to learn when the response is complete.
     pub pending: Vec<DeferredLearn>,
 }
 
-/// Settles the tie with the server that was decided on, which has sent this final response (or 101).
+/// Settles the tie. The server of the decision has sent this final response (or 101).
 pub(super) fn settle(
     ties: &Ties<'_>,
     decided: Option<Decision>,
@@ -47,12 +47,12 @@ pub(super) fn settle(
     random: &mut impl CryptoRng,
 ) -> Settlement {
     let chain = ties.upstream.chain();
-    // Of several the first counts.
-    let said = response.headers.get(&affinity::HEADER);
-    let order = said.and_then(|said| affinity::order(said, chain.affinity()));
+    // The first of several headers counts.
+    let header = response.headers.get(&affinity::HEADER);
+    let order = header.and_then(|value| affinity::order(value, chain.affinity()));
     let served = decided.map(|decision| end_detour(chain, decision, response.headers, now));
     if let Some(served) = &served {
-        // What is written now is good from now on.
+        // A tie that is written now is valid from now on.
         ties.upstream.upstream().servers()[served.at].live().claimed(now.uptime);
     }
     let decision = served.map(|served| apply_move(ties.upstream.upstream(), served, order.as_ref()));
@@ -76,7 +76,7 @@ pub(super) fn settle(
     }
 }
 
-/// What is to be changed in an informational response, which settles nothing.
+/// The edits of an informational response, which settles nothing.
 pub(super) fn interim_edits(ties: &Ties<'_>, headers: &HeaderMap, now: Now) -> Edits {
     let nothing: SmallVec<[Option<Carried>; 2]> = SmallVec::from_elem(None, ties.claims.len());
     response_edits(ties, headers, &nothing, now)
@@ -91,7 +91,7 @@ fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carrie
     edits
 }
 
-/// An application that creates a session during a detour has moved it for good.
+/// Turns a detour into a move if the application created a session: the session is at this server now.
 fn end_detour(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
     let creates = || chain.entries().iter().any(|entry| entry.signal(headers, now) == AppSignal::Creates);
     match decision.outcome {
@@ -100,7 +100,7 @@ fn end_detour(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) 
     }
 }
 
-/// The server that the session is to be tied to: the one that answered, unless the application names another that may take it.
+/// Ties the session to the server that the application orders, if that server accepts new sessions.
 fn apply_move(upstream: &Upstream, served: Decision, order: Option<&AffinityOrder>) -> Decision {
     let Some(AffinityOrder::MoveTo(id)) = order else { return served };
     let other = upstream.position(id).filter(|&at| at != served.at);
@@ -115,7 +115,7 @@ fn is_private(chain: &Chain, writes: &[Option<Write>]) -> bool {
     entries.any(|(entry, write)| write.is_some() && entry.caching() == Caching::Private)
 }
 
-/// The word for what was done to the tie; what was written counts before what was learned.
+/// What happened to the tie. What was written takes precedence over what was learned.
 fn action(
     ties: &Ties<'_>,
     outcome: Option<TieOutcome>,
