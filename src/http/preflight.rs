@@ -1,5 +1,5 @@
-//! CORS preflights: requests in which a browser asks whether it may send the real one. Which responses they must not change is
-//! decided elsewhere.
+//! CORS preflights: requests in which a browser asks whether it may send the real one. Which responses they must not change
+//! is decided elsewhere.
 
 use ::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use ::http::{HeaderMap, Method};

@@ -1,5 +1,5 @@
-//! One entry of a chain: a method, and whether its sessions may be served elsewhere. It passes questions on to its method, so that
-//! nobody outside needs to know which that is.
+//! One entry of a chain: a method, and whether its sessions may be served by other servers. It passes each question on to
+//! its method, so that its callers need not know which method that is.
 
 use ::http::HeaderMap;
 use rand_core::CryptoRng;
@@ -29,14 +29,14 @@ pub struct EntrySpec {
     pub strict: Strict,
 }
 
-/// An entry ready for requests.
+/// An entry in use.
 #[derive(Debug)]
 pub struct Entry {
     pub method: Method,
     pub strict: Strict,
 }
 
-/// Passes questions on: `fn question(&self, argument: Type) -> Answer` asks the method just that.
+/// Passes questions on: `fn question(&self, argument: Type) -> Answer` asks the method the same question.
 macro_rules! ask {
     ($($visibility:vis fn $question:ident $(<$r:lifetime>)? (&self $(, $argument:ident: $of:ty)*) $(-> $answer:ty)?;)+) => {
         $($visibility fn $question $(<$r>)? (&self $(, $argument: $of)*) $(-> $answer)? {
@@ -45,7 +45,7 @@ macro_rules! ask {
     };
 }
 
-// What each means says the trait of methods.
+// The trait `Persistence` documents each of them.
 impl Entry {
     ask! {
         pub fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r>;
@@ -74,7 +74,7 @@ impl Entry {
         pub(super) fn reads_origin(&self) -> bool;
     }
 
-    /// The method, where it keeps its sessions in a table.
+    /// The method, if it keeps its sessions in a table.
     pub fn learns(&self) -> Option<&LearnMethod> {
         if let Method::Learn(method) = &self.method { Some(method) } else { None }
     }

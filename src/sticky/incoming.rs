@@ -1,4 +1,4 @@
-//! A request as persistence methods see it: what was read of it once, for all entries of a chain. It knows no method.
+//! A request as persistence methods see it: read once for all entries of a chain. It knows no method.
 
 use smallvec::SmallVec;
 
@@ -7,34 +7,34 @@ use crate::http::request::Request;
 use crate::session::fingerprint::Fingerprint;
 use crate::time::Now;
 
-/// What a request's claims are read for.
+/// Why a request's claims are read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
-    /// The request has come: its session lives, and is seen now.
+    /// To serve the request: its session counts as seen now.
     Serve,
-    /// Somebody wants to know where it would go: it is no sign of life of its session.
+    /// To explain where the request would go: its session does not count as seen.
     Explain,
 }
 
-/// Names of sessions, each once.
+/// The names of sessions, without duplicates.
 pub type Names = SmallVec<[Fingerprint; 2]>;
 
-/// The names that a request carries for one entry that learns.
+/// The names that a request carries for one learn entry.
 #[derive(Debug, Default)]
 pub struct RequestNames {
-    /// Names that the session may be found by.
+    /// Names to look up in the table.
     pub lookup: Names,
-    /// Names that the request alone may create.
+    /// Names that may be learned from the request alone.
     pub offered: Names,
 }
 
-/// A request whose claims are read.
+/// A request while its claims are read.
 #[derive(Clone, Copy, Debug)]
 pub struct IncomingRequest<'a, 'r> {
     pub request: &'a Request<'r>,
-    /// The cookies that the chain was made for.
+    /// The cookies that the chain reads.
     pub cookies: &'a Cookies<'r>,
-    /// What [`Entry::names`](super::entry::Entry::names) has read for this entry.
+    /// The result of [`Entry::names`](super::entry::Entry::names) for this entry.
     pub names: Option<&'a RequestNames>,
     pub purpose: Purpose,
     pub now: Now,

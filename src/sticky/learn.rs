@@ -1,7 +1,8 @@
-//! Sessions that the application makes: their names are seen in its responses, and a table keeps where each belongs.
+//! `learn` entries: the application creates the sessions, Burdock reads their names in its responses, and a table maps each
+//! to its server.
 //!
-//! Nothing is stored until a response confirms a name; a request alone creates nothing, unless the configuration asks for it.
-//! Names themselves are kept nowhere: the table has their fingerprints.
+//! A session is stored only when a response confirms its name. A request alone creates one only if the configuration says
+//! so. Names are never stored: the table holds their fingerprints. How it stores them is not known here.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,24 +27,25 @@ use crate::source::{Readers, ResponseSource, SessionSignal, Source};
 use crate::table::{Budget, Known, ServerHandle, ServerIndex, Session, Table, TableName, Tied, TooManyServers};
 use crate::time::Now;
 
-/// What an application writes into a session's cookie to end it, in some frameworks.
+/// The cookie value by which some frameworks end a session.
 const ENDED_VALUE: &[u8] = b"deleted";
 
-/// A request that says more names than this, or a response, is nobody's: the others are not looked up.
+/// The most names that are read from one request or response. No real client sends more; the others are ignored.
 const MAX_NAMES: usize = 16;
 
-/// A session whose name the application makes: seen in its responses, kept in a table.
+/// A learn entry as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LearnSpec {
     pub table: TableName,
     /// Where a response names a session.
     pub create: Vec<ResponseSource>,
-    /// Where a request names one that is learned without the application's confirmation: anybody can then fill the table.
+    /// Where a request names a session that is learned without the application's confirmation. Any client can then fill the
+    /// table.
     pub create_from_requests: Vec<Source>,
     /// Where a request names its session. Every name that it carries counts.
     pub lookup: Vec<Source>,
     pub at: LearnAt,
-    /// Names of fewer octets are none.
+    /// Names with fewer bytes are ignored.
     pub min_length: usize,
     pub new_tie_on: NewTieOn,
 }
@@ -51,14 +53,14 @@ pub struct LearnSpec {
 /// When a session is learned.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum LearnAt {
-    /// At the response's head, so that the client's next request finds it whatever the body takes.
+    /// At the response's head, so that the client's next request finds it even while the body is still being sent.
     #[default]
     Headers,
     /// When the response is complete (nginx without `header`).
     End,
 }
 
-/// A learn entry ready for requests.
+/// A learn entry in use.
 #[derive(Debug)]
 pub struct LearnMethod {
     learn_table: Arc<LearnTable>,
@@ -68,7 +70,7 @@ pub struct LearnMethod {
     at: LearnAt,
     min_length: usize,
     new_tie_on: NewTieOn,
-    /// The upstream's servers, in their order.
+    /// The upstream's servers, in the configuration's order.
     servers: Box<[ServerHandle]>,
     by_index: HashMap<ServerIndex, ServerId, rustc_hash::FxBuildHasher>,
 }
@@ -82,7 +84,7 @@ pub enum LearnError {
     Full { table: TableName, full: TooManyServers },
 }
 
-/// What a response says to an entry that learns.
+/// What a response does with sessions, for one learn entry.
 #[derive(Debug, Default)]
 pub struct ResponseSignals {
     pub created: Names,
@@ -99,8 +101,8 @@ impl PersistenceSpec for LearnSpec {
 impl Persistence for LearnMethod {
     const LABEL: &'static str = "learn";
 
-    /// The first name that the table knows ties the session; the others are in use, too. One that it does not know is a
-    /// session all the same: it goes where its parallel requests go.
+    /// The first name in the table ties the session; the other names count as seen too. A name that is not in the table
+    /// still is a session: its parallel requests go to one server.
     fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
         let Some(RequestNames { lookup: names, .. }) = incoming.names else { return Claim::Absent };
         let mut bad: Option<BadClaim> = None;
@@ -156,7 +158,7 @@ impl fmt::Display for LearnMethod {
 
 impl LearnMethod {
     /// # Errors
-    /// There is no such table, or it can take no more servers.
+    /// The table does not exist, or cannot name more servers.
     pub(super) fn new(
         spec: LearnSpec,
         tables: &Tables,
@@ -188,21 +190,21 @@ impl LearnMethod {
         self.learn_table.table()
     }
 
-    /// Whether it learns into this very table, with the same budget.
+    /// Whether it learns into this table, with the same budget.
     pub(crate) fn learns_into(&self, learn_table: &Arc<LearnTable>) -> bool {
         Arc::ptr_eq(&self.learn_table, learn_table)
     }
 
-    /// Sessions in the table that live on the server at this position: exact to a tenth of the idle time.
+    /// The live sessions in the table of the server at this position: exact to a tenth of the idle time.
     pub fn live(&self, at: usize, now: Now) -> u64 {
         self.table().count(self.servers[at].index(), now.wall)
     }
 
-    /// What a response with these headers says.
+    /// Reads the sessions that a response with these headers creates or ends.
     pub fn read_response(&self, headers: &HeaderMap, now: Now) -> ResponseSignals {
         let mut signals = ResponseSignals::default();
-        for said in self.create.iter().flat_map(|source| source.read(headers, now.wall.0)) {
-            match said {
+        for signal in self.create.iter().flat_map(|source| source.read(headers, now.wall.0)) {
+            match signal {
                 SessionSignal::Named(name) => self.add(&mut signals.created, name),
                 SessionSignal::Ended => signals.ended = true,
             }
@@ -210,7 +212,7 @@ impl LearnMethod {
         signals
     }
 
-    /// Ties a session that the application has confirmed to the server at this position; at once, or when the response is
+    /// Ties a session that the application has confirmed to the server at this position: at once, or when the response is
     /// complete.
     pub fn learn(&self, name: Fingerprint, at: usize, client: IpAddr, now: Now) -> Result<Tied, DeferredLearn> {
         let server = &self.servers[at];
@@ -223,7 +225,7 @@ impl LearnMethod {
         }
     }
 
-    /// Ties what is known of these names to the server at this position; whether any was another's.
+    /// Moves the sessions with these names to the server at this position. Returns whether any belonged to another server.
     pub fn move_to(&self, names: &Names, at: usize, now: Now) -> Moved {
         let server = &self.servers[at];
         let elsewhere = |known: Known| matches!(known, Known::Session(known) if known.server != server.index());
@@ -264,7 +266,7 @@ impl LearnMethod {
     }
 }
 
-/// Whether anything in the table changed.
+/// Whether the table changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Moved {
     Some,

@@ -1,4 +1,5 @@
-//! A server's route id that stands in what the client or the application says anyway. It is found and never written.
+//! `route` entries: a server's route id in a value that the client or the application sends anyway. It is read and never
+//! written.
 
 use std::fmt;
 
@@ -11,14 +12,15 @@ use crate::session::claim::{Claim, Issuer, Named, ServerName};
 use crate::session::name::SessionName;
 use crate::source::{Readers, Source};
 
-/// A server's route id in something that the application made.
+/// A route entry as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerRouteSpec {
-    /// The first that is there and not empty counts.
+    /// The first source that the request carries and that is not empty counts.
     pub from: Vec<Source>,
 }
 
-/// A server's route id, made by the application or by hand (`sid.route` of Tomcat and Apache, nginx's `sticky route`).
+/// A route entry in use. The application or its operator adds the route id: `sid.route` of Tomcat and Apache, nginx's
+/// `sticky route`.
 #[derive(Debug)]
 pub struct ServerRouteMethod {
     from: Readers,
@@ -35,8 +37,8 @@ impl ServerRouteMethod {
 impl Persistence for ServerRouteMethod {
     const LABEL: &'static str = "route";
 
-    /// The session's name is all that stands there. A route that stands alone names no session, and all that have lost their
-    /// server would go to one place; so the client's address tells them apart.
+    /// The session's name is the whole value. A value that is only a route names no session, and all sessions that lose
+    /// their server would go to one other server, so the client's address is added.
     fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
         let Some(found) = self.from.read(incoming.request, incoming.cookies) else { return Claim::Absent };
         let mut name = SmallVec::from_slice(&found.whole);
