@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use burdock::balancer::Balancer;
-use burdock::balancer::overrides::{Changes, Leaving};
+use burdock::balancer::overrides::{LeavingServer, Overrides};
 use burdock::balancer::diff;
 use burdock::balancer::spec::Plan;
 use libfuzzer_sys::fuzz_target;
@@ -34,16 +34,16 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| common::plan(CONFIG));
 static BEFORE: LazyLock<Balancer> = LazyLock::new(|| common::balancer(PLAN.clone(), None));
 
 fuzz_target!(|json: &[u8]| {
-    let Ok((changes, leaving)) = serde_json::from_slice::<(Changes, Vec<Leaving>)>(json) else { return };
+    let Ok((changes, leaving)) = serde_json::from_slice::<(Overrides, Vec<LeavingServer>)>(json) else { return };
     assert_eq!(again(&changes), changes);
     assert_eq!(again(&leaving), leaving);
     let mut plan = PLAN.clone();
     changes.apply(&mut plan);
     let wanted = plan.clone();
-    Leaving::keep(&leaving, &mut plan);
-    for upstream in &plan.upstreams {
+    LeavingServer::keep(&leaving, &mut plan);
+    for sticky in &plan.upstreams {
         let mut ids = HashSet::new();
-        assert!(upstream.upstream.servers.iter().all(|server| ids.insert(&server.id)), "two servers have one id");
+        assert!(sticky.upstream.servers.iter().all(|server| ids.insert(&server.id)), "two servers have one id");
     }
     for difference in diff::between(&PLAN, &wanted, &BEFORE, NOW) {
         assert!(!difference.to_string().is_empty());

@@ -11,7 +11,10 @@ use burdock::balancer::Balancer;
 use burdock::balancer::exchange::Assignment;
 use burdock::http::forwarded::{Hop, Peer, Style, TrustedProxies, client_address, outgoing, scheme};
 use burdock::http::edits::{Edit, Edits};
-use burdock::http::hygiene::{framing, header_bytes, is_cors_preflight, request_hops};
+use burdock::http::framing::framing;
+use burdock::http::hop_by_hop::request_hops;
+use burdock::http::preflight::is_cors_preflight;
+use burdock::http::size::header_bytes;
 use burdock::http::path::without_parameters;
 use burdock::http::request::{Request, Scheme};
 use burdock::table::{Cursor, Filter};
@@ -82,7 +85,7 @@ fuzz_target!(|input: (Input<'_>, &[u8])| {
     let Some(route) = BALANCER.route(host, path) else { return };
     let request = Request { method: &Method::GET, host, path, query, headers: &headers, client, scheme };
     let decide = || {
-        let mut exchange = BALANCER.upstream_of(route).ask(&request, NOW);
+        let mut exchange = BALANCER.upstream_of(route).preview(&request, NOW);
         match exchange.pick(None, NOW, &mut StdRng::seed_from_u64(1)) {
             Assignment::Send { at, .. } => (at, exchange.decision().map(|decision| (decision.reason, decision.entry))),
             Assignment::Wait(_) | Assignment::Refuse(_) => panic!("no server is full or down"),

@@ -23,12 +23,12 @@ pub fn router() -> Router<Arc<Control>> {
 
 async fn metrics(Shared(control): Shared<Arc<Control>>) -> Response {
     let generation = control.state.serving.generation.load();
-    let pools = generation.upstreams().iter().map(|handle| &*handle.pool);
+    let upstreams = generation.upstreams().iter().map(|handle| &*handle.sticky);
     let now = control.state.serving.clock.moment().now();
     for (table, status) in control.state.storage.tables() {
         control.state.serving.metrics.take_table(&table, figures(&status), now.wall);
     }
-    match control.state.serving.metrics.render(control.state.serving.connections.count(), now, pools) {
+    match control.state.serving.metrics.render(control.state.serving.connections.count(), now, upstreams) {
         Ok(text) => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
     }

@@ -1,4 +1,5 @@
-//! One configuration at work: routes, the upstreams that they lead to, and the session tables.
+//! One configuration in use: routes, the upstreams that they lead to, and the session tables. It does not know where the
+//! configuration comes from.
 
 use std::sync::Arc;
 
@@ -6,13 +7,13 @@ use super::spec::Plan;
 use super::sticky_upstream::StickyUpstream;
 use crate::ids::UpstreamName;
 use crate::route::{RouteIndex, RouteSpec, Routes};
-use crate::sticky::learn::Unlearnable;
+use crate::sticky::learn::LearnError;
 use crate::sticky::learn_table::Tables;
 use crate::sticky::secrets::Secrets;
 use crate::time::Now;
 use crate::upstream::discovery::DnsSpec;
 
-/// One configuration at work: a snapshot that is published whole.
+/// One configuration in use. It is published as a whole.
 #[derive(Debug)]
 pub struct Balancer {
     routes: Routes,
@@ -24,29 +25,29 @@ pub struct Balancer {
     dns: DnsSpec,
 }
 
-/// Why a plan cannot be put to work.
+/// Why a plan cannot be applied.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("upstream {upstream}: {why}")]
 pub struct PlanError {
     pub upstream: UpstreamName,
-    pub why: Unlearnable,
+    pub why: LearnError,
 }
 
 impl Balancer {
-    /// Makes the balancer for a plan. What servers of the same upstream and id have lived through in `earlier` is kept; an
-    /// upstream of which the plan says nothing new is that of `earlier`.
+    /// Creates the balancer for a plan. A server with the same upstream and id as in `earlier` keeps its state; an upstream
+    /// that the plan does not change is reused.
     ///
     /// # Errors
-    /// A session table cannot name so many servers. The tables of `earlier` go on as they were.
+    /// A session table cannot name so many servers. The tables of `earlier` are unchanged.
     pub fn new(plan: Plan, secrets: &Secrets, earlier: Option<&Self>, now: Now) -> Result<Self, PlanError> {
         let tables = Tables::new(&plan.tables, &secrets.fingerprints, earlier.map(|balancer| &balancer.tables));
-        let agree = earlier.is_some_and(|earlier| earlier.secrets.agree_with(secrets));
+        let same_secrets = earlier.is_some_and(|earlier| earlier.secrets.agree_with(secrets));
         let upstreams: Box<[Arc<StickyUpstream>]> = plan
             .upstreams
             .into_iter()
             .map(|spec| {
                 let before = earlier.and_then(|balancer| balancer.upstream(&spec.upstream.name));
-                match before.filter(|before| agree && before.is_made_of(&spec, &tables)) {
+                match before.filter(|before| same_secrets && before.is_made_of(&spec, &tables)) {
                     Some(same) => Ok(Arc::clone(same)),
                     None => {
                         let upstream = spec.upstream.name.clone();
@@ -67,8 +68,8 @@ impl Balancer {
         Ok(Self { routes: Routes::new(routes), by_route: by_route.into(), upstreams, tables, secrets, dns: plan.dns })
     }
 
-    /// To be called when this configuration has come into force in the place of `earlier`: who waits at a full server is let
-    /// in, or sent to look elsewhere, by what it says.
+    /// Call this when this configuration has replaced `earlier`: requests that wait at a full server are admitted or sent to
+    /// other servers as it says.
     pub fn in_force(&self, earlier: &Self, now: Now) {
         for before in earlier.upstreams.iter().map(|before| before.upstream()) {
             before.superseded(self.upstream(before.name()).map(|next| next.upstream()));
@@ -76,7 +77,7 @@ impl Balancer {
         self.upstreams.iter().for_each(|upstream| upstream.upstream().in_force(now));
     }
 
-    /// The route for a request, by Host and path as they came.
+    /// The route of a request, by Host and path as received.
     pub fn route(&self, host: &str, path: &str) -> Option<RouteIndex> {
         self.routes.find(host, path)
     }

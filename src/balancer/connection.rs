@@ -1,15 +1,15 @@
-//! What requests of one client connection share before they have a tie: streams and pipelined requests that come without a
-//! name are one session, so they go to one server.
+//! The session of a client connection's requests that have no session name yet. HTTP/2 streams and pipelined requests of one
+//! client belong together, so they go to one server.
 
 use crate::ids::{ServerId, UpstreamName};
 use crate::lock::Mutex;
 use crate::session::number::SessionNumber;
 
-/// Kept with a client's connection. Not for a connection from a trusted proxy, which carries many clients.
+/// Belongs to a client's connection. A connection from a trusted proxy has none, because it carries many clients.
 #[derive(Debug, Default)]
 pub struct Connection(Mutex<Option<Provisional>>);
 
-/// The session that a connection's nameless requests to one upstream have in common.
+/// The session that a connection's nameless requests to one upstream share.
 #[derive(Clone, Debug)]
 pub(super) struct Provisional {
     pub(super) upstream: UpstreamName,
@@ -18,7 +18,8 @@ pub(super) struct Provisional {
 }
 
 impl Connection {
-    /// Lets `begin` see, and replace, the connection's provisional session at this upstream; one request at a time.
+    /// Calls `begin` with the connection's provisional session at this upstream, which it may replace. One request at a
+    /// time.
     pub(super) fn with<T>(
         &self,
         upstream: &UpstreamName,

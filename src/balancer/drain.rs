@@ -1,4 +1,4 @@
-//! Whether a server is still needed by sessions: what draining counts, and when it is over.
+//! Drains: whether sessions still need a server, and when its drain is complete. It only reads; it removes no server.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,61 +10,61 @@ use crate::upstream::server::Server;
 use crate::upstream::spec::{Admin, Removal, ServerSpec};
 
 use super::balancer::Balancer;
-use super::overrides::Leaving;
+use super::overrides::LeavingServer;
 use super::spec::{Plan, StickyUpstreamSpec};
 use super::sticky_upstream::{Sessions, StickyUpstream};
 
-/// Without an idle time a session counts as gone that has not shown itself for so long.
+/// Without an idle time, a session that has not been seen for this long counts as ended.
 const IDLE: Duration = Duration::from_secs(30 * 60);
 
-/// How far the sessions of a server are gone.
+/// The progress of a server's drain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Draining {
+pub struct DrainProgress {
     pub admin: Admin,
-    /// Requests and streams under way there.
+    /// Requests and streams in flight there.
     pub in_flight: u32,
-    /// What shows the way; it does not decide.
+    /// Only shown; the stage does not depend on it.
     pub sessions: Sessions,
-    /// How long no session of the server has shown itself.
+    /// How long no session of the server has been seen.
     pub quiet: Duration,
-    /// How long it must be quiet until none can come any more.
+    /// How long it must be quiet until no session can come back.
     pub needed: Duration,
-    pub stage: Stage,
+    pub stage: DrainStage,
 }
 
-/// Where a server stands on its way out.
+/// The stage of a server's drain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Stage {
-    /// It takes new sessions: it is not on its way out.
+pub enum DrainStage {
+    /// It accepts new sessions: it does not drain.
     Serving,
-    /// Sessions may come that are tied to it, or requests are under way.
+    /// Sessions that are tied to it may still come, or requests are in flight.
     Draining,
-    /// No session can come any more, and nothing is under way: it can be switched off.
+    /// No session can come any more and nothing is in flight: it can be switched off.
     Complete,
 }
 
 impl StickyUpstream {
-    /// How far the server at this position has drained.
+    /// The drain progress of the server at this position.
     ///
-    /// It is complete when nothing is in flight and no request has named it for its idle time, the tenth included for which a
-    /// token is good beyond that: exact, whatever the counts of sessions say. In maintenance, or after a drain's deadline,
-    /// only what is in flight counts.
-    pub fn draining(&self, at: usize, now: Now) -> Draining {
+    /// The drain is complete when nothing is in flight and no request has named the server for eleven tenths of the idle
+    /// time, because a token stays valid for a tenth longer. This is exact; the session counts do not matter. In
+    /// maintenance, or after the drain's deadline, only requests in flight matter.
+    pub fn draining(&self, at: usize, now: Now) -> DrainProgress {
         let server = &self.upstream().servers()[at];
         let (admin, in_flight) = (server.spec().admin, server.in_flight());
         let (quiet, needed) = (server.quiet_for(now), self.needed());
         let closed = admin == Admin::Maint || admin.deadline_passed(now.wall);
         let stage = if admin == Admin::Ready && server.weight() > 0 {
-            Stage::Serving
+            DrainStage::Serving
         } else if in_flight == 0 && (closed || quiet >= needed) {
-            Stage::Complete
+            DrainStage::Complete
         } else {
-            Stage::Draining
+            DrainStage::Draining
         };
-        Draining { admin, in_flight, sessions: self.sessions(at, now), quiet, needed, stage }
+        DrainProgress { admin, in_flight, sessions: self.sessions(at, now), quiet, needed, stage }
     }
 
-    /// The longest that a session of this upstream may be silent and come back: the largest idle time of its entries.
+    /// The longest pause after which a session of this upstream may come back: the largest idle time of its entries.
     pub fn idle(&self) -> Duration {
         let of_entries = self.chain().entries().iter().filter_map(Entry::idle);
         of_entries.max().map_or(IDLE, |idle| Duration::from_secs(idle.into()))
@@ -72,10 +72,10 @@ impl StickyUpstream {
 }
 
 impl Balancer {
-    /// The servers of this configuration that `plan` has no more and that must stay for their sessions, by what the plan says
-    /// of removed servers. Those that were leaving already go on with their date. Where the whole upstream is gone, so are
-    /// its sessions.
-    pub fn leaving(&self, plan: &Plan, now: Now) -> Vec<Leaving> {
+    /// The servers that `plan` removes from this configuration and that must stay for their sessions, according to the
+    /// plan's `removed_servers`. Servers that were leaving already keep their date. If the whole upstream is removed, its
+    /// servers do not stay.
+    pub fn leaving(&self, plan: &Plan, now: Now) -> Vec<LeavingServer> {
         let next = |before: &StickyUpstream| plan.upstreams.iter().find(|next| next.upstream.name == *before.name());
         self.upstreams()
             .iter()
@@ -86,14 +86,14 @@ impl Balancer {
 }
 
 impl StickyUpstream {
-    fn leaving(&self, next: &StickyUpstreamSpec, now: Now) -> Vec<Leaving> {
+    fn leaving(&self, next: &StickyUpstreamSpec, now: Now) -> Vec<LeavingServer> {
         let kept: HashSet<&ServerId> = next.upstream.servers.iter().map(|server| &server.id).collect();
         let gone = self.upstream().servers().iter().filter(|server| !kept.contains(server.id()));
         gone.filter_map(|server| {
             let until = leaves(server.spec().admin, next.upstream.removal, now)?;
             let spec = ServerSpec { admin: Admin::Leaving { until }, ..(**server.spec()).clone() };
             let over = spec.admin.deadline_passed(now.wall) || self.is_quiet(server, now);
-            (!over || server.in_flight() > 0).then(|| Leaving::new(self.upstream().name(), &spec, until))
+            (!over || server.in_flight() > 0).then(|| LeavingServer::new(self.upstream().name(), &spec, until))
         })
         .collect()
     }
@@ -102,17 +102,17 @@ impl StickyUpstream {
         server.quiet_for(now) >= self.needed()
     }
 
-    /// Idle time, and the tenth for which a token is good beyond it.
+    /// The idle time, and the tenth by which a token outlasts it.
     fn needed(&self) -> Duration {
         self.idle() + self.idle() / 10
     }
 }
 
-/// Until when a server that is no longer wanted leaves. None: it is gone at once.
+/// A removed server's deadline, if it has one. None if it is removed at once.
 fn leaves(before: Admin, removal: Removal, now: Now) -> Option<Option<UnixSeconds>> {
     let in_time = |time: Duration| UnixSeconds(now.wall.0.saturating_add(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)));
     match (before, removal) {
-        // Nobody was served there.
+        // It served no sessions.
         (Admin::Maint, _) | (_, Removal::Forget) => None,
         (Admin::Leaving { until }, _) => Some(until),
         (Admin::Drain { until: Some(until), .. }, Removal::Drain) => Some(Some(until)),
@@ -122,8 +122,8 @@ fn leaves(before: Admin, removal: Removal, now: Now) -> Option<Option<UnixSecond
     }
 }
 
-impl Draining {
-    /// When the server stops serving its sessions whatever is left of them.
+impl DrainProgress {
+    /// When the server stops serving its sessions, even if some are left.
     pub fn until(&self) -> Option<UnixSeconds> {
         match self.admin {
             Admin::Drain { until, .. } | Admin::Leaving { until } => until,

@@ -1,4 +1,4 @@
-//! About how many sessions live on each server by tokens, which clients carry and Burdock does not keep.
+//! Estimates the sessions of each server whose ties are tokens: only clients hold tokens, so they cannot be counted.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) struct Estimates {
 }
 
 impl Estimates {
-    /// None where no entry's tokens have an idle time. What was counted for `earlier` goes on, where that time is the same.
+    /// None if no entry's tokens have an idle time. Counting continues from `earlier` if that time is the same.
     pub(super) fn new(chain: &Chain, upstream: &Upstream, earlier: Option<(&Upstream, &Self)>) -> Option<Self> {
         let idle = chain.entries().iter().filter_map(Entry::token_idle).max()?;
         let before = earlier.filter(|(_, before)| before.idle == idle);
@@ -34,7 +34,7 @@ impl Estimates {
         self.by_server[at].record(session, now);
     }
 
-    /// About how many sessions live on the server at this position.
+    /// The estimated number of live sessions of the server at this position.
     pub(super) fn live(&self, at: usize, now: UnixSeconds) -> u64 {
         self.by_server[at].live(now)
     }

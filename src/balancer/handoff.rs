@@ -1,5 +1,5 @@
-//! What one process leaves to the next of what it knows of all servers. Sessions are not among it: tables have a way of their
-//! own, and how many sessions clients carry in tokens is counted anew.
+//! What a process hands to the next one about all servers. It contains no sessions: tables are handed over separately, and
+//! the estimates of sessions by token start again.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,16 @@ use crate::upstream::handoff::UpstreamHandoff;
 use super::balancer::Balancer;
 use super::sticky_upstream::StickyUpstream;
 
+/// The state of all servers, by upstream.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct BalancerHandoff(BTreeMap<UpstreamName, StickyUpstreamHandoff>);
 
-/// Fields that a later version adds are skipped by an earlier one, and those that an earlier one does not have are empty.
+/// An earlier version skips fields that it does not know; fields that an earlier version did not write are empty.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 struct StickyUpstreamHandoff {
-    /// Since when it has had these servers and no others.
+    /// The time since which it has had exactly these servers.
     since: Option<Uptime>,
     servers: UpstreamHandoff,
 }
@@ -30,7 +31,8 @@ impl Balancer {
         BalancerHandoff(self.upstreams().iter().map(|upstream| (upstream.name().clone(), upstream.handoff())).collect())
     }
 
-    /// Goes on with what another process knew, whose uptime this one goes on with, too. For one that serves nobody yet.
+    /// Continues with the state of another process, whose uptime this process continues too. Call it before serving
+    /// requests.
     pub fn inherit(&self, handoff: &BalancerHandoff) {
         for upstream in self.upstreams() {
             if let Some(handoff) = handoff.0.get(upstream.name()) {
@@ -45,7 +47,7 @@ impl StickyUpstream {
         StickyUpstreamHandoff { since: Some(self.since()), servers: self.upstream().handoff() }
     }
 
-    /// Where the configuration names other servers meanwhile, it has had those since now.
+    /// If the configuration names other servers now, `since` starts now.
     fn inherit(&self, handoff: &StickyUpstreamHandoff) {
         self.upstream().inherit(&handoff.servers);
         if let Some(since) = handoff.since

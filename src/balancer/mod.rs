@@ -1,5 +1,5 @@
-//! From what a request claims to the server that gets it, and from the response to what becomes of the tie:
-//! claims → assignment → redispatch* → settle.
+//! Chooses the server for a request from its claims, and settles its tie by the response: claims → assignment → redispatch*
+//! → settle. It reads no clock, does no I/O and knows no framework.
 
 #[expect(clippy::module_inception, reason = "this is where one looks for the type")]
 mod balancer;

@@ -1,6 +1,5 @@
-//! What operators change while the program runs: wishes for single servers, laid over the configuration. They outlive reloads
-//! and restarts, so they have a form for files; that and a server's wish itself are values, and where they are kept is the
-//! shell's business.
+//! Runtime overrides: an operator's changes to single servers, applied on top of the configuration. They survive reloads and
+//! restarts, so they have a form for files. Where they are stored is not known here.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -14,35 +13,35 @@ use crate::upstream::spec::{Address, Admin, ServerSpec, Then, Tier, Weight};
 
 use super::spec::{Plan, StickyUpstreamSpec};
 
-/// All changes, by server.
+/// All overrides, by server.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Changes(BTreeMap<UpstreamName, BTreeMap<ServerId, ServerChange>>);
+pub struct Overrides(BTreeMap<UpstreamName, BTreeMap<ServerId, ServerOverride>>);
 
-/// What is wanted of one server instead of what the configuration says. What is absent is as configured.
+/// The overrides of one server. Absent fields are as configured.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
-pub struct ServerChange {
+pub struct ServerOverride {
     #[serde(skip_serializing_if = "Presence::is_configured")]
     pub presence: Presence,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<Wanted>,
+    pub state: Option<StateOverride>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<Weight>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_conns: Option<MaxConns>,
 }
 
-/// Whether there is such a server.
+/// Whether the server exists.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
-    /// As the configuration has it.
+    /// As configured.
     #[default]
     Configured,
-    /// It is there though the configuration does not have it. Where that has it meanwhile, that counts.
+    /// It exists although it is not configured. If it is configured later, the configuration counts.
     Added(Added),
-    /// It is not there though the configuration has it.
+    /// It does not exist although it is configured.
     Removed,
 }
 
@@ -56,12 +55,12 @@ pub struct Added {
     pub tier: Tier,
 }
 
-/// What an operator can want of a server.
+/// A state that an operator can give a server.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wanted {
+pub enum StateOverride {
     Ready,
-    /// Keeps its sessions, until this date if there is one.
+    /// It keeps its sessions, until this date if there is one.
     Drain {
         until: Option<UnixSeconds>,
         #[serde(default)]
@@ -70,7 +69,7 @@ pub enum Wanted {
     Maint,
 }
 
-/// A limit of requests in flight, or that there is none.
+/// A limit of requests in flight, or none.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxConns {
@@ -78,55 +77,55 @@ pub enum MaxConns {
     Limit(NonZeroU32),
 }
 
-/// What is to become of one wish.
+/// A change to one override.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Patch<T> {
     #[default]
     Keep,
-    /// As configured again.
+    /// Back to the configured value.
     Reset,
     Set(T),
 }
 
-/// Wishes to be changed; the others stay.
+/// A change to a server's overrides.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ServerPatch {
-    pub state: Patch<Wanted>,
+    pub state: Patch<StateOverride>,
     pub weight: Patch<Weight>,
     pub max_conns: Patch<MaxConns>,
 }
 
-/// A server that is no longer wanted and stays until its sessions are gone.
+/// A server that was removed from the configuration and stays until its sessions have ended.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Leaving {
+pub struct LeavingServer {
     pub upstream: UpstreamName,
     pub id: ServerId,
     #[serde(flatten)]
     pub server: Added,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_conns: Option<NonZeroU32>,
-    /// What its checks call it, where that is not its address.
+    /// The host name in its health checks, if it is not the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Arc<str>>,
     pub until: Option<UnixSeconds>,
 }
 
-impl Changes {
-    pub fn of(&self, upstream: &UpstreamName, id: &ServerId) -> Option<&ServerChange> {
+impl Overrides {
+    pub fn of(&self, upstream: &UpstreamName, id: &ServerId) -> Option<&ServerOverride> {
         self.0.get(upstream)?.get(id)
     }
 
-    /// Puts a change in the place of what was wanted of the server; one that wants nothing is taken out.
-    pub fn set(&mut self, upstream: &UpstreamName, id: &ServerId, change: ServerChange) {
-        if change == ServerChange::default() {
+    /// Replaces the overrides of the server. Empty ones are removed.
+    pub fn set(&mut self, upstream: &UpstreamName, id: &ServerId, change: ServerOverride) {
+        if change == ServerOverride::default() {
             self.forget(upstream, id);
         } else {
             self.0.entry(upstream.clone()).or_default().insert(id.clone(), change);
         }
     }
 
-    /// The server is as configured again. Tells what was wanted of it.
-    pub fn forget(&mut self, upstream: &UpstreamName, id: &ServerId) -> Option<ServerChange> {
+    /// Removes and returns the overrides of the server, which is as configured again.
+    pub fn forget(&mut self, upstream: &UpstreamName, id: &ServerId) -> Option<ServerOverride> {
         let servers = self.0.get_mut(upstream)?;
         let forgotten = servers.remove(id);
         if servers.is_empty() {
@@ -139,11 +138,11 @@ impl Changes {
         self.0.is_empty()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&UpstreamName, &ServerId, &ServerChange)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&UpstreamName, &ServerId, &ServerOverride)> {
         self.0.iter().flat_map(|(upstream, servers)| servers.iter().map(move |(id, change)| (upstream, id, change)))
     }
 
-    /// Lays the changes over a plan. Those of upstreams and servers that it does not have wait for them.
+    /// Applies the overrides to a plan. Overrides of upstreams and servers that it does not have are kept for later.
     pub fn apply(&self, plan: &mut Plan) {
         for sticky in &mut plan.upstreams {
             let Some(changes) = self.0.get(&sticky.upstream.name) else { continue };
@@ -152,7 +151,7 @@ impl Changes {
     }
 }
 
-fn apply_to(sticky: &mut StickyUpstreamSpec, changes: &BTreeMap<ServerId, ServerChange>) {
+fn apply_to(sticky: &mut StickyUpstreamSpec, changes: &BTreeMap<ServerId, ServerOverride>) {
     let servers = &mut sticky.upstream.servers;
     servers.retain(|server| changes.get(&server.id).is_none_or(|change| change.presence != Presence::Removed));
     for server in servers.iter_mut() {
@@ -169,8 +168,8 @@ fn apply_to(sticky: &mut StickyUpstreamSpec, changes: &BTreeMap<ServerId, Server
     }
 }
 
-impl ServerChange {
-    /// The change after a patch.
+impl ServerOverride {
+    /// The overrides after a patch.
     #[must_use]
     pub fn patched(self, patch: ServerPatch) -> Self {
         Self {
@@ -181,7 +180,7 @@ impl ServerChange {
         }
     }
 
-    /// The server as it is wanted.
+    /// The server with its overrides.
     fn over(&self, server: &ServerSpec) -> ServerSpec {
         ServerSpec {
             admin: self.state.map_or(server.admin, Admin::from),
@@ -232,18 +231,18 @@ impl<T> Patch<T> {
     }
 }
 
-impl From<Wanted> for Admin {
-    fn from(wanted: Wanted) -> Self {
+impl From<StateOverride> for Admin {
+    fn from(wanted: StateOverride) -> Self {
         match wanted {
-            Wanted::Ready => Self::Ready,
-            Wanted::Drain { until, then } => Self::Drain { until, then },
-            Wanted::Maint => Self::Maint,
+            StateOverride::Ready => Self::Ready,
+            StateOverride::Drain { until, then } => Self::Drain { until, then },
+            StateOverride::Maint => Self::Maint,
         }
     }
 }
 
-impl Leaving {
-    /// A server on its way out.
+impl LeavingServer {
+    /// A leaving server.
     pub fn new(upstream: &UpstreamName, server: &ServerSpec, until: Option<UnixSeconds>) -> Self {
         Self {
             upstream: upstream.clone(),
@@ -255,7 +254,7 @@ impl Leaving {
         }
     }
 
-    /// Keeps these servers in the plan, unless it has them anyway.
+    /// Adds these servers to the plan, unless it has them.
     pub fn keep(leaving: &[Self], plan: &mut Plan) {
         for gone in leaving {
             let Some(sticky) = plan.upstreams.iter_mut().find(|sticky| sticky.upstream.name == gone.upstream) else {
@@ -275,40 +274,40 @@ impl Leaving {
 mod tests {
     use super::*;
 
-    fn change(json: &str) -> ServerChange {
+    fn change(json: &str) -> ServerOverride {
         serde_json::from_str(json).unwrap()
     }
 
     #[test]
-    fn the_form_in_files_does_not_drift() {
-        let mut changes = Changes::default();
+    fn the_file_format_is_stable() {
+        let mut changes = Overrides::default();
         let (shop, a, b) =
             (UpstreamName::parse("shop").unwrap(), ServerId::parse("a").unwrap(), ServerId::parse("b").unwrap());
-        let state = Some(Wanted::Drain { until: Some(UnixSeconds(7)), then: Then::Refuse });
+        let state = Some(StateOverride::Drain { until: Some(UnixSeconds(7)), then: Then::Refuse });
         let max_conns = Some(MaxConns::Unlimited);
-        changes.set(&shop, &a, ServerChange { state, max_conns, weight: Some(Weight::ONE), ..ServerChange::default() });
+        changes.set(&shop, &a, ServerOverride { state, max_conns, weight: Some(Weight::ONE), ..ServerOverride::default() });
         let address = Address::parse("10.0.0.1:80").unwrap();
         let presence = Presence::Added(Added { address, route: None, tier: Tier::Backup });
-        changes.set(&shop, &b, ServerChange { presence, ..ServerChange::default() });
+        changes.set(&shop, &b, ServerOverride { presence, ..ServerOverride::default() });
         let text = r#"{"shop":{"a":{"state":{"drain":{"until":7,"then":"refuse"}},"weight":1,"max_conns":"unlimited"},"b":{"presence":{"added":{"address":"10.0.0.1:80","tier":"backup"}}}}}"#;
         assert_eq!(serde_json::to_string(&changes).unwrap(), text);
-        assert_eq!(serde_json::from_str::<Changes>(text).unwrap(), changes);
+        assert_eq!(serde_json::from_str::<Overrides>(text).unwrap(), changes);
     }
 
     #[test]
-    fn what_is_no_name_weight_or_address_is_an_error() {
+    fn an_invalid_state_weight_address_or_limit_is_an_error() {
         for wrong in [
             r#"{"weight":257}"#,
             r#"{"state":"asleep"}"#,
             r#"{"presence":{"added":{"address":"nowhere"}}}"#,
             r#"{"max_conns":{"limit":0}}"#,
         ] {
-            assert!(serde_json::from_str::<ServerChange>(wrong).is_err(), "{wrong}");
+            assert!(serde_json::from_str::<ServerOverride>(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn a_patch_sets_and_resets_what_it_names_and_keeps_the_rest() {
+    fn a_patch_sets_and_resets_its_fields_and_keeps_the_rest() {
         let before = change(r#"{"state":"maint","weight":3}"#);
         let patch = ServerPatch { state: Patch::Reset, weight: Patch::Keep, max_conns: Patch::Set(MaxConns::Unlimited) };
         assert_eq!(before.patched(patch), change(r#"{"weight":3,"max_conns":"unlimited"}"#));

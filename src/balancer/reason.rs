@@ -1,5 +1,5 @@
-//! The words for what happened to a request. The same enum is the branch, the log field, the metric label and the answer of
-//! `explain`.
+//! Why a request went where it went, and what happened to its tie. Each enum is at once the branch in the code, the field in
+//! the log, the label in metrics and the answer of `explain`.
 
 use crate::session::claim::BadClaim;
 use crate::sticky::method::Method;
@@ -10,15 +10,15 @@ use crate::upstream::failover::Cause;
 pub enum Reason {
     /// No route, bad request, or a failover action that says so.
     Refused,
-    /// No server may take it.
+    /// No server can take it.
     NoServer,
     /// An attempt at another server failed before this one.
     Redispatched,
-    /// The tie was not kept, for this cause.
+    /// The tie could not be kept, for this cause.
     Lost(Cause),
-    /// The session's token was not good; it counts as a new one.
+    /// The session's token is not valid; the session counts as new.
     Bad(BadClaim),
-    /// A session without a tie, placed whatever health says since too few servers are up.
+    /// A session without a tie, placed without regard to health because too few servers are up.
     Panic,
     /// The tie was kept.
     Hit,
@@ -26,17 +26,17 @@ pub enum Reason {
     New,
 }
 
-/// Which persistence method decided, or none: the word that the method has for itself.
+/// The label of the persistence method that decided, or none.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct MethodLabel(usize);
 
-/// What becomes of the session's tie.
+/// What happens to the session's tie.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum TieOutcome {
     Kept,
     New,
     Moved,
-    /// Served elsewhere for a while; the tie stays as it is.
+    /// Another server serves the session temporarily; the tie stays.
     Detour,
 }
 
@@ -62,7 +62,7 @@ pub enum Move {
 }
 
 impl Reason {
-    /// The most frequent first, as [`Self::index`] looks from there.
+    /// The most frequent first, because [`Self::index`] searches from the start.
     pub const ALL: [Self; 15] = [
         Self::Hit,
         Self::New,
@@ -104,7 +104,7 @@ impl Reason {
 }
 
 impl MethodLabel {
-    /// How many there are.
+    /// The number of labels.
     pub const COUNT: usize = Method::LABELS.len() + 1;
 
     /// No method decided.

@@ -1,4 +1,4 @@
-//! All that a configuration says of routes and upstreams: what a [`super::Balancer`] is made from.
+//! A plan: the routes, upstreams and tables of a configuration, from which a [`super::Balancer`] is made. Values only.
 
 use std::collections::BTreeSet;
 
@@ -10,29 +10,29 @@ use crate::table::{BudgetSpec, TableSpec};
 use crate::upstream::discovery::{Discovered, DnsSpec, Lookup};
 use crate::upstream::spec::UpstreamSpec;
 
-/// Routes and the upstreams that they lead to. Every route's upstream is among them.
+/// Routes and upstreams. The upstream of every route is among them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plan {
     pub upstreams: Vec<StickyUpstreamSpec>,
     pub routes: Vec<RouteSpec>,
-    /// The session tables that entries name, each with what a client's network may create in it.
+    /// The session tables that entries name, each with its creation budget.
     pub tables: Vec<(TableSpec, BudgetSpec)>,
     /// How the names of servers are looked up.
     pub dns: DnsSpec,
 }
 
 impl Plan {
-    /// Where the secrets are that it needs beside the keys; one that is used twice comes twice.
+    /// The secrets that it needs, apart from the keys. One that is used twice occurs twice.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         self.upstreams.iter().flat_map(|sticky| sticky.sticky.secrets())
     }
 
-    /// What must be looked up to find all servers. One that is needed twice comes once.
+    /// The names to look up to find all servers, without duplicates.
     pub fn lookups(&self) -> BTreeSet<&Lookup> {
         self.upstreams.iter().flat_map(|sticky| &sticky.upstream.discovery).map(|entry| &entry.lookup).collect()
     }
 
-    /// The same plan with the servers that were found: see [`UpstreamSpec::expanded`].
+    /// The plan with the discovered servers: see [`UpstreamSpec::expanded`].
     pub fn expanded(&self, discovered: &Discovered) -> Self {
         let expanded = |sticky: &StickyUpstreamSpec| StickyUpstreamSpec {
             upstream: sticky.upstream.expanded(discovered),
@@ -47,6 +47,6 @@ impl Plan {
 pub struct StickyUpstreamSpec {
     pub upstream: UpstreamSpec,
     pub sticky: StickySpec,
-    /// What `balance: hash` hashes: the first that is there.
+    /// What `balance: hash` hashes: the first source that the request carries.
     pub hash_key: Vec<Source>,
 }

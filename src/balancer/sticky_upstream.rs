@@ -1,4 +1,5 @@
-//! An upstream together with the chain that ties sessions to its servers: who a claim means, and how many sessions live where.
+//! An upstream with the chain that ties sessions to its servers. It resolves the server that a claim names, and counts
+//! sessions per server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::session::server_tag::ServerTag;
 use crate::source::Readers;
 use crate::sticky::chain::Chain;
 use crate::sticky::entry::Entry;
-use crate::sticky::learn::Unlearnable;
+use crate::sticky::learn::LearnError;
 use crate::sticky::learn_table::Tables;
 use crate::sticky::secrets::Secrets;
 use crate::table::Table;
@@ -34,24 +35,24 @@ pub struct StickyUpstream {
     chain: Chain,
     /// What `balance: hash` hashes.
     hash_key: Readers,
-    /// The cookies that are looked for in requests.
+    /// The cookies to read from requests.
     cookies: CookieNames,
     tags: Box<[ServerTag]>,
     by_tag: HashMap<ServerTag, usize, rustc_hash::FxBuildHasher>,
-    /// The servers of each route; nearly always one.
+    /// The servers of each route id, nearly always one.
     by_route: HashMap<Box<str>, SmallVec<[usize; 1]>, rustc_hash::FxBuildHasher>,
-    /// About how many sessions live on each server by tokens, where their entries have an idle time.
+    /// None if no entry's tokens have an idle time.
     estimates: Option<Estimates>,
-    /// Since when it has had these servers and no others.
+    /// The time since which it has had exactly these servers.
     since: Mutex<Uptime>,
 }
 
-/// How many sessions live on a server.
+/// The number of live sessions of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Sessions {
-    /// Of those in tables: exact to a tenth of the idle time. None where nothing is learned.
+    /// Sessions in tables: exact to a tenth of the idle time. None if no entry learns.
     pub learned: Option<u64>,
-    /// Of those that clients carry in tokens: an estimate, off by 2.3 % (standard error). None where tokens have no idle time.
+    /// Sessions in clients' tokens: an estimate with a standard error of 2.3 %. None if tokens have no idle time.
     pub by_token: Option<u64>,
 }
 
@@ -62,7 +63,7 @@ impl StickyUpstream {
         tables: &Tables,
         earlier: Option<&Self>,
         now: Now,
-    ) -> Result<Self, Unlearnable> {
+    ) -> Result<Self, LearnError> {
         let upstream = Upstream::new(spec.upstream.clone(), earlier.map(|before| &before.upstream), now);
         let same = |before: &&Self| upstream.consists_of(before.upstream.servers().iter().map(Server::id));
         let since = Mutex::new(earlier.filter(same).map_or(now.uptime, |before| *before.since.lock()));
@@ -74,25 +75,25 @@ impl StickyUpstream {
             by_route.entry(server.route().into()).or_default().push(at);
         }
         let mut cookies = CookieNames::default();
-        let members: Vec<ServerRef<'_>> = upstream.servers().iter().map(member).collect();
-        let chain = Chain::new(spec.sticky.clone(), secrets, tables, &members, &mut cookies)?;
+        let server_refs: Vec<ServerRef<'_>> = upstream.servers().iter().map(server_ref).collect();
+        let chain = Chain::new(spec.sticky.clone(), secrets, tables, &server_refs, &mut cookies)?;
         let hash_key = Readers::bind(spec.hash_key.clone(), &mut cookies);
         let counted = earlier.and_then(|before| Some((&before.upstream, before.estimates.as_ref()?)));
         let estimates = Estimates::new(&chain, &upstream, counted);
         Ok(Self { spec, upstream, chain, hash_key, cookies, tags, by_tag, by_route, estimates, since })
     }
 
-    /// Whether it would be made just as it is.
+    /// Whether this spec and these tables would make the same upstream.
     pub(super) fn is_made_of(&self, spec: &StickyUpstreamSpec, tables: &Tables) -> bool {
-        let into_these = |entry: &Entry| {
+        let learns_into_these = |entry: &Entry| {
             entry
                 .learns()
                 .is_none_or(|method| tables.get(&method.table().spec().name).is_some_and(|now| method.learns_into(now)))
         };
-        self.spec == *spec && self.chain.entries().iter().all(into_these)
+        self.spec == *spec && self.chain.entries().iter().all(learns_into_these)
     }
 
-    /// What it was made from.
+    /// The spec that it was made from.
     pub fn spec(&self) -> &StickyUpstreamSpec {
         &self.spec
     }
@@ -119,27 +120,27 @@ impl StickyUpstream {
         &self.hash_key
     }
 
-    /// The cookies that are looked for in requests.
+    /// The cookies to read from requests.
     pub(super) fn cookies(&self) -> &CookieNames {
         &self.cookies
     }
 
-    /// Since when it has had these servers and no others.
+    /// The time since which it has had exactly these servers.
     pub(super) fn since(&self) -> Uptime {
         *self.since.lock()
     }
 
-    /// It has had these servers for longer than this process has known of.
+    /// Sets an earlier time since which it has had these servers, known from another process.
     pub(super) fn set_since(&self, since: Uptime) {
         *self.since.lock() = since;
     }
 
-    /// The tables that its sessions are learned in, one of them more than once if it is shared.
+    /// The tables of its learn entries. A table that several entries share occurs several times.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.chain.entries().iter().filter_map(|entry| entry.learns().map(|learn| learn.table()))
     }
 
-    /// The sessions that live on the server at this position.
+    /// The live sessions of the server at this position.
     pub fn sessions(&self, at: usize, now: Now) -> Sessions {
         let mut tables: SmallVec<[&Arc<Table>; 2]> = SmallVec::new();
         let mut learned = None;
@@ -161,7 +162,7 @@ impl StickyUpstream {
         }
     }
 
-    /// The servers that a claim may mean, the first that serves to be taken. Empty where there is none.
+    /// The servers that a claim may mean, of which the first that can serve is used. Empty if there is none.
     pub(super) fn resolve(&self, name: &ServerName<'_>) -> SmallVec<[usize; 1]> {
         let one = |at: Option<usize>| at.into_iter().collect();
         match name {
@@ -173,7 +174,7 @@ impl StickyUpstream {
     }
 }
 
-fn member(server: &Server) -> ServerRef<'_> {
+fn server_ref(server: &Server) -> ServerRef<'_> {
     let address = match server.spec().address {
         Address::Inet(address) => Some(address),
         Address::Unix(_) => None,

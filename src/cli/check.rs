@@ -39,8 +39,8 @@ pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Outco
     if !unreadable.is_empty() || !unbindable.is_empty() {
         return Outcome::UsageError;
     }
-    let pools = &config.plan.upstreams;
-    let servers: usize = pools.iter().map(|pool| pool.upstream.servers.len()).sum();
+    let upstreams = &config.plan.upstreams;
+    let servers: usize = upstreams.iter().map(|sticky| sticky.upstream.servers.len()).sum();
     let names = match config.plan.lookups().len() {
         0 => String::new(),
         names => format!(", names to look up: {names}"),
@@ -48,7 +48,7 @@ pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Outco
     eprintln!(
         "{name}: configuration OK (listeners: {}, upstreams: {}, servers: {servers}{names})",
         config.listeners.len(),
-        pools.len()
+        upstreams.len()
     );
     Outcome::Success
 }

@@ -150,7 +150,7 @@ fn secrets(config: &Config) -> Result<Secrets, keys::KeyError> {
 
 /// Marks servers as up, except those in `down`.
 fn take_down<'d>(balancer: &Balancer, down: &'d [String]) -> Result<(), &'d str> {
-    let servers = || balancer.upstreams().iter().flat_map(|pool| pool.upstream().servers());
+    let servers = || balancer.upstreams().iter().flat_map(|upstream| upstream.upstream().servers());
     if let Some(unknown) = down.iter().find(|id| !servers().any(|server| server.id().as_str() == id.as_str())) {
         return Err(unknown);
     }

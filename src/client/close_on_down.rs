@@ -120,7 +120,7 @@ mod tests {
         let text = "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2', '127.0.0.1:3']}}";
         let state = fixture::state(directory.path(), text);
         let generation = state.serving.generation.load();
-        let [one, other] = generation.upstreams()[0].pool.upstream().servers() else { panic!("two servers") };
+        let [one, other] = generation.upstreams()[0].sticky.upstream().servers() else { panic!("two servers") };
         let [here, there, gone] = [(); 3].map(|()| Arc::new(CloseHandle::default()));
         let close_on_down = Arc::new(CloseOnDown::default());
         let _held = [close_on_down.register(one, &here), close_on_down.register(other, &there)];
@@ -140,7 +140,7 @@ mod tests {
         let state =
             fixture::state(directory.path(), "listeners: ['127.0.0.1:1']\nupstreams: {shop: {servers: ['127.0.0.1:2']}}");
         let generation = state.serving.generation.load();
-        let server = &generation.upstreams()[0].pool.upstream().servers()[0];
+        let server = &generation.upstreams()[0].sticky.upstream().servers()[0];
         let close_on_down = Arc::new(CloseOnDown::default());
         let held: Vec<_> = (0..10).map(|_| close_on_down.register(server, &Arc::default())).collect();
         assert_eq!(close_on_down.0.iter().map(|shard| shard.lock().len()).sum::<usize>(), 1);

@@ -1,6 +1,6 @@
 //! The desired state: the configuration, runtime overrides, leaving servers, and discovered servers.
 
-use burdock::balancer::overrides::{Changes, Leaving};
+use burdock::balancer::overrides::{LeavingServer, Overrides};
 use burdock::balancer::spec::Plan;
 use burdock::config::Config;
 use burdock::sticky::secrets::Secrets;
@@ -14,8 +14,8 @@ pub struct Desired {
     /// The file's configuration, except for changes that need a new process.
     pub config: Config,
     pub secrets: Secrets,
-    pub changes: Changes,
-    pub leaving: Vec<Leaving>,
+    pub changes: Overrides,
+    pub leaving: Vec<LeavingServer>,
     /// Servers discovered by DNS since the start.
     pub discovered: Discovered,
 }
@@ -24,7 +24,7 @@ impl Desired {
     /// The plan of all of it.
     pub fn plan(&self) -> Plan {
         let mut plan = self.wanted();
-        Leaving::keep(&self.leaving, &mut plan);
+        LeavingServer::keep(&self.leaving, &mut plan);
         plan
     }
 

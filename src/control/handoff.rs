@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use burdock::balancer::handoff::BalancerHandoff;
-use burdock::balancer::overrides::{Changes, Leaving};
+use burdock::balancer::overrides::{LeavingServer, Overrides};
 use burdock::time::Uptime;
 use burdock::upstream::discovery::Discovered;
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,8 @@ pub struct ProcessHandoff {
     pub uptime: Uptime,
     /// The addresses of the sockets that follow later.
     pub addresses: Vec<SocketAddr>,
-    pub changes: Changes,
-    pub leaving: Vec<Leaving>,
+    pub changes: Overrides,
+    pub leaving: Vec<LeavingServer>,
     pub discovered: Discovered,
     pub servers: BalancerHandoff,
 }

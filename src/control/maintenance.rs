@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use burdock::balancer::drain::Stage;
+use burdock::balancer::drain::DrainStage;
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::time::Uptime;
 use burdock::upstream::spec::Admin;
@@ -142,12 +142,12 @@ impl Control {
         let Ok(guard) = self.lock_changes() else { return };
         let now = self.now();
         let live = self.state.serving.generation.load_full();
-        let done = live.balancer.upstreams().iter().flat_map(|pool| {
-            let servers = pool.upstream().servers().iter().enumerate();
+        let done = live.balancer.upstreams().iter().flat_map(|upstream| {
+            let servers = upstream.upstream().servers().iter().enumerate();
             let leaving = servers.filter(|(_, server)| matches!(server.spec().admin, Admin::Leaving { .. }));
             leaving
-                .filter(move |(at, _)| pool.draining(*at, now).stage == Stage::Complete)
-                .map(|(_, server)| format!("{}/{}", pool.upstream().name().as_str(), server.id().as_str()))
+                .filter(move |(at, _)| upstream.draining(*at, now).stage == DrainStage::Complete)
+                .map(|(_, server)| format!("{}/{}", upstream.upstream().name().as_str(), server.id().as_str()))
         });
         let done: Vec<String> = done.collect();
         if done.is_empty() {
@@ -180,7 +180,7 @@ impl Series {
             .upstreams()
             .iter()
             .flat_map(|handle| {
-                let upstream = handle.pool.upstream();
+                let upstream = handle.sticky.upstream();
                 let pair = |server: &burdock::upstream::server::Server| (upstream.name().clone(), server.id().clone());
                 upstream.servers().iter().map(pair).collect::<Vec<_>>()
             })

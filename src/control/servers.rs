@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use burdock::balancer::overrides;
-use burdock::balancer::overrides::{Presence, ServerChange, ServerPatch};
+use burdock::balancer::overrides::{Presence, ServerOverride, ServerPatch};
 use burdock::balancer::spec::Plan;
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::upstream::spec::{MAX_SERVERS, ServerSpec};
@@ -107,7 +107,7 @@ impl Control {
         }
         let mut next = guard.next();
         let presence = Presence::Added(added.server);
-        next.changes.set(upstream, id, ServerChange { presence, ..ServerChange::default() }.patched(added.patch));
+        next.changes.set(upstream, id, ServerOverride { presence, ..ServerOverride::default() }.patched(added.patch));
         self.carry_out(guard, next, &before, &[], by)
     }
 
@@ -131,7 +131,7 @@ impl Control {
             Ok(server) => {
                 expect.check(&server)?;
                 let presence = if desired.is_configured(upstream, id) { Presence::Removed } else { Presence::Configured };
-                next.changes.set(upstream, id, ServerChange { presence, ..ServerChange::default() });
+                next.changes.set(upstream, id, ServerOverride { presence, ..ServerOverride::default() });
             }
             // Removed at once, rather than when its sessions have ended.
             Err(ChangeError::ServerLeaving(_)) if how == Removal::AtOnce => {}
@@ -196,5 +196,5 @@ impl Expect {
 }
 
 fn find<'p>(plan: &'p Plan, upstream: &UpstreamName) -> Option<&'p Vec<Arc<ServerSpec>>> {
-    plan.upstreams.iter().find(|pool| pool.upstream.name == *upstream).map(|pool| &pool.upstream.servers)
+    plan.upstreams.iter().find(|sticky| sticky.upstream.name == *upstream).map(|sticky| &sticky.upstream.servers)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use burdock::balancer::overrides::{Changes, Leaving};
+use burdock::balancer::overrides::{LeavingServer, Overrides};
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::fault_injection;
@@ -16,8 +16,8 @@ pub struct Store(PathBuf);
 /// Its content.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PersistedState {
-    pub changes: Changes,
-    pub leaving: Vec<Leaving>,
+    pub changes: Overrides,
+    pub leaving: Vec<LeavingServer>,
 }
 
 /// Why the file could not be read or written.
@@ -37,9 +37,9 @@ const VERSION: u32 = 1;
 struct Stored {
     version: u32,
     #[serde(default)]
-    changes: Changes,
+    changes: Overrides,
     #[serde(default)]
-    leaving: Vec<Leaving>,
+    leaving: Vec<LeavingServer>,
 }
 
 impl Store {
@@ -109,8 +109,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::new(directory.path());
         assert_eq!(store.read().unwrap(), PersistedState::default());
-        let changes: Changes = serde_json::from_str(r#"{"shop": {"a": {"weight": 3}}}"#).unwrap();
-        let leaving: Vec<Leaving> =
+        let changes: Overrides = serde_json::from_str(r#"{"shop": {"a": {"weight": 3}}}"#).unwrap();
+        let leaving: Vec<LeavingServer> =
             serde_json::from_str(r#"[{"upstream": "shop", "id": "b", "address": "127.0.0.1:1", "until": 9}]"#).unwrap();
         let persisted = PersistedState { changes, leaving };
         store.write(&persisted).unwrap();

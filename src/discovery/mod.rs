@@ -98,7 +98,7 @@ impl LookupTasks {
             self.tasks.clear();
         }
         let mut before = std::mem::take(&mut self.tasks);
-        let upstreams = generation.upstreams().iter().map(|handle| handle.pool.upstream());
+        let upstreams = generation.upstreams().iter().map(|handle| handle.sticky.upstream());
         for entry in upstreams.flat_map(|upstream| &upstream.spec().discovery) {
             if !self.tasks.contains_key(&entry.lookup) {
                 let task = before.remove(&entry.lookup).unwrap_or_else(|| self.task(&entry.lookup, first));

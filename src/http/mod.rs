@@ -11,11 +11,14 @@ pub mod cookie;
 pub mod edits;
 pub mod expose;
 pub mod forwarded;
+pub mod framing;
+pub mod hop_by_hop;
 pub mod host;
-pub mod hygiene;
 pub mod path;
+pub mod preflight;
 pub mod request;
 pub mod set_cookie;
+pub mod size;
 
 pub use cookie::{CookieName, InvalidCookieName};
 pub use request::{Request, Response, Scheme};

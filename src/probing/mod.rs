@@ -126,7 +126,7 @@ impl CheckTasks {
         let mut before = std::mem::take(&mut self.tasks);
         let state = Arc::clone(&self.state);
         let generation = state.generation.load();
-        for upstream in generation.upstreams().iter().map(|handle| handle.pool.upstream()) {
+        for upstream in generation.upstreams().iter().map(|handle| handle.sticky.upstream()) {
             let Some(check) = &upstream.spec().health_check else { continue };
             for server in upstream.servers().iter().filter(|server| server.spec().admin != Admin::Maint) {
                 let key = (upstream.name().clone(), server.id().clone());
@@ -282,7 +282,7 @@ mod tests {
         }
         publish(&state, &text(&format!("'{at}'"), "health_check: tcp"));
         server.accept().await.unwrap();
-        let health = || state.serving.generation.load().upstreams()[0].pool.upstream().servers()[0].health();
+        let health = || state.serving.generation.load().upstreams()[0].sticky.upstream().servers()[0].health();
         while health() != Health::Up {
             tokio::task::yield_now().await;
         }

@@ -37,7 +37,7 @@ pub fn ejected(state: &Arc<ServingState>, upstream: &Upstream, at: usize, ejecti
 /// Continues with the servers that were ejected before this process started.
 pub fn resume(state: &Arc<ServingState>) {
     let generation = state.generation.load();
-    for upstream in generation.upstreams().iter().map(|handle| handle.pool.upstream()) {
+    for upstream in generation.upstreams().iter().map(|handle| handle.sticky.upstream()) {
         for server in upstream.servers() {
             let Some(until) = server.health_state().ejected_until() else { continue };
             let left = until.since(state.clock.uptime());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use burdock::http::edits::Edits;
-use burdock::http::hygiene::RequestHops;
+use burdock::http::hop_by_hop::RequestHops;
 use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};

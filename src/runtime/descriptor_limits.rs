@@ -23,7 +23,7 @@ pub fn raise(config: &Config, threads: usize) {
 /// Descriptors for listeners, logs and so on, for idle connections to servers, and two per request in flight. A server without
 /// `max_conns` counts with 1,000 requests.
 fn needed(config: &Config, threads: usize) -> u64 {
-    let servers = config.plan.upstreams.iter().flat_map(|pool| &pool.upstream.servers);
+    let servers = config.plan.upstreams.iter().flat_map(|sticky| &sticky.upstream.servers);
     let in_flight: u64 = servers.map(|server| server.max_conns.map_or(1_000, |max| u64::from(max.get()))).sum();
     let idle = threads as u64 * config.process.upstream_pool as u64;
     64 + config.listeners.len() as u64 + idle + 2 * in_flight

@@ -9,12 +9,12 @@ use burdock::table::Confirmation;
 pub type Confirmations = Vec<Confirmation>;
 
 /// Call it when the change is made.
-pub fn of(settled: TieAction, pool: &StickyUpstream) -> Confirmations {
+pub fn of(settled: TieAction, upstream: &StickyUpstream) -> Confirmations {
     match settled {
         // A table has at most seen the session again.
         TieAction::None | TieAction::Kept => Vec::new(),
         TieAction::Renewed | TieAction::Inserted | TieAction::Rewritten | TieAction::Learned | TieAction::Forgotten => {
-            pool.tables().filter_map(Confirmation::of).collect()
+            upstream.tables().filter_map(Confirmation::of).collect()
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burdock::balancer::exchange::{Exchange, Refusal, Settlement};
 use burdock::balancer::reason::Reason;
 use burdock::http::edits::Edits;
-use burdock::http::hygiene::RequestHops;
+use burdock::http::hop_by_hop::RequestHops;
 use burdock::http::request::Response;
 use burdock::sticky::learn_table::DeferredLearn;
 use burdock::time::{Now, Uptime};
@@ -96,7 +96,7 @@ impl Context {
 
     /// The request has a route and an exchange.
     pub fn balancing(&mut self, upstream: Arc<UpstreamHandle>, exchange: Exchange) {
-        self.body.limit = upstream.pool.upstream().spec().limits.body;
+        self.body.limit = upstream.sticky.upstream().spec().limits.body;
         self.phase = Phase::Balancing(Box::new(Balancing { upstream, exchange }));
     }
 
@@ -110,7 +110,7 @@ impl Context {
     pub fn sent(&mut self, at: usize, slot: Slot, stream: Option<&ClientStream>, state: &ServingState, now: Now) {
         self.body.read = 0;
         let Phase::Balancing(balancing) = &self.phase else { return };
-        let upstream = balancing.upstream.pool.upstream();
+        let upstream = balancing.upstream.sticky.upstream();
         let close_on_down = stream.and_then(|stream| close_on_down(upstream, at, stream, state));
         self.sending = Some(Sending { dispatched: now.uptime, _slot: slot, close_on_down });
         let exchange = &balancing.exchange;
@@ -139,7 +139,7 @@ impl Context {
     /// Whether the upstream's connections to servers are shared.
     pub fn sharing(&self) -> ConnectionSharing {
         match &self.phase {
-            Phase::Balancing(balancing) => balancing.upstream.pool.upstream().spec().connections,
+            Phase::Balancing(balancing) => balancing.upstream.sticky.upstream().spec().connections,
             Phase::Arriving | Phase::Settled => ConnectionSharing::Shared,
         }
     }
@@ -194,7 +194,7 @@ impl Context {
         let Phase::Balancing(balancing) = &mut self.phase else { return ShouldRetry::No };
         if let Some(at) = self.record.server.filter(|_| failure != Failure::Stale) {
             balancing.upstream.meters.servers[at].failures.inc();
-            let upstream = balancing.upstream.pool.upstream();
+            let upstream = balancing.upstream.sticky.upstream();
             if let Some(ejection) = upstream.attempted(at, Attempt::Failed(failure), state.clock.uptime()) {
                 (state.on_ejection)(state, upstream, at, ejection);
             }
@@ -218,7 +218,7 @@ impl Context {
         self.answered(&balancing.upstream, response.status, now.uptime, state);
         let facts = Response { status: response.status, headers: &response.headers };
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
-        self.confirmations = confirm::of(settlement.action, &balancing.upstream.pool);
+        self.confirmations = confirm::of(settlement.action, &balancing.upstream.sticky);
         self.record.settled = settlement.action;
         self.record.tie_outcome = settlement.outcome;
         self.record.moved = settlement.moved;
@@ -235,7 +235,7 @@ impl Context {
     /// its answer.
     fn answered(&mut self, upstream: &UpstreamHandle, status: ::http::StatusCode, now: Uptime, state: &Arc<ServingState>) {
         let Some(at) = self.record.server else { return };
-        let upstream = upstream.pool.upstream();
+        let upstream = upstream.sticky.upstream();
         if let Some(ejection) = upstream.attempted(at, Attempt::Answered(status), now) {
             if let Some(sending) = &mut self.sending {
                 sending.close_on_down = None;
@@ -321,7 +321,7 @@ mod tests {
         let (path, query, scheme) = ("/", None, Scheme::Http);
         let request = Request { method: &method, host: "a", path, query, headers: &headers, client, scheme };
         let now = context.record.started.now();
-        let mut exchange = upstream.pool.receive(&request, now);
+        let mut exchange = upstream.sticky.receive(&request, now);
         let Assignment::Send { at, slot } = exchange.pick(None, now, &mut rand::rng()) else { panic!("refused") };
         context.balancing(Arc::clone(upstream), exchange);
         context.sent(at, slot, None, state, now);
@@ -345,7 +345,7 @@ mod tests {
     fn panic_in_a_hook_is_counted_logged_and_releases_the_slot() {
         let directory = tempfile::tempdir().unwrap();
         let state = Arc::clone(&state(directory.path()).serving);
-        let in_flight = || state.generation.load().upstreams()[0].pool.upstream().servers()[0].in_flight();
+        let in_flight = || state.generation.load().upstreams()[0].sticky.upstream().servers()[0].in_flight();
         let context = sent(&state);
         assert_eq!(in_flight(), 1);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {

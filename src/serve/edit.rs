@@ -5,7 +5,7 @@ use ::http::{HeaderName, HeaderValue};
 use burdock::balancer::exchange::Settlement;
 use burdock::http::edits::{EditHeaders, Edits, Spelling};
 use burdock::http::forwarded::{Hop, outgoing};
-use burdock::http::hygiene::{self, RequestHops};
+use burdock::http::hop_by_hop::{self, RequestHops};
 use burdock::http::request::{Response, Scheme};
 use bytes::Bytes;
 use pingora::Result;
@@ -31,7 +31,7 @@ pub fn forwarded(request: &RequestHeader, about: &About, state: &ServingState, e
 /// Removes the response's hop-by-hop headers.
 pub fn hop_by_hop(response: &mut ResponseHeader) {
     let facts = Response { status: response.status, headers: &response.headers };
-    for name in hygiene::hop_by_hop(&facts) {
+    for name in hop_by_hop::hop_by_hop(&facts) {
         response.remove_header(&name);
     }
 }

@@ -25,7 +25,7 @@ pub struct Generation {
 /// An upstream with its peers and meters.
 #[derive(Debug)]
 pub struct UpstreamHandle {
-    pub pool: Arc<StickyUpstream>,
+    pub sticky: Arc<StickyUpstream>,
     pub meters: Arc<UpstreamMeters>,
     peers: Box<[Peers]>,
 }
@@ -40,13 +40,13 @@ struct Peers {
 impl Generation {
     /// Reuses the handles of unchanged upstreams of `earlier`.
     pub fn new(balancer: Balancer, metrics: &Metrics, earlier: Option<&Self>) -> Result<Self, PeerError> {
-        let kept = |pool: &Arc<StickyUpstream>| {
-            earlier?.upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.pool, pool)).cloned()
+        let kept = |sticky: &Arc<StickyUpstream>| {
+            earlier?.upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.sticky, sticky)).cloned()
         };
-        let handle = |pool| kept(pool).map_or_else(|| UpstreamHandle::new(pool, metrics).map(Arc::new), Ok);
+        let handle = |sticky| kept(sticky).map_or_else(|| UpstreamHandle::new(sticky, metrics).map(Arc::new), Ok);
         let upstreams = balancer.upstreams().iter().map(handle).collect::<Result<Box<[_]>, _>>()?;
         let handle_of =
-            |pool: &Arc<StickyUpstream>| upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.pool, pool)).cloned();
+            |sticky: &Arc<StickyUpstream>| upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.sticky, sticky)).cloned();
         let by_route =
             (0..balancer.routes().len()).filter_map(|at| handle_of(balancer.upstream_of(RouteIndex(at)))).collect();
         let routes = balancer.routes().iter().map(|route| Arc::new(metrics.route(&route.name))).collect();
@@ -68,17 +68,17 @@ impl Generation {
     /// The peer of a server of an upstream, which may be of an earlier generation: at its current address, or at its last one if
     /// it was removed.
     pub fn peer(&self, upstream: &UpstreamHandle, at: usize, purpose: ConnectionUse) -> HttpPeer {
-        let earlier = upstream.pool.upstream();
-        let now = self.upstreams.iter().find(|now| now.pool.upstream().name() == earlier.name());
-        let place = now.and_then(|now| Some((&**now, now.pool.upstream().position(earlier.servers()[at].id())?)));
+        let earlier = upstream.sticky.upstream();
+        let now = self.upstreams.iter().find(|now| now.sticky.upstream().name() == earlier.name());
+        let place = now.and_then(|now| Some((&**now, now.sticky.upstream().position(earlier.servers()[at].id())?)));
         let (upstream, at) = place.unwrap_or((upstream, at));
         upstream.peer(at, purpose)
     }
 }
 
 impl UpstreamHandle {
-    fn new(pool: &Arc<StickyUpstream>, metrics: &Metrics) -> Result<Self, PeerError> {
-        let spec: &UpstreamSpec = pool.upstream().spec();
+    fn new(sticky: &Arc<StickyUpstream>, metrics: &Metrics) -> Result<Self, PeerError> {
+        let spec: &UpstreamSpec = sticky.upstream().spec();
         let peers = spec
             .servers
             .iter()
@@ -88,7 +88,7 @@ impl UpstreamHandle {
                 Ok(Peers { requests, upgrades })
             })
             .collect::<Result<_, PeerError>>()?;
-        Ok(Self { pool: Arc::clone(pool), meters: Arc::new(metrics.upstream(spec)), peers })
+        Ok(Self { sticky: Arc::clone(sticky), meters: Arc::new(metrics.upstream(spec)), peers })
     }
 
     /// The peer of the server at this position.

@@ -83,7 +83,7 @@ async fn wait(
             Ok(Some(decision.at))
         }
         End::SentAway(cause) => {
-            balancing.exchange.sent_away(decision, cause);
+            balancing.exchange.queue_closed(decision, cause);
             Ok(None)
         }
         End::TimedOut => {
@@ -91,7 +91,7 @@ async fn wait(
             Ok(None)
         }
         End::ClientLeft => {
-            let reason = balancing.exchange.left(decision, *now);
+            let reason = balancing.exchange.client_gone(decision, *now);
             context.client_left(reason);
             Err(reply::client_left())
         }

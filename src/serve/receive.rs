@@ -6,8 +6,10 @@ use ::http::header::{HOST, TRANSFER_ENCODING};
 use ::http::{HeaderMap, Version};
 use burdock::http::connection_login;
 use burdock::http::forwarded::{client_address, scheme};
-use burdock::http::hygiene::{Framing, RequestHops, framing, header_bytes, request_hops};
+use burdock::http::framing::{Framing, framing};
+use burdock::http::hop_by_hop::{RequestHops, request_hops};
 use burdock::http::request::{Request, Response, Scheme};
+use burdock::http::size::header_bytes;
 use burdock::upstream::spec::Limits;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -65,7 +67,7 @@ pub fn receive(session: &Session, context: &mut Context, state: &ServingState) -
     let upstream = generation.upstream_of(route);
     context.record.route = Some(Arc::clone(generation.route_meters(route)));
     context.record.upstream = Some(Arc::clone(&upstream.meters));
-    check_limits(request, &upstream.pool.upstream().spec().limits)?;
+    check_limits(request, &upstream.sticky.upstream().spec().limits)?;
     let facts = Request {
         method: &request.method,
         host,
@@ -75,7 +77,7 @@ pub fn receive(session: &Session, context: &mut Context, state: &ServingState) -
         client: context.record.client.unwrap_or_else(|| std::net::Ipv4Addr::UNSPECIFIED.into()),
         scheme: client_scheme(session, &request.headers, state),
     };
-    let exchange = upstream.pool.receive(&facts, context.record.started.now());
+    let exchange = upstream.sticky.receive(&facts, context.record.started.now());
     context.balancing(Arc::clone(upstream), exchange);
     Ok(())
 }

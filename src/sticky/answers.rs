@@ -1,4 +1,4 @@
-//! What persistence methods answer about their writing, and about what applications say.
+//! How a persistence method writes its ties, and how it reads an application's response: values only.
 
 /// When a method can write a tie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -6,23 +6,23 @@ pub enum Writes {
     /// In any response.
     Always,
     /// In a response in which the application names the session.
-    WhenSpoken,
+    WhenNamed,
     /// In the session table, whatever the response.
     InTable,
     Never,
 }
 
-/// What the application says of its session in a response.
+/// What an application's response does with its session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AppSignal {
     Silent,
-    /// It names a session.
+    /// It creates a session, or names one again.
     Creates,
-    /// It ends one.
+    /// It ends the session.
     Deletes,
 }
 
-/// What of a client a method writes its ties to. Nobody knows beforehand which of them a client keeps.
+/// Where a client keeps a method's ties. Burdock does not know in advance which of the two a client keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Medium {
     Cookie,

@@ -1,11 +1,12 @@
-//! The entries of one upstream, and what they change in its requests and responses.
+//! The chain of an upstream: its sticky entries in order, and how they edit its requests and responses. It does not know
+//! which server a request gets.
 
 use ::http::header::{COOKIE, SET_COOKIE};
 use ::http::{HeaderMap, HeaderValue};
 
 use super::edits::{Carried, CookieHeader, Reader, ServerLine};
 use super::entry::{Entry, EntrySpec};
-use super::learn::Unlearnable;
+use super::learn::LearnError;
 use super::learn_table::Tables;
 use super::method::Parts;
 use super::secrets::Secrets;
@@ -18,17 +19,17 @@ use crate::session::scope::Scope;
 use crate::session::server_ref::ServerRef;
 use crate::time::Now;
 
-/// What an upstream's sessions are tied by.
+/// How an upstream ties its sessions, as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StickySpec {
     pub scope: Scope,
-    /// In the order in which they are asked; none means plain load balancing.
+    /// In the order in which they are asked. Without entries, the upstream only balances load.
     pub entries: Vec<EntrySpec>,
     pub affinity: AffinitySpec,
 }
 
 impl StickySpec {
-    /// Where the secrets are that its entries need beside the keys.
+    /// The secrets that its entries need, apart from the keys.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         let accepted = self.entries.iter().flat_map(|entry| entry.method.accepts());
         accepted.filter_map(|accept| accept.format.secret())
@@ -42,7 +43,7 @@ pub struct Chain {
     affinity: AffinitySpec,
 }
 
-/// What of a request is edited, and the cookies that its chain was made with.
+/// The parts of a request that are edited, and the cookies that its chain reads.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'r> {
     pub headers: &'r HeaderMap,
@@ -50,17 +51,17 @@ pub struct RequestParts<'r> {
 }
 
 impl Chain {
-    /// Makes the chain of an upstream with these servers. The cookies that it reads are entered in `cookies`.
+    /// Creates the chain of an upstream with these servers, and adds the cookies that it reads to `cookies`.
     ///
     /// # Errors
-    /// An entry is to learn into a table that is not there, or names 65,536 servers already.
+    /// An entry learns into a table that does not exist, or that already names 65,536 servers.
     pub fn new(
         spec: StickySpec,
         secrets: &Secrets,
         tables: &Tables,
         servers: &[ServerRef<'_>],
         cookies: &mut CookieNames,
-    ) -> Result<Self, Unlearnable> {
+    ) -> Result<Self, LearnError> {
         let mut parts = Parts { scope: &spec.scope, secrets, tables, servers, cookies };
         let entry = |EntrySpec { method, strict }| Ok(Entry { method: method.build(&mut parts)?, strict });
         let entries = spec.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
@@ -75,24 +76,24 @@ impl Chain {
         &self.affinity
     }
 
-    /// Whether what is written depends on the host that the client came to: the Domain attribute does.
+    /// Whether what it writes depends on the request's host, as the Domain attribute does.
     pub fn reads_host(&self) -> bool {
         self.entries.iter().any(Entry::reads_host)
     }
 
-    /// Whether what is written depends on the page that the request came from: what scripts may read does.
+    /// Whether what it writes depends on the page that sent the request, as the headers that scripts may read do.
     pub fn reads_origin(&self) -> bool {
         self.entries.iter().any(Entry::reads_origin)
     }
 
-    /// Whether the server is to see the Cookie header as it came.
+    /// Whether the Cookie header reaches the server unchanged.
     pub fn cookie_header(&self, cookies: &Cookies<'_>, now: Now) -> CookieHeader {
         let passes = cookies.are_unchanged(|number, value| self.edit_of(number, value, now));
         if passes { CookieHeader::AsIs } else { CookieHeader::Edited }
     }
 
-    /// What the server is to see of the request: no tokens of ours, crumbs (several Cookie lines) merged, everything else as
-    /// it came. `cookie` is what [`Self::cookie_header`] said.
+    /// Edits the request for the server: removes our tokens, merges cookie crumbs (several Cookie lines), and leaves the
+    /// rest unchanged. `cookie` is the result of [`Self::cookie_header`].
     pub fn edit_request(&self, request: &RequestParts<'_>, cookie: CookieHeader, now: Now, edits: &mut Edits) {
         if cookie == CookieHeader::Edited {
             match request.names.edit(request.headers, |number, value| self.edit_of(number, value, now)) {
@@ -110,7 +111,7 @@ impl Chain {
         self.entries.iter().find_map(|entry| entry.edit_of(number, value, now)).unwrap_or(CookieEdit::Keep)
     }
 
-    /// What becomes of a response with these headers, given what each entry carries to the client.
+    /// Edits a response with these headers. `carried` is what each entry sends to the client.
     pub fn edit_response(
         &self,
         headers: &HeaderMap,
@@ -127,7 +128,7 @@ impl Chain {
         }
     }
 
-    /// The server's Set-Cookie lines as they go on; None where all go on as they are.
+    /// The server's Set-Cookie lines after editing. None if none of them changes.
     fn server_cookies(&self, headers: &HeaderMap, carried: &[Option<Carried>], now: Now) -> Option<Vec<HeaderValue>> {
         let mut lines = headers.get_all(SET_COOKIE).iter().peekable();
         lines.peek()?;
@@ -149,7 +150,7 @@ impl Chain {
     fn server_line(&self, value: &HeaderValue, carried: &[Option<Carried>], now: Now) -> ServerLine {
         let Some(line) = SetCookieLine::parse(value) else { return ServerLine::AsIs };
         let mut entries = self.entries.iter().zip(carried);
-        let becomes = entries.find_map(|(entry, carried)| entry.server_line(&line, carried.as_ref(), now));
-        becomes.unwrap_or(ServerLine::AsIs)
+        let edited = entries.find_map(|(entry, carried)| entry.server_line(&line, carried.as_ref(), now));
+        edited.unwrap_or(ServerLine::AsIs)
     }
 }

@@ -1,4 +1,5 @@
-//! A cookie that carries the tie: one of Burdock's own, or the application's with a token in it.
+//! `cookie` entries: the tie is in a cookie, either one that Burdock adds or the application's, which then holds a token. It
+//! does not know which servers are up.
 
 use std::fmt;
 
@@ -7,9 +8,9 @@ use ::http::{HeaderMap, HeaderValue};
 use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
-use super::arriving::Arriving;
 use super::edits::{Carried, Reader, ServerLine};
-use super::persistence::{Configured, Persistence};
+use super::incoming::IncomingRequest;
+use super::persistence::{Persistence, PersistenceSpec};
 use super::secrets::Secrets;
 use super::spec::{Caching, Forwarding, NewTieOn, Preserve, Verbs};
 use crate::http::cookie::{CookieEdit, CookieName, CookieNames};
@@ -28,10 +29,10 @@ use crate::token::codec::{Accepted, Codec, DELIMITER, Read};
 use crate::token::foreign::{AcceptSpec, Carrier};
 use crate::token::sealed::{Context, Kind};
 
-/// So many cookies of our name are tried. A browser sends more than one when they were set for different paths or domains.
-const TRIED: usize = 4;
+/// The most cookies of one name that are read. A browser sends several if they were set for different paths or domains.
+const MAX_COOKIES: usize = 4;
 
-/// A cookie that carries the tie.
+/// A cookie entry as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CookieSpec {
     pub name: CookieName,
@@ -47,7 +48,7 @@ pub struct CookieSpec {
     pub accept: Vec<AcceptSpec>,
 }
 
-/// Who makes the cookie, and what Burdock does with it.
+/// Who sets the cookie, and what Burdock does with it.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum CookieMode {
     /// Burdock adds a cookie of its own.
@@ -55,23 +56,23 @@ pub enum CookieMode {
     Insert,
     /// The application's cookie; its value becomes the token.
     Rewrite,
-    /// The application's cookie; the token goes before its value, and is taken off again in requests.
+    /// The application's cookie; the token precedes its value and is removed from requests.
     Prefix,
-    /// It is read and never written.
+    /// Only read, never written.
     Passive,
 }
 
-/// A cookie entry ready for requests.
+/// A cookie entry in use.
 #[derive(Debug)]
 pub struct CookieMethod {
     name: CookieName,
-    /// Of the name, among those that requests are searched for.
+    /// The number of `name` in the chain's [`CookieNames`].
     number: usize,
     mode: CookieMode,
     set_cookie: SetCookie,
     codec: Codec,
-    /// Cookies of other names that the proxy before us set, and how they are read.
-    elsewhere: Box<[(usize, Accepted)]>,
+    /// Cookies with other names that the previous proxy set, and how to read them.
+    foreign: Box<[(usize, Accepted)]>,
     forwarding: Forwarding,
     preserve: Preserve,
     verbs: Verbs,
@@ -79,7 +80,7 @@ pub struct CookieMethod {
     new_tie_on: NewTieOn,
 }
 
-impl Configured for CookieSpec {
+impl PersistenceSpec for CookieSpec {
     fn accepts(&self) -> &[AcceptSpec] {
         &self.accept
     }
@@ -100,13 +101,13 @@ impl Configured for CookieSpec {
 impl Persistence for CookieMethod {
     const LABEL: &'static str = "cookie";
 
-    /// The first cookie of our name that is good; if none is, what is wrong with the first.
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let Arriving { cookies, now, .. } = *arriving;
+    /// The first valid cookie of our name; if none is valid, what is wrong with the first.
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let IncomingRequest { cookies, now, .. } = *incoming;
         let mut worst = None;
-        let own = cookies.values(self.number).take(TRIED).filter_map(|value| self.read(value, now));
-        let foreign = self.elsewhere.iter().flat_map(|(number, accepted)| {
-            cookies.values(*number).take(TRIED).filter_map(|value| self.codec.read_accepted(accepted, value, now))
+        let own = cookies.values(self.number).take(MAX_COOKIES).filter_map(|value| self.read(value, now));
+        let foreign = self.foreign.iter().flat_map(|(number, accepted)| {
+            cookies.values(*number).take(MAX_COOKIES).filter_map(|value| self.codec.read_accepted(accepted, value, now))
         });
         for read in own.chain(foreign) {
             match read {
@@ -119,7 +120,7 @@ impl Persistence for CookieMethod {
 
     fn edit_of(&self, number: usize, value: &[u8], now: Now) -> Option<CookieEdit> {
         if number != self.number {
-            return self.passage_elsewhere(number);
+            return self.edit_of_foreign(number);
         }
         Some(match (self.mode, self.forwarding) {
             (CookieMode::Prefix, _) => match self.codec.inside(value, now) {
@@ -134,7 +135,7 @@ impl Persistence for CookieMethod {
     fn writes(&self) -> Writes {
         match self.mode {
             CookieMode::Insert => Writes::Always,
-            CookieMode::Rewrite | CookieMode::Prefix => Writes::WhenSpoken,
+            CookieMode::Rewrite | CookieMode::Prefix => Writes::WhenNamed,
             CookieMode::Passive => Writes::Never,
         }
     }
@@ -170,12 +171,12 @@ impl Persistence for CookieMethod {
         }
     }
 
-    /// The Domain attribute does.
+    /// The Domain attribute depends on the host.
     fn reads_host(&self) -> bool {
         self.set_cookie.reads_host()
     }
 
-    /// What the application says of the session in a response, where this entry rides on the application's cookie.
+    /// What the response does with the session, if the entry uses the application's cookie.
     fn signal(&self, headers: &HeaderMap, now: Now) -> AppSignal {
         match self.mode {
             CookieMode::Insert | CookieMode::Passive => AppSignal::Silent,
@@ -194,7 +195,7 @@ impl Persistence for CookieMethod {
         self.codec.renewal(stamps, now)
     }
 
-    /// Whether a server's own cookie of this name keeps Burdock from setting one.
+    /// Whether a cookie of this name that the server sets keeps Burdock from setting one.
     fn is_preserved(&self, headers: &HeaderMap) -> bool {
         self.preserve == Preserve::On && self.lines(headers).next().is_some()
     }
@@ -238,18 +239,18 @@ impl CookieMethod {
             let own = spec.accept.iter().filter(|accept| accept.name.as_ref().is_none_or(|name| name == named));
             own.map(|accept| Accepted::new(accept, carrier, secrets.of_format(&accept.format), servers)).collect()
         };
-        let elsewhere = spec.accept.iter().filter_map(|accept| {
+        let foreign = spec.accept.iter().filter_map(|accept| {
             let name = accept.name.clone().filter(|name| *name != spec.name)?;
             Some((names.number(&name), Accepted::new(accept, Carrier::Cookie, secrets.of_format(&accept.format), servers)))
         });
-        let elsewhere = elsewhere.collect();
+        let foreign = foreign.collect();
         let context = Context { kind: Kind::Cookie, scope: &scope.0, entry: spec.name.as_str() };
         Self {
             number: names.number(&spec.name),
             mode: spec.mode,
             set_cookie: SetCookie::new(spec.name.clone(), &spec.attributes),
             codec: Codec::new(spec.token, spec.lifetime, accepted(&spec.name), &secrets.ring, context),
-            elsewhere,
+            foreign,
             forwarding: spec.forwarding,
             preserve: spec.preserve,
             verbs: spec.verbs,
@@ -259,15 +260,15 @@ impl CookieMethod {
         }
     }
 
-    /// A cookie of another name that only the proxy before us can have set is hidden as ours is.
-    fn passage_elsewhere(&self, number: usize) -> Option<CookieEdit> {
-        let is_proxys = |accepted: &Accepted| !accepted.rides_on_the_applications();
-        let mut found = self.elsewhere.iter().filter(|(known, _)| *known == number);
-        let hidden = self.forwarding == Forwarding::Hide && found.any(|(_, accepted)| is_proxys(accepted));
+    /// The edit of a cookie with another name. If only the previous proxy can have set it, it is hidden like our own.
+    fn edit_of_foreign(&self, number: usize) -> Option<CookieEdit> {
+        let is_foreign_token = |accepted: &Accepted| !accepted.rides_on_the_applications();
+        let mut found = self.foreign.iter().filter(|(known, _)| *known == number);
+        let hidden = self.forwarding == Forwarding::Hide && found.any(|(_, accepted)| is_foreign_token(accepted));
         hidden.then_some(CookieEdit::Remove)
     }
 
-    /// What becomes of a Set-Cookie line of our name that the server sent, with the token that is to go out, if any.
+    /// Edits a Set-Cookie line of our name that the server sent, given the token to send, if any.
     fn rewrite(&self, line: &SetCookieLine<'_>, token: Option<&str>, now: Now) -> ServerLine {
         match (self.mode, token) {
             (CookieMode::Insert, _) if self.preserve == Preserve::Off => ServerLine::Dropped,
@@ -282,12 +283,12 @@ impl CookieMethod {
         }
     }
 
-    /// The Set-Cookie that carries a token to a client that came to `host` by `scheme`.
+    /// The Set-Cookie that carries a token to a client that reached `host` by `scheme`.
     fn render(&self, token: &str, scheme: Scheme, host: &str) -> Option<HeaderValue> {
         self.set_cookie.render(token, scheme, self.set_cookie.site(host))
     }
 
-    /// The Set-Cookie by which the client forgets the tie.
+    /// The Set-Cookie that makes the client forget the tie.
     fn deletion(&self, scheme: Scheme, host: &str) -> Option<HeaderValue> {
         Some(self.set_cookie.deletion(scheme, self.set_cookie.site(host)))
     }
@@ -295,7 +296,7 @@ impl CookieMethod {
     fn read<'v>(&self, value: &'v [u8], now: Now) -> Option<Read<'v>> {
         match self.mode {
             CookieMode::Insert | CookieMode::Rewrite | CookieMode::Passive => Some(self.codec.read(value, now)),
-            // A value without a token is one that the application has set while nobody looked.
+            // A value without a token was set by the application when Burdock did not see it.
             CookieMode::Prefix => self.codec.unwrap(value, now).map(|wrapped| wrapped.claim),
         }
     }

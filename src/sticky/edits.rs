@@ -1,25 +1,26 @@
-//! What becomes of requests before servers see them and of responses before clients do: values only.
+//! How requests are edited before servers see them, and responses before clients do: values only.
 
 use ::http::HeaderValue;
 
 use crate::http::request::Scheme;
 
-/// Whether the Cookie header goes on as it came. Known when its claims are, so that it need not be walked again to find out.
+/// Whether the Cookie header is forwarded unchanged. This is decided when its claims are read, so that it is not walked
+/// again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CookieHeader {
     AsIs,
     Edited,
 }
 
-/// What a response carries to the client of one entry.
+/// What a response carries to the client for one entry.
 #[derive(Clone, Debug)]
 pub enum Carried {
     Token(String),
-    /// The client is to forget the tie.
+    /// Makes the client forget the tie.
     Deletion,
 }
 
-/// Who is to read the response.
+/// The client that reads the response.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'r> {
     pub scheme: Scheme,
@@ -27,14 +28,14 @@ pub struct Reader<'r> {
     pub origin: Origin,
 }
 
-/// Whether a request came from a page of another origin, as far as browsers say.
+/// Whether a page of another origin sent the request, according to the browser.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Origin {
     Other,
     Same,
 }
 
-/// What becomes of a line that the server sent.
+/// A Set-Cookie line of the server after editing.
 #[derive(Debug)]
 pub(crate) enum ServerLine {
     AsIs,
@@ -43,7 +44,7 @@ pub(crate) enum ServerLine {
 }
 
 impl ServerLine {
-    /// A line that cannot be made passes as it is.
+    /// The new line, or the old one if the new one is not valid.
     pub(super) fn of(line: Option<HeaderValue>) -> Self {
         line.map_or(Self::AsIs, Self::Replaced)
     }

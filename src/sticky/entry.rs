@@ -1,12 +1,12 @@
-//! One entry of a chain: a method, and whether its sessions may be served elsewhere. It passes questions on to its method, so that
-//! nobody outside needs to know which that is.
+//! One entry of a chain: a method, and whether its sessions may be served by other servers. It passes each question on to
+//! its method, so that its callers need not know which method that is.
 
 use ::http::HeaderMap;
 use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
-use super::arriving::{Arriving, RequestNames};
 use super::edits::{Carried, Reader, ServerLine};
+use super::incoming::{IncomingRequest, RequestNames};
 use super::learn::LearnMethod;
 use super::method::{Method, MethodSpec, each};
 use super::persistence::Persistence;
@@ -29,14 +29,14 @@ pub struct EntrySpec {
     pub strict: Strict,
 }
 
-/// An entry ready for requests.
+/// An entry in use.
 #[derive(Debug)]
 pub struct Entry {
     pub method: Method,
     pub strict: Strict,
 }
 
-/// Passes questions on: `fn question(&self, argument: Type) -> Answer` asks the method just that.
+/// Passes questions on: `fn question(&self, argument: Type) -> Answer` asks the method the same question.
 macro_rules! ask {
     ($($visibility:vis fn $question:ident $(<$r:lifetime>)? (&self $(, $argument:ident: $of:ty)*) $(-> $answer:ty)?;)+) => {
         $($visibility fn $question $(<$r>)? (&self $(, $argument: $of)*) $(-> $answer)? {
@@ -45,10 +45,10 @@ macro_rules! ask {
     };
 }
 
-// What each means says the trait of methods.
+// The trait `Persistence` documents each of them.
 impl Entry {
     ask! {
-        pub fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r>;
+        pub fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r>;
         pub fn names<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<RequestNames>;
         pub fn load_factor(&self) -> Option<LoadFactor>;
         pub fn when_full(&self) -> Option<WhenFull>;
@@ -74,7 +74,7 @@ impl Entry {
         pub(super) fn reads_origin(&self) -> bool;
     }
 
-    /// The method, where it keeps its sessions in a table.
+    /// The method, if it keeps its sessions in a table.
     pub fn learns(&self) -> Option<&LearnMethod> {
         if let Method::Learn(method) = &self.method { Some(method) } else { None }
     }

@@ -1,9 +1,10 @@
-//! A tie by consistent hash: a name that the request carries anyway has its place on the ring, and nothing is written.
+//! `hash` entries: consistent hashing of a name that the request carries anyway. The name's place on the ring is the tie, so
+//! nothing is written. It does not know the ring.
 
 use std::fmt;
 
-use super::arriving::Arriving;
-use super::persistence::{Configured, Persistence};
+use super::incoming::IncomingRequest;
+use super::persistence::{Persistence, PersistenceSpec};
 use super::spec::WhenFull;
 use crate::http::cookie::CookieNames;
 use crate::session::claim::Claim;
@@ -11,18 +12,18 @@ use crate::session::load_factor::LoadFactor;
 use crate::session::name::SessionName;
 use crate::source::{Readers, Source};
 
-/// A tie by consistent hash: nothing is written, the name's place on the ring is the tie.
+/// A hash entry as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HashSpec {
-    /// The first that is there and not empty counts.
+    /// The first source that the request carries and that is not empty counts.
     pub key: Vec<Source>,
-    /// How far above its fair share of what is in flight a server may be loaded before its sessions spill.
+    /// How far above its fair share of requests in flight a server may be loaded before its sessions spill.
     pub load_factor: Option<LoadFactor>,
-    /// None: as the upstream's failover says for `full`.
+    /// None: the upstream's failover action for `full`.
     pub when_full: Option<WhenFull>,
 }
 
-/// A hash entry ready for requests.
+/// A hash entry in use.
 #[derive(Debug)]
 pub struct HashMethod {
     key: Readers,
@@ -30,7 +31,7 @@ pub struct HashMethod {
     when_full: Option<WhenFull>,
 }
 
-impl Configured for HashSpec {
+impl PersistenceSpec for HashSpec {
     fn always_decides(&self) -> bool {
         self.key.iter().any(Source::is_always_there)
     }
@@ -49,8 +50,8 @@ impl HashMethod {
 impl Persistence for HashMethod {
     const LABEL: &'static str = "hash";
 
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let found = self.key.read(arriving.request, arriving.cookies);
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let found = self.key.read(incoming.request, incoming.cookies);
         found.map_or(Claim::Absent, |found| Claim::Keyed(SessionName::key(found.text())))
     }
 

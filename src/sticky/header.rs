@@ -1,5 +1,5 @@
-//! A header that carries the tie, for clients without cookies: one of Burdock's own, or the application's session header with
-//! a token before its value.
+//! `header` entries, for clients without cookies: the tie is in a header, either one that Burdock adds or the application's
+//! session header with a token before its value. It does not know which servers are up.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use ::http::{HeaderMap, HeaderName, HeaderValue};
 use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
-use super::arriving::Arriving;
 use super::edits::{Carried, Origin, Reader};
-use super::persistence::{Configured, Persistence};
+use super::incoming::IncomingRequest;
+use super::persistence::{Persistence, PersistenceSpec};
 use super::secrets::Secrets;
 use super::spec::{Caching, Expose, Forwarding, NewTieOn};
 use crate::http::edits::Edits;
@@ -27,7 +27,7 @@ use crate::token::codec::{Accepted, Codec, DELIMITER, Read};
 use crate::token::foreign::{AcceptSpec, Carrier};
 use crate::token::sealed::{Context, Kind};
 
-/// A header that carries the tie, for clients without cookies.
+/// A header entry as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HeaderSpec {
     pub name: HeaderName,
@@ -41,18 +41,19 @@ pub struct HeaderSpec {
     pub accept: Vec<AcceptSpec>,
 }
 
+/// Who sets the header, and what Burdock does with it.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum HeaderMode {
     /// Burdock adds a header of its own to the response; the client sends it back.
     #[default]
     Insert,
-    /// The application's session header; the token goes before its value, and is taken off again in requests.
+    /// The application's session header; the token precedes its value and is removed from requests.
     Envelope,
-    /// It is read and never written.
+    /// Only read, never written.
     Passive,
 }
 
-/// A header entry ready for requests.
+/// A header entry in use.
 #[derive(Debug)]
 pub struct HeaderMethod {
     name: HeaderName,
@@ -64,7 +65,7 @@ pub struct HeaderMethod {
     new_tie_on: NewTieOn,
 }
 
-impl Configured for HeaderSpec {
+impl PersistenceSpec for HeaderSpec {
     fn accepts(&self) -> &[AcceptSpec] {
         &self.accept
     }
@@ -85,9 +86,9 @@ impl Configured for HeaderSpec {
 impl Persistence for HeaderMethod {
     const LABEL: &'static str = "header";
 
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let value = arriving.request.headers.get(&self.name).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
-        match value.and_then(|value| self.read(value, arriving.now)) {
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let value = incoming.request.headers.get(&self.name).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
+        match value.and_then(|value| self.read(value, incoming.now)) {
             None => Claim::Absent,
             Some(Ok((server, named))) => Claim::Names(server, named),
             Some(Err(bad)) => Claim::Bad(bad),
@@ -112,7 +113,7 @@ impl Persistence for HeaderMethod {
     fn writes(&self) -> Writes {
         match self.mode {
             HeaderMode::Insert => Writes::Always,
-            HeaderMode::Envelope => Writes::WhenSpoken,
+            HeaderMode::Envelope => Writes::WhenNamed,
             HeaderMode::Passive => Writes::Never,
         }
     }
@@ -146,12 +147,12 @@ impl Persistence for HeaderMethod {
         }
     }
 
-    /// What scripts may read does.
+    /// The headers that scripts may read depend on the origin.
     fn reads_origin(&self) -> bool {
         true
     }
 
-    /// What the application says of the session in a response, where this entry rides on the application's header.
+    /// What the response does with the session, if the entry uses the application's header.
     fn signal(&self, headers: &HeaderMap, _now: Now) -> AppSignal {
         match (self.mode, headers.get(&self.name)) {
             (HeaderMode::Insert | HeaderMode::Passive, _) | (HeaderMode::Envelope, None) => AppSignal::Silent,
@@ -206,12 +207,12 @@ impl HeaderMethod {
         }
     }
 
-    /// Whether a header of this name that the server sends would be taken for ours.
+    /// Whether the client would mistake a header of this name that the server sends for ours.
     fn owns_response_header(&self) -> bool {
         self.mode == HeaderMode::Insert
     }
 
-    /// The header's value that carries a token to the client.
+    /// The value that carries a token to the client.
     fn render(&self, token: &str, headers: &HeaderMap) -> Option<HeaderValue> {
         match self.mode {
             HeaderMode::Insert | HeaderMode::Passive => HeaderValue::from_str(token).ok(),

@@ -1,7 +1,8 @@
-//! Sessions that the application makes: their names are seen in its responses, and a table keeps where each belongs.
+//! `learn` entries: the application creates the sessions, Burdock reads their names in its responses, and a table maps each
+//! to its server.
 //!
-//! Nothing is stored until a response confirms a name; a request alone creates nothing, unless the configuration asks for it.
-//! Names themselves are kept nowhere: the table has their fingerprints.
+//! A session is stored only when a response confirms its name. A request alone creates one only if the configuration says
+//! so. Names are never stored: the table holds their fingerprints. How it stores them is not known here.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,9 +12,9 @@ use std::sync::Arc;
 use ::http::HeaderMap;
 
 use super::answers::{AppSignal, Writes};
-use super::arriving::{Arriving, Names, Purpose, RequestNames};
+use super::incoming::{IncomingRequest, Names, Purpose, RequestNames};
 use super::learn_table::{DeferredLearn, LearnTable, Tables};
-use super::persistence::{Configured, Persistence};
+use super::persistence::{Persistence, PersistenceSpec};
 use super::spec::NewTieOn;
 use crate::http::cookie::{CookieNames, Cookies};
 use crate::http::request::Request;
@@ -26,24 +27,25 @@ use crate::source::{Readers, ResponseSource, SessionSignal, Source};
 use crate::table::{Budget, Known, ServerHandle, ServerIndex, Session, Table, TableName, Tied, TooManyServers};
 use crate::time::Now;
 
-/// What an application writes into a session's cookie to end it, in some frameworks.
-const NO_NAME: &[u8] = b"deleted";
+/// The cookie value by which some frameworks end a session.
+const ENDED_VALUE: &[u8] = b"deleted";
 
-/// A request that says more names than this, or a response, is nobody's: the others are not looked up.
-const MOST_NAMES: usize = 16;
+/// The most names that are read from one request or response. No real client sends more; the others are ignored.
+const MAX_NAMES: usize = 16;
 
-/// A session whose name the application makes: seen in its responses, kept in a table.
+/// A learn entry as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LearnSpec {
     pub table: TableName,
     /// Where a response names a session.
     pub create: Vec<ResponseSource>,
-    /// Where a request names one that is learned without the application's confirmation: anybody can then fill the table.
+    /// Where a request names a session that is learned without the application's confirmation. Any client can then fill the
+    /// table.
     pub create_from_requests: Vec<Source>,
     /// Where a request names its session. Every name that it carries counts.
     pub lookup: Vec<Source>,
     pub at: LearnAt,
-    /// Names of fewer octets are none.
+    /// Names with fewer bytes are ignored.
     pub min_length: usize,
     pub new_tie_on: NewTieOn,
 }
@@ -51,14 +53,14 @@ pub struct LearnSpec {
 /// When a session is learned.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum LearnAt {
-    /// At the response's head, so that the client's next request finds it whatever the body takes.
+    /// At the response's head, so that the client's next request finds it even while the body is still being sent.
     #[default]
     Headers,
     /// When the response is complete (nginx without `header`).
     End,
 }
 
-/// A learn entry ready for requests.
+/// A learn entry in use.
 #[derive(Debug)]
 pub struct LearnMethod {
     learn_table: Arc<LearnTable>,
@@ -68,29 +70,29 @@ pub struct LearnMethod {
     at: LearnAt,
     min_length: usize,
     new_tie_on: NewTieOn,
-    /// The upstream's servers, in their order.
+    /// The upstream's servers, in the configuration's order.
     servers: Box<[ServerHandle]>,
     by_index: HashMap<ServerIndex, ServerId, rustc_hash::FxBuildHasher>,
 }
 
 /// Why an entry cannot learn.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Unlearnable {
+pub enum LearnError {
     #[error("there is no table {0}")]
     NoTable(TableName),
     #[error("table {table}: {full}")]
     Full { table: TableName, full: TooManyServers },
 }
 
-/// What a response says to an entry that learns.
+/// What a response does with sessions, for one learn entry.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct ResponseSignals {
     pub created: Names,
     /// The application has ended the session that the request named.
     pub ended: bool,
 }
 
-impl Configured for LearnSpec {
+impl PersistenceSpec for LearnSpec {
     fn reads_alike(&self, other: &Self) -> bool {
         self.table == other.table && self.lookup == other.lookup
     }
@@ -99,14 +101,14 @@ impl Configured for LearnSpec {
 impl Persistence for LearnMethod {
     const LABEL: &'static str = "learn";
 
-    /// The first name that the table knows ties the session; the others are in use, too. One that it does not know is a
-    /// session all the same: it goes where its parallel requests go.
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let Some(RequestNames { lookup: names, .. }) = arriving.names else { return Claim::Absent };
+    /// The first name in the table ties the session; the other names count as seen too. A name that is not in the table
+    /// still is a session: its parallel requests go to one server.
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let Some(RequestNames { lookup: names, .. }) = incoming.names else { return Claim::Absent };
         let mut bad: Option<BadClaim> = None;
         let mut tie: Option<(Fingerprint, Session)> = None;
         for &name in names {
-            match self.look(name, arriving.purpose, arriving.now) {
+            match self.look(name, incoming.purpose, incoming.now) {
                 Known::Session(known) => tie = tie.or(Some((name, known))),
                 Known::Expired(why) => bad = bad.or(Some(why)),
                 Known::Unknown => {}
@@ -131,7 +133,7 @@ impl Persistence for LearnMethod {
     }
 
     fn signal(&self, headers: &HeaderMap, now: Now) -> AppSignal {
-        let Heard { created, ended } = self.hear(headers, now);
+        let ResponseSignals { created, ended } = self.read_response(headers, now);
         match (created.is_empty(), ended) {
             (false, _) => AppSignal::Creates,
             (true, true) => AppSignal::Deletes,
@@ -156,21 +158,21 @@ impl fmt::Display for LearnMethod {
 
 impl LearnMethod {
     /// # Errors
-    /// There is no such table, or it can take no more servers.
+    /// The table does not exist, or cannot name more servers.
     pub(super) fn new(
         spec: LearnSpec,
         tables: &Tables,
         servers: &[ServerRef<'_>],
         cookies: &mut CookieNames,
-    ) -> Result<Self, Unlearnable> {
+    ) -> Result<Self, LearnError> {
         let Some(learn_table) = tables.get(&spec.table).map(Arc::clone) else {
-            return Err(Unlearnable::NoTable(spec.table));
+            return Err(LearnError::NoTable(spec.table));
         };
-        let enlisted = servers.iter().map(|server| learn_table.table().register(server.id));
-        let enlisted: Box<[ServerHandle]> =
-            enlisted.collect::<Result<_, _>>().map_err(|full| Unlearnable::Full { table: spec.table.clone(), full })?;
-        let numbered = enlisted.iter().zip(servers);
-        let by_index = numbered.map(|(enlisted, server)| (enlisted.index(), server.id.clone())).collect();
+        let handles = servers.iter().map(|server| learn_table.table().register(server.id));
+        let handles: Box<[ServerHandle]> =
+            handles.collect::<Result<_, _>>().map_err(|full| LearnError::Full { table: spec.table.clone(), full })?;
+        let numbered = handles.iter().zip(servers);
+        let by_index = numbered.map(|(handles, server)| (handles.index(), server.id.clone())).collect();
         Ok(Self {
             learn_table,
             create: spec.create.into(),
@@ -179,7 +181,7 @@ impl LearnMethod {
             at: spec.at,
             min_length: spec.min_length,
             new_tie_on: spec.new_tie_on,
-            servers: enlisted,
+            servers: handles,
             by_index,
         })
     }
@@ -188,29 +190,29 @@ impl LearnMethod {
         self.learn_table.table()
     }
 
-    /// Whether it learns into this very table, with the same budget.
+    /// Whether it learns into this table, with the same budget.
     pub(crate) fn learns_into(&self, learn_table: &Arc<LearnTable>) -> bool {
         Arc::ptr_eq(&self.learn_table, learn_table)
     }
 
-    /// Sessions in the table that live on the server at this position: exact to a tenth of the idle time.
+    /// The live sessions in the table of the server at this position: exact to a tenth of the idle time.
     pub fn live(&self, at: usize, now: Now) -> u64 {
         self.table().count(self.servers[at].index(), now.wall)
     }
 
-    /// What a response with these headers says.
-    pub fn hear(&self, headers: &HeaderMap, now: Now) -> Heard {
-        let mut heard = Heard::default();
-        for said in self.create.iter().flat_map(|source| source.read(headers, now.wall.0)) {
-            match said {
-                SessionSignal::Named(name) => self.add(&mut heard.created, name),
-                SessionSignal::Ended => heard.ended = true,
+    /// Reads the sessions that a response with these headers creates or ends.
+    pub fn read_response(&self, headers: &HeaderMap, now: Now) -> ResponseSignals {
+        let mut signals = ResponseSignals::default();
+        for signal in self.create.iter().flat_map(|source| source.read(headers, now.wall.0)) {
+            match signal {
+                SessionSignal::Named(name) => self.add(&mut signals.created, name),
+                SessionSignal::Ended => signals.ended = true,
             }
         }
-        heard
+        signals
     }
 
-    /// Ties a session that the application has confirmed to the server at this position; at once, or when the response is
+    /// Ties a session that the application has confirmed to the server at this position: at once, or when the response is
     /// complete.
     pub fn learn(&self, name: Fingerprint, at: usize, client: IpAddr, now: Now) -> Result<Tied, DeferredLearn> {
         let server = &self.servers[at];
@@ -223,7 +225,7 @@ impl LearnMethod {
         }
     }
 
-    /// Ties what is known of these names to the server at this position; whether any was another's.
+    /// Moves the sessions with these names to the server at this position. Returns whether any belonged to another server.
     pub fn move_to(&self, names: &Names, at: usize, now: Now) -> Moved {
         let server = &self.servers[at];
         let elsewhere = |known: Known| matches!(known, Known::Session(known) if known.server != server.index());
@@ -254,7 +256,7 @@ impl LearnMethod {
     }
 
     fn add(&self, names: &mut Names, name: &[u8]) {
-        if name.len() < self.min_length || name.eq_ignore_ascii_case(NO_NAME) || names.len() == MOST_NAMES {
+        if name.len() < self.min_length || name.eq_ignore_ascii_case(ENDED_VALUE) || names.len() == MAX_NAMES {
             return;
         }
         let fingerprint = self.learn_table.fingerprint(name);
@@ -264,7 +266,7 @@ impl LearnMethod {
     }
 }
 
-/// Whether anything in the table changed.
+/// Whether the table changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Moved {
     Some,

@@ -1,5 +1,5 @@
-//! Session tables with what their clients may create in them, by name, through reloads. Which entries learn into them is not
-//! known here.
+//! Session tables by name, each with the budget for what clients may create in it. Tables survive reloads. This file does
+//! not know which entries learn into them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ pub struct Tables {
     by_name: HashMap<TableName, Arc<LearnTable>>,
 }
 
-/// A table, and what its clients may create in it.
+/// A table with its creation budget.
 #[derive(Debug)]
 pub struct LearnTable {
     table: Arc<Table>,
@@ -37,7 +37,7 @@ pub struct DeferredLearn {
 }
 
 impl Tables {
-    /// Makes the tables of a configuration. Those that `earlier` has too keep their sessions, and go on as they are until
+    /// Creates the tables of a configuration. Tables that `earlier` has too keep their sessions, and do not change until
     /// [`Self::begin`].
     pub fn new(specs: &[(TableSpec, BudgetSpec)], key: &Arc<FingerprintKey>, earlier: Option<&Self>) -> Self {
         let same_key = earlier.filter(|earlier| earlier.key.id() == key.id());
@@ -48,7 +48,7 @@ impl Tables {
         Self { key: Arc::clone(key), by_name: specs.iter().map(learned).collect() }
     }
 
-    /// Lets the tables go on by what they were made from, when nothing can keep the configuration from coming into force.
+    /// Applies the new specs to the tables. Call it once nothing can prevent the configuration from being applied.
     pub fn begin(&self, specs: Vec<(TableSpec, BudgetSpec)>, now: UnixSeconds) {
         for (spec, _) in specs {
             let table = self.by_name.get(&spec.name).map(|learned| &learned.table);
@@ -58,12 +58,12 @@ impl Tables {
         }
     }
 
-    /// All tables, in no order.
+    /// All tables, in no particular order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.by_name.values().map(|learned| &learned.table)
     }
 
-    /// All of them with what their clients may create, in no order.
+    /// All tables with their budgets, in no particular order.
     pub fn learned(&self) -> impl Iterator<Item = &Arc<LearnTable>> {
         self.by_name.values()
     }
@@ -74,7 +74,7 @@ impl Tables {
 }
 
 impl LearnTable {
-    /// The table goes on with its sessions; all of it as it is, where nothing is said of it that was not said before.
+    /// A table that keeps the sessions of `before`. If neither spec changed, it is `before` itself.
     fn succeeding(before: Option<&Arc<Self>>, spec: &TableSpec, budget: BudgetSpec, key: &Arc<FingerprintKey>) -> Arc<Self> {
         let table = match before {
             Some(before) if *before.table.spec() == *spec && before.spec == budget => return Arc::clone(before),
@@ -88,12 +88,12 @@ impl LearnTable {
         &self.table
     }
 
-    /// What its table keeps in place of this name.
+    /// The fingerprint that the table stores instead of this name.
     pub fn fingerprint(&self, name: &[u8]) -> Fingerprint {
         self.key.fingerprint(name)
     }
 
-    /// Ties a name to a server, in the class that its client's budget allows.
+    /// Ties a name to a server, in the eviction class that the client's budget allows.
     pub(super) fn tie(&self, name: Fingerprint, server: &ServerHandle, client: IpAddr, now: Now) -> Tied {
         let known = matches!(self.table.find(name, now.wall), Known::Session(_));
         let budget = if known { Budget::Within } else { self.budget.lock().spend(&self.key, client, now.wall) };
@@ -102,7 +102,7 @@ impl LearnTable {
 }
 
 impl DeferredLearn {
-    /// The response is complete: the session is learned.
+    /// Learns the session, because the response is complete.
     pub fn apply(&self, now: Now) -> Tied {
         self.table.tie(self.name, &self.server, self.client, now)
     }

@@ -1,14 +1,14 @@
-//! The persistence methods: the one list of them. Each answers in its own file; whoever adds one adds it to everything in this
-//! file, which the compiler sees to, and to `config/sticky`.
+//! The list of all persistence methods; each is implemented in its own file. To add one, add it to everything in this file,
+//! which the compiler checks, and to `config/sticky`.
 
 use std::fmt;
 
 use super::cookie::{CookieMethod, CookieSpec};
 use super::hash::{HashMethod, HashSpec};
 use super::header::{HeaderMethod, HeaderSpec};
-use super::learn::{LearnMethod, LearnSpec, Unlearnable};
+use super::learn::{LearnError, LearnMethod, LearnSpec};
 use super::learn_table::Tables;
-use super::persistence::{Configured, Persistence};
+use super::persistence::{Persistence, PersistenceSpec};
 use super::route::{ServerRouteMethod, ServerRouteSpec};
 use super::secrets::Secrets;
 use crate::http::cookie::CookieNames;
@@ -26,7 +26,7 @@ pub enum MethodSpec {
     Learn(LearnSpec),
 }
 
-/// A method ready for requests.
+/// A method in use.
 #[derive(Debug)]
 pub enum Method {
     Cookie(Box<CookieMethod>),
@@ -36,7 +36,7 @@ pub enum Method {
     Learn(Box<LearnMethod>),
 }
 
-/// `each!(Method, value, name => expression)` asks whichever method the value is.
+/// `each!(Method, value, name => expression)` evaluates the expression with the method that the value holds.
 macro_rules! each {
     ($enum:ident, $value:expr, $method:ident => $answer:expr) => {
         match $value {
@@ -50,18 +50,18 @@ macro_rules! each {
 }
 pub(super) use each;
 
-/// What methods are made with.
+/// What methods are built from.
 pub(super) struct Parts<'p> {
     pub(super) scope: &'p Scope,
     pub(super) secrets: &'p Secrets,
     pub(super) tables: &'p Tables,
     pub(super) servers: &'p [ServerRef<'p>],
-    /// The cookies that are looked for in requests.
+    /// The cookies to read from requests.
     pub(super) cookies: &'p mut CookieNames,
 }
 
 impl MethodSpec {
-    pub(super) fn build(self, parts: &mut Parts<'_>) -> Result<Method, Unlearnable> {
+    pub(super) fn build(self, parts: &mut Parts<'_>) -> Result<Method, LearnError> {
         let Parts { scope, secrets, tables, servers, ref mut cookies } = *parts;
         Ok(match self {
             Self::Cookie(spec) => Method::Cookie(Box::new(CookieMethod::new(spec, scope, secrets, servers, cookies))),
@@ -72,7 +72,7 @@ impl MethodSpec {
         })
     }
 
-    /// Whether it reads what `other` has tied.
+    /// Whether it can read the ties that `other` wrote.
     pub(crate) fn reads_alike(&self, other: &Self) -> bool {
         match self {
             Self::Cookie(spec) => matches!(other, Self::Cookie(other) if spec.reads_alike(other)),
@@ -101,7 +101,7 @@ impl MethodSpec {
 }
 
 impl Method {
-    /// The words of all methods in log and metrics, each at its [`Self::index`].
+    /// The labels of all methods in the log and in metrics, each at its [`Self::index`].
     pub const LABELS: [&'static str; 5] =
         [CookieMethod::LABEL, HeaderMethod::LABEL, ServerRouteMethod::LABEL, HashMethod::LABEL, LearnMethod::LABEL];
 

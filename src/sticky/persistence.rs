@@ -1,5 +1,5 @@
-//! The questions that every persistence method answers for itself, as configured and at work. What a method does not answer has
-//! the answer of one that only reads: most methods write nothing. Which methods there are is not known here.
+//! The traits of a persistence method, as configured and in use. The default answers are those of a method that only reads,
+//! because most methods write nothing. It does not know which methods exist.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use ::http::HeaderMap;
 use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
-use super::arriving::{Arriving, RequestNames};
 use super::edits::{Carried, Reader, ServerLine};
+use super::incoming::{IncomingRequest, RequestNames};
 use super::spec::{Caching, NewTieOn, Verbs, WhenFull};
 use crate::http::cookie::{CookieEdit, Cookies};
 use crate::http::edits::Edits;
@@ -23,73 +23,74 @@ use crate::time::Now;
 use crate::token::foreign::AcceptSpec;
 
 /// A method as configured.
-pub(crate) trait Configured: PartialEq {
-    /// Tokens of other proxies that it takes.
+pub(crate) trait PersistenceSpec: PartialEq {
+    /// The tokens of other proxies that it accepts.
     fn accepts(&self) -> &[AcceptSpec] {
         &[]
     }
 
-    /// The cookie or header that it has for its own: no two entries may share one.
+    /// The cookie or header that it uses exclusively: two entries must not share one.
     fn carrier(&self) -> Option<String> {
         None
     }
 
-    /// Whether every request names a session to it, so that no entry behind it is asked.
+    /// Whether every request names a session for it, so that entries after it are never asked.
     fn always_decides(&self) -> bool {
         false
     }
 
-    /// Whether it puts a plain token before an application's value, where it ends at the first `~`.
+    /// Whether it puts a plain token before an application's value. Such a token ends at the first `~`.
     fn is_plain_prefix(&self) -> bool {
         false
     }
 
-    /// Whether it reads what `other` has tied.
+    /// Whether it can read the ties that `other` wrote.
     fn reads_alike(&self, other: &Self) -> bool {
         self == other
     }
 }
 
-/// A method ready for requests. It is displayed by its kind and what it reads, as in `cookie BURDOCK_shop`.
+/// A method in use. Its `Display` shows its kind and what it reads, such as `cookie BURDOCK_shop`.
 pub(crate) trait Persistence: fmt::Display {
-    /// Its word in log and metrics.
+    /// Its label in the log and in metrics.
     const LABEL: &'static str;
 
-    // How it reads.
+    // Reading.
 
-    /// What the request says of its session.
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r>;
+    /// What the request claims about its session.
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r>;
 
-    /// The names that the request carries, for a method that learns.
+    /// The session names that the request carries, if the method learns.
     fn names<'r>(&self, _request: &Request<'r>, _cookies: &Cookies<'r>) -> Option<RequestNames> {
         None
     }
 
-    /// What the server sees of a cookie with this number and value. None where the cookie is not this method's.
+    /// How a cookie with this number and value is edited for the server. None if the cookie is not this method's.
     fn edit_of(&self, _number: usize, _value: &[u8], _now: Now) -> Option<CookieEdit> {
         None
     }
 
-    /// What the server sees of the request's other headers.
+    /// Edits the request's other headers for the server.
     fn edit_request(&self, _headers: &HeaderMap, _now: Now, _edits: &mut Edits) {}
 
-    /// How far above its fair share of what is in flight the server of a session may be loaded.
+    /// How far above its fair share of requests in flight the server of a session may be loaded.
     fn load_factor(&self) -> Option<LoadFactor> {
         None
     }
 
-    /// What becomes of a session whose server is full. None: as the upstream's failover says.
+    /// What happens to a session whose server is full. None: the upstream's failover action.
     fn when_full(&self) -> Option<WhenFull> {
         None
     }
 
-    // How it writes.
+    // Writing.
 
+    /// When it can write a tie.
     fn writes(&self) -> Writes {
         Writes::Never
     }
 
-    /// What of a client it writes to.
+    /// Where the client keeps its ties.
     fn medium(&self) -> Option<Medium> {
         None
     }
@@ -99,37 +100,37 @@ pub(crate) trait Persistence: fmt::Display {
         None
     }
 
-    /// What becomes of a Set-Cookie line that the server sent. None where the cookie is not this method's.
+    /// Edits a Set-Cookie line that the server sent. None if the cookie is not this method's.
     fn server_line(&self, _line: &SetCookieLine<'_>, _carried: Option<&Carried>, _now: Now) -> Option<ServerLine> {
         None
     }
 
-    /// Puts what the response carries into it, and takes out what the client would take for that.
+    /// Adds what the response carries to the client, and removes headers that the client would mistake for it.
     fn edit_response(&self, _headers: &HeaderMap, _carried: Option<&Carried>, _reader: &Reader<'_>, _edits: &mut Edits) {}
 
-    /// Whether what it writes depends on the host that the client came to.
+    /// Whether what it writes depends on the request's host.
     fn reads_host(&self) -> bool {
         false
     }
 
-    /// Whether what it writes depends on the page that the request came from.
+    /// Whether what it writes depends on the page that sent the request.
     fn reads_origin(&self) -> bool {
         false
     }
 
-    // How it settles.
+    // Settling.
 
-    /// What the application says of its session in a response with these headers.
+    /// What the application does with its session in a response with these headers.
     fn signal(&self, _headers: &HeaderMap, _now: Now) -> AppSignal {
         AppSignal::Silent
     }
 
-    /// Whether a tie with these stamps is to be written anew.
+    /// Whether a tie with these stamps is due for renewal.
     fn renewal(&self, _stamps: Stamps, _now: Now) -> Due {
         Due::Later
     }
 
-    /// Whether the server keeps Burdock from writing, by a cookie of its own that is to pass.
+    /// Whether the server keeps Burdock from writing, by a cookie of its own that passes unchanged.
     fn is_preserved(&self, _headers: &HeaderMap) -> bool {
         false
     }
@@ -146,7 +147,7 @@ pub(crate) trait Persistence: fmt::Display {
         Caching::Leave
     }
 
-    /// The idle time of the tokens that it makes, in seconds. None where they have none, or it makes none.
+    /// The idle time of its tokens, in seconds. None if it makes no tokens or they have no idle time.
     fn token_idle(&self) -> Option<u32> {
         None
     }

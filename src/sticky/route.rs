@@ -1,30 +1,32 @@
-//! A server's route id that stands in what the client or the application says anyway. It is found and never written.
+//! `route` entries: a server's route id in a value that the client or the application sends anyway. It is read and never
+//! written.
 
 use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::arriving::Arriving;
-use super::persistence::{Configured, Persistence};
+use super::incoming::IncomingRequest;
+use super::persistence::{Persistence, PersistenceSpec};
 use crate::http::cookie::CookieNames;
 use crate::session::claim::{Claim, Issuer, Named, ServerName};
 use crate::session::name::SessionName;
 use crate::source::{Readers, Source};
 
-/// A server's route id in something that the application made.
+/// A route entry as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerRouteSpec {
-    /// The first that is there and not empty counts.
+    /// The first source that the request carries and that is not empty counts.
     pub from: Vec<Source>,
 }
 
-/// A server's route id, made by the application or by hand (`sid.route` of Tomcat and Apache, nginx's `sticky route`).
+/// A route entry in use. The application or its operator adds the route id: `sid.route` of Tomcat and Apache, nginx's
+/// `sticky route`.
 #[derive(Debug)]
 pub struct ServerRouteMethod {
     from: Readers,
 }
 
-impl Configured for ServerRouteSpec {}
+impl PersistenceSpec for ServerRouteSpec {}
 
 impl ServerRouteMethod {
     pub(super) fn new(spec: ServerRouteSpec, cookies: &mut CookieNames) -> Self {
@@ -35,13 +37,13 @@ impl ServerRouteMethod {
 impl Persistence for ServerRouteMethod {
     const LABEL: &'static str = "route";
 
-    /// The session's name is all that stands there. A route that stands alone names no session, and all that have lost their
-    /// server would go to one place; so the client's address tells them apart.
-    fn claim<'r>(&self, arriving: &Arriving<'_, 'r>) -> Claim<'r> {
-        let Some(found) = self.from.read(arriving.request, arriving.cookies) else { return Claim::Absent };
+    /// The session's name is the whole value. A value that is only a route names no session, and all sessions that lose
+    /// their server would go to one other server, so the client's address is added.
+    fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
+        let Some(found) = self.from.read(incoming.request, incoming.cookies) else { return Claim::Absent };
         let mut name = SmallVec::from_slice(&found.whole);
         if found.whole.len() == found.text().len() {
-            name.extend_from_slice(&SessionName::of_client(arriving.request.client).bytes());
+            name.extend_from_slice(&SessionName::of_client(incoming.request.client).bytes());
         }
         let named = Named { session: Some(SessionName::Key(name)), stamps: None, issuer: Issuer::Burdock };
         match found.into_text() {

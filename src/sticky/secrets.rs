@@ -1,5 +1,5 @@
-//! All that tokens and the names in session tables are made with: the keys of sealed tokens, the key of fingerprints, and the
-//! secrets of other proxies. How they are read is the shell's business.
+//! The secrets of tokens and session tables: the keys of sealed tokens, the key of fingerprints, and the secrets of other
+//! proxies. The shell reads them; this file reads no files.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::session::named_secret::{NamedSecret, SecretSource};
 use crate::token::foreign::FormatSpec;
 use crate::token::keys::KeyRing;
 
-/// All that tokens are made and opened with.
+/// All secrets of a configuration.
 #[derive(Clone, Debug)]
 pub struct Secrets {
-    /// For the tokens of Burdock's own.
+    /// For Burdock's own tokens.
     pub ring: Arc<KeyRing>,
     /// For the names in session tables.
     pub fingerprints: Arc<FingerprintKey>,
@@ -28,13 +28,13 @@ impl Secrets {
         Self { ring: Arc::new(ring), fingerprints: Arc::new(fingerprints), others: others.into_iter().collect() }
     }
 
-    /// Whether tokens and names are made and read as by `other`.
+    /// Whether tokens and fingerprints are the same as with `other`.
     pub fn agree_with(&self, other: &Self) -> bool {
         let same_keys = self.ring.ids().eq(other.ring.ids()) && self.fingerprints.id() == other.fingerprints.id();
         same_keys && self.others == other.others
     }
 
-    /// The secret that a format is keyed with. None where it has none, or nobody has read it.
+    /// The secret of a format. None if it has none or it was not read.
     pub(crate) fn of_format(&self, format: &FormatSpec) -> Option<&NamedSecret> {
         self.others.get(format.secret()?)
     }

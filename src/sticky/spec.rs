@@ -1,24 +1,24 @@
-//! What the configuration says of entries, as far as several methods, or the balancer, share it: values only.
+//! Settings of sticky entries that several methods or the balancer share: values only.
 
 use ::http::StatusCode;
 
 /// What happens to a session of this entry whose server cannot serve it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Strict {
-    /// What the rest of the chain and the upstream's failover say.
+    /// The rest of the chain and the upstream's failover decide.
     #[default]
     Off,
-    /// The request is refused with this status, whatever the cause: no other entry is asked. A server that is merely full
-    /// is a 503 in any case, as the session is still there.
+    /// The request is refused with this status, and no other entry is asked. If the server is only full, the status is 503,
+    /// because the session still exists.
     Refuse(StatusCode),
 }
 
-/// What becomes of a hashed session whose server is full (HAProxy's `hash-preserve-affinity`).
+/// What happens to a hashed session whose server is full (HAProxy's `hash-preserve-affinity`).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum WhenFull {
-    /// It stays, and is refused.
+    /// It stays there and is refused.
     Keep,
-    /// The next server on the ring serves it meanwhile.
+    /// The next server on the ring serves it in the meantime.
     Spill,
 }
 
@@ -27,30 +27,30 @@ pub enum WhenFull {
 pub enum NewTieOn {
     /// 101, 2xx and 3xx (Tengine).
     Below400,
-    /// Any but 5xx: a server that fails fast must not collect the newcomers.
+    /// All but 5xx: a server that fails fast must not attract the new sessions.
     #[default]
     Below500,
     Any,
 }
 
-/// Whether the server sees what carries the tie.
+/// Whether the server sees the cookie or header that carries the tie.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Forwarding {
     Hide,
     Show,
 }
 
-/// What becomes of a cookie of our name that the server sets.
+/// What happens to a cookie of our name that the server sets.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Preserve {
     /// It is dropped.
     #[default]
     Off,
-    /// It passes untouched, and none is inserted: the application ends or moves the session itself (HAProxy's `preserve`).
+    /// It passes unchanged, and none is inserted: the application ends or moves the session itself (HAProxy's `preserve`).
     On,
 }
 
-/// Responses to which requests may tie a new session.
+/// The request methods whose responses may tie a new session.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Verbs {
     #[default]
@@ -59,34 +59,34 @@ pub enum Verbs {
     Post,
 }
 
-/// What is said to shared caches of a response that carries a token.
+/// What Cache-Control says about a response that carries a token.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Caching {
-    /// That it is private.
+    /// `private`: shared caches must not store it.
     #[default]
     Private,
-    /// Nothing.
+    /// What the server says.
     Leave,
 }
 
-/// Whether scripts of other origins may read the header.
+/// Whether scripts of pages from other origins may read the header.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Expose {
-    /// Where the request came from a page of another origin.
+    /// They may, if such a page sent the request.
     #[default]
     On,
     Off,
 }
 
-/// What servers are told, and what they may say, by the header Burdock-Affinity.
+/// How the header Burdock-Affinity is used in requests and responses.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AffinitySpec {
     pub announce: Announce,
-    /// The orders that are obeyed.
-    pub obey: Vec<Order>,
+    /// The orders that an application may give.
+    pub obey: Vec<OrderKind>,
 }
 
-/// Whether a server is told that a session was moved to it.
+/// Whether the header announces a moved session to its new server.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Announce {
     #[default]
@@ -94,9 +94,9 @@ pub enum Announce {
     Off,
 }
 
-/// What an application may ask for.
+/// The kinds of [`AffinityOrder`](super::affinity::AffinityOrder).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Order {
+pub enum OrderKind {
     Release,
     Extend,
     MoveTo,

@@ -6,7 +6,7 @@
 //!
 //! # Structure
 //!
-//! 256 shards, chosen by the fingerprint's first byte, each each behind its own lock. Every access takes the lock and,
+//! 256 shards, chosen by the fingerprint's first byte, each behind its own lock. Every access takes the lock and,
 //! except for a reload, holds it no longer than it takes to read 64 KiB. In its shard a name has one page of memory, and in the
 //! page two buckets of seven slots, all chosen by the fingerprint. It is stored in the first bucket that has room; if both are
 //! full, a neighbor moves to its other bucket. So fewer than one session in 10,000 is evicted while at most `capacity` are live.

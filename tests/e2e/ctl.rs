@@ -75,7 +75,7 @@ fn commands_that_change_a_server_print_its_new_state() {
     assert_eq!(output(&["weight", "shop/web-1", "7"]), "shop/web-1: ready, up, weight 7, max_conns -\n");
     assert_eq!(output(&["max-conns", "shop/web-1", "100"]), "shop/web-1: ready, up, weight 7, max_conns 100\n");
     assert!(output(&["maint", "shop/web-1"]).starts_with("shop/web-1: maint"));
-    assert!(output(&["diff"]).contains("server shop/web-1 has another"));
+    assert!(output(&["diff"]).contains("server shop/web-1 changed: "));
     assert!(output(&["ready", "shop/web-1"]).starts_with("shop/web-1: ready"));
     assert!(output(&["weight", "shop/web-1", "reset"]).contains("weight 1"));
     assert_eq!(output(&["reset", "shop/web-1"]), "reset 1 server\n");
@@ -232,7 +232,7 @@ fn explain_reload_and_config_print_their_results() {
     assert!(explained.contains("reason    new (method: none)") && explained.contains("server    web-"), "{explained}");
     site.write("burdock.yaml", &crate::harness::with_defaults(&shop(3, STICKY)));
     let dry = output(&["reload", "--dry-run"]);
-    assert!(dry.contains("server shop/web-3 is new") && dry.contains("the reload would move no sessions"), "{dry}");
+    assert!(dry.contains("server shop/web-3 added") && dry.contains("the reload would move no sessions"), "{dry}");
     assert!(output(&["reload"]).ends_with("reloaded; differences: 1\n"));
     let config = output(&["config"]);
     assert!(config.starts_with("# /") && config.contains("web-3"), "{config}");

@@ -22,7 +22,7 @@ fn a_reload_adds_servers_without_moving_sessions() {
     let after: Vec<String> = clients.iter_mut().map(|client| client.get("/").served_by().to_owned()).collect();
     assert_eq!(before, after);
     assert!(served(&burdock, 6).contains("web-3"));
-    burdock.wait_for_log("SIGHUP: server shop/web-3 is new");
+    burdock.wait_for_log("SIGHUP: server shop/web-3 added");
 }
 
 #[test]

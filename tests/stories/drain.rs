@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use burdock::balancer::drain::Stage;
+use burdock::balancer::drain::DrainStage;
 use burdock::time::UnixSeconds;
 use burdock::upstream::failover::Action;
 use burdock::upstream::spec::{Admin, Removal, Then};
@@ -62,9 +62,9 @@ fn a_drain_completes_after_its_idle_time_and_a_tenth_without_requests() {
     client.visits(1).was_served_by(["a"]);
     assert_eq!(lb.draining("a").needed, Duration::from_secs(660));
     let lb = lb.after(659);
-    assert_eq!(lb.draining("a").stage, Stage::Draining);
+    assert_eq!(lb.draining("a").stage, DrainStage::Draining);
     let lb = lb.after(2);
-    assert_eq!(lb.draining("a").stage, Stage::Complete);
+    assert_eq!(lb.draining("a").stage, DrainStage::Complete);
     client.visits(1).was_served_by(["b"]).because(["expired_idle"]);
 }
 
@@ -74,14 +74,14 @@ fn a_request_during_a_drain_prolongs_it() {
     let lb = lb.drain("a").after(600);
     client.visits(1).was_served_by(["a"]);
     let lb = lb.after(600);
-    assert_eq!(lb.draining("a").stage, Stage::Draining);
+    assert_eq!(lb.draining("a").stage, DrainStage::Draining);
     client.visits(1).was_served_by(["a"]).because(["hit"]);
 }
 
 #[test]
 fn a_ready_server_is_not_draining() {
     let (lb, _) = with_a_client_of_a();
-    assert_eq!(lb.after(10_000).draining("a").stage, Stage::Serving);
+    assert_eq!(lb.after(10_000).draining("a").stage, DrainStage::Serving);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_drain_without_an_idle_time_needs_33_quiet_minutes() {
 #[test]
 fn a_server_in_maint_with_nothing_in_flight_is_complete() {
     let (lb, _) = with_a_client_of_a();
-    assert_eq!(lb.maint("a").draining("a").stage, Stage::Complete);
+    assert_eq!(lb.maint("a").draining("a").stage, DrainStage::Complete);
 }
 
 #[test]

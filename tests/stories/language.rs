@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use burdock::balancer::Balancer;
 use burdock::balancer::connection::Connection;
-use burdock::balancer::drain::Draining;
+use burdock::balancer::drain::DrainProgress;
 use burdock::balancer::exchange::{Assignment, Exchange, Refusal, Settlement, Waiting};
-use burdock::balancer::overrides::Leaving;
+use burdock::balancer::overrides::LeavingServer;
 use burdock::balancer::spec::{Plan, StickyUpstreamSpec};
 use burdock::config::Config;
 use burdock::http::edits::{Edit, Edits};
@@ -227,7 +227,7 @@ impl Lb {
     }
 
     /// How far a server has drained.
-    pub fn draining(&self, id: &str) -> Draining {
+    pub fn draining(&self, id: &str) -> DrainProgress {
         let world = self.0.borrow();
         let shop = &world.balancer.upstreams()[0];
         shop.draining(shop.upstream().position(&ServerId::parse(id).unwrap()).expect("a server of that name"), world.now)
@@ -700,7 +700,7 @@ impl Waiter {
                 Ok((decision.at, slot))
             }
             Some(Err(cause)) => {
-                self.exchange.sent_away(decision, cause);
+                self.exchange.queue_closed(decision, cause);
                 self.client.pick(&mut self.exchange)
             }
             None => {
@@ -716,7 +716,7 @@ impl Waiter {
     /// The client disconnects.
     pub fn disconnects(mut self) -> &'static str {
         let now = self.client.lb.0.borrow().now;
-        self.exchange.left(self.waiting.decision, now).as_str()
+        self.exchange.client_gone(self.waiting.decision, now).as_str()
     }
 }
 
@@ -827,7 +827,7 @@ fn build(
     let mut plan =
         Plan { upstreams: vec![shop.clone()], routes: vec![route], tables: tables.to_vec(), dns: DnsSpec::default() };
     let leaving = earlier.map(|earlier| earlier.leaving(&plan, now)).unwrap_or_default();
-    Leaving::keep(&leaving, &mut plan);
+    LeavingServer::keep(&leaving, &mut plan);
     Balancer::new(plan, &secrets(keys), earlier, now).unwrap()
 }
 

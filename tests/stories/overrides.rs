@@ -1,7 +1,7 @@
 //! Runtime overrides on top of the configuration, and what a new configuration would do to sessions.
 
 use burdock::balancer::diff;
-use burdock::balancer::overrides::{Changes, MaxConns, Patch, Presence, ServerChange, ServerPatch, Wanted};
+use burdock::balancer::overrides::{MaxConns, Overrides, Patch, Presence, ServerOverride, ServerPatch, StateOverride};
 use burdock::balancer::spec::Plan;
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::upstream::spec::{Admin, Then, Weight};
@@ -32,8 +32,8 @@ fn servers(plan: &Plan) -> Vec<(String, Admin, u32)> {
     plan.upstreams[0].upstream.servers.iter().map(shown).collect()
 }
 
-fn one_override(server: &str, change: &str) -> Changes {
-    let mut changes = Changes::default();
+fn one_override(server: &str, change: &str) -> Overrides {
+    let mut changes = Overrides::default();
     changes.set(&shop(), &id(server), serde_json::from_str(change).unwrap());
     changes
 }
@@ -83,11 +83,13 @@ fn resetting_the_last_field_drops_the_override() {
 
 #[test]
 fn a_patch_keeps_the_fields_it_does_not_name() {
-    let drain =
-        ServerPatch { state: Patch::Set(Wanted::Drain { until: None, then: Then::AsConfigured }), ..ServerPatch::default() };
+    let drain = ServerPatch {
+        state: Patch::Set(StateOverride::Drain { until: None, then: Then::AsConfigured }),
+        ..ServerPatch::default()
+    };
     let limit = ServerPatch { max_conns: Patch::Set(MaxConns::Unlimited), ..ServerPatch::default() };
-    let change = ServerChange::default().patched(drain).patched(limit);
-    assert_eq!(change.state, Some(Wanted::Drain { until: None, then: Then::AsConfigured }));
+    let change = ServerOverride::default().patched(drain).patched(limit);
+    assert_eq!(change.state, Some(StateOverride::Drain { until: None, then: Then::AsConfigured }));
     assert_eq!((change.presence, change.weight), (Presence::Configured, None::<Weight>));
 }
 
@@ -110,9 +112,9 @@ fn a_diff_lists_removed_changed_and_added_servers() {
     assert_eq!(
         diff_lines(&two(TWO), &after),
         [
-            "server shop/b is taken out: it keeps its sessions until they are gone",
-            "server shop/a has another state (ready → drain), weight (2 → 3), address (127.0.0.1:3001 → 127.0.0.1:3009)",
-            "server shop/c is new",
+            "server shop/b removed, but stays until its sessions have ended",
+            "server shop/a changed: state (ready → drain), weight (2 → 3), address (127.0.0.1:3001 → 127.0.0.1:3009)",
+            "server shop/c added",
         ]
     );
 }
@@ -121,7 +123,7 @@ fn a_diff_lists_removed_changed_and_added_servers() {
 fn a_diff_shows_a_drain_deadline_as_a_date() {
     let (before, mut after) = (two(TWO), two(TWO));
     one_override("a", r#"{"state": {"drain": {"until": 1800000000}}}"#).apply(&mut after);
-    assert_eq!(diff_lines(&before, &after), ["server shop/a has another state (ready → drain until 2027-01-15T08:00:00Z)"]);
+    assert_eq!(diff_lines(&before, &after), ["server shop/a changed: state (ready → drain until 2027-01-15T08:00:00Z)"]);
 }
 
 #[test]
@@ -139,8 +141,8 @@ fn a_diff_counts_the_sessions_that_a_change_moves() {
     assert_eq!(
         lines,
         [
-            "server shop/b is gone; sessions by token that move: about 1",
-            "server shop/a has another state (ready → maint); sessions by token that move: about 2",
+            "server shop/b removed; sessions by token that move: about 1",
+            "server shop/a changed: state (ready → maint); sessions by token that move: about 2",
         ]
     );
 }

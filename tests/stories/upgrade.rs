@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use burdock::balancer::drain::Stage;
+use burdock::balancer::drain::DrainStage;
 use burdock::balancer::handoff::BalancerHandoff;
 use burdock::upstream::failover::Action;
 use burdock::upstream::health::{Condition, Health, Outcome};
@@ -87,10 +87,10 @@ fn an_upgrade_keeps_the_quiet_time_of_a_drain() {
     lb.client().visits(1).was_served_by(["a"]);
     let lb = lb.drain("a").after(400).upgraded();
     let draining = lb.draining("a");
-    assert_eq!(draining.stage, Stage::Draining);
+    assert_eq!(draining.stage, DrainStage::Draining);
     assert!((399..=400).contains(&draining.quiet.as_secs()), "{draining:?}");
     assert_eq!(lb.at("a", |server, now| server.admin_unchanged_for(now)), Duration::from_secs(400));
-    assert_eq!(lb.after(270).draining("a").stage, Stage::Complete);
+    assert_eq!(lb.after(270).draining("a").stage, DrainStage::Complete);
 }
 
 /// A client whose server is removed; its session may take a detour for a minute.

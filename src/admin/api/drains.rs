@@ -28,11 +28,11 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
     responses((status = OK, body = DrainList, description = "Servers in drain, in maintenance, of weight 0, or removed")))]
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<DrainList> {
     let (generation, now) = (control.state.serving.generation.load(), control.state.serving.clock.moment().now());
-    let of_pool = |pool: &Arc<burdock::balancer::StickyUpstream>| {
-        let all = (0..pool.upstream().servers().len()).map(|at| views::drain(pool, at, now));
+    let of_upstream = |upstream: &Arc<burdock::balancer::StickyUpstream>| {
+        let all = (0..upstream.upstream().servers().len()).map(|at| views::drain(upstream, at, now));
         all.filter(|status| status.stage != Stage::Serving).collect::<Vec<_>>()
     };
-    Json(DrainList { drains: generation.balancer.upstreams().iter().flat_map(of_pool).collect() })
+    Json(DrainList { drains: generation.balancer.upstreams().iter().flat_map(of_upstream).collect() })
 }
 
 /// The progress of a server's drain
@@ -64,8 +64,8 @@ async fn get(
 }
 
 fn drain_status(control: &Control, upstream: &str, id: &str) -> Result<DrainStatus, Problem> {
-    let (pool, at) = servers::find(control, upstream, id)?;
-    Ok(views::drain(&pool, at, control.state.serving.clock.moment().now()))
+    let (upstream, at) = servers::find(control, upstream, id)?;
+    Ok(views::drain(&upstream, at, control.state.serving.clock.moment().now()))
 }
 
 fn wait(text: &str) -> Result<Duration, Problem> {

@@ -59,7 +59,7 @@ async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>
     let Some(route) = generation.balancer.route(request.host, request.path) else {
         return Ok(Json(explanation::unrouted()));
     };
-    let mut exchange = generation.balancer.upstream_of(route).ask(&request, now);
+    let mut exchange = generation.balancer.upstream_of(route).preview(&request, now);
     Ok(Json(explanation::decide(&generation.balancer, route, &mut exchange, &headers, now)))
 }
 

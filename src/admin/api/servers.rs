@@ -9,7 +9,7 @@ use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use burdock::balancer::StickyUpstream;
 use burdock::balancer::overrides;
-use burdock::balancer::overrides::{Patch, Wanted};
+use burdock::balancer::overrides::{Patch, StateOverride};
 use burdock::ids::ServerId;
 use burdock::time::UnixSeconds;
 use burdock::upstream::spec::{self, Address, Tier, Weight};
@@ -35,11 +35,11 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 ///
 /// # Errors
 /// 404 where there is none.
-pub fn find(control: &Control, upstream: &str, id: &str) -> Result<(Arc<StickyUpstream>, usize), Problem> {
-    let pool = upstreams::find(&control.state, upstream)?;
-    let at = pool.upstream().servers().iter().position(|server| server.id().as_str() == id);
-    let missing = || Problem::new(StatusCode::NOT_FOUND, format!("upstream {upstream} has no server {id:?}"));
-    at.map(|at| (pool, at)).ok_or_else(missing)
+pub fn find(control: &Control, name: &str, id: &str) -> Result<(Arc<StickyUpstream>, usize), Problem> {
+    let upstream = upstreams::find(&control.state, name)?;
+    let at = upstream.upstream().servers().iter().position(|server| server.id().as_str() == id);
+    let missing = || Problem::new(StatusCode::NOT_FOUND, format!("upstream {name} has no server {id:?}"));
+    at.map(|at| (upstream, at)).ok_or_else(missing)
 }
 
 /// The servers of an upstream
@@ -47,9 +47,9 @@ pub fn find(control: &Control, upstream: &str, id: &str) -> Result<(Arc<StickyUp
     params(("upstream" = String, Path, description = "The upstream's name")),
     responses((status = OK, body = ServerList, description = "In the configuration's order")))]
 async fn list(Shared(control): Shared<Arc<Control>>, Path(upstream): Path<String>) -> Result<Json<ServerList>, Problem> {
-    let pool = upstreams::find(&control.state, &upstream)?;
-    let (origins, now) = (control.origins(pool.upstream().name()), control.state.serving.clock.moment().now());
-    let servers = (0..pool.upstream().servers().len()).map(|at| views::server(&pool, at, &origins, now)).collect();
+    let upstream = upstreams::find(&control.state, &upstream)?;
+    let (origins, now) = (control.origins(upstream.upstream().name()), control.state.serving.clock.moment().now());
+    let servers = (0..upstream.upstream().servers().len()).map(|at| views::server(&upstream, at, &origins, now)).collect();
     Ok(Json(ServerList { servers }))
 }
 
@@ -64,8 +64,8 @@ async fn get(
     Shared(control): Shared<Arc<Control>>,
     Path((upstream, id)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let (pool, at) = find(&control, &upstream, &id)?;
-    Ok(([(ETAG, etag(&pool, at))], Json(to_api(&control, &pool, at))).into_response())
+    let (upstream, at) = find(&control, &upstream, &id)?;
+    Ok(([(ETAG, etag(&upstream, at))], Json(to_api(&control, &upstream, at))).into_response())
 }
 
 /// Changes a server at run time
@@ -109,8 +109,7 @@ async fn add(
     Path(upstream): Path<String>,
     Json(new): Json<NewServer>,
 ) -> Result<Response, Problem> {
-    let pool = upstreams::find(&control.state, &upstream)?;
-    let name = pool.upstream().name().clone();
+    let name = upstreams::find(&control.state, &upstream)?.name().clone();
     let (id, added) = added(&new)?;
     let created = id.clone();
     let changed = change::carry_out(&control, move |control| control.add(&name, &id, added, &who.into()));
@@ -154,20 +153,20 @@ async fn remove(
 fn answer(control: &Control, upstream: &str, id: &str, persisted: Persisted) -> Result<Response, Problem> {
     let warning = change::warning(persisted);
     Ok(match find(control, upstream, id) {
-        Ok((pool, at)) => {
-            let server = Some(to_api(control, &pool, at));
-            ([(ETAG, etag(&pool, at))], Json(Changed { server, warning })).into_response()
+        Ok((upstream, at)) => {
+            let server = Some(to_api(control, &upstream, at));
+            ([(ETAG, etag(&upstream, at))], Json(Changed { server, warning })).into_response()
         }
         Err(_) => Json(Changed { server: None, warning }).into_response(),
     })
 }
 
-fn to_api(control: &Control, pool: &StickyUpstream, at: usize) -> ServerInfo {
-    views::server(pool, at, &control.origins(pool.upstream().name()), control.state.serving.clock.moment().now())
+fn to_api(control: &Control, upstream: &StickyUpstream, at: usize) -> ServerInfo {
+    views::server(upstream, at, &control.origins(upstream.upstream().name()), control.state.serving.clock.moment().now())
 }
 
-fn etag(pool: &StickyUpstream, at: usize) -> String {
-    change::etag(&Tag::of(pool.upstream().servers()[at].spec()))
+fn etag(upstream: &StickyUpstream, at: usize) -> String {
+    change::etag(&Tag::of(upstream.upstream().servers()[at].spec()))
 }
 
 fn server_patch(wanted: &ServerPatch, now: UnixSeconds) -> Result<overrides::ServerPatch, Problem> {
@@ -229,11 +228,11 @@ fn set<T>(value: Option<T>) -> Patch<T> {
     value.map_or(Patch::Keep, Patch::Set)
 }
 
-fn state_wanted(state: WantedState, until: Option<UnixSeconds>, then: spec::Then) -> Wanted {
+fn state_wanted(state: WantedState, until: Option<UnixSeconds>, then: spec::Then) -> StateOverride {
     match state {
-        WantedState::Ready => Wanted::Ready,
-        WantedState::Drain => Wanted::Drain { until, then },
-        WantedState::Maint => Wanted::Maint,
+        WantedState::Ready => StateOverride::Ready,
+        WantedState::Drain => StateOverride::Drain { until, then },
+        WantedState::Maint => StateOverride::Maint,
     }
 }
 

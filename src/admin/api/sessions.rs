@@ -55,7 +55,7 @@ async fn list(
         let page = table.list(&filter, cursor, limit, now);
         let sessions = page.entries.iter().filter_map(|entry| to_api(table, entry, now));
         let sessions =
-            sessions.filter(|session| upstream.as_deref().is_none_or(|pool| has(pool, &session.server))).collect();
+            sessions.filter(|session| upstream.as_deref().is_none_or(|upstream| has(upstream, &session.server))).collect();
         SessionList { sessions, next: page.next.map(|next| format!("{:016x}", next.to_number())) }
     };
     run_blocking(list).await.map(Json)
@@ -169,8 +169,8 @@ fn cursor(text: &str) -> Result<Cursor, Problem> {
         .ok_or_else(|| invalid("cursor: expected the value of `next` of the previous page".to_owned()))
 }
 
-fn has(pool: &StickyUpstream, server: &str) -> bool {
-    pool.upstream().servers().iter().any(|member| member.id().as_str() == server)
+fn has(upstream: &StickyUpstream, server: &str) -> bool {
+    upstream.upstream().servers().iter().any(|member| member.id().as_str() == server)
 }
 
 fn to_api(table: &Table, entry: &Entry, now: UnixSeconds) -> Option<SessionInfo> {

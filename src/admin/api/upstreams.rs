@@ -25,7 +25,7 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 /// 404 where there is none.
 pub fn find(state: &ProcessState, name: &str) -> Result<Arc<StickyUpstream>, Problem> {
     let generation = state.serving.generation.load();
-    let found = generation.balancer.upstreams().iter().find(|pool| pool.upstream().name().as_str() == name);
+    let found = generation.balancer.upstreams().iter().find(|upstream| upstream.upstream().name().as_str() == name);
     found.cloned().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no upstream {name:?}")))
 }
 
@@ -34,8 +34,16 @@ pub fn find(state: &ProcessState, name: &str) -> Result<Arc<StickyUpstream>, Pro
     responses((status = OK, body = UpstreamList, description = "In the configuration's order")))]
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<UpstreamList> {
     let now = control.state.serving.clock.moment().now();
-    let upstreams =
-        control.state.serving.generation.load().balancer.upstreams().iter().map(|pool| views::upstream(pool, now)).collect();
+    let upstreams = control
+        .state
+        .serving
+        .generation
+        .load()
+        .balancer
+        .upstreams()
+        .iter()
+        .map(|upstream| views::upstream(upstream, now))
+        .collect();
     Json(UpstreamList { upstreams })
 }
 
@@ -44,6 +52,6 @@ async fn list(Shared(control): Shared<Arc<Control>>) -> Json<UpstreamList> {
     params(("upstream" = String, Path, description = "Its name")),
     responses((status = OK, body = UpstreamInfo, description = "Its current state")))]
 async fn get(Shared(control): Shared<Arc<Control>>, Path(name): Path<String>) -> Result<Json<UpstreamInfo>, Problem> {
-    let pool = find(&control.state, &name)?;
-    Ok(Json(views::upstream(&pool, control.state.serving.clock.moment().now())))
+    let upstream = find(&control.state, &name)?;
+    Ok(Json(views::upstream(&upstream, control.state.serving.clock.moment().now())))
 }

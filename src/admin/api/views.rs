@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burdock::balancer::diff;
-use burdock::balancer::diff::{Difference, Field, Gone, What};
+use burdock::balancer::diff::{Difference, DifferenceKind, Field, RemovalKind};
 use burdock::balancer::drain;
 use burdock::balancer::{Sessions, StickyUpstream};
 use burdock::time::Now;
@@ -18,22 +18,22 @@ use crate::api::server::{ServerHealth, ServerInfo, ServerState, SessionCount, So
 use crate::api::upstream::UpstreamInfo;
 use crate::control::servers::{Origin, Origins};
 
-pub fn server(pool: &StickyUpstream, at: usize, origins: &Origins, now: Now) -> ServerInfo {
-    let server = &pool.upstream().servers()[at];
+pub fn server(upstream: &StickyUpstream, at: usize, origins: &Origins, now: Now) -> ServerInfo {
+    let server = &upstream.upstream().servers()[at];
     let spec = server.spec();
     ServerInfo {
-        upstream: pool.upstream().name().to_string(),
+        upstream: upstream.upstream().name().to_string(),
         id: spec.id.to_string(),
         address: spec.address.to_string(),
         state: state(spec.admin),
-        deadline: pool.draining(at, now).until().map(|until| until.since(now.wall)),
+        deadline: upstream.draining(at, now).until().map(|until| until.since(now.wall)),
         health: health(server.health_state().condition()),
         weight: server.weight(),
         max_conns: spec.max_conns.map(std::num::NonZeroU32::get),
         backup: spec.tier == Tier::Backup,
         in_flight: server.in_flight(),
         waiting: server.waiting(),
-        sessions: sessions(pool.sessions(at, now)),
+        sessions: sessions(upstream.sessions(at, now)),
         source: match origins.of(&spec.id) {
             Origin::File => Source::File,
             Origin::Name => Source::Dns,
@@ -43,16 +43,16 @@ pub fn server(pool: &StickyUpstream, at: usize, origins: &Origins, now: Now) -> 
 }
 
 /// The progress of a server's drain.
-pub fn drain(pool: &StickyUpstream, at: usize, now: Now) -> DrainStatus {
-    let draining = pool.draining(at, now);
+pub fn drain(upstream: &StickyUpstream, at: usize, now: Now) -> DrainStatus {
+    let draining = upstream.draining(at, now);
     DrainStatus {
-        upstream: pool.upstream().name().to_string(),
-        server: pool.upstream().servers()[at].id().to_string(),
+        upstream: upstream.upstream().name().to_string(),
+        server: upstream.upstream().servers()[at].id().to_string(),
         state: state(draining.admin),
         stage: match draining.stage {
-            drain::Stage::Serving => Stage::Serving,
-            drain::Stage::Draining => Stage::Draining,
-            drain::Stage::Complete => Stage::Complete,
+            drain::DrainStage::Serving => Stage::Serving,
+            drain::DrainStage::Draining => Stage::Draining,
+            drain::DrainStage::Complete => Stage::Complete,
         },
         in_flight: draining.in_flight,
         sessions: sessions(draining.sessions),
@@ -64,14 +64,14 @@ pub fn drain(pool: &StickyUpstream, at: usize, now: Now) -> DrainStatus {
 
 pub fn difference(difference: &Difference) -> DifferenceInfo {
     let change = match difference.what {
-        What::Added => ChangeKind::Added,
-        What::Removed(Gone::AtOnce) => ChangeKind::Removed,
-        What::Removed(Gone::Leaving) => ChangeKind::Leaving,
-        What::Changed(_) => ChangeKind::Changed,
+        DifferenceKind::Added => ChangeKind::Added,
+        DifferenceKind::Removed(RemovalKind::AtOnce) => ChangeKind::Removed,
+        DifferenceKind::Removed(RemovalKind::Leaving) => ChangeKind::Leaving,
+        DifferenceKind::Changed(_) => ChangeKind::Changed,
     };
     let fields = match &difference.what {
-        What::Changed(fields) => fields.as_slice(),
-        What::Added | What::Removed(_) => &[],
+        DifferenceKind::Changed(fields) => fields.as_slice(),
+        DifferenceKind::Added | DifferenceKind::Removed(_) => &[],
     };
     let field = |field: &Field| FieldChange {
         name: field.name.to_owned(),
@@ -91,13 +91,13 @@ pub fn moves(moves: diff::Moves) -> Moves {
     Moves { learned: moves.learned, by_token: moves.by_token, hashed_permille: moves.hashed_permille }
 }
 
-pub fn upstream(pool: &Arc<StickyUpstream>, now: Now) -> UpstreamInfo {
-    let upstream = pool.upstream();
-    let counts = (0..upstream.servers().len()).map(|at| sessions(pool.sessions(at, now)));
+pub fn upstream(sticky: &Arc<StickyUpstream>, now: Now) -> UpstreamInfo {
+    let upstream = sticky.upstream();
+    let counts = (0..upstream.servers().len()).map(|at| sessions(sticky.sessions(at, now)));
     UpstreamInfo {
         name: upstream.name().to_string(),
         balance: balance(upstream.spec().balance).to_owned(),
-        sticky: pool.chain().entries().iter().map(|entry| entry.method.to_string()).collect(),
+        sticky: sticky.chain().entries().iter().map(|entry| entry.method.to_string()).collect(),
         servers: upstream.servers().len(),
         taking_new: upstream.servers().iter().filter(|server| server.accepts_new()).count(),
         in_flight: upstream.servers().iter().map(Server::in_flight).map(u64::from).sum(),

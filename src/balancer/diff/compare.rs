@@ -1,10 +1,9 @@
-//! What one plan says otherwise than another, and what that means for sessions that live now: the answer to a reload, and to
-//! the question what it would do.
+//! Compares two plans and counts the live sessions that the change moves: for a reload, and for its dry run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::difference::{Difference, Field, Gone, Moves, Place, What};
+use super::difference::{Difference, DifferenceKind, Field, Moves, RemovalKind, Subject};
 use super::fields;
 use crate::balancer::balancer::Balancer;
 use crate::balancer::spec::{Plan, StickyUpstreamSpec};
@@ -16,21 +15,21 @@ use crate::time::Now;
 use crate::upstream::Upstream;
 use crate::upstream::spec::{Admin, Removal, ServerSpec};
 
-/// Names that are tried on both rings.
+/// How many names are looked up on both rings.
 const SAMPLE: u32 = 2_000;
 
-/// What `after` says otherwise than `before`. `Moves` are of the sessions that `live` has now.
+/// How `after` differs from `before`. `Moves` counts the sessions that `live` has now.
 pub fn between(before: &Plan, after: &Plan, live: &Balancer, now: Now) -> Vec<Difference> {
     let mut found = upstreams(before, after, live, now);
     let routes = |plan: &'_ Plan| plan.routes.iter().map(|route| (route.name.to_string(), route.clone())).collect();
-    found.extend(compare(&routes(before), &routes(after), |name| Place::Route(name.as_str().into()), fields::route));
+    found.extend(compare(&routes(before), &routes(after), |name| Subject::Route(name.as_str().into()), fields::route));
     let tables = |plan: &'_ Plan| {
         plan.tables.iter().map(|table| (table.0.name.as_str().to_owned(), table.clone())).collect::<BTreeMap<_, _>>()
     };
-    found.extend(compare(&tables(before), &tables(after), |name| Place::Table(name.clone()), fields::table));
+    found.extend(compare(&tables(before), &tables(after), |name| Subject::Table(name.clone()), fields::table));
     if before.dns != after.dns {
-        let what = What::Changed(fields::dns(&before.dns, &after.dns));
-        found.push(Difference { place: Place::Dns, what, moves: Moves::default() });
+        let what = DifferenceKind::Changed(fields::dns(&before.dns, &after.dns));
+        found.push(Difference { place: Subject::Dns, what, moves: Moves::default() });
     }
     found
 }
@@ -38,15 +37,17 @@ pub fn between(before: &Plan, after: &Plan, live: &Balancer, now: Now) -> Vec<Di
 fn compare<T: PartialEq>(
     before: &BTreeMap<String, T>,
     after: &BTreeMap<String, T>,
-    place: impl Fn(&String) -> Place,
+    place: impl Fn(&String) -> Subject,
     fields: impl Fn(&T, &T) -> Vec<Field>,
 ) -> Vec<Difference> {
     let difference = |name: &String, what| Difference { place: place(name), what, moves: Moves::default() };
-    let gone =
-        before.keys().filter(|name| !after.contains_key(*name)).map(|name| difference(name, What::Removed(Gone::AtOnce)));
+    let gone = before
+        .keys()
+        .filter(|name| !after.contains_key(*name))
+        .map(|name| difference(name, DifferenceKind::Removed(RemovalKind::AtOnce)));
     let others = after.iter().filter_map(|(name, now)| match before.get(name) {
-        None => Some(difference(name, What::Added)),
-        Some(then) if then != now => Some(difference(name, What::Changed(fields(then, now)))),
+        None => Some(difference(name, DifferenceKind::Added)),
+        Some(then) if then != now => Some(difference(name, DifferenceKind::Changed(fields(then, now)))),
         Some(_) => None,
     });
     gone.chain(others).collect()
@@ -61,13 +62,19 @@ fn upstreams(before: &Plan, after: &Plan, live: &Balancer, now: Now) -> Vec<Diff
     for (name, sticky) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
         let servers = sticky.upstream.servers.iter();
         let moves = servers.map(|server| sessions(live.upstream(name), &server.id, now)).fold(Moves::default(), Moves::plus);
-        found.push(Difference { place: Place::Upstream(name.clone()), what: What::Removed(Gone::AtOnce), moves });
+        found.push(Difference {
+            place: Subject::Upstream(name.clone()),
+            what: DifferenceKind::Removed(RemovalKind::AtOnce),
+            moves,
+        });
     }
     for (name, sticky) in &after {
         match before.get(name) {
-            None => {
-                found.push(Difference { place: Place::Upstream(name.clone()), what: What::Added, moves: Moves::default() })
-            }
+            None => found.push(Difference {
+                place: Subject::Upstream(name.clone()),
+                what: DifferenceKind::Added,
+                moves: Moves::default(),
+            }),
             Some(then) if then != sticky => found.extend(upstream(then, sticky, live.upstream(name), now)),
             Some(_) => {}
         }
@@ -89,7 +96,8 @@ fn upstream(
     let mut moves = if broken { all() } else { Moves::default() };
     moves.hashed_permille = hashed(before, after, live, now);
     let changed = !fields.is_empty() || moves.hashed_permille > 0;
-    let own = changed.then(|| Difference { place: Place::Upstream(name.clone()), what: What::Changed(fields), moves });
+    let own =
+        changed.then(|| Difference { place: Subject::Upstream(name.clone()), what: DifferenceKind::Changed(fields), moves });
     own.into_iter().chain(servers(before, after, live, now)).collect()
 }
 
@@ -104,24 +112,27 @@ fn servers(
         sticky.upstream.servers.iter().map(|server| (server.id.clone(), Arc::clone(server))).collect()
     };
     let (before, servers) = (by_id(before), by_id(after));
-    let difference = |id: &ServerId, what, moves| Difference { place: Place::Server(name.clone(), id.clone()), what, moves };
+    let difference =
+        |id: &ServerId, what, moves| Difference { place: Subject::Server(name.clone(), id.clone()), what, moves };
     let gone = before.iter().filter(|(id, _)| !servers.contains_key(*id)).map(|(id, _)| match after.upstream.removal {
-        Removal::Drain | Removal::DrainFor(_) => difference(id, What::Removed(Gone::Leaving), Moves::default()),
-        Removal::Forget => difference(id, What::Removed(Gone::AtOnce), sessions(live, id, now)),
+        Removal::Drain | Removal::DrainFor(_) => {
+            difference(id, DifferenceKind::Removed(RemovalKind::Leaving), Moves::default())
+        }
+        Removal::Forget => difference(id, DifferenceKind::Removed(RemovalKind::AtOnce), sessions(live, id, now)),
     });
     let others = servers.iter().filter_map(|(id, server)| match before.get(id) {
-        None => Some(difference(id, What::Added, Moves::default())),
+        None => Some(difference(id, DifferenceKind::Added, Moves::default())),
         Some(then) if then != server => {
             let closed = |admin: Admin| admin == Admin::Maint || admin.deadline_passed(now.wall);
             let moves = if closed(server.admin) && !closed(then.admin) { sessions(live, id, now) } else { Moves::default() };
-            Some(difference(id, What::Changed(fields::server(then, server)), moves))
+            Some(difference(id, DifferenceKind::Changed(fields::server(then, server)), moves))
         }
         Some(_) => None,
     });
     gone.chain(others).collect()
 }
 
-/// The sessions of a server.
+/// The sessions of a server, as moves.
 fn sessions(live: Option<&Arc<StickyUpstream>>, id: &ServerId, now: Now) -> Moves {
     let counted = live.and_then(|sticky| Some(sticky.sessions(sticky.upstream().position(id)?, now)));
     counted.map_or_else(Moves::default, |sessions| Moves {
@@ -131,13 +142,13 @@ fn sessions(live: Option<&Arc<StickyUpstream>>, id: &ServerId, now: Now) -> Move
     })
 }
 
-/// Whether what was written before is no longer read: another scope, or an entry that is not there any more.
+/// Whether existing ties are no longer read, because the scope differs or an entry was removed.
 fn ties_broken(before: &StickySpec, after: &StickySpec) -> bool {
     before.scope != after.scope
         || before.entries.iter().any(|entry| !after.entries.iter().any(|now| entry.method.reads_alike(&now.method)))
 }
 
-/// How many in a thousand names that only their hash ties have another home.
+/// Of a thousand names that are tied only by a hash, how many get another home.
 fn hashed(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec, live: Option<&Arc<StickyUpstream>>, now: Now) -> u16 {
     let hashes =
         |sticky: &StickyUpstreamSpec| sticky.sticky.entries.iter().any(|entry| matches!(entry.method, MethodSpec::Hash(_)));

@@ -6,45 +6,45 @@ use serde::Serialize;
 
 use crate::ids::{ServerId, UpstreamName};
 
-/// One thing that is otherwise.
+/// One difference.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Difference {
-    pub place: Place,
-    pub what: What,
-    /// Sessions that live now and will go to another server because of it, at once.
+    pub place: Subject,
+    pub what: DifferenceKind,
+    /// The live sessions that go to another server at once because of it.
     pub moves: Moves,
 }
 
-/// What it is about.
+/// The object that differs.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum Subject {
     Upstream(UpstreamName),
     Server(UpstreamName, ServerId),
     Route(Arc<str>),
     Table(String),
-    /// How names are looked up.
+    /// DNS lookups.
     Dns,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum DifferenceKind {
     Added,
-    Removed(Gone),
+    Removed(RemovalKind),
     Changed(Vec<Field>),
 }
 
-/// How a thing goes.
+/// When a removed object goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Gone {
+pub enum RemovalKind {
     AtOnce,
-    /// When its sessions are gone.
+    /// When its sessions have ended.
     Leaving,
 }
 
-/// A field whose value is another. Values that are long are not told.
+/// A field that differs. Long values are omitted.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Field {
     pub name: &'static str,
@@ -54,12 +54,12 @@ pub struct Field {
     pub after: Option<String>,
 }
 
-/// How many sessions move: learned ones exactly (to a tenth of the idle time), those by token about.
+/// How many sessions move. Learned ones are exact to a tenth of the idle time, those by token are estimated.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Moves {
     pub learned: u64,
     pub by_token: u64,
-    /// Of the names that a `hash` entry ties, so many in a thousand.
+    /// Of a thousand names that a `hash` entry ties.
     pub hashed_permille: u16,
 }
 

@@ -1,4 +1,4 @@
-//! The fields in which two descriptions differ.
+//! The fields in which two descriptions of one object differ.
 
 use std::fmt;
 
@@ -15,31 +15,31 @@ use crate::balancer::spec::StickyUpstreamSpec;
 
 pub(crate) fn table(before: &(TableSpec, BudgetSpec), after: &(TableSpec, BudgetSpec)) -> Vec<Field> {
     let mut fields = Fields::default();
-    fields.told("capacity", &before.0.capacity, &after.0.capacity);
-    fields.quiet("idle_timeout or max_life", &before.0.lifetime, &after.0.lifetime);
-    fields.quiet("persist", &before.0.persist, &after.0.persist);
-    fields.quiet("creations_per_minute", &before.1, &after.1);
+    fields.with_values("capacity", &before.0.capacity, &after.0.capacity);
+    fields.name_only("idle_timeout or max_life", &before.0.lifetime, &after.0.lifetime);
+    fields.name_only("persist", &before.0.persist, &after.0.persist);
+    fields.name_only("creations_per_minute", &before.1, &after.1);
     fields.0
 }
 
 pub(crate) fn route(before: &RouteSpec, after: &RouteSpec) -> Vec<Field> {
     let mut fields = Fields::default();
-    fields.told("upstream", &before.upstream.as_str(), &after.upstream.as_str());
-    fields.quiet("match", &(&before.hosts, &before.prefix), &(&after.hosts, &after.prefix));
+    fields.with_values("upstream", &before.upstream.as_str(), &after.upstream.as_str());
+    fields.name_only("match", &(&before.hosts, &before.prefix), &(&after.hosts, &after.prefix));
     fields.0
 }
 
 pub(crate) fn dns(before: &DnsSpec, after: &DnsSpec) -> Vec<Field> {
     let mut fields = Fields::default();
-    fields.quiet("servers", &before.servers, &after.servers);
-    fields.quiet("min_ttl or max_ttl", &before.bounds, &after.bounds);
-    fields.quiet("timeout", &before.timeout, &after.timeout);
-    fields.quiet("family", &before.family, &after.family);
+    fields.name_only("servers", &before.servers, &after.servers);
+    fields.name_only("min_ttl or max_ttl", &before.bounds, &after.bounds);
+    fields.name_only("timeout", &before.timeout, &after.timeout);
+    fields.name_only("family", &before.family, &after.family);
     fields.0
 }
 
 pub(crate) fn upstream(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec) -> Vec<Field> {
-    // Taken apart, so that a new field cannot be forgotten here. Servers are compared one by one.
+    // Destructured so that no new field is forgotten here. Servers are compared one by one.
     let UpstreamSpec {
         name: _,
         servers: _,
@@ -60,37 +60,37 @@ pub(crate) fn upstream(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec) 
     } = &before.upstream;
     let new = &after.upstream;
     let mut fields = Fields::default();
-    fields.quiet("servers found by name", discovery, &new.discovery);
-    fields.quiet("balance", &(*balance, &before.hash_key), &(new.balance, &after.hash_key));
-    fields.quiet("sticky", &before.sticky.entries, &after.sticky.entries);
-    fields.told("sticky_scope", &before.sticky.scope.0, &after.sticky.scope.0);
-    fields.quiet("affinity", &before.sticky.affinity, &after.sticky.affinity);
-    fields.quiet("failover", failover, &new.failover);
-    fields.quiet("health_check", health_check, &new.health_check);
-    fields.quiet("passive_health", passive_health, &new.passive_health);
-    fields.quiet("panic_threshold", panic_threshold, &new.panic_threshold);
-    fields.quiet("slow_start", slow_start, &new.slow_start);
-    fields.quiet("on_marked_down", on_marked_down, &new.on_marked_down);
-    fields.quiet("connections", connections, &new.connections);
-    fields.quiet("timeouts", timeouts, &new.timeouts);
-    fields.quiet("retry", retry, &new.retry);
-    fields.quiet("limits", limits, &new.limits);
-    fields.quiet("queue", queue, &new.queue);
-    fields.quiet("removed_servers", removal, &new.removal);
+    fields.name_only("servers found by name", discovery, &new.discovery);
+    fields.name_only("balance", &(*balance, &before.hash_key), &(new.balance, &after.hash_key));
+    fields.name_only("sticky", &before.sticky.entries, &after.sticky.entries);
+    fields.with_values("sticky_scope", &before.sticky.scope.0, &after.sticky.scope.0);
+    fields.name_only("affinity", &before.sticky.affinity, &after.sticky.affinity);
+    fields.name_only("failover", failover, &new.failover);
+    fields.name_only("health_check", health_check, &new.health_check);
+    fields.name_only("passive_health", passive_health, &new.passive_health);
+    fields.name_only("panic_threshold", panic_threshold, &new.panic_threshold);
+    fields.name_only("slow_start", slow_start, &new.slow_start);
+    fields.name_only("on_marked_down", on_marked_down, &new.on_marked_down);
+    fields.name_only("connections", connections, &new.connections);
+    fields.name_only("timeouts", timeouts, &new.timeouts);
+    fields.name_only("retry", retry, &new.retry);
+    fields.name_only("limits", limits, &new.limits);
+    fields.name_only("queue", queue, &new.queue);
+    fields.name_only("removed_servers", removal, &new.removal);
     fields.0
 }
 
-/// The fields of a server that are otherwise.
+/// The fields of a server that differ.
 pub fn server(before: &ServerSpec, after: &ServerSpec) -> Vec<Field> {
     let mut fields = Fields::default();
     let max_conns = |server: &ServerSpec| server.max_conns.map_or_else(|| "none".to_owned(), |max| max.to_string());
     let route = |server: &ServerSpec| server.route.as_ref().unwrap_or(&server.id).as_str().to_owned();
-    fields.told("state", &state(before.admin), &state(after.admin));
-    fields.told("weight", &before.weight.get(), &after.weight.get());
-    fields.told("max_conns", &max_conns(before), &max_conns(after));
-    fields.told("address", &before.address, &after.address);
-    fields.told("route", &route(before), &route(after));
-    fields.quiet("backup", &before.tier, &after.tier);
+    fields.with_values("state", &state(before.admin), &state(after.admin));
+    fields.with_values("weight", &before.weight.get(), &after.weight.get());
+    fields.with_values("max_conns", &max_conns(before), &max_conns(after));
+    fields.with_values("address", &before.address, &after.address);
+    fields.with_values("route", &route(before), &route(after));
+    fields.name_only("backup", &before.tier, &after.tier);
     fields.0
 }
 
@@ -105,7 +105,7 @@ fn state(admin: Admin) -> String {
     }
 }
 
-/// As people write it (RFC 3339).
+/// In RFC 3339.
 fn date(moment: UnixSeconds) -> String {
     Timestamp::from_second(moment.0.into()).map_or_else(|_| moment.0.to_string(), |moment| moment.to_string())
 }
@@ -114,13 +114,13 @@ fn date(moment: UnixSeconds) -> String {
 struct Fields(Vec<Field>);
 
 impl Fields {
-    fn told<T: PartialEq + fmt::Display + ?Sized>(&mut self, name: &'static str, before: &T, after: &T) {
+    fn with_values<T: PartialEq + fmt::Display + ?Sized>(&mut self, name: &'static str, before: &T, after: &T) {
         if before != after {
             self.0.push(Field { name, before: Some(before.to_string()), after: Some(after.to_string()) });
         }
     }
 
-    fn quiet<T: PartialEq>(&mut self, name: &'static str, before: &T, after: &T) {
+    fn name_only<T: PartialEq>(&mut self, name: &'static str, before: &T, after: &T) {
         if before != after {
             self.0.push(Field { name, before: None, after: None });
         }

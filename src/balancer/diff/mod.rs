@@ -1,4 +1,4 @@
-//! How one plan differs from another.
+//! The differences between two plans: as values, and as text. It applies nothing.
 
 mod compare;
 mod difference;
@@ -6,5 +6,5 @@ mod fields;
 mod text;
 
 pub use compare::between;
-pub use difference::{Difference, Field, Gone, Moves, Place, What};
+pub use difference::{Difference, DifferenceKind, Field, Moves, RemovalKind, Subject};
 pub use fields::server as server_fields;

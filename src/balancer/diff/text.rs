@@ -1,8 +1,8 @@
-//! Differences as sentences.
+//! Differences as text for people.
 
 use std::fmt;
 
-use super::difference::{Difference, Field, Gone, Moves, Place, What};
+use super::difference::{Difference, DifferenceKind, Field, Moves, RemovalKind, Subject};
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,13 +15,13 @@ impl fmt::Display for Difference {
             write!(f, "; sessions by token that move: about {by_token}")?;
         }
         if hashed_permille > 0 {
-            write!(f, "; {}.{} % of the names that are hashed move", hashed_permille / 10, hashed_permille % 10)?;
+            write!(f, "; {}.{} % of the hashed names move", hashed_permille / 10, hashed_permille % 10)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Upstream(name) => write!(f, "upstream {}", name.as_str()),
@@ -33,15 +33,15 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for DifferenceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Added => f.write_str("is new"),
-            Self::Removed(Gone::Leaving) => f.write_str("is taken out: it keeps its sessions until they are gone"),
-            Self::Removed(Gone::AtOnce) => f.write_str("is gone"),
-            Self::Changed(fields) if fields.is_empty() => f.write_str("has other servers"),
+            Self::Added => f.write_str("added"),
+            Self::Removed(RemovalKind::Leaving) => f.write_str("removed, but stays until its sessions have ended"),
+            Self::Removed(RemovalKind::AtOnce) => f.write_str("removed"),
+            Self::Changed(fields) if fields.is_empty() => f.write_str("changed: servers"),
             Self::Changed(fields) => {
-                f.write_str("has another ")?;
+                f.write_str("changed: ")?;
                 for (nth, field) in fields.iter().enumerate() {
                     let separator = if nth == 0 { "" } else { ", " };
                     write!(f, "{separator}{field}")?;

@@ -1,4 +1,4 @@
-//! What the balancer tells the shell to do with a request.
+//! The balancer's answer to a pick: what the shell does with the request. Values only.
 
 use ::http::StatusCode;
 
@@ -7,31 +7,31 @@ use crate::balancer::reason::Reason;
 use crate::time::Uptime;
 use crate::upstream::queue::{Slot, Ticket};
 
-/// What is to be done with a request.
+/// What to do with a request.
 #[derive(Debug)]
 pub enum Assignment {
-    /// Send it to the server at this position; the slot is its place there and is given back when dropped.
+    /// Send it to the server at this position. The slot is its place there, and is released when dropped.
     Send {
         at: usize,
         slot: Slot,
     },
-    /// Wait for the ticket until then. If it brings a place, send the request there and call [`super::Exchange::admitted`]; if
-    /// it says that the server takes nobody any more, call [`super::Exchange::sent_away`] and pick again; if nothing has come
-    /// by then, pick again. If the client goes away, drop the ticket and call [`super::Exchange::left`].
+    /// Wait for the ticket, until `until` at most. If it resolves to a slot, call [`super::Exchange::admitted`] and send the
+    /// request there. If the queue is closed, call [`super::Exchange::queue_closed`] and pick again. If the time is over,
+    /// pick again. If the client goes away, drop the ticket and call [`super::Exchange::client_gone`].
     Wait(Waiting),
     Refuse(Refusal),
 }
 
-/// A request that waits for a place at a full server.
+/// A request that waits for a slot at a full server.
 #[derive(Debug)]
 pub struct Waiting {
     pub ticket: Ticket,
     pub until: Uptime,
-    /// What is decided if a place comes.
+    /// The decision if the request gets a slot.
     pub decision: Decision,
 }
 
-/// An answer that Burdock gives itself.
+/// Burdock's own answer to a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Refusal {
     pub status: StatusCode,

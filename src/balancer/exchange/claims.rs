@@ -1,5 +1,5 @@
-//! What the claims come to: each with its server looked up, and the first whose server may serve the session now. What becomes
-//! of a session for which there is none is not decided here.
+//! Resolves the claims of a request to servers, and finds the first claim whose server can serve the session now. It does
+//! not decide what happens to a session without such a claim.
 
 use ::http::StatusCode;
 use smallvec::SmallVec;
@@ -7,39 +7,41 @@ use smallvec::SmallVec;
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::session::claim::{BadClaim, Claim, Named, Refused};
 use crate::session::name::SessionName;
-use crate::sticky::arriving::Purpose;
+use crate::sticky::incoming::Purpose;
 use crate::sticky::spec::Strict;
 use crate::time::Now;
 use crate::upstream::failover::Cause;
 use crate::upstream::{Attempts, Pick, Upstream};
 
-/// A claim after its server has been looked up.
+/// A claim with its server looked up.
 #[derive(Clone, Debug)]
 pub enum ResolvedClaim {
     Absent,
-    /// Tied to a server: the first of these positions that serves. Several are there where servers share a route.
+    /// Tied to the server at one of these positions: the first that can serve. There are several only if servers
+    /// share a route.
     Tied(SmallVec<[usize; 1]>, Named),
-    /// A session with a name and nothing that ties it.
+    /// A session with a name but no tie.
     Fresh(SessionName, Option<BadClaim>),
-    /// Its name belongs to the server at this position. None where no server is on the ring.
+    /// Its name belongs to the server at this position. None if no server is on the ring.
     Keyed(Option<usize>, SessionName),
-    /// Tied to a server that is not there.
+    /// Tied to a server that does not exist.
     Unknown(Named),
     Bad(Refused),
 }
 
-/// What the claims come to.
+/// The result of a request's claims.
 pub(super) enum Verdict {
+    /// The entry whose tie is kept, with a slot at its server.
     Hit(usize, Pick),
     /// The first tie that cannot be kept.
     Lost(usize, Cause),
-    /// A tie that cannot be kept, for this cause, and must not be moved.
+    /// A tie that cannot be kept, for this cause, and must not move.
     Strict(usize, Cause, StatusCode),
     /// No claim names a server.
     Untied,
 }
 
-/// The first claim of the chain whose server may serve the session, with a place there.
+/// The first claim in the chain whose server can serve the session, with a slot there.
 pub(super) fn judge(
     upstream: &StickyUpstream,
     claims: &[ResolvedClaim],
@@ -70,7 +72,7 @@ pub(super) fn judge(
     lost.map_or(Verdict::Untied, |(entry, cause)| Verdict::Lost(entry, cause))
 }
 
-/// A place at the first of these servers that can serve the session; otherwise why the first cannot.
+/// A slot at the first of these servers that can serve the session; if none can, why the first cannot.
 fn admit_first(
     upstream: &Upstream,
     candidates: &[usize],
@@ -114,7 +116,7 @@ impl ResolvedClaim {
         }
     }
 
-    /// The session that a token names.
+    /// What its token says about the session.
     pub(super) fn named(&self) -> Option<&Named> {
         match self {
             Self::Tied(_, named) | Self::Unknown(named) => Some(named),
@@ -131,7 +133,7 @@ impl ResolvedClaim {
         }
     }
 
-    /// Whether the request carries something that this entry has tied, or could have.
+    /// Whether the request carries a tie of this entry, valid or not.
     pub(super) fn is_tie(&self) -> bool {
         match self {
             Self::Tied(..) | Self::Unknown(_) | Self::Bad(_) => true,

@@ -1,8 +1,9 @@
-//! What was decided for a request.
+//! The decision for a request: values only.
 
 use crate::balancer::reason::{Reason, TieOutcome};
 use crate::upstream::failover::Cause;
 
+/// The server chosen for a request, and why.
 #[derive(Clone, Copy, Debug)]
 pub struct Decision {
     pub reason: Reason,

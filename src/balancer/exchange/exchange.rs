@@ -1,5 +1,5 @@
-//! One request on its way through the balancer: its claims, the attempts made for it, and what was decided last. It calls the
-//! steps in their order and keeps what comes of them; what a step decides is in the step's own file.
+//! One request on its way through the balancer: its claims, its attempts and the last decision. It calls the steps in order
+//! and keeps their results; each step decides in its own file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +26,10 @@ use crate::http::request::{Request, Response};
 use crate::session::foreign_format::ForeignFormat;
 use crate::session::name::SessionName;
 use crate::sticky::affinity;
-use crate::sticky::arriving::{Arriving, Purpose, RequestNames};
 use crate::sticky::chain::{Chain, RequestParts};
 use crate::sticky::edits::CookieHeader;
 use crate::sticky::entry::Entry;
+use crate::sticky::incoming::{IncomingRequest, Purpose, RequestNames};
 use crate::sticky::spec::Announce;
 use crate::time::Now;
 use crate::upstream::failover::Cause;
@@ -37,13 +37,13 @@ use crate::upstream::retry::{Failure, Progress, ShouldRetry};
 use crate::upstream::server::Server;
 use crate::upstream::{Among, Attempts, Pick, Queued, Upstream};
 
-/// A request between its arrival and the settling of its response.
+/// A request from its claims until its response is settled.
 #[derive(Debug)]
 pub struct Exchange {
     upstream: Arc<StickyUpstream>,
     claims: SmallVec<[ResolvedClaim; 2]>,
     info: RequestInfo,
-    /// What the request carries for each entry that learns, by the entry's position.
+    /// The names that the request carries for each learn entry, with the entry's position.
     names: SmallVec<[(usize, RequestNames); 1]>,
     hash_key: Option<Box<[u8]>>,
     cookie: CookieHeader,
@@ -51,12 +51,13 @@ pub struct Exchange {
     failures: u8,
     purpose: Purpose,
     wait: Wait,
-    /// The session's name for the ring, once it has one.
+    /// The session's name on the ring, once it has one.
     session: Option<SessionName>,
+    /// The last decision.
     decided: Option<Decision>,
 }
 
-/// What a verdict leads to.
+/// The outcome of one pick.
 struct Outcome {
     entry: Option<usize>,
     tie: TieOutcome,
@@ -66,14 +67,14 @@ struct Outcome {
 }
 
 impl StickyUpstream {
-    /// Takes up a request: what it claims, before any server is asked.
+    /// Reads what a request claims, before any server is chosen.
     pub fn receive(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
         Exchange::new(Arc::clone(self), request, Purpose::Serve, now)
     }
 
-    /// The same for a request that nobody has sent: the session that it names is not seen by that. It may be picked for, and
-    /// is not to be settled.
-    pub fn ask(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
+    /// Like [`Self::receive`], for a request that was not sent: the session that it names does not count as seen. Use it for
+    /// picks, and do not settle it.
+    pub fn preview(self: &Arc<Self>, request: &Request<'_>, now: Now) -> Exchange {
         Exchange::new(Arc::clone(self), request, Purpose::Explain, now)
     }
 }
@@ -86,8 +87,8 @@ impl Exchange {
         let claims = entries
             .map(|(nth, entry)| {
                 let read = entry.names(request, &cookies);
-                let arriving = Arriving { request, cookies: &cookies, names: read.as_ref(), purpose, now };
-                let claim = ResolvedClaim::of(entry.claim(&arriving), &upstream);
+                let incoming = IncomingRequest { request, cookies: &cookies, names: read.as_ref(), purpose, now };
+                let claim = ResolvedClaim::of(entry.claim(&incoming), &upstream);
                 names.extend(read.map(|read| (nth, read)));
                 claim
             })
@@ -111,8 +112,9 @@ impl Exchange {
         }
     }
 
-    /// Chooses a server: the first claim whose server may serve decides; if none does, the first cause's failover action;
-    /// if there is no cause, the session is new. Asked again after [`Self::failed`], and after waiting in vain.
+    /// Chooses a server. The first claim whose server can serve decides. If there is none, the failover action of the first
+    /// cause decides; without a cause, the session is new. Call it again after [`Self::failed`] and after waiting without
+    /// success.
     pub fn pick(&mut self, connection: Option<&Connection>, now: Now, random: &mut impl CryptoRng) -> Assignment {
         self.wait.end(now);
         let Outcome { entry, tie: outcome, cause, reason, place } = match self.outcome(connection, now, random) {
@@ -162,14 +164,14 @@ impl Exchange {
         self.search(now).await_tied(self.entry(entry), &self.claims[entry], cause)
     }
 
-    /// What becomes of a session whose server cannot serve it.
+    /// The outcome for a session whose server cannot serve it.
     fn lost(&mut self, nth: usize, cause: Cause, now: Now, random: &mut impl CryptoRng) -> Result<Outcome, StatusCode> {
         let (entry, claim) = (self.entry(nth), &self.claims[nth]);
         let tie = LostTie { upstream: &self.upstream, entry, claim, cause }.outcome(now)?;
         let session = self.session.take().or_else(|| name_of_lost(&self.claims[nth], self.info.client()));
         let place = self.search(now).place(session.as_ref(), self.entry(nth).load_factor(), None, random);
         self.session = session;
-        // Where too few servers are up, the place may be where the session is tied after all.
+        // If too few servers are up, the request may be placed at the server that it is tied to.
         let stays = place.server().is_some_and(|at| self.claims[nth].servers().contains(&at));
         let tie = if stays { TieOutcome::Kept } else { tie };
         Ok(Outcome { entry: Some(nth), tie, cause: Some(cause), reason: Reason::Lost(cause), place })
@@ -193,19 +195,19 @@ impl Exchange {
         self.claims.iter().find_map(ResolvedClaim::flaw).map_or(good, Reason::Bad)
     }
 
-    /// The place that the request waited for is there.
+    /// The request has got the slot that it waited for.
     pub fn admitted(&mut self, decision: Decision, now: Now) {
         self.wait.end(now);
         self.decided = Some(decision);
     }
 
-    /// The server that the request waited for takes nobody any more.
-    pub fn sent_away(&mut self, decision: Decision, cause: Cause) {
+    /// The server that the request waited for accepts no more requests.
+    pub fn queue_closed(&mut self, decision: Decision, cause: Cause) {
         self.attempts.queue_closed(decision.at, cause);
     }
 
-    /// The client has not waited so long. Tells the reason of such a request.
-    pub fn left(&mut self, decision: Decision, now: Now) -> Reason {
+    /// The client has gone while its request waited. Returns the reason to log.
+    pub fn client_gone(&mut self, decision: Decision, now: Now) -> Reason {
         self.wait.end(now);
         match decision.outcome {
             TieOutcome::Kept => Reason::Lost(Cause::Full),
@@ -213,13 +215,13 @@ impl Exchange {
         }
     }
 
-    /// How long the request has waited for places at full servers; none where it did not.
+    /// How long the request has waited for slots at full servers. None if it did not wait.
     pub fn waited(&self) -> Option<Duration> {
         self.wait.spent()
     }
 
-    /// Takes note that the last pick failed, and says whether another is to be made. A kept connection that was found closed
-    /// says nothing against its server, so that may be picked again.
+    /// Records that the attempt at the last pick failed, and returns whether to pick again. A reused connection that turns
+    /// out to be closed is not the server's failure, so the same server may be picked again.
     pub fn failed(&mut self, failure: Failure, method: &Verb, progress: Progress) -> ShouldRetry {
         self.failures = self.failures.saturating_add(1);
         if let Some(decision) = &self.decided
@@ -230,7 +232,7 @@ impl Exchange {
         self.upstream().spec().retry.after(failure, method, progress, self.failures)
     }
 
-    /// What is to be changed in the request for the server that was picked last.
+    /// Edits the request for the server that was picked last.
     pub fn edit_request(&self, headers: &HeaderMap, now: Now, edits: &mut Edits) {
         let request = RequestParts { headers, names: self.upstream.cookies() };
         self.chain().edit_request(&request, self.cookie, now, edits);
@@ -244,13 +246,13 @@ impl Exchange {
         }
     }
 
-    /// Settles the tie with the server picked last, which has sent this final response (or 101).
+    /// Settles the tie. The server that was picked last has sent this final response (or 101).
     pub fn settle(&self, response: &Response<'_>, now: Now, random: &mut impl CryptoRng) -> Settlement {
         settle::settle(&self.ties(), self.decided, response, now, random)
     }
 
-    /// What is to be changed in an informational response. It settles nothing, but what is said to Burdock, or would be taken
-    /// for Burdock's, is not for the client here either.
+    /// The edits of an informational response. It settles nothing, but it must not carry orders to Burdock, or headers that
+    /// the client would mistake for Burdock's.
     pub fn interim_edits(&self, headers: &HeaderMap, now: Now) -> Edits {
         settle::interim_edits(&self.ties(), headers, now)
     }
@@ -288,12 +290,12 @@ impl Exchange {
         decided.map_or(MethodLabel::NONE, |nth| MethodLabel::of(&self.entry(nth).method))
     }
 
-    /// The server that the session was tied to when it is served by another.
+    /// The server that the session was tied to, if another serves it.
     pub fn from(&self) -> Option<&Server> {
         report::left_server(self.upstream(), &self.claims, self.decided.as_ref()?)
     }
 
-    /// The proxy whose token decided, where it was not one of ours.
+    /// The proxy whose token decided, if it was not Burdock's own.
     pub fn foreign(&self) -> Option<ForeignFormat> {
         report::foreign_format(&self.claims, self.decided.as_ref()?)
     }

@@ -1,4 +1,5 @@
-//! What becomes of a session whose server cannot serve it: one action per cause, as far as the entry that ties it lets it move.
+//! Failover of a session whose server cannot serve it: one action per cause, within what the entry allows. It does not
+//! choose the other server.
 
 use std::time::Duration;
 
@@ -25,14 +26,14 @@ pub(super) struct LostTie<'e> {
 }
 
 impl LostTie<'_> {
-    /// What becomes of the tie.
+    /// The outcome for the tie.
     ///
     /// # Errors
     /// The status with which the request is refused.
     pub(super) fn outcome(&self, now: Now) -> Result<TieOutcome, StatusCode> {
         let for_good = match self.entry.writes() {
-            Writes::Always | Writes::WhenSpoken | Writes::InTable => TieOutcome::Moved,
-            // Where Burdock does not write the tie, it cannot move it.
+            Writes::Always | Writes::WhenNamed | Writes::InTable => TieOutcome::Moved,
+            // A tie that Burdock does not write cannot be moved.
             Writes::Never => TieOutcome::Detour,
         };
         match self.action() {
@@ -50,13 +51,13 @@ impl LostTie<'_> {
             Some(WhenFull::Spill) => Action::Temporary(None),
             None => {
                 let configured = || self.upstream.upstream().spec().failover.action(self.cause);
-                self.ordered().unwrap_or_else(configured)
+                self.drain_action().unwrap_or_else(configured)
             }
         }
     }
 
-    /// What the operator wants for those who are left when a drain is over.
-    fn ordered(&self) -> Option<Action> {
+    /// The action that the operator chose for the sessions that are left when a drain ends.
+    fn drain_action(&self) -> Option<Action> {
         match self.server().filter(|_| self.cause == Cause::Drained)?.spec().admin {
             Admin::Drain { then: Then::Move, .. } => Some(Action::Permanent),
             Admin::Drain { then: Then::Refuse, .. } => Some(Action::Refuse(StatusCode::SERVICE_UNAVAILABLE)),
@@ -64,7 +65,7 @@ impl LostTie<'_> {
         }
     }
 
-    /// How long the tied server has been unable to serve, as far as that has a beginning.
+    /// How long the tied server has been unable to serve; zero if that has no known start.
     fn lost_for(&self, now: Now) -> Duration {
         match (self.server(), self.cause) {
             (Some(server), Cause::Down) => {
@@ -74,7 +75,7 @@ impl LostTie<'_> {
                     server.unchanged_for(now)
                 }
             }
-            // A server that is named and unknown all the same was there until now.
+            // A server that has a position but is unknown was removed just now.
             (_, Cause::Full) | (Some(_), Cause::Unknown) => Duration::ZERO,
             (Some(server), Cause::Maint) => server.admin_unchanged_for(now),
             (Some(server), Cause::Drained) => server.drained_for(now),
@@ -82,7 +83,7 @@ impl LostTie<'_> {
         }
     }
 
-    /// The server that the session is tied to; the first, where it may be one of several.
+    /// The server that the session is tied to; the first if there are several.
     fn server(&self) -> Option<&Server> {
         let at = *self.claim.servers().first()?;
         Some(&self.upstream.upstream().servers()[at])

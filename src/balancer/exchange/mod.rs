@@ -1,5 +1,5 @@
-//! One request on its way through the balancer. [`Exchange`] keeps what is known of it; each step is a function in a file of its
-//! own, whose arguments say what it reads: claims → select, or failover → report → settle.
+//! One request on its way through the balancer. [`Exchange`] holds its state. Each step is a function in a file of its own,
+//! and its arguments show what it reads: claims → select, or failover → report → settle.
 
 mod assignment;
 mod claims;

@@ -1,4 +1,4 @@
-//! What others are told of a decision: the server by headers, log and metrics by words. It decides nothing.
+//! Reports a decision: to the server by a header, to the log and metrics by words. It decides nothing.
 
 use ::http::HeaderValue;
 
@@ -11,7 +11,7 @@ use crate::sticky::affinity::{self, Arrival};
 use crate::upstream::Upstream;
 use crate::upstream::server::Server;
 
-/// The server that the session was tied to when it is served by another.
+/// The server that the session was tied to, if another serves it.
 pub(super) fn left_server<'u>(upstream: &'u Upstream, claims: &[ResolvedClaim], decision: &Decision) -> Option<&'u Server> {
     let at = match claims.get(decision.entry?)? {
         ResolvedClaim::Tied(tied, _) if !tied.contains(&decision.at) => *tied.first()?,
@@ -26,7 +26,7 @@ pub(super) fn left_server<'u>(upstream: &'u Upstream, claims: &[ResolvedClaim], 
     Some(&upstream.servers()[at])
 }
 
-/// The proxy whose token decided, where it was not one of ours.
+/// The proxy whose token decided, if it was not Burdock's own.
 pub(super) fn foreign_format(claims: &[ResolvedClaim], decision: &Decision) -> Option<ForeignFormat> {
     match claims.get(decision.entry?)? {
         ResolvedClaim::Tied(_, Named { issuer: Issuer::Other(format), .. }) => Some(*format),
@@ -39,7 +39,7 @@ pub(super) fn foreign_format(claims: &[ResolvedClaim], decision: &Decision) -> O
     }
 }
 
-/// The header that tells the application that the session comes from another server, if it does.
+/// The header that announces the session to the application. None if the session does not come from another server.
 pub(super) fn announcement(upstream: &Upstream, claims: &[ResolvedClaim], decision: &Decision) -> Option<HeaderValue> {
     let arrival = match decision.outcome {
         TieOutcome::Kept | TieOutcome::New => return None,

@@ -1,11 +1,11 @@
-//! What of a request the settling of its response still needs.
+//! The parts of a request that settling its response needs: the request itself is gone by then.
 
 use std::net::IpAddr;
 
 use ::http::Method as Verb;
 use ::http::header::ORIGIN;
 
-use crate::http::hygiene::is_cors_preflight;
+use crate::http::preflight::is_cors_preflight;
 use crate::http::request::{Request, Scheme};
 use crate::sticky::chain::Chain;
 use crate::sticky::edits::{Origin, Reader};
@@ -15,17 +15,17 @@ use crate::sticky::spec::Verbs;
 pub(super) struct RequestInfo {
     scheme: Scheme,
     kind: Kind,
-    /// The same where no entry asks for it.
+    /// [`Origin::Same`] if no entry needs it.
     origin: Origin,
-    /// Stands in for the session's name where a token has no room for one.
+    /// Replaces the session's name if a token cannot hold one.
     client: IpAddr,
-    /// None where no entry asks for it.
+    /// None if no entry needs it.
     host: Option<Box<str>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
-    /// A CORS preflight, whose answer browsers take no cookie from.
+    /// A CORS preflight: browsers accept no cookie in its response.
     Preflight,
     Post,
     Other,
@@ -44,12 +44,12 @@ impl RequestInfo {
         Self { scheme: request.scheme, kind, origin, client: request.client, host }
     }
 
-    /// Whether the answer may tie at all.
+    /// Whether the response may write ties at all.
     pub(super) fn ties(&self) -> bool {
         self.kind != Kind::Preflight
     }
 
-    /// Whether the answer may begin a tie of an entry that begins them on these methods.
+    /// Whether the response may tie a new session, for an entry that ties new sessions on these methods.
     pub(super) fn begins(&self, verbs: Verbs) -> bool {
         match verbs {
             Verbs::All => true,

@@ -1,6 +1,6 @@
-//! Where a request gets a place that its claims do not give it at once: by the ring where its session has a name, with its
-//! connection's others or by balance where it has none, or in the queue of the server that it is tied to. What the claims come to
-//! is decided before; here nobody asks why the tie is not kept.
+//! Finds a server for a request whose claims did not give it a slot. A session with a name goes by the ring; one without
+//! goes with its connection's other requests, or by balance. A tied session may wait in its server's queue. It does not know
+//! why the tie was not kept.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,15 +20,15 @@ use crate::time::Now;
 use crate::upstream::failover::{Cause, WAIT_TIMEOUT};
 use crate::upstream::{Among, Attempts, Pick, Placement, Queued, Upstream};
 
-/// Where a request gets its place.
+/// The place of a request.
 pub(super) enum Place {
     Taken(Pick),
-    /// For so long it waits there.
+    /// It waits in a queue, for this long at most.
     Awaited(Queued, Duration),
     Nowhere,
 }
 
-/// All that the search for a place depends on beside the session itself.
+/// What the search for a place depends on, apart from the session.
 pub(super) struct Search<'e> {
     pub(super) upstream: &'e Upstream,
     pub(super) attempts: &'e Attempts,
@@ -39,7 +39,7 @@ pub(super) struct Search<'e> {
 }
 
 impl Search<'_> {
-    /// A place for a session with a name, or for one without. If it has to wait, then rather at `followed`.
+    /// A place for a session with or without a name. If it has to wait, it prefers the server at `followed`.
     pub(super) fn place(
         &self,
         session: Option<&SessionName>,
@@ -62,7 +62,7 @@ impl Search<'_> {
         awaited.map_or(Place::Nowhere, |(queued, timeout)| Place::Awaited(queued, timeout))
     }
 
-    /// A place for a session that nothing ties; `session` becomes its name.
+    /// A place for a session without a tie; `session` becomes its name.
     pub(super) fn place_new(
         &self,
         claims: &[ResolvedClaim],
@@ -82,7 +82,7 @@ impl Search<'_> {
         connection.with(self.upstream.name(), |before| self.place_provisional(before, session, random))
     }
 
-    /// The first nameless request of a connection is balanced; those after it follow it.
+    /// Balances the first nameless request of a connection. Later ones go to the same server.
     fn place_provisional(
         &self,
         before: Option<Provisional>,
@@ -106,7 +106,7 @@ impl Search<'_> {
         (admitted.map_or_else(|| self.place(name.as_ref(), None, followed, random), Place::Taken), None)
     }
 
-    /// Waits for the server that this claim names, where it is full and may be waited for.
+    /// Waits for the server that this claim names, if it is full and waiting is configured.
     pub(super) fn await_tied(&self, entry: &Entry, claim: &ResolvedClaim, cause: Cause) -> Option<Place> {
         let timeout = self.wait.left(self.wait_timeout(entry).filter(|_| cause == Cause::Full)?)?;
         let bound = entry.load_factor();
@@ -126,8 +126,8 @@ impl Search<'_> {
     }
 }
 
-/// The name by which a session that has lost its server goes along the ring, so that its parallel requests agree. A token without
-/// a name may be many clients', whom their addresses tell apart.
+/// The name by which the ring places a session that lost its server, so that its parallel requests go to one server. Several
+/// clients may hold a token without a name; their addresses distinguish them.
 pub(super) fn name_of_lost(claim: &ResolvedClaim, client: IpAddr) -> Option<SessionName> {
     match claim {
         ResolvedClaim::Tied(_, named) | ResolvedClaim::Unknown(named) => {
@@ -138,7 +138,7 @@ pub(super) fn name_of_lost(claim: &ResolvedClaim, client: IpAddr) -> Option<Sess
     }
 }
 
-/// The name of a session that nothing ties yet.
+/// The name of a session without a tie.
 fn fresh_name(claims: &[ResolvedClaim]) -> Option<SessionName> {
     claims.iter().find_map(|claim| match claim {
         ResolvedClaim::Fresh(name, _) => Some(name.clone()),
@@ -157,7 +157,7 @@ impl Place {
         }
     }
 
-    /// Which servers it was chosen from.
+    /// The servers that it was chosen from.
     pub(super) fn among(&self) -> Among {
         match self {
             Self::Taken(pick) => pick.among,

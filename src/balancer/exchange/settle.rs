@@ -1,5 +1,5 @@
-//! What the final response does to the session's tie. Decided once, for the server that answered: what each entry writes (see
-//! `writes`), what is learned (`learning`), and the edits and words that come of it.
+//! Settles the session's tie by the final response, once, for the server that answered: what each entry writes (see
+//! `writes`), what is learned (`learning`), and the resulting edits and words. It applies no edit itself.
 
 use ::http::{HeaderMap, HeaderValue};
 use rand_core::CryptoRng;
@@ -14,7 +14,7 @@ use crate::balancer::reason::{Move, TieAction, TieOutcome};
 use crate::http::cache_control::make_private;
 use crate::http::edits::Edits;
 use crate::http::request::Response;
-use crate::sticky::affinity::{self, Wish};
+use crate::sticky::affinity::{self, AffinityOrder};
 use crate::sticky::answers::AppSignal;
 use crate::sticky::chain::Chain;
 use crate::sticky::edits::Carried;
@@ -23,22 +23,22 @@ use crate::sticky::spec::Caching;
 use crate::time::Now;
 use crate::upstream::Upstream;
 
-/// What is to be changed in the response, and the words for it.
+/// The edits of a response, and the words for the log and metrics.
 #[derive(Debug)]
 pub struct Settlement {
     pub action: TieAction,
-    /// What became of the session; a detour may have become a move.
+    /// The final outcome: the response may have turned a detour into a move.
     pub outcome: Option<TieOutcome>,
-    /// Why the tie is now another server's.
+    /// Why the tie moved to another server.
     pub moved: Option<Move>,
     pub edits: Edits,
-    /// What Cache-Control becomes, so that no shared cache keeps a response with our token.
+    /// The new Cache-Control, which keeps a response with our token out of shared caches.
     pub cache_control: Option<HeaderValue>,
     /// Sessions to learn when the response is complete.
     pub pending: Vec<DeferredLearn>,
 }
 
-/// Settles the tie with the server that was decided on, which has sent this final response (or 101).
+/// Settles the tie. The server of the decision has sent this final response (or 101).
 pub(super) fn settle(
     ties: &Ties<'_>,
     decided: Option<Decision>,
@@ -47,18 +47,18 @@ pub(super) fn settle(
     random: &mut impl CryptoRng,
 ) -> Settlement {
     let chain = ties.upstream.chain();
-    // Of several the first counts.
-    let said = response.headers.get(&affinity::HEADER);
-    let wish = said.and_then(|said| affinity::wish(said, chain.affinity()));
-    let served = decided.map(|decision| at_last(chain, decision, response.headers, now));
+    // The first of several headers counts.
+    let header = response.headers.get(&affinity::HEADER);
+    let order = header.and_then(|value| affinity::order(value, chain.affinity()));
+    let served = decided.map(|decision| end_detour(chain, decision, response.headers, now));
     if let Some(served) = &served {
-        // What is written now is good from now on.
+        // A tie that is written now is valid from now on.
         ties.upstream.upstream().servers()[served.at].live().claimed(now.uptime);
     }
-    let decision = served.map(|served| as_wished(ties.upstream.upstream(), served, wish.as_ref()));
+    let decision = served.map(|served| apply_move(ties.upstream.upstream(), served, order.as_ref()));
     let (writes, learned) = match &decision {
         Some(decision) if ties.info.ties() => {
-            let writing = Writing { decision, wish: wish.as_ref(), response, now };
+            let writing = Writing { decision, order: order.as_ref(), response, now };
             (plan(ties, &writing), learn(ties, &writing))
         }
         Some(_) | None => (SmallVec::from_elem(None, ties.claims.len()), Learning::default()),
@@ -69,14 +69,14 @@ pub(super) fn settle(
     Settlement {
         action: action(ties, outcome, &writes, &learned, response.headers, now),
         outcome,
-        moved: decision.filter(|_| is_moved).and_then(|decision| why_moved(&decision, wish)),
+        moved: decision.filter(|_| is_moved).and_then(|decision| why_moved(&decision, order)),
         edits: response_edits(ties, response.headers, &carried, now),
         cache_control: is_private(chain, &writes).then(|| make_private(response.headers)).flatten(),
         pending: learned.pending,
     }
 }
 
-/// What is to be changed in an informational response, which settles nothing.
+/// The edits of an informational response, which settles nothing.
 pub(super) fn interim_edits(ties: &Ties<'_>, headers: &HeaderMap, now: Now) -> Edits {
     let nothing: SmallVec<[Option<Carried>; 2]> = SmallVec::from_elem(None, ties.claims.len());
     response_edits(ties, headers, &nothing, now)
@@ -91,8 +91,8 @@ fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carrie
     edits
 }
 
-/// An application that creates a session during a detour has moved it for good.
-fn at_last(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
+/// Turns a detour into a move if the application created a session: the session is at this server now.
+fn end_detour(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> Decision {
     let creates = || chain.entries().iter().any(|entry| entry.signal(headers, now) == AppSignal::Creates);
     match decision.outcome {
         TieOutcome::Detour if creates() => Decision { outcome: TieOutcome::Moved, ..decision },
@@ -100,9 +100,9 @@ fn at_last(chain: &Chain, decision: Decision, headers: &HeaderMap, now: Now) -> 
     }
 }
 
-/// The server that the session is to be tied to: the one that answered, unless the application names another that may take it.
-fn as_wished(upstream: &Upstream, served: Decision, wish: Option<&Wish>) -> Decision {
-    let Some(Wish::MoveTo(id)) = wish else { return served };
+/// Ties the session to the server that the application orders, if that server accepts new sessions.
+fn apply_move(upstream: &Upstream, served: Decision, order: Option<&AffinityOrder>) -> Decision {
+    let Some(AffinityOrder::MoveTo(id)) = order else { return served };
     let other = upstream.position(id).filter(|&at| at != served.at);
     match other.filter(|&at| upstream.servers()[at].accepts_new()) {
         Some(at) => Decision { outcome: TieOutcome::Moved, at, ..served },
@@ -115,7 +115,7 @@ fn is_private(chain: &Chain, writes: &[Option<Write>]) -> bool {
     entries.any(|(entry, write)| write.is_some() && entry.caching() == Caching::Private)
 }
 
-/// The word for what was done to the tie; what was written counts before what was learned.
+/// What happened to the tie. What was written takes precedence over what was learned.
 fn action(
     ties: &Ties<'_>,
     outcome: Option<TieOutcome>,
@@ -135,9 +135,9 @@ fn action(
     if outcome == Some(TieOutcome::Kept) { TieAction::Kept } else { TieAction::None }
 }
 
-fn why_moved(decision: &Decision, wish: Option<Wish>) -> Option<Move> {
-    match (decision.cause, wish) {
-        (_, Some(Wish::MoveTo(_))) if decision.outcome == TieOutcome::Moved => Some(Move::Application),
+fn why_moved(decision: &Decision, order: Option<AffinityOrder>) -> Option<Move> {
+    match (decision.cause, order) {
+        (_, Some(AffinityOrder::MoveTo(_))) if decision.outcome == TieOutcome::Moved => Some(Move::Application),
         (Some(cause), _) if decision.outcome == TieOutcome::Moved => Some(Move::Lost(cause)),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! The tokens that a response carries for the entries that write one.
+//! Makes the tokens that a response carries. Which entries write one is decided in `writes`.
 
 use rand_core::CryptoRng;
 use smallvec::SmallVec;
@@ -15,7 +15,7 @@ use crate::session::tie::Tie;
 use crate::sticky::edits::Carried;
 use crate::time::Now;
 
-/// For each entry what the response carries, by what it writes.
+/// What the response carries for each entry.
 pub(super) fn carried(
     ties: &Ties<'_>,
     decision: Option<&Decision>,
@@ -49,13 +49,13 @@ fn tie<'e>(ties: &Ties<'e>, decision: &Decision, now: Now, random: &mut impl Cry
     }
 }
 
-/// A session keeps its date of issue through renewals and moves.
+/// A session keeps its issue date through renewals and moves.
 fn stamps(named: Option<&Named>, now: Now) -> Stamps {
     let before = named.and_then(|named| named.stamps);
     Stamps { issued: before.map_or(now.wall, |stamps| stamps.issued.min(now.wall)), seen: now.wall }
 }
 
-/// The session that the entry names which decided.
+/// What the deciding claim says about the session.
 fn named<'e>(claims: &'e [ResolvedClaim], decision: &Decision) -> Option<&'e Named> {
     claims.get(decision.entry?)?.named()
 }

@@ -1,15 +1,16 @@
-//! How long a request has waited for places at full servers. Who waits there before it, and when there is a place, the server's
-//! queue knows; who ends the wait, the shell.
+//! How long a request has waited at full servers. It knows no queue: the server's queue knows the order and the slots, and
+//! the shell does the waiting.
 
 use std::time::Duration;
 
 use crate::time::{Now, Uptime};
 
+/// The waiting time of one request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wait {
-    /// In all; none where it did not wait.
+    /// In total. None if it did not wait.
     spent: Option<Duration>,
-    /// Since when it waits now.
+    /// The start of the current wait.
     since: Option<Uptime>,
 }
 
@@ -18,12 +19,12 @@ impl Wait {
         self.spent
     }
 
-    /// What is left of the time that the request may wait.
+    /// The rest of `timeout` that the request may still wait.
     pub(super) fn left(self, timeout: Duration) -> Option<Duration> {
         timeout.checked_sub(self.spent.unwrap_or_default()).filter(|left| !left.is_zero())
     }
 
-    /// Begins to wait for so long, and tells until when.
+    /// Begins a wait of at most `timeout`, and returns its end.
     pub(super) fn begin(&mut self, now: Now, timeout: Duration) -> Uptime {
         self.since = Some(now.uptime);
         now.uptime.plus(timeout)

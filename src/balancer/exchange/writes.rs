@@ -1,5 +1,5 @@
-//! What each entry of the chain writes into a response, by the table in docs/reference.md, "Settling". How a token is made is not
-//! its concern.
+//! Decides what each entry of the chain writes into a response, by the table in docs/reference.md, "Settling". It makes no
+//! tokens.
 
 use ::http::StatusCode;
 use smallvec::SmallVec;
@@ -12,46 +12,46 @@ use crate::balancer::reason::{TieAction, TieOutcome};
 use crate::http::request::Response;
 use crate::session::claim::Issuer;
 use crate::session::lifetime::Due;
-use crate::sticky::affinity::Wish;
+use crate::sticky::affinity::AffinityOrder;
 use crate::sticky::answers::{AppSignal, Medium, Writes};
 use crate::sticky::entry::Entry;
 use crate::sticky::spec::NewTieOn;
 use crate::time::Now;
 
-/// What becomes of one entry's tie.
+/// What one entry writes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Write {
     Renewal,
     Move,
     New,
-    /// A new tie in the place of one that was worth nothing.
+    /// A new tie that replaces an invalid one.
     Replacement,
-    /// A token of ours in the place of another proxy's.
+    /// A token of ours that replaces another proxy's.
     Adoption,
-    /// The client is to forget it.
+    /// The client forgets its tie.
     End,
 }
 
-/// For each entry what it writes.
+/// What each entry writes.
 pub(super) type Plan = SmallVec<[Option<Write>; 8]>;
 
-/// Under which circumstances entries write.
+/// What the entries' writes depend on, apart from their claims.
 pub(super) struct Writing<'w> {
     pub(super) decision: &'w Decision,
-    pub(super) wish: Option<&'w Wish>,
+    pub(super) order: Option<&'w AffinityOrder>,
     pub(super) response: &'w Response<'w>,
     pub(super) now: Now,
 }
 
-/// What each entry does.
+/// Plans what each entry writes.
 pub(super) fn plan(ties: &Ties<'_>, writing: &Writing<'_>) -> Plan {
-    if writing.wish == Some(&Wish::Release) {
+    if writing.order == Some(&AffinityOrder::Release) {
         return ties.entries().map(|(entry, claim)| release(entry, claim)).collect();
     }
     let entries = ties.entries().enumerate();
     let mut plan: Plan = entries.map(|(nth, (entry, claim))| writing.write(nth, entry, claim, ties.info)).collect();
     if writing.begins_tie(ties.claims) && plan.iter().all(Option::is_none) {
-        // Nobody knows yet whether this client keeps cookies or headers, so it gets one of each kind.
+        // Burdock does not know yet whether this client keeps cookies or headers, so it gets one of each kind.
         for medium in [Medium::Cookie, Medium::Header] {
             let mut entries = ties.upstream.chain().entries().iter();
             if let Some(nth) =
@@ -69,15 +69,15 @@ pub(super) fn plan(ties: &Ties<'_>, writing: &Writing<'_>) -> Plan {
 
 impl Writing<'_> {
     fn write(&self, nth: usize, entry: &Entry, claim: &ResolvedClaim, info: &RequestInfo) -> Option<Write> {
-        let Self { decision, wish, response, now } = *self;
+        let Self { decision, order, response, now } = *self;
         match entry.writes() {
             Writes::Never | Writes::InTable => None,
-            Writes::WhenSpoken if entry.signal(response.headers, now) != AppSignal::Creates => None,
-            Writes::WhenSpoken => spoken(claim, decision),
+            Writes::WhenNamed if entry.signal(response.headers, now) != AppSignal::Creates => None,
+            Writes::WhenNamed => into_app_value(claim, decision),
             Writes::Always if entry.is_preserved(response.headers) => None,
             Writes::Always => match decision.outcome {
                 TieOutcome::Detour => None,
-                TieOutcome::Kept if decision.entry == Some(nth) => renewal(entry, claim, wish, now),
+                TieOutcome::Kept if decision.entry == Some(nth) => renewal(entry, claim, order, now),
                 TieOutcome::Kept | TieOutcome::Moved => correction(claim, decision.at),
                 TieOutcome::New => {
                     let replaces = matches!(claim, ResolvedClaim::Bad(_)) && info.begins(entry.verbs());
@@ -87,9 +87,9 @@ impl Writing<'_> {
         }
     }
 
-    /// Whether a session is to be tied that carried no tie.
+    /// Whether a session without a tie gets one.
     fn begins_tie(&self, claims: &[ResolvedClaim]) -> bool {
-        let moved = matches!(self.wish, Some(Wish::MoveTo(_))) && self.decision.outcome == TieOutcome::Moved;
+        let moved = matches!(self.order, Some(AffinityOrder::MoveTo(_))) && self.decision.outcome == TieOutcome::Moved;
         self.decision.outcome == TieOutcome::New || (moved && is_untied(claims))
     }
 }
@@ -98,7 +98,7 @@ fn may_insert(entry: &Entry, response: &Response<'_>, info: &RequestInfo) -> boo
     entry.writes() == Writes::Always && info.begins(entry.verbs()) && !entry.is_preserved(response.headers)
 }
 
-/// Whether the request carried no tie that could be moved.
+/// Whether the request has no tie that could move.
 fn is_untied(claims: &[ResolvedClaim]) -> bool {
     claims.iter().all(|claim| matches!(claim, ResolvedClaim::Absent | ResolvedClaim::Fresh(..)))
 }
@@ -107,8 +107,8 @@ fn release(entry: &Entry, claim: &ResolvedClaim) -> Option<Write> {
     (entry.writes() == Writes::Always && claim.is_tie()).then_some(Write::End)
 }
 
-/// What an entry writes into the application's own cookie or header, which it has just sent.
-fn spoken(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
+/// What an entry writes into the cookie or header that the application has just sent.
+fn into_app_value(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
     Some(match (decision.outcome, claim) {
         (TieOutcome::Detour, _) => return None,
         (_, ResolvedClaim::Bad(_)) => Write::Replacement,
@@ -121,17 +121,17 @@ fn spoken(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
     })
 }
 
-fn renewal(entry: &Entry, claim: &ResolvedClaim, wish: Option<&Wish>, now: Now) -> Option<Write> {
+fn renewal(entry: &Entry, claim: &ResolvedClaim, order: Option<&AffinityOrder>, now: Now) -> Option<Write> {
     let ResolvedClaim::Tied(_, named) = claim else { return None };
     match (named.issuer, named.stamps) {
         (Issuer::Other(_), _) => Some(Write::Adoption),
-        (Issuer::Burdock, Some(_)) if wish == Some(&Wish::Extend) => Some(Write::Renewal),
+        (Issuer::Burdock, Some(_)) if order == Some(&AffinityOrder::Extend) => Some(Write::Renewal),
         (Issuer::Burdock, Some(stamps)) if entry.renewal(stamps, now) == Due::Now => Some(Write::Renewal),
         (Issuer::Burdock, Some(_) | None) => None,
     }
 }
 
-/// Entries that name another server than the one that answered are brought into agreement; those that name none are left alone.
+/// Corrects an entry whose claim names another server than the one that answered. An entry without a claim stays as it is.
 fn correction(claim: &ResolvedClaim, at: usize) -> Option<Write> {
     match claim {
         ResolvedClaim::Tied(tied, named) if tied.contains(&at) => match named.issuer {
@@ -144,7 +144,7 @@ fn correction(claim: &ResolvedClaim, at: usize) -> Option<Write> {
     }
 }
 
-/// Whether a response of this status may begin a tie.
+/// Whether a response with this status may tie a new session.
 pub(super) fn ties_new(on: NewTieOn, status: StatusCode) -> bool {
     match on {
         NewTieOn::Any => true,
@@ -163,7 +163,7 @@ impl Write {
         }
     }
 
-    /// Whether it ties a session that was not tied before.
+    /// Whether it ties a session that had no valid tie.
     fn begins(self) -> bool {
         match self {
             Self::New | Self::Replacement => true,

@@ -1,4 +1,4 @@
-//! `cookie` entries of `sticky`.
+//! `cookie` entries of `sticky`: their grammar and the rules between their fields.
 
 use crate::config::accept::{self, AcceptedTokens};
 use crate::config::schema::choice::choice;
@@ -24,46 +24,46 @@ use super::method_text::MethodText;
 
 record! {
     "a sticky cookie" => struct CookieText {
-        /// The cookie's name; BURDOCK_ and the scope, unless given. Modes other than insert need the application's.
+        /// The cookie's name. The default is BURDOCK_ and the scope; modes other than insert need the application's cookie.
         name: Option<At<CookieName>>,
-        /// Who makes the cookie.
+        /// Who sets the cookie, and what Burdock does with it.
         mode: CookieMode = "insert",
         /// Path attribute, or omit for none: browsers then keep the cookie to the directory of the request's path.
         path: OrOmit<CookiePath> = "/",
-        /// Domain attribute: one, or several of which a host gets the longest that it lies under. Where none fits, the cookie
-        /// goes back to the host that set it and to no other.
+        /// Domain attribute: one domain or a list. A host gets the longest one that it lies under. If none fits, browsers
+        /// send the cookie only to the host that set it.
         domain: OneOrMore<CookieDomain> = "[]",
-        /// HttpOnly: scripts of the page cannot read it.
+        /// HttpOnly attribute: scripts of the page cannot read the cookie.
         http_only: Bool = "true",
-        /// When the Secure attribute is set.
+        /// When the cookie has the Secure attribute.
         secure: Secure = "auto",
         /// SameSite attribute.
         same_site: SameSite = "auto",
         /// Partitioned attribute (CHIPS): one cookie for each site that embeds this one.
         partitioned: Bool = "false",
-        /// Further attributes, written as they are behind the others.
+        /// Further attributes, appended unchanged.
         attributes: ListOf<ExtraAttribute> = "[]",
-        /// How long a browser keeps it; none is until it is closed.
+        /// How long a browser keeps the cookie. With none, until the browser is closed.
         max_age: OrNone<At<Seconds>> = "none",
-        /// Longest time between two requests of a session. Enforced here, whatever the browser keeps.
+        /// Longest time between two requests of a session. Burdock enforces it, even if the browser keeps the cookie longer.
         idle_timeout: OrNone<At<Seconds>> = "none",
-        /// Longest time since a session was first tied. Enforced here, whatever the browser keeps.
+        /// Longest time since a session was first tied. Burdock enforces it, even if the browser keeps the cookie longer.
         max_life: OrNone<At<Seconds>> = "none",
-        /// What the cookie's value is.
+        /// The format of the token in the cookie.
         token: TokenFormat = "sealed",
         /// Which responses of a server may tie a new session.
         new_tie_on: NewTieOn = "below_500",
         /// Whether only responses to POST may tie a new session.
         post_only: Bool = "false",
-        /// Whether a cookie of this name that the server sets passes untouched, and none is inserted then.
+        /// Whether a cookie of this name that the server sets passes unchanged and keeps Burdock from inserting one.
         preserve: Bool = "false",
-        /// Whether the server does not see the cookie; auto is true for mode insert, else false.
+        /// Whether the cookie is hidden from the server. With auto, it is hidden in mode insert only.
         hide: OrAuto<Bool> = "auto",
-        /// What shared caches are told of a response that sets the cookie.
+        /// Cache-Control of a response that sets the cookie.
         cache_control: Caching = "private",
-        /// What happens to a session whose server cannot serve it, whatever failover says.
+        /// Whether a session whose server cannot serve it is refused, with 503 or this status, regardless of failover.
         strict: Strict = "false",
-        /// Tokens of the proxy that was here before.
+        /// Tokens of the previous proxy to accept.
         accept: AcceptedTokens = "[]",
     }
 }
@@ -74,33 +74,33 @@ choice! {
         insert => Self::Insert,
         /// The application sets the cookie; its value becomes the token.
         rewrite => Self::Rewrite,
-        /// The application sets the cookie; the token goes before its value and is taken off again in requests.
+        /// The application sets the cookie; the token precedes its value and is removed from requests.
         prefix => Self::Prefix,
-        /// The cookie is read and never written.
+        /// Burdock only reads the cookie.
         passive => Self::Passive,
     }
 }
 
 choice! {
     "a Secure setting" => Secure {
-        /// When the client came by TLS.
+        /// On cookies for clients that use TLS.
         auto => Self::Auto,
-        /// On every cookie.
+        /// On all cookies.
         always => Self::Always,
-        /// On none.
+        /// On no cookie.
         never => Self::Never,
     }
 }
 
 choice! {
     "a SameSite value" => SameSite {
-        /// None where the cookie is Secure, else no attribute.
+        /// None if the cookie is Secure, otherwise no attribute.
         auto => Self::Auto,
         /// Only on requests from the same site.
         strict => Self::Strict,
-        /// Also when another site links here.
+        /// Also when the user follows a link from another site.
         lax => Self::Lax,
-        /// Always; needs Secure.
+        /// On all requests; requires Secure.
         none => Self::None,
         /// No attribute.
         omit => Self::Omit,
@@ -170,11 +170,11 @@ fn default_name(scope: &Scope, at: Location, findings: &mut Findings) -> Option<
     name.ok()
 }
 
-/// In which responses a tie of this mode can be renewed.
+/// The responses in which a tie of this mode can be renewed.
 fn renewal_of(mode: CookieMode) -> lifetime::Renewal {
     match mode {
         CookieMode::Insert | CookieMode::Passive => lifetime::Renewal::Any,
-        CookieMode::Rewrite | CookieMode::Prefix => lifetime::Renewal::WhenSpoken,
+        CookieMode::Rewrite | CookieMode::Prefix => lifetime::Renewal::WhenNamed,
     }
 }
 
@@ -191,9 +191,9 @@ fn check(cookie: &CookieSpec, hide: Option<bool>, at: Location, findings: &mut F
         ("preserve", cookie.preserve == Preserve::On),
         ("post_only", cookie.verbs == Verbs::Post),
     ];
-    let idle: Vec<&str> = of_insert.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect();
-    if !idle.is_empty() {
-        let message = format!("Burdock does not create the cookie {name}, so {} would have no effect", idle.join(", "));
+    let unused: Vec<&str> = of_insert.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect();
+    if !unused.is_empty() {
+        let message = format!("Burdock does not create the cookie {name}, so {} would have no effect", unused.join(", "));
         let help = "remove path, domain, http_only, secure, same_site, partitioned, attributes, max_age, preserve and post_only: \
                     they are for mode insert";
         findings.fault_with_help(at, message, help);

@@ -1,5 +1,5 @@
-//! The entries of a chain: what ties an upstream's sessions to its servers, and in which order; and `affinity`, what servers hear
-//! and say of it.
+//! The sticky entries of an upstream, in order, and its `affinity`. It checks the rules between entries; those between the
+//! fields of an entry are in the file of its method.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::session::scope::Scope;
 use crate::session::token_format::TokenFormat;
 use crate::sticky::chain::StickySpec;
 use crate::sticky::entry::EntrySpec;
-use crate::sticky::spec::{AffinitySpec, Announce, Caching, NewTieOn, Order, Strict};
+use crate::sticky::spec::{AffinitySpec, Announce, Caching, NewTieOn, OrderKind, Strict};
 use crate::upstream::spec::UpstreamSpec;
 
 /// The entries of a chain: a word, or a list.
@@ -48,7 +48,7 @@ impl Read for Entries {
 
 const ENTRY: &str = "sticky_entry";
 
-/// The schema of an entry, which stands alone or in a list, and its name in `$defs`.
+/// The schema of an entry and its name in `$defs`. An entry stands alone or in a list.
 pub(in crate::config) fn definition() -> (&'static str, serde_json::Value) {
     (ENTRY, EntryText::schema())
 }
@@ -69,11 +69,11 @@ choice! {
         cookie(CookieText = "{}") => Self::of,
         /// A header, for clients without cookies.
         header(HeaderText) => Self::of,
-        /// A server's route id in something that the application made.
+        /// A server's route id in a value that the application creates.
         route(ServerRouteText) => Self::of,
-        /// By consistent hash: a name's place on the ring is the tie, and nothing is written.
+        /// Consistent hashing: the place of a name on the ring is the tie, and nothing is written.
         hash(HashText) => Self::of,
-        /// Sessions that the application makes: their names are seen in its responses and kept in a table.
+        /// Sessions that the application creates: Burdock learns their names from its responses and keeps them in a table.
         learn(LearnText) => Self::of,
         /// Sessions of the Model Context Protocol: {header: {name: Mcp-Session-Id, mode: envelope, strict: 404}}.
         mcp => Self::of(McpText),
@@ -82,9 +82,9 @@ choice! {
 
 choice! {
     "a token format" => TokenFormat {
-        /// Encrypted and authenticated: cannot be made, read or changed by a client.
+        /// Encrypted and authenticated: a client cannot make, read or change it.
         sealed => Self::Sealed,
-        /// The server's route (its id, unless it is given another), without dates.
+        /// The server's route (by default its id), without dates.
         plain => Self::Plain,
     }
 }
@@ -101,10 +101,10 @@ choice! {
 }
 
 choice! {
-    "what caches are told" => Caching {
-        /// That the response is private.
+    "a cache_control setting" => Caching {
+        /// Shared caches must not store the response.
         private => Self::Private,
-        /// What the server says.
+        /// The server's own Cache-Control.
         leave => Self::Leave,
     }
 }
@@ -132,32 +132,32 @@ impl Leaf for Strict {
 
 record! {
     "affinity" => struct AffinityText {
-        /// Whether a server to which a session was moved is told so by the header Burdock-Affinity.
+        /// Whether the request header Burdock-Affinity tells a server that the session was moved to it.
         announce: Bool = "true",
-        /// What an application may say by the same header of its responses.
-        obey: ListOf<Order> = "[]",
+        /// The orders that an application may give by the response header Burdock-Affinity.
+        obey: ListOf<OrderKind> = "[]",
     }
 }
 
 choice! {
-    "an application's order" => Order {
+    "an application's order" => OrderKind {
         /// The tie ends: the next request is balanced again.
         release => Self::Release,
-        /// The idle time starts over.
+        /// The idle time starts again.
         extend => Self::Extend,
         /// The session is tied to another server, given by its id.
         move_to => Self::MoveTo,
     }
 }
 
-/// What was written of an upstream's sessions.
+/// The sticky settings of an upstream, as written.
 pub(in crate::config) struct Written {
     pub(in crate::config) scope: Option<UpstreamName>,
     pub(in crate::config) entries: Vec<At<EntryText>>,
     pub(in crate::config) affinity: AffinityText,
 }
 
-/// A chain whose parts fit each other, and where its entries were written.
+/// A valid chain, with the locations of its entries.
 pub(in crate::config) fn build(
     upstream: &UpstreamName,
     written: Written,
@@ -174,7 +174,7 @@ pub(in crate::config) fn build(
     (StickySpec { scope, entries, affinity: AffinitySpec { announce, obey: written.affinity.obey } }, places)
 }
 
-/// Two entries that ride on one cookie or header.
+/// Reports two entries that use one cookie or header.
 fn check_carriers(entries: &[EntrySpec], places: &[Location], findings: &mut Findings) {
     let mut first: HashMap<String, Location> = HashMap::new();
     for (entry, &at) in entries.iter().zip(places) {
@@ -186,7 +186,7 @@ fn check_carriers(entries: &[EntrySpec], places: &[Location], findings: &mut Fin
     }
 }
 
-/// Entries behind one that always decides are never asked.
+/// Reports entries after one that always decides, because they are never asked.
 fn check_order(entries: &[EntrySpec], places: &[Location], findings: &mut Findings) {
     if let Some(last) = entries.iter().position(|entry| entry.method.always_decides())
         && let Some(&at) = places.get(last + 1)
@@ -196,14 +196,14 @@ fn check_order(entries: &[EntrySpec], places: &[Location], findings: &mut Findin
     }
 }
 
-/// A plain token before an application's value ends at the first `~`.
+/// Reports servers that a plain token before an application's value cannot name, because it ends at the first `~`.
 fn check_routes(entries: &[EntrySpec], places: &[Location], upstream: &UpstreamSpec, findings: &mut Findings) {
     let fixed = upstream.servers.iter().map(|server| server.route.as_ref().unwrap_or(&server.id));
     let found = upstream.discovery.iter().map(|entry| entry.template.route.as_ref().unwrap_or(&entry.stem));
-    let odd = fixed.chain(found).find(|route| route.as_str().contains('~'));
-    let Some(odd) = odd else { return };
+    let unusable = fixed.chain(found).find(|route| route.as_str().contains('~'));
+    let Some(unusable) = unusable else { return };
     for (_, &at) in entries.iter().zip(places).filter(|(entry, _)| entry.method.is_plain_prefix()) {
-        let message = format!("a plain token ends at the first ~, so it cannot name the server {odd}");
+        let message = format!("a plain token ends at the first ~, so it cannot name the server {unusable}");
         findings.fault_with_help(at, message, "use token: sealed, or give the server a route without ~");
     }
 }

@@ -1,4 +1,4 @@
-//! `hash` entries of `sticky`.
+//! `hash` entries of `sticky`: their grammar and the rules between their fields.
 
 use super::method_text::MethodText;
 use crate::config::schema::choice::choice;
@@ -14,22 +14,23 @@ use crate::sticky::spec::{Strict, WhenFull};
 
 record! {
     "a sticky hash" => struct HashText {
-        /// What names the session: a source, or a list of which the first that the request carries counts.
+        /// What names the session: a source, or a list of which the first one that the request carries counts.
         key: Sources,
-        /// How far above its fair share of what is in flight a server may be loaded before its sessions spill to the next.
+        /// How far above its fair share of requests in flight a server may be loaded before its sessions spill to the next
+        /// server.
         load_factor: Option<LoadFactor>,
-        /// What becomes of a session whose server is full; unless given, what failover says of full.
+        /// What happens to a session whose server is full. The default is the action of failover.full.
         when_full: Option<WhenFull>,
-        /// What happens to a session whose server cannot serve it, whatever failover says.
+        /// Whether a session whose server cannot serve it is refused, with 503 or this status, regardless of failover.
         strict: Strict = "false",
     }
 }
 
 choice! {
-    "what a full server does" => WhenFull {
+    "an action for a full server" => WhenFull {
         /// The session stays and is refused with 503.
         keep => Self::Keep,
-        /// The next server on the ring serves it meanwhile.
+        /// The next server on the ring serves it in the meantime.
         spill => Self::Spill,
     }
 }

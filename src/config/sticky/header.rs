@@ -1,4 +1,4 @@
-//! `header` entries of `sticky`.
+//! `header` and `mcp` entries of `sticky`: their grammar and the rules between their fields.
 
 use ::http::HeaderName;
 
@@ -25,41 +25,41 @@ record! {
     "a sticky header" => struct HeaderText {
         /// The header's name, in requests and responses.
         name: At<HeaderName>,
-        /// Who makes the header.
+        /// Who sets the header, and what Burdock does with it.
         mode: HeaderMode = "insert",
-        /// Longest time between two requests of a session. Enforced here, whatever the client keeps.
+        /// Longest time between two requests of a session. Burdock enforces it, even if the client keeps the token longer.
         idle_timeout: OrNone<At<Seconds>> = "none",
-        /// Longest time since a session was first tied. Enforced here, whatever the client keeps.
+        /// Longest time since a session was first tied. Burdock enforces it, even if the client keeps the token longer.
         max_life: OrNone<At<Seconds>> = "none",
-        /// What the header's value is.
+        /// The format of the token in the header.
         token: TokenFormat = "sealed",
         /// Which responses of a server may tie a new session.
         new_tie_on: NewTieOn = "below_500",
-        /// Whether the server does not see the header; auto is true for mode insert, else false.
+        /// Whether the header is hidden from the server. With auto, it is hidden in mode insert only.
         hide: OrAuto<Bool> = "auto",
-        /// Whether scripts of a page from another origin may read it (Access-Control-Expose-Headers).
+        /// Whether scripts of pages from other origins may read the header (Access-Control-Expose-Headers).
         expose: Bool = "true",
-        /// What shared caches are told of a response that carries the header.
+        /// Cache-Control of a response that carries the header.
         cache_control: Caching = "private",
-        /// What happens to a session whose server cannot serve it, whatever failover says.
+        /// Whether a session whose server cannot serve it is refused, with 503 or this status, regardless of failover.
         strict: Strict = "false",
-        /// Tokens of the proxy that was here before.
+        /// Tokens of the previous proxy to accept.
         accept: AcceptedTokens = "[]",
     }
 }
 
 choice! {
     "a header's mode" => HeaderMode {
-        /// Burdock adds a header of its own to the response that ties; the client sends it back.
+        /// Burdock adds a header of its own to the response that ties the session; the client sends it back.
         insert => Self::Insert,
-        /// The application's session header; the token goes before its value and is taken off again in requests.
+        /// The application sets the header; the token precedes its value and is removed from requests.
         envelope => Self::Envelope,
-        /// The header is read and never written.
+        /// Burdock only reads the header.
         passive => Self::Passive,
     }
 }
 
-/// `mcp`: sessions of the Model Context Protocol, whose clients start over on a 404.
+/// `mcp`: sessions of the Model Context Protocol. Its clients start a new session after a 404.
 #[derive(Debug)]
 pub(super) struct McpText;
 
@@ -76,7 +76,7 @@ impl MethodText for HeaderText {
         let (at, mode) = (written.name.at, written.mode);
         let times = Times { idle: written.idle_timeout, life: written.max_life, age: None };
         let (carrier, renewal) = match mode {
-            HeaderMode::Envelope => (Carrier::Envelope, lifetime::Renewal::WhenSpoken),
+            HeaderMode::Envelope => (Carrier::Envelope, lifetime::Renewal::WhenNamed),
             HeaderMode::Insert | HeaderMode::Passive => (Carrier::Header, lifetime::Renewal::Any),
         };
         lifetime::check(&times, written.token, renewal, findings);
@@ -100,8 +100,8 @@ impl MethodText for HeaderText {
     }
 }
 
-/// Headers by which messages are framed or that others of our entries use.
-const TAKEN: [&str; 12] = [
+/// Headers that frame messages, or that Burdock uses otherwise.
+const RESERVED: [&str; 12] = [
     "authorization",
     "burdock-affinity",
     "connection",
@@ -117,7 +117,7 @@ const TAKEN: [&str; 12] = [
 ];
 
 fn check(name: &HeaderName, mode: HeaderMode, hide: Option<bool>, at: Location, findings: &mut Findings) {
-    if TAKEN.contains(&name.as_str()) {
+    if RESERVED.contains(&name.as_str()) {
         findings.fault(at, format!("the header {name} has a meaning of its own and cannot carry a session"));
     }
     if mode == HeaderMode::Envelope && hide.is_some() {

@@ -1,4 +1,4 @@
-//! `learn` entries of `sticky`.
+//! `learn` entries of `sticky`: their grammar and the rules between their fields.
 
 use super::method_text::MethodText;
 use crate::config::response_source::ResponseSources;
@@ -17,29 +17,30 @@ use crate::table::TableName;
 
 record! {
     "a learned session" => struct LearnText {
-        /// Where the application names a session in its responses: set_cookie:NAME or response_header:NAME, or a list of them.
+        /// Where a response names the session that the application creates: set_cookie:NAME or response_header:NAME, or a
+        /// list.
         create: Option<ResponseSources>,
-        /// Where a request names a session that is learned without the application's confirmation. Anybody can then fill the
-        /// table.
+        /// Where a request names a session that is learned without the application's confirmation. Any client can then fill
+        /// the table.
         create_from_requests: Option<Sources>,
-        /// Where a request names its session: a source, or a list of which every one counts.
+        /// Where a request names its session: a source, or a list of sources that all count.
         lookup: Sources,
-        /// The table that keeps the sessions; one of this upstream's scope, unless given. Upstreams may share one.
+        /// The table for the sessions, which upstreams may share. The default has the name of this upstream's scope.
         table: Option<TableName>,
         /// When a session is learned.
         learn_at: LearnAt = "headers",
-        /// Shorter names (in bytes) are ignored.
+        /// Names with fewer bytes are ignored.
         min_length: Int<usize, 1, 1_024> = "8",
         /// Which responses of a server may tie a new session.
         new_tie_on: NewTieOn = "below_500",
-        /// What happens to a session whose server cannot serve it, whatever failover says.
+        /// Whether a session whose server cannot serve it is refused, with 503 or this status, regardless of failover.
         strict: Strict = "false",
     }
 }
 
 choice! {
     "a moment of the response" => LearnAt {
-        /// At its head: the client's next request finds the session, whatever the body takes.
+        /// At its head: the client's next request finds the session, even while the body is still being sent.
         headers => Self::Headers,
         /// When it is complete.
         end => Self::End,

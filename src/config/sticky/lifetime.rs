@@ -1,11 +1,11 @@
-//! The times of a tie, as they fit each other and what carries it.
+//! The times of a tie, and whether they fit each other and the token.
 
 use crate::config::schema::errors::Findings;
 use crate::config::schema::read::At;
 use crate::session::lifetime::Lifetime;
 use crate::session::token_format::TokenFormat;
 
-/// The times of an entry, in seconds, and where they were written.
+/// The times of an entry, in seconds, with their locations.
 pub(super) struct Times {
     pub(super) idle: Option<At<u32>>,
     pub(super) life: Option<At<u32>>,
@@ -13,16 +13,16 @@ pub(super) struct Times {
     pub(super) age: Option<At<u32>>,
 }
 
-/// In which responses a tie can be renewed.
+/// The responses in which a tie can be renewed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Renewal {
     Any,
-    /// In those alone in which the application names the session.
-    WhenSpoken,
+    /// Only those in which the application names the session.
+    WhenNamed,
 }
 
-/// Browsers keep no cookie for longer (RFC 6265bis, 5.6.2).
-const BROWSERS_KEEP: u32 = 400 * 86_400;
+/// Browsers keep no cookie longer than this (RFC 6265bis, 5.6.2).
+const MAX_COOKIE_AGE: u32 = 400 * 86_400;
 
 impl Times {
     pub(super) fn lifetime(&self) -> Lifetime {
@@ -40,7 +40,7 @@ pub(super) fn check(times: &Times, token: TokenFormat, renewal: Renewal, finding
             findings.fault_with_help(time.at, message, "use token: sealed");
         }
     }
-    if let Some(idle) = idle.as_ref().filter(|_| renewal == Renewal::WhenSpoken) {
+    if let Some(idle) = idle.as_ref().filter(|_| renewal == Renewal::WhenNamed) {
         let message = "a token inside the application's own value can be renewed only when the application sends that value again, \
                        so idle_timeout would end sessions that are in use";
         findings.fault_with_help(idle.at, message, "use max_life, or let the application end its sessions");
@@ -52,7 +52,7 @@ pub(super) fn check(times: &Times, token: TokenFormat, renewal: Renewal, finding
     if idle.as_ref().is_some_and(|idle| idle.value > age.value) {
         findings.warning(age.at, "shorter than idle_timeout, so browsers drop the cookie before the session expires");
     }
-    if age.value > BROWSERS_KEEP {
+    if age.value > MAX_COOKIE_AGE {
         findings.warning(age.at, "longer than 400d, after which browsers drop a cookie anyway");
     }
 }

@@ -1,4 +1,4 @@
-//! What the grammar of every persistence method is: it makes an entry of what was written. It knows none of them.
+//! The trait of every persistence method's grammar: it makes an entry from its text. It knows no method.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use crate::config::schema::errors::{Findings, Location};
 use crate::session::scope::Scope;
 use crate::sticky::entry::EntrySpec;
 
-/// A method as written.
+/// A method as written in the configuration.
 pub(super) trait MethodText: fmt::Debug {
-    /// An entry whose parts fit each other, and where it was written, for tokens of this scope. None, and findings, where that
-    /// is not to be made.
+    /// Makes the entry, for tokens of this scope, and returns it with its location. Reports every problem in `findings`; None
+    /// if a required part is missing or invalid.
     fn build(self: Box<Self>, scope: &Scope, at: Location, findings: &mut Findings) -> Option<(EntrySpec, Location)>;
 }

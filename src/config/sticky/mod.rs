@@ -1,4 +1,4 @@
-//! `sticky` and `affinity` of an upstream: what ties its sessions to servers, and what servers hear and say of it.
+//! `sticky` and `affinity` of an upstream: how its sessions are tied to servers, and how servers take part in that.
 
 mod cookie;
 pub mod entries;

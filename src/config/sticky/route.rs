@@ -1,4 +1,4 @@
-//! `route` entries of `sticky`.
+//! `route` entries of `sticky`: their grammar.
 
 use super::method_text::MethodText;
 use crate::config::schema::errors::{Findings, Location};
@@ -12,9 +12,10 @@ use crate::sticky::spec::Strict;
 
 record! {
     "a route" => struct ServerRouteText {
-        /// Where the server's route stands: a source, or a list of which the first that the request carries counts.
+        /// Where the request has the server's route: a source, or a list of which the first one that the request carries
+        /// counts.
         from: Sources,
-        /// What happens to a session whose server cannot serve it, whatever failover says.
+        /// Whether a session whose server cannot serve it is refused, with 503 or this status, regardless of failover.
         strict: Strict = "false",
     }
 }

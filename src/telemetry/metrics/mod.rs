@@ -119,20 +119,20 @@ impl Metrics {
         &self,
         connections: usize,
         now: Now,
-        pools: impl Iterator<Item = &'p StickyUpstream>,
+        upstreams: impl Iterator<Item = &'p StickyUpstream>,
     ) -> prometheus::Result<String> {
         self.process.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
         self.process.uptime.set(now.uptime.0.as_secs_f64());
-        pools.for_each(|pool| self.take_gauges(pool, now));
+        upstreams.for_each(|sticky| self.take_gauges(sticky, now));
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    fn take_gauges(&self, pool: &StickyUpstream, now: Now) {
-        let upstream = pool.upstream();
+    fn take_gauges(&self, sticky: &StickyUpstream, now: Now) {
+        let upstream = sticky.upstream();
         for (at, server) in upstream.servers().iter().enumerate() {
-            let sessions = pool.sessions(at, now);
+            let sessions = sticky.sessions(at, now);
             let counted = [("table", sessions.learned), ("token", sessions.by_token)];
             for (kept, count) in counted.into_iter().filter_map(|(kept, count)| Some((kept, count?))) {
                 let labels = [upstream.name().as_str(), server.id().as_str(), kept];

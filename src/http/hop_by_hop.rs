@@ -1,11 +1,11 @@
-//! What Burdock must not forward: hop-by-hop headers, and requests with two conflicting lengths. Also the size of a
-//! header block.
+//! Hop-by-hop headers: those that belong to one connection and must not be forwarded (RFC 9110 7.6.1). It names the headers;
+//! the shell removes them. It knows nothing of how a message is framed or how large it is.
 
-use ::http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING, UPGRADE};
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use ::http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
-use super::Response;
+use super::request::Response;
 
 /// Header names, on the stack while there are few.
 pub type Names = SmallVec<[HeaderName; 2]>;
@@ -80,43 +80,6 @@ fn is_plain(connection: &HeaderValue) -> bool {
     option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
 }
 
-/// Whether a request has two conflicting lengths.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Framing {
-    Sound,
-    /// Content-Length and Transfer-Encoding: two proxies may see two different requests in it (RFC 9112 6.1).
-    Conflict,
-}
-
-/// Checks a raw HTTP/1 request head, before a parser drops one of the two headers. Lines may end in a bare LF. Only
-/// useful if Transfer-Encoding is present.
-pub fn framing(raw_head: &[u8]) -> Framing {
-    let lines = raw_head.split(|&byte| byte == b'\n').skip(1).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let names = lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split(|&byte| byte == b':').next());
-    let (mut length, mut coding) = (false, false);
-    for name in names {
-        length |= name.trim_ascii().eq_ignore_ascii_case(b"content-length");
-        coding |= name.trim_ascii().eq_ignore_ascii_case(b"transfer-encoding");
-    }
-    if length && coding { Framing::Conflict } else { Framing::Sound }
-}
-
-/// The size of a request's header block as HTTP/1.1 would send it, including request line and empty line, in bytes.
-pub fn header_bytes(method: &Method, uri: &Uri, headers: &HeaderMap) -> usize {
-    const VERSION_AND_ENDS: usize = "  HTTP/1.1\r\n\r\n".len();
-    let scheme = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
-    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
-    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
-    let line = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + ": \r\n".len() + value.len();
-    let fields: usize = headers.iter().map(line).sum();
-    method.as_str().len() + scheme + authority + path + VERSION_AND_ENDS + fields
-}
-
-/// Whether this is a CORS preflight: a browser asks if it may send the real request (Fetch standard).
-pub fn is_cors_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    *method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,33 +145,5 @@ mod tests {
         ];
         assert_eq!(removed(StatusCode::SWITCHING_PROTOCOLS, &lines), [""; 0]);
         assert_eq!(removed(StatusCode::OK, &lines), ["upgrade"]);
-    }
-
-    #[test]
-    fn two_lengths_are_a_conflict() {
-        let head = |fields: &str| framing(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
-        assert_eq!(head("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), Framing::Conflict);
-        assert_eq!(head("transfer-encoding : chunked\nCONTENT-LENGTH:1\n"), Framing::Conflict);
-        assert_eq!(head("Transfer-Encoding: chunked\r\n"), Framing::Sound);
-        assert_eq!(head("Content-Length: 1\r\nX: transfer-encoding: chunked\r\n"), Framing::Sound);
-        assert_eq!(head("Transfer-Encoding: chunked\r\n\r\nContent-Length: 1\r\n"), Framing::Sound, "this is in the body");
-        assert_eq!(framing(b""), Framing::Sound);
-    }
-
-    #[test]
-    fn a_header_block_has_its_size_in_http_1() {
-        let sent = "GET /a?b HTTP/1.1\r\nhost: x\r\na: bc\r\n\r\n";
-        let headers = headers(&[("host", "x"), ("a", "bc")]);
-        assert_eq!(header_bytes(&Method::GET, &Uri::from_static("/a?b"), &headers), sent.len());
-        let absolute = "GET http://x/a?b HTTP/1.1\r\nhost: x\r\na: bc\r\n\r\n";
-        assert_eq!(header_bytes(&Method::GET, &Uri::from_static("http://x/a?b"), &headers), absolute.len());
-    }
-
-    #[test]
-    fn a_preflight_is_options_with_both_headers() {
-        let asking = headers(&[("origin", "https://a"), ("access-control-request-method", "PUT")]);
-        assert!(is_cors_preflight(&Method::OPTIONS, &asking));
-        assert!(!is_cors_preflight(&Method::GET, &asking));
-        assert!(!is_cors_preflight(&Method::OPTIONS, &headers(&[("origin", "https://a")])));
     }
 }
