@@ -48,8 +48,11 @@ pub enum FirstAnswers {
     There,
 }
 
-/// Somebody who follows the session tables, beside what stores them.
+/// Another process that follows the session tables.
 pub trait Follower: std::fmt::Debug + Send + Sync {
+    /// This process takes no more requests: it needs to know no more changes.
+    fn idle(&self);
+
     /// Passes on what has happened until now, as the last thing. Waits for some seconds at most.
     fn finish(&self);
 }

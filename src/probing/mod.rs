@@ -3,7 +3,7 @@
 //! unchanged tasks continue.
 
 mod check;
-mod condition;
+pub mod condition;
 pub mod probe;
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Shutdown: signals, the lame-duck time during which the process still accepts, and an early exit after the last connection.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::client::connections::LINGER;
 use crate::control::change::Control;
 use crate::control::state::ProcessState;
 use crate::control::upgrade_request::{UpgradeAnswer, UpgradeError, UpgradeRequest};
-use crate::process::upgrade::old_process::Successor;
+use crate::process::upgrade::listening_sockets::ListeningSockets;
+use crate::process::upgrade::old_process::{Possessions, Successor};
 use crate::process::upgrade::spawn::Program;
 use crate::runtime::readiness::{HandingOver, Ready, Watcher};
 use crate::runtime::systemd;
@@ -27,6 +28,7 @@ pub struct Signals {
     pub lame_duck: Duration,
     pub program: Program,
     pub runtime_dir: PathBuf,
+    pub sockets: ListeningSockets,
     /// Upgrade requests of the API.
     pub requests: Mutex<mpsc::Receiver<UpgradeRequest>>,
 }
@@ -149,26 +151,45 @@ impl Signals {
                 },
             }
         };
-        match prepared.unwrap_or_else(|error| Err(UpgradeError::Talk(error.into()))) {
-            Ok(successor) => {
-                log::info!("the new process is prepared: handing over the listening sockets");
-                self.control.state.serving.readiness.set_replaced();
-                let state = Arc::clone(&self.control.state);
-                let feed = Arc::clone(successor.feed());
-                let settle = move || {
-                    feed.await_changes();
-                    state.storage.release();
-                };
-                let _ = tokio::task::spawn_blocking(settle).await;
-                successor.let_go(answer, Arc::clone(&self.control.state));
-                Some(ShutdownSignal::GracefulUpgrade)
-            }
+        let successor = match prepared.unwrap_or_else(|error| Err(UpgradeError::Talk(error.into()))) {
+            Ok(successor) => successor,
             Err(failed) => {
-                self.resume().await;
-                UpgradeRequest { answer, ..UpgradeRequest::default() }.refuse(failed);
-                None
+                self.resume(answer, failed).await;
+                return None;
             }
+        };
+        log::info!("the new process is prepared: handing over the listening sockets");
+        let (mut giving, mut terminated) = (self.give_sockets(successor), None);
+        let served = loop {
+            tokio::select! {
+                served = &mut giving => break served,
+                event = signals.next(requests) => match event {
+                    Event::Successor(another) => another.refuse(UpgradeError::UnderWay),
+                    // Only when it is known which process serves.
+                    Event::Terminate => terminated = Some(()),
+                    Event::Interrupt => return Some(ShutdownSignal::FastShutdown),
+                },
+            }
+        };
+        match served.unwrap_or_else(|error| Err(UpgradeError::Talk(error.into()))) {
+            Ok(id) => {
+                answer.into_iter().for_each(|answer| _ = answer.send(Ok(id)));
+                // The successor accepts, so this process stops at once.
+                return Some(ShutdownSignal::GracefulTerminate);
+            }
+            Err(failed) => self.resume(answer, failed).await,
         }
+        match terminated {
+            Some(()) => Some(self.lame_duck(signals).await),
+            None => None,
+        }
+    }
+
+    /// Gives a prepared successor the listening sockets, and returns its process id when it serves. If it fails, everything is as
+    /// before.
+    fn give_sockets(&self, successor: Successor) -> JoinHandle<Result<u32, UpgradeError>> {
+        let (control, sockets, runtime_dir) = (Arc::clone(&self.control), self.sockets.clone(), self.runtime_dir.clone());
+        tokio::task::spawn_blocking(move || give_sockets(successor, &control, &sockets, &runtime_dir))
     }
 
     fn prepare(&self, request: UpgradeRequest) -> JoinHandle<Result<Successor, UpgradeError>> {
@@ -184,15 +205,38 @@ impl Signals {
         })
     }
 
-    async fn resume(&self) {
+    async fn resume(&self, answer: Option<UpgradeAnswer>, failed: UpgradeError) {
         let control = Arc::clone(&self.control);
         let _ = tokio::task::spawn_blocking(move || control.set_handing_over(HandingOver::No)).await;
+        UpgradeRequest { answer, ..UpgradeRequest::default() }.refuse(failed);
     }
 
     async fn give_up(&self, answer: Option<UpgradeAnswer>, signals: &mut SignalStreams) -> ShutdownSignal {
         UpgradeRequest { answer, ..UpgradeRequest::default() }.refuse(UpgradeError::Leaving);
         self.lame_duck(signals).await
     }
+}
+
+fn give_sockets(
+    mut successor: Successor,
+    control: &Control,
+    sockets: &ListeningSockets,
+    runtime_dir: &Path,
+) -> Result<u32, UpgradeError> {
+    let state = &control.state;
+    let possessions = Possessions { state, control, runtime_dir };
+    if let Err(failed) = successor.hand_over(sockets, &possessions) {
+        // It must have ended before its possessions can be taken back.
+        drop(successor);
+        possessions.take_back();
+        return Err(failed);
+    }
+    possessions.leave();
+    state.serving.readiness.set_replaced();
+    let id = successor.let_go(state).ok_or(UpgradeError::UnderWay)?;
+    log::info!("process {id} has taken over");
+    systemd::replaced_by(id);
+    Ok(id)
 }
 
 /// How long an upgrade waits until earlier overrides are on disk.
@@ -218,7 +262,10 @@ fn exit_when_idle(state: &ProcessState) -> ! {
     state.serving.connections.wait_for_the_last(Duration::MAX);
     log::info!("the last connection is gone");
     match state.serving.readiness.now() {
-        Ready::Replaced => state.handovers.wait_for_the_last(Duration::MAX),
+        Ready::Replaced => {
+            state.handovers.wait_for_the_last(Duration::MAX);
+            state.followers.lock().iter().for_each(|follower| follower.idle());
+        }
         Ready::Yes | Ready::NotListening | Ready::NotChecked | Ready::Leaving => {}
     }
     state.admin_connections.wait_for_the_last(ADMIN_TIMEOUT);

@@ -32,14 +32,13 @@ pub struct Confirmation {
 }
 
 impl Subscription {
-    /// Of a subscriber that only receives changes.
     pub fn new(table: &Arc<Table>, delivery: Delivery) -> Self {
-        Self { table: Arc::clone(table), id: table.subscribe(Role::Follower, delivery) }
+        Self::with_role(table, Role::Follower, delivery)
     }
 
-    /// Of another process that decides about the same sessions.
-    pub fn peer(table: &Arc<Table>, delivery: Delivery) -> Self {
-        Self { table: Arc::clone(table), id: table.subscribe(Role::Peer, delivery) }
+    /// Of a subscriber that may also send changes, according to its role.
+    pub fn with_role(table: &Arc<Table>, role: Role, delivery: Delivery) -> Self {
+        Self { table: Arc::clone(table), id: table.subscribe(role, delivery) }
     }
 
     pub fn table(&self) -> &Arc<Table> {
