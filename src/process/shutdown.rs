@@ -258,14 +258,26 @@ pub fn exit_early(state: Arc<ProcessState>, mut phases: Receiver<ExecutionPhase>
     std::thread::Builder::new().name("leaving".into()).spawn(watch).map(|_| ())
 }
 
-fn exit_when_idle(state: &ProcessState) -> ! {
+/// Tells the process that has taken over when no more requests can come here.
+fn report_idle(state: &Arc<ProcessState>) {
+    let state = Arc::clone(state);
+    let report = move || {
+        state.serving.askers.wait_for_the_last(Duration::MAX);
+        state.followers.lock().iter().for_each(|follower| follower.idle());
+    };
+    if let Err(error) = std::thread::Builder::new().name("idle".into()).spawn(report) {
+        log::warn!("the new process will wait for this one until it ends: {error}");
+    }
+}
+
+fn exit_when_idle(state: &Arc<ProcessState>) -> ! {
+    if state.serving.readiness.now() == Ready::Replaced {
+        report_idle(state);
+    }
     state.serving.connections.wait_for_the_last(Duration::MAX);
     log::info!("the last connection is gone");
     match state.serving.readiness.now() {
-        Ready::Replaced => {
-            state.handovers.wait_for_the_last(Duration::MAX);
-            state.followers.lock().iter().for_each(|follower| follower.idle());
-        }
+        Ready::Replaced => state.handovers.wait_for_the_last(Duration::MAX),
         Ready::Yes | Ready::NotListening | Ready::NotChecked | Ready::Leaving => {}
     }
     state.admin_connections.wait_for_the_last(ADMIN_TIMEOUT);

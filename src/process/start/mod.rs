@@ -186,6 +186,7 @@ pub(crate) fn state(
         metrics,
         access_log,
         connections: Connections::default(),
+        askers: Connections::default(),
         readiness: predecessor.map_or_else(Readiness::default, |_| Readiness::of_successor()),
         close_on_down: Arc::<CloseOnDown>::default(),
         on_ejection: probe::ejected,

@@ -14,6 +14,7 @@ use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 
 use super::socket::{VARIABLE, trusted};
+use crate::client::connections::Counted;
 use crate::control::change::Control;
 use crate::control::handoff::ProcessHandoff;
 use crate::process::upgrade::other_process::adopt_from_predecessor;
@@ -116,10 +117,10 @@ impl Predecessor {
         let (predecessor, control) = (Arc::clone(self), Arc::clone(control));
         let mut from = io::BufReader::with_capacity(WINDOW, self.reader()?);
         // Its changes reach our own successor through us, so our exit waits for it.
-        let guard = control.state.handovers.enter();
+        let (guard, asker) = (control.state.handovers.enter(), control.state.serving.askers.enter());
         let follow = move || {
             let _guard = guard;
-            let end = receive_changes(&mut from, Incoming::new(link), &control);
+            let end = receive_changes(&mut from, Incoming::new(link), asker, &control);
             drop(feed);
             if !predecessor.has_sockets.load(SeqCst) {
                 log::error!("the running process has ended before the handover ({end}); exiting");
@@ -143,12 +144,17 @@ impl Predecessor {
 }
 
 /// Applies what the predecessor sends until it ends, and returns the reason for its end.
-fn receive_changes(from: &mut impl io::Read, mut incoming: Incoming, control: &Control) -> io::Error {
+fn receive_changes(from: &mut impl io::Read, mut incoming: Incoming, asker: Counted, control: &Control) -> io::Error {
+    let mut asker = Some(asker);
     loop {
         match read(from).map(|message| incoming.take(message)) {
+            Ok(Some(Message::Idle)) => asker = None,
             Ok(Some(Message::State(state))) => adopt_from_predecessor(control, &state),
             Ok(Some(_) | None) => {}
-            Err(end) => return end,
+            Err(end) => {
+                drop(asker);
+                return end;
+            }
         }
     }
 }

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::task::Wake;
 use std::time::Duration;
 
 use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::table::format::Header;
-use burdock::table::{Confirmation, Delivery, Role, Subscription, Table};
+use burdock::table::{Confirmation, Delivery, Role, Round, Subscription, Table};
 use burdock::time::Uptime;
 use parking_lot::{Condvar, Mutex};
 
@@ -18,8 +19,11 @@ use crate::runtime::clock::Clock;
 
 /// A process that reads nothing for this long counts as gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often changes are sent.
-pub const POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// How often changes are sent that no response waits for, and the shortest time between two rounds.
+pub const IDLE_INTERVAL: Duration = Duration::from_millis(20);
+pub const ROUND_INTERVAL: Duration = Duration::from_millis(1);
+
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Sends messages to the other process, one at a time.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub struct Link {
     pub outbox: Outbox,
     pub exchange: Exchange,
     pub clock: Clock,
+    /// How long a response waits until the other process has confirmed its changes.
+    pub(super) at_most: Duration,
     pub(super) key: FingerprintKeyId,
     pub(super) tables: Arc<[LinkedTable]>,
     pub(super) progress: Arc<Progress>,
@@ -42,6 +48,13 @@ pub struct Link {
 pub(super) struct LinkedTable {
     pub(super) feed: Subscription,
     pub(super) header: Vec<u8>,
+}
+
+/// Whether a message was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sent {
+    Yes,
+    No,
 }
 
 /// How far each side has come.
@@ -55,12 +68,22 @@ pub(super) struct Progress {
 pub(super) struct State {
     pub(super) phase: Phase,
     pub(super) delivery: Delivery,
+    /// Whether a response has begun to wait since the last round.
+    pub(super) hurry: bool,
     /// The number of completed rounds over all tables.
     pub(super) rounds: u64,
-    /// The last mark that the other process has confirmed.
-    pub(super) confirmed: u64,
+    /// The round that the other process has not confirmed yet.
+    pub(super) open: Option<OpenRound>,
     /// Marks that this process must confirm.
     marks: VecDeque<ReceivedMark>,
+}
+
+/// A round over all tables, which the other process confirms by its mark.
+#[derive(Debug)]
+pub(super) struct OpenRound {
+    pub(super) mark: u64,
+    pub(super) begun: Uptime,
+    pub(super) rounds: Vec<Round>,
 }
 
 /// A mark of the other process.
@@ -95,6 +118,14 @@ impl Outbox {
         message.send(&mut *self.0.lock())
     }
 
+    /// Sends a message, unless another one is being sent.
+    pub(super) fn try_send(&self, message: &Message) -> Sent {
+        match self.0.try_lock().map(|mut stream| message.send(&mut *stream)) {
+            Some(Ok(())) => Sent::Yes,
+            Some(Err(_)) | None => Sent::No,
+        }
+    }
+
     pub(super) fn send_blocks(&self, header: &[u8], blocks: &[u8]) -> io::Result<()> {
         send_blocks(&mut *self.0.lock(), header, blocks)
     }
@@ -119,9 +150,30 @@ impl Link {
             feed: Subscription::with_role(table, role, Delivery::Afterwards),
             header: Header { table: table.spec().name.clone(), key }.encode(),
         };
-        let tables = tables.iter().map(linked).collect();
-        Self { outbox, exchange, clock, key, tables, progress: Arc::new(Progress::new()) }
+        let tables: Arc<[LinkedTable]> = tables.iter().map(linked).collect();
+        let progress = Arc::new(Progress::new());
+        tables.iter().for_each(|table| table.feed.on_hurry(Arc::clone(&progress).into()));
+        Self { outbox, exchange, clock, at_most: response_timeout(), key, tables, progress }
     }
+
+    /// Completes a round, and wakes the responses that wait for it.
+    pub(super) fn complete(&self, rounds: Vec<Round>) {
+        self.tables.iter().zip(rounds).for_each(|(table, round)| table.feed.complete(round));
+        self.progress.update(|state| state.rounds += 1);
+    }
+}
+
+/// A response has begun to wait.
+impl Wake for Progress {
+    fn wake(self: Arc<Self>) {
+        self.update(|state| state.hurry = true);
+    }
+}
+
+/// How long a response waits. A test on a busy machine may have more patience.
+fn response_timeout() -> Duration {
+    let set = std::env::var("BURDOCK_CONFIRM_MILLIS").ok().filter(|_| cfg!(debug_assertions));
+    set.and_then(|millis| millis.parse().ok()).map_or(RESPONSE_TIMEOUT, Duration::from_millis)
 }
 
 impl Progress {
@@ -129,8 +181,9 @@ impl Progress {
         let state = State {
             phase: Phase::SendingTables,
             delivery: Delivery::Afterwards,
+            hurry: false,
             rounds: 0,
-            confirmed: 0,
+            open: None,
             marks: VecDeque::new(),
         };
         Self { state: Mutex::new(state), changed: Condvar::new() }
@@ -164,13 +217,27 @@ impl Progress {
         state.phase
     }
 
-    /// Waits for a change of the state, up to the limit, and returns the phase and the last mark that was confirmed.
-    pub(super) fn wait(&self, at_most: Duration) -> (Phase, Delivery, u64) {
+    /// Waits until a round is due, an earlier one is confirmed, or a mark can perhaps be confirmed. `next` is the time until another
+    /// round may begin.
+    pub(super) fn wait(&self, next: Duration) -> (Phase, Delivery) {
         let mut state = self.state.lock();
-        if state.phase == Phase::Following && !at_most.is_zero() {
-            self.changed.wait_for(&mut state, at_most);
+        let busy = state.hurry || !state.marks.is_empty();
+        let open = if state.open.is_some() || !state.marks.is_empty() { ROUND_INTERVAL } else { Duration::ZERO };
+        let pause = if busy { next.max(open) } else { IDLE_INTERVAL };
+        if state.phase == Phase::Following && !pause.is_zero() {
+            self.changed.wait_for(&mut state, pause);
         }
-        (state.phase, state.delivery, state.confirmed)
+        (state.phase, state.delivery)
+    }
+
+    /// Whether a round may begin now, as the last one is confirmed. Then no response is known to wait until another one does.
+    pub(super) fn may_begin(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.open.is_some() {
+            return false;
+        }
+        state.hurry = false;
+        true
     }
 
     /// A mark of the other process has arrived, after everything before it was applied.

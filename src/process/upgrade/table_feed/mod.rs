@@ -3,7 +3,7 @@
 //! Each process has two threads for it: one sends ([`send::TableFeed`]), one receives ([`receive::Incoming`]).
 //!
 //! 1. The old process subscribes to each table and sends all of it, then reports that all tables are sent, and from then on sends
-//!    changes every millisecond. If a feed has lost changes, it sends the whole table again.
+//!    changes: at once when a response waits, else every 20 ms. If a feed has lost changes, it sends the whole table again.
 //! 2. The new process subscribes to its tables when it has them all, and sends its own changes.
 //! 3. After changes comes a mark. The other process confirms it when it has applied what came before, and when the process on its
 //!    other side, if there is one, has confirmed that too. Only then is the round complete, and a response that waits for it goes

@@ -9,7 +9,7 @@ use burdock::table::format::{Header, Loader, Next, Precedence, next};
 use burdock::table::{Table, TableName};
 use burdock::time::UnixSeconds;
 
-use super::link::{Link, LinkedTable, Phase};
+use super::link::{Link, LinkedTable, Phase, Sent};
 use crate::process::upgrade::protocol::{Exchange, Message, read};
 use crate::runtime::clock::Clock;
 
@@ -37,7 +37,15 @@ pub fn receive(
                 }
             }
             Message::Complete => break,
-            _ => {}
+            Message::Hello(_)
+            | Message::Handoff(_)
+            | Message::Prepared
+            | Message::Refused(_)
+            | Message::Serving
+            | Message::Mark(_)
+            | Message::Ack(_)
+            | Message::State(_)
+            | Message::Idle => {}
         }
     }
     for (table, loader) in loaders {
@@ -76,15 +84,42 @@ impl Incoming {
         match message {
             Message::Table(header) => self.current = self.find(&header),
             Message::Blocks(bytes) => self.apply(&bytes),
-            Message::Mark(number) => {
-                let open = self.link.tables.iter().filter_map(|table| table.feed.confirmation_of_others()).collect();
-                self.link.progress.mark(number, open, self.link.clock.uptime());
+            Message::Mark(number) => self.confirm(number),
+            Message::Ack(number) => self.complete(number),
+            Message::Idle => {
+                self.link.progress.set_phase(Phase::Withdrawn);
+                return Some(Message::Idle);
             }
-            Message::Ack(number) => self.link.progress.update(|state| state.confirmed = state.confirmed.max(number)),
-            Message::Idle => self.link.progress.set_phase(Phase::Withdrawn),
-            other => return Some(other),
+            other @ (Message::Hello(_)
+            | Message::Handoff(_)
+            | Message::Complete
+            | Message::Prepared
+            | Message::Refused(_)
+            | Message::Serving
+            | Message::State(_)) => return Some(other),
         }
         None
+    }
+
+    /// Confirms a mark at once if no third process must confirm it too, or leaves that to the other thread.
+    fn confirm(&self, number: u64) {
+        let confirmations = self.link.tables.iter().filter_map(|table| table.feed.confirmation_of_others());
+        let open: Vec<_> = confirmations.filter(|confirmation| !confirmation.is_ready()).collect();
+        let sent = if open.is_empty() { self.link.outbox.try_send(&Message::Ack(number)) } else { Sent::No };
+        if sent == Sent::No {
+            self.link.progress.mark(number, open, self.link.clock.uptime());
+        }
+    }
+
+    /// The other process has confirmed a mark.
+    fn complete(&self, number: u64) {
+        let open = self.link.progress.update(|state| state.open.take_if(|open| open.mark <= number));
+        let Some(open) = open else { return };
+        let in_time = self.link.clock.uptime().since(open.begun) <= self.link.at_most;
+        self.link.complete(open.rounds);
+        if in_time {
+            self.link.tables.iter().for_each(|table| table.feed.keeps_up());
+        }
     }
 
     fn find(&self, header: &Header) -> Option<usize> {

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burdock::table::format::Batch;
-use burdock::table::{Change, Cursor, Delivery, Entry, Lost, Round};
+use burdock::table::{Change, Cursor, Delivery, Entry, Lost};
 use burdock::time::Uptime;
 
-use super::link::{Link, LinkedTable, POLL_INTERVAL, Phase, Progress};
+use super::link::{Link, LinkedTable, OpenRound, Phase, Progress, ROUND_INTERVAL};
 use crate::control::handoff::ProcessHandoff;
 use crate::control::state::Follower;
 use crate::process::upgrade::protocol::{Exchange, Message};
 
 /// How long the process waits for the thread to send all changes so far.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a response waits until the other process has confirmed its changes.
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(20);
 /// Changes are sent in portions of this size.
 const CHUNK: usize = 1 << 20;
 /// The pause between two looks at the state of servers, and how many times longer than a look it is at least.
@@ -35,6 +33,7 @@ struct Outgoing {
     progress: Arc<Progress>,
     outbox: super::Outbox,
     exchange: Exchange,
+    at_most: Duration,
 }
 
 /// What is sent first.
@@ -55,12 +54,16 @@ impl TableFeed {
     /// # Errors
     /// If the limit of threads is reached.
     pub fn start(link: Link, first: First, state: StateSource) -> io::Result<Self> {
-        let outgoing =
-            Outgoing { progress: Arc::clone(&link.progress), outbox: link.outbox.clone(), exchange: link.exchange };
+        let outgoing = Outgoing {
+            progress: Arc::clone(&link.progress),
+            outbox: link.outbox.clone(),
+            exchange: link.exchange,
+            at_most: link.at_most,
+        };
         if first == First::Changes {
             link.progress.update(|state| {
                 state.phase = Phase::Following;
-                state.delivery = Delivery::Awaited { at_most: RESPONSE_TIMEOUT };
+                state.delivery = Delivery::Awaited { at_most: link.at_most };
             });
         }
         let sender = Sender::new(link, first, state);
@@ -81,7 +84,7 @@ impl TableFeed {
     /// Makes responses wait for the other process from now on, and returns when it has all earlier changes.
     pub fn await_changes(&self) {
         let rounds = self.link.progress.update(|state| {
-            state.delivery = Delivery::Awaited { at_most: RESPONSE_TIMEOUT };
+            state.delivery = Delivery::Awaited { at_most: self.link.at_most };
             state.rounds
         });
         // A round may already be in progress.
@@ -115,21 +118,12 @@ struct Sender {
     link: Link,
     first: First,
     delivery: Delivery,
-    /// The round that the other process has not confirmed yet.
-    open: Option<OpenRound>,
     last_mark: u64,
     next_round: Uptime,
     changes: Vec<Change>,
     entries: Vec<Entry>,
     batch: Batch,
     state: StateSender,
-}
-
-/// A round over all tables.
-struct OpenRound {
-    mark: u64,
-    begun: Uptime,
-    rounds: Vec<Round>,
 }
 
 /// Whether a round sent anything.
@@ -146,7 +140,6 @@ impl Sender {
             link,
             first,
             delivery: Delivery::Afterwards,
-            open: None,
             last_mark: 0,
             next_round: next,
             changes: Vec::new(),
@@ -161,7 +154,7 @@ impl Sender {
             log::warn!("stopped sending session tables to the other process: {error}");
         }
         // First, so that no response waits for it after it has ended.
-        self.link.tables.iter().for_each(|table| table.feed.set_delivery(Delivery::Afterwards));
+        self.link.tables.iter().for_each(|table| table.feed.mute());
         let progress = Arc::clone(&self.link.progress);
         drop(self);
         progress.set_phase(Phase::Ended);
@@ -188,8 +181,8 @@ impl Sender {
 
     fn follow(&mut self) -> io::Result<()> {
         loop {
-            let pause = self.next_round.since(self.link.clock.uptime()).min(POLL_INTERVAL);
-            let (phase, delivery, confirmed) = self.link.progress.wait(pause);
+            let next = self.next_round.since(self.link.clock.uptime());
+            let (phase, delivery) = self.link.progress.wait(next);
             if phase == Phase::Withdrawn {
                 return Ok(());
             }
@@ -199,11 +192,10 @@ impl Sender {
             }
             let now = self.link.clock.uptime();
             self.confirm_marks(now)?;
-            self.complete_confirmed(confirmed, now);
             if phase == Phase::Finishing {
                 return self.begin_round(now);
             }
-            if self.open.is_none() && now >= self.next_round {
+            if now >= self.next_round && self.link.progress.may_begin() {
                 self.begin_round(now)?;
                 self.send_state(now)?;
             }
@@ -211,24 +203,13 @@ impl Sender {
     }
 
     fn confirm_marks(&self, now: Uptime) -> io::Result<()> {
-        let confirmable = self.link.progress.confirmable(now, RESPONSE_TIMEOUT);
+        let confirmable = self.link.progress.confirmable(now, self.link.at_most);
         confirmable.map_or(Ok(()), |mark| self.link.outbox.send(&Message::Ack(mark)))
-    }
-
-    /// Completes the open round if the other process has confirmed its mark.
-    fn complete_confirmed(&mut self, confirmed: u64, now: Uptime) {
-        if let Some(open) = self.open.take_if(|open| open.mark <= confirmed) {
-            let in_time = now.since(open.begun) <= RESPONSE_TIMEOUT;
-            self.complete(open.rounds);
-            if in_time {
-                self.link.tables.iter().for_each(|table| table.feed.keeps_up());
-            }
-        }
     }
 
     /// Sends the changes of all tables.
     fn begin_round(&mut self, now: Uptime) -> io::Result<()> {
-        self.next_round = now.plus(POLL_INTERVAL);
+        self.next_round = now.plus(ROUND_INTERVAL);
         let (mut rounds, mut sent) = (Vec::with_capacity(self.link.tables.len()), Sent::Nothing);
         for at in 0..self.link.tables.len() {
             rounds.push(self.link.tables[at].feed.begin());
@@ -239,19 +220,15 @@ impl Sender {
         match (sent, self.link.exchange) {
             (Sent::Something, Exchange::BothWays) => {
                 self.last_mark += 1;
-                self.open = Some(OpenRound { mark: self.last_mark, begun: now, rounds });
+                let open = OpenRound { mark: self.last_mark, begun: now, rounds };
+                self.link.progress.update(|state| state.open = Some(open));
                 self.link.outbox.send(&Message::Mark(self.last_mark))
             }
             (Sent::Nothing, _) | (Sent::Something, Exchange::OneWay) => {
-                self.complete(rounds);
+                self.link.complete(rounds);
                 Ok(())
             }
         }
-    }
-
-    fn complete(&self, rounds: Vec<Round>) {
-        self.link.tables.iter().zip(rounds).for_each(|(table, round)| table.feed.complete(round));
-        self.link.progress.update(|state| state.rounds += 1);
     }
 
     /// Sends a table's changes.

@@ -10,7 +10,7 @@ use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::session::lifetime::Lifetime;
-use burdock::table::{Budget, Confirmation, Known, Persist, Table, TableName, TableSpec};
+use burdock::table::{Budget, Confirmation, Known, Patience, Persist, Table, TableName, TableSpec};
 
 use super::link::Phase;
 use super::receive::{Incoming, receive};
@@ -179,8 +179,8 @@ async fn nobody_waits_for_a_process_that_has_stopped_until_it_keeps_up_again() {
         tie(&running, n, clock);
         let Some(mut confirmation) = Confirmation::of(&running) else { break };
         assert!(tokio::time::timeout(Duration::from_millis(5), &mut confirmation).await.is_err());
-        confirmation.run_out();
         late += 1;
+        assert_eq!(confirmation.run_out() == Patience::Lost, late == 5);
     }
     assert_eq!((late, running.late_confirmations()), (5, 5));
     let theirs = end(link, First::Changes);
