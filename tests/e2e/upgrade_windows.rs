@@ -254,3 +254,35 @@ fn a_drain_at_the_new_process_holds_for_requests_of_the_old_one() {
     assert!(rest.all(|wire| served_by(wire) == "web-4"));
     drop(successor);
 }
+
+#[test]
+fn header_sessions_keep_their_server_during_upgrades() {
+    let site = Site::new();
+    let origins = site.origins::<{ SERVERS as usize }>();
+    origins.iter().for_each(serve);
+    let first = site.burdock(&shop(SERVERS, "sticky: [{header: {name: X-Session}}]"));
+    let (listen, stop) = (first.listen, AtomicBool::new(false));
+    let moved: Vec<String> = std::thread::scope(|scope| {
+        let stop = &stop;
+        let _guard = SetOnDrop(stop);
+        let app = move || {
+            let mut moved = Vec::new();
+            while !stop.load(Relaxed) {
+                let begun = Wire::open(listen).ask(&Request::get("/"));
+                let token = begun.header("x-session").unwrap().to_owned();
+                let again = Request::get("/").header("X-Session", &token);
+                let servers: Vec<_> = (0..3).map(|_| Wire::open(listen).ask(&again).served_by().to_owned()).collect();
+                moved.extend(servers.into_iter().filter(|server| *server != begun.served_by()));
+            }
+            moved
+        };
+        let apps: Vec<_> = (0..4).map(|_| scope.spawn(app)).collect();
+        let mut last = Successor::of(&first);
+        for _ in 1..rounds(20) {
+            last = last.next();
+        }
+        stop.store(true, Relaxed);
+        apps.into_iter().flat_map(|app| app.join().unwrap()).collect()
+    });
+    assert_eq!(moved, Vec::<String>::new());
+}

@@ -195,6 +195,7 @@ pub(crate) fn state(
         serving: Arc::new(serving),
         published: watch::Sender::new(0),
         first_answers: watch::Sender::new(FirstAnswers::default()),
+        probing_runtime: OnceLock::new(),
         admin_connections: Connections::default(),
         handovers: Connections::default(),
         watchdog: Arc::<Watchdog>::default(),

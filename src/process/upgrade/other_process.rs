@@ -1,10 +1,11 @@
 //! What the two processes of an upgrade tell each other of servers and overrides while both serve.
 
 use burdock::balancer::handoff::BalancerHandoff;
+use burdock::upstream::health::Condition;
 
 use crate::control::change::Control;
 use crate::control::handoff::ProcessHandoff;
-use crate::probing::condition;
+use crate::probing::{condition, probe};
 
 /// Adopts what the old process knows of servers.
 pub fn adopt_from_predecessor(control: &Control, state: &ProcessHandoff) {
@@ -24,5 +25,11 @@ fn adopt_servers(control: &Control, servers: &BalancerHandoff) {
     serving.generation.load().balancer.adopt(servers, |upstream, server, to| {
         log::info!("{upstream}/{}: {} at the other process", server.id(), to.as_str());
         condition::changed(serving, upstream, server, to);
+        if to == Condition::Ejected
+            && let Some(runtime) = control.state.probing_runtime.get()
+        {
+            // The other process may end before the ejection does.
+            runtime.spawn(probe::bring_back_adopted(serving, upstream, server));
+        }
     });
 }
