@@ -7,15 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora::server::{ExecutionPhase, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinHandle;
 
 use crate::client::connections::LINGER;
 use crate::control::change::Control;
 use crate::control::state::ProcessState;
 use crate::control::upgrade_request::{UpgradeAnswer, UpgradeError, UpgradeRequest};
+use crate::process::signals::{Event, Outcome, SignalStreams, Work};
 use crate::process::upgrade::listening_sockets::ListeningSockets;
 use crate::process::upgrade::old_process::{Possessions, Successor};
 use crate::process::upgrade::spawn::Program;
@@ -65,59 +65,19 @@ impl ShutdownSignalWatch for Signals {
     }
 }
 
-/// The signals that end or upgrade the process.
-struct SignalStreams {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    user: Signal,
-}
-
-/// A signal or request.
-enum Event {
-    Terminate,
-    Interrupt,
-    Successor(UpgradeRequest),
-}
-
-impl SignalStreams {
-    fn new() -> std::io::Result<Self> {
-        // Without a handler they would end the process until their services are running.
-        drop(signal(SignalKind::hangup())?);
-        drop(signal(SignalKind::user_defined1())?);
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            user: signal(SignalKind::user_defined2())?,
-        })
-    }
-
-    async fn next(&mut self, requests: &mut mpsc::Receiver<UpgradeRequest>) -> Event {
-        tokio::select! {
-            _ = self.terminate.recv() => Event::Terminate,
-            _ = self.interrupt.recv() => Event::Interrupt,
-            _ = self.quit.recv() => Event::Successor(UpgradeRequest::default()),
-            _ = self.user.recv() => Event::Successor(UpgradeRequest::default()),
-            Some(request) = requests.recv() => Event::Successor(request),
-        }
-    }
-
-    /// Waits for SIGTERM or SIGINT and returns its name.
-    async fn end(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-}
-
 /// While the process is shutting down, a second signal ends it at once.
 async fn exit_on_second_signal(mut signals: SignalStreams, state: Arc<ProcessState>) {
     let signal = signals.end().await;
     log::info!("{signal} during shutdown: exiting now");
     state.close();
     std::process::exit(0);
+}
+
+/// Whether SIGTERM came during a step that could not be broken off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Terminated {
+    Yes,
+    No,
 }
 
 impl Signals {
@@ -139,62 +99,52 @@ impl Signals {
         requests: &mut mpsc::Receiver<UpgradeRequest>,
     ) -> Option<ShutdownSignal> {
         let answer = request.answer.take();
-        let mut preparing = self.prepare(request);
-        let prepared = loop {
-            tokio::select! {
-                prepared = &mut preparing => break prepared,
-                event = signals.next(requests) => match event {
-                    Event::Successor(another) => another.refuse(UpgradeError::UnderWay),
-                    // The successor being prepared notices that this process ends, and ends too.
-                    Event::Terminate => return Some(self.give_up(answer, signals).await),
-                    Event::Interrupt => return Some(ShutdownSignal::FastShutdown),
-                },
-            }
-        };
-        let successor = match prepared.unwrap_or_else(|error| Err(UpgradeError::Talk(error.into()))) {
-            Ok(successor) => successor,
-            Err(failed) => {
+        let successor = match self.prepare(request).outcome(signals, requests).await {
+            Outcome::Done(Ok(successor)) => successor,
+            Outcome::Done(Err(failed)) => {
                 self.resume(answer, failed).await;
                 return None;
             }
+            // The successor being prepared notices that this process ends, and ends too.
+            Outcome::Terminated => return Some(self.give_up(answer, signals).await),
+            Outcome::Interrupted => return Some(ShutdownSignal::FastShutdown),
         };
         log::info!("the new process is prepared: handing over the listening sockets");
-        let (mut giving, mut terminated) = (self.give_sockets(successor), None);
+        let (mut giving, mut terminated) = (self.give_sockets(successor), Terminated::No);
         let served = loop {
-            tokio::select! {
-                served = &mut giving => break served,
-                event = signals.next(requests) => match event {
-                    Event::Successor(another) => another.refuse(UpgradeError::UnderWay),
-                    // Only when it is known which process serves.
-                    Event::Terminate => terminated = Some(()),
-                    Event::Interrupt => return Some(ShutdownSignal::FastShutdown),
-                },
+            match giving.outcome(signals, requests).await {
+                Outcome::Done(served) => break served,
+                // Only when it is known which process serves.
+                Outcome::Terminated => terminated = Terminated::Yes,
+                Outcome::Interrupted => return Some(ShutdownSignal::FastShutdown),
             }
         };
-        match served.unwrap_or_else(|error| Err(UpgradeError::Talk(error.into()))) {
-            Ok(id) => {
+        match (served, terminated) {
+            (Ok(id), _) => {
                 answer.into_iter().for_each(|answer| _ = answer.send(Ok(id)));
                 // The successor accepts, so this process stops at once.
-                return Some(ShutdownSignal::GracefulTerminate);
+                Some(ShutdownSignal::GracefulTerminate)
             }
-            Err(failed) => self.resume(answer, failed).await,
-        }
-        match terminated {
-            Some(()) => Some(self.lame_duck(signals).await),
-            None => None,
+            (Err(failed), terminated) => {
+                self.resume(answer, failed).await;
+                match terminated {
+                    Terminated::Yes => Some(self.lame_duck(signals).await),
+                    Terminated::No => None,
+                }
+            }
         }
     }
 
     /// Gives a prepared successor the listening sockets, and returns its process id when it serves. If it fails, everything is as
     /// before.
-    fn give_sockets(&self, successor: Successor) -> JoinHandle<Result<u32, UpgradeError>> {
+    fn give_sockets(&self, successor: Successor) -> Work<u32> {
         let (control, sockets, runtime_dir) = (Arc::clone(&self.control), self.sockets.clone(), self.runtime_dir.clone());
-        tokio::task::spawn_blocking(move || give_sockets(successor, &control, &sockets, &runtime_dir))
+        Work(tokio::task::spawn_blocking(move || give_sockets(successor, &control, &sockets, &runtime_dir)))
     }
 
-    fn prepare(&self, request: UpgradeRequest) -> JoinHandle<Result<Successor, UpgradeError>> {
+    fn prepare(&self, request: UpgradeRequest) -> Work<Successor> {
         let (control, program, runtime_dir) = (Arc::clone(&self.control), self.program.clone(), self.runtime_dir.clone());
-        tokio::task::spawn_blocking(move || {
+        Work(tokio::task::spawn_blocking(move || {
             control.set_handing_over(HandingOver::UnderWay);
             // Writes in progress would overwrite what the successor writes to disk.
             let timeout = request.timing.0.min(SETTLE_TIMEOUT);
@@ -202,7 +152,7 @@ impl Signals {
                 return Err(UpgradeError::Unwritten(timeout));
             }
             Successor::prepare(&program, &runtime_dir, &request, &control)
-        })
+        }))
     }
 
     async fn resume(&self, answer: Option<UpgradeAnswer>, failed: UpgradeError) {
