@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it fails")]
 
 mod journal;
+mod peers;
 mod queue;
 mod servers;
 mod sessions;
