@@ -10,11 +10,11 @@ use super::route::RouteText;
 use super::sticky::entries;
 use super::tables::TableText;
 use super::upstream::UpstreamText;
-use super::{accept, conflicts, listener, response_source, route, source, tables, upstream};
+use super::{accept, conflicts, foreign_words, listener, response_source, route, source, tables, upstream};
 use crate::config::conflicts::PlacedUpstream;
 use crate::config::schema::errors::{Errors, Fault, Findings, Location};
 use crate::config::schema::map::{OrShort, record};
-use crate::config::schema::read::{At, ListOf, MapOf, Read, SomeOf};
+use crate::config::schema::read::{At, ListOf, MapOf, Read, SomeOf, State};
 use crate::config::schema::tree::{Node, Value};
 use crate::config::values::{AccessLog, Config, Process, Text};
 
@@ -57,7 +57,7 @@ impl Config {
     /// # Errors
     /// All errors; for invalid YAML only the first one.
     pub fn parse(name: &str, text: &str) -> Result<Self, Errors> {
-        let mut findings = Findings::default();
+        let mut findings = Findings::with(foreign_words::TABLES);
         let root = Node::parse(text, &mut findings).map_err(|fault| Errors::one(name, fault))?;
         let root = if matches!(root.value, Value::Null) { Node::literal("{}", root.at) } else { root };
         let config = ConfigText::read(&root, &mut findings).map(|written| build(written, root.at, &mut findings));
@@ -85,7 +85,7 @@ fn unread(at: Location) -> Fault {
 /// Combines the parts, and checks them against each other.
 fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config {
     let upstreams = written.upstreams;
-    if upstreams.value.is_empty() {
+    if upstreams.value.is_empty() && upstreams.state == State::Sound {
         findings.fault(upstreams.at, "expected at least one upstream, found none");
     }
     let names: Vec<At<UpstreamName>> = upstreams.value.iter().map(|(name, _)| name.clone()).collect();

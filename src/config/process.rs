@@ -72,7 +72,6 @@ impl Leaf for LogTarget {
         match text {
             "stdout" => Ok(Self::Stdout),
             "off" => Ok(Self::Off),
-            "none" | "false" | "no" => Err(Hint::by("write off")),
             path => AbsolutePath::parse(path).map(Self::File).map_err(|_| Hint::unknown()),
         }
     }
