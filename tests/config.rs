@@ -364,6 +364,8 @@ fn inline_secrets_are_refused_and_not_repeated() {
     let errors =
         wrong(&with("", &format!("keys:\n- {secret}\n- {{env: {secret}}}\n- {{file: {secret}}}\n- {{value: {secret}}}\n")));
     assert!(!errors.contains(&secret[..8]), "{errors}");
+    let alone = wrong(&with("", &format!("keys: {secret}\n")));
+    assert!(!alone.contains(&secret[..8]) && alone.contains("keys: expected a key source"), "{alone}");
     assert_snapshot!(errors);
 }
 

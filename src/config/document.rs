@@ -5,7 +5,7 @@ use serde_json::json;
 use super::admin::AdminText;
 use super::dns::DnsText;
 use super::listener::ListenerText;
-use super::process::Key;
+use super::process::{Key, Keys};
 use super::route::RouteText;
 use super::sticky::entries;
 use super::tables::TableText;
@@ -36,7 +36,7 @@ record! {
         access_log: AccessLog = "{}",
         /// Where to find the keys for tokens: the first seals them, any of them opens them. Without keys, Burdock
         /// creates one in the state directory, and other balancers cannot open its tokens.
-        keys: ListOf<Key> = "[]",
+        keys: Keys = "[]",
         /// Where to find the key that fingerprints the names of learned sessions. Balancers that must place sessions
         /// alike share it. By default Burdock creates one in the state directory. Changing the key drops all learned
         /// sessions.

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::record;
-use crate::config::schema::read::{Hint, Leaf, Read};
+use crate::config::schema::read::{Hint, Leaf, ListOf, Read};
 use crate::config::schema::scalar::{AbsolutePath, Bool, Int, OrAuto, OrNone};
 use crate::config::schema::tree::{Node, Value};
 use crate::config::schema::units::{Positive, Size, Span};
@@ -78,6 +78,25 @@ impl Leaf for LogTarget {
 
     fn schema() -> serde_json::Value {
         json!({"anyOf": [{"enum": ["stdout", "off"]}, <AbsolutePath as Leaf>::schema()]})
+    }
+}
+
+/// Places of keys.
+pub(super) struct Keys;
+
+impl Read for Keys {
+    type Value = Vec<SecretSource>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
+        match &node.value {
+            // This may be a key, which a message about a list would show.
+            Value::Scalar(..) => Key::read(node, findings).map(|key| vec![key]),
+            Value::List(_) | Value::Map(_) | Value::Null => ListOf::<Key>::read(node, findings),
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        ListOf::<Key>::schema()
     }
 }
 

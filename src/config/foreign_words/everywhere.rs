@@ -5,7 +5,7 @@ use crate::config::schema::vocabulary::{ForeignWord, field, word};
 const TLS: &str =
     "Burdock speaks no TLS yet: put a TLS terminator in front of it and name that in trusted_proxies (docs/tls.md)";
 
-pub(super) const WORDS: &[ForeignWord] = &[
+pub(crate) const WORDS: &[ForeignWord] = &[
     field(&["**"], &["<<"], "merge keys are not supported: use an alias for a whole value"),
     field(
         &["**"],

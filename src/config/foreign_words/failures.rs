@@ -2,7 +2,7 @@
 
 use crate::config::schema::vocabulary::{ForeignWord, field, word};
 
-pub(super) const WORDS: &[ForeignWord] = &[
+pub(crate) const WORDS: &[ForeignWord] = &[
     // Health.
     word(&["health_check"], &["/*"], "write {http: {path: /<value>}}"),
     word(&["health_check"], &["true", "on", "yes", "enabled", "check", "default"], "write tcp or http"),

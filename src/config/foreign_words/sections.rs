@@ -5,7 +5,7 @@ use crate::config::schema::vocabulary::{ForeignWord, field, list, map, missing, 
 const SHAPE: &str = "the file is a map: listeners: [0.0.0.0:8080], upstreams: {app: {servers: [10.0.0.10:8080]}}";
 const ROUTES: &str = "write routes: [{match: {hosts: [shop.example.com], path_prefix: /}, upstream: app}]";
 
-pub(super) const WORDS: &[ForeignWord] = &[
+pub(crate) const WORDS: &[ForeignWord] = &[
     // The whole file.
     word(
         &[""],
@@ -93,23 +93,22 @@ pub(super) const WORDS: &[ForeignWord] = &[
     ),
     field(
         &[""],
-        &[
-            "sticky",
-            "balance",
-            "health_check",
-            "health_checks",
-            "timeout",
-            "timeouts",
-            "failover",
-            "retry",
-            "limits",
-            "queue",
-        ],
+        &["sticky", "balance", "health_check", "timeouts", "failover", "retry", "limits", "queue", "slow_start"],
         "write it in an upstream: upstreams: {app: {servers: [10.0.0.10:8080], <field>: <value>}}",
     ),
     field(
         &[""],
-        &["cookie", "passive_health", "affinity", "sticky_scope", "slow_start"],
+        &[
+            "cookie",
+            "affinity",
+            "sticky_scope",
+            "passive_health",
+            "health_checks",
+            "timeout",
+            "retries",
+            "sticky_cookie",
+            "lb_policy",
+        ],
         "write it in an upstream: upstreams: {app: {servers: [10.0.0.10:8080], …}}",
     ),
     field(
@@ -283,6 +282,16 @@ pub(super) const WORDS: &[ForeignWord] = &[
     word(&["match"], &["Host(*", "Path*(*", "*&&*"], "write {hosts: [shop.example.com], path_prefix: /app}"),
     word(&["match"], &["/*"], "write {path_prefix: /<value>}"),
     word(&["match"], &["*"], "write {hosts: [<value>]}"),
+    word(
+        &["match.path_prefix"],
+        &["~*", "^*", "*$", "*.**", "*(*", "*\\*"],
+        "it is no regular expression: write how the path begins, such as /app",
+    ),
+    word(
+        &["match.hosts"],
+        &["~*", "^*", "*$", "*(*", "*\\*"],
+        "it is no regular expression: write shop.example.com, or \"*.example.com\" for all names below it",
+    ),
     // Keys.
     word(&["env"], &["$*"], "write the variable's name without $"),
 ];

@@ -5,7 +5,7 @@ use crate::config::schema::vocabulary::{ForeignWord, field, map, missing, word};
 /// Where sources are written.
 const SOURCES: &[&str] = &["lookup", "create_from_requests", "from", "key", "all"];
 
-pub(super) const WORDS: &[ForeignWord] = &[
+pub(crate) const WORDS: &[ForeignWord] = &[
     map(&["sticky"], "write one method in each entry: sticky: [{cookie: {…}}, {hash: {key: client_ip}}]"),
     word(
         &["sticky"],

@@ -5,7 +5,7 @@ use crate::config::schema::vocabulary::{ForeignWord, field, list, map, missing, 
 const UPSTREAM: &str = "upstreams.*";
 const SERVERS: &str = "upstreams.*.servers";
 
-pub(super) const WORDS: &[ForeignWord] = &[
+pub(crate) const WORDS: &[ForeignWord] = &[
     list(&["upstreams"], "write a map of names: upstreams: {app: {servers: [10.0.0.10:8080]}}"),
     word(&["upstreams"], &["*"], "write a map of names: upstreams: {app: {servers: [<value>]}}"),
     list(&[UPSTREAM], "write {servers: […]}"),

@@ -7,7 +7,8 @@ pub(crate) struct ForeignWord {
     /// top of the file, and `**` is everywhere.
     places: &'static [&'static str],
     written: Written,
-    /// `<value>` stands for what was written, or for its part at the `*`; `<field>` for the name of an unknown field.
+    /// `<value>` stands for what was written, or for its part at the `*`; `<field>` for the name of an unknown field as the row
+    /// spells it.
     help: &'static str,
 }
 
@@ -68,22 +69,20 @@ pub(crate) const fn missing(places: &'static [&'static str], field: &'static str
 impl ForeignWord {
     /// The help of this row, if it applies to what was found at this path.
     pub(crate) fn help(&self, path: &[&str], found: Found<'_>) -> Option<String> {
-        let (place, value) = match (&self.written, found) {
+        let (place, field, value) = match (&self.written, found) {
             (Written::Field(names), Found::Field { value }) => {
                 let (name, place) = path.split_last()?;
-                names.iter().find_map(|pattern| part(pattern, name))?;
-                (place, value)
+                (place, *names.iter().find(|pattern| part(pattern, name).is_some())?, value)
             }
-            (Written::Nothing(field), Found::Nothing) => (path.strip_suffix(&[*field])?, ""),
-            (Written::Word(words), Found::Word(text)) => (path, words.iter().find_map(|pattern| part(pattern, text))?),
-            (Written::List, Found::List) | (Written::Map, Found::Map) => (path, ""),
+            (Written::Nothing(field), Found::Nothing) => (path.strip_suffix(&[*field])?, *field, ""),
+            (Written::Word(words), Found::Word(text)) => (path, "", words.iter().find_map(|pattern| part(pattern, text))?),
+            (Written::List, Found::List) | (Written::Map, Found::Map) => (path, "", ""),
             (Written::Field(_) | Written::Word(_) | Written::List | Written::Map | Written::Nothing(_), _) => return None,
         };
         if !self.places.iter().any(|pattern| is_at(pattern, place)) {
             return None;
         }
-        let name = path.last().copied().unwrap_or_default();
-        Some(self.help.replace("<field>", name).replace("<value>", &short(value)))
+        Some(self.help.replace("<field>", field).replace("<value>", &short(value)))
     }
 }
 
@@ -209,12 +208,12 @@ mod tests {
 
     #[test]
     fn a_row_repeats_what_was_written() {
-        let row = field(&["servers"], &["host*"], "write <field> as address: <value>");
-        let path = ["servers", "hostname"];
+        let row = field(&["servers"], &["host_name"], "write <field> as address: <value>");
+        let path = ["servers", "hostName"];
         let help = row.help(&path, Found::Field { value: "10.0.0.1" });
-        assert_eq!(help.as_deref(), Some("write hostname as address: 10.0.0.1"));
+        assert_eq!(help.as_deref(), Some("write host_name as address: 10.0.0.1"));
         assert_eq!(row.help(&path, Found::Word("host")), None);
-        assert_eq!(row.help(&path, Found::Field { value: "" }).as_deref(), Some("write hostname as address: …"));
+        assert_eq!(row.help(&path, Found::Field { value: "" }).as_deref(), Some("write host_name as address: …"));
         let row = missing(&[""], "servers", "add servers");
         assert_eq!(row.help(&["servers"], Found::Nothing).as_deref(), Some("add servers"));
     }
