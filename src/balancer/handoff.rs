@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::ids::UpstreamName;
 use crate::time::Uptime;
 use crate::upstream::handoff::UpstreamHandoff;
+use crate::upstream::health::Condition;
+use crate::upstream::server::Server;
 
 use super::balancer::Balancer;
 use super::sticky_upstream::StickyUpstream;
@@ -37,6 +39,19 @@ impl Balancer {
         for upstream in self.upstreams() {
             if let Some(handoff) = handoff.0.get(upstream.name()) {
                 upstream.inherit(handoff);
+            }
+        }
+    }
+}
+
+impl Balancer {
+    /// Adopts what another process, which serves at the same time, knows later than this one. Calls `changed` for each server whose
+    /// condition changed.
+    pub fn adopt(&self, handoff: &BalancerHandoff, mut changed: impl FnMut(&UpstreamName, &Server, Condition)) {
+        for upstream in self.upstreams() {
+            if let Some(handoff) = handoff.0.get(upstream.name()) {
+                let all = upstream.upstream().adopt(&handoff.servers);
+                all.into_iter().for_each(|(server, condition)| changed(upstream.name(), server, condition));
             }
         }
     }

@@ -19,6 +19,7 @@ use burdock::balancer::connection::Connection;
 use burdock::config::values::Listener;
 use burdock::http::forwarded::Peer;
 use burdock::time::Uptime;
+use parking_lot::Mutex;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -30,6 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use crate::client::close_on_down::CloseHandle;
+use crate::client::connections::Counted;
 use crate::runtime::clock::Clock;
 use crate::servers::private::PrivateConnections;
 use crate::telemetry::metrics::{Malformed, Metrics};
@@ -64,6 +66,8 @@ pub struct ClientStream {
     /// Whether a login that belongs to the connection has been requested or sent.
     login: AtomicBool,
     private: OnceLock<Arc<PrivateConnections>>,
+    /// Counts the connection while it may bring another request.
+    asker: Mutex<Option<Counted>>,
 }
 
 /// The properties of a connection.
@@ -77,7 +81,14 @@ pub struct About {
 
 impl ClientStream {
     /// A stream accepted by `listener`, which `about` names.
-    pub fn new(inner: Stream, clock: Clock, metrics: Arc<Metrics>, listener: &Listener, about: About) -> Self {
+    pub fn new(
+        inner: Stream,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        listener: &Listener,
+        about: About,
+        asker: Counted,
+    ) -> Self {
         Self {
             inner,
             clock,
@@ -92,6 +103,7 @@ impl ClientStream {
             close_handle: OnceLock::new(),
             login: AtomicBool::new(false),
             private: OnceLock::new(),
+            asker: Mutex::new(Some(asker)),
         }
     }
 
@@ -121,6 +133,11 @@ impl ClientStream {
     /// Its private connections to servers, which end with it.
     pub fn private(&self) -> &Arc<PrivateConnections> {
         self.private.get_or_init(Arc::default)
+    }
+
+    /// The connection ends after the request in progress, or belongs to it for good.
+    pub fn takes_no_more(&self) {
+        *self.asker.lock() = None;
     }
 
     /// The header block is complete in time.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use burdock::balancer::diff;
 use burdock::balancer::diff::Difference;
+use burdock::balancer::overrides::Overrides;
 use burdock::balancer::spec::Plan;
 use burdock::balancer::{Balancer, PlanError};
 use burdock::ids::{ServerId, UpstreamName};
@@ -116,9 +117,20 @@ impl Control {
         }
     }
 
+    /// The overrides and the state of servers, for a process that serves at the same time.
+    pub fn shared_state(&self) -> ProcessHandoff {
+        let (desired, live) = (self.desired.load(), self.state.serving.generation.load());
+        ProcessHandoff { changes: desired.changes.clone(), servers: live.balancer.handoff(), ..ProcessHandoff::default() }
+    }
+
     /// The previous process has stopped writing to the store: from now on this one writes.
     pub fn take_store(&self) {
         self.persister.take();
+    }
+
+    /// The process that was to take over has ended: from now on this one writes to the store again.
+    pub fn take_back_store(&self) {
+        self.persister.take_back();
     }
 
     /// The current desired state.
@@ -202,10 +214,35 @@ impl Control {
     /// Builds a generation of the next desired state and publishes it.
     pub(super) fn publish(
         &self,
+        guard: &ChangeGuard<'_>,
+        next: Desired,
+        forgotten: &[(UpstreamName, ServerId)],
+    ) -> Result<WriteAck, PublishError> {
+        self.put_into_effect(guard, next, forgotten)?;
+        Ok(self.persister.ask())
+    }
+
+    /// Adopts the overrides of the process that has taken over, for the requests that still come here. That one writes them to the
+    /// store.
+    ///
+    /// # Errors
+    /// If a server's peer cannot be made.
+    pub fn adopt_overrides(&self, overrides: &Overrides) -> Result<(), PublishError> {
+        let lock = self.changing.lock();
+        let guard = ChangeGuard { desired: self.desired.load_full(), _lock: lock };
+        if guard.desired.changes == *overrides {
+            return Ok(());
+        }
+        let next = Desired { changes: overrides.clone(), ..guard.next() };
+        self.put_into_effect(&guard, next, &[])
+    }
+
+    fn put_into_effect(
+        &self,
         _guard: &ChangeGuard<'_>,
         mut next: Desired,
         forgotten: &[(UpstreamName, ServerId)],
-    ) -> Result<WriteAck, PublishError> {
+    ) -> Result<(), PublishError> {
         let (now, earlier) = (self.now(), self.state.serving.generation.load_full());
         next.leaving = earlier.balancer.leaving(&next.wanted(), now);
         next.leaving.retain(|gone| !forgotten.iter().any(|(upstream, id)| gone.upstream == *upstream && gone.id == *id));
@@ -217,7 +254,7 @@ impl Control {
         // The desired state is stored first: a reader of the new generation must find it.
         self.desired.store(Arc::new(next));
         self.state.publish(Arc::new(generation));
-        Ok(self.persister.ask())
+        Ok(())
     }
 
     /// Logs the differences and their author.

@@ -3,6 +3,8 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::Duration;
 
@@ -29,6 +31,8 @@ pub struct WriteAck(Receiver<Persisted>);
 #[derive(Debug)]
 pub struct Persister {
     requests: Sender<Request>,
+    /// Whether another process may have written the file.
+    foreign: Arc<AtomicBool>,
     /// The thread's state until it starts, while another process writes.
     idle: Mutex<Option<Idle>>,
 }
@@ -40,6 +44,7 @@ type Request = SyncSender<Persisted>;
 #[derive(Debug)]
 struct Idle {
     requests: Receiver<Request>,
+    foreign: Arc<AtomicBool>,
     desired: Arc<ArcSwap<Desired>>,
     store: Store,
 }
@@ -90,8 +95,9 @@ impl Persister {
 
     fn idle(store: Store, desired: &Arc<ArcSwap<Desired>>) -> (Self, Idle) {
         let (sender, receiver) = mpsc::channel();
-        let idle = Idle { requests: receiver, desired: Arc::clone(desired), store };
-        (Self { requests: sender, idle: Mutex::new(None) }, idle)
+        let foreign = Arc::new(AtomicBool::new(false));
+        let idle = Idle { requests: receiver, foreign: Arc::clone(&foreign), desired: Arc::clone(desired), store };
+        (Self { requests: sender, foreign, idle: Mutex::new(None) }, idle)
     }
 
     /// The other process has stopped writing: starts the thread, which writes the desired state if the file differs.
@@ -101,6 +107,12 @@ impl Persister {
             Ok(()) => self.ask().detach(),
             Err(error) => log::error!("changes will not survive a restart: cannot start a thread: {error}"),
         }
+    }
+
+    /// Writes the file again, whatever another process has written meanwhile.
+    pub fn take_back(&self) {
+        self.foreign.store(true, SeqCst);
+        self.ask().detach();
     }
 
     /// Requests that the current desired state be written.
@@ -114,25 +126,30 @@ impl Persister {
 
 impl Idle {
     fn begin(self, stored: impl FnOnce(&Store) -> Option<PersistedState> + Send + 'static) -> io::Result<()> {
-        let Self { requests, desired, store } = self;
+        let Self { requests, foreign, desired, store } = self;
         let write = move || {
             let stored = stored(&store);
-            write_on_request(&requests, stored, || desired.load().persisted(), |wanted| store.write(wanted));
+            let wanted = || desired.load().persisted();
+            write_on_request(&requests, stored, &foreign, wanted, |wanted| store.write(wanted));
         };
         std::thread::Builder::new().name("changes".into()).spawn(write).map(|_| ())
     }
 }
 
 /// Writes the desired state on request, until all senders are gone. One write answers all requests that have arrived by then, and
-/// a state that is `stored` already is not written again.
+/// a state that is `stored` already is not written again, unless the file is `foreign`.
 fn write_on_request(
     requests: &Receiver<Request>,
     mut stored: Option<PersistedState>,
+    foreign: &AtomicBool,
     wanted: impl Fn() -> PersistedState,
     mut write: impl FnMut(&PersistedState) -> Result<(), StoreError>,
 ) {
     while let Ok(first) = requests.recv() {
         let all: Vec<Request> = std::iter::once(first).chain(requests.try_iter()).collect();
+        if foreign.swap(false, SeqCst) {
+            stored = None;
+        }
         let persisted = write_if_new(&mut stored, wanted(), &mut write);
         all.iter().for_each(|answer| _ = answer.send(persisted.clone()));
     }
@@ -197,7 +214,8 @@ mod tests {
                     begin.send(wanted.leaving.len()).unwrap();
                     ended.recv().unwrap()
                 };
-                write_on_request(&receiver, stored.map(persisted), || persisted(*now.lock()), write);
+                let ours = AtomicBool::new(false);
+                write_on_request(&receiver, stored.map(persisted), &ours, || persisted(*now.lock()), write);
             });
             Self { requests, wanted, begun, end }
         }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::client::connections::Connections;
@@ -22,6 +23,8 @@ pub struct ProcessState {
     pub published: watch::Sender<u64>,
     /// Whether every name has been looked up once.
     pub first_answers: watch::Sender<FirstAnswers>,
+    /// Runs health checks, once they have begun.
+    pub probing_runtime: OnceLock<Handle>,
     /// Connections at the admin address.
     pub admin_connections: Connections,
     /// Connections to the previous process, until it ends, and to the next one, until that serves. A replaced process does not exit
@@ -48,8 +51,11 @@ pub enum FirstAnswers {
     There,
 }
 
-/// Somebody who follows the session tables, beside what stores them.
+/// Another process that follows the session tables.
 pub trait Follower: std::fmt::Debug + Send + Sync {
+    /// This process takes no more requests: it needs to know no more changes.
+    fn idle(&self);
+
     /// Passes on what has happened until now, as the last thing. Waits for some seconds at most.
     fn finish(&self);
 }

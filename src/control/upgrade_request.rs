@@ -67,6 +67,6 @@ pub enum UpgradeError {
     First,
     #[error("this process is shutting down")]
     Leaving,
-    #[error("the new process exited after it had received the sockets: its supervisor must start it again")]
-    Lost,
+    #[error("cannot send the listening sockets to the new process: {0}")]
+    Sockets(io::Error),
 }

@@ -63,6 +63,7 @@ impl ServerApp for Edge {
             Arc::clone(&self.state.metrics),
             &self.state.listeners[about.listener],
             about,
+            self.state.askers.enter(),
         );
         self.proxy.process_new(Box::new(stream), shutdown).await
     }
@@ -70,6 +71,7 @@ impl ServerApp for Edge {
     /// Accepting has stopped. Connected clients get [`LINGER`] to send a request; then idle connections are closed.
     async fn cleanup(&self) {
         self.state.connections.close();
+        self.state.askers.close();
         let state = Arc::clone(&self.state);
         let _ = tokio::task::spawn_blocking(move || state.connections.wait_for_the_last(LINGER)).await;
         self.proxy.cleanup().await;

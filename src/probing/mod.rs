@@ -3,7 +3,7 @@
 //! unchanged tasks continue.
 
 mod check;
-mod condition;
+pub mod condition;
 pub mod probe;
 
 use std::collections::HashMap;
@@ -75,6 +75,7 @@ impl BackgroundService for HealthService {
     /// clients must not wait for servers that do not answer.
     async fn start_with_ready_notifier(&self, mut shutdown: ShutdownWatch, ready: ServiceReadyNotifier) {
         let mut published = self.0.published.subscribe();
+        let _ = self.0.probing_runtime.set(tokio::runtime::Handle::current());
         probe::resume(&self.0.serving);
         let mut tasks = CheckTasks::new(Arc::clone(&self.0.serving));
         let (held, mut first_pass) = tasks.begin();

@@ -48,6 +48,17 @@ pub fn resume(state: &Arc<ServingState>) {
     }
 }
 
+/// Brings a server back that another process has ejected.
+pub fn bring_back_adopted(
+    state: &Arc<ServingState>,
+    upstream: &UpstreamName,
+    server: &Server,
+) -> impl Future<Output = ()> + use<> {
+    let left = server.health_state().ejected_until().map_or(Duration::ZERO, |until| until.since(state.clock.uptime()));
+    let ejected = EjectedServer { state: Arc::clone(state), upstream: upstream.clone(), server: server.clone() };
+    ejected.bring_back(left)
+}
+
 impl EjectedServer {
     fn report(&self, Ejection { failure, time }: Ejection) {
         let id = self.server.id();
@@ -58,6 +69,10 @@ impl EjectedServer {
     async fn bring_back(self, mut ejection_time: Duration) {
         loop {
             tokio::time::sleep(ejection_time).await;
+            if self.server.health_state().ejected_until().is_none() {
+                // Another process has brought it back.
+                return;
+            }
             let Some((check, spec)) = self.current_check() else { return };
             let why = check.run().await.err();
             let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };

@@ -2,6 +2,7 @@
 
 pub mod bind_probe;
 pub mod shutdown;
+mod signals;
 pub mod start;
 pub mod systemd;
 pub mod upgrade;

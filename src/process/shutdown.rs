@@ -1,22 +1,23 @@
 //! Shutdown: signals, the lame-duck time during which the process still accepts, and an early exit after the last connection.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::{ExecutionPhase, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinHandle;
 
 use crate::client::connections::LINGER;
 use crate::control::change::Control;
 use crate::control::state::ProcessState;
 use crate::control::upgrade_request::{UpgradeAnswer, UpgradeError, UpgradeRequest};
-use crate::process::upgrade::old_process::Successor;
+use crate::process::signals::{Event, Outcome, SignalStreams, Work};
+use crate::process::upgrade::listening_sockets::ListeningSockets;
+use crate::process::upgrade::old_process::{Possessions, Successor};
 use crate::process::upgrade::spawn::Program;
 use crate::runtime::readiness::{HandingOver, Ready, Watcher};
 use crate::runtime::systemd;
@@ -27,6 +28,7 @@ pub struct Signals {
     pub lame_duck: Duration,
     pub program: Program,
     pub runtime_dir: PathBuf,
+    pub sockets: ListeningSockets,
     /// Upgrade requests of the API.
     pub requests: Mutex<mpsc::Receiver<UpgradeRequest>>,
 }
@@ -63,59 +65,19 @@ impl ShutdownSignalWatch for Signals {
     }
 }
 
-/// The signals that end or upgrade the process.
-struct SignalStreams {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    user: Signal,
-}
-
-/// A signal or request.
-enum Event {
-    Terminate,
-    Interrupt,
-    Successor(UpgradeRequest),
-}
-
-impl SignalStreams {
-    fn new() -> std::io::Result<Self> {
-        // Without a handler they would end the process until their services are running.
-        drop(signal(SignalKind::hangup())?);
-        drop(signal(SignalKind::user_defined1())?);
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            user: signal(SignalKind::user_defined2())?,
-        })
-    }
-
-    async fn next(&mut self, requests: &mut mpsc::Receiver<UpgradeRequest>) -> Event {
-        tokio::select! {
-            _ = self.terminate.recv() => Event::Terminate,
-            _ = self.interrupt.recv() => Event::Interrupt,
-            _ = self.quit.recv() => Event::Successor(UpgradeRequest::default()),
-            _ = self.user.recv() => Event::Successor(UpgradeRequest::default()),
-            Some(request) = requests.recv() => Event::Successor(request),
-        }
-    }
-
-    /// Waits for SIGTERM or SIGINT and returns its name.
-    async fn end(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-}
-
 /// While the process is shutting down, a second signal ends it at once.
 async fn exit_on_second_signal(mut signals: SignalStreams, state: Arc<ProcessState>) {
     let signal = signals.end().await;
     log::info!("{signal} during shutdown: exiting now");
     state.close();
     std::process::exit(0);
+}
+
+/// Whether SIGTERM came during a step that could not be broken off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Terminated {
+    Yes,
+    No,
 }
 
 impl Signals {
@@ -137,43 +99,52 @@ impl Signals {
         requests: &mut mpsc::Receiver<UpgradeRequest>,
     ) -> Option<ShutdownSignal> {
         let answer = request.answer.take();
-        let mut preparing = self.prepare(request);
-        let prepared = loop {
-            tokio::select! {
-                prepared = &mut preparing => break prepared,
-                event = signals.next(requests) => match event {
-                    Event::Successor(another) => another.refuse(UpgradeError::UnderWay),
-                    // The successor being prepared notices that this process ends, and ends too.
-                    Event::Terminate => return Some(self.give_up(answer, signals).await),
-                    Event::Interrupt => return Some(ShutdownSignal::FastShutdown),
-                },
+        let successor = match self.prepare(request).outcome(signals, requests).await {
+            Outcome::Done(Ok(successor)) => successor,
+            Outcome::Done(Err(failed)) => {
+                self.resume(answer, failed).await;
+                return None;
+            }
+            // The successor being prepared notices that this process ends, and ends too.
+            Outcome::Terminated => return Some(self.give_up(answer, signals).await),
+            Outcome::Interrupted => return Some(ShutdownSignal::FastShutdown),
+        };
+        log::info!("the new process is prepared: handing over the listening sockets");
+        let (mut giving, mut terminated) = (self.give_sockets(successor), Terminated::No);
+        let served = loop {
+            match giving.outcome(signals, requests).await {
+                Outcome::Done(served) => break served,
+                // Only when it is known which process serves.
+                Outcome::Terminated => terminated = Terminated::Yes,
+                Outcome::Interrupted => return Some(ShutdownSignal::FastShutdown),
             }
         };
-        match prepared.unwrap_or_else(|error| Err(UpgradeError::Talk(error.into()))) {
-            Ok(successor) => {
-                log::info!("the new process is prepared: handing over the listening sockets");
-                self.control.state.serving.readiness.set_replaced();
-                let state = Arc::clone(&self.control.state);
-                let feed = Arc::clone(successor.feed());
-                let settle = move || {
-                    feed.await_changes();
-                    state.storage.release();
-                };
-                let _ = tokio::task::spawn_blocking(settle).await;
-                successor.let_go(answer, Arc::clone(&self.control.state));
-                Some(ShutdownSignal::GracefulUpgrade)
+        match (served, terminated) {
+            (Ok(id), _) => {
+                answer.into_iter().for_each(|answer| _ = answer.send(Ok(id)));
+                // The successor accepts, so this process stops at once.
+                Some(ShutdownSignal::GracefulTerminate)
             }
-            Err(failed) => {
-                self.resume().await;
-                UpgradeRequest { answer, ..UpgradeRequest::default() }.refuse(failed);
-                None
+            (Err(failed), terminated) => {
+                self.resume(answer, failed).await;
+                match terminated {
+                    Terminated::Yes => Some(self.lame_duck(signals).await),
+                    Terminated::No => None,
+                }
             }
         }
     }
 
-    fn prepare(&self, request: UpgradeRequest) -> JoinHandle<Result<Successor, UpgradeError>> {
+    /// Gives a prepared successor the listening sockets, and returns its process id when it serves. If it fails, everything is as
+    /// before.
+    fn give_sockets(&self, successor: Successor) -> Work<u32> {
+        let (control, sockets, runtime_dir) = (Arc::clone(&self.control), self.sockets.clone(), self.runtime_dir.clone());
+        Work(tokio::task::spawn_blocking(move || give_sockets(successor, &control, &sockets, &runtime_dir)))
+    }
+
+    fn prepare(&self, request: UpgradeRequest) -> Work<Successor> {
         let (control, program, runtime_dir) = (Arc::clone(&self.control), self.program.clone(), self.runtime_dir.clone());
-        tokio::task::spawn_blocking(move || {
+        Work(tokio::task::spawn_blocking(move || {
             control.set_handing_over(HandingOver::UnderWay);
             // Writes in progress would overwrite what the successor writes to disk.
             let timeout = request.timing.0.min(SETTLE_TIMEOUT);
@@ -181,18 +152,41 @@ impl Signals {
                 return Err(UpgradeError::Unwritten(timeout));
             }
             Successor::prepare(&program, &runtime_dir, &request, &control)
-        })
+        }))
     }
 
-    async fn resume(&self) {
+    async fn resume(&self, answer: Option<UpgradeAnswer>, failed: UpgradeError) {
         let control = Arc::clone(&self.control);
         let _ = tokio::task::spawn_blocking(move || control.set_handing_over(HandingOver::No)).await;
+        UpgradeRequest { answer, ..UpgradeRequest::default() }.refuse(failed);
     }
 
     async fn give_up(&self, answer: Option<UpgradeAnswer>, signals: &mut SignalStreams) -> ShutdownSignal {
         UpgradeRequest { answer, ..UpgradeRequest::default() }.refuse(UpgradeError::Leaving);
         self.lame_duck(signals).await
     }
+}
+
+fn give_sockets(
+    mut successor: Successor,
+    control: &Control,
+    sockets: &ListeningSockets,
+    runtime_dir: &Path,
+) -> Result<u32, UpgradeError> {
+    let state = &control.state;
+    let possessions = Possessions { state, control, runtime_dir };
+    if let Err(failed) = successor.hand_over(sockets, &possessions) {
+        // It must have ended before its possessions can be taken back.
+        drop(successor);
+        possessions.take_back();
+        return Err(failed);
+    }
+    possessions.leave();
+    state.serving.readiness.set_replaced();
+    let id = successor.let_go(state).ok_or(UpgradeError::UnderWay)?;
+    log::info!("process {id} has taken over");
+    systemd::replaced_by(id);
+    Ok(id)
 }
 
 /// How long an upgrade waits until earlier overrides are on disk.
@@ -214,7 +208,22 @@ pub fn exit_early(state: Arc<ProcessState>, mut phases: Receiver<ExecutionPhase>
     std::thread::Builder::new().name("leaving".into()).spawn(watch).map(|_| ())
 }
 
-fn exit_when_idle(state: &ProcessState) -> ! {
+/// Tells the process that has taken over when no more requests can come here.
+fn report_idle(state: &Arc<ProcessState>) {
+    let state = Arc::clone(state);
+    let report = move || {
+        state.serving.askers.wait_for_the_last(Duration::MAX);
+        state.followers.lock().iter().for_each(|follower| follower.idle());
+    };
+    if let Err(error) = std::thread::Builder::new().name("idle".into()).spawn(report) {
+        log::warn!("the new process will wait for this one until it ends: {error}");
+    }
+}
+
+fn exit_when_idle(state: &Arc<ProcessState>) -> ! {
+    if state.serving.readiness.now() == Ready::Replaced {
+        report_idle(state);
+    }
     state.serving.connections.wait_for_the_last(Duration::MAX);
     log::info!("the last connection is gone");
     match state.serving.readiness.now() {

@@ -162,9 +162,7 @@ impl ProxyHttp for Gateway {
         }
         edit::hop_by_hop(response);
         receive::remember_requested_login(session, response);
-        if self.state.readiness.is_leaving() {
-            session.set_keepalive(None);
-        }
+        receive::end_connection_if_leaving(session, response, &self.state);
         let now = self.state.clock.moment_after(context.record.started).now();
         let Some(settlement) = context.settle(response, now, &self.state) else { return Ok(()) };
         confirm::wait(context.take_confirmations()).await;

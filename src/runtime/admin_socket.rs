@@ -53,6 +53,23 @@ impl AdminSocket {
         placed.map_err(|error| AdminSocketError { path: self.path.clone(), error })
     }
 
+    /// Keeps a second name of the socket, by which [`Self::place`] puts it back if the next process replaces it and then fails.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn keep(&self) -> Result<(), AdminSocketError> {
+        let error = |error| AdminSocketError { path: self.path.clone(), error };
+        let private = private_directory(&self.path).map_err(error)?;
+        std::fs::hard_link(&self.path, private.path().join(NAME)).map_err(error)?;
+        *self.private.lock() = Some(private);
+        Ok(())
+    }
+
+    /// Gives up the second name.
+    pub fn leave(&self) {
+        *self.private.lock() = None;
+    }
+
     /// Takes the listener; none if it was taken already.
     pub fn take_listener(&self) -> Option<UnixListener> {
         self.listener.lock().take()
@@ -67,14 +84,18 @@ impl AdminSocket {
 }
 
 fn bind(path: &Path) -> io::Result<AdminSocket> {
-    let directory = path.parent().unwrap_or_else(|| Path::new("/"));
-    let private = tempfile::Builder::new().prefix(".").rand_bytes(4).tempdir_in(directory)?;
+    let private = private_directory(path)?;
     let socket = private.path().join(NAME);
     let listener = UnixListener::bind(&socket)?;
     listener.set_nonblocking(true)?;
     std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
     let (inode, listener) = (inode(&socket)?, Mutex::new(Some(listener)));
     Ok(AdminSocket { path: path.to_owned(), private: Mutex::new(Some(private)), inode, listener })
+}
+
+fn private_directory(path: &Path) -> io::Result<TempDir> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("/"));
+    tempfile::Builder::new().prefix(".").rand_bytes(4).tempdir_in(directory)
 }
 
 fn inode(path: &Path) -> io::Result<(u64, u64)> {
@@ -100,6 +121,23 @@ mod tests {
         first.remove();
         assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
         second.remove();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_kept_socket_is_put_back_after_the_next_process_failed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        let first = AdminSocket::open(&path).unwrap();
+        first.place().unwrap();
+        first.keep().unwrap();
+        drop(AdminSocket::open(&path).unwrap().place());
+        assert!(!inode(&path).is_ok_and(|inode| inode == first.inode));
+        first.place().unwrap();
+        assert!(inode(&path).is_ok_and(|inode| inode == first.inode));
+        first.keep().unwrap();
+        first.leave();
+        first.remove();
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 

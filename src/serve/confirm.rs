@@ -3,7 +3,7 @@
 
 use burdock::balancer::StickyUpstream;
 use burdock::balancer::reason::TieAction;
-use burdock::table::Confirmation;
+use burdock::table::{Confirmation, Patience};
 
 /// What a response waits for: nothing, unless a table has followers that responses wait for.
 pub type Confirmations = Vec<Confirmation>;
@@ -25,7 +25,13 @@ pub async fn wait(confirmations: Confirmations) {
         let at_most = confirmation.at_most();
         if tokio::time::timeout(at_most, &mut confirmation).await.is_err() {
             // A late follower still gets the change.
-            confirmation.run_out();
+            match confirmation.run_out() {
+                Patience::Left => {}
+                Patience::Lost => log::warn!(
+                    "another process confirms changes of session tables too slowly: responses no longer wait for it; a session that \
+                     changes now may lose its server"
+                ),
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::http::header::{HOST, TRANSFER_ENCODING};
-use ::http::{HeaderMap, Version};
+use ::http::{HeaderMap, StatusCode, Version};
 use burdock::http::connection_login;
 use burdock::http::forwarded::{client_address, scheme};
 use burdock::http::framing::{Framing, framing};
@@ -129,4 +129,17 @@ fn client_scheme(session: &Session, headers: &HeaderMap, state: &ServingState) -
 fn host(request: &RequestHeader) -> &str {
     let header = request.headers.get(HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| request.uri.authority().map(|authority| authority.as_str())).unwrap_or_default()
+}
+
+/// Ends the connection after this response if the process is shutting down. A tunnel takes no more requests either.
+pub fn end_connection_if_leaving(session: &mut Session, response: &ResponseHeader, state: &ServingState) {
+    let leaving = state.readiness.is_leaving();
+    if leaving {
+        session.set_keepalive(None);
+    }
+    if (leaving || response.status == StatusCode::SWITCHING_PROTOCOLS)
+        && let Some(client) = ClientStream::of(session)
+    {
+        client.takes_no_more();
+    }
 }

@@ -31,6 +31,8 @@ pub struct ServingState {
     pub record_sinks: Arc<RecordSinks>,
     /// Client connections.
     pub connections: Connections,
+    /// Those of them that may bring another request, and the previous process while it may get some.
+    pub askers: Connections,
     pub readiness: Readiness,
     pub close_on_down: Arc<CloseOnDown>,
     pub on_ejection: OnEjection,

@@ -104,6 +104,9 @@ impl LearnTable {
 impl DeferredLearn {
     /// Learns the session, because the response is complete.
     pub fn apply(&self, now: Now) -> Tied {
-        self.table.tie(self.name, &self.server, self.client, now)
+        let tied = self.table.tie(self.name, &self.server, self.client, now);
+        // The client has the response already.
+        self.table.table.hurry();
+        tied
     }
 }

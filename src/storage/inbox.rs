@@ -32,6 +32,8 @@ pub enum Order {
     Adopt { tables: Tables, key: FingerprintKeyId },
     /// Stop writing and release the directory.
     Release,
+    /// Take the released directory back and write again.
+    TakeBack,
 }
 
 /// The state of an order when the wait ends.
@@ -173,6 +175,7 @@ impl WorkerThread {
         match order {
             Order::Adopt { tables, key } => worker.adopt(tables, key, &self.clock, moment),
             Order::Release => worker.release(moment),
+            Order::TakeBack => worker.take_back(moment),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::storage::worker::Worker;
 
 /// How long the process waits at its end until the last changes are on disk.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a prepared successor waits for the release: Pingora waits five seconds for the listening sockets.
+/// How long the release may delay an upgrade: the new process waits five seconds for the listening sockets.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
@@ -57,6 +57,13 @@ impl SessionStorage {
     pub fn release(&self) {
         if self.thread.send(Order::Release, RELEASE_TIMEOUT) == Ack::Pending {
             log::warn!("the disk is slow: the new process cannot save session tables yet");
+        }
+    }
+
+    /// Takes the released directory back: the other process has ended.
+    pub fn take_back(&self) {
+        if self.thread.send(Order::TakeBack, RELEASE_TIMEOUT) == Ack::Pending {
+            log::warn!("the disk is slow: session tables are saved later");
         }
     }
 

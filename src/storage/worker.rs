@@ -127,6 +127,15 @@ impl Worker {
         self.lock = DirectoryLock::Released;
     }
 
+    /// Waits for the lock on the directory again: the process that it was released to has ended. What that one has changed is in the
+    /// tables already, so its files are not read.
+    pub fn take_back(&mut self, moment: Moment) {
+        if matches!(self.lock, DirectoryLock::Released) {
+            self.tables.iter_mut().for_each(|table| table.origin = Origin::Filled);
+            self.lock = DirectoryLock::Waiting { retry_at: moment.uptime };
+        }
+    }
+
     #[cfg(test)]
     pub fn writer(&mut self) -> &mut Writer {
         &mut self.tables[0].writer

@@ -34,6 +34,14 @@ pub enum Delivery {
     Awaited { at_most: Duration },
 }
 
+/// Whether responses still wait for a subscriber that was late.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Patience {
+    Left,
+    /// It was late too often in a row: none waits until it keeps up again.
+    Lost,
+}
+
 /// Whether a subscriber is another process that decides about the same sessions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Role {
@@ -85,6 +93,8 @@ pub(crate) struct Queues {
 struct Queue {
     subscriber: SubscriberId,
     role: Role,
+    /// None: the subscriber needs no more changes.
+    bound: Option<usize>,
     changes: Vec<Change>,
     lost: Lost,
 }
@@ -103,10 +113,11 @@ impl Queues {
     /// Adjusts the capacity to a new number of sessions.
     pub(crate) fn rebound(&mut self, sessions: usize) {
         self.bound = bound(sessions);
+        self.queues.iter_mut().filter(|queue| queue.bound.is_some()).for_each(|queue| queue.bound = Some(bound(sessions)));
     }
 
     pub(crate) fn add(&mut self, subscriber: SubscriberId, role: Role) {
-        self.queues.push(Queue { subscriber, role, changes: Vec::new(), lost: Lost::default() });
+        self.queues.push(Queue { subscriber, role, bound: Some(self.bound), changes: Vec::new(), lost: Lost::default() });
         if role == Role::Peer && self.decisions.is_none() {
             self.decisions = Some(Box::new(Decisions::new(self.bound.min(MAX_DECISIONS))));
         }
@@ -117,6 +128,13 @@ impl Queues {
         self.queues.shrink_to_fit();
         if !self.queues.iter().any(|queue| queue.role == Role::Peer) {
             self.decisions = None;
+        }
+    }
+
+    /// The subscriber needs no more changes, but may still send some.
+    pub(crate) fn mute(&mut self, subscriber: SubscriberId) {
+        for queue in self.queues.iter_mut().filter(|queue| queue.subscriber == subscriber) {
+            *queue = Queue { bound: None, changes: Vec::new(), lost: Lost::default(), ..*queue };
         }
     }
 
@@ -145,14 +163,14 @@ impl Queues {
     #[inline]
     pub(crate) fn record(&mut self, change: Change) {
         for queue in &mut self.queues {
-            queue.record(self.bound, change);
+            queue.record(change);
         }
     }
 
     /// Records a change for all subscribers but the one that it came from.
     pub(crate) fn pass_on(&mut self, change: Change, from: SubscriberId) {
         for queue in self.queues.iter_mut().filter(|queue| queue.subscriber != from) {
-            queue.record(self.bound, change);
+            queue.record(change);
         }
     }
 
@@ -163,7 +181,8 @@ impl Queues {
 }
 
 impl Queue {
-    fn record(&mut self, bound: usize, change: Change) {
+    fn record(&mut self, change: Change) {
+        let Some(bound) = self.bound else { return };
         // The last quarter is reserved for changes that matter more than a stamp.
         let (room, lost) = match change.kind {
             ChangeKind::Refreshed => (bound / 4 * 3, &mut self.lost.refreshed),
@@ -212,6 +231,10 @@ struct Subscriber {
     waiting: Vec<Waker>,
     /// How many responses in a row ran out of time waiting for it.
     late: u32,
+    /// It needs no more changes.
+    muted: bool,
+    /// Called when a response begins to wait for it.
+    hurry: Option<Waker>,
 }
 
 /// A round that a response waits for.
@@ -225,7 +248,17 @@ impl Subscribers {
     pub(crate) fn add(&mut self, delivery: Delivery) -> SubscriberId {
         let id = SubscriberId(self.next);
         self.next += 1;
-        self.all.push(Subscriber { id, delivery, begun: 0, completed: 0, written: None, waiting: Vec::new(), late: 0 });
+        self.all.push(Subscriber {
+            id,
+            delivery,
+            begun: 0,
+            completed: 0,
+            written: None,
+            waiting: Vec::new(),
+            late: 0,
+            muted: false,
+            hurry: None,
+        });
         id
     }
 
@@ -259,13 +292,18 @@ impl Subscribers {
     }
 
     /// Counts a response that ran out of time before these rounds were complete.
-    pub(crate) fn count_late(&mut self, rounds: &[Awaited]) {
+    pub(crate) fn count_late(&mut self, rounds: &[Awaited]) -> Patience {
         self.late += 1;
+        let mut patience = Patience::Left;
         for awaited in rounds {
             if let Some(open) = self.find(awaited.id).filter(|subscriber| subscriber.completed < awaited.round) {
                 open.late = open.late.saturating_add(1);
+                if open.late == MAX_LATE {
+                    patience = Patience::Lost;
+                }
             }
         }
+        patience
     }
 
     /// How many responses have run out of time.
@@ -278,6 +316,14 @@ impl Subscribers {
         if let Some(subscriber) = self.find(id) {
             subscriber.late = 0;
         }
+    }
+
+    /// The subscriber needs no more changes. Returns the wakers that waited for it.
+    pub(crate) fn mute(&mut self, id: SubscriberId) -> Vec<Waker> {
+        self.find(id).map_or_else(Vec::new, |subscriber| {
+            subscriber.muted = true;
+            std::mem::take(&mut subscriber.waiting)
+        })
     }
 
     /// The number of subscribers that responses wait for.
@@ -294,10 +340,22 @@ impl Subscribers {
         (rounds, self.all.iter().filter_map(Subscriber::at_most).max().unwrap_or_default())
     }
 
+    /// The wakers of the subscribers that responses wait for.
+    pub(crate) fn hurry(&self) -> SmallVec<[Waker; 1]> {
+        let awaited = self.all.iter().filter(|subscriber| subscriber.at_most().is_some());
+        awaited.filter_map(|subscriber| subscriber.hurry.clone()).collect()
+    }
+
+    pub(crate) fn set_hurry(&mut self, id: SubscriberId, waker: Waker) {
+        if let Some(subscriber) = self.find(id) {
+            subscriber.hurry = Some(waker);
+        }
+    }
+
     /// Whether these rounds are complete or their subscribers are gone. If not, `waker` is called when that may have changed.
     pub(crate) fn are_complete(&mut self, rounds: &[Awaited], waker: &Waker) -> bool {
         for awaited in rounds {
-            let open = self.find(awaited.id).filter(|subscriber| subscriber.completed < awaited.round);
+            let open = self.find(awaited.id).filter(|subscriber| subscriber.completed < awaited.round && !subscriber.muted);
             if let Some(subscriber) = open {
                 subscriber.waiting.push(waker.clone());
                 return false;
@@ -308,7 +366,8 @@ impl Subscribers {
 
     /// Begins a search for unused server numbers if every subscriber has received all changes recorded before the last one.
     pub(crate) fn begin_tidying(&mut self) -> bool {
-        let all_received = self.all.iter().all(|subscriber| subscriber.written == Some(self.epoch));
+        let mut open = self.all.iter().filter(|subscriber| !subscriber.muted);
+        let all_received = open.all(|subscriber| subscriber.written == Some(self.epoch));
         if all_received {
             self.epoch += 1;
         }
@@ -324,7 +383,7 @@ impl Subscriber {
     /// How long a response waits for it. None: not at all, or no longer, as it was late too often.
     fn at_most(&self) -> Option<Duration> {
         match self.delivery {
-            Delivery::Awaited { at_most } if self.late < MAX_LATE => Some(at_most),
+            Delivery::Awaited { at_most } if self.late < MAX_LATE && !self.muted => Some(at_most),
             Delivery::Awaited { .. } | Delivery::Afterwards => None,
         }
     }

@@ -51,7 +51,7 @@ use size::{SHARDS, Size};
 pub use crate::table::stats::Stats;
 pub use budget::{BudgetSpec, CreationBudget};
 pub use entry::{Budget, Change, ChangeKind, Entry, EvictionClass, Known, ServerIndex, Session, Tied};
-pub use feed::{Delivery, Lost, Role, Round};
+pub use feed::{Delivery, Lost, Patience, Role, Round};
 pub use list::{Cursor, Filter, Page};
 pub use servers::{ServerHandle, TooManyServers};
 pub use spec::{InvalidTableName, Persist, TableName, TableSpec};
@@ -256,22 +256,40 @@ impl Table {
         waiting.into_iter().for_each(std::task::Waker::wake);
     }
 
+    fn mute(&self, id: SubscriberId) {
+        self.shards.iter().for_each(|Padded(shard)| shard.lock().feed().mute(id));
+        let mut subscribers = self.subscribers.lock();
+        let waiting = subscribers.mute(id);
+        self.count_awaited(&subscribers);
+        drop(subscribers);
+        waiting.into_iter().for_each(std::task::Waker::wake);
+    }
+
     fn set_delivery(&self, id: SubscriberId, delivery: Delivery) {
         let mut subscribers = self.subscribers.lock();
         subscribers.set_delivery(id, delivery);
         self.count_awaited(&subscribers);
     }
 
-    fn count_late(&self, rounds: &[Awaited]) {
+    fn count_late(&self, rounds: &[Awaited]) -> Patience {
         let mut subscribers = self.subscribers.lock();
-        subscribers.count_late(rounds);
+        let patience = subscribers.count_late(rounds);
         self.count_awaited(&subscribers);
+        patience
     }
 
     fn keeps_up(&self, id: SubscriberId) {
         let mut subscribers = self.subscribers.lock();
         subscribers.keeps_up(id);
         self.count_awaited(&subscribers);
+    }
+
+    /// Asks the subscribers that responses wait for to take the changes so far at once.
+    pub fn hurry(&self) {
+        if self.is_awaited() {
+            let wakers = self.subscribers.lock().hurry();
+            wakers.into_iter().for_each(std::task::Waker::wake);
+        }
     }
 
     /// How many responses were sent before all subscribers knew of their change, since the table was created.

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::Table;
 use super::entry::Change;
-use super::feed::{Awaited, Delivery, Lost, Role, Round, SubscriberId};
+use super::feed::{Awaited, Delivery, Lost, Patience, Role, Round, SubscriberId};
 use super::list::Cursor;
 use crate::time::UnixSeconds;
 
@@ -32,14 +32,13 @@ pub struct Confirmation {
 }
 
 impl Subscription {
-    /// Of a subscriber that only receives changes.
     pub fn new(table: &Arc<Table>, delivery: Delivery) -> Self {
-        Self { table: Arc::clone(table), id: table.subscribe(Role::Follower, delivery) }
+        Self::with_role(table, Role::Follower, delivery)
     }
 
-    /// Of another process that decides about the same sessions.
-    pub fn peer(table: &Arc<Table>, delivery: Delivery) -> Self {
-        Self { table: Arc::clone(table), id: table.subscribe(Role::Peer, delivery) }
+    /// Of a subscriber that may also send changes, according to its role.
+    pub fn with_role(table: &Arc<Table>, role: Role, delivery: Delivery) -> Self {
+        Self { table: Arc::clone(table), id: table.subscribe(role, delivery) }
     }
 
     pub fn table(&self) -> &Arc<Table> {
@@ -75,9 +74,19 @@ impl Subscription {
         self.table.export_decisions(cursor, now, into)
     }
 
+    /// `waker` is called whenever a response begins to wait for this subscriber.
+    pub fn on_hurry(&self, waker: std::task::Waker) {
+        self.table.subscribers().set_hurry(self.id, waker);
+    }
+
     /// Its rounds arrive in time: responses wait for it again, if they had given up after it was late too often.
     pub fn keeps_up(&self) {
         self.table.keeps_up(self.id);
+    }
+
+    /// The subscriber needs no more changes, and no response waits for it any more. It may still send changes, if it is a peer.
+    pub fn mute(&self) {
+        self.table.mute(self.id);
     }
 
     /// As [`Confirmation::of`], for all other subscribers: what this peer has sent is known there when it is ready.
@@ -109,6 +118,7 @@ impl Confirmation {
     fn except(table: &Arc<Table>, except: Option<SubscriberId>) -> Option<Self> {
         table.is_awaited().then(|| {
             let (rounds, at_most) = table.subscribers().rounds(except);
+            table.hurry();
             Self { table: Arc::clone(table), rounds, at_most }
         })
     }
@@ -120,8 +130,8 @@ impl Confirmation {
 
     /// The response has waited that long. Subscribers that were late too often in a row are not waited for any more, until they keep
     /// up again.
-    pub fn run_out(self) {
-        self.table.count_late(&self.rounds);
+    pub fn run_out(self) -> Patience {
+        self.table.count_late(&self.rounds)
     }
 
     /// Whether it is ready, without waiting.

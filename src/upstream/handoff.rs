@@ -9,6 +9,7 @@ use super::server::{LiveHandoff, Server};
 use super::spec::{Address, Admin, UpstreamSpec};
 use super::upstream::Upstream;
 use crate::ids::ServerId;
+use crate::upstream::health::Condition;
 use crate::upstream::health_state::handoff::HealthHandoff;
 
 /// An older version skips fields that a newer one adds.
@@ -46,6 +47,19 @@ impl Upstream {
                 handoff.restore(server, self.spec());
             }
         }
+    }
+}
+
+impl Upstream {
+    /// Adopts what another process, which serves at the same time, knows later than this one. Returns the servers whose condition
+    /// changed.
+    pub fn adopt(&self, handoff: &UpstreamHandoff) -> Vec<(&Server, Condition)> {
+        let adopt = |server: &'_ Server| {
+            let handoff = handoff.0.get(server.id()).filter(|handoff| handoff.matches(server))?;
+            server.live().adopt(&handoff.live);
+            server.health_state().adopt(&handoff.health_state, self.spec())
+        };
+        self.servers().iter().filter_map(|server| Some((server, adopt(server)?))).collect()
     }
 }
 

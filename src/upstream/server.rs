@@ -244,6 +244,11 @@ impl Live {
         }
     }
 
+    /// Adopts a later request that named the server, at another process.
+    pub(super) fn adopt(&self, handoff: &LiveHandoff) {
+        self.claimed.fetch_max(handoff.claimed, Relaxed);
+    }
+
     /// Records that the operator changed its state.
     pub(super) fn admin_changed(&self, at: Uptime) {
         self.admin_changed.store(at.0.as_millis() as u64, Relaxed);

@@ -48,4 +48,5 @@ mod stickiness;
 mod systemd;
 mod token;
 mod upgrade;
+mod upgrade_windows;
 mod websocket;

@@ -159,3 +159,53 @@ fn a_handoff_skips_unknown_fields() {
     next.with_balancer(|balancer, _| balancer.inherit(&handoff));
     assert_eq!(next.health_of("a"), Health::Down);
 }
+
+/// Two processes that serve at the same time: what the first knows of its servers reaches the second.
+fn tell(from: &Lb, to: &Lb) -> Vec<(String, Condition)> {
+    let handoff = from.with_balancer(|balancer, _| balancer.handoff());
+    let mut changed = Vec::new();
+    to.with_balancer(|balancer, _| {
+        balancer.adopt(&handoff, |_, server, condition| changed.push((server.id().as_str().to_owned(), condition)));
+    });
+    changed
+}
+
+fn condition_at(lb: &Lb, id: &str) -> Condition {
+    lb.at(id, |server, _| server.health_state().condition())
+}
+
+#[test]
+fn an_ejection_at_one_process_holds_at_the_other_until_it_is_over() {
+    let [old, new] = [(); 2].map(|()| lb(["a", "b"]).settings(PASSIVE).after(5));
+    let _ejection = (0..3).find_map(|_| old.cannot_connect("a")).unwrap();
+    assert_eq!(tell(&old, &new), [("a".to_owned(), Condition::Ejected)]);
+    assert_eq!(tell(&old, &new), [], "it is known already");
+    let old = old.after(11);
+    old.with_balancer(|balancer, now| {
+        let upstream = balancer.upstreams()[0].upstream();
+        let spec = upstream.spec().passive_health.clone().unwrap();
+        upstream.servers()[0].health_state().probed(Outcome::Passed, &spec, now.uptime);
+    });
+    assert_eq!(tell(&old, &new), [("a".to_owned(), Condition::Up)]);
+}
+
+#[test]
+fn the_later_change_of_health_counts_at_both_processes() {
+    let [old, new] = [(); 2].map(|()| lb(["a", "b"]).settings(CHECKED).up("a").up("b"));
+    let (old, new) = (old.after(1).down("a"), new.after(2).down("a").after(1).up("a"));
+    assert_eq!(tell(&old, &new), []);
+    assert_eq!(condition_at(&new, "a"), Condition::Up);
+    assert_eq!(tell(&new, &old), [("a".to_owned(), Condition::Up)]);
+}
+
+#[test]
+fn a_request_at_one_process_delays_the_end_of_a_drain_at_the_other() {
+    let (old, new) = (lb(["a", "b"]), lb(["a", "b"]));
+    let mut client = old.client();
+    client.visits(1).was_served_by(["a"]);
+    let (old, new) = (old.after(100), new.after(100));
+    client.visits(1).was_served_by(["a"]);
+    tell(&old, &new);
+    let quiet = |lb: &Lb| lb.at("a", |server, now| server.quiet_for(now));
+    assert_eq!(quiet(&new), quiet(&old));
+}

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use burdock::ids::ServerId;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::table::{
-    Budget, Change, ChangeKind, Cursor, Delivery, Entry, EvictionClass, Known, ServerHandle, Session, Subscription, Table,
+    Budget, Change, ChangeKind, Cursor, Delivery, Entry, EvictionClass, Known, Role, ServerHandle, Session, Subscription,
+    Table,
 };
 use burdock::time::{UnixMillis, UnixSeconds};
 use proptest::prelude::*;
@@ -107,8 +108,9 @@ impl Chain {
         let processes: Vec<_> = skews.iter().enumerate().map(|(n, skew)| Process::new(n, *skew)).collect();
         let pairs = (1..processes.len()).flat_map(|n| [(n - 1, n), (n, n - 1)]);
         let links: Vec<_> = pairs.map(|(from, to)| Link { from, to, under_way: VecDeque::new() }).collect();
-        let peer =
-            |link: &Link| ((link.from, link.to), Subscription::peer(&processes[link.from].table, Delivery::Afterwards));
+        let peer = |link: &Link| {
+            ((link.from, link.to), Subscription::with_role(&processes[link.from].table, Role::Peer, Delivery::Afterwards))
+        };
         let peers = links.iter().map(peer).collect();
         Self { processes, links, peers, decisions: BTreeMap::new(), now: u64::from(START) * 1_000 }
     }

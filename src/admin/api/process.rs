@@ -84,13 +84,13 @@ fn status(failed: &UpgradeError) -> StatusCode {
     match failed {
         UpgradeError::UnderWay | UpgradeError::First => StatusCode::CONFLICT,
         UpgradeError::Leaving => StatusCode::SERVICE_UNAVAILABLE,
-        UpgradeError::Lost => StatusCode::BAD_GATEWAY,
         UpgradeError::Socket(_)
         | UpgradeError::Spawn { .. }
         | UpgradeError::Ended(_)
         | UpgradeError::Refused(_)
         | UpgradeError::Late(_)
         | UpgradeError::Unwritten(_)
+        | UpgradeError::Sockets(_)
         | UpgradeError::Talk(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -71,7 +71,7 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
     let (successors, requests) = mpsc::channel(1);
     let control = Arc::new(control(config, file, predecessor, successors)?);
     let state = Arc::clone(&control.state);
-    services::add(&mut server, &control, &process, &admin, predecessor)?;
+    let sockets = services::add(&mut server, &control, &process, &admin, predecessor)?;
     shutdown::exit_early(Arc::clone(&state), server.watch_execution_phase()).map_err(StartError::Thread)?;
     match predecessor {
         None => directories::write_pid(&process.runtime_dir)
@@ -83,6 +83,7 @@ fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>
         lame_duck: process.shutdown.lame_duck,
         program,
         runtime_dir: process.runtime_dir,
+        sockets,
         requests: requests.into(),
     };
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
@@ -185,6 +186,7 @@ pub(crate) fn state(
         metrics,
         access_log,
         connections: Connections::default(),
+        askers: Connections::default(),
         readiness: predecessor.map_or_else(Readiness::default, |_| Readiness::of_successor()),
         close_on_down: Arc::<CloseOnDown>::default(),
         on_ejection: probe::ejected,
@@ -193,6 +195,7 @@ pub(crate) fn state(
         serving: Arc::new(serving),
         published: watch::Sender::new(0),
         first_answers: watch::Sender::new(FirstAnswers::default()),
+        probing_runtime: OnceLock::new(),
         admin_connections: Connections::default(),
         handovers: Connections::default(),
         watchdog: Arc::<Watchdog>::default(),

@@ -25,6 +25,7 @@ use crate::probing::HealthService;
 use crate::process::bind_probe::BindProbe;
 use crate::process::shutdown::LogReopenService;
 use crate::process::systemd::SystemdService;
+use crate::process::upgrade::listening_sockets::{KeepingSockets, ListeningSockets};
 use crate::process::upgrade::new_process::{Predecessor, PreparedService, TakeoverService};
 use crate::proxy::gateway::Gateway;
 use crate::runtime::admin_socket::AdminSocket;
@@ -47,14 +48,14 @@ pub fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predeces
     Server::new_with_opt_and_conf(options, conf)
 }
 
-/// Adds all services. A successor receives the listening sockets only when everything else is ready.
+/// Adds all services, and returns where the listening sockets will be. A successor receives the listening sockets only when everything else is ready.
 pub fn add(
     server: &mut Server,
     control: &Arc<Control>,
     process: &values::Process,
     admin: &values::Admin,
     predecessor: Option<&Arc<Predecessor>>,
-) -> Result<(), StartError> {
+) -> Result<ListeningSockets, StartError> {
     let health = server.add_service(background_service("health", HealthService(Arc::clone(&control.state))));
     let sockets = match predecessor {
         None => {
@@ -63,9 +64,26 @@ pub fn add(
         }
         Some(predecessor) => Some(add_takeover(server, predecessor, control, &health, &process.runtime_dir)),
     };
-    let listening = add_services(server, control, process.connection_buffer, &health, sockets.as_ref());
+    let kept = ListeningSockets::default();
+    let edge = edge(server, control, process.connection_buffer, &kept);
+    let listening = add_services(server, control, edge, &health, sockets.as_ref());
     // Until a successor accepts, its predecessor answers readiness probes.
-    add_admin(server, control, admin, sockets.map(|_| &listening))
+    add_admin(server, control, admin, sockets.map(|_| &listening))?;
+    Ok(kept)
+}
+
+/// The service that listens for clients.
+fn edge(server: &Server, control: &Control, buffer: usize, sockets: &ListeningSockets) -> KeepingSockets<Service<Edge>> {
+    let state = &control.state;
+    let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(&state.serving)));
+    let mut service =
+        Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(&state.serving), Arc::clone(&state.watchdog)));
+    for listener in &state.serving.listeners {
+        // A successor finds the open socket under this text, so it does not matter how the address was written.
+        service
+            .add_listener(ListenerConfig::tcp(listener.address.to_string()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
+    }
+    KeepingSockets { service, sockets: sockets.clone() }
 }
 
 /// Adds the services of a successor that run before it has the sockets, and right after. Returns the service that is ready when
@@ -92,18 +110,11 @@ fn add_takeover(
 fn add_services(
     server: &mut Server,
     control: &Arc<Control>,
-    buffer: usize,
+    edge: KeepingSockets<Service<Edge>>,
     health: &ServiceHandle,
     sockets: Option<&ServiceHandle>,
 ) -> ServiceHandle {
     let state = &control.state;
-    let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(&state.serving)));
-    let mut edge =
-        Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(&state.serving), Arc::clone(&state.watchdog)));
-    for listener in &state.serving.listeners {
-        // A successor finds the open socket under this text, so it does not matter how the address was written.
-        edge.add_listener(ListenerConfig::tcp(listener.address.to_string()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
-    }
     let edge = server.add_service(edge);
     edge.add_dependency(health);
     server.add_service(background_service("discovery", DiscoveryService(Arc::clone(control))));

@@ -9,13 +9,19 @@
 //!   tables, then their changes   ->          fills its own
 //!                                            checks its servers
 //!                               <-           prepared, and listens for the sockets
-//!   closes its journals, hands over the listening sockets (Pingora), still accepts for five seconds
+//!   closes its journals, hands over the listening sockets; both accept
 //!                               <-           serving
-//!   changes of tables, to its end  ->        applies them
+//!   stops accepting
+//!   changes of tables, servers  <->          changes of tables, servers and overrides
+//!   idle: takes no more requests ->          stops sending
 //! ```
+//!
+//! Until the successor serves, any failure ends it, and the running process takes everything back.
 
+pub mod listening_sockets;
 pub mod new_process;
 pub mod old_process;
+mod other_process;
 pub mod protocol;
 mod socket;
 pub mod spawn;

@@ -9,18 +9,23 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
 use async_trait::async_trait;
-use burdock::table::format::Header;
-use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::ServiceReadyNotifier;
 use pingora::services::background::BackgroundService;
 
 use super::socket::{VARIABLE, trusted};
+use crate::client::connections::Counted;
 use crate::control::change::Control;
 use crate::control::handoff::ProcessHandoff;
-use crate::process::upgrade::protocol::{Hello, Message, read};
-use crate::process::upgrade::table_feed::receive;
+use crate::process::upgrade::other_process::adopt_from_predecessor;
+use crate::process::upgrade::protocol::{Exchange, Hello, Message, read};
+use crate::process::upgrade::table_feed::receive::Incoming;
+use crate::process::upgrade::table_feed::send::{First, TableFeed};
+use crate::process::upgrade::table_feed::{Link, Outbox};
 use crate::runtime::directories;
+
+/// How much is read at once.
+const WINDOW: usize = 256 << 10;
 
 /// Why taking over from the running process has failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +35,8 @@ pub struct NoPredecessor(#[from] io::Error);
 /// The process that is still running.
 #[derive(Debug)]
 pub struct Predecessor {
-    stream: Mutex<UnixStream>,
+    outbox: Outbox,
+    exchange: Exchange,
     /// Whether this process has its sockets.
     has_sockets: AtomicBool,
     /// Its state when it started this process; None if it could not be decoded.
@@ -75,7 +81,8 @@ impl Predecessor {
         let Message::Handoff(handoff) = read(&mut stream)? else { return Err(unexpected().into()) };
         fail_at("greeted");
         let handoff = handoff.map(|handoff| *handoff);
-        Ok(Some(Self { stream: Mutex::new(stream), has_sockets: AtomicBool::new(false), handoff }))
+        let (outbox, exchange) = (Outbox::new(stream)?, hello.exchange());
+        Ok(Some(Self { outbox, exchange, has_sockets: AtomicBool::new(false), handoff }))
     }
 
     /// Its listening addresses; empty if it has sent none.
@@ -88,26 +95,33 @@ impl Predecessor {
     /// # Errors
     /// If the limit of open files is reached.
     pub fn reader(&self) -> io::Result<UnixStream> {
-        self.stream.lock().try_clone()
+        self.outbox.reader()
     }
 
     pub fn send(&self, message: &Message) {
-        if let Err(error) = message.send(&mut *self.stream.lock()) {
+        if let Err(error) = self.outbox.send(message) {
             log::error!("cannot send a message to the running process: {error}");
         }
     }
 
-    /// Applies the changes of its tables until it ends. If it ends before handing over its sockets, this process exits.
+    /// Exchanges changes with it until it ends. If it ends before handing over its sockets, this process exits.
     ///
     /// # Errors
     /// If the limit of threads is reached.
     pub fn follow(self: &Arc<Self>, control: &Arc<Control>) -> io::Result<()> {
-        let (predecessor, control, mut from) = (Arc::clone(self), Arc::clone(control), self.reader()?);
+        let serving = &control.state.serving;
+        let tables: Vec<_> = serving.generation.load().balancer.tables().all().cloned().collect();
+        let key = control.desired().secrets.fingerprints.id();
+        let link = Link::new(self.outbox.clone(), self.exchange, &tables, key, serving.clock);
+        let feed = self.feed(&link, control)?;
+        let (predecessor, control) = (Arc::clone(self), Arc::clone(control));
+        let mut from = io::BufReader::with_capacity(WINDOW, self.reader()?);
         // Its changes reach our own successor through us, so our exit waits for it.
-        let guard = control.state.handovers.enter();
+        let (guard, asker) = (control.state.handovers.enter(), control.state.serving.askers.enter());
         let follow = move || {
             let _guard = guard;
-            let end = receive::follow(&mut from, |header, blocks| apply_late(&control, header, blocks));
+            let end = receive_changes(&mut from, Incoming::new(link), asker, &control);
+            drop(feed);
             if !predecessor.has_sockets.load(SeqCst) {
                 log::error!("the running process has ended before the handover ({end}); exiting");
                 std::process::exit(1);
@@ -116,18 +130,32 @@ impl Predecessor {
         };
         std::thread::Builder::new().name("predecessor".into()).spawn(follow).map(|_| ())
     }
+
+    /// Sends it this process's changes, if it takes any.
+    fn feed(&self, link: &Link, control: &Arc<Control>) -> io::Result<Option<TableFeed>> {
+        match self.exchange {
+            Exchange::OneWay => Ok(None),
+            Exchange::BothWays => {
+                let control = Arc::clone(control);
+                TableFeed::start(link.clone(), First::Changes, Box::new(move || control.shared_state())).map(Some)
+            }
+        }
+    }
 }
 
-/// Applies late changes from the predecessor to their table, if it still exists.
-fn apply_late(control: &Control, header: &Header, blocks: &[u8]) {
-    if header.key != control.desired().secrets.fingerprints.id() {
-        return;
-    }
-    let serving = &control.state.serving;
-    let generation = serving.generation.load();
-    let table = generation.balancer.tables().all().find(|table| table.spec().name == header.table);
-    if let Some(table) = table {
-        receive::apply(blocks, table, serving.clock.moment().now().wall);
+/// Applies what the predecessor sends until it ends, and returns the reason for its end.
+fn receive_changes(from: &mut impl io::Read, mut incoming: Incoming, asker: Counted, control: &Control) -> io::Error {
+    let mut asker = Some(asker);
+    loop {
+        match read(from).map(|message| incoming.take(message)) {
+            Ok(Some(Message::Idle)) => asker = None,
+            Ok(Some(Message::State(state))) => adopt_from_predecessor(control, &state),
+            Ok(Some(_) | None) => {}
+            Err(end) => {
+                drop(asker);
+                return end;
+            }
+        }
     }
 }
 
@@ -150,19 +178,26 @@ impl BackgroundService for TakeoverService {
             log::error!("cannot write the process id into {}: {error}", self.runtime_dir.display());
         }
         self.control.take_store();
+        fail_at("stored");
         self.control.state.serving.readiness.listening().await;
         // The admin socket must be in place before anyone learns that this process serves.
         if let Some(Err(error)) = self.control.state.admin_socket.get().map(|socket| socket.place()) {
             log::error!("{error}");
         }
+        fail_at("placed");
         self.predecessor.send(&Message::Serving);
     }
 }
 
 /// Ends the process at this step if the environment says so: for tests.
 pub fn fail_at(step: &str) {
-    if cfg!(debug_assertions) && std::env::var("BURDOCK_FAIL_AT").is_ok_and(|set| set == step) {
+    if fails_at(step) {
         log::error!("failing at step {step}, as requested");
         std::process::abort();
     }
+}
+
+/// Whether the environment says that this step fails.
+pub fn fails_at(step: &str) -> bool {
+    cfg!(debug_assertions) && std::env::var("BURDOCK_FAIL_AT").is_ok_and(|set| set == step)
 }

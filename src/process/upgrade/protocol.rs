@@ -21,6 +21,10 @@ const PREPARED: u8 = 5;
 const REFUSED: u8 = 6;
 const SERVING: u8 = 7;
 const HANDOFF: u8 = 8;
+const MARK: u8 = 9;
+const ACK: u8 = 10;
+const STATE: u8 = 11;
+const IDLE: u8 = 12;
 
 #[derive(Debug, PartialEq)]
 pub enum Message {
@@ -39,17 +43,49 @@ pub enum Message {
     Refused(String),
     /// The successor accepts connections.
     Serving,
+    /// Asks for [`Self::Ack`] with the same number when everything before it is applied.
+    Mark(u64),
+    Ack(u64),
+    /// The sender's overrides and state of servers, as they are now.
+    State(Box<ProcessHandoff>),
+    /// The sender takes no more requests and needs no more changes.
+    Idle,
+}
+
+/// How two processes exchange changes of session tables.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exchange {
+    /// Both send what they decide and acknowledge what they receive.
+    BothWays,
+    /// Only the old process sends, as one of the two is of an older version.
+    OneWay,
 }
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Hello {
     pub version: u32,
     pub burdock: String,
+    /// Whether it exchanges changes both ways. Earlier versions do not say.
+    #[serde(default)]
+    pub both_ways: bool,
 }
 
 impl Hello {
     pub fn ours() -> Self {
-        Self { version: VERSION, burdock: env!("CARGO_PKG_VERSION").to_owned() }
+        Self { version: VERSION, burdock: env!("CARGO_PKG_VERSION").to_owned(), both_ways: true }
+    }
+
+    /// How to exchange changes with the process that said this.
+    pub fn exchange(&self) -> Exchange {
+        if self.both_ways {
+            return Exchange::BothWays;
+        }
+        log::warn!(
+            "the other process, Burdock {}, sends or receives changes of session tables only one way: learned sessions that begin \
+             during this upgrade may move",
+            self.burdock
+        );
+        Exchange::OneWay
     }
 
     /// # Errors
@@ -58,7 +94,7 @@ impl Hello {
         if self.version == VERSION {
             return Ok(());
         }
-        let Self { version, burdock } = self;
+        let Self { version, burdock, .. } = self;
         Err(invalid(format!(
             "the other process, Burdock {burdock}, uses handover protocol {version}, this one uses {VERSION}"
         )))
@@ -76,6 +112,10 @@ impl Message {
             Self::Prepared => send(to, PREPARED, &[]),
             Self::Refused(reason) => send(to, REFUSED, reason.as_bytes()),
             Self::Serving => send(to, SERVING, &[]),
+            Self::Mark(number) => send(to, MARK, &number.to_be_bytes()),
+            Self::Ack(number) => send(to, ACK, &number.to_be_bytes()),
+            Self::State(state) => send(to, STATE, &serde_json::to_vec(state)?),
+            Self::Idle => send(to, IDLE, &[]),
         }
     }
 
@@ -93,6 +133,16 @@ impl Message {
             PREPARED => Self::Prepared,
             REFUSED => Self::Refused(String::from_utf8_lossy(&body).into_owned()),
             SERVING => Self::Serving,
+            MARK => Self::Mark(number(&body)?),
+            ACK => Self::Ack(number(&body)?),
+            STATE => match serde_json::from_slice(&body) {
+                Ok(state) => Self::State(state),
+                Err(error) => {
+                    log::warn!("cannot decode the state of the other process: {error}");
+                    return Ok(None);
+                }
+            },
+            IDLE => Self::Idle,
             _ => return Ok(None),
         }))
     }
@@ -102,6 +152,11 @@ impl Message {
 pub fn send_blocks(to: &mut impl Write, header: &[u8], blocks: &[u8]) -> io::Result<()> {
     send(to, TABLE, header)?;
     send(to, BLOCKS, blocks)
+}
+
+fn number(body: &[u8]) -> io::Result<u64> {
+    let bytes = body.first_chunk().ok_or_else(|| invalid("a number is missing".to_owned()))?;
+    Ok(u64::from_be_bytes(*bytes))
 }
 
 fn send(to: &mut impl Write, kind: u8, body: &[u8]) -> io::Result<()> {
@@ -151,15 +206,18 @@ mod tests {
         Message::Hello(Hello::ours()).send(&mut bytes).unwrap();
         send(&mut bytes, 99, b"of a later version").unwrap();
         send_blocks(&mut bytes, &header.encode(), b"blocks").unwrap();
-        for message in [Message::Complete, Message::Prepared, Message::Refused("no".into()), Message::Serving] {
-            message.send(&mut bytes).unwrap();
-        }
+        let others = || {
+            let state = ProcessHandoff { addresses: vec!["127.0.0.1:1".parse().unwrap()], ..ProcessHandoff::default() };
+            let numbered = [Message::Mark(7), Message::Ack(u64::MAX), Message::State(Box::new(state)), Message::Idle];
+            let plain = [Message::Complete, Message::Prepared, Message::Refused("no".into()), Message::Serving];
+            plain.into_iter().chain(numbered)
+        };
+        others().for_each(|message| message.send(&mut bytes).unwrap());
         let mut rest = &bytes[..];
         let read: Vec<Message> = std::iter::from_fn(|| read(&mut rest).ok()).collect();
         let blocks = Message::Blocks(b"blocks".to_vec());
         let first = [Message::Hello(Hello::ours()), Message::Table(header), blocks];
-        let last = [Message::Complete, Message::Prepared, Message::Refused("no".into()), Message::Serving];
-        assert!(read.iter().eq(first.iter().chain(&last)), "{read:?}");
+        assert!(read.into_iter().eq(first.into_iter().chain(others())));
     }
 
     #[test]
@@ -167,6 +225,7 @@ mod tests {
         let hello: Hello = serde_json::from_str(r#"{"version": 2, "burdock": "9.9", "more": []}"#).unwrap();
         assert!(hello.check().unwrap_err().to_string().contains("9.9"));
         assert!(Hello::ours().check().is_ok());
+        assert_eq!((hello.exchange(), Hello::ours().exchange()), (Exchange::OneWay, Exchange::BothWays));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::socket::{VARIABLE, trusted};
 use crate::control::upgrade_request::{UpgradeError, UpgradeRequest, UpgradeTimeout};
-use crate::process::upgrade::protocol::{Hello, Message, read};
+use crate::process::upgrade::protocol::{Exchange, Hello, Message, read};
 
 /// How often to check for progress.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -24,6 +24,7 @@ pub struct Program {
 }
 
 /// A started process. It is ended on drop.
+#[derive(Debug)]
 pub struct NewProcess {
     pub child: Option<Child>,
     until: Instant,
@@ -61,8 +62,8 @@ impl NewProcess {
         Ok(Self { child: Some(child), until: now() + request.timing.0, timing: request.timing })
     }
 
-    /// Waits until it has connected and said hello.
-    pub fn handshake(&mut self, socket: &HandoverSocket) -> Result<UnixStream, UpgradeError> {
+    /// Waits until it has connected and said hello. Returns the connection, and how both exchange changes.
+    pub fn handshake(&mut self, socket: &HandoverSocket) -> Result<(UnixStream, Exchange), UpgradeError> {
         let stream = loop {
             self.check_alive()?;
             match socket.listener.accept() {
@@ -75,12 +76,13 @@ impl NewProcess {
         let left = Some(self.time_left()?);
         stream.set_read_timeout(left).and_then(|()| stream.set_write_timeout(left)).map_err(UpgradeError::Talk)?;
         Message::Hello(Hello::ours()).send(&mut stream).map_err(UpgradeError::Talk)?;
-        match read(&mut stream) {
-            Ok(Message::Hello(hello)) => hello.check().map_err(UpgradeError::Talk)?,
+        let exchange = match read(&mut stream) {
+            Ok(Message::Hello(hello)) => hello.check().map(|()| hello.exchange()).map_err(UpgradeError::Talk)?,
             Ok(Message::Refused(reason)) => return Err(UpgradeError::Refused(reason)),
-            Ok(_) | Err(_) => return Err(self.failure(&mut stream)),
-        }
-        Ok(stream)
+            Ok(_) | Err(_) => return Err(self.failure()),
+        };
+        stream.set_read_timeout(None).map_err(UpgradeError::Talk)?;
+        Ok((stream, exchange))
     }
 
     pub fn check_alive(&mut self) -> Result<(), UpgradeError> {
@@ -95,17 +97,16 @@ impl NewProcess {
 
     pub fn time_left(&self) -> Result<Duration, UpgradeError> {
         let left = self.until.saturating_duration_since(now());
-        if left.is_zero() { Err(UpgradeError::Late(self.timing.0)) } else { Ok(left) }
+        if left.is_zero() { Err(self.late()) } else { Ok(left) }
+    }
+
+    /// It has run out of time.
+    pub fn late(&self) -> UpgradeError {
+        UpgradeError::Late(self.timing.0)
     }
 
     /// Why it has stopped communicating.
-    pub fn failure(&mut self, stream: &mut UnixStream) -> UpgradeError {
-        let _ = stream.set_read_timeout(Some(POLL_INTERVAL));
-        while let Ok(message) = read(stream) {
-            if let Message::Refused(reason) = message {
-                return UpgradeError::Refused(reason);
-            }
-        }
+    pub fn failure(&mut self) -> UpgradeError {
         for _ in 0..100 {
             if let Err(failed) = self.check_alive() {
                 return failed;

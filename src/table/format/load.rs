@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::session::lifetime::Lifetime;
     use crate::session::stamps::Stamps;
-    use crate::table::{Budget, Cursor, Delivery, EvictionClass, Persist, TableName, TableSpec};
+    use crate::table::{Budget, Cursor, Delivery, EvictionClass, Persist, Role, TableName, TableSpec};
 
     const NOW: UnixSeconds = UnixSeconds(10_000);
     const IDLE: u32 = 1_000;
@@ -305,8 +305,8 @@ mod tests {
     #[test]
     fn changes_of_a_peer_keep_their_kind_and_decision() {
         let (first, second) = (Arc::new(table()), Arc::new(table()));
-        let feed = Subscription::peer(&first, Delivery::Afterwards);
-        let peer = Subscription::peer(&second, Delivery::Afterwards);
+        let feed = Subscription::with_role(&first, Role::Peer, Delivery::Afterwards);
+        let peer = Subscription::with_role(&second, Role::Peer, Delivery::Afterwards);
         let [a, b] = [server(&first, 1), server(&first, 2)];
         let _other_numbers = server(&second, 9);
         let date = |n| UnixMillis(UnixMillis::from(NOW).0 + n);

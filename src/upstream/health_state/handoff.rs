@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Uptime;
-use crate::upstream::health::Health;
+use crate::upstream::failover::Cause;
+use crate::upstream::health::{Condition, Health};
 use crate::upstream::outlier::Outlier;
 use crate::upstream::spec::UpstreamSpec;
 
@@ -52,6 +53,21 @@ impl HealthState {
         self.changed.store(millis(handoff.changed), Relaxed);
         self.up_since.store(handoff.up_since.map_or(NEVER, millis), Relaxed);
         self.has_failures.store(inner.outlier.has_failures(), Relaxed);
+    }
+
+    /// Restores the health from another process that serves at the same time, if it changed there later than here. Returns the new
+    /// condition if it is another.
+    pub(crate) fn adopt(&self, handoff: &HealthHandoff, upstream: &UpstreamSpec) -> Option<Condition> {
+        if millis(handoff.changed) <= millis(self.changed()) {
+            return None;
+        }
+        let before = self.condition();
+        self.inherit(handoff, upstream);
+        let after = self.condition();
+        if after != Condition::Up {
+            self.queue.close(Cause::Down);
+        }
+        (after != before).then_some(after)
     }
 
     /// When the next probe is due, if the server is ejected.

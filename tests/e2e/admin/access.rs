@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::harness::{Burdock, Request, Response, Site, Successor, Wire, shop, with_json};
 
-pub const TOKEN: &str = "a-token-that-is-hard-to-guess";
+pub const TOKEN: &str = "a-token-that-is-very-hard-to-guess";
 const WITH_TOKEN: &str = "admin: {address: $IP:9180, token_file: $DIR/token}\n";
 
 pub fn write_token(site: &Site, token: &str) -> PathBuf {
@@ -122,7 +122,7 @@ fn the_admin_address_serves_the_api_only_with_the_token() {
     let version = || to(&burdock, "/api/v1/version");
     let accepted = ask(&burdock, with_token(version(), TOKEN));
     assert_eq!(accepted.json()["pid"], burdock.pid());
-    let wrong = ["", "b-token-that-is-hard-to-guess", &TOKEN[1..], "a-token-that-is-hard-to-guess-"];
+    let wrong = ["", "b-token-that-is-very-hard-to-guess", &TOKEN[1..], "a-token-that-is-very-hard-to-guess-"];
     for refused in wrong.map(|token| with_token(version(), token)).into_iter().chain([version()]) {
         let refused = ask(&burdock, refused);
         check_problem(&refused, 401);

@@ -1,7 +1,7 @@
-//! The new process's side: fills its tables, then applies later changes.
+//! Receives the other process's session tables, and applies its changes.
 
 use std::collections::HashSet;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use burdock::session::fingerprint_key::FingerprintKeyId;
@@ -9,11 +9,9 @@ use burdock::table::format::{Header, Loader, Next, Precedence, next};
 use burdock::table::{Table, TableName};
 use burdock::time::UnixSeconds;
 
-use crate::process::upgrade::protocol::{Message, read};
+use super::link::{Link, LinkedTable, Phase, Sent};
+use crate::process::upgrade::protocol::{Exchange, Message, read};
 use crate::runtime::clock::Clock;
-
-/// How much is read at once.
-const WINDOW: usize = 256 << 10;
 
 /// Fills tables that are not in use yet with what another process sends, and returns the names of those that were filled.
 ///
@@ -39,7 +37,15 @@ pub fn receive(
                 }
             }
             Message::Complete => break,
-            Message::Hello(_) | Message::Handoff(_) | Message::Prepared | Message::Refused(_) | Message::Serving => {}
+            Message::Hello(_)
+            | Message::Handoff(_)
+            | Message::Prepared
+            | Message::Refused(_)
+            | Message::Serving
+            | Message::Mark(_)
+            | Message::Ack(_)
+            | Message::State(_)
+            | Message::Idle => {}
         }
     }
     for (table, loader) in loaders {
@@ -60,33 +66,75 @@ fn live(table: &Table, now: UnixSeconds) -> u64 {
     table.servers().iter().map(|(index, _)| table.count(*index, now)).sum()
 }
 
-/// Passes each later block to `each` until the connection ends, and returns the reason for its end.
-pub fn follow(from: &mut impl Read, mut each: impl FnMut(&Header, &[u8])) -> io::Error {
-    let (mut from, mut current) = (BufReader::with_capacity(WINDOW, from), None);
-    loop {
-        match read(&mut from) {
-            Ok(Message::Table(header)) => current = Some(header),
-            Ok(Message::Blocks(bytes)) => {
-                if let Some(header) = &current {
-                    each(header, &bytes)
-                }
-            }
-            Ok(
-                Message::Complete
-                | Message::Hello(_)
-                | Message::Handoff(_)
-                | Message::Prepared
-                | Message::Refused(_)
-                | Message::Serving,
-            ) => {}
-            Err(error) => return error,
-        }
-    }
+/// Applies the messages about tables that the other process sends.
+#[derive(Debug)]
+pub struct Incoming {
+    link: Link,
+    /// The table of the next blocks.
+    current: Option<usize>,
 }
 
-/// Applies blocks to a table in use. Its subscribers receive them from its feed.
-pub fn apply(bytes: &[u8], table: &Table, now: UnixSeconds) {
-    load(bytes, &mut Loader::new(table, Precedence::Later), now);
+impl Incoming {
+    pub fn new(link: Link) -> Self {
+        Self { link, current: None }
+    }
+
+    /// Applies a message, or returns it if it is not about tables.
+    pub fn take(&mut self, message: Message) -> Option<Message> {
+        match message {
+            Message::Table(header) => self.current = self.find(&header),
+            Message::Blocks(bytes) => self.apply(&bytes),
+            Message::Mark(number) => self.confirm(number),
+            Message::Ack(number) => self.complete(number),
+            Message::Idle => {
+                self.link.progress.set_phase(Phase::Withdrawn);
+                return Some(Message::Idle);
+            }
+            other @ (Message::Hello(_)
+            | Message::Handoff(_)
+            | Message::Complete
+            | Message::Prepared
+            | Message::Refused(_)
+            | Message::Serving
+            | Message::State(_)) => return Some(other),
+        }
+        None
+    }
+
+    /// Confirms a mark at once if no third process must confirm it too, or leaves that to the other thread.
+    fn confirm(&self, number: u64) {
+        let confirmations = self.link.tables.iter().filter_map(|table| table.feed.confirmation_of_others());
+        let open: Vec<_> = confirmations.filter(|confirmation| !confirmation.is_ready()).collect();
+        let sent = if open.is_empty() { self.link.outbox.try_send(&Message::Ack(number)) } else { Sent::No };
+        if sent == Sent::No {
+            self.link.progress.mark(number, open, self.link.clock.uptime());
+        }
+    }
+
+    /// The other process has confirmed a mark.
+    fn complete(&self, number: u64) {
+        let open = self.link.progress.update(|state| state.open.take_if(|open| open.mark <= number));
+        let Some(open) = open else { return };
+        let in_time = self.link.clock.uptime().since(open.begun) <= self.link.at_most;
+        self.link.complete(open.rounds);
+        if in_time {
+            self.link.tables.iter().for_each(|table| table.feed.keeps_up());
+        }
+    }
+
+    fn find(&self, header: &Header) -> Option<usize> {
+        let is_it = |table: &LinkedTable| table.feed.table().spec().name == header.table;
+        self.link.tables.iter().position(is_it).filter(|_| header.key == self.link.key)
+    }
+
+    fn apply(&self, bytes: &[u8]) {
+        let Some(table) = self.current.map(|at| &self.link.tables[at]) else { return };
+        let now = self.link.clock.moment().now().wall;
+        match self.link.exchange {
+            Exchange::BothWays => load(bytes, &mut Loader::of_peer(&table.feed), now),
+            Exchange::OneWay => load(bytes, &mut Loader::new(table.feed.table(), Precedence::Later), now),
+        }
+    }
 }
 
 fn load(mut bytes: &[u8], loader: &mut Loader<'_>, now: UnixSeconds) {
