@@ -3,6 +3,9 @@
 // Clippy does not recognize the helpers below as test code.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+#[path = "config/newcomers.rs"]
+mod newcomers;
+
 use std::path::{Path, PathBuf};
 
 use burdock::config::{Config, Errors};
@@ -250,7 +253,9 @@ fn a_value_in_place_of_a_list_hides_no_other_error() {
 
 #[test]
 fn the_configuration_must_be_a_map() {
-    assert_eq!(wrong("hello"), "burdock.yaml:1:1: expected a map (the configuration), found \"hello\"");
+    let help = "the file is a map: listeners: [0.0.0.0:8080], upstreams: {app: {servers: [10.0.0.10:8080]}}";
+    let expected = format!("burdock.yaml:1:1: expected a map (the configuration), found \"hello\"\n  help: {help}");
+    assert_eq!(wrong("hello"), expected);
 }
 
 #[test]
@@ -359,6 +364,8 @@ fn inline_secrets_are_refused_and_not_repeated() {
     let errors =
         wrong(&with("", &format!("keys:\n- {secret}\n- {{env: {secret}}}\n- {{file: {secret}}}\n- {{value: {secret}}}\n")));
     assert!(!errors.contains(&secret[..8]), "{errors}");
+    let alone = wrong(&with("", &format!("keys: {secret}\n")));
+    assert!(!alone.contains(&secret[..8]) && alone.contains("keys: expected a key source"), "{alone}");
     assert_snapshot!(errors);
 }
 

@@ -125,8 +125,8 @@ choice! {
 impl Shortened for AcceptText {
     type Short = FormatWord;
 
-    fn expand(short: &Node) -> Node {
-        Node::map("format", short.clone())
+    fn expand(short: &Node, _findings: &mut Findings) -> Option<Node> {
+        Some(Node::map("format", short.clone()))
     }
 }
 
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn missing_fields_are_reported() {
         let errors = read("[ingress_nginx, {cookie: a}, {format: {ingress_nginx: {}}}]", Carrier::Cookie).unwrap_err();
-        for message in ["found \"ingress_nginx\"", "missing field format", "missing field backend"] {
+        for message in ["found \"ingress_nginx\"", "format: missing field", "backend: missing field"] {
             assert!(errors.contains(message), "{errors}");
         }
     }

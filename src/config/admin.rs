@@ -37,9 +37,6 @@ impl Leaf for AdminAddress {
     const EXPECTED: &'static str = "an address to listen on such as 127.0.0.1:9180, or none";
 
     fn parse(text: &str) -> Result<Self::Value, Hint> {
-        if matches!(text, "off" | "no" | "false") {
-            return Err(Hint::by("write none"));
-        }
         Ok(<ListenAddress as Leaf>::parse(text)?.0)
     }
 
@@ -54,7 +51,6 @@ impl Leaf for SocketPath {
 
     fn parse(text: &str) -> Result<PathBuf, Hint> {
         match text {
-            "off" | "no" | "false" => Err(Hint::by("write none")),
             path if path.len() > MAX_PATH_BYTES => Err(Hint::by("a socket's path has at most 107 bytes")),
             path => AbsolutePath::parse(path),
         }

@@ -5,16 +5,16 @@ use serde_json::json;
 use super::admin::AdminText;
 use super::dns::DnsText;
 use super::listener::ListenerText;
-use super::process::Key;
+use super::process::{Key, Keys};
 use super::route::RouteText;
 use super::sticky::entries;
 use super::tables::TableText;
 use super::upstream::UpstreamText;
-use super::{accept, conflicts, listener, response_source, route, source, tables, upstream};
+use super::{accept, conflicts, foreign_words, listener, response_source, route, source, tables, upstream};
 use crate::config::conflicts::PlacedUpstream;
 use crate::config::schema::errors::{Errors, Fault, Findings, Location};
 use crate::config::schema::map::{OrShort, record};
-use crate::config::schema::read::{At, ListOf, MapOf, Read, SomeOf};
+use crate::config::schema::read::{At, ListOf, MapOf, Read, SomeOf, State};
 use crate::config::schema::tree::{Node, Value};
 use crate::config::values::{AccessLog, Config, Process, Text};
 
@@ -36,7 +36,7 @@ record! {
         access_log: AccessLog = "{}",
         /// Where to find the keys for tokens: the first seals them, any of them opens them. Without keys, Burdock
         /// creates one in the state directory, and other balancers cannot open its tokens.
-        keys: ListOf<Key> = "[]",
+        keys: Keys = "[]",
         /// Where to find the key that fingerprints the names of learned sessions. Balancers that must place sessions
         /// alike share it. By default Burdock creates one in the state directory. Changing the key drops all learned
         /// sessions.
@@ -57,7 +57,7 @@ impl Config {
     /// # Errors
     /// All errors; for invalid YAML only the first one.
     pub fn parse(name: &str, text: &str) -> Result<Self, Errors> {
-        let mut findings = Findings::default();
+        let mut findings = Findings::with(foreign_words::TABLES);
         let root = Node::parse(text, &mut findings).map_err(|fault| Errors::one(name, fault))?;
         let root = if matches!(root.value, Value::Null) { Node::literal("{}", root.at) } else { root };
         let config = ConfigText::read(&root, &mut findings).map(|written| build(written, root.at, &mut findings));
@@ -85,7 +85,7 @@ fn unread(at: Location) -> Fault {
 /// Combines the parts, and checks them against each other.
 fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config {
     let upstreams = written.upstreams;
-    if upstreams.value.is_empty() {
+    if upstreams.value.is_empty() && upstreams.state == State::Sound {
         findings.fault(upstreams.at, "expected at least one upstream, found none");
     }
     let names: Vec<At<UpstreamName>> = upstreams.value.iter().map(|(name, _)| name.clone()).collect();

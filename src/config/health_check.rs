@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::{Empty, OneOrMore, Shortened, record};
-use crate::config::schema::read::{At, Hint, Leaf, MapOf, State};
+use crate::config::schema::read::{At, Hint, Leaf, MapOf, Read, State};
 use crate::config::schema::scalar::Int;
 use crate::config::schema::tree::{Node, Value};
 use crate::config::schema::units::Positive;
@@ -65,11 +65,12 @@ choice! {
 impl Shortened for HealthCheckText {
     type Short = CheckWord;
 
-    fn expand(short: &Node) -> Node {
-        match &short.value {
-            Value::Scalar(word, _) => Node::map(word, Node { at: short.at, value: Value::Map(Vec::new()) }),
-            Value::Null | Value::List(_) | Value::Map(_) => short.clone(),
-        }
+    fn expand(short: &Node, findings: &mut Findings) -> Option<Node> {
+        let kind = match CheckWord::read(short, findings)? {
+            CheckWord::Tcp => "tcp",
+            CheckWord::Http => "http",
+        };
+        Some(Node::map(kind, Node { at: short.at, value: Value::Map(Vec::new()) }))
     }
 }
 

@@ -45,8 +45,8 @@ choice! {
 impl Shortened for ListenerText {
     type Short = ListenAddress;
 
-    fn expand(short: &Node) -> Node {
-        Node::map("address", short.clone())
+    fn expand(short: &Node, _findings: &mut Findings) -> Option<Node> {
+        Some(Node::map("address", short.clone()))
     }
 }
 
@@ -76,7 +76,8 @@ pub(super) fn build(written: At<Vec<ListenerText>>, admin: &Admin, findings: &mu
         if let Some(first) = taken.get(address) {
             findings.fault(*at, format!("duplicate listener {address}, first on line {}", first.line()));
         } else if admin.address == Some(*address) {
-            findings.fault(*at, format!("{address} is also the admin address"));
+            let help = "use another port here, or set admin: {address: …}";
+            findings.fault_with_help(*at, format!("{address} is also the admin address"), help);
         }
         taken.entry(*address).or_insert(*at);
     }

@@ -14,6 +14,7 @@ mod conflicts;
 mod dns;
 mod document;
 mod failover;
+mod foreign_words;
 mod health_check;
 mod listener;
 mod names;

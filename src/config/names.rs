@@ -97,7 +97,9 @@ fn host_port(text: &str) -> Result<HostPort, Hint> {
         return Err(Hint::by("write an address alone or in the field address"));
     }
     let Some((name, port)) = text.rsplit_once(':') else {
-        return Err(Hint::by(format!("add a port: {text}:8080")));
+        return Err(Hint::by(format!(
+            "for a name to look up add a port: {text}:8080; for a name of your own write id: {text}"
+        )));
     };
     let name = DnsName::parse(name)?;
     let port = port.parse().map_err(|_| Hint::by("use a port from 1 to 65535"))?;
@@ -185,8 +187,9 @@ fn network(text: &str) -> Result<IpNet, Hint> {
 }
 
 fn weight(text: &str) -> Result<Weight, Hint> {
-    let number = text.parse().map_err(|_| Hint::unknown())?;
-    Weight::new(number).map_err(|_| Hint::unknown())
+    let hint = || Hint::by("weights are relative: scale them all, for example 5 and 3 in place of 1 and 0.6");
+    let number = text.parse().map_err(|_| hint())?;
+    Weight::new(number).map_err(|_| hint())
 }
 
 fn load_factor(text: &str) -> Result<LoadFactor, Hint> {

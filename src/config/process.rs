@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::record;
-use crate::config::schema::read::{Hint, Leaf, Read};
+use crate::config::schema::read::{Hint, Leaf, ListOf, Read};
 use crate::config::schema::scalar::{AbsolutePath, Bool, Int, OrAuto, OrNone};
 use crate::config::schema::tree::{Node, Value};
 use crate::config::schema::units::{Positive, Size, Span};
@@ -72,13 +72,31 @@ impl Leaf for LogTarget {
         match text {
             "stdout" => Ok(Self::Stdout),
             "off" => Ok(Self::Off),
-            "none" | "false" | "no" => Err(Hint::by("write off")),
             path => AbsolutePath::parse(path).map(Self::File).map_err(|_| Hint::unknown()),
         }
     }
 
     fn schema() -> serde_json::Value {
         json!({"anyOf": [{"enum": ["stdout", "off"]}, <AbsolutePath as Leaf>::schema()]})
+    }
+}
+
+/// Places of keys.
+pub(super) struct Keys;
+
+impl Read for Keys {
+    type Value = Vec<SecretSource>;
+
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
+        match &node.value {
+            // This may be a key, which a message about a list would show.
+            Value::Scalar(..) => Key::read(node, findings).map(|key| vec![key]),
+            Value::List(_) | Value::Map(_) | Value::Null => ListOf::<Key>::read(node, findings),
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        ListOf::<Key>::schema()
     }
 }
 

@@ -103,8 +103,6 @@ impl Leaf for Word {
         let place = match text.split_once(':') {
             Some(("set_cookie", name)) => ResponsePlace::SetCookie(CookieName::parse(name)?),
             Some(("response_header", name)) => ResponsePlace::Header(HeaderName::from_bytes(name.as_bytes())?),
-            Some(("cookie", name)) => return Err(Hint::by(format!("a response sets cookies: write set_cookie:{name}"))),
-            Some(("header", name)) => return Err(Hint::by(format!("write response_header:{name}"))),
             Some((kind, name)) => {
                 return Err(
                     nearest(kind, KINDS).map_or_else(Hint::unknown, |kind| Hint::by(format!("did you mean {kind}:{name}?")))

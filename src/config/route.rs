@@ -93,7 +93,9 @@ fn catch_all(upstreams: &[At<UpstreamName>], root: Location, findings: &mut Find
         }
         several => {
             let message = format!("expected routes for {} upstreams, found none", several.len());
-            findings.fault_with_help(root, message, "routes are optional only with one upstream");
+            let at = findings.missing_field(root, "routes");
+            let help = "routes are optional only with one upstream: write routes: [{match: {hosts: […]}, upstream: …}, …]";
+            findings.fault_with_help(at, message, help);
             None
         }
     }
@@ -159,7 +161,7 @@ fn check_matches(routes: &[PlacedRoute], findings: &mut Findings) {
                 let host = host.map_or_else(|| "any host".to_owned(), ToString::to_string);
                 let message =
                     format!("duplicate match for {host} with {}, first on line {}", spec.prefix.as_str(), first.line());
-                findings.fault(match_at.at, message);
+                findings.fault_with_help(match_at.at, message, "give one of them another host or a longer path_prefix");
             }
             first.entry((host, &spec.prefix)).or_insert(match_at.at);
         }

@@ -63,7 +63,7 @@ impl Read for ServerWord {
     type Value = ServerText;
 
     fn read(node: &Node, findings: &mut Findings) -> Option<ServerText> {
-        ServerText::read(&ServerText::expand(node), findings)
+        ServerText::read(&ServerText::expand(node, findings)?, findings)
     }
 
     fn schema() -> serde_json::Value {
@@ -75,9 +75,9 @@ impl Read for ServerWord {
 impl Shortened for ServerText {
     type Short = ServerWord;
 
-    fn expand(short: &Node) -> Node {
+    fn expand(short: &Node, _findings: &mut Findings) -> Option<Node> {
         let is_name = matches!(&short.value, Value::Scalar(text, _) if HostPort::is_meant(text));
-        Node::map(if is_name { "name" } else { "address" }, short.clone())
+        Some(Node::map(if is_name { "name" } else { "address" }, short.clone()))
     }
 }
 
@@ -207,7 +207,7 @@ fn check_ids(servers: &Servers, findings: &mut Findings) {
     for (at, id) in ids {
         if let Some(first) = first.get(id) {
             let message = format!("duplicate server id {}, first on line {}", quoted(id.as_str()), first.line());
-            findings.fault(at, message);
+            findings.fault_with_help(at, message, "give each server an id of its own: {id: …, address: …}");
         }
         first.entry(id).or_insert(at);
     }

@@ -7,6 +7,7 @@ use super::read::Read;
 use super::text::quoted;
 use super::text::{any_of, nearest};
 use super::tree::{Node, Value};
+use super::vocabulary::Found;
 
 /// Declares the alternatives of an existing type: `"description of the type" => Type { /// description \n word =>
 /// value, }`. `word(Grammar) => function` is `{word: …}`, and the function gets its value. `word(Grammar = "text")`
@@ -100,7 +101,8 @@ impl<'n> Chosen<'n> {
                 Self { node, name: &entries[0].key, content: Some(&entries[0].value) }
             }
             Value::Map(_) | Value::List(_) | Value::Null => {
-                findings.fault(node.at, format!("expected {what}: {}, found {}", listed(forms), node.found()));
+                let message = format!("expected {what}: {}, found {}", listed(forms), node.found());
+                findings.unexpected(node.at, node.unexpected(), message, None);
                 return None;
             }
         };
@@ -108,10 +110,7 @@ impl<'n> Chosen<'n> {
             return Some(chosen);
         }
         let message = format!("expected {what}: {}, found {}", listed(forms), chosen.found());
-        match chosen.help(forms) {
-            Some(help) => findings.fault_with_help(node.at, message, help),
-            None => findings.fault(node.at, message),
-        }
+        findings.unexpected(node.at, Found::Word(chosen.name), message, chosen.help(forms));
         None
     }
 

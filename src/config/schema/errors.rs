@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::path::{PathId, Paths};
+use super::vocabulary::{ForeignWord, Found};
 
 /// A position in the file. Both numbers start at 1; columns are in characters.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -48,13 +49,20 @@ pub struct Warning {
     pub message: String,
 }
 
+/// The message for a required field that is not there. The path names the field.
+const MISSING_FIELD: &str = "missing field";
+
 /// Collects faults and warnings while a configuration is read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Findings {
     faults: Vec<Fault>,
     warnings: Vec<(Location, String)>,
     pub(crate) paths: Paths,
+    foreign: ForeignWords,
 }
+
+/// Tables of foreign words. In them the first row that applies counts.
+pub(crate) type ForeignWords = &'static [&'static [ForeignWord]];
 
 impl Errors {
     pub fn faults(&self) -> &[Fault] {
@@ -67,6 +75,18 @@ impl Errors {
 }
 
 impl Findings {
+    pub(crate) fn with(foreign: ForeignWords) -> Self {
+        Self { foreign, ..Self::default() }
+    }
+
+    /// Reports something other than what is expected here. The help is that of the foreign words, otherwise `help`.
+    pub(crate) fn unexpected(&mut self, at: Location, found: Found<'_>, message: impl Into<String>, help: Option<String>) {
+        let names = self.paths.names(at.path);
+        let foreign = self.foreign.iter().copied().flatten().find_map(|word| word.help(&names, found));
+        let path = self.paths.text(at.path);
+        self.faults.push(Fault { at: at.position, path, message: message.into(), help: foreign.or(help) });
+    }
+
     pub(crate) fn fault(&mut self, at: Location, message: impl Into<String>) {
         let path = self.paths.text(at.path);
         self.faults.push(Fault { at: at.position, path, message: message.into(), help: None });
@@ -75,6 +95,12 @@ impl Findings {
     pub(crate) fn fault_with_help(&mut self, at: Location, message: impl Into<String>, help: impl Into<String>) {
         let path = self.paths.text(at.path);
         self.faults.push(Fault { at: at.position, path, message: message.into(), help: Some(help.into()) });
+    }
+
+    /// Reports that a map lacks a required field.
+    pub(crate) fn missing(&mut self, map: Location, field: &str) {
+        let at = self.missing_field(map, field);
+        self.unexpected(at, Found::Nothing, MISSING_FIELD, None);
     }
 
     /// The location of a field that is missing in a map.
@@ -95,10 +121,7 @@ impl Findings {
     pub(crate) fn into_result(mut self, file: &str) -> Result<Vec<Warning>, Errors> {
         if !self.faults.is_empty() {
             self.faults.sort_by_key(|fault| fault.at);
-            // The value of an alias is read once for each use, each with its own path.
-            self.faults.dedup_by(|second, first| {
-                (second.at, &second.message, &second.help) == (first.at, &first.message, &first.help)
-            });
+            self.faults.dedup_by(|second, first| second.repeats(first));
             return Err(Errors { file: file.to_owned(), faults: self.faults });
         }
         self.warnings.sort();
@@ -122,6 +145,15 @@ impl fmt::Display for Position {
 impl Location {
     pub(crate) fn line(self) -> usize {
         self.position.line
+    }
+}
+
+impl Fault {
+    /// The value of an alias is read once for each use, each with its own path. A map may miss several fields.
+    fn repeats(&self, other: &Self) -> bool {
+        let missing =
+            |fault: &Self| (fault.message == MISSING_FIELD).then(|| fault.path.rsplit('.').next().map(str::to_owned));
+        (self.at, &self.message, &self.help, missing(self)) == (other.at, &other.message, &other.help, missing(other))
     }
 }
 

@@ -58,18 +58,18 @@ impl<'n> Fields<'n> {
     /// None if this is not a map. Unknown fields become faults.
     pub(crate) fn of(node: &'n Node, what: &'static str, known: &[&'static str], findings: &mut Findings) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            findings.fault(node.at, format!("expected a map ({what}), found {}", node.found()));
+            let message = format!("expected a map ({what}), found {}", node.found());
+            findings.unexpected(node.at, node.unexpected(), message, None);
             return None;
         };
         for entry in entries.iter().filter(|entry| !known.iter().any(|name| plain(name) == entry.key)) {
             let names = || known.iter().map(|name| plain(name));
             let help = match nearest(&entry.key, names()) {
-                _ if entry.key == "<<" => "merge keys are not supported: use an alias for a whole value".to_owned(),
                 Some(name) => format!("did you mean {name}?"),
                 None if known.is_empty() => "there are no fields here".to_owned(),
                 None => format!("the fields are {}", any_of(names()).replace(" or ", " and ")),
             };
-            findings.fault_with_help(entry.at, "unknown field", help);
+            findings.unexpected(entry.at, entry.unexpected(), "unknown field", Some(help));
         }
         Some(Self { at: node.at, node })
     }
@@ -89,7 +89,7 @@ impl<'n> Fields<'n> {
         }
         let value = default_value(findings);
         if value.is_none() {
-            findings.fault(self.at, format!("missing field {}", plain(name)));
+            findings.missing(self.at, plain(name));
         }
         value
     }
@@ -155,8 +155,8 @@ pub(crate) trait Shortened: Read {
     /// The grammar of the short form.
     type Short: Read;
 
-    /// Expands the short form to the record.
-    fn expand(short: &Node) -> Node;
+    /// Expands the short form to the record. None, and a fault, if there is no such short form.
+    fn expand(short: &Node, findings: &mut Findings) -> Option<Node>;
 }
 
 /// A record or its short form, which is a scalar.
@@ -167,7 +167,7 @@ impl<R: Shortened> Read for OrShort<R> {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<R::Value> {
         match &node.value {
-            Value::Scalar(..) => R::read(&R::expand(node), findings),
+            Value::Scalar(..) => R::read(&R::expand(node, findings)?, findings),
             Value::Map(_) | Value::Null | Value::List(_) => R::read(node, findings),
         }
     }

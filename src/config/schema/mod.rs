@@ -9,4 +9,5 @@ pub mod scalar;
 pub mod text;
 pub mod tree;
 pub mod units;
+pub mod vocabulary;
 pub mod yaml;

@@ -33,11 +33,23 @@ impl Paths {
         PathId(self.0.len() as u32)
     }
 
+    /// The names in a path, without the numbers of list entries.
+    pub(crate) fn names(&self, path: PathId) -> Vec<&str> {
+        let Some((parent, step)) = self.step(path) else { return Vec::new() };
+        let mut names = self.names(*parent);
+        if let Step::Field(name) = step {
+            names.push(name);
+        }
+        names
+    }
+
+    fn step(&self, path: PathId) -> Option<&(PathId, Step)> {
+        (path.0 as usize).checked_sub(1).and_then(|nth| self.0.get(nth))
+    }
+
     /// The path as text; empty for the whole file.
     pub(crate) fn text(&self, path: PathId) -> String {
-        let Some((parent, step)) = (path.0 as usize).checked_sub(1).and_then(|nth| self.0.get(nth)) else {
-            return String::new();
-        };
+        let Some((parent, step)) = self.step(path) else { return String::new() };
         let mut text = self.text(*parent);
         match step {
             Step::Item(nth) => text.push_str(&format!("[{nth}]")),
@@ -74,5 +86,6 @@ mod tests {
         path = paths.item(path, 1);
         path = paths.field(path, "weight");
         assert_eq!(paths.text(path), "upstreams.\"shop.eu\".servers[1].weight");
+        assert_eq!(paths.names(path), ["upstreams", "shop.eu", "servers", "weight"]);
     }
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::errors::{Findings, Location};
 use super::text::quoted;
-use super::tree::{Node, Style, Value};
+use super::tree::{Entry, Node, Style, Value};
+use super::vocabulary::Found;
 
 /// A grammar: what may be written somewhere in the configuration.
 pub(crate) trait Read {
@@ -111,24 +112,23 @@ impl<L: Leaf> Read for L {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<L::Value> {
         let Value::Scalar(text, style) = &node.value else {
-            findings.fault(node.at, format!("expected {}, found {}", L::expected(), node.found()));
+            let message = format!("expected {}, found {}", L::expected(), node.found());
+            findings.unexpected(node.at, node.unexpected(), message, None);
             return None;
         };
-        let outcome = match (L::KIND, style) {
-            (Kind::Bare, Style::Quoted) => Err(Hint::by("remove the quotes")),
-            (Kind::Bare, Style::Plain) | (Kind::Text, _) => L::parse(text),
-        };
-        let shown = || match (L::KIND, style) {
-            (Kind::Bare, Style::Quoted) => quoted(text),
-            (Kind::Bare, Style::Plain) | (Kind::Text, _) => L::shown(text),
-        };
-        let message = || format!("expected {}, found {}", L::expected(), shown());
-        match outcome {
-            Ok(value) => return Some(value),
-            Err(Hint(Some(help))) => findings.fault_with_help(node.at, message(), help),
-            Err(Hint(None)) => findings.fault(node.at, message()),
+        if (L::KIND, style) == (Kind::Bare, &Style::Quoted) {
+            let message = format!("expected {}, found {}", L::expected(), quoted(text));
+            findings.fault_with_help(node.at, message, "remove the quotes");
+            return None;
         }
-        None
+        match L::parse(text) {
+            Ok(value) => Some(value),
+            Err(Hint(help)) => {
+                let message = format!("expected {}, found {}", L::expected(), L::shown(text));
+                findings.unexpected(node.at, Found::Word(text), message, help);
+                None
+            }
+        }
     }
 
     fn schema() -> serde_json::Value {
@@ -173,13 +173,12 @@ impl<R: Read> Read for ListOf<R> {
     fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
         let Value::List(items) = &node.value else {
             let message = format!("expected a list, found {}", node.found());
-            match &node.value {
-                Value::Scalar(text, _) => {
-                    findings.fault_with_help(node.at, message, format!("for a list with one entry write [{text}]"))
-                }
-                Value::Map(_) => findings.fault_with_help(node.at, message, "start each entry of a list with a dash"),
-                Value::Null | Value::List(_) => findings.fault(node.at, message),
-            }
+            let help = match &node.value {
+                Value::Scalar(text, _) => Some(format!("for a list with one entry write [{text}]")),
+                Value::Map(_) => Some("start each entry of a list with a dash".to_owned()),
+                Value::Null | Value::List(_) => None,
+            };
+            findings.unexpected(node.at, node.unexpected(), message, help);
             return Some(Vec::new());
         };
         Some(items.iter().filter_map(|item| R::read(item, findings)).collect())
@@ -195,7 +194,7 @@ impl<R: Read> Read for SomeOf<R> {
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
         if matches!(&node.value, Value::List(items) if items.is_empty()) {
-            findings.fault(node.at, "expected at least one entry, found an empty list");
+            findings.unexpected(node.at, Found::List, "expected at least one entry, found an empty list", None);
         }
         ListOf::<R>::read(node, findings)
     }
@@ -205,18 +204,33 @@ impl<R: Read> Read for SomeOf<R> {
     }
 }
 
+/// The key of a map as a name. Names are the user's own, so no other program has a word for them.
+fn name<K: Leaf>(entry: &Entry, findings: &mut Findings) -> Option<At<K::Value>> {
+    match K::parse(&entry.key) {
+        Ok(value) => Some(At { at: entry.at, value, state: State::Sound }),
+        Err(Hint(help)) => {
+            let message = format!("expected {}, found {}", K::expected(), K::shown(&entry.key));
+            match help {
+                Some(help) => findings.fault_with_help(entry.at, message, help),
+                None => findings.fault(entry.at, message),
+            }
+            None
+        }
+    }
+}
+
 impl<K: Leaf, R: Read> Read for MapOf<K, R> {
     type Value = Vec<(At<K::Value>, Option<R::Value>)>;
 
     fn read(node: &Node, findings: &mut Findings) -> Option<Self::Value> {
         let Value::Map(entries) = &node.value else {
-            findings.fault(node.at, format!("expected a map, found {}", node.found()));
+            let message = format!("expected a map, found {}", node.found());
+            findings.unexpected(node.at, node.unexpected(), message, None);
             return None;
         };
         let mut read = Vec::with_capacity(entries.len());
         for entry in entries {
-            let key = Node { at: entry.at, value: Value::Scalar(entry.key.clone(), Style::Plain) };
-            let key = At::<K>::read(&key, findings);
+            let key = name::<K>(entry, findings);
             let value = R::read(&entry.value, findings);
             read.extend(key.map(|key| (key, value)));
         }

@@ -4,6 +4,7 @@
 use super::errors::{Findings, Location};
 use super::path::{PathId, Paths};
 use super::text::quoted;
+use super::vocabulary::Found;
 
 /// A value and where it starts.
 #[derive(Clone, Debug)]
@@ -66,6 +67,16 @@ impl Node {
         }
     }
 
+    /// This node where something else is expected.
+    pub(crate) fn unexpected(&self) -> Found<'_> {
+        match &self.value {
+            Value::Null => Found::Nothing,
+            Value::Scalar(text, _) => Found::Word(text),
+            Value::List(_) => Found::List,
+            Value::Map(_) => Found::Map,
+        }
+    }
+
     fn moved(self, at: Location) -> Self {
         let value = match self.value {
             Value::List(items) => Value::List(items.into_iter().map(|item| item.moved(at)).collect()),
@@ -110,6 +121,14 @@ impl Node {
 }
 
 impl Entry {
+    /// This entry as a field that its map does not have.
+    pub(crate) fn unexpected(&self) -> Found<'_> {
+        match &self.value.value {
+            Value::Scalar(text, _) => Found::Field { value: text },
+            Value::Null | Value::List(_) | Value::Map(_) => Found::Field { value: "" },
+        }
+    }
+
     fn under(self, parent: PathId, paths: &mut Paths) -> Self {
         let path = paths.field(parent, &self.key);
         Self { at: Location { path, ..self.at }, value: self.value.under(path, paths), key: self.key }

@@ -109,6 +109,7 @@ fn duration(text: &str) -> Result<Duration, Hint> {
     let Some((_, millis)) = UNITS.iter().find(|(name, _)| *name == unit) else {
         return Err(match unit {
             "" => Hint::by(format!("add a unit: {number}s or {number}ms")),
+            _ if unit.starts_with('.') => Hint::by("write a whole number with a smaller unit, such as 1500ms"),
             _ => Hint::by("the units are ms, s, m, h and d"),
         });
     };

@@ -152,7 +152,8 @@ fn key(node: Node, findings: &mut Findings) -> (Location, Option<String>) {
     match node.value {
         Value::Scalar(text, _) => (findings.missing_field(node.at, &text), Some(text)),
         Value::Null | Value::List(_) | Value::Map(_) => {
-            findings.fault(node.at, format!("expected a name for a key, found {}", node.found()));
+            let help = "a text in brackets needs quotes, such as \"[::]:8080\"";
+            findings.fault_with_help(node.at, format!("expected a name for a key, found {}", node.found()), help);
             (node.at, None)
         }
     }
@@ -171,9 +172,18 @@ fn position(marker: Marker) -> Position {
     Position { line: marker.line(), column: marker.col() + 1 }
 }
 
+/// What to do about the commonest messages of the parser.
+const SYNTAX_HELP: [(&str, &str); 3] = [
+    ("unknown anchor", "a text that begins with * needs quotes: \"*.example.com\""),
+    ("tabs disallowed", "indent with spaces"),
+    (
+        "mapping values are not allowed",
+        "begin all fields of a map in the same column, and write a text with a colon in quotes",
+    ),
+];
+
 fn syntax(error: &ScanError) -> Fault {
-    let unquoted = error.info().contains("unknown anchor");
-    let help = unquoted.then(|| "a text that begins with * needs quotes: \"*.example.com\"".to_owned());
+    let help = SYNTAX_HELP.iter().find(|(part, _)| error.info().contains(part)).map(|(_, help)| (*help).to_owned());
     Fault { help, ..fault(position(*error.marker()), &format!("this is not YAML: {}", error.info())) }
 }
 

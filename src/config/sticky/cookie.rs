@@ -111,24 +111,18 @@ impl MethodText for CookieText {
     fn build(self: Box<Self>, scope: &Scope, at: Location, findings: &mut Findings) -> Option<(EntrySpec, Location)> {
         let written = *self;
         let at = written.name.as_ref().map_or(at, |name| name.at);
-        let name = name(scope, &written, at, findings)?;
+        let name = name(scope, &written, at, findings);
         let times = Times { idle: written.idle_timeout, life: written.max_life, age: written.max_age };
         let mode = written.mode;
         lifetime::check(&times, written.token, renewal_of(mode), findings);
+        let attributes = written.attributes();
+        check(&written, name.as_ref(), &attributes, at, findings);
         let carrier = if mode == CookieMode::Prefix { Carrier::PrefixedCookie } else { Carrier::Cookie };
+        let accept = accept::build(written.accept, carrier, findings);
         let spec = CookieSpec {
-            name,
+            name: name?,
             mode,
-            attributes: Attributes {
-                path: written.path,
-                domains: written.domain,
-                http_only: if written.http_only { HttpOnly::On } else { HttpOnly::Off },
-                secure: written.secure,
-                same_site: written.same_site,
-                partitioned: if written.partitioned { Partitioned::On } else { Partitioned::Off },
-                extra: written.attributes,
-                max_age: times.age.map(|time| time.value),
-            },
+            attributes,
             token: written.token,
             lifetime: times.lifetime(),
             new_tie_on: written.new_tie_on,
@@ -140,10 +134,24 @@ impl MethodText for CookieText {
             preserve: if written.preserve { Preserve::On } else { Preserve::Off },
             verbs: if written.post_only { Verbs::Post } else { Verbs::All },
             caching: written.cache_control,
-            accept: accept::build(written.accept, carrier, findings),
+            accept,
         };
-        check(&spec, written.hide, at, findings);
         Some((EntrySpec { method: MethodSpec::Cookie(spec), strict: written.strict }, at))
+    }
+}
+
+impl CookieText {
+    fn attributes(&self) -> Attributes {
+        Attributes {
+            path: self.path.clone(),
+            domains: self.domain.clone(),
+            http_only: if self.http_only { HttpOnly::On } else { HttpOnly::Off },
+            secure: self.secure,
+            same_site: self.same_site,
+            partitioned: if self.partitioned { Partitioned::On } else { Partitioned::Off },
+            extra: self.attributes.clone(),
+            max_age: self.max_age.map(|time| time.value),
+        }
     }
 }
 
@@ -178,28 +186,31 @@ fn renewal_of(mode: CookieMode) -> lifetime::Renewal {
     }
 }
 
-fn check(cookie: &CookieSpec, hide: Option<bool>, at: Location, findings: &mut Findings) {
-    let name = cookie.name.as_str();
-    if cookie.mode == CookieMode::Insert {
-        for broken in broken_rules(&cookie.name, &cookie.attributes) {
-            findings.fault(at, format!("the cookie {name}: {broken}"));
+/// Checks what the mode does with the other fields. `name` is None if it is missing, which is a fault of its own.
+fn check(written: &CookieText, name: Option<&CookieName>, attributes: &Attributes, at: Location, findings: &mut Findings) {
+    if written.mode == CookieMode::Insert {
+        let broken = name.map(|name| (name, broken_rules(name, attributes)));
+        for (name, rule) in broken.iter().flat_map(|(name, rules)| rules.iter().map(move |rule| (name, rule))) {
+            findings.fault(at, format!("the cookie {}: {rule}", name.as_str()));
         }
         return;
     }
+    let cookie = name.map_or_else(|| "this cookie".to_owned(), |name| format!("the cookie {}", name.as_str()));
     let of_insert = [
-        ("attributes", cookie.attributes != Attributes::default()),
-        ("preserve", cookie.preserve == Preserve::On),
-        ("post_only", cookie.verbs == Verbs::Post),
+        ("attributes", *attributes != Attributes::default()),
+        ("preserve", written.preserve),
+        ("post_only", written.post_only),
     ];
     let unused: Vec<&str> = of_insert.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect();
     if !unused.is_empty() {
-        let message = format!("Burdock does not create the cookie {name}, so {} would have no effect", unused.join(", "));
+        let message = format!("Burdock does not create {cookie}, so {} would have no effect", unused.join(", "));
         let help = "remove path, domain, http_only, secure, same_site, partitioned, attributes, max_age, preserve and post_only: \
                     they are for mode insert";
         findings.fault_with_help(at, message, help);
     }
-    if cookie.mode == CookieMode::Prefix && hide.is_some() {
-        let message = format!("hide has no effect in mode prefix: the server always sees its own value of {name}");
+    if written.mode == CookieMode::Prefix && written.hide.is_some() {
+        let value = name.map_or_else(|| "the cookie".to_owned(), |name| name.as_str().to_owned());
+        let message = format!("hide has no effect in mode prefix: the server always sees its own value of {value}");
         findings.fault_with_help(at, message, "remove it");
     }
 }

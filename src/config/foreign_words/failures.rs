@@ -1,0 +1,110 @@
+//! Failures at an upstream: health checks, failover, retries, timeouts, limits.
+
+use crate::config::schema::vocabulary::{ForeignWord, field, word};
+
+pub(crate) const WORDS: &[ForeignWord] = &[
+    // Health.
+    word(&["health_check"], &["/*"], "write {http: {path: /<value>}}"),
+    word(&["health_check"], &["true", "on", "yes", "enabled", "check", "default"], "write tcp or http"),
+    word(&["health_check"], &["false", "off", "no", "none", "disabled"], "leave it out: without it there are no checks"),
+    word(&["health_check"], &["http://*", "https://*", "httpchk*"], "write {http: {path: /healthz}}"),
+    field(&["health_check"], &["path"], "write it in http: {path: <value>}"),
+    field(&["health_check"], &["uri", "url", "endpoint", "request"], "write http: {path: /healthz}"),
+    field(&["health_check"], &["host", "headers", "expect"], "write it in http: {<field>: <value>}"),
+    field(
+        &["health_check"],
+        &["status", "expect_status", "expected_statuses", "health_status"],
+        "write http: {expect: <value>}",
+    ),
+    field(&["health_check"], &["inter", "period", "every", "check_interval"], "write interval: <value>"),
+    field(&["health_check"], &["healthy_threshold", "passes", "successes", "healthy"], "write rise: <value>"),
+    field(
+        &["health_check"],
+        &["unhealthy_threshold", "fails", "max_fails", "failures", "retries", "unhealthy"],
+        "write fall: <value>",
+    ),
+    field(&["health_check"], &["type", "protocol", "mode", "kind", "scheme"], "write tcp: {} or http: {path: /healthz}"),
+    field(&["health_check"], &["enabled"], "remove it: the field health_check turns checks on"),
+    field(&["health_check", "health_check.http"], &["method", "body"], "remove it: a check sends GET"),
+    word(&["health_check.http"], &["/*"], "write {path: /<value>}"),
+    word(&["health_check.http", "health_check.tcp"], &["true", "on", "yes"], "write {}"),
+    field(&["health_check.http"], &["uri", "url", "endpoint"], "write path: /healthz"),
+    field(
+        &["health_check.http"],
+        &["status", "statuses", "expect_status", "expected_statuses", "codes", "match"],
+        "write expect: <value>",
+    ),
+    field(
+        &["health_check.http"],
+        &["interval", "timeout", "rise", "fall", "port"],
+        "write it beside http: <field>: <value>",
+    ),
+    word(&["expect"], &["2xx", "ok", "success"], "write 200-299"),
+    word(&["expect"], &["3xx"], "write 300-399"),
+    field(
+        &["passive_health"],
+        &["max_fails", "consecutive_5xx", "consecutive_errors", "error_limit", "threshold", "fails"],
+        "write failures: <value>",
+    ),
+    field(&["passive_health"], &["fail_timeout", "fail_duration", "interval"], "write window: <value>"),
+    field(&["passive_health"], &["base_ejection_time", "ejection_time"], "write hold: <value>"),
+    field(&["passive_health"], &["max_ejection_time"], "write max_hold: <value>"),
+    field(&["passive_health"], &["max_ejection_percent"], "write max_share: <value>%"),
+    word(&["passive_health"], &["*"], "write {} for the defaults, or {failures: 5, window: 10s, hold: 10s}"),
+    // Failures and limits.
+    word(
+        &["upstreams.*.failover"],
+        &["permanent", "temporary"],
+        "write {down: <value>}: each of the causes down, maint, full, drained and unknown has its action",
+    ),
+    word(&["upstreams.*.failover"], &["*"], "write an action for each cause: {down: temporary, full: {refuse: 503}}"),
+    word(
+        &["failover.down", "failover.maint", "failover.full", "failover.drained", "failover.unknown"],
+        &["move", "reassign", "redispatch", "another", "true", "on"],
+        "write permanent",
+    ),
+    word(
+        &["failover.down", "failover.maint", "failover.full", "failover.drained", "failover.unknown"],
+        &["error", "reject", "deny", "fail", "false", "none", "503"],
+        "write {refuse: 503}",
+    ),
+    word(&["upstreams.*.timeouts"], &["*"], "write {connect: 2s, read: <value>, write: <value>}"),
+    field(&["timeouts"], &["server", "response", "request", "backend", "receive", "timeout"], "write read: <value>"),
+    field(&["timeouts"], &["send"], "write write: <value>"),
+    field(&["timeouts"], &["idle", "keep_alive", "http_keep_alive", "pool"], "write keepalive: <value>"),
+    field(&["timeouts"], &["tunnel", "websocket", "ws", "stream"], "write upgraded: <value>"),
+    field(
+        &["timeouts"],
+        &["client", "http_request", "header"],
+        "write header_timeout at a listener: listeners: [{address: 0.0.0.0:8080, header_timeout: <value>}]",
+    ),
+    word(&["upstreams.*.retry"], &["*"], "write {tries: 3}: the number of attempts, including the first"),
+    field(
+        &["retry"],
+        &["count", "attempts", "retries", "max", "num_retries", "max_retries"],
+        "write tries: the number of attempts, including the first",
+    ),
+    word(&["upstreams.*.queue"], &["*"], "write {length: <value>}"),
+    field(&["queue"], &["size", "max", "max_queue", "capacity"], "write length: <value>"),
+    field(
+        &["queue"],
+        &["timeout", "wait"],
+        "write new_sessions: <value> for new sessions, and failover: {full: {wait: <value>}} for others",
+    ),
+    word(&["upstreams.*.limits"], &["*"], "write {body: <value>}"),
+    field(
+        &["limits"],
+        &["body_size", "max_body", "body_bytes", "client_max_body_size", "request_body"],
+        "write body: <value>",
+    ),
+    field(
+        &["limits"],
+        &["header", "headers", "header_size", "max_header", "large_client_header_buffers"],
+        "write header_bytes: 32KiB",
+    ),
+    word(&["removed_servers"], &["keep", "wait"], "write drain, or {drain: 10m} for at most this time"),
+    word(&["removed_servers"], &["drop", "remove", "delete", "close", "kill"], "write forget"),
+    word(&["on_marked_down"], &["shutdown-sessions", "reset", "kill", "drop", "true"], "write close"),
+    word(&["connections"], &["true", "reuse", "always", "safe", "pool"], "write shared"),
+    word(&["connections"], &["false", "never", "none", "close"], "write private"),
+];
