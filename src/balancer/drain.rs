@@ -1,9 +1,9 @@
 //! Drains: whether sessions still need a server, and when its drain is complete. It only reads; it removes no server.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::ids::ServerId;
+use crate::ids::{ServerId, UpstreamName};
 use crate::sticky::entry::Entry;
 use crate::time::{Now, UnixSeconds};
 use crate::upstream::server::Server;
@@ -76,7 +76,9 @@ impl Balancer {
     /// plan's `removed_servers`. Servers that were leaving already keep their date. If the whole upstream is removed, its
     /// servers do not stay.
     pub fn leaving(&self, plan: &Plan, now: Now) -> Vec<LeavingServer> {
-        let next = |before: &StickyUpstream| plan.upstreams.iter().find(|next| next.upstream.name == *before.name());
+        let by_name: HashMap<&UpstreamName, &StickyUpstreamSpec> =
+            plan.upstreams.iter().map(|next| (&next.upstream.name, next)).collect();
+        let next = |before: &StickyUpstream| by_name.get(before.name()).copied();
         self.upstreams()
             .iter()
             .filter_map(|before| Some((before, next(before)?)))

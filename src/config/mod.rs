@@ -15,6 +15,7 @@ mod dns;
 mod document;
 mod failover;
 mod health_check;
+mod host_index;
 mod listener;
 mod names;
 mod passive_health;
