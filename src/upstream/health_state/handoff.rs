@@ -52,6 +52,7 @@ impl HealthState {
         self.changed.store(millis(handoff.changed), Relaxed);
         self.up_since.store(handoff.up_since.map_or(NEVER, millis), Relaxed);
         self.has_failures.store(inner.outlier.has_failures(), Relaxed);
+        self.queue.health_changed();
     }
 
     /// When the next probe is due, if the server is ejected.
