@@ -54,7 +54,7 @@ impl StickyUpstream {
         let (admin, in_flight) = (server.spec().admin, server.in_flight());
         let (quiet, needed) = (server.quiet_for(now), self.needed());
         let closed = admin == Admin::Maint || admin.deadline_passed(now.wall);
-        let stage = if admin == Admin::Ready && server.weight() > 0 {
+        let stage = if is_serving(server) {
             DrainStage::Serving
         } else if in_flight == 0 && (closed || quiet >= needed) {
             DrainStage::Complete
@@ -62,6 +62,12 @@ impl StickyUpstream {
             DrainStage::Draining
         };
         DrainProgress { admin, in_flight, sessions: self.sessions(at, now), quiet, needed, stage }
+    }
+
+    /// The positions of the servers that drain, or have drained.
+    pub fn drains(&self) -> impl Iterator<Item = usize> {
+        let servers = self.upstream().servers().iter().enumerate();
+        servers.filter(|(_, server)| !is_serving(server)).map(|(at, _)| at)
     }
 
     /// The longest pause after which a session of this upstream may come back: the largest idle time of its entries.
@@ -108,6 +114,10 @@ impl StickyUpstream {
     fn needed(&self) -> Duration {
         self.idle() + self.idle() / 10
     }
+}
+
+fn is_serving(server: &Server) -> bool {
+    server.spec().admin == Admin::Ready && server.weight() > 0
 }
 
 /// A removed server's deadline, if it has one. None if it is removed at once.
