@@ -66,6 +66,13 @@ impl Candidates {
         self.epoch == boards.epoch() && self.until.is_none_or(|until| now < until)
     }
 
+    /// Others get the notes from now on.
+    pub(super) fn retire(&self) {
+        for group in [&self.primary, &self.backup] {
+            group.turns.lock().retire();
+        }
+    }
+
     pub(super) fn of(&self, tier: Tier) -> &Group {
         match tier {
             Tier::Primary => &self.primary,
@@ -97,7 +104,7 @@ impl Choice<'_> {
             Balance::LeastConn | Balance::RandomTwo => Order::ByLoad,
             Balance::First => Order::AsListed,
         };
-        let time = earlier.map_or(0, |earlier| earlier.turns.lock().time());
+        let time = earlier.map_or(0, |earlier| earlier.turns.lock().retire());
         let all = All { servers: self.servers, board: self.boards.of(tier) };
         let turns = Mutex::new(Turns::new(order, self.notes, &weighted, time, &all));
         let drawn = Drawn::new(weighted.iter().map(|&(_, weight)| weight));

@@ -102,7 +102,10 @@ impl Turns {
         turns
     }
 
-    pub(super) fn time(&self) -> u64 {
+    /// Leaves the notes to the order that follows this one, which continues from the time returned. It may still be used,
+    /// but it no longer says on which numbers notes depend.
+    pub(super) fn retire(&mut self) -> u64 {
+        self.notes = Notes::DoNotCome;
         self.time
     }
 

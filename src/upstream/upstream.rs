@@ -38,8 +38,8 @@ pub struct Upstream {
     /// Whether the boards get notes: whether this is the configuration in use.
     is_watching: AtomicBool,
     candidates: RwLock<Option<Arc<Candidates>>>,
-    /// Whether a request is finding new candidates.
-    is_finding: AtomicBool,
+    /// Held while candidates are found.
+    finding: Mutex<()>,
     /// Held while deciding whether one more server may be ejected.
     ejecting: Arc<Mutex<()>>,
 }
@@ -84,8 +84,8 @@ impl Upstream {
         let rings = Rings { primary: Ring::build(&servers, Tier::Primary), backup: Ring::build(&servers, Tier::Backup) };
         let ejecting = earlier.map_or_else(Arc::default, |upstream| Arc::clone(&upstream.ejecting));
         let boards = Boards::new(servers.len());
-        let (is_watching, candidates, is_finding) = Default::default();
-        let new = Self { spec, servers, by_id, rings, boards, is_watching, candidates, is_finding, ejecting };
+        let (is_watching, candidates, finding) = Default::default();
+        let new = Self { spec, servers, by_id, rings, boards, is_watching, candidates, finding, ejecting };
         if earlier.is_none() {
             new.watch();
         }
@@ -194,19 +194,28 @@ impl Upstream {
 
     /// The servers that may get new sessions now. While one request finds new ones, others use the last.
     pub(super) fn candidates(&self, now: Uptime) -> Arc<Candidates> {
-        let notes = if self.is_watching.load(SeqCst) { Notes::Come } else { Notes::DoNotCome };
-        let last = self.candidates.read().clone().filter(|_| notes == Notes::Come);
-        if let Some(last) = &last
-            && (last.are_current(&self.boards, now) || self.is_finding.swap(true, SeqCst))
-        {
-            return Arc::clone(last);
+        let last = self.last_candidates();
+        if let Some(current) = last.as_ref().filter(|last| last.are_current(&self.boards, now)) {
+            return Arc::clone(current);
         }
-        let found = Arc::new(Candidates::find(&self.choice(notes, now), last.as_deref()));
-        if notes == Notes::Come {
-            *self.candidates.write() = Some(Arc::clone(&found));
+        let found = self.finding.try_lock().and_then(|_finding| self.find_candidates(now));
+        // Without notes these are true only now.
+        found.or(last).unwrap_or_else(|| Arc::new(Candidates::find(&self.choice(Notes::DoNotCome, now), None)))
+    }
+
+    fn last_candidates(&self) -> Option<Arc<Candidates>> {
+        if self.is_watching.load(SeqCst) { self.candidates.read().clone() } else { None }
+    }
+
+    /// Finds new candidates for all requests. Only one set at a time gets the notes, so this is called under the lock.
+    fn find_candidates(&self, now: Uptime) -> Option<Arc<Candidates>> {
+        let last = self.last_candidates();
+        if last.as_ref().is_some_and(|last| last.are_current(&self.boards, now)) || !self.is_watching.load(SeqCst) {
+            return last;
         }
-        self.is_finding.store(false, SeqCst);
-        found
+        let found = Arc::new(Candidates::find(&self.choice(Notes::Come, now), last.as_deref()));
+        *self.candidates.write() = Some(Arc::clone(&found));
+        Some(found)
     }
 
     pub(super) fn choice(&self, notes: Notes, now: Uptime) -> Choice<'_> {
@@ -240,7 +249,11 @@ impl Upstream {
         };
         self.servers.iter().filter(|server| !stays(server)).for_each(|server| server.queue().end());
         if !next.is_some_and(|next| std::ptr::eq(next, self)) {
+            let _finding = self.finding.lock();
             self.is_watching.store(false, SeqCst);
+            if let Some(last) = &*self.candidates.read() {
+                last.retire();
+            }
         }
     }
 

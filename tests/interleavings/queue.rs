@@ -207,7 +207,12 @@ fn no_free_slot_is_hidden_from_picks() {
         let threads = [
             spawn(&shop, move |_| held.drain(1..).for_each(drop)),
             spawn(&shop, |shop| drop((shop.pick(), shop.pick()))),
-            spawn(&shop, |shop| drop(shop.upstream.admit_tied(B, &Attempts::default(), AT))),
+            spawn(&shop, |shop| drop(shop.pick())),
+            spawn(&shop, |shop| {
+                let health = shop.upstream.servers()[A].health_state();
+                [Health::Down, Health::Up].into_iter().for_each(|now| health.set(now, AT.uptime));
+                drop(shop.upstream.admit_tied(B, &Attempts::default(), AT));
+            }),
         ];
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         let picked: Vec<Slot> = std::iter::from_fn(|| shop.pick()).collect();
