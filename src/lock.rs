@@ -15,7 +15,7 @@ pub(crate) use std::sync::atomic::AtomicU32;
 /// lock.
 #[cfg(feature = "shuttle")]
 mod scheduled {
-    use std::sync::PoisonError;
+    use std::sync::{PoisonError, TryLockError};
 
     use shuttle::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
@@ -32,6 +32,16 @@ mod scheduled {
 
         pub fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    impl<T> Mutex<T> {
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
         }
     }
 

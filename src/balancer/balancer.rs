@@ -1,6 +1,7 @@
 //! One configuration in use: routes, the upstreams that they lead to, and the session tables. It does not know where the
 //! configuration comes from.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::spec::Plan;
@@ -20,6 +21,7 @@ pub struct Balancer {
     /// The upstream of each route, by its index.
     by_route: Box<[Arc<StickyUpstream>]>,
     upstreams: Box<[Arc<StickyUpstream>]>,
+    by_name: HashMap<UpstreamName, usize, rustc_hash::FxBuildHasher>,
     tables: Tables,
     secrets: Secrets,
     dns: DnsSpec,
@@ -58,14 +60,17 @@ impl Balancer {
             })
             .collect::<Result<_, _>>()?;
         tables.begin(plan.tables, now.wall);
-        let find = |name: &UpstreamName| upstreams.iter().find(|upstream| upstream.name() == name);
+        let by_name: HashMap<UpstreamName, usize, _> =
+            upstreams.iter().enumerate().map(|(at, upstream)| (upstream.name().clone(), at)).collect();
+        let find = |name: &UpstreamName| by_name.get(name).map(|&at| &upstreams[at]);
         let (routes, by_route) = plan
             .routes
             .into_iter()
             .filter_map(|route| find(&route.upstream).cloned().map(|upstream| (route, upstream)))
             .unzip::<_, _, Vec<_>, Vec<_>>();
         let secrets = secrets.clone();
-        Ok(Self { routes: Routes::new(routes), by_route: by_route.into(), upstreams, tables, secrets, dns: plan.dns })
+        let (routes, by_route) = (Routes::new(routes), by_route.into());
+        Ok(Self { routes, by_route, upstreams, by_name, tables, secrets, dns: plan.dns })
     }
 
     /// Call this when this configuration has replaced `earlier`: requests that wait at a full server are admitted or sent to
@@ -91,7 +96,12 @@ impl Balancer {
     }
 
     pub fn upstream(&self, name: &UpstreamName) -> Option<&Arc<StickyUpstream>> {
-        self.upstreams.iter().find(|upstream| upstream.name() == name)
+        self.position(name).map(|at| &self.upstreams[at])
+    }
+
+    /// The position of an upstream in [`Self::upstreams`].
+    pub fn position(&self, name: &UpstreamName) -> Option<usize> {
+        self.by_name.get(name).copied()
     }
 
     /// The session tables.

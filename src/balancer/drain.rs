@@ -1,9 +1,9 @@
 //! Drains: whether sessions still need a server, and when its drain is complete. It only reads; it removes no server.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::ids::ServerId;
+use crate::ids::{ServerId, UpstreamName};
 use crate::sticky::entry::Entry;
 use crate::time::{Now, UnixSeconds};
 use crate::upstream::server::Server;
@@ -54,7 +54,7 @@ impl StickyUpstream {
         let (admin, in_flight) = (server.spec().admin, server.in_flight());
         let (quiet, needed) = (server.quiet_for(now), self.needed());
         let closed = admin == Admin::Maint || admin.deadline_passed(now.wall);
-        let stage = if admin == Admin::Ready && server.weight() > 0 {
+        let stage = if is_serving(server) {
             DrainStage::Serving
         } else if in_flight == 0 && (closed || quiet >= needed) {
             DrainStage::Complete
@@ -62,6 +62,12 @@ impl StickyUpstream {
             DrainStage::Draining
         };
         DrainProgress { admin, in_flight, sessions: self.sessions(at, now), quiet, needed, stage }
+    }
+
+    /// The positions of the servers that drain, or have drained.
+    pub fn drains(&self) -> impl Iterator<Item = usize> {
+        let servers = self.upstream().servers().iter().enumerate();
+        servers.filter(|(_, server)| !is_serving(server)).map(|(at, _)| at)
     }
 
     /// The longest pause after which a session of this upstream may come back: the largest idle time of its entries.
@@ -76,7 +82,9 @@ impl Balancer {
     /// plan's `removed_servers`. Servers that were leaving already keep their date. If the whole upstream is removed, its
     /// servers do not stay.
     pub fn leaving(&self, plan: &Plan, now: Now) -> Vec<LeavingServer> {
-        let next = |before: &StickyUpstream| plan.upstreams.iter().find(|next| next.upstream.name == *before.name());
+        let by_name: HashMap<&UpstreamName, &StickyUpstreamSpec> =
+            plan.upstreams.iter().map(|next| (&next.upstream.name, next)).collect();
+        let next = |before: &StickyUpstream| by_name.get(before.name()).copied();
         self.upstreams()
             .iter()
             .filter_map(|before| Some((before, next(before)?)))
@@ -106,6 +114,10 @@ impl StickyUpstream {
     fn needed(&self) -> Duration {
         self.idle() + self.idle() / 10
     }
+}
+
+fn is_serving(server: &Server) -> bool {
+    server.spec().admin == Admin::Ready && server.weight() > 0
 }
 
 /// A removed server's deadline, if it has one. None if it is removed at once.

@@ -1,7 +1,7 @@
 //! Runtime overrides: an operator's changes to single servers, applied on top of the configuration. They survive reloads and
 //! restarts, so they have a form for files. Where they are stored is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -256,12 +256,19 @@ impl LeavingServer {
 
     /// Adds these servers to the plan, unless it has them.
     pub fn keep(leaving: &[Self], plan: &mut Plan) {
+        let mut by_upstream: BTreeMap<&UpstreamName, Vec<&Self>> = BTreeMap::new();
+        leaving.iter().for_each(|gone| by_upstream.entry(&gone.upstream).or_default().push(gone));
+        for sticky in &mut plan.upstreams {
+            if let Some(leaving) = by_upstream.get(&sticky.upstream.name) {
+                Self::keep_in(leaving, &mut sticky.upstream.servers);
+            }
+        }
+    }
+
+    fn keep_in(leaving: &[&Self], servers: &mut Vec<Arc<ServerSpec>>) {
+        let mut present: HashSet<ServerId> = servers.iter().map(|server| server.id.clone()).collect();
         for gone in leaving {
-            let Some(sticky) = plan.upstreams.iter_mut().find(|sticky| sticky.upstream.name == gone.upstream) else {
-                continue;
-            };
-            let servers = &mut sticky.upstream.servers;
-            if !servers.iter().any(|server| server.id == gone.id) {
+            if present.insert(gone.id.clone()) {
                 let spec = gone.server.spec(&gone.id);
                 let (max_conns, host, admin) = (gone.max_conns, gone.host.clone(), Admin::Leaving { until: gone.until });
                 servers.push(Arc::new(ServerSpec { max_conns, host, admin, ..spec }));

@@ -1,13 +1,14 @@
 //! Conflicts between upstreams: cookies that a browser would send to both, and servers that have the same tag in
 //! tokens.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::host_index::HostIndex;
 use super::route::PlacedRoute;
 use crate::balancer::spec::StickyUpstreamSpec;
 use crate::config::schema::errors::{Findings, Location};
 use crate::http::set_cookie::{Attributes, CookieDomain, narrowest};
-use crate::ids::ServerId;
+use crate::ids::{ServerId, UpstreamName};
 use crate::route::{HostPattern, PathPrefix, RouteSpec};
 use crate::session::server_tag::ServerTag;
 use crate::sticky::cookie::CookieSpec;
@@ -23,11 +24,56 @@ pub(crate) struct PlacedUpstream {
 
 pub(crate) fn check(upstreams: &[PlacedUpstream], routes: &[PlacedRoute], findings: &mut Findings) {
     check_tags(upstreams, findings);
+    let routes = routes_by_upstream(routes);
+    for (nth, earlier) in sharing(upstreams, &routes) {
+        check_cookies(&upstreams[nth], &upstreams[earlier], &routes, findings);
+    }
+}
+
+/// The routes that lead to each upstream.
+type Routed<'r> = HashMap<&'r UpstreamName, Vec<&'r RouteSpec>>;
+
+fn routes_by_upstream(routes: &[PlacedRoute]) -> Routed<'_> {
+    let mut by_upstream = Routed::new();
+    for route in routes {
+        by_upstream.entry(&route.spec.upstream).or_default().push(&route.spec);
+    }
+    by_upstream
+}
+
+/// The pairs of upstreams, later and earlier, with cookies of one name on hosts that one browser may use together: all
+/// pairs that can conflict, and few others, since comparing every pair of thousands of upstreams takes seconds.
+fn sharing(upstreams: &[PlacedUpstream], routes: &Routed<'_>) -> BTreeSet<(usize, usize)> {
+    let mut by_cookie: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (nth, upstream) in upstreams.iter().enumerate() {
-        for earlier in &upstreams[..nth] {
-            check_cookies(upstream, earlier, routes, findings);
+        for (cookie, _) in cookies(upstream) {
+            let of_name = by_cookie.entry(cookie.name.as_str()).or_default();
+            if of_name.last() != Some(&nth) {
+                of_name.push(nth);
+            }
         }
     }
+    let mut pairs = BTreeSet::new();
+    let scope = |nth: usize| &upstreams[nth].spec.sticky.scope;
+    for of_name in by_cookie.values().filter(|of_name| of_name.iter().any(|&nth| scope(nth) != scope(of_name[0]))) {
+        let mut seen = HostIndex::default();
+        for &nth in of_name {
+            let hosts = hosts(&upstreams[nth], routes);
+            pairs.extend(seen.meeting(&hosts).into_iter().map(|earlier| (nth, earlier)));
+            seen.add(nth, hosts);
+        }
+    }
+    pairs
+}
+
+/// The hosts of an upstream's routes, and those that its cookies are sent to. Empty: any.
+fn hosts(upstream: &PlacedUpstream, routes: &Routed<'_>) -> BTreeSet<HostPattern> {
+    let own = || routes_of(upstream, routes).flat_map(|route| &route.hosts);
+    if routes_of(upstream, routes).any(|route| route.hosts.is_empty()) {
+        return BTreeSet::new();
+    }
+    let sent = cookies(upstream).flat_map(|(cookie, _)| own().flat_map(|host| receiving(host, &cookie.attributes.domains)));
+    sent.chain(own().cloned()).collect()
 }
 
 /// Two servers of one scope with the same tag: a token for one would also name the other.
@@ -55,7 +101,7 @@ fn ids(placed: &PlacedUpstream) -> impl Iterator<Item = (&ServerId, Location)> {
 
 /// Two cookies with the same name and different scopes: a browser that uses both upstreams would send one's cookie to
 /// the other, or replace it.
-fn check_cookies(upstream: &PlacedUpstream, earlier: &PlacedUpstream, routes: &[PlacedRoute], findings: &mut Findings) {
+fn check_cookies(upstream: &PlacedUpstream, earlier: &PlacedUpstream, routes: &Routed<'_>, findings: &mut Findings) {
     if upstream.spec.sticky.scope == earlier.spec.sticky.scope {
         return;
     }
@@ -88,9 +134,8 @@ fn cookies(upstream: &PlacedUpstream) -> impl Iterator<Item = (&CookieSpec, Loca
         .filter_map(|(entry, &at)| if let MethodSpec::Cookie(cookie) = &entry.method { Some((cookie, at)) } else { None })
 }
 
-fn routes_of<'r>(upstream: &PlacedUpstream, routes: &'r [PlacedRoute]) -> impl Iterator<Item = &'r RouteSpec> {
-    let name = upstream.spec.upstream.name.clone();
-    routes.iter().map(|route| &route.spec).filter(move |route| route.upstream == name)
+fn routes_of<'r>(upstream: &PlacedUpstream, routes: &'r Routed<'_>) -> impl Iterator<Item = &'r RouteSpec> {
+    routes.get(&upstream.spec.upstream.name).into_iter().flatten().copied()
 }
 
 /// Whether browsers send a cookie set on route `from` with requests on route `to` (RFC 6265bis, 5.8.3).

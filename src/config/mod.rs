@@ -16,6 +16,7 @@ mod document;
 mod failover;
 mod foreign_words;
 mod health_check;
+mod host_index;
 mod listener;
 mod names;
 mod passive_health;

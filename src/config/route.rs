@@ -1,6 +1,6 @@
 //! `routes`: which requests go to which upstream.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -73,10 +73,18 @@ pub(super) fn build(
     let Some(At { value: written, .. }) = written else {
         return catch_all(upstreams, root, findings).into_iter().collect();
     };
-    let routes: Vec<PlacedRoute> = written.into_iter().map(|route| placed(route, upstreams, findings)).collect();
+    let known: HashSet<&UpstreamName> = upstreams.iter().map(|name| &name.value).collect();
+    let place = |route: RouteText| {
+        if !known.contains(&route.upstream.value) {
+            unknown_upstream(route.upstream.at, &route.upstream.value, upstreams, findings);
+        }
+        placed(route)
+    };
+    let routes: Vec<PlacedRoute> = written.into_iter().map(place).collect();
     check_names(&routes, findings);
     check_matches(&routes, findings);
-    for unreached in upstreams.iter().filter(|name| !routes.iter().any(|route| route.spec.upstream == name.value)) {
+    let reached: HashSet<&UpstreamName> = routes.iter().map(|route| &route.spec.upstream).collect();
+    for unreached in upstreams.iter().filter(|name| !reached.contains(&name.value)) {
         findings.warning(unreached.at, "no route leads to this upstream");
     }
     routes
@@ -101,11 +109,8 @@ fn catch_all(upstreams: &[At<UpstreamName>], root: Location, findings: &mut Find
     }
 }
 
-fn placed(written: RouteText, upstreams: &[At<UpstreamName>], findings: &mut Findings) -> PlacedRoute {
-    let At { at, value: upstream, .. } = written.upstream;
-    if !upstreams.iter().any(|known| known.value == upstream) {
-        unknown_upstream(at, &upstream, upstreams, findings);
-    }
+fn placed(written: RouteText) -> PlacedRoute {
+    let upstream = written.upstream.value;
     let At { at, value: MatchText { hosts, path_prefix: prefix }, state } = written.r#match;
     let name_at = written.name.as_ref().map(|name| name.at);
     let name = written.name.map_or_else(|| default_name(&hosts, &prefix), |name| name.value);

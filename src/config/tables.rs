@@ -1,6 +1,6 @@
 //! `tables`: the tables of learned sessions, including those that only entries of upstreams name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 
 use crate::config::schema::errors::{Findings, Location};
@@ -10,7 +10,6 @@ use crate::config::schema::scalar::{Bool, Int, OrNone};
 use crate::config::schema::text::{any_of, nearest};
 use crate::config::schema::units::Seconds;
 use crate::session::lifetime::Lifetime;
-use crate::sticky::entry::EntrySpec;
 use crate::sticky::method::MethodSpec;
 use crate::table::{BudgetSpec, Persist, TableName, TableSpec, TooManyServers};
 
@@ -40,26 +39,44 @@ pub(super) fn build(
 ) -> Vec<(TableSpec, BudgetSpec)> {
     let mut tables: Vec<(TableSpec, BudgetSpec)> =
         written.into_iter().filter_map(|(name, table)| Some(spec(name.value, table?, findings))).collect();
+    let mut known: HashSet<TableName> = tables.iter().map(|(table, _)| table.name.clone()).collect();
     for (name, at, scope) in named_by_entries(upstreams) {
-        if tables.iter().any(|(table, _)| table.name == *name) {
+        if known.contains(name) {
             continue;
         }
         if name.as_str() == scope {
             tables.push(default_table(name.clone()));
+            known.insert(name.clone());
         } else {
             unknown(name, at, &tables, findings);
         }
     }
-    tables.iter().for_each(|(table, _)| check_servers(&table.name, upstreams, findings));
+    let users = users(upstreams);
+    for (table, _) in &tables {
+        check_servers(&table.name, users.get(&table.name).map_or(&[], Vec::as_slice), findings);
+    }
     tables
 }
 
-/// A table numbers its servers, and has a limited range of numbers.
-fn check_servers(name: &TableName, upstreams: &[PlacedUpstream], findings: &mut Findings) {
-    let mut servers = HashSet::new();
+/// The upstreams that learn into each table, with the first entry that does.
+fn users(upstreams: &[PlacedUpstream]) -> HashMap<&TableName, Vec<(&PlacedUpstream, usize)>> {
+    let mut users: HashMap<&TableName, Vec<(&PlacedUpstream, usize)>> = HashMap::new();
     for upstream in upstreams {
-        let learns = |entry: &EntrySpec| matches!(&entry.method, MethodSpec::Learn(learn) if learn.table == *name);
-        let Some(nth) = upstream.spec.sticky.entries.iter().position(learns) else { continue };
+        for (nth, entry) in upstream.spec.sticky.entries.iter().enumerate() {
+            let MethodSpec::Learn(learn) = &entry.method else { continue };
+            let of_table = users.entry(&learn.table).or_default();
+            if of_table.last().is_none_or(|(last, _)| !std::ptr::eq(*last, upstream)) {
+                of_table.push((upstream, nth));
+            }
+        }
+    }
+    users
+}
+
+/// A table numbers its servers, and has a limited range of numbers.
+fn check_servers(name: &TableName, users: &[(&PlacedUpstream, usize)], findings: &mut Findings) {
+    let mut servers = HashSet::new();
+    for &(upstream, nth) in users {
         servers.extend(upstream.spec.upstream.servers.iter().map(|server| &server.id));
         if servers.len() > TooManyServers::MAX {
             let message = format!("table {name} would have {} servers: {TooManyServers}", servers.len());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use burdock::balancer::{Balancer, StickyUpstream};
+use burdock::ids::UpstreamName;
 use burdock::route::RouteIndex;
 use burdock::upstream::spec::UpstreamSpec;
 use pingora::upstreams::peer::HttpPeer;
@@ -41,12 +42,12 @@ impl Generation {
     /// Reuses the handles of unchanged upstreams of `earlier`.
     pub fn new(balancer: Balancer, metrics: &Metrics, earlier: Option<&Self>) -> Result<Self, PeerError> {
         let kept = |sticky: &Arc<StickyUpstream>| {
-            earlier?.upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.sticky, sticky)).cloned()
+            let before = earlier?.upstream(sticky.name())?;
+            Arc::ptr_eq(&before.sticky, sticky).then(|| Arc::clone(before))
         };
         let handle = |sticky| kept(sticky).map_or_else(|| UpstreamHandle::new(sticky, metrics).map(Arc::new), Ok);
         let upstreams = balancer.upstreams().iter().map(handle).collect::<Result<Box<[_]>, _>>()?;
-        let handle_of =
-            |sticky: &Arc<StickyUpstream>| upstreams.iter().find(|upstream| Arc::ptr_eq(&upstream.sticky, sticky)).cloned();
+        let handle_of = |sticky: &Arc<StickyUpstream>| balancer.position(sticky.name()).map(|at| Arc::clone(&upstreams[at]));
         let by_route =
             (0..balancer.routes().len()).filter_map(|at| handle_of(balancer.upstream_of(RouteIndex(at)))).collect();
         let routes = balancer.routes().iter().map(|route| Arc::new(metrics.route(&route.name))).collect();
@@ -65,11 +66,15 @@ impl Generation {
         &self.upstreams
     }
 
+    fn upstream(&self, name: &UpstreamName) -> Option<&Arc<UpstreamHandle>> {
+        self.balancer.position(name).map(|at| &self.upstreams[at])
+    }
+
     /// The peer of a server of an upstream, which may be of an earlier generation: at its current address, or at its last one if
     /// it was removed.
     pub fn peer(&self, upstream: &UpstreamHandle, at: usize, purpose: ConnectionUse) -> HttpPeer {
         let earlier = upstream.sticky.upstream();
-        let now = self.upstreams.iter().find(|now| now.sticky.upstream().name() == earlier.name());
+        let now = self.upstream(earlier.name());
         let place = now.and_then(|now| Some((&**now, now.sticky.upstream().position(earlier.servers()[at].id())?)));
         let (upstream, at) = place.unwrap_or((upstream, at));
         upstream.peer(at, purpose)

@@ -1,17 +1,13 @@
-//! The algorithms that choose a server for a session without a tie. They see loads and weights; [`super::Upstream`]
-//! decides which servers are usable.
+//! How a server is chosen for a session without a tie, and draws by weight. It does not know which servers are usable.
 
 use rand_core::Rng;
 
-use crate::lock::Mutex;
 use crate::session::load_factor::LoadFactor;
-
-use super::load::Load;
 
 /// How the server for a session without a tie is chosen.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Balance {
-    /// Smooth weighted round robin, as in nginx.
+    /// Each server in turn by weight, evenly interleaved.
     #[default]
     RoundRobin,
     /// The server with the fewest requests in flight relative to its weight; round robin among equals.
@@ -25,75 +21,51 @@ pub enum Balance {
     Hash(Option<LoadFactor>),
 }
 
-/// The state of smooth weighted round robin between picks: a current weight for each server of the upstream.
+/// Members that can be drawn by weight.
 #[derive(Debug)]
-pub(super) struct RoundRobinState(Mutex<Box<[i64]>>);
+pub(super) struct Drawn {
+    /// The sum of the weights up to each member.
+    sums: Box<[u64]>,
+}
 
-impl RoundRobinState {
-    pub(super) fn new(servers: usize) -> Self {
-        Self(Mutex::new(vec![0; servers].into()))
+/// How often an unsuitable member is drawn before the draw gives up.
+const DRAWS: usize = 16;
+
+impl Drawn {
+    pub(super) fn new(weights: impl Iterator<Item = u64>) -> Self {
+        let sums = weights.scan(0, |sum, weight| {
+            *sum += weight;
+            Some(*sum)
+        });
+        Self { sums: sums.collect() }
     }
 
-    /// The next of `among` (positions in the upstream): each one's current weight grows by its weight, and the largest
-    /// is chosen and reduced by the total.
-    pub(super) fn next(&self, among: &[usize], weight_of: impl Fn(usize) -> u64) -> Option<usize> {
-        let mut current = self.0.lock();
-        let mut total = 0;
-        let mut largest: Option<usize> = None;
-        for &at in among {
-            let weight = weight_of(at) as i64;
-            total += weight;
-            current[at] += weight;
-            if largest.is_none_or(|best| current[at] > current[best]) {
-                largest = Some(at);
-            }
-        }
-        if let Some(at) = largest {
-            current[at] -= total;
-        }
-        largest
+    /// Draws a suitable member by weight. None if so few are suitable that none was found in a few draws.
+    pub(super) fn draw(&self, random: &mut impl Rng, suits: impl Fn(usize) -> bool) -> Option<usize> {
+        let total = *self.sums.last()?;
+        (0..DRAWS).map(|_| self.draw_any(total, random)).find(|&nth| suits(nth))
+    }
+
+    fn draw_any(&self, total: u64, random: &mut impl Rng) -> usize {
+        // The high half of a product is uniform to 1 part in 2^64 / total: Lemire's method without its rejection step.
+        let drawn = ((u128::from(random.next_u64()) * u128::from(total)) >> 64) as u64;
+        self.sums.partition_point(|&sum| sum <= drawn)
     }
 }
 
-/// The servers of `among` with the fewest requests in flight relative to their weight.
-pub(super) fn least_loaded(among: &[usize], load: impl Fn(usize) -> Load) -> Vec<usize> {
-    let mut least: Vec<usize> = Vec::new();
-    for &at in among {
-        match least.first().map(|&best| load(at).cmp(&load(best))) {
-            Some(std::cmp::Ordering::Greater) => {}
-            Some(std::cmp::Ordering::Equal) => least.push(at),
-            Some(std::cmp::Ordering::Less) | None => least = vec![at],
-        }
-    }
-    least
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
 
-/// The less loaded of two different servers of `among`, both drawn by weight.
-pub(super) fn random_two(
-    among: &[usize],
-    weight_of: impl Fn(usize) -> u64,
-    load: impl Fn(usize) -> Load,
-    random: &mut impl Rng,
-) -> Option<usize> {
-    let first = draw(among, &weight_of, None, random)?;
-    let Some(second) = draw(among, &weight_of, Some(first), random) else {
-        return Some(first);
-    };
-    Some(if load(second) < load(first) { second } else { first })
-}
-
-fn draw(among: &[usize], weight_of: impl Fn(usize) -> u64, except: Option<usize>, random: &mut impl Rng) -> Option<usize> {
-    let eligible = || among.iter().copied().filter(|&at| Some(at) != except);
-    let total: u64 = eligible().map(&weight_of).sum();
-    if total == 0 {
-        return None;
+    #[test]
+    fn members_are_drawn_by_weight() {
+        let (drawn, mut random) = (Drawn::new([3, 0, 1].into_iter()), StdRng::seed_from_u64(1));
+        let mut counts = [0; 3];
+        (0..4_000).for_each(|_| counts[drawn.draw(&mut random, |_| true).unwrap()] += 1);
+        assert!(counts[0] > 2_900 && counts[1] == 0 && counts[2] > 900, "{counts:?}");
+        assert_eq!(drawn.draw(&mut random, |_| false), None);
+        assert_eq!(Drawn::new(std::iter::empty()).draw(&mut random, |_| true), None);
     }
-    // The high half of a product is uniform to 1 part in 2^64 / total: Lemire's method without its rejection step.
-    let mut left = ((u128::from(random.next_u64()) * u128::from(total)) >> 64) as u64;
-    eligible().find(|&at| {
-        let weight = weight_of(at);
-        let here = left < weight;
-        left = left.saturating_sub(weight);
-        here
-    })
 }

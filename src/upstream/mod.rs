@@ -3,6 +3,8 @@
 mod address;
 mod attempts;
 pub mod balance;
+mod board;
+mod candidates;
 pub mod discovery;
 pub mod failover;
 pub mod handoff;
@@ -17,6 +19,8 @@ pub mod retry;
 mod ring;
 pub mod server;
 pub mod spec;
+mod tournament;
+mod turns;
 #[expect(clippy::module_inception, reason = "this is where one looks for the type")]
 mod upstream;
 mod weight;

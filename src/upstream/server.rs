@@ -121,6 +121,11 @@ impl Server {
         self.queue.has_room(rank, self.spec.max_conns)
     }
 
+    /// The limit of requests in flight for new sessions.
+    pub(super) fn limit_for_new(&self) -> Option<u32> {
+        self.spec.max_conns.map(|max| Rank::New.limit(max))
+    }
+
     /// Requests in its queue.
     pub fn waiting(&self) -> u32 {
         self.queue.len()

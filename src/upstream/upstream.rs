@@ -3,13 +3,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 
 use crate::ids::{ServerId, UpstreamName};
-use crate::lock::Mutex;
+use crate::lock::{Mutex, RwLock};
 use crate::time::{Now, Uptime};
 
 use super::attempts::Attempts;
-use super::balance::RoundRobinState;
+use super::board::Boards;
+use super::candidates::{Candidates, Choice};
 use super::failover::Cause;
 use super::health::{Condition, Health};
 use super::health_state::{HealthState, Origin, Specs};
@@ -20,6 +23,7 @@ use super::queue::{Queue, Slot, Ticket};
 use super::ring::Ring;
 use super::server::{Live, Server};
 use super::spec::{Admin, ServerSpec, Tier, UpstreamSpec};
+use super::turns::Notes;
 use crate::session::load_factor::LoadFactor;
 
 /// An upstream with its live state. The positions of its servers never change; across configurations servers are
@@ -30,7 +34,12 @@ pub struct Upstream {
     servers: Box<[Server]>,
     by_id: HashMap<ServerId, usize, rustc_hash::FxBuildHasher>,
     rings: Rings,
-    round_robin: RoundRobinState,
+    boards: Boards,
+    /// Whether the boards get notes: whether this is the configuration in use.
+    is_watching: AtomicBool,
+    candidates: RwLock<Option<Arc<Candidates>>>,
+    /// Held while candidates are found.
+    finding: Mutex<()>,
     /// Held while deciding whether one more server may be ejected.
     ejecting: Arc<Mutex<()>>,
 }
@@ -73,9 +82,14 @@ impl Upstream {
         let servers: Box<[Server]> = spec.servers.iter().map(|server| joined(server, &spec, earlier, now)).collect();
         let by_id = servers.iter().enumerate().map(|(at, server)| (server.id().clone(), at)).collect();
         let rings = Rings { primary: Ring::build(&servers, Tier::Primary), backup: Ring::build(&servers, Tier::Backup) };
-        let round_robin = RoundRobinState::new(servers.len());
         let ejecting = earlier.map_or_else(Arc::default, |upstream| Arc::clone(&upstream.ejecting));
-        Self { spec, servers, by_id, rings, round_robin, ejecting }
+        let boards = Boards::new(servers.len());
+        let (is_watching, candidates, finding) = Default::default();
+        let new = Self { spec, servers, by_id, rings, boards, is_watching, candidates, finding, ejecting };
+        if earlier.is_none() {
+            new.watch();
+        }
+        new
     }
 
     pub fn name(&self) -> &UpstreamName {
@@ -178,8 +192,48 @@ impl Upstream {
         }
     }
 
-    pub(super) fn round_robin(&self) -> &RoundRobinState {
-        &self.round_robin
+    /// The servers that may get new sessions now. While one request finds new ones, others use the last.
+    pub(super) fn candidates(&self, now: Uptime) -> Arc<Candidates> {
+        let last = self.last_candidates();
+        if let Some(current) = last.as_ref().filter(|last| last.are_current(&self.boards, now)) {
+            return Arc::clone(current);
+        }
+        let found = self.finding.try_lock().and_then(|_finding| self.find_candidates(now));
+        // Without notes these are true only now.
+        found.or(last).unwrap_or_else(|| Arc::new(Candidates::find(&self.choice(Notes::DoNotCome, now), None)))
+    }
+
+    fn last_candidates(&self) -> Option<Arc<Candidates>> {
+        if self.is_watching.load(SeqCst) { self.candidates.read().clone() } else { None }
+    }
+
+    /// Finds new candidates for all requests. Only one set at a time gets the notes, so this is called under the lock.
+    fn find_candidates(&self, now: Uptime) -> Option<Arc<Candidates>> {
+        let last = self.last_candidates();
+        if last.as_ref().is_some_and(|last| last.are_current(&self.boards, now)) || !self.is_watching.load(SeqCst) {
+            return last;
+        }
+        let found = Arc::new(Candidates::find(&self.choice(Notes::Come, now), last.as_deref()));
+        *self.candidates.write() = Some(Arc::clone(&found));
+        Some(found)
+    }
+
+    pub(super) fn choice(&self, notes: Notes, now: Uptime) -> Choice<'_> {
+        Choice { spec: &self.spec, servers: &self.servers, boards: &self.boards, notes, now }
+    }
+
+    pub(super) fn boards(&self) -> &Boards {
+        &self.boards
+    }
+
+    /// From now on, this configuration is the one in use.
+    fn watch(&self) {
+        for (at, server) in self.servers.iter().enumerate() {
+            server.queue().watched_by(self.boards.of(server.spec().tier), at);
+        }
+        self.is_watching.store(true, SeqCst);
+        // Notes until now went elsewhere.
+        self.boards.of(Tier::Primary).health_changed();
     }
 
     /// Whether the server at this position is given up for this request.
@@ -194,11 +248,21 @@ impl Upstream {
             next.and_then(|next| next.find(server.id())).is_some_and(|same| Arc::ptr_eq(same.live(), server.live()))
         };
         self.servers.iter().filter(|server| !stays(server)).for_each(|server| server.queue().end());
+        if !next.is_some_and(|next| std::ptr::eq(next, self)) {
+            let _finding = self.finding.lock();
+            self.is_watching.store(false, SeqCst);
+            if let Some(last) = &*self.candidates.read() {
+                last.retire();
+            }
+        }
     }
 
     /// Applies this configuration to requests that wait: they are admitted, or go elsewhere. Call this after the
     /// configuration is published.
     pub fn in_force(&self, now: Now) {
+        if !self.is_watching.load(SeqCst) {
+            self.watch();
+        }
         self.servers.iter().for_each(|server| server.in_force(now));
     }
 }

@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use burdock::config::Config;
 use burdock::time::{Now, Uptime};
+use burdock::upstream::balance::Balance;
 use burdock::upstream::failover::Cause;
 use burdock::upstream::health::Health;
 use burdock::upstream::queue::Slot;
 use burdock::upstream::queue::Ticket;
 use burdock::upstream::spec::UpstreamSpec;
 use burdock::upstream::{Attempts, Placement, Upstream};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use shuttle::future::block_on;
 use shuttle::thread;
 
@@ -63,7 +66,7 @@ impl Shop {
         let (upstream, tried) = (&self.upstream, &Attempts::default());
         let taken = match kind {
             Kind::Tied => upstream.admit_tied(at, tried, AT).ok(),
-            Kind::New => upstream.admit_new(at, tried),
+            Kind::New => upstream.admit_new(at, tried, AT),
         };
         let queued = || match kind {
             Kind::Tied => upstream.queue_tied(at, None, tried, AT),
@@ -84,6 +87,12 @@ impl Shop {
         self.active[at].fetch_sub(1, SeqCst);
         drop(slot);
         Ok(())
+    }
+
+    /// A slot for a new session, wherever it is.
+    fn pick(&self) -> Option<Slot> {
+        let placed = self.upstream.place(Placement::Balance(None), &Attempts::default(), AT, &mut StdRng::seed_from_u64(1));
+        placed.map(|pick| pick.slot)
     }
 
     fn assert_empty(&self) {
@@ -183,5 +192,32 @@ fn a_server_that_goes_down_or_is_removed_releases_its_waiters() {
         [down, gone].into_iter().for_each(|thread| thread.join().unwrap());
         let causes = waits.map(|thread| thread.join().unwrap());
         assert_eq!(causes, [Cause::Down, Cause::Unknown]);
+    });
+}
+
+#[test]
+fn no_free_slot_is_hidden_from_picks() {
+    explore(|| {
+        let mut spec = SPEC.clone();
+        spec.balance = Balance::LeastConn;
+        spec.servers.iter_mut().for_each(|server| Arc::make_mut(server).max_conns = NonZeroU32::new(2));
+        let shop = Arc::new(Shop { upstream: Upstream::new(spec, None, AT), active: Default::default() });
+        let mut held: Vec<Slot> = [A, A, B, B].map(|at| shop.occupy(at)).into();
+        assert!(shop.pick().is_none());
+        let threads = [
+            spawn(&shop, move |_| held.drain(1..).for_each(drop)),
+            spawn(&shop, |shop| drop((shop.pick(), shop.pick()))),
+            spawn(&shop, |shop| drop(shop.pick())),
+            spawn(&shop, |shop| {
+                let health = shop.upstream.servers()[A].health_state();
+                [Health::Down, Health::Up].into_iter().for_each(|now| health.set(now, AT.uptime));
+                drop(shop.upstream.admit_tied(B, &Attempts::default(), AT));
+            }),
+        ];
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let picked: Vec<Slot> = std::iter::from_fn(|| shop.pick()).collect();
+        assert_eq!(picked.len(), 4);
+        let in_flight: Vec<u32> = shop.upstream.servers().iter().map(|server| server.in_flight()).collect();
+        assert_eq!(in_flight, [2, 2]);
     });
 }

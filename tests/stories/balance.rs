@@ -23,7 +23,7 @@ fn client_ip() -> Source {
 #[test]
 fn round_robin_interleaves_by_weight() {
     let lb = lb(["a", "b", "c"]).weight("a", 5);
-    assert_eq!(lb.new_clients(7), ["a", "a", "b", "a", "c", "a", "a"]);
+    assert_eq!(lb.new_clients(14), ["a", "a", "a", "b", "a", "a", "c", "a", "a", "a", "b", "a", "a", "c"]);
 }
 
 proptest! {

@@ -17,6 +17,7 @@ mod overrides;
 mod panic;
 mod parallel;
 mod passive;
+mod picks;
 mod queue;
 mod ring;
 mod route_and_hash;

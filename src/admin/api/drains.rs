@@ -29,8 +29,7 @@ pub fn router() -> OpenApiRouter<Arc<Control>> {
 async fn list(Shared(control): Shared<Arc<Control>>) -> Json<DrainList> {
     let (generation, now) = (control.state.serving.generation.load(), control.state.serving.clock.moment().now());
     let of_upstream = |upstream: &Arc<burdock::balancer::StickyUpstream>| {
-        let all = (0..upstream.upstream().servers().len()).map(|at| views::drain(upstream, at, now));
-        all.filter(|status| status.stage != Stage::Serving).collect::<Vec<_>>()
+        upstream.drains().map(|at| views::drain(upstream, at, now)).collect::<Vec<_>>()
     };
     Json(DrainList { drains: generation.balancer.upstreams().iter().flat_map(of_upstream).collect() })
 }

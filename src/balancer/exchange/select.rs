@@ -102,7 +102,7 @@ impl Search<'_> {
         };
         *name = Some(SessionName::Number(session));
         let followed = self.upstream.position(&server);
-        let admitted = followed.and_then(|at| self.upstream.admit_new(at, self.attempts));
+        let admitted = followed.and_then(|at| self.upstream.admit_new(at, self.attempts, self.now));
         (admitted.map_or_else(|| self.place(name.as_ref(), None, followed, random), Place::Taken), None)
     }
 

@@ -39,6 +39,9 @@ pub(crate) struct Entry {
 impl Node {
     /// A text from the program (a default), as if it were written at `at`.
     pub(crate) fn literal(text: &str, at: Location) -> Self {
+        if let Some(value) = Value::of_word(text) {
+            return Self { at, value };
+        }
         let node = Self::parse(text, &mut Findings::default());
         node.map_or(Self { at, value: Value::Null }, |node| node.moved(at))
     }
@@ -116,6 +119,19 @@ impl Node {
             Value::Null | Value::Scalar(..) => 0,
             Value::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
             Value::Map(entries) => 1 + entries.iter().map(|entry| entry.value.depth()).max().unwrap_or(0),
+        }
+    }
+}
+
+impl Value {
+    /// The value of a plain word such as `10s`, and of `{}` and `[]`: nearly all defaults, of which every record needs many.
+    fn of_word(text: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'%' | b'_' | b'/');
+        match text {
+            "{}" => Some(Self::Map(Vec::new())),
+            "[]" => Some(Self::List(Vec::new())),
+            "" | "null" | "Null" | "NULL" => None,
+            word => word.bytes().all(plain).then(|| Self::Scalar(word.to_owned(), Style::Plain)),
         }
     }
 }

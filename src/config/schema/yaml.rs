@@ -2,6 +2,7 @@
 //! lines, and depth and aliases are limited before they cost anything.
 
 use std::collections::HashMap;
+use std::collections::hash_map;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
@@ -63,7 +64,10 @@ impl Builder<'_> {
             Event::SequenceStart(anchor, tag) => self.open(Value::List(Vec::new()), anchor, tag.as_deref(), at),
             Event::MappingStart(anchor, tag) => self.open(Value::Map(Vec::new()), anchor, tag.as_deref(), at),
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(Open { node, anchor, .. }) = self.open.pop() {
+                if let Some(Open { mut node, anchor, .. }) = self.open.pop() {
+                    if let Value::Map(entries) = &mut node.value {
+                        drop_duplicates(entries, self.findings);
+                    }
                     self.close(node, anchor);
                 }
                 Ok(())
@@ -107,7 +111,7 @@ impl Builder<'_> {
             Value::List(items) => items.push(node),
             Value::Map(entries) => match open.key.take() {
                 None => open.key = Some(key(node, self.findings)),
-                Some((at, Some(key))) => insert(entries, Entry { at, key, value: node }, self.findings),
+                Some((at, Some(key))) => entries.push(Entry { at, key, value: node }),
                 Some((_, None)) => {}
             },
             Value::Null | Value::Scalar(..) => {}
@@ -159,13 +163,24 @@ fn key(node: Node, findings: &mut Findings) -> (Location, Option<String>) {
     }
 }
 
-fn insert(entries: &mut Vec<Entry>, entry: Entry, findings: &mut Findings) {
-    match entries.iter().find(|earlier| earlier.key == entry.key) {
-        Some(earlier) => {
-            findings.fault(entry.at, format!("duplicate field, first on line {}", earlier.at.line()));
+/// Keeps the first entry of each key. All keys of a map are compared at once, since a map may have many thousands.
+fn drop_duplicates(entries: &mut Vec<Entry>, findings: &mut Findings) {
+    let mut first: HashMap<&str, Location, rustc_hash::FxBuildHasher> = HashMap::default();
+    let mut is_first = Vec::with_capacity(entries.len());
+    for entry in entries.iter() {
+        match first.entry(&entry.key) {
+            hash_map::Entry::Vacant(place) => {
+                place.insert(entry.at);
+                is_first.push(true);
+            }
+            hash_map::Entry::Occupied(earlier) => {
+                findings.fault(entry.at, format!("duplicate field, first on line {}", earlier.get().line()));
+                is_first.push(false);
+            }
         }
-        None => entries.push(entry),
     }
+    let mut is_first = is_first.into_iter();
+    entries.retain(|_| is_first.next().unwrap_or(true));
 }
 
 fn position(marker: Marker) -> Position {

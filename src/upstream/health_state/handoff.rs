@@ -53,6 +53,7 @@ impl HealthState {
         self.changed.store(millis(handoff.changed), Relaxed);
         self.up_since.store(handoff.up_since.map_or(NEVER, millis), Relaxed);
         self.has_failures.store(inner.outlier.has_failures(), Relaxed);
+        self.queue.health_changed();
     }
 
     /// Restores the health from another process that serves at the same time, if it changed there later than here. Returns the new

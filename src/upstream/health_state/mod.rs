@@ -218,6 +218,7 @@ impl HealthState {
         }
         inner.origin = Origin::Later;
         drop(inner);
+        self.queue.health_changed();
         if after != Condition::Up {
             self.queue.close(Cause::Down);
         }

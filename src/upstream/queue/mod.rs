@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 
 use crate::lock::{AtomicU32, Mutex, MutexGuard};
 
+use super::board::Board;
 use super::failover::Cause;
 use rank::Rank;
 use waiters::{Call, Open, Waiters, Wakers, wake};
@@ -30,6 +31,16 @@ pub(crate) struct Queue {
     waiting: AtomicU32,
     tied: AtomicU32,
     waiters: Mutex<Waiters<Slot>>,
+    /// The board gets a note when fewer than this are in flight.
+    note_below: AtomicU32,
+    watch: Mutex<Option<Watch>>,
+}
+
+/// Where the server stands on the board of the configuration in use.
+#[derive(Debug)]
+struct Watch {
+    board: Arc<Board>,
+    at: usize,
 }
 
 /// A request's slot at a server: in flight until dropped.
@@ -50,6 +61,32 @@ pub struct Ticket {
 impl Queue {
     pub(crate) fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// From now on, notes are left on this board, for the server at this position.
+    pub(crate) fn watched_by(&self, board: &Arc<Board>, at: usize) {
+        *self.watch.lock() = Some(Watch { board: Arc::clone(board), at });
+    }
+
+    /// Leaves a note, once, when fewer than this are in flight. False if there are fewer already; then no note may come.
+    pub(crate) fn note_below(&self, in_flight: u32) -> bool {
+        self.note_below.store(in_flight, SeqCst);
+        self.in_flight.load(SeqCst) >= in_flight
+    }
+
+    fn leave_note(&self) {
+        // Before the note: who takes it may ask for another.
+        self.note_below.store(0, SeqCst);
+        if let Some(Watch { board, at }) = &*self.watch.lock() {
+            board.note(*at);
+        }
+    }
+
+    /// The health of the server changed.
+    pub(crate) fn health_changed(&self) {
+        if let Some(Watch { board, .. }) = &*self.watch.lock() {
+            board.health_changed();
+        }
     }
 
     /// How many requests wait.
@@ -176,7 +213,10 @@ impl Queue {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, SeqCst);
+        let left = self.0.in_flight.fetch_sub(1, SeqCst) - 1;
+        if left < self.0.note_below.load(SeqCst) {
+            self.0.leave_note();
+        }
         if self.0.len() > 0 {
             self.0.advance();
         }
