@@ -30,8 +30,13 @@ pub enum Balance {
 pub(super) struct RoundRobinState(Mutex<Box<[i64]>>);
 
 impl RoundRobinState {
-    pub(super) fn new(servers: usize) -> Self {
-        Self(Mutex::new(vec![0; servers].into()))
+    pub(super) fn new(current: impl Iterator<Item = i64>) -> Self {
+        Self(Mutex::new(current.collect()))
+    }
+
+    /// The current weights, in the order of the servers.
+    pub(super) fn current(&self) -> Box<[i64]> {
+        self.0.lock().clone()
     }
 
     /// The next of `among` (positions in the upstream): each one's current weight grows by its weight, and the largest

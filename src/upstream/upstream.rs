@@ -73,7 +73,7 @@ impl Upstream {
         let servers: Box<[Server]> = spec.servers.iter().map(|server| joined(server, &spec, earlier, now)).collect();
         let by_id = servers.iter().enumerate().map(|(at, server)| (server.id().clone(), at)).collect();
         let rings = Rings { primary: Ring::build(&servers, Tier::Primary), backup: Ring::build(&servers, Tier::Backup) };
-        let round_robin = RoundRobinState::new(servers.len());
+        let round_robin = round_robin(&servers, earlier);
         let ejecting = earlier.map_or_else(Arc::default, |upstream| Arc::clone(&upstream.ejecting));
         Self { spec, servers, by_id, rings, round_robin, ejecting }
     }
@@ -201,6 +201,19 @@ impl Upstream {
     pub fn in_force(&self, now: Now) {
         self.servers.iter().for_each(|server| server.in_force(now));
     }
+}
+
+/// Round robin goes on where it was. If it began again with each change, frequent changes would send nearly all new sessions
+/// to the first server. A current weight is relative to the total, so it is scaled when the total changes.
+fn round_robin(servers: &[Server], earlier: Option<&Upstream>) -> RoundRobinState {
+    let total = |servers: &[Server]| servers.iter().map(|server| i64::from(server.weight())).sum::<i64>();
+    let before = earlier.map(|earlier| (earlier, earlier.round_robin.current(), total(&earlier.servers).max(1)));
+    let now = total(servers);
+    let current = |server: &Server| {
+        let (earlier, current, was) = before.as_ref()?;
+        Some(current[earlier.position(server.id())?].saturating_mul(now) / was)
+    };
+    RoundRobinState::new(servers.iter().map(|server| current(server).unwrap_or(0)))
 }
 
 /// A server with its new configuration and its live state from an earlier one.
