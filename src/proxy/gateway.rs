@@ -91,6 +91,7 @@ impl ProxyHttp for Gateway {
         mut error: Box<Error>,
     ) -> Box<Error> {
         error.as_up();
+        context.attempt_failed(&error);
         let again = context.failed(Failure::Connect, session, Progress::Replayable, &self.state);
         error.set_retry(again == ShouldRetry::Yes);
         error
@@ -114,6 +115,7 @@ impl ProxyHttp for Gateway {
             (RetryType::Decided(_), _) if is_silence(&error, session) => Failure::Timeout,
             (RetryType::Decided(_), _) => Failure::Other,
         };
+        context.attempt_failed(&error);
         let committed = session.response_written().is_some() || session.as_ref().retry_buffer_truncated();
         let progress = if committed { Progress::Committed } else { Progress::Replayable };
         let again = context.failed(failure, session, progress, &self.state);

@@ -15,9 +15,9 @@ use burdock::upstream::outlier::Attempt;
 use burdock::upstream::queue::Slot;
 use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
 use burdock::upstream::spec::{ConnectionSharing, OnMarkedDown};
-use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, Result};
 use pingora_proxy::Session;
 
 use super::confirm;
@@ -45,6 +45,8 @@ pub struct Context {
     /// What the response is to wait for.
     confirmations: Confirmations,
     retry_after: RetryAfter,
+    /// The status that the last failed attempt would have given.
+    last_failure: u16,
     /// Set if the request uses private connections.
     private: Option<Reused>,
 }
@@ -90,6 +92,7 @@ impl Context {
             pending: Vec::new(),
             confirmations: Confirmations::new(),
             retry_after: RetryAfter::Omit,
+            last_failure: 502,
             private: None,
         }
     }
@@ -176,6 +179,16 @@ impl Context {
 
     pub fn retry_after(&self) -> RetryAfter {
         self.retry_after
+    }
+
+    /// Remembers the error of an attempt: if the request has no other server, it is the answer.
+    pub fn attempt_failed(&mut self, error: &Error) {
+        self.last_failure = reply::code(error).unwrap_or(502);
+    }
+
+    /// The status that the last failed attempt would have given.
+    pub fn last_failure(&self) -> u16 {
+        self.last_failure
     }
 
     pub fn connected(&mut self, now: Uptime) {

@@ -47,6 +47,7 @@ pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: 
                 context.refused(refusal);
                 return Err(reply::refusal(refusal));
             }
+            Assignment::GiveUp(_) => return Err(reply::status(context.last_failure(), "every server has failed")),
             Assignment::Wait(waiting) => {
                 if let Some(at) = wait(waiting, client, context, state, &mut now).await? {
                     return Ok(at);

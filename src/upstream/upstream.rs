@@ -187,6 +187,12 @@ impl Upstream {
         attempts.given_up(at, self.spec.retry.same_server).is_some()
     }
 
+    /// Whether some server, full or not, is in use for new sessions and not given up for this request.
+    pub fn has_untried(&self, attempts: &Attempts) -> bool {
+        let mut servers = self.servers.iter().enumerate();
+        servers.any(|(at, server)| server.would_accept_new() && !self.given_up(at, attempts))
+    }
+
     /// Ends the queues of servers that are gone: a new configuration replaced this upstream by `next`, or removed it.
     /// Waiting requests go elsewhere. Call this after the new configuration is published.
     pub fn superseded(&self, next: Option<&Self>) {

@@ -250,3 +250,19 @@ fn a_server_failure_after_100_continue_gets_a_502() {
     wire.send("body");
     assert_eq!(wire.response().status, 502);
 }
+
+#[test]
+fn one_server_that_breaks_off_is_named_and_gives_502() {
+    let site = Site::new();
+    let [origin] = site.origins::<1>();
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.respond_with(close);
+    for request in [Request::get("/get"), Request::new("POST", "/post").body("x")] {
+        let response = burdock.ask(&request);
+        assert_eq!((response.status, response.header("retry-after")), (502, None));
+    }
+    for path in ["/get", "/post"] {
+        let line = burdock.log_line(path);
+        assert_eq!((line.reason(), line.text("server"), line.number("tries")), ("new", "web-1", 1.0), "{path}");
+    }
+}

@@ -131,9 +131,16 @@ impl Exchange {
                 let until = self.wait.begin(now, timeout);
                 Assignment::Wait(Waiting { ticket, until, decision: Decision { reason, entry, outcome, cause, at } })
             }
-            Place::Nowhere => {
-                Assignment::Refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::NoServer })
-            }
+            Place::Nowhere => self.nowhere(),
+        }
+    }
+
+    /// No server takes the request. If it failed at every server there is, that is the answer: the servers were there.
+    fn nowhere(&self) -> Assignment {
+        let tried = !self.attempts.is_empty() && !self.upstream().has_untried(&self.attempts);
+        match self.decided.filter(|_| tried) {
+            Some(last) => Assignment::GiveUp(last.reason),
+            None => Assignment::Refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::NoServer }),
         }
     }
 
