@@ -13,7 +13,7 @@ use burdock::upstream::Upstream;
 use burdock::upstream::health::Health;
 use burdock::upstream::outlier::Attempt;
 use burdock::upstream::queue::Slot;
-use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
+use burdock::upstream::retry::{ConnectionNeed, Failure, Progress, ShouldRetry};
 use burdock::upstream::spec::{ConnectionSharing, OnMarkedDown};
 use pingora::http::ResponseHeader;
 use pingora::upstreams::peer::HttpPeer;
@@ -144,6 +144,14 @@ impl Context {
         match &self.phase {
             Phase::Balancing(balancing) => balancing.upstream.sticky.upstream().spec().connections,
             Phase::Arriving | Phase::Settled => ConnectionSharing::Shared,
+        }
+    }
+
+    /// The connection that the next attempt needs.
+    pub fn connection_need(&self) -> ConnectionNeed {
+        match &self.phase {
+            Phase::Balancing(balancing) => balancing.exchange.connection(),
+            Phase::Arriving | Phase::Settled => ConnectionNeed::Any,
         }
     }
 

@@ -1,6 +1,7 @@
 //! One generation of the configuration, as requests use it: the core's balancer with prepared peers and metric handles.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use burdock::balancer::{Balancer, StickyUpstream};
 use burdock::route::RouteIndex;
@@ -95,6 +96,12 @@ impl UpstreamHandle {
     pub fn peer(&self, at: usize, purpose: ConnectionUse) -> HttpPeer {
         match purpose {
             ConnectionUse::Request => self.peers[at].requests.clone(),
+            ConnectionUse::RequestOnNew => {
+                let mut peer = HttpPeer { group_key: rand::random(), ..self.peers[at].requests.clone() };
+                // No later request could find it in the pool.
+                peer.options.idle_timeout = Some(Duration::ZERO);
+                peer
+            }
             // A random key keeps it from pooled connections.
             ConnectionUse::HttpUpgrade => HttpPeer { group_key: rand::random(), ..self.peers[at].upgrades.clone() },
         }

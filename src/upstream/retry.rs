@@ -36,6 +36,17 @@ pub enum Failure {
     Other,
 }
 
+/// The connection on which a request may be sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ConnectionNeed {
+    /// One from the pool, or a new one.
+    #[default]
+    Any,
+    /// A new one. A pooled connection turned out to be closed, and others may be as dead as that one: when a server
+    /// restarts, all of them are. A new one fails only if the server does.
+    New,
+}
+
 /// How far the request and its response have got.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Progress {
@@ -46,7 +57,7 @@ pub enum Progress {
 }
 
 impl Retry {
-    /// Whether a failed attempt may be followed by another, after `tries` attempts.
+    /// Whether a failed attempt may be followed by another, after `tries` attempts. A stale connection is no try.
     ///
     /// A failed connection is safe to retry for every method. After that only idempotent methods (RFC 9110 section
     /// 9.2.2) are replayed: the server may have acted on the request before the connection closed.
@@ -89,6 +100,12 @@ mod tests {
         assert!(after(Failure::Closed, Method::GET, Progress::Replayable, 1));
         assert!(after(Failure::Stale, Method::PUT, Progress::Replayable, 2));
         assert!(!after(Failure::Closed, Method::GET, Progress::Replayable, 3));
+    }
+
+    #[test]
+    fn a_stale_connection_is_retried_even_with_one_try() {
+        let once = Retry { tries: 1, ..Retry::default() };
+        assert_eq!(once.after(Failure::Stale, &Method::GET, Progress::Replayable, 0), ShouldRetry::Yes);
     }
 
     #[test]

@@ -266,3 +266,47 @@ fn one_server_that_breaks_off_is_named_and_gives_502() {
         assert_eq!((line.reason(), line.text("server"), line.number("tries")), ("new", "web-1", 1.0), "{path}");
     }
 }
+
+/// Six kept connections to `web-1`, all dead now, and a cookie of a session there.
+fn with_dead_connections(burdock: &Burdock, origin: &Origin) -> String {
+    let token = burdock.client_at("web-1").token().to_owned();
+    let cookie = format!("BURDOCK_shop={token}");
+    let together = std::sync::Arc::new(std::sync::Barrier::new(6));
+    origin.respond_with(move |request| {
+        if request.path() == "/warm" {
+            together.wait();
+        }
+        Reply::status(200)
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| burdock.ask(&Request::get("/warm").header("Cookie", &cookie)));
+        }
+    });
+    origin.respond_with(|request| if request.earlier > 0 { Reply::Close } else { Reply::status(200) });
+    cookie
+}
+
+#[test]
+fn dead_kept_connections_do_not_use_up_the_tries() {
+    let site = Site::new();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\nretry: {tries: 1}");
+    let cookie = with_dead_connections(&burdock, &origins[0]);
+    let response = burdock.ask(&Request::get("/x").header("Cookie", &cookie));
+    assert_eq!((response.status, response.served_by()), (200, "web-1"), "the second attempt gets a new connection");
+    assert!(response.set_cookies().is_empty());
+}
+
+#[test]
+fn a_server_that_also_closes_new_connections_is_left_for_another() {
+    let site = Site::new();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    let cookie = with_dead_connections(&burdock, &origins[0]);
+    origins[0].respond_with(close);
+    let response = burdock.ask(&Request::get("/x").header("Cookie", &cookie));
+    assert_eq!((response.status, response.served_by()), (200, "web-2"));
+    assert_eq!(seen(&origins[0], "/x"), 2, "one dead connection and one new one");
+    assert_eq!(burdock.log_line("/x").reason(), "redispatched");
+}

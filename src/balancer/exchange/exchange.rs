@@ -33,7 +33,7 @@ use crate::sticky::incoming::{IncomingRequest, Purpose, RequestNames};
 use crate::sticky::spec::Announce;
 use crate::time::Now;
 use crate::upstream::failover::Cause;
-use crate::upstream::retry::{Failure, Progress, ShouldRetry};
+use crate::upstream::retry::{ConnectionNeed, Failure, Progress, ShouldRetry};
 use crate::upstream::server::Server;
 use crate::upstream::{Among, Attempts, Pick, Queued, Upstream};
 
@@ -49,6 +49,7 @@ pub struct Exchange {
     cookie: CookieHeader,
     attempts: Attempts,
     failures: u8,
+    connection: ConnectionNeed,
     purpose: Purpose,
     wait: Wait,
     /// The session's name on the ring, once it has one.
@@ -105,6 +106,7 @@ impl Exchange {
             cookie,
             attempts: Attempts::default(),
             failures: 0,
+            connection: ConnectionNeed::Any,
             purpose,
             wait: Wait::default(),
             session: None,
@@ -228,15 +230,22 @@ impl Exchange {
     }
 
     /// Records that the attempt at the last pick failed, and returns whether to pick again. A reused connection that turns
-    /// out to be closed is not the server's failure, so the same server may be picked again.
+    /// out to be closed is neither a try nor the server's failure, so the same server may be picked again.
     pub fn failed(&mut self, failure: Failure, method: &Verb, progress: Progress) -> ShouldRetry {
-        self.failures = self.failures.saturating_add(1);
-        if let Some(decision) = &self.decided
-            && failure != Failure::Stale
-        {
-            self.attempts.failed(decision.at);
+        if failure == Failure::Stale && self.connection == ConnectionNeed::Any {
+            self.connection = ConnectionNeed::New;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            if let Some(decision) = &self.decided {
+                self.attempts.failed(decision.at);
+            }
         }
         self.upstream().spec().retry.after(failure, method, progress, self.failures)
+    }
+
+    /// The connection that the next attempt needs.
+    pub fn connection(&self) -> ConnectionNeed {
+        self.connection
     }
 
     /// Edits the request for the server that was picked last.
