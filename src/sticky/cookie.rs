@@ -103,19 +103,24 @@ impl Persistence for CookieMethod {
 
     /// The first valid cookie of our name; if none is valid, what is wrong with the first.
     fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
-        let IncomingRequest { cookies, now, .. } = *incoming;
         let mut worst = None;
-        let own = cookies.values(self.number).take(MAX_COOKIES).filter_map(|value| self.read(value, now));
-        let foreign = self.foreign.iter().flat_map(|(number, accepted)| {
-            cookies.values(*number).take(MAX_COOKIES).filter_map(|value| self.codec.read_accepted(accepted, value, now))
-        });
-        for read in own.chain(foreign) {
+        for read in self.reads(incoming) {
             match read {
                 Ok((server, named)) => return Claim::Names(server, named),
                 Err(bad) => worst = worst.or(Some(bad)),
             }
         }
         worst.map_or(Claim::Absent, Claim::Bad)
+    }
+
+    fn further_claims<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Vec<Claim<'r>> {
+        let numbers = std::iter::once(self.number).chain(self.foreign.iter().map(|&(number, _)| number));
+        // Counted first: opening tokens costs more.
+        if numbers.map(|number| incoming.cookies.values(number).count()).sum::<usize>() < 2 {
+            return Vec::new();
+        }
+        let good = self.reads(incoming).filter_map(Result::ok);
+        good.skip(1).map(|(server, named)| Claim::Names(server, named)).collect()
     }
 
     fn edit_of(&self, number: usize, value: &[u8], now: Now) -> Option<CookieEdit> {
@@ -291,6 +296,17 @@ impl CookieMethod {
     /// The Set-Cookie that makes the client forget the tie.
     fn deletion(&self, scheme: Scheme, host: &str) -> Option<HeaderValue> {
         Some(self.set_cookie.deletion(scheme, self.set_cookie.site(host)))
+    }
+
+    /// The tokens in cookies of our name, then those in cookies of previous proxies.
+    fn reads<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> impl Iterator<Item = Read<'r>> {
+        let IncomingRequest { cookies, now, .. } = *incoming;
+        let own = cookies.values(self.number).take(MAX_COOKIES).filter_map(move |value| self.read(value, now));
+        let foreign = self.foreign.iter().flat_map(move |(number, accepted)| {
+            let values = cookies.values(*number).take(MAX_COOKIES);
+            values.filter_map(move |value| self.codec.read_accepted(accepted, value, now))
+        });
+        own.chain(foreign)
     }
 
     fn read<'v>(&self, value: &'v [u8], now: Now) -> Option<Read<'v>> {

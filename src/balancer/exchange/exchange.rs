@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 use smallvec::SmallVec;
 
 use super::assignment::{Assignment, Refusal, Waiting};
-use super::claims::{ResolvedClaim, Verdict, judge};
+use super::claims::{Asking, Claims, ResolvedClaim, Verdict, judge};
 use super::decision::Decision;
 use super::failover::LostTie;
 use super::report;
@@ -23,6 +23,7 @@ use crate::balancer::reason::{MethodLabel, Reason, TieOutcome};
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::http::edits::Edits;
 use crate::http::request::{Request, Response};
+use crate::session::claim::Claim;
 use crate::session::foreign_format::ForeignFormat;
 use crate::session::name::SessionName;
 use crate::sticky::affinity;
@@ -41,7 +42,7 @@ use crate::upstream::{Among, Attempts, Pick, Queued, Upstream};
 #[derive(Debug)]
 pub struct Exchange {
     upstream: Arc<StickyUpstream>,
-    claims: SmallVec<[ResolvedClaim; 2]>,
+    claims: Claims,
     info: RequestInfo,
     /// The names that the request carries for each learn entry, with the entry's position.
     names: SmallVec<[(usize, RequestNames); 1]>,
@@ -84,16 +85,18 @@ impl Exchange {
     fn new(upstream: Arc<StickyUpstream>, request: &Request<'_>, purpose: Purpose, now: Now) -> Self {
         let cookies = upstream.cookies().find(request.headers);
         let mut names: SmallVec<[(usize, RequestNames); 1]> = SmallVec::new();
-        let entries = upstream.chain().entries().iter().enumerate();
-        let claims = entries
-            .map(|(nth, entry)| {
-                let read = entry.names(request, &cookies);
-                let incoming = IncomingRequest { request, cookies: &cookies, names: read.as_ref(), purpose, now };
-                let claim = ResolvedClaim::of(entry.claim(&incoming), &upstream);
-                names.extend(read.map(|read| (nth, read)));
-                claim
-            })
-            .collect();
+        let mut claims = Claims::default();
+        for (nth, entry) in upstream.chain().entries().iter().enumerate() {
+            let read = entry.names(request, &cookies);
+            let incoming = IncomingRequest { request, cookies: &cookies, names: read.as_ref(), purpose, now };
+            let claim = entry.claim(&incoming);
+            if matches!(claim, Claim::Names(..)) {
+                let further = entry.further_claims(&incoming).into_iter();
+                claims.further.extend(further.map(|claim| (nth, ResolvedClaim::of(claim, &upstream))));
+            }
+            claims.counting.push(ResolvedClaim::of(claim, &upstream));
+            names.extend(read.map(|read| (nth, read)));
+        }
         let hash_key = upstream.hash_key().read(request, &cookies).map(|found| found.text().into());
         let cookie = upstream.chain().cookie_header(&cookies, now);
         let info = RequestInfo::of(request, upstream.chain());
@@ -152,7 +155,8 @@ impl Exchange {
         now: Now,
         random: &mut impl CryptoRng,
     ) -> Result<Outcome, StatusCode> {
-        Ok(match judge(&self.upstream, &self.claims, &self.attempts, self.purpose, now) {
+        let asking = Asking { attempts: &self.attempts, purpose: self.purpose, now };
+        Ok(match judge(&self.upstream, &mut self.claims, asking) {
             Verdict::Hit(entry, pick) => Outcome::kept(entry, Place::Taken(pick)),
             Verdict::Lost(entry, cause) => match self.await_tied(entry, cause, now) {
                 Some(awaited) => Outcome::kept(entry, awaited),
@@ -161,7 +165,7 @@ impl Exchange {
             Verdict::Strict(entry, cause, status) => Outcome::kept(entry, self.await_tied(entry, cause, now).ok_or(status)?),
             Verdict::Untied => {
                 let mut session = self.session.take();
-                let place = self.search(now).place_new(&self.claims, &mut session, connection, random);
+                let place = self.search(now).place_new(&self.claims.counting, &mut session, connection, random);
                 self.session = session;
                 let reason = self.why_new(place.among());
                 Outcome { entry: None, tie: TieOutcome::New, cause: None, reason, place }
@@ -170,18 +174,18 @@ impl Exchange {
     }
 
     fn await_tied(&self, entry: usize, cause: Cause, now: Now) -> Option<Place> {
-        self.search(now).await_tied(self.entry(entry), &self.claims[entry], cause)
+        self.search(now).await_tied(self.entry(entry), &self.claims.counting[entry], cause)
     }
 
     /// The outcome for a session whose server cannot serve it.
     fn lost(&mut self, nth: usize, cause: Cause, now: Now, random: &mut impl CryptoRng) -> Result<Outcome, StatusCode> {
-        let (entry, claim) = (self.entry(nth), &self.claims[nth]);
+        let (entry, claim) = (self.entry(nth), &self.claims.counting[nth]);
         let tie = LostTie { upstream: &self.upstream, entry, claim, cause }.outcome(now)?;
-        let session = self.session.take().or_else(|| name_of_lost(&self.claims[nth], self.info.client()));
+        let session = self.session.take().or_else(|| name_of_lost(&self.claims.counting[nth], self.info.client()));
         let place = self.search(now).place(session.as_ref(), self.entry(nth).load_factor(), None, random);
         self.session = session;
         // If too few servers are up, the request may be placed at the server that it is tied to.
-        let stays = place.server().is_some_and(|at| self.claims[nth].servers().contains(&at));
+        let stays = place.server().is_some_and(|at| self.claims.counting[nth].servers().contains(&at));
         let tie = if stays { TieOutcome::Kept } else { tie };
         Ok(Outcome { entry: Some(nth), tie, cause: Some(cause), reason: Reason::Lost(cause), place })
     }
@@ -201,7 +205,7 @@ impl Exchange {
             Among::Up => Reason::New,
             Among::Ready => Reason::Panic,
         };
-        self.claims.iter().find_map(ResolvedClaim::flaw).map_or(good, Reason::Bad)
+        self.claims.counting.iter().find_map(ResolvedClaim::flaw).map_or(good, Reason::Bad)
     }
 
     /// The request has got the slot that it waited for.
@@ -256,7 +260,7 @@ impl Exchange {
             edits.remove(affinity::HEADER.clone());
         }
         let decided = self.decided.filter(|_| self.chain().affinity().announce == Announce::On);
-        let value = decided.and_then(|decision| report::announcement(self.upstream(), &self.claims, &decision));
+        let value = decided.and_then(|decision| report::announcement(self.upstream(), &self.claims.counting, &decision));
         if let Some(value) = value {
             edits.set(affinity::HEADER.clone(), value);
         }
@@ -276,7 +280,7 @@ impl Exchange {
     fn ties(&self) -> Ties<'_> {
         Ties {
             upstream: &self.upstream,
-            claims: &self.claims,
+            claims: &self.claims.counting,
             info: &self.info,
             names: &self.names,
             session: self.session.as_ref(),
@@ -293,7 +297,7 @@ impl Exchange {
 
     /// The claims, in the order of the chain.
     pub fn claims(&self) -> &[ResolvedClaim] {
-        &self.claims
+        &self.claims.counting
     }
 
     pub fn decision(&self) -> Option<&Decision> {
@@ -308,12 +312,12 @@ impl Exchange {
 
     /// The server that the session was tied to, if another serves it.
     pub fn from(&self) -> Option<&Server> {
-        report::left_server(self.upstream(), &self.claims, self.decided.as_ref()?)
+        report::left_server(self.upstream(), &self.claims.counting, self.decided.as_ref()?)
     }
 
     /// The proxy whose token decided, if it was not Burdock's own.
     pub fn foreign(&self) -> Option<ForeignFormat> {
-        report::foreign_format(&self.claims, self.decided.as_ref()?)
+        report::foreign_format(&self.claims.counting, self.decided.as_ref()?)
     }
 
     fn entry(&self, nth: usize) -> &Entry {
