@@ -99,7 +99,7 @@ impl Exchange {
         }
         let hash_key = upstream.hash_key().read(request, &cookies).map(|found| found.text().into());
         let cookie = upstream.chain().cookie_header(&cookies, now);
-        let info = RequestInfo::of(request, upstream.chain());
+        let info = RequestInfo::of(request, upstream.chain(), &claims.counting);
         Self {
             upstream,
             claims,
@@ -165,6 +165,7 @@ impl Exchange {
             Verdict::Strict(entry, cause, status) => Outcome::kept(entry, self.await_tied(entry, cause, now).ok_or(status)?),
             Verdict::Untied => {
                 let mut session = self.session.take();
+                let connection = connection.filter(|_| !self.info.is_relayed());
                 let place = self.search(now).place_new(&self.claims.counting, &mut session, connection, random);
                 self.session = session;
                 let reason = self.why_new(place.among());
@@ -293,6 +294,11 @@ impl Exchange {
 
     pub fn chain(&self) -> &Chain {
         self.upstream.chain()
+    }
+
+    /// Whether a proxy relays the request, trusted or not. Known only if the request has no tie.
+    pub fn is_relayed(&self) -> bool {
+        self.info.is_relayed()
     }
 
     /// The claims, in the order of the chain.
