@@ -15,7 +15,7 @@ use crate::time::{Now, Uptime};
 
 use super::failover::Cause;
 use super::health::{Condition, Health, Outcome, Streak, Thresholds};
-use super::outlier::{Attempt, Ejection, Outlier, OutlierSpec, PassiveFailure, Verdict};
+use super::outlier::{Attempt, Ejection, FailureCount, Outlier, OutlierSpec, PassiveFailure, Verdict};
 use super::queue::Queue;
 use super::spec::{Admin, ServerSpec, UpstreamSpec};
 
@@ -156,11 +156,11 @@ impl HealthState {
     pub(crate) fn attempted(&self, attempt: Attempt, spec: &OutlierSpec, at: Uptime) -> Option<PassiveFailure> {
         match spec.verdict(attempt) {
             Verdict::Nothing => None,
-            Verdict::Good if !self.has_failures.load(Relaxed) => None,
+            Verdict::Good if spec.count == FailureCount::InWindow || !self.has_failures.load(Relaxed) => None,
             Verdict::Good => {
                 let mut inner = self.inner.lock();
-                inner.outlier.good();
-                self.has_failures.store(false, Relaxed);
+                inner.outlier.good(spec);
+                self.has_failures.store(inner.outlier.has_failures(), Relaxed);
                 None
             }
             Verdict::Bad(failure) => {
