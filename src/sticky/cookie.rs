@@ -73,6 +73,8 @@ pub struct CookieMethod {
     codec: Codec,
     /// Cookies with other names that the previous proxy set, and how to read them.
     foreign: Box<[(usize, Accepted)]>,
+    /// How long a browser keeps the cookie, in seconds.
+    max_age: Option<u32>,
     forwarding: Forwarding,
     preserve: Preserve,
     verbs: Verbs,
@@ -197,7 +199,11 @@ impl Persistence for CookieMethod {
     }
 
     fn renewal(&self, stamps: Stamps, now: Now) -> Due {
-        self.codec.renewal(stamps, now)
+        let by_age = Lifetime { idle: self.max_age, life: None };
+        match by_age.renewal(stamps, now.wall) {
+            Due::Now => Due::Now,
+            Due::Later => self.codec.renewal(stamps, now),
+        }
     }
 
     /// Whether a cookie of this name that the server sets keeps Burdock from setting one.
@@ -270,6 +276,7 @@ impl CookieMethod {
         let is_foreign_token = |accepted: &Accepted| !accepted.rides_on_the_applications();
         let mut found = self.foreign.iter().filter(|(known, _)| *known == number);
         let hidden = self.forwarding == Forwarding::Hide && found.any(|(_, accepted)| is_foreign_token(accepted));
+            max_age: spec.attributes.max_age,
         hidden.then_some(CookieEdit::Remove)
     }
 
