@@ -12,6 +12,7 @@ use crate::http::request::{Request, Scheme};
 use crate::sticky::chain::Chain;
 use crate::sticky::edits::{Origin, Reader};
 use crate::sticky::spec::Verbs;
+use crate::time::Now;
 
 #[derive(Debug)]
 pub(super) struct RequestInfo {
@@ -23,7 +24,6 @@ pub(super) struct RequestInfo {
     client: IpAddr,
     /// None if no entry needs it.
     host: Option<Box<str>>,
-}
     relay: Relay,
 }
 
@@ -33,6 +33,7 @@ enum Relay {
     Relayed,
     /// No proxy, or it does not matter: the request has a tie, or no entry could tie it.
     DirectOrUnread,
+}
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
@@ -70,15 +71,15 @@ impl RequestInfo {
         }
     }
 
-    pub(super) fn client(&self) -> IpAddr {
     pub(super) fn is_relayed(&self) -> bool {
         self.relay == Relay::Relayed
     }
 
+    pub(super) fn client(&self) -> IpAddr {
         self.client
     }
 
-    pub(super) fn reader(&self) -> Reader<'_> {
-        Reader { scheme: self.scheme, host: self.host.as_deref().unwrap_or_default(), origin: self.origin }
+    pub(super) fn reader(&self, now: Now) -> Reader<'_> {
+        Reader { scheme: self.scheme, host: self.host.as_deref().unwrap_or_default(), origin: self.origin, now }
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn interim_edits(ties: &Ties<'_>, headers: &HeaderMap, now: Now) -> E
 
 fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carried>], now: Now) -> Edits {
     let mut edits = Edits::default();
-    ties.upstream.chain().edit_response(headers, carried, &ties.info.reader(), now, &mut edits);
+    ties.upstream.chain().edit_response(headers, carried, &ties.info.reader(now), now, &mut edits);
     if headers.contains_key(&affinity::HEADER) {
         edits.remove(affinity::HEADER.clone());
     }

@@ -28,6 +28,9 @@ record! {
         name: Option<At<CookieName>>,
         /// Who sets the cookie, and what Burdock does with it.
         mode: CookieMode = "insert",
+        /// In mode insert: the application's session cookie. Burdock's cookie is set, renewed and deleted with it, with its
+        /// Path, Max-Age and Expires. A request without it has no tie.
+        follows: Option<At<CookieName>>,
         /// Path attribute, or omit for none: browsers then keep the cookie to the directory of the request's path.
         path: OrOmit<CookiePath> = "/",
         /// Domain attribute: one domain or a list. A host gets the longest one that it lies under. If none fits, browsers
@@ -114,13 +117,14 @@ impl MethodText for CookieText {
         let name = name(scope, &written, at, findings)?;
         let times = Times { idle: written.idle_timeout, life: written.max_life, age: written.max_age };
         let mode = written.mode;
+        check_followed(&written, &name, findings);
         lifetime::check(&times, written.token, renewal_of(mode), findings);
         let carrier = if mode == CookieMode::Prefix { Carrier::PrefixedCookie } else { Carrier::Cookie };
         let spec = CookieSpec {
             name,
             mode,
             attributes: Attributes {
-                path: written.path,
+                path: written.path.filter(|_| written.follows.is_none()),
                 domains: written.domain,
                 http_only: if written.http_only { HttpOnly::On } else { HttpOnly::Off },
                 secure: written.secure,
@@ -140,6 +144,7 @@ impl MethodText for CookieText {
             preserve: if written.preserve { Preserve::On } else { Preserve::Off },
             verbs: if written.post_only { Verbs::Post } else { Verbs::All },
             caching: written.cache_control,
+            follows: written.follows.map(|follows| follows.value),
             accept: accept::build(written.accept, carrier, findings),
         };
         check(&spec, written.hide, at, findings);
@@ -168,6 +173,34 @@ fn default_name(scope: &Scope, at: Location, findings: &mut Findings) -> Option<
         findings.fault_with_help(at, format!("no cookie can be named after the scope {}: {error}", scope.0), "set name");
     }
     name.ok()
+}
+
+/// A cookie that follows the application's has its times and path from there.
+fn check_followed(written: &CookieText, name: &CookieName, findings: &mut Findings) {
+    let Some(follows) = &written.follows else { return };
+    let followed = follows.value.as_str();
+    if follows.value == *name {
+        let help = "give Burdock's cookie another name, or use mode: rewrite or prefix";
+        findings.fault_with_help(follows.at, format!("the cookie {followed} cannot follow itself"), help);
+    }
+    if written.mode != CookieMode::Insert {
+        let message = "only a cookie of Burdock's own (mode insert) can follow another";
+        findings.fault_with_help(follows.at, message, "remove follows, or mode");
+    }
+    let defaults = Attributes::default();
+    let taken = [
+        ("path", written.path != defaults.path),
+        ("max_age", written.max_age.is_some()),
+        ("idle_timeout", written.idle_timeout.is_some()),
+        ("preserve", written.preserve),
+        ("post_only", written.post_only),
+    ];
+    let taken: Vec<&str> = taken.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect();
+    if !taken.is_empty() {
+        let message =
+            format!("Burdock's cookie is set and deleted with {followed}, so {} would have no effect", taken.join(", "));
+        findings.fault_with_help(follows.at, message, "remove path, max_age, idle_timeout, preserve and post_only");
+    }
 }
 
 /// The responses in which a tie of this mode can be renewed.
