@@ -239,6 +239,9 @@ impl Context {
         self.answered(&balancing.upstream, response.status, now.uptime, state);
         let facts = Response { status: response.status, headers: &response.headers };
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
+        if let Some(entry) = settlement.dropped {
+            balancing.upstream.warn_of_dropped_cookie(entry);
+        }
         self.confirmations = confirm::of(settlement.action, &balancing.upstream.sticky);
         self.record.settled = settlement.action;
         self.record.tie_outcome = settlement.outcome;

@@ -148,6 +148,7 @@ impl MethodText for CookieText {
             accept: accept::build(written.accept, carrier, findings),
         };
         check(&spec, written.hide, at, findings);
+        warn_of_session_name(&spec, at, findings);
         Some((EntrySpec { method: MethodSpec::Cookie(spec), strict: written.strict }, at))
     }
 }
@@ -164,6 +165,38 @@ fn name(scope: &Scope, written: &CookieText, at: Location, findings: &mut Findin
             );
             None
         }
+    }
+}
+
+/// Session cookies of common application servers and frameworks.
+const OF_APPLICATIONS: [&str; 14] = [
+    "JSESSIONID",
+    "PHPSESSID",
+    "connect.sid",
+    "ASP.NET_SessionId",
+    ".AspNetCore.Session",
+    "laravel_session",
+    "sessionid",
+    "session",
+    "SESSION",
+    "_session_id",
+    "rack.session",
+    "CFID",
+    "ci_session",
+    "PLAY_SESSION",
+];
+
+/// Warns if Burdock's own cookie has the name of a session cookie: its servers would never get theirs back.
+fn warn_of_session_name(cookie: &CookieSpec, at: Location, findings: &mut Findings) {
+    let name = cookie.name.as_str();
+    if cookie.mode == CookieMode::Insert && cookie.preserve == Preserve::Off && OF_APPLICATIONS.contains(&name) {
+        findings.warning(
+            at,
+            format!(
+                "applications use the name {name} for their own sessions, and Burdock drops the servers' cookies of this name: to tie \
+                 the sessions of {name}, use follows: {name}, mode: prefix or learn"
+            ),
+        );
     }
 }
 
