@@ -163,7 +163,7 @@ impl Upstream {
         for condition in in_use.map(|server| server.health_state().condition()) {
             match condition {
                 Condition::Unchecked | Condition::Down => {}
-                Condition::Up => all += 1,
+                Condition::Up | Condition::Draining => all += 1,
                 Condition::Ejected => (ejected, all) = (ejected + 1, all + 1),
             }
         }
