@@ -20,7 +20,9 @@ record! {
         /// Which failures count together.
         count: FailureCount = "in_row",
         /// What counts as a failure.
-        on: SomeOf<PassiveFailure> = "[connect, timeout, closed, status_5xx]",
+        when: SomeOf<PassiveFailure> = "[connect, timeout, closed, status_5xx]",
+        /// Another name of when, which YAML 1.1 programs take for true.
+        on: Option<SomeOf<PassiveFailure>>,
         /// How long the first ejection lasts. Each further one, and each failed probe, doubles the time.
         hold: Positive = "10s",
         /// The longest ejection. After this time in use, a server starts again with hold.
@@ -54,7 +56,7 @@ choice! {
 
 impl PassiveText {
     pub(crate) fn build(self, findings: &mut Findings) -> OutlierSpec {
-        let Self { failures, window, count, on, hold, max_hold, max_share } = self;
+        let Self { failures, window, count, when, on, hold, max_hold, max_share } = self;
         if max_hold.value < hold {
             findings.fault(max_hold.at, format!("{:?} is less than hold ({hold:?})", max_hold.value));
         }
@@ -62,7 +64,7 @@ impl PassiveText {
             failures,
             count,
             window,
-            on,
+            on: on.unwrap_or(when),
             ejection_time: hold,
             max_ejection_time: max_hold.value,
             max_ejected: max_share,

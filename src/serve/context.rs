@@ -223,6 +223,29 @@ impl Context {
         balancing.exchange.failed(failure, &session.req_header().method, progress)
     }
 
+    /// Whether a server's answer with this status is dropped and the request sent to another server. Then the attempt has
+    /// failed: its slot is released.
+    pub fn retries_answer(
+        &mut self,
+        status: ::http::StatusCode,
+        session: &Session,
+        state: &Arc<ServingState>,
+    ) -> ShouldRetry {
+        let Phase::Balancing(balancing) = &mut self.phase else { return ShouldRetry::No };
+        let method = &session.req_header().method;
+        if balancing.exchange.answered(status, method, progress(session)) == ShouldRetry::No {
+            return ShouldRetry::No;
+        }
+        self.last_failure = status.as_u16();
+        let upstream = Arc::clone(&balancing.upstream);
+        if let Some(at) = self.record.server {
+            upstream.meters.servers[at].failures.inc();
+        }
+        self.answered(&upstream, status, state.clock.uptime(), state);
+        self.sending = None;
+        ShouldRetry::Yes
+    }
+
     /// Counts a chunk of the request's body against the limit.
     pub fn body_piece(&mut self, bytes: usize) -> Result<()> {
         self.body.read += bytes as u64;
@@ -301,6 +324,12 @@ impl Context {
         self.record.bytes_out = session.as_ref().body_bytes_sent() as u64;
         self.sending = None;
     }
+}
+
+/// How far a request has got: whether it can be sent again.
+pub fn progress(session: &Session) -> Progress {
+    let committed = session.response_written().is_some() || session.as_ref().retry_buffer_truncated();
+    if committed { Progress::Committed } else { Progress::Replayable }
 }
 
 /// Registers the connection to close when its server goes down, if the upstream configures it.

@@ -123,7 +123,7 @@ impl OutlierSpec {
             Attempt::Failed(Failure::Connect) => PassiveFailure::Connect,
             Attempt::Failed(Failure::Timeout) => PassiveFailure::Timeout,
             Attempt::Failed(Failure::Closed) => PassiveFailure::Closed,
-            Attempt::Failed(Failure::Stale | Failure::Other) => return Verdict::Nothing,
+            Attempt::Failed(Failure::Stale | Failure::Status(_) | Failure::Other) => return Verdict::Nothing,
         };
         match (self.on.contains(&failure), attempt) {
             (true, _) => Verdict::Bad(failure),

@@ -193,6 +193,12 @@ impl Upstream {
         servers.any(|(at, server)| server.would_accept_new() && !self.given_up(at, attempts))
     }
 
+    /// Whether a server other than this one has room for a new session and is not given up for this request.
+    pub fn accepts_beside(&self, at: usize, attempts: &Attempts) -> bool {
+        let mut servers = self.servers.iter().enumerate();
+        servers.any(|(other, server)| other != at && server.accepts_new() && !self.given_up(other, attempts))
+    }
+
     /// Ends the queues of servers that are gone: a new configuration replaced this upstream by `next`, or removed it.
     /// Waiting requests go elsewhere. Call this after the new configuration is published.
     pub fn superseded(&self, next: Option<&Self>) {

@@ -31,9 +31,9 @@ use crate::sticky::chain::{Chain, RequestParts};
 use crate::sticky::edits::CookieHeader;
 use crate::sticky::entry::Entry;
 use crate::sticky::incoming::{IncomingRequest, Purpose, RequestNames};
-use crate::sticky::spec::Announce;
+use crate::sticky::spec::{Announce, Strict};
 use crate::time::Now;
-use crate::upstream::failover::Cause;
+use crate::upstream::failover::{Action, Cause};
 use crate::upstream::retry::{ConnectionNeed, Failure, Progress, ShouldRetry};
 use crate::upstream::server::Server;
 use crate::upstream::{Among, Attempts, Pick, Queued, Upstream};
@@ -246,6 +246,23 @@ impl Exchange {
             }
         }
         self.upstream().spec().retry.after(failure, method, progress, self.failures)
+    }
+
+    /// Records a status that the last pick's server answered, and returns whether to pick again instead of settling. Only if
+    /// another server has room: otherwise the server's own answer says more than Burdock's would. A session that must not
+    /// leave its server stays.
+    pub fn answered(&mut self, status: StatusCode, method: &Verb, progress: Progress) -> ShouldRetry {
+        let tries = self.failures.saturating_add(1);
+        if self.upstream().spec().retry.after(Failure::Status(status), method, progress, tries) == ShouldRetry::No {
+            return ShouldRetry::No;
+        }
+        let Some(Decision { at, entry, .. }) = self.decided else { return ShouldRetry::No };
+        let strict = entry.is_some_and(|nth| self.entry(nth).strict != Strict::Off);
+        let refuses = entry.is_some() && matches!(self.upstream().spec().failover.down, Action::Refuse(_));
+        if strict || refuses || !self.upstream().accepts_beside(at, &self.attempts) {
+            return ShouldRetry::No;
+        }
+        self.failed(Failure::Status(status), method, progress)
     }
 
     /// The connection that the next attempt needs.
