@@ -98,6 +98,10 @@ impl PersistenceSpec for CookieSpec {
         self.mode == CookieMode::Prefix && self.token == TokenFormat::Plain
     }
 
+    fn seals(&self) -> bool {
+        self.token == TokenFormat::Sealed
+    }
+
     fn reads_alike(&self, other: &Self) -> bool {
         (&self.name, self.mode, self.token) == (&other.name, other.mode, other.token)
     }

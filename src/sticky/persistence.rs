@@ -44,6 +44,11 @@ pub(crate) trait PersistenceSpec: PartialEq {
         false
     }
 
+    /// Whether it makes or reads sealed tokens, which need keys.
+    fn seals(&self) -> bool {
+        false
+    }
+
     /// Whether it can read the ties that `other` wrote.
     fn reads_alike(&self, other: &Self) -> bool {
         self == other
