@@ -17,7 +17,7 @@ pub struct Retry {
 
 /// The statuses of a server after which a request is retried.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct RetryStatuses([Option<StatusCode>; RetryStatuses::ALL.len()]);
+pub struct RetryStatuses([Option<StatusCode>; Self::ALL.len()]);
 
 impl RetryStatuses {
     /// Those that may be configured. By each of them a server says that it did not do what the request asks for.

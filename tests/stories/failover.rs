@@ -143,6 +143,6 @@ fn a_request_that_failed_at_every_server_there_is_gets_502_from_the_last() {
 fn a_request_whose_other_servers_are_full_gets_503() {
     let lb = lb(["a", "b"]).max_conns("b", 1);
     let held: Vec<_> = (0..2).map(|_| lb.client().starts_request()).collect();
-    lb.clone().refuses("a").client().visits(1).was_served_by(["503"]).because(["no_server"]);
+    lb.refuses("a").client().visits(1).was_served_by(["503"]).because(["no_server"]);
     drop(held);
 }

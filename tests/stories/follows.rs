@@ -19,7 +19,7 @@ fn logged_in(lb: &Lb) -> Client {
 fn the_cookie_comes_with_the_applications_and_has_its_path_and_times() {
     let lb = following();
     lb.client().visits(2).because(["new", "new"]).settled(["none", "none"]);
-    let visit = lb.clone().answers_only_with("set-cookie", SESSION).client().visits(1).settled(["inserted"]).last();
+    let visit = lb.answers_only_with("set-cookie", SESSION).client().visits(1).settled(["inserted"]).last();
     let [ours] = &visit.set_cookie[..] else { panic!("{visit:?}") };
     assert!(ours.starts_with("BURDOCK_shop="), "{ours}");
     assert!(ours.ends_with("; HttpOnly; Path=/shop; Max-Age=1800; Expires=Fri, 15 Jan 2027 08:30:00 GMT"), "{ours}");
