@@ -455,7 +455,10 @@ fn likely_mistakes_are_only_warnings() {
                 \x20   servers: [{address: 127.0.0.1:3001, weight: 0}, {address: 127.0.0.1:3002, state: drain}]\n\
                 \x20   sticky: [{cookie: {idle_timeout: 2h, max_life: 1h, max_age: 30m}}]\n\
                 \x20 forgotten: {servers: [127.0.0.1:3003], sticky: [{cookie: {max_age: 401d}}]}\n\
-                routes: [{upstream: shop}]\n";
+                \x20 plain: {servers: [127.0.0.1:3004], sticky: [{cookie: {token: plain, max_age: 1h}}]}\n\
+                \x20 tight: {servers: [127.0.0.1:3005], sticky: [{cookie: {max_age: 1h, idle_timeout: 1h}}]}\n\
+                \x20 named: {servers: [127.0.0.1:3006], sticky: [{cookie: {name: JSESSIONID}}]}\n\
+                routes: [{upstream: shop}, {match: {path_prefix: /plain}, upstream: plain}, {match: {path_prefix: /tight}, upstream: tight}, {match: {path_prefix: /named}, upstream: named}]\n";
     assert_snapshot!(warnings(text));
 }
 

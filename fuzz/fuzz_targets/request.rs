@@ -88,7 +88,7 @@ fuzz_target!(|input: (Input<'_>, &[u8])| {
         let mut exchange = BALANCER.upstream_of(route).preview(&request, NOW);
         match exchange.pick(None, NOW, &mut StdRng::seed_from_u64(1)) {
             Assignment::Send { at, .. } => (at, exchange.decision().map(|decision| (decision.reason, decision.entry))),
-            Assignment::Wait(_) | Assignment::Refuse(_) => panic!("no server is full or down"),
+            Assignment::Wait(_) | Assignment::Refuse(_) | Assignment::GiveUp(_) => panic!("no server is full or down"),
         }
     };
     let (first, second) = (decide(), decide());

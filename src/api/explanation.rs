@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use ::http::header::{COOKIE, SET_COOKIE};
-use ::http::{HeaderMap, HeaderValue};
+use ::http::{HeaderMap, HeaderValue, StatusCode};
 use burdock::balancer::Balancer;
-use burdock::balancer::exchange::{Assignment, Exchange, ResolvedClaim, Waiting};
+use burdock::balancer::exchange::{Assignment, Exchange, Refusal, ResolvedClaim, Waiting};
 use burdock::balancer::reason::Reason;
 use burdock::http::edits::{Edit, Edits, Spelling};
 use burdock::route::RouteIndex;
@@ -55,6 +55,8 @@ pub fn decide(
         }
         Assignment::Send { at, slot: _slot } => (Ok(at), None),
         Assignment::Refuse(refusal) => (Err(refusal), None),
+        // Not at a first pick.
+        Assignment::GiveUp(reason) => (Err(Refusal { status: StatusCode::BAD_GATEWAY, reason }), None),
     };
     let upstream = exchange.upstream();
     let mut explanation = Explanation {

@@ -184,6 +184,8 @@ pub enum ServerState {
 #[serde(rename_all = "snake_case")]
 pub enum ServerHealth {
     Up,
+    /// Up, but its health check asks for no new sessions.
+    Draining,
     Down,
     /// Its health check has not run yet.
     Unchecked,
@@ -225,6 +227,7 @@ impl ServerHealth {
             Self::Down => "down",
             Self::Unchecked => "unchecked",
             Self::Ejected => "ejected",
+            Self::Draining => "draining",
         }
     }
 }

@@ -5,7 +5,8 @@ use crate::ids::{ServerId, UpstreamName};
 use crate::lock::Mutex;
 use crate::session::number::SessionNumber;
 
-/// Belongs to a client's connection. A connection from a trusted proxy has none, because it carries many clients.
+/// Belongs to a client's connection. Requests that a proxy relays do not use it, because the proxy's
+/// connection carries many clients.
 #[derive(Debug, Default)]
 pub struct Connection(Mutex<Option<Provisional>>);
 

@@ -138,14 +138,15 @@ fn settle(explanation: &mut Explanation, exchange: &Exchange, args: &ExplainArgs
     explanation.headers = explanation::headers_set(&settlement.edits);
 }
 
-/// The secrets that a running process would use; random ones if it would generate its own first.
+/// The secrets that a running process would use; random ones if it would generate its own first. Nothing is generated here.
 fn secrets(config: &Config) -> Result<Secrets, keys::KeyError> {
-    if config.keys.is_empty() && !keys::kept_path(&config.process.state_dir).exists() {
+    let random = &mut rand::rng();
+    let fingerprints = keys::existing_fingerprint_key(config)?.unwrap_or_else(|| FingerprintKey::generate(random));
+    if config.keys.is_empty() && keys::seals(config) && !keys::kept_path(&config.process.state_dir).exists() {
         eprintln!("burdock: no keys are configured or generated yet: every token counts as sealed with an unknown key");
-        let random = &mut rand::rng();
-        return keys::with_keys(KeyRing::new(vec![Key::generate(random)])?, FingerprintKey::generate(random), config);
+        return keys::with_keys(KeyRing::new(vec![Key::generate(random)])?, fingerprints, config);
     }
-    keys::secrets(config)
+    keys::with_fingerprints(fingerprints, config)
 }
 
 /// Marks servers as up, except those in `down`.

@@ -86,7 +86,13 @@ fn check_tags(upstreams: &[PlacedUpstream], findings: &mut Findings) {
             if owner != nth {
                 let message =
                     format!("duplicate server id {} in the sticky scope {scope}, first on line {}", id, earlier.line());
-                findings.fault_with_help(at, message, "upstreams that share a scope need different server ids");
+                let help = format!(
+                    "if both upstreams are one application, let their routes lead to {}, with the longest timeouts and largest limits \
+                     that its paths need: then its sessions hold on all paths; if not, give the servers different ids or the \
+                     upstreams different scopes",
+                    upstreams[owner].spec.upstream.name
+                );
+                findings.fault_with_help(at, message, help);
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::config::schema::scalar::Int;
 use crate::config::schema::tree::Node;
 use crate::config::schema::units::Positive;
 use crate::upstream::failover::{Action, Failover, OnFull};
-use crate::upstream::retry::{Retry, ShouldRetry};
+use crate::upstream::retry::{Retry, RetryStatuses, ShouldRetry};
 
 record! {
     "failover" => Failover {
@@ -112,7 +112,9 @@ record! {
         /// Attempts at one server before it is given up for this request.
         same_server: Int<u8, 1, 16> = "1",
         /// Failures after which a request is retried; a POST only after a failed connection.
-        on: ListOf<FailureText> = "[connect, closed]",
+        when: ListOf<FailureText> = "[connect, closed]",
+        /// Another name of when, which YAML 1.1 programs take for true.
+        on: Option<ListOf<FailureText>>,
     }
 }
 
@@ -120,6 +122,7 @@ record! {
 pub(crate) enum FailureText {
     Connect,
     Closed,
+    Status(StatusCode),
 }
 
 choice! {
@@ -128,17 +131,31 @@ choice! {
         connect => Self::Connect,
         /// The connection ended before a response began.
         closed => Self::Closed,
+        /// The server answered 429, and another server is there.
+        status_429 => Self::Status(StatusCode::TOO_MANY_REQUESTS),
+        /// The server answered 500, and another server is there.
+        status_500 => Self::Status(StatusCode::INTERNAL_SERVER_ERROR),
+        /// The server answered 502, and another server is there.
+        status_502 => Self::Status(StatusCode::BAD_GATEWAY),
+        /// The server answered 503, and another server is there.
+        status_503 => Self::Status(StatusCode::SERVICE_UNAVAILABLE),
+        /// The server answered 504, and another server is there.
+        status_504 => Self::Status(StatusCode::GATEWAY_TIMEOUT),
     }
 }
 
 impl From<RetryText> for Retry {
     fn from(written: RetryText) -> Self {
-        let should_retry = |failure| if written.on.contains(&failure) { ShouldRetry::Yes } else { ShouldRetry::No };
+        let when = written.on.unwrap_or(written.when);
+        let should_retry = |failure| if when.contains(&failure) { ShouldRetry::Yes } else { ShouldRetry::No };
+        let statuses: Vec<StatusCode> =
+            RetryStatuses::ALL.into_iter().filter(|&status| when.contains(&FailureText::Status(status))).collect();
         Self {
             tries: written.tries,
             same_server: written.same_server,
             on_connect: should_retry(FailureText::Connect),
             on_closed: should_retry(FailureText::Closed),
+            on_status: RetryStatuses::new(&statuses),
         }
     }
 }

@@ -44,6 +44,8 @@ record! {
         headers: MapOf<HeaderName, HeaderValue> = "{}",
         /// Statuses that count as healthy.
         expect: OneOrMore<Statuses> = "200-399",
+        /// Statuses by which a healthy server asks to keep its sessions and to get no new ones.
+        drain: OneOrMore<Statuses> = "[]",
     }
 }
 
@@ -167,7 +169,7 @@ impl HttpText {
             }
             headers.extend(value.map(|value| (name.value, value)));
         }
-        HttpProbe { path: self.path, host: self.host, headers, expect: self.expect }
+        HttpProbe { path: self.path, host: self.host, headers, expect: self.expect, drain: self.drain }
     }
 }
 

@@ -1,49 +1,98 @@
-//! One health check of a server: Pingora's check, with one timeout for all of it.
+//! One health check of a server, with one timeout for all of it. A TCP check is Pingora's. An HTTP check is our own: Pingora's
+//! takes an interim response (103 Early Hints) for the answer.
 
 use std::time::Duration;
 
+use ::http::StatusCode;
 use ::http::header::HOST;
-use burdock::upstream::health::{CheckSpec, HttpProbe, Probe};
+use burdock::upstream::health::{CheckSpec, HttpProbe, Outcome, Probe};
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::Address;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
 use pingora::protocols::l4::socket::SocketAddr;
+use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 use pingora_load_balancing::Backend;
-use pingora_load_balancing::health_check::{HealthCheck, HttpHealthCheck, TcpHealthCheck};
+use pingora_load_balancing::health_check::{HealthCheck, TcpHealthCheck};
 
 /// A prepared check.
 pub struct Check {
-    backend: Backend,
-    kind: Box<dyn HealthCheck + Send + Sync>,
+    kind: Kind,
     timeout: Duration,
+}
+
+enum Kind {
+    Tcp(Box<TcpHealthCheck>, Backend),
+    Http(Box<HttpCheck>),
+}
+
+/// A GET on a connection of its own.
+struct HttpCheck {
+    connector: Connector,
+    peer: HttpPeer,
+    request: RequestHeader,
+    probe: HttpProbe,
 }
 
 impl Check {
     /// None if the server's address is unusable, which the configuration rules out.
     pub fn new(spec: &CheckSpec, server: &Server) -> Option<Self> {
-        let kind: Box<dyn HealthCheck + Send + Sync> = match &spec.probe {
-            Probe::Tcp => Box::new(tcp_check(spec.timeout)),
-            Probe::Http(probe) => Box::new(http_check(probe, spec.timeout, server)?),
+        let backend = backend(server, spec.port)?;
+        let kind = match &spec.probe {
+            Probe::Tcp => Kind::Tcp(tcp_check(spec.timeout), backend),
+            Probe::Http(probe) => Kind::Http(Box::new(http_check(probe, spec.timeout, server, backend.addr)?)),
         };
-        Some(Self { backend: backend(server, spec.port)?, kind, timeout: spec.timeout })
+        Some(Self { kind, timeout: spec.timeout })
     }
 
     /// A check that only connects.
     pub fn tcp(timeout: Duration, server: &Server) -> Option<Self> {
-        Some(Self { backend: backend(server, None)?, kind: Box::new(tcp_check(timeout)), timeout })
+        Some(Self { kind: Kind::Tcp(tcp_check(timeout), backend(server, None)?), timeout })
     }
 
     /// Runs the check once.
     ///
     /// # Errors
     /// Why the check failed.
-    pub async fn run(&self) -> Result<(), String> {
-        match tokio::time::timeout(self.timeout, self.kind.check(&self.backend)).await {
-            Ok(Ok(())) => Ok(()),
+    pub async fn run(&self) -> Result<Outcome, String> {
+        match tokio::time::timeout(self.timeout, self.kind.check()).await {
+            Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(error)) => Err(describe(&error)),
             Err(_) => Err(format!("no response within {:?}", self.timeout)),
         }
+    }
+}
+
+impl Kind {
+    async fn check(&self) -> pingora::Result<Outcome> {
+        match self {
+            Self::Tcp(check, backend) => check.check(backend).await.map(|()| Outcome::Passed),
+            Self::Http(check) => check.check().await,
+        }
+    }
+}
+
+impl HttpCheck {
+    async fn check(&self) -> pingora::Result<Outcome> {
+        let (mut session, _) = self.connector.get_http_session(&self.peer).await?;
+        session.write_request_header(Box::new(self.request.clone())).await?;
+        session.finish_request_body().await?;
+        session.set_read_timeout(self.peer.options.read_timeout);
+        // Interim responses precede the answer (RFC 9110 15.2).
+        let status = loop {
+            session.read_response_header().await?;
+            let status = session.response_header().map_or(StatusCode::OK, |response| response.status);
+            if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                break status.as_u16();
+            }
+        };
+        let outcome = self.probe.outcome(status);
+        if outcome == Outcome::Failed {
+            return Error::e_explain(ErrorType::CustomCode("unexpected status", status), "health check");
+        }
+        while session.read_response_body().await?.is_some() {}
+        Ok(outcome)
     }
 }
 
@@ -68,30 +117,23 @@ fn backend(server: &Server, port: Option<u16>) -> Option<Backend> {
     Some(backend)
 }
 
-fn tcp_check(timeout: Duration) -> TcpHealthCheck {
-    let mut check = *TcpHealthCheck::new();
+fn tcp_check(timeout: Duration) -> Box<TcpHealthCheck> {
+    let mut check = TcpHealthCheck::new();
     check.peer_template.options.connection_timeout = Some(timeout);
     check
 }
 
-fn http_check(probe: &HttpProbe, timeout: Duration, server: &Server) -> Option<HttpHealthCheck> {
+fn http_check(probe: &HttpProbe, timeout: Duration, server: &Server, address: SocketAddr) -> Option<HttpCheck> {
     let host = probe.host.clone().unwrap_or_else(|| match (&server.spec().host, &server.spec().address) {
         (Some(host), _) => host.to_string(),
         (None, Address::Inet(address)) => address.to_string(),
         (None, Address::Unix(_)) => "localhost".to_owned(),
     });
-    let mut check: HttpHealthCheck = HttpHealthCheck::new(&host, false);
-    check.peer_template.options.connection_timeout = Some(timeout);
-    check.peer_template.options.read_timeout = Some(timeout);
-    check.req = request(probe, &host)?;
-    let expected = probe.clone();
-    check.validator = Some(Box::new(move |response: &ResponseHeader| match response.status.as_u16() {
-        status if expected.expects(status) => Ok(()),
-        status => {
-            Error::e_explain(ErrorType::CustomCode("unexpected status", status), format!("unexpected status {status}"))
-        }
-    }));
-    Some(check)
+    let mut peer = HttpPeer::new("127.0.0.1:1", false, String::new());
+    peer._address = address;
+    peer.options.connection_timeout = Some(timeout);
+    peer.options.read_timeout = Some(timeout);
+    Some(HttpCheck { connector: Connector::new(None), peer, request: request(probe, &host)?, probe: probe.clone() })
 }
 
 fn request(probe: &HttpProbe, host: &str) -> Option<RequestHeader> {

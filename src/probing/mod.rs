@@ -1,5 +1,4 @@
-//! Runs active health checks: one service for all upstreams, one task per server, with a limit of concurrent checks. Pingora runs
-//! the checks; the core decides what an outcome means. When a configuration is published, tasks start and stop to match it;
+//! Runs active health checks: one service for all upstreams, one task per server, with a limit of concurrent checks. The core decides what an outcome means. When a configuration is published, tasks start and stop to match it;
 //! unchanged tasks continue.
 
 mod check;
@@ -188,21 +187,27 @@ impl ServerCheck {
 
     async fn check_once(&self, streak: &mut Streak) {
         let Ok(_permit) = self.permits.acquire().await else { return };
-        let why = self.check.run().await.err();
-        let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
+        let checked = self.check.run().await;
+        let outcome = *checked.as_ref().unwrap_or(&Outcome::Failed);
         let changed = self.server.health_state().checked(outcome, streak, self.spec.thresholds, self.state.clock.uptime());
         if let Some(condition) = changed {
-            self.report(condition, why.as_deref());
+            self.report(condition, checked.err().as_deref());
         }
     }
 
     fn report(&self, condition: Condition, why: Option<&str>) {
-        changed(&self.state, &self.upstream, &self.server, condition);
         let id = self.server.id();
+        if condition == Condition::Draining {
+            log::info!("{}/{id} gets no new sessions: its health check asks for that", self.upstream);
+            return;
+        }
+        changed(&self.state, &self.upstream, &self.server, condition);
         match (condition, why) {
             (Condition::Ejected, _) => log::info!("{}/{id} passes its checks, but is still ejected", self.upstream),
-            (Condition::Up | Condition::Down | Condition::Unchecked, None) => log::info!("{}/{id} is up", self.upstream),
-            (Condition::Up | Condition::Down | Condition::Unchecked, Some(why)) => {
+            (Condition::Up | Condition::Draining | Condition::Down | Condition::Unchecked, None) => {
+                log::info!("{}/{id} is up", self.upstream)
+            }
+            (Condition::Up | Condition::Draining | Condition::Down | Condition::Unchecked, Some(why)) => {
                 log::warn!("{}/{id} is down: {why}", self.upstream);
             }
         }

@@ -74,13 +74,13 @@ impl EjectedServer {
                 return;
             }
             let Some((check, spec)) = self.current_check() else { return };
-            let why = check.run().await.err();
-            let outcome = if why.is_none() { Outcome::Passed } else { Outcome::Failed };
+            let checked = check.run().await;
+            let outcome = *checked.as_ref().unwrap_or(&Outcome::Failed);
             match self.server.health_state().probed(outcome, &spec, self.state.clock.uptime()) {
                 ProbeOutcome::Recovered(condition) => return self.report_back(condition),
                 ProbeOutcome::StillEjected(again) => ejection_time = again,
             }
-            let why = why.unwrap_or_default();
+            let why = checked.err().unwrap_or_default();
             log::warn!("{}/{} stays ejected for {ejection_time:?}: {why}", self.upstream, self.server.id());
         }
     }
@@ -88,7 +88,7 @@ impl EjectedServer {
     fn report_back(&self, condition: Condition) {
         let id = self.server.id();
         match condition {
-            Condition::Up => {
+            Condition::Up | Condition::Draining => {
                 changed(&self.state, &self.upstream, &self.server, condition);
                 log::info!("{}/{id} passes its probe and is up", self.upstream);
             }

@@ -15,12 +15,15 @@ use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 
 use crate::client::client_stream::ClientStream;
 use crate::serve::confirm;
-use crate::serve::context::{Context, Phase};
+use crate::serve::context::{Context, Phase, progress};
 use crate::serve::edit;
 use crate::serve::place;
 use crate::serve::receive;
 use crate::serve::reply;
 use crate::serve::state::ServingState;
+
+/// The error that drops a server's answer, so that the request goes to another server.
+const RETRIED_ANSWER: ErrorType = ErrorType::Custom("the answer is retried");
 
 /// The proxy application.
 pub struct Gateway {
@@ -91,6 +94,7 @@ impl ProxyHttp for Gateway {
         mut error: Box<Error>,
     ) -> Box<Error> {
         error.as_up();
+        context.attempt_failed(&error);
         let again = context.failed(Failure::Connect, session, Progress::Replayable, &self.state);
         error.set_retry(again == ShouldRetry::Yes);
         error
@@ -104,6 +108,10 @@ impl ProxyHttp for Gateway {
         context: &mut Box<Context>,
         reused: bool,
     ) -> Box<Error> {
+        if *error.etype() == RETRIED_ANSWER {
+            error.set_retry(true);
+            return error;
+        }
         if *error.esource() != ErrorSource::Upstream {
             error.set_retry(false);
             return error;
@@ -114,9 +122,8 @@ impl ProxyHttp for Gateway {
             (RetryType::Decided(_), _) if is_silence(&error, session) => Failure::Timeout,
             (RetryType::Decided(_), _) => Failure::Other,
         };
-        let committed = session.response_written().is_some() || session.as_ref().retry_buffer_truncated();
-        let progress = if committed { Progress::Committed } else { Progress::Replayable };
-        let again = context.failed(failure, session, progress, &self.state);
+        context.attempt_failed(&error);
+        let again = context.failed(failure, session, progress(session), &self.state);
         error.set_retry(again == ShouldRetry::Yes);
         error
     }
@@ -159,6 +166,9 @@ impl ProxyHttp for Gateway {
             let now = self.state.clock.moment_after(context.record.started).now();
             let edits = context.interim_edits(response, now);
             return edits.map_or(Ok(()), |edits| edits.apply(&mut edit::OfResponse(response)));
+        }
+        if context.retries_answer(response.status, session, &self.state) == ShouldRetry::Yes {
+            return Err(Error::new_up(RETRIED_ANSWER));
         }
         edit::hop_by_hop(response);
         receive::remember_requested_login(session, response);

@@ -35,7 +35,7 @@ pub struct PathPrefix(Box<str>);
 pub enum InvalidMatch {
     #[error("a host is a name such as shop.example.com, an address, or *.example.com, without scheme, port or path")]
     Host,
-    #[error("a path prefix starts with '/' and contains no '?', '#', '%' or dot segments")]
+    #[error("a path prefix starts with '/' and contains no '?', '#', '%', ';' or dot segments")]
     Path,
 }
 
@@ -74,9 +74,11 @@ impl Routes {
     }
 
     /// The route for a request's Host (with or without port) and path (as sent). The path is compared in normal form,
-    /// so that `/a/../b` and `/%62` match as the server will understand them.
+    /// so that `/a/../b` and `/%62` match as the server will understand them, and without the parameters of its segments:
+    /// many servers do not see `;jsessionid=1A2B` as part of the name.
     pub fn find(&self, host: &str, path: &str) -> Option<RouteIndex> {
-        let path = path::normalized(path);
+        let path = path::without_parameters(path);
+        let path = path::normalized(&path);
         let best = |among: &[usize]| {
             let matching = among.iter().copied().filter(|&at| self.all[at].prefix.matches(&path));
             matching.max_by_key(|&at| (self.all[at].prefix.0.len(), std::cmp::Reverse(at))).map(RouteIndex)
@@ -109,7 +111,7 @@ impl PathPrefix {
     /// # Errors
     /// [`InvalidMatch::Path`] if it is not valid.
     pub fn parse(text: &str) -> Result<Self, InvalidMatch> {
-        let has_forbidden = text.contains(['?', '#', '%']) || !text.bytes().all(|b| b.is_ascii_graphic());
+        let has_forbidden = text.contains(['?', '#', '%', ';']) || !text.bytes().all(|b| b.is_ascii_graphic());
         if !text.starts_with('/') || has_forbidden || path::normalized(text) != text {
             return Err(InvalidMatch::Path);
         }

@@ -32,22 +32,33 @@ pub enum KeyError {
     Keep { path: PathBuf, error: io::Error },
 }
 
-/// All secrets of a configuration: its keys, or the key in the state directory if it has none; the fingerprint key; and the secrets
+/// All secrets of a configuration: its keys, or the key in the state directory if it has none (if nothing is sealed, a random
+/// one); the fingerprint key; and the secrets
 /// of other proxies' tokens.
 pub fn secrets(config: &Config) -> Result<Secrets, KeyError> {
+    with_fingerprints(fingerprint_key(config)?, config)
+}
+
+/// As [`secrets`], with this fingerprint key.
+pub fn with_fingerprints(fingerprints: FingerprintKey, config: &Config) -> Result<Secrets, KeyError> {
     let keys = match &*config.keys {
+        // Nothing is sealed: the key is never used.
+        [] if !seals(config) => vec![Key::generate(&mut rand::rng())],
         [] => vec![kept(&kept_path(&config.process.state_dir))?],
         sources => sources.iter().map(key).collect::<Result<_, _>>()?,
     };
-    with_keys(KeyRing::new(keys)?, fingerprint_key(config)?, config)
+    with_keys(KeyRing::new(keys)?, fingerprints, config)
 }
 
 /// The secrets of a new configuration, which replaces the one with the secrets `before`. If the new configuration has no learned
-/// sessions, the fingerprint key stays, as it decides where names are on the ring.
+/// sessions, the fingerprint key stays, as it decides where names are on the ring; if it seals nothing, the keys stay.
 pub fn reload(config: &Config, before: &Secrets) -> Result<Secrets, KeyError> {
     let mut next = secrets(config)?;
     if config.plan.tables.is_empty() && config.fingerprint_key.is_none() {
         next.fingerprints = Arc::clone(&before.fingerprints);
+    }
+    if config.keys.is_empty() && !seals(config) {
+        next.ring = Arc::clone(&before.ring);
     }
     Ok(next)
 }
@@ -66,6 +77,23 @@ fn fingerprint_key(config: &Config) -> Result<FingerprintKey, KeyError> {
     fingerprint(config.fingerprint_key.as_ref(), &config.process.state_dir)
 }
 
+/// Whether any entry makes or reads sealed tokens.
+pub fn seals(config: &Config) -> bool {
+    let mut entries = config.plan.upstreams.iter().flat_map(|upstream| &upstream.sticky.entries);
+    entries.any(|entry| entry.method.seals())
+}
+
+/// The fingerprint key that a running process would use. None if it would generate one first.
+pub fn existing_fingerprint_key(config: &Config) -> Result<Option<FingerprintKey>, KeyError> {
+    let state_dir = &config.process.state_dir;
+    let exists = config.fingerprint_key.is_some() || kept_fingerprint_path(state_dir).exists();
+    exists.then(|| fingerprint(config.fingerprint_key.as_ref(), state_dir)).transpose()
+}
+
+fn kept_fingerprint_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("fingerprint-key")
+}
+
 /// The file of the generated key.
 pub fn kept_path(state_dir: &Path) -> PathBuf {
     state_dir.join("key")
@@ -73,7 +101,7 @@ pub fn kept_path(state_dir: &Path) -> PathBuf {
 
 /// The configured fingerprint key, or one that is generated at the first start and saved in the state directory.
 fn fingerprint(source: Option<&SecretSource>, state_dir: &Path) -> Result<FingerprintKey, KeyError> {
-    let kept = SecretSource::File(state_dir.join("fingerprint-key"));
+    let kept = SecretSource::File(kept_fingerprint_path(state_dir));
     if let (None, SecretSource::File(path)) = (source, &kept)
         && !path.exists()
     {

@@ -13,11 +13,11 @@ use burdock::upstream::Upstream;
 use burdock::upstream::health::Health;
 use burdock::upstream::outlier::Attempt;
 use burdock::upstream::queue::Slot;
-use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
+use burdock::upstream::retry::{ConnectionNeed, Failure, Progress, ShouldRetry};
 use burdock::upstream::spec::{ConnectionSharing, OnMarkedDown};
-use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, Result};
 use pingora_proxy::Session;
 
 use super::confirm;
@@ -45,6 +45,8 @@ pub struct Context {
     /// What the response is to wait for.
     confirmations: Confirmations,
     retry_after: RetryAfter,
+    /// The status that the last failed attempt would have given.
+    last_failure: u16,
     /// Set if the request uses private connections.
     private: Option<Reused>,
 }
@@ -90,6 +92,7 @@ impl Context {
             pending: Vec::new(),
             confirmations: Confirmations::new(),
             retry_after: RetryAfter::Omit,
+            last_failure: 502,
             private: None,
         }
     }
@@ -144,6 +147,14 @@ impl Context {
         }
     }
 
+    /// The connection that the next attempt needs.
+    pub fn connection_need(&self) -> ConnectionNeed {
+        match &self.phase {
+            Phase::Balancing(balancing) => balancing.exchange.connection(),
+            Phase::Arriving | Phase::Settled => ConnectionNeed::Any,
+        }
+    }
+
     /// Marks that the request uses private connections, and returns where to record whether it got a reused one.
     pub fn uses_private(&mut self) -> &Reused {
         self.private.get_or_insert_default()
@@ -178,6 +189,16 @@ impl Context {
         self.retry_after
     }
 
+    /// Remembers the error of an attempt: if the request has no other server, it is the answer.
+    pub fn attempt_failed(&mut self, error: &Error) {
+        self.last_failure = reply::code(error).unwrap_or(502);
+    }
+
+    /// The status that the last failed attempt would have given.
+    pub fn last_failure(&self) -> u16 {
+        self.last_failure
+    }
+
     pub fn connected(&mut self, now: Uptime) {
         self.record.connect = self.sending.as_ref().map(|sending| now.since(sending.dispatched));
     }
@@ -202,6 +223,29 @@ impl Context {
         balancing.exchange.failed(failure, &session.req_header().method, progress)
     }
 
+    /// Whether a server's answer with this status is dropped and the request sent to another server. Then the attempt has
+    /// failed: its slot is released.
+    pub fn retries_answer(
+        &mut self,
+        status: ::http::StatusCode,
+        session: &Session,
+        state: &Arc<ServingState>,
+    ) -> ShouldRetry {
+        let Phase::Balancing(balancing) = &mut self.phase else { return ShouldRetry::No };
+        let method = &session.req_header().method;
+        if balancing.exchange.answered(status, method, progress(session)) == ShouldRetry::No {
+            return ShouldRetry::No;
+        }
+        self.last_failure = status.as_u16();
+        let upstream = Arc::clone(&balancing.upstream);
+        if let Some(at) = self.record.server {
+            upstream.meters.servers[at].failures.inc();
+        }
+        self.answered(&upstream, status, state.clock.uptime(), state);
+        self.sending = None;
+        ShouldRetry::Yes
+    }
+
     /// Counts a chunk of the request's body against the limit.
     pub fn body_piece(&mut self, bytes: usize) -> Result<()> {
         self.body.read += bytes as u64;
@@ -218,6 +262,9 @@ impl Context {
         self.answered(&balancing.upstream, response.status, now.uptime, state);
         let facts = Response { status: response.status, headers: &response.headers };
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
+        if let Some(entry) = settlement.dropped {
+            balancing.upstream.warn_of_dropped_cookie(entry);
+        }
         self.confirmations = confirm::of(settlement.action, &balancing.upstream.sticky);
         self.record.settled = settlement.action;
         self.record.tie_outcome = settlement.outcome;
@@ -277,6 +324,12 @@ impl Context {
         self.record.bytes_out = session.as_ref().body_bytes_sent() as u64;
         self.sending = None;
     }
+}
+
+/// How far a request has got: whether it can be sent again.
+pub fn progress(session: &Session) -> Progress {
+    let committed = session.response_written().is_some() || session.as_ref().retry_buffer_truncated();
+    if committed { Progress::Committed } else { Progress::Replayable }
 }
 
 /// Registers the connection to close when its server goes down, if the upstream configures it.

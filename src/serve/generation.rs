@@ -1,6 +1,9 @@
 //! One generation of the configuration, as requests use it: the core's balancer with prepared peers and metric handles.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use burdock::balancer::{Balancer, StickyUpstream};
 use burdock::ids::UpstreamName;
@@ -29,6 +32,8 @@ pub struct UpstreamHandle {
     pub sticky: Arc<StickyUpstream>,
     pub meters: Arc<UpstreamMeters>,
     peers: Box<[Peers]>,
+    /// Whether a warning about a dropped cookie was logged.
+    warned: AtomicBool,
 }
 
 /// The peers of a server.
@@ -93,13 +98,38 @@ impl UpstreamHandle {
                 Ok(Peers { requests, upgrades })
             })
             .collect::<Result<_, PeerError>>()?;
-        Ok(Self { sticky: Arc::clone(sticky), meters: Arc::new(metrics.upstream(spec)), peers })
+        Ok(Self {
+            sticky: Arc::clone(sticky),
+            meters: Arc::new(metrics.upstream(spec)),
+            peers,
+            warned: AtomicBool::new(false),
+        })
+    }
+
+    /// Warns, once, that servers set the cookie that this entry inserts.
+    pub fn warn_of_dropped_cookie(&self, entry: usize) {
+        if self.warned.load(Relaxed) || self.warned.swap(true, Relaxed) {
+            return;
+        }
+        log::warn!(
+            "{}: servers set the same cookie as the sticky entry {}, which drops theirs: if it is the application's session \
+             cookie, its sessions are lost. Use another name, follows, mode: prefix or learn; or preserve: true if servers may \
+             set Burdock's cookie",
+            self.sticky.name(),
+            self.sticky.chain().entries()[entry].method,
+        );
     }
 
     /// The peer of the server at this position.
     pub fn peer(&self, at: usize, purpose: ConnectionUse) -> HttpPeer {
         match purpose {
             ConnectionUse::Request => self.peers[at].requests.clone(),
+            ConnectionUse::RequestOnNew => {
+                let mut peer = HttpPeer { group_key: rand::random(), ..self.peers[at].requests.clone() };
+                // No later request could find it in the pool.
+                peer.options.idle_timeout = Some(Duration::ZERO);
+                peer
+            }
             // A random key keeps it from pooled connections.
             ConnectionUse::HttpUpgrade => HttpPeer { group_key: rand::random(), ..self.peers[at].upgrades.clone() },
         }

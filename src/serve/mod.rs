@@ -8,3 +8,4 @@ pub mod place;
 pub mod receive;
 pub mod reply;
 pub mod state;
+pub mod untrusted_proxies;

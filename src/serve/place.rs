@@ -7,6 +7,7 @@ use burdock::time::Now;
 use burdock::upstream::failover::Cause;
 use burdock::upstream::queue::Slot;
 use burdock::upstream::queue::Ticket;
+use burdock::upstream::retry::ConnectionNeed;
 use burdock::upstream::spec::ConnectionSharing;
 use pingora::Result;
 use pingora::protocols::UniqueID;
@@ -47,6 +48,7 @@ pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: 
                 context.refused(refusal);
                 return Err(reply::refusal(refusal));
             }
+            Assignment::GiveUp(_) => return Err(reply::status(context.last_failure(), "every server has failed")),
             Assignment::Wait(waiting) => {
                 if let Some(at) = wait(waiting, client, context, state, &mut now).await? {
                     return Ok(at);
@@ -58,7 +60,14 @@ pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: 
 
 /// The peer of the picked server, with shared or private connections.
 pub fn peer(session: &Session, context: &mut Context, at: usize, state: &ServingState) -> Result<HttpPeer> {
-    let purpose = if session.is_upgrade_req() { ConnectionUse::HttpUpgrade } else { ConnectionUse::Request };
+    let purpose = if session.is_upgrade_req() {
+        ConnectionUse::HttpUpgrade
+    } else {
+        match context.connection_need() {
+            ConnectionNeed::Any => ConnectionUse::Request,
+            ConnectionNeed::New => ConnectionUse::RequestOnNew,
+        }
+    };
     let peer = context.peer(at, purpose, state).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
     let Some(client) = ClientStream::of(session) else { return Ok(peer) };
     let private = context.sharing() == ConnectionSharing::Private || receive::has_login(client, session.req_header());

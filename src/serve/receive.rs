@@ -78,6 +78,11 @@ pub fn receive(session: &Session, context: &mut Context, state: &ServingState) -
         scheme: client_scheme(session, &request.headers, state),
     };
     let exchange = upstream.sticky.receive(&facts, context.record.started.now());
+    if exchange.is_relayed()
+        && let Some(about) = ClientStream::of(session).map(ClientStream::about)
+    {
+        state.untrusted_proxies.relayed(about, &state.listeners[about.listener]);
+    }
     context.balancing(Arc::clone(upstream), exchange);
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::client::connections::Connections;
 use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
 use crate::serve::generation::Generation;
+use crate::serve::untrusted_proxies::UntrustedProxies;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_record::RecordSinks;
@@ -36,4 +37,5 @@ pub struct ServingState {
     pub readiness: Readiness,
     pub close_on_down: Arc<CloseOnDown>,
     pub on_ejection: OnEjection,
+    pub untrusted_proxies: UntrustedProxies,
 }

@@ -107,7 +107,10 @@ struct Connector {
 #[async_trait]
 impl Connect for Connector {
     async fn connect(&self, _address: &SocketAddr) -> Result<pingora::protocols::l4::stream::Stream> {
-        let kept = self.connections.take(&self.server._address);
+        let kept = match self.purpose {
+            ConnectionUse::Request | ConnectionUse::HttpUpgrade => self.connections.take(&self.server._address),
+            ConnectionUse::RequestOnNew => None,
+        };
         self.reused.0.store(kept.is_some(), Relaxed);
         let stream = match kept {
             Some(stream) => stream,
@@ -117,7 +120,7 @@ impl Connect for Connector {
             Loan { stream: Some(stream), server: self.server._address.clone(), connections: Arc::clone(&self.connections) };
         let stream = VirtualSocketStream::new(Box::new(loan)).into();
         Ok(match self.purpose {
-            ConnectionUse::Request => stream,
+            ConnectionUse::Request | ConnectionUse::RequestOnNew => stream,
             ConnectionUse::HttpUpgrade => http_upgrade::sends_first(Box::new(stream)),
         })
     }

@@ -7,6 +7,8 @@ pub enum Writes {
     Always,
     /// In a response in which the application names the session.
     WhenNamed,
+    /// The same, and deleted in a response in which the application ends the session.
+    Following,
     /// In the session table, whatever the response.
     InTable,
     Never,

@@ -111,7 +111,8 @@ impl Chain {
         self.entries.iter().find_map(|entry| entry.edit_of(number, value, now)).unwrap_or(CookieEdit::Keep)
     }
 
-    /// Edits a response with these headers. `carried` is what each entry sends to the client.
+    /// Edits a response with these headers. `carried` is what each entry sends to the client. Returns the entry whose cookie a
+    /// server set too, so that the server's was dropped.
     pub fn edit_response(
         &self,
         headers: &HeaderMap,
@@ -119,38 +120,49 @@ impl Chain {
         reader: &Reader<'_>,
         now: Now,
         edits: &mut Edits,
-    ) {
-        if let Some(lines) = self.server_cookies(headers, carried, now) {
+    ) -> Option<usize> {
+        let mut dropped = None;
+        if let Some(lines) = self.server_cookies(headers, carried, now, &mut dropped) {
             edits.replace(SET_COOKIE, lines);
         }
         for (entry, carried) in self.entries.iter().zip(carried) {
             entry.edit_response(headers, carried.as_ref(), reader, edits);
         }
+        dropped
     }
 
     /// The server's Set-Cookie lines after editing. None if none of them changes.
-    fn server_cookies(&self, headers: &HeaderMap, carried: &[Option<Carried>], now: Now) -> Option<Vec<HeaderValue>> {
+    fn server_cookies(
+        &self,
+        headers: &HeaderMap,
+        carried: &[Option<Carried>],
+        now: Now,
+        dropped: &mut Option<usize>,
+    ) -> Option<Vec<HeaderValue>> {
         let mut lines = headers.get_all(SET_COOKIE).iter().peekable();
         lines.peek()?;
         let mut changed = false;
         let mut kept = Vec::new();
         for value in lines {
             match self.server_line(value, carried, now) {
-                ServerLine::AsIs => kept.push(value.clone()),
-                ServerLine::Dropped => changed = true,
-                ServerLine::Replaced(other) => {
+                Some((nth, ServerLine::Dropped)) => {
+                    changed = true;
+                    *dropped = Some(nth);
+                }
+                Some((_, ServerLine::Replaced(other))) => {
                     changed = true;
                     kept.push(other);
                 }
+                Some((_, ServerLine::AsIs)) | None => kept.push(value.clone()),
             }
         }
         changed.then_some(kept)
     }
 
-    fn server_line(&self, value: &HeaderValue, carried: &[Option<Carried>], now: Now) -> ServerLine {
-        let Some(line) = SetCookieLine::parse(value) else { return ServerLine::AsIs };
-        let mut entries = self.entries.iter().zip(carried);
-        let edited = entries.find_map(|(entry, carried)| entry.server_line(&line, carried.as_ref(), now));
-        edited.unwrap_or(ServerLine::AsIs)
+    /// The edit of a line, and the entry that makes it.
+    fn server_line(&self, value: &HeaderValue, carried: &[Option<Carried>], now: Now) -> Option<(usize, ServerLine)> {
+        let line = SetCookieLine::parse(value)?;
+        let mut entries = self.entries.iter().zip(carried).enumerate();
+        entries.find_map(|(nth, (entry, carried))| Some((nth, entry.server_line(&line, carried.as_ref(), now)?)))
     }
 }

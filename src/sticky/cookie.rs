@@ -9,13 +9,13 @@ use rand_core::CryptoRng;
 
 use super::answers::{AppSignal, Medium, Writes};
 use super::edits::{Carried, Reader, ServerLine};
+use super::followed::Followed;
 use super::incoming::IncomingRequest;
 use super::persistence::{Persistence, PersistenceSpec};
 use super::secrets::Secrets;
 use super::spec::{Caching, Forwarding, NewTieOn, Preserve, Verbs};
 use crate::http::cookie::{CookieEdit, CookieName, CookieNames};
 use crate::http::edits::Edits;
-use crate::http::request::Scheme;
 use crate::http::set_cookie::{Attributes, SetCookie, SetCookieLine};
 use crate::session::claim::Claim;
 use crate::session::lifetime::{Due, Lifetime};
@@ -37,6 +37,8 @@ const MAX_COOKIES: usize = 4;
 pub struct CookieSpec {
     pub name: CookieName,
     pub mode: CookieMode,
+    /// In mode insert: the application's cookie that this one is set, renewed and deleted with.
+    pub follows: Option<CookieName>,
     pub attributes: Attributes,
     pub token: TokenFormat,
     pub lifetime: Lifetime,
@@ -69,7 +71,10 @@ pub struct CookieMethod {
     /// The number of `name` in the chain's [`CookieNames`].
     number: usize,
     mode: CookieMode,
+    follows: Option<Followed>,
     set_cookie: SetCookie,
+    /// How long a browser keeps the cookie, in seconds.
+    max_age: Option<u32>,
     codec: Codec,
     /// Cookies with other names that the previous proxy set, and how to read them.
     foreign: Box<[(usize, Accepted)]>,
@@ -93,6 +98,10 @@ impl PersistenceSpec for CookieSpec {
         self.mode == CookieMode::Prefix && self.token == TokenFormat::Plain
     }
 
+    fn seals(&self) -> bool {
+        self.token == TokenFormat::Sealed
+    }
+
     fn reads_alike(&self, other: &Self) -> bool {
         (&self.name, self.mode, self.token) == (&other.name, other.mode, other.token)
     }
@@ -103,19 +112,27 @@ impl Persistence for CookieMethod {
 
     /// The first valid cookie of our name; if none is valid, what is wrong with the first.
     fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r> {
-        let IncomingRequest { cookies, now, .. } = *incoming;
+        if self.follows.as_ref().is_some_and(|followed| !followed.is_in(incoming.cookies)) {
+            return Claim::Absent;
+        }
         let mut worst = None;
-        let own = cookies.values(self.number).take(MAX_COOKIES).filter_map(|value| self.read(value, now));
-        let foreign = self.foreign.iter().flat_map(|(number, accepted)| {
-            cookies.values(*number).take(MAX_COOKIES).filter_map(|value| self.codec.read_accepted(accepted, value, now))
-        });
-        for read in own.chain(foreign) {
+        for read in self.reads(incoming) {
             match read {
                 Ok((server, named)) => return Claim::Names(server, named),
                 Err(bad) => worst = worst.or(Some(bad)),
             }
         }
         worst.map_or(Claim::Absent, Claim::Bad)
+    }
+
+    fn further_claims<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Vec<Claim<'r>> {
+        let numbers = std::iter::once(self.number).chain(self.foreign.iter().map(|&(number, _)| number));
+        // Counted first: opening tokens costs more.
+        if numbers.map(|number| incoming.cookies.values(number).count()).sum::<usize>() < 2 {
+            return Vec::new();
+        }
+        let good = self.reads(incoming).filter_map(Result::ok);
+        good.skip(1).map(|(server, named)| Claim::Names(server, named)).collect()
     }
 
     fn edit_of(&self, number: usize, value: &[u8], now: Now) -> Option<CookieEdit> {
@@ -134,6 +151,7 @@ impl Persistence for CookieMethod {
 
     fn writes(&self) -> Writes {
         match self.mode {
+            CookieMode::Insert if self.follows.is_some() => Writes::Following,
             CookieMode::Insert => Writes::Always,
             CookieMode::Rewrite | CookieMode::Prefix => Writes::WhenNamed,
             CookieMode::Passive => Writes::Never,
@@ -158,13 +176,20 @@ impl Persistence for CookieMethod {
         })
     }
 
-    fn edit_response(&self, _headers: &HeaderMap, carried: Option<&Carried>, reader: &Reader<'_>, edits: &mut Edits) {
-        if self.writes() != Writes::Always {
+    fn edit_response(&self, headers: &HeaderMap, carried: Option<&Carried>, reader: &Reader<'_>, edits: &mut Edits) {
+        if self.mode != CookieMode::Insert {
             return;
         }
-        let line = carried.and_then(|carried| match carried {
-            Carried::Token(token) => self.render(token, reader.scheme, reader.host),
-            Carried::Deletion => self.deletion(reader.scheme, reader.host),
+        let followed = self.follows.as_ref().and_then(|followed| followed.line(headers, reader.now));
+        let site = self.set_cookie.site(reader.host);
+        let line = carried.and_then(|carried| match (carried, &followed) {
+            (Carried::Token(token), None) => self.set_cookie.render(token, reader.scheme, site),
+            (Carried::Token(token), Some(line)) => {
+                let rendered = self.set_cookie.render(token, reader.scheme, site)?;
+                appended(&rendered, &line.path_and_times())
+            }
+            (Carried::Deletion, None) => Some(self.set_cookie.deletion(reader.scheme, site)),
+            (Carried::Deletion, Some(line)) => appended(&self.set_cookie.deletion(reader.scheme, site), &line.path()),
         });
         if let Some(line) = line {
             edits.append(SET_COOKIE, line);
@@ -179,7 +204,8 @@ impl Persistence for CookieMethod {
     /// What the response does with the session, if the entry uses the application's cookie.
     fn signal(&self, headers: &HeaderMap, now: Now) -> AppSignal {
         match self.mode {
-            CookieMode::Insert | CookieMode::Passive => AppSignal::Silent,
+            CookieMode::Insert => self.follows.as_ref().map_or(AppSignal::Silent, |followed| followed.signal(headers, now)),
+            CookieMode::Passive => AppSignal::Silent,
             CookieMode::Rewrite | CookieMode::Prefix => {
                 let lines = || self.lines(headers);
                 match (lines().any(|line| !line.deletes(now.wall.0)), lines().next()) {
@@ -191,8 +217,14 @@ impl Persistence for CookieMethod {
         }
     }
 
+    /// Due a tenth into the shorter of the idle time and Max-Age: browsers count Max-Age from the last Set-Cookie, so without
+    /// a renewal it would end a session in use.
     fn renewal(&self, stamps: Stamps, now: Now) -> Due {
-        self.codec.renewal(stamps, now)
+        let by_age = Lifetime { idle: self.max_age, life: None };
+        match by_age.renewal(stamps, now.wall) {
+            Due::Now => Due::Now,
+            Due::Later => self.codec.renewal(stamps, now),
+        }
     }
 
     /// Whether a cookie of this name that the server sets keeps Burdock from setting one.
@@ -248,6 +280,8 @@ impl CookieMethod {
         Self {
             number: names.number(&spec.name),
             mode: spec.mode,
+            follows: spec.follows.map(|name| Followed::new(name, names)),
+            max_age: spec.attributes.max_age,
             set_cookie: SetCookie::new(spec.name.clone(), &spec.attributes),
             codec: Codec::new(spec.token, spec.lifetime, accepted(&spec.name), &secrets.ring, context),
             foreign,
@@ -283,14 +317,15 @@ impl CookieMethod {
         }
     }
 
-    /// The Set-Cookie that carries a token to a client that reached `host` by `scheme`.
-    fn render(&self, token: &str, scheme: Scheme, host: &str) -> Option<HeaderValue> {
-        self.set_cookie.render(token, scheme, self.set_cookie.site(host))
-    }
-
-    /// The Set-Cookie that makes the client forget the tie.
-    fn deletion(&self, scheme: Scheme, host: &str) -> Option<HeaderValue> {
-        Some(self.set_cookie.deletion(scheme, self.set_cookie.site(host)))
+    /// The tokens in cookies of our name, then those in cookies of previous proxies.
+    fn reads<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> impl Iterator<Item = Read<'r>> {
+        let IncomingRequest { cookies, now, .. } = *incoming;
+        let own = cookies.values(self.number).take(MAX_COOKIES).filter_map(move |value| self.read(value, now));
+        let foreign = self.foreign.iter().flat_map(move |(number, accepted)| {
+            let values = cookies.values(*number).take(MAX_COOKIES);
+            values.filter_map(move |value| self.codec.read_accepted(accepted, value, now))
+        });
+        own.chain(foreign)
     }
 
     fn read<'v>(&self, value: &'v [u8], now: Now) -> Option<Read<'v>> {
@@ -305,4 +340,9 @@ impl CookieMethod {
         let lines = headers.get_all(SET_COOKIE).into_iter().filter_map(SetCookieLine::parse);
         lines.filter(|line| line.name() == self.name.as_str().as_bytes())
     }
+}
+
+/// A Set-Cookie line with these attributes after its own.
+fn appended(line: &HeaderValue, attributes: &[u8]) -> Option<HeaderValue> {
+    HeaderValue::try_from([line.as_bytes(), attributes].concat()).ok()
 }

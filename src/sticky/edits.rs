@@ -3,6 +3,7 @@
 use ::http::HeaderValue;
 
 use crate::http::request::Scheme;
+use crate::time::Now;
 
 /// Whether the Cookie header is forwarded unchanged. This is decided when its claims are read, so that it is not walked
 /// again.
@@ -20,12 +21,13 @@ pub enum Carried {
     Deletion,
 }
 
-/// The client that reads the response.
+/// The client that reads the response, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'r> {
     pub scheme: Scheme,
     pub host: &'r str,
     pub origin: Origin,
+    pub now: Now,
 }
 
 /// Whether a page of another origin sent the request, according to the browser.

@@ -49,6 +49,7 @@ macro_rules! ask {
 impl Entry {
     ask! {
         pub fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r>;
+        pub fn further_claims<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Vec<Claim<'r>>;
         pub fn names<'r>(&self, request: &Request<'r>, cookies: &Cookies<'r>) -> Option<RequestNames>;
         pub fn load_factor(&self) -> Option<LoadFactor>;
         pub fn when_full(&self) -> Option<WhenFull>;

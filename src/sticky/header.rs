@@ -78,6 +78,10 @@ impl PersistenceSpec for HeaderSpec {
         self.mode == HeaderMode::Envelope && self.token == TokenFormat::Plain
     }
 
+    fn seals(&self) -> bool {
+        self.token == TokenFormat::Sealed
+    }
+
     fn reads_alike(&self, other: &Self) -> bool {
         (&self.name, self.mode, self.token) == (&other.name, other.mode, other.token)
     }

@@ -83,6 +83,11 @@ impl MethodSpec {
         }
     }
 
+    /// Whether it makes or reads sealed tokens, which need keys.
+    pub fn seals(&self) -> bool {
+        each!(Self, self, spec => spec.seals())
+    }
+
     pub(crate) fn accepts(&self) -> &[AcceptSpec] {
         each!(Self, self, spec => spec.accepts())
     }

@@ -9,6 +9,7 @@ pub mod chain;
 pub mod cookie;
 pub mod edits;
 pub mod entry;
+mod followed;
 pub mod hash;
 pub mod header;
 pub mod incoming;

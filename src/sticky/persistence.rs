@@ -44,6 +44,11 @@ pub(crate) trait PersistenceSpec: PartialEq {
         false
     }
 
+    /// Whether it makes or reads sealed tokens, which need keys.
+    fn seals(&self) -> bool {
+        false
+    }
+
     /// Whether it can read the ties that `other` wrote.
     fn reads_alike(&self, other: &Self) -> bool {
         self == other
@@ -59,6 +64,12 @@ pub(crate) trait Persistence: fmt::Display {
 
     /// What the request claims about its session.
     fn claim<'r>(&self, incoming: &IncomingRequest<'_, 'r>) -> Claim<'r>;
+
+    /// The other servers that the request names for this method, after a claim that names one. Browsers send several cookies
+    /// of one name if their domain or path has changed, the older one first.
+    fn further_claims<'r>(&self, _incoming: &IncomingRequest<'_, 'r>) -> Vec<Claim<'r>> {
+        Vec::new()
+    }
 
     /// The session names that the request carries, if the method learns.
     fn names<'r>(&self, _request: &Request<'r>, _cookies: &Cookies<'r>) -> Option<RequestNames> {

@@ -45,7 +45,16 @@ pub(super) struct Choice<'u> {
     pub(super) servers: &'u [Server],
     pub(super) boards: &'u Boards,
     pub(super) notes: Notes,
+    /// Where the turns continue without earlier candidates.
+    pub(super) start: TurnTimes,
     pub(super) now: Uptime,
+}
+
+/// Where the turns of each tier are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TurnTimes {
+    primary: u64,
+    backup: u64,
 }
 
 /// In a slow start, weights are out of date after this part of it, within limits.
@@ -71,6 +80,10 @@ impl Candidates {
         for group in [&self.primary, &self.backup] {
             group.turns.lock().retire();
         }
+    }
+
+    pub(super) fn turn_times(&self) -> TurnTimes {
+        TurnTimes { primary: self.primary.turns.lock().time(), backup: self.backup.turns.lock().time() }
     }
 
     pub(super) fn of(&self, tier: Tier) -> &Group {
@@ -104,7 +117,11 @@ impl Choice<'_> {
             Balance::LeastConn | Balance::RandomTwo => Order::ByLoad,
             Balance::First => Order::AsListed,
         };
-        let time = earlier.map_or(0, |earlier| earlier.turns.lock().retire());
+        let start = match tier {
+            Tier::Primary => self.start.primary,
+            Tier::Backup => self.start.backup,
+        };
+        let time = earlier.map_or(start, |earlier| earlier.turns.lock().retire());
         let all = All { servers: self.servers, board: self.boards.of(tier) };
         let turns = Mutex::new(Turns::new(order, self.notes, &weighted, time, &all));
         let drawn = Drawn::new(weighted.iter().map(|&(_, weight)| weight));

@@ -35,6 +35,8 @@ pub struct HttpProbe {
     pub host: Option<String>,
     pub headers: Vec<(::http::HeaderName, ::http::HeaderValue)>,
     pub expect: Vec<RangeInclusive<u16>>,
+    /// Statuses by which a healthy server asks for no new sessions.
+    pub drain: Vec<RangeInclusive<u16>>,
 }
 
 /// How many outcomes in a row change a server's health. The very first outcome decides at once.
@@ -60,6 +62,8 @@ pub enum Health {
 pub enum Condition {
     Unchecked,
     Up,
+    /// Up, but its check asks for no new sessions.
+    Draining,
     /// Its checks failed.
     Down,
     /// Too many requests failed there; its checks pass.
@@ -70,6 +74,8 @@ pub enum Condition {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
     Passed,
+    /// It passed, and the server asks for no new sessions.
+    Draining,
     Failed,
 }
 
@@ -78,13 +84,14 @@ pub enum Outcome {
 pub struct Streak(u32);
 
 impl Condition {
+    /// Those that metrics count.
     pub const ALL: [Self; 4] = [Self::Unchecked, Self::Up, Self::Down, Self::Ejected];
 
     /// Whether the server may be used.
     pub fn health(self) -> Health {
         match self {
             Self::Unchecked => Health::Unchecked,
-            Self::Up => Health::Up,
+            Self::Up | Self::Draining => Health::Up,
             Self::Down | Self::Ejected => Health::Down,
         }
     }
@@ -93,6 +100,7 @@ impl Condition {
         match self {
             Self::Unchecked => "unchecked",
             Self::Up => "up",
+            Self::Draining => "draining",
             Self::Down => "down",
             Self::Ejected => "ejected",
         }
@@ -100,8 +108,16 @@ impl Condition {
 }
 
 impl HttpProbe {
-    pub fn expects(&self, status: u16) -> bool {
-        self.expect.iter().any(|range| range.contains(&status))
+    /// The outcome of a check with this status.
+    pub fn outcome(&self, status: u16) -> Outcome {
+        let is_in = |ranges: &[RangeInclusive<u16>]| ranges.iter().any(|range| range.contains(&status));
+        if is_in(&self.drain) {
+            Outcome::Draining
+        } else if is_in(&self.expect) {
+            Outcome::Passed
+        } else {
+            Outcome::Failed
+        }
     }
 }
 
@@ -109,14 +125,14 @@ impl Streak {
     /// Counts one more outcome and returns the new health.
     pub fn observe(&mut self, health: Health, outcome: Outcome, thresholds: Thresholds) -> Health {
         let (opposite, needed) = match (health, outcome) {
-            (Health::Unchecked, Outcome::Passed) => return Health::Up,
+            (Health::Unchecked, Outcome::Passed | Outcome::Draining) => return Health::Up,
             (Health::Unchecked, Outcome::Failed) => return Health::Down,
-            (Health::Up, Outcome::Passed) | (Health::Down, Outcome::Failed) => {
+            (Health::Up, Outcome::Passed | Outcome::Draining) | (Health::Down, Outcome::Failed) => {
                 self.0 = 0;
                 return health;
             }
             (Health::Up, Outcome::Failed) => (Health::Down, thresholds.fall),
-            (Health::Down, Outcome::Passed) => (Health::Up, thresholds.rise),
+            (Health::Down, Outcome::Passed | Outcome::Draining) => (Health::Up, thresholds.rise),
         };
         self.0 += 1;
         if self.0 < needed.get() {

@@ -16,8 +16,9 @@ use super::retry::Failure;
 /// When servers of an upstream are ejected, and for how long.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OutlierSpec {
-    /// Failures in a row that eject a server.
+    /// Failures that eject a server.
     pub failures: NonZeroU32,
+    pub count: FailureCount,
     /// They must all be within this time.
     pub window: Duration,
     /// What counts as a failure.
@@ -28,6 +29,16 @@ pub struct OutlierSpec {
     pub max_ejection_time: Duration,
     /// The largest share of the servers in use that is ejected at one time.
     pub max_ejected: Percent,
+}
+
+/// Which failures count together.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum FailureCount {
+    /// Those in a row: a successful answer ends it.
+    #[default]
+    InRow,
+    /// All within the window, whatever comes between them (nginx's `max_fails` in `fail_timeout`).
+    InWindow,
 }
 
 /// A failure that counts against a server.
@@ -72,7 +83,7 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(super) struct Outlier {
-    /// The times of the current failures in a row.
+    /// The times of the failures that count.
     row: VecDeque<Uptime>,
     /// How often it was ejected, or stayed ejected after a probe, since it was last in use for long.
     #[serde(rename = "holds")]
@@ -112,7 +123,7 @@ impl OutlierSpec {
             Attempt::Failed(Failure::Connect) => PassiveFailure::Connect,
             Attempt::Failed(Failure::Timeout) => PassiveFailure::Timeout,
             Attempt::Failed(Failure::Closed) => PassiveFailure::Closed,
-            Attempt::Failed(Failure::Stale | Failure::Other) => return Verdict::Nothing,
+            Attempt::Failed(Failure::Stale | Failure::Status(_) | Failure::Other) => return Verdict::Nothing,
         };
         match (self.on.contains(&failure), attempt) {
             (true, _) => Verdict::Bad(failure),
@@ -144,8 +155,11 @@ impl Outlier {
         !self.row.is_empty()
     }
 
-    pub(super) fn good(&mut self) {
-        self.row.clear();
+    pub(super) fn good(&mut self, spec: &OutlierSpec) {
+        match spec.count {
+            FailureCount::InRow => self.row.clear(),
+            FailureCount::InWindow => {}
+        }
     }
 
     /// Counts one more failure. Whether the server should be ejected for it.
@@ -193,6 +207,7 @@ impl Default for OutlierSpec {
         const FIVE: NonZeroU32 = NonZeroU32::new(5).unwrap();
         Self {
             failures: FIVE,
+            count: FailureCount::InRow,
             window: Duration::from_secs(10),
             on: PassiveFailure::ALL.into(),
             ejection_time: Duration::from_secs(10),
@@ -231,7 +246,7 @@ mod tests {
     fn an_answer_resets_the_failures() {
         let mut outlier = Outlier::default();
         due(&mut outlier, &[1, 1, 1, 1]);
-        outlier.good();
+        outlier.good(&OutlierSpec::default());
         assert!(!outlier.has_failures());
         assert_eq!(due(&mut outlier, &[1]), [false]);
     }
@@ -294,7 +309,7 @@ mod tests {
             for (later, fails) in steps {
                 now += later;
                 if !fails {
-                    outlier.good();
+                    outlier.good(&spec);
                     row.clear();
                     continue;
                 }

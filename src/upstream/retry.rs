@@ -1,7 +1,7 @@
 //! When a request that failed at one server may be sent to another. The client never gets a second response, and a POST
 //! is never replayed.
 
-use ::http::Method;
+use ::http::{Method, StatusCode};
 
 /// How often, and after which failures, a request is retried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -12,6 +12,31 @@ pub struct Retry {
     pub same_server: u8,
     pub on_connect: ShouldRetry,
     pub on_closed: ShouldRetry,
+    pub on_status: RetryStatuses,
+}
+
+/// The statuses of a server after which a request is retried.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RetryStatuses([Option<StatusCode>; Self::ALL.len()]);
+
+impl RetryStatuses {
+    /// Those that may be configured. By each of them a server says that it did not do what the request asks for.
+    pub const ALL: [StatusCode; 5] = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
+    ];
+
+    /// Those of [`Self::ALL`] that are in `statuses`.
+    pub fn new(statuses: &[StatusCode]) -> Self {
+        Self(Self::ALL.map(|status| statuses.contains(&status).then_some(status)))
+    }
+
+    fn contains(&self, status: StatusCode) -> bool {
+        self.0.contains(&Some(status))
+    }
 }
 
 /// Whether a request is retried.
@@ -32,8 +57,21 @@ pub enum Failure {
     Stale,
     /// The server received the whole request and did not answer in time.
     Timeout,
+    /// The server answered with this status.
+    Status(StatusCode),
     /// Anything else: an invalid response, or a timeout that the client contributed to.
     Other,
+}
+
+/// The connection on which a request may be sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ConnectionNeed {
+    /// One from the pool, or a new one.
+    #[default]
+    Any,
+    /// A new one. A pooled connection turned out to be closed, and others may be as dead as that one: when a server
+    /// restarts, all of them are. A new one fails only if the server does.
+    New,
 }
 
 /// How far the request and its response have got.
@@ -46,7 +84,7 @@ pub enum Progress {
 }
 
 impl Retry {
-    /// Whether a failed attempt may be followed by another, after `tries` attempts.
+    /// Whether a failed attempt may be followed by another, after `tries` attempts. A stale connection is no try.
     ///
     /// A failed connection is safe to retry for every method. After that only idempotent methods (RFC 9110 section
     /// 9.2.2) are replayed: the server may have acted on the request before the connection closed.
@@ -58,14 +96,21 @@ impl Retry {
             Failure::Connect => self.on_connect,
             Failure::Closed if method.is_idempotent() => self.on_closed,
             Failure::Stale if method.is_idempotent() => ShouldRetry::Yes,
-            Failure::Closed | Failure::Stale | Failure::Timeout | Failure::Other => ShouldRetry::No,
+            Failure::Status(status) if method.is_idempotent() && self.on_status.contains(status) => ShouldRetry::Yes,
+            Failure::Closed | Failure::Stale | Failure::Status(_) | Failure::Timeout | Failure::Other => ShouldRetry::No,
         }
     }
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { tries: 3, same_server: 1, on_connect: ShouldRetry::Yes, on_closed: ShouldRetry::Yes }
+        Self {
+            tries: 3,
+            same_server: 1,
+            on_connect: ShouldRetry::Yes,
+            on_closed: ShouldRetry::Yes,
+            on_status: RetryStatuses::default(),
+        }
     }
 }
 
@@ -89,6 +134,12 @@ mod tests {
         assert!(after(Failure::Closed, Method::GET, Progress::Replayable, 1));
         assert!(after(Failure::Stale, Method::PUT, Progress::Replayable, 2));
         assert!(!after(Failure::Closed, Method::GET, Progress::Replayable, 3));
+    }
+
+    #[test]
+    fn a_stale_connection_is_retried_even_with_one_try() {
+        let once = Retry { tries: 1, ..Retry::default() };
+        assert_eq!(once.after(Failure::Stale, &Method::GET, Progress::Replayable, 0), ShouldRetry::Yes);
     }
 
     #[test]

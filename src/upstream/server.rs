@@ -11,7 +11,7 @@ use crate::lock::AtomicU32;
 use crate::time::{Now, Uptime};
 
 use super::failover::Cause;
-use super::health::Health;
+use super::health::{Condition, Health};
 use super::health_state::HealthState;
 use super::load::Load;
 use super::queue::rank::Rank;
@@ -92,7 +92,7 @@ impl Server {
 
     /// Whether it is on the hash ring. It stays there through outages, so that its keys return to it.
     pub(super) fn on_ring(&self, tier: Tier) -> bool {
-        self.is_assignable() && self.spec.tier == tier
+        self.is_configured_for_new() && self.spec.tier == tier
     }
 
     /// Whether a new session may start here now. New sessions get at most nine tenths of `max_conns`; the rest is left
@@ -106,8 +106,12 @@ impl Server {
         self.is_assignable() && self.has_room(Rank::New)
     }
 
-    /// Whether the operator wants new sessions here.
+    /// Whether the operator, and the server itself, want new sessions here.
     pub(super) fn is_assignable(&self) -> bool {
+        self.is_configured_for_new() && self.health_state.condition() != Condition::Draining
+    }
+
+    fn is_configured_for_new(&self) -> bool {
         self.spec.admin == Admin::Ready && self.weight() > 0
     }
 

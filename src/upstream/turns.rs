@@ -102,6 +102,11 @@ impl Turns {
         turns
     }
 
+    /// When the last server that was picked was due.
+    pub(super) fn time(&self) -> u64 {
+        self.time
+    }
+
     /// Leaves the notes to the order that follows this one, which continues from the time returned. It may still be used,
     /// but it no longer says on which numbers notes depend.
     pub(super) fn retire(&mut self) -> u64 {

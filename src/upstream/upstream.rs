@@ -12,7 +12,7 @@ use crate::time::{Now, Uptime};
 
 use super::attempts::Attempts;
 use super::board::Boards;
-use super::candidates::{Candidates, Choice};
+use super::candidates::{Candidates, Choice, TurnTimes};
 use super::failover::Cause;
 use super::health::{Condition, Health};
 use super::health_state::{HealthState, Origin, Specs};
@@ -38,6 +38,8 @@ pub struct Upstream {
     /// Whether the boards get notes: whether this is the configuration in use.
     is_watching: AtomicBool,
     candidates: RwLock<Option<Arc<Candidates>>>,
+    /// Where the turns continue if there are no candidates yet.
+    start: TurnTimes,
     /// Held while candidates are found.
     finding: Mutex<()>,
     /// Held while deciding whether one more server may be ejected.
@@ -84,8 +86,9 @@ impl Upstream {
         let rings = Rings { primary: Ring::build(&servers, Tier::Primary), backup: Ring::build(&servers, Tier::Backup) };
         let ejecting = earlier.map_or_else(Arc::default, |upstream| Arc::clone(&upstream.ejecting));
         let boards = Boards::new(servers.len());
+        let start = earlier.map_or_else(TurnTimes::default, Self::turn_times);
         let (is_watching, candidates, finding) = Default::default();
-        let new = Self { spec, servers, by_id, rings, boards, is_watching, candidates, finding, ejecting };
+        let new = Self { spec, servers, by_id, rings, boards, is_watching, candidates, start, finding, ejecting };
         if earlier.is_none() {
             new.watch();
         }
@@ -177,7 +180,7 @@ impl Upstream {
         for condition in in_use.map(|server| server.health_state().condition()) {
             match condition {
                 Condition::Unchecked | Condition::Down => {}
-                Condition::Up => all += 1,
+                Condition::Up | Condition::Draining => all += 1,
                 Condition::Ejected => (ejected, all) = (ejected + 1, all + 1),
             }
         }
@@ -219,7 +222,13 @@ impl Upstream {
     }
 
     pub(super) fn choice(&self, notes: Notes, now: Uptime) -> Choice<'_> {
-        Choice { spec: &self.spec, servers: &self.servers, boards: &self.boards, notes, now }
+        Choice { spec: &self.spec, servers: &self.servers, boards: &self.boards, notes, start: self.start, now }
+    }
+
+    /// Where its turns are. If each configuration began them again, frequent changes would send nearly all new sessions to the first
+    /// server.
+    fn turn_times(&self) -> TurnTimes {
+        self.last_candidates().map_or(self.start, |last| last.turn_times())
     }
 
     pub(super) fn boards(&self) -> &Boards {
@@ -239,6 +248,18 @@ impl Upstream {
     /// Whether the server at this position is given up for this request.
     pub(super) fn given_up(&self, at: usize, attempts: &Attempts) -> bool {
         attempts.given_up(at, self.spec.retry.same_server).is_some()
+    }
+
+    /// Whether some server, full or not, is in use for new sessions and not given up for this request.
+    pub fn has_untried(&self, attempts: &Attempts) -> bool {
+        let mut servers = self.servers.iter().enumerate();
+        servers.any(|(at, server)| server.would_accept_new() && !self.given_up(at, attempts))
+    }
+
+    /// Whether a server other than this one has room for a new session and is not given up for this request.
+    pub fn accepts_beside(&self, at: usize, attempts: &Attempts) -> bool {
+        let mut servers = self.servers.iter().enumerate();
+        servers.any(|(other, server)| other != at && server.accepts_new() && !self.given_up(other, attempts))
     }
 
     /// Ends the queues of servers that are gone: a new configuration replaced this upstream by `next`, or removed it.

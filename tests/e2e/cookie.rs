@@ -182,3 +182,17 @@ fn cookies_with_non_ascii_bytes_pass_unchanged() {
     assert_eq!(origin.last().header("cookie"), Some("a=\u{ff}\u{80}; b=\u{c3}("));
     assert_eq!(burdock.access_log(2)[1].reason(), "hit");
 }
+
+#[test]
+fn a_server_that_sets_burdocks_cookie_is_warned_of_once() {
+    let site = Site::new();
+    let origin = site.origin(1);
+    origin.respond_with(|_| Reply::with("Set-Cookie", "login=5f2c9d; Path=/"));
+    let burdock = site.shop(1, "sticky: [{cookie: {name: login}}]");
+    for _ in 0..3 {
+        assert_eq!(burdock.get("/").set_cookies().len(), 1);
+    }
+    let messages = burdock.stderr();
+    let warnings: Vec<&str> = messages.lines().filter(|line| line.contains("cookie login, which drops theirs")).collect();
+    assert_eq!(warnings.len(), 1, "{messages}");
+}

@@ -38,6 +38,26 @@ fn explain_names_the_reason_and_the_server() {
 }
 
 #[test]
+fn explain_places_names_by_the_configured_fingerprint_key_and_generates_nothing() {
+    let site = Site::new();
+    site.write("fingerprints", &format!("{}\n", "5e".repeat(32)));
+    let sticky = "sticky: [{learn: {create: set_cookie:SID, lookup: cookie:SID}}]";
+    let explained = |key: &str| {
+        let file = site.write("explained.yaml", &with_defaults(&format!("{key}\n{}", shop(9, sticky))));
+        let args = ["explain", "-c", file.to_str().unwrap(), "--json", "-H", "Cookie: SID=0123456789", URL];
+        let output = burdock(args).ok();
+        assert!(!output.stderr.contains("no keys"), "nothing is sealed: {}", output.stderr);
+        let answer: Value = serde_json::from_str(&output.stdout).unwrap();
+        answer["server"].as_str().unwrap().to_owned()
+    };
+    let servers: std::collections::BTreeSet<_> =
+        (0..6).map(|_| explained("fingerprint_key: {file: $DIR/fingerprints}")).collect();
+    assert_eq!(servers.len(), 1, "{servers:?}");
+    explained("");
+    assert_eq!(std::fs::read_dir(site.path("state")).unwrap().count(), 0);
+}
+
+#[test]
 fn explain_prints_server_reason_and_cookie_as_text() {
     let site = Site::new();
     let codec = TokenCodec::new(&site, "key", "shop");

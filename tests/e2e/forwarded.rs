@@ -114,3 +114,20 @@ fn the_standard_forwarded_header_is_kept_and_extended() {
     let forwarded = seen.all("forwarded").join(", ").to_ascii_lowercase();
     assert!(forwarded.starts_with("for=203.0.113.9;proto=https, ") && forwarded.contains("for=127.0.0.1"), "{forwarded}");
 }
+
+#[test]
+fn clients_of_a_proxy_on_one_connection_are_not_one_session_and_an_untrusted_proxy_gets_a_warning() {
+    let site = Site::new();
+    let _origins = site.origins::<3>();
+    let burdock = site.shop(3, "sticky: cookie");
+    let mut wire = burdock.wire();
+    let mut served = std::collections::BTreeSet::new();
+    for n in 0..6 {
+        let request = Request::get("/").header("X-Forwarded-For", &format!("203.0.113.{n}")).header("Via", "1.1 front");
+        let response = wire.ask(&request);
+        served.insert(response.served_by().to_owned());
+    }
+    assert_eq!(served.len(), 3, "{served:?}");
+    let warnings = burdock.stderr().lines().filter(|line| line.contains("trusted_proxies")).count();
+    assert_eq!(warnings, 1);
+}

@@ -120,3 +120,33 @@ fn a_reload_starts_and_stops_checks_without_moving_sessions() {
     assert!(burdock.reload(&site, &shop(2, "sticky: cookie")));
     assert!(up(&burdock, "web-1"), "a server without checks counts as up");
 }
+
+#[test]
+fn interim_responses_precede_the_answer_to_a_check() {
+    let site = Site::new();
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </app.css>; rel=preload\r\n\r\n";
+    let origin = site.origin(1);
+    origin.respond_with(move |_| {
+        Reply::raw(&format!("{hints}{hints}HTTP/1.1 200 OK\r\nX-Served-By: web-1\r\nContent-Length: 2\r\n\r\nok"))
+    });
+    let burdock = site.shop(1, "health_check: {http: {path: /alive}, interval: 200ms, timeout: 200ms}");
+    assert!(up(&burdock, "web-1"), "{}", burdock.stderr());
+    assert_eq!(burdock.get("/").status, 200);
+}
+
+#[test]
+fn a_server_whose_check_says_drain_keeps_its_sessions_and_gets_no_new_ones() {
+    let site = Site::new();
+    let origins = site.origins::<2>();
+    let check = "{http: {path: /alive, drain: [404, 503]}, interval: 200ms, timeout: 200ms}";
+    let burdock = site.shop(2, &format!("sticky: cookie\nhealth_check: {check}"));
+    let mut tied = burdock.client_at("web-1");
+    origins[0].respond_with(|request| Reply::status(if request.path() == "/alive" { 404 } else { 200 }));
+    burdock.wait_for_log("shop/web-1 gets no new sessions");
+    assert!((0..6).all(|_| burdock.get("/new").served_by() == "web-2"));
+    assert_eq!(tied.get("/tied").served_by(), "web-1");
+    assert!(up(&burdock, "web-1"));
+    assert_eq!(burdock.api().get("/upstreams/shop/servers/web-1")["health"], "draining");
+    origins[0].respond_with(|_| Reply::status(200));
+    wait_until("it gets new sessions", || burdock.get("/new").served_by() == "web-1");
+}

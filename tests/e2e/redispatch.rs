@@ -1,7 +1,7 @@
 //! When a request that failed at one server goes to another: never after a response has begun, and never a POST that a server may
 //! have seen.
 
-use crate::harness::{Burdock, Origin, ReceivedRequest, Reply, Request, Site};
+use crate::harness::{Burdock, Origin, Page, ReceivedRequest, Reply, Request, Site};
 
 /// A client tied to `web-1`, whose idle connection there is stale: the next request on it gets no response.
 fn make_stale(burdock: &Burdock, origins: &[Origin; 2]) -> String {
@@ -249,4 +249,102 @@ fn a_server_failure_after_100_continue_gets_a_502() {
     assert_eq!(wire.response().status, 100);
     wire.send("body");
     assert_eq!(wire.response().status, 502);
+}
+
+#[test]
+fn one_server_that_breaks_off_is_named_and_gives_502() {
+    let site = Site::new();
+    let [origin] = site.origins::<1>();
+    let burdock = site.shop(1, "sticky: cookie");
+    origin.respond_with(close);
+    for request in [Request::get("/get"), Request::new("POST", "/post").body("x")] {
+        let response = burdock.ask(&request);
+        assert_eq!((response.status, response.header("retry-after")), (502, None));
+    }
+    for path in ["/get", "/post"] {
+        let line = burdock.log_line(path);
+        assert_eq!([line.reason(), line.text("server"), line.text("tries")], ["new", "web-1", "1"], "{path}");
+    }
+}
+
+/// Six kept connections to `web-1`, all dead now, and a cookie of a session there.
+fn with_dead_connections(burdock: &Burdock, origin: &Origin) -> String {
+    let token = burdock.client_at("web-1").token().to_owned();
+    let cookie = format!("BURDOCK_shop={token}");
+    let together = std::sync::Arc::new(std::sync::Barrier::new(6));
+    origin.respond_with(move |request| {
+        if request.path() == "/warm" {
+            together.wait();
+        }
+        Reply::status(200)
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| burdock.ask(&Request::get("/warm").header("Cookie", &cookie)));
+        }
+    });
+    origin.respond_with(|request| if request.earlier > 0 { Reply::Close } else { Reply::status(200) });
+    cookie
+}
+
+#[test]
+fn dead_kept_connections_do_not_use_up_the_tries() {
+    let site = Site::new();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\nretry: {tries: 1}");
+    let cookie = with_dead_connections(&burdock, &origins[0]);
+    let response = burdock.ask(&Request::get("/x").header("Cookie", &cookie));
+    assert_eq!((response.status, response.served_by()), (200, "web-1"), "the second attempt gets a new connection");
+    assert!(response.set_cookies().is_empty());
+}
+
+#[test]
+fn a_server_that_also_closes_new_connections_is_left_for_another() {
+    let site = Site::new();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie");
+    let cookie = with_dead_connections(&burdock, &origins[0]);
+    origins[0].respond_with(close);
+    let response = burdock.ask(&Request::get("/x").header("Cookie", &cookie));
+    assert_eq!((response.status, response.served_by()), (200, "web-2"));
+    assert_eq!(seen(&origins[0], "/x"), 2, "one dead connection and one new one");
+    assert_eq!(burdock.log_line("/x").reason(), "redispatched");
+}
+
+#[test]
+fn a_status_in_retry_when_sends_idempotent_requests_to_another_server() {
+    let site = Site::new();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\nretry: {when: [connect, closed, status_503]}");
+    let mut tied = burdock.client_at("web-1");
+    origins[0].respond_with(|request| Reply::status(if request.path() == "/broken" { 500 } else { 503 }));
+    assert_eq!(tied.ask(Request::new("POST", "/post").body("x")).status, 503, "a POST is not repeated");
+    assert_eq!(tied.get("/broken").status, 500, "another status");
+    let response = tied.get("/get");
+    assert_eq!((response.status, response.served_by(), response.set_cookies().len()), (200, "web-2", 1));
+    let line = burdock.log_line("/get");
+    assert_eq!([line.reason(), line.text("tries"), line.text("settled")], ["redispatched", "2", "rewritten"]);
+    assert_eq!(tied.get("/next").served_by(), "web-2", "the session has moved");
+}
+
+#[test]
+fn a_status_without_another_server_reaches_the_client() {
+    let site = Site::new();
+    let origins = site.origins::<2>();
+    let retry = "retry: {when: [status_503]}";
+    let all_say_503 = |request: &ReceivedRequest| match request.path() {
+        "/strict" => Reply::status(503),
+        _ => Page::new(503).header("X-Own", "1").into(),
+    };
+    let burdock = site.shop(2, &format!("sticky: cookie\n{retry}"));
+    origins.iter().for_each(|origin| origin.respond_with(all_say_503));
+    let response = burdock.get("/all");
+    assert_eq!((response.status, response.header("x-own")), (503, Some("1")), "the last server's own answer");
+    assert_eq!(seen(&origins[0], "/all") + seen(&origins[1], "/all"), 2);
+    drop(burdock);
+    let burdock = site.shop(2, &format!("sticky: [{{cookie: {{strict: true}}}}]\n{retry}"));
+    origins.iter().for_each(|origin| origin.respond_with(|_| Reply::status(200)));
+    let mut tied = burdock.client_at("web-1");
+    origins[0].respond_with(all_say_503);
+    assert_eq!(tied.get("/strict").served_by(), "web-1");
 }

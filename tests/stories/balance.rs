@@ -64,6 +64,27 @@ fn idle_servers_take_turns_under_least_conn() {
 }
 
 #[test]
+fn new_sessions_are_spread_across_changes_of_the_upstream() {
+    for balance in [Balance::RoundRobin, Balance::LeastConn] {
+        let mut lb = lb(["a", "b", "c", "d"]).balance(balance).with_server("e").maint("e");
+        let mut served = Vec::new();
+        for nth in 0..12 {
+            served.extend(lb.new_clients(1));
+            lb = if nth % 2 == 0 { lb.without("e") } else { lb.with_server("e").maint("e") };
+        }
+        assert_eq!(counts(&served), BTreeMap::from([("a", 3), ("b", 3), ("c", 3), ("d", 3)]), "{balance:?}");
+    }
+}
+
+#[test]
+fn a_changed_weight_applies_to_the_next_sessions() {
+    let lb = lb(["a", "b"]).weight("a", 256);
+    lb.new_clients(128);
+    let lb = lb.weight("a", 1);
+    assert_eq!(counts(&lb.new_clients(8)), BTreeMap::from([("a", 4), ("b", 4)]));
+}
+
+#[test]
 fn random_two_avoids_the_busier_server() {
     let lb = lb(["a", "b"]).balance(Balance::RandomTwo);
     let (busy, _slot) = lb.client().starts_request();

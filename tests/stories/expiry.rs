@@ -78,3 +78,29 @@ fn requests_with_one_expired_token_agree_on_a_server() {
     }
     assert_eq!(used.len(), 4, "expired sessions spread");
 }
+
+#[test]
+fn a_session_in_use_outlives_max_age() {
+    let lb = lb(["a", "b"]).sticky("[{cookie: {max_age: 1h}}]");
+    let mut client = lb.client();
+    client.visits(1).settled(["inserted"]);
+    let lb = lb.after(359);
+    client.visits(1).settled(["kept"]);
+    let _lb = lb.after(1);
+    let visit = client.visits(1).settled(["renewed"]).last();
+    assert!(visit.set_cookie[0].contains("; Max-Age=3600"), "{visit:?}");
+    client.visits(1).settled(["kept"]);
+}
+
+#[test]
+fn the_shorter_of_idle_timeout_and_max_age_renews() {
+    for (times, due) in [("max_age: 1h, idle_timeout: 10h", 360), ("max_age: 10h, idle_timeout: 1h", 360)] {
+        let lb = lb(["a", "b"]).sticky(&format!("[{{cookie: {{{times}}}}}]"));
+        let mut client = lb.client();
+        client.visits(1);
+        let lb = lb.after(due - 1);
+        client.visits(1).settled(["kept"]);
+        let _lb = lb.after(1);
+        client.visits(1).settled(["renewed"]);
+    }
+}

@@ -129,3 +129,20 @@ fn a_token_of_an_unconfigured_server_equals_one_of_a_removed_server() {
     let lb = lb(["a", "b"]).cookie(|cookie| cookie.token = burdock::session::token_format::TokenFormat::Plain);
     lb.client().holding("nobody").visits(2).because(["unknown_server", "hit"]).settled(["rewritten", "kept"]);
 }
+
+#[test]
+fn a_request_that_failed_at_every_server_there_is_gets_502_from_the_last() {
+    for servers in [1, 2] {
+        let lb = lb(["a", "b"]).refuses("a").refuses("b");
+        let lb = if servers == 1 { lb.maint("b") } else { lb };
+        lb.client().visits(1).was_served_by(["502"]).because([if servers == 1 { "new" } else { "redispatched" }]);
+    }
+}
+
+#[test]
+fn a_request_whose_other_servers_are_full_gets_503() {
+    let lb = lb(["a", "b"]).max_conns("b", 1);
+    let held: Vec<_> = (0..2).map(|_| lb.client().starts_request()).collect();
+    lb.refuses("a").client().visits(1).was_served_by(["503"]).because(["no_server"]);
+    drop(held);
+}

@@ -1,6 +1,6 @@
 //! The health of servers when the configuration changes.
 
-use burdock::upstream::health::{CheckSpec, Outcome, Probe, Streak, Thresholds};
+use burdock::upstream::health::{CheckSpec, Health, Outcome, Probe, Streak, Thresholds};
 use std::time::Duration;
 
 use crate::language::{Lb, lb};
@@ -88,4 +88,31 @@ fn an_added_server_waits_for_its_check() {
     let lb = lb(["a", "b"]).checked().without("b");
     let other = lb.with_server("c");
     assert_eq!(other.new_clients(2), ["a", "a"]);
+}
+
+#[test]
+fn a_server_whose_check_asks_for_a_drain_keeps_its_sessions_and_gets_no_new_ones() {
+    let lb = lb(["a", "b"]).checked().first_check("a", Outcome::Passed).first_check("b", Outcome::Passed);
+    let mut client = lb.client();
+    client.visits(1).was_served_by(["a"]);
+    let lb = lb.first_check("a", Outcome::Draining);
+    assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
+    client.visits(2).was_served_by(["a", "a"]).because(["hit", "hit"]);
+    let lb = lb.weight("b", 2);
+    assert_eq!(lb.new_clients(3), ["b", "b", "b"], "a reload changes nothing about it");
+    let lb = lb.first_check("a", Outcome::Passed);
+    assert!(lb.new_clients(4).contains(&"a".to_owned()));
+}
+
+#[test]
+fn a_server_that_asks_for_a_drain_counts_as_up() {
+    let lb = lb(["a"]).checked().first_check("a", Outcome::Draining);
+    assert_eq!(lb.at("a", |server, _| server.health()), Health::Up);
+    lb.client().visits(1).was_served_by(["503"]).because(["no_server"]);
+}
+
+#[test]
+fn switching_checks_off_ends_a_drain_by_check() {
+    let lb = lb(["a", "b"]).checked().first_check("a", Outcome::Draining).first_check("b", Outcome::Passed).unchecked();
+    assert!(lb.new_clients(4).contains(&"a".to_owned()));
 }

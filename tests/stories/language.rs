@@ -525,7 +525,7 @@ impl Client {
         let mut exchange = self.exchange();
         match self.assign(&mut exchange) {
             Assignment::Wait(waiting) => Waiter { client: self, exchange, waiting, slot: None },
-            Assignment::Send { .. } | Assignment::Refuse(_) => panic!("the request does not wait"),
+            Assignment::Send { .. } | Assignment::Refuse(_) | Assignment::GiveUp(_) => panic!("the request does not wait"),
         }
     }
 
@@ -581,6 +581,7 @@ impl Client {
             match self.assign(exchange) {
                 Assignment::Send { at, slot } => return Ok((at, slot)),
                 Assignment::Refuse(refusal) => return Err(refusal),
+                Assignment::GiveUp(reason) => return Err(Refusal { status: StatusCode::BAD_GATEWAY, reason }),
                 Assignment::Wait(waiting) => self.lb.0.borrow_mut().sleep_until(waiting.until),
             }
         }

@@ -8,6 +8,7 @@ mod drain;
 mod edits;
 mod expiry;
 mod failover;
+mod follows;
 mod headers;
 mod health;
 mod language;

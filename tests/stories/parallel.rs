@@ -70,3 +70,12 @@ fn every_balancer_picks_the_same_substitute_for_a_session() {
         there_down.up(&tied);
     }
 }
+
+#[test]
+fn requests_that_a_proxy_relays_on_one_connection_are_sessions_of_their_own() {
+    for (header, value) in [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=203.0.113.9"), ("via", "1.1 front")] {
+        let lb = lb(["a", "b", "c"]);
+        let mut proxy = lb.client().on_one_connection().without_cookies().with_header(header, value);
+        proxy.visits(6).was_served_by(["a", "b", "c", "a", "b", "c"]);
+    }
+}

@@ -139,3 +139,19 @@ fn disabling_passive_health_ends_an_ejection() {
     let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 3).with(|shop| shop.upstream.passive_health = None);
     assert_eq!(lb.condition("a"), Condition::Up);
 }
+
+#[test]
+fn failures_within_the_window_eject_a_server_whatever_comes_between_if_so_configured() {
+    let lb = lb(["a", "b"]).settings("passive_health: {failures: 3, window: 10s, count: in_window}");
+    let lb = lb.fails("a", 2);
+    assert!(lb.new_clients(2).contains(&"a".to_owned()), "an answer between the failures");
+    let lb = lb.fails("a", 1);
+    assert_eq!(lb.condition("a"), Condition::Ejected);
+}
+
+#[test]
+fn failures_outside_the_window_do_not_count_in_either_way() {
+    let lb = lb(["a", "b"]).settings("passive_health: {failures: 3, window: 10s, count: in_window}");
+    let lb = lb.fails("a", 2).after(11).fails("a", 2);
+    assert_eq!(lb.condition("a"), Condition::Up);
+}

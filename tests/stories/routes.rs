@@ -110,3 +110,25 @@ proptest! {
         prop_assert_eq!(matched(&routes, &host, &path), model(&routes, &host, &path));
     }
 }
+
+#[test]
+fn parameters_of_a_segment_are_no_part_of_its_name() {
+    let routes = routes(&["/", "/app", "/app/admin"]);
+    for (path, wins) in [
+        ("/app;jsessionid=1A2B.rb", "/app"),
+        ("/app;x/admin;y", "/app/admin"),
+        ("/app/admin;x", "/app/admin"),
+        ("/app/;x", "/app"),
+        ("/app;/x/..;y/admin", "/app/admin"),
+        ("/apple;x", "/"),
+        ("/;app", "/"),
+        ("/app%3Bx", "/"),
+    ] {
+        assert_eq!(matched(&routes, "", path), Some(wins), "{path}");
+    }
+}
+
+#[test]
+fn a_path_prefix_has_no_parameters() {
+    assert!(PathPrefix::parse("/app;v=1").is_err());
+}

@@ -3,7 +3,7 @@
 use burdock::session::scope::Scope;
 use burdock::session::token_format::TokenFormat;
 
-use crate::language::lb;
+use crate::language::{Lb, lb};
 
 #[test]
 fn a_tampered_token_is_bad_and_starts_a_new_session() {
@@ -58,4 +58,38 @@ fn a_plain_token_is_the_id_of_its_server() {
     client.visits(2).was_served_by(["a", "a"]);
     assert_eq!(client.token(), "a");
     lb.client().holding("b").visits(1).was_served_by(["b"]).because(["hit"]);
+}
+
+#[test]
+fn of_several_good_cookies_the_first_whose_server_may_serve_decides() {
+    let changes: [fn(Lb) -> Lb; 3] = [|lb| lb.down("a"), |lb| lb.maint("a"), |lb| lb.without("a")];
+    for change in changes {
+        let lb = lb(["a", "b", "c"]);
+        let mut client = lb.client();
+        for server in ["a", "b"] {
+            let mut tied = lb.client();
+            tied.visits(1).was_served_by([server]);
+            client = client.holding(&tied.token());
+        }
+        let mut client = client.without_cookies();
+        client.visits(1).was_served_by(["a"]).because(["hit"]).settled(["kept"]);
+        let _lb = change(lb);
+        let visit = client.visits(2).was_served_by(["b", "b"]).because(["hit", "hit"]).settled(["kept", "kept"]).last();
+        assert!(visit.set_cookie.is_empty() && !visit.seen.contains_key("burdock-affinity"), "{visit:?}");
+    }
+}
+
+#[test]
+fn if_no_cookies_server_may_serve_the_first_is_the_cause() {
+    let lb = lb(["a", "b", "c"]);
+    let tokens: Vec<String> = (0..2)
+        .map(|_| {
+            let mut client = lb.client();
+            client.visits(1);
+            client.token()
+        })
+        .collect();
+    let client = lb.client().holding(&tokens[0]).holding(&tokens[1]);
+    let _lb = lb.down("b").maint("a");
+    client.without_cookies().visits(1).was_served_by(["c"]).because(["maint"]).settled(["rewritten"]);
 }

@@ -122,6 +122,7 @@ fn state(admin: Admin) -> ServerState {
 fn health(condition: Condition) -> ServerHealth {
     match condition {
         Condition::Up => ServerHealth::Up,
+        Condition::Draining => ServerHealth::Draining,
         Condition::Down => ServerHealth::Down,
         Condition::Unchecked => ServerHealth::Unchecked,
         Condition::Ejected => ServerHealth::Ejected,

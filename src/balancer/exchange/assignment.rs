@@ -20,6 +20,9 @@ pub enum Assignment {
     /// pick again. If the client goes away, drop the ticket and call [`super::Exchange::client_gone`].
     Wait(Waiting),
     Refuse(Refusal),
+    /// The request has failed at every server that it could go to. The last failure is the answer: 502, or 504 if it was a
+    /// timeout.
+    GiveUp(Reason),
 }
 
 /// A request that waits for a slot at a full server.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::session::claim::{BadClaim, Claim, Named, Refused};
 use crate::session::name::SessionName;
+use crate::sticky::entry::Entry;
 use crate::sticky::incoming::Purpose;
 use crate::sticky::spec::Strict;
 use crate::time::Now;
@@ -41,25 +42,30 @@ pub(super) enum Verdict {
     Untied,
 }
 
+/// The claims of a request.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    /// For each entry, the claim that counts.
+    pub(super) counting: SmallVec<[ResolvedClaim; 2]>,
+    /// Further servers that an entry's values name, with the entry's position. One counts if only its server can serve.
+    pub(super) further: Vec<(usize, ResolvedClaim)>,
+}
+
+/// When a request asks, and what it has tried.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) attempts: &'a Attempts,
+    pub(super) purpose: Purpose,
+    pub(super) now: Now,
+}
+
 /// The first claim in the chain whose server can serve the session, with a slot there.
-pub(super) fn judge(
-    upstream: &StickyUpstream,
-    claims: &[ResolvedClaim],
-    attempts: &Attempts,
-    purpose: Purpose,
-    now: Now,
-) -> Verdict {
-    let servers = upstream.upstream();
+pub(super) fn judge(upstream: &StickyUpstream, claims: &mut Claims, asking: Asking<'_>) -> Verdict {
     let mut lost = None;
-    for (nth, (entry, claim)) in upstream.chain().entries().iter().zip(claims).enumerate() {
-        let admitted = match claim {
-            ResolvedClaim::Tied(candidates, _) => admit_first(servers, candidates, attempts, purpose, now),
-            ResolvedClaim::Keyed(Some(home), _) => servers.admit_home(*home, entry.load_factor(), attempts, now),
-            ResolvedClaim::Unknown(_) => Err(Cause::Unknown),
-            ResolvedClaim::Absent | ResolvedClaim::Fresh(..) | ResolvedClaim::Bad(_) | ResolvedClaim::Keyed(None, _) => {
-                continue;
-            }
-        };
+    for (nth, entry) in upstream.chain().entries().iter().enumerate() {
+        let admit = |claim: &ResolvedClaim| admit(upstream.upstream(), entry, claim, asking);
+        let Some(admitted) = admit(&claims.counting[nth]) else { continue };
+        let admitted = admitted.or_else(|cause| claims.exchange(nth, |claim| admit(claim)?.ok()).ok_or(cause));
         match (admitted, entry.strict) {
             (Ok(pick), _) => return Verdict::Hit(nth, pick),
             (Err(Cause::Full), Strict::Refuse(_)) => {
@@ -70,6 +76,29 @@ pub(super) fn judge(
         }
     }
     lost.map_or(Verdict::Untied, |(entry, cause)| Verdict::Lost(entry, cause))
+}
+
+impl Claims {
+    /// Makes the first further claim of this entry count whose server admits the session.
+    fn exchange(&mut self, entry: usize, admit: impl Fn(&ResolvedClaim) -> Option<Pick>) -> Option<Pick> {
+        let further = self.further.iter_mut().filter(|(of, _)| *of == entry);
+        let (other, pick) = further.map(|(_, claim)| claim).find_map(|claim| admit(claim).map(|pick| (claim, pick)))?;
+        std::mem::swap(&mut self.counting[entry], other);
+        Some(pick)
+    }
+}
+
+/// A slot at the server that a claim names, or why that cannot serve. None if the claim names no server.
+fn admit(upstream: &Upstream, entry: &Entry, claim: &ResolvedClaim, asking: Asking<'_>) -> Option<Result<Pick, Cause>> {
+    let Asking { attempts, purpose, now } = asking;
+    Some(match claim {
+        ResolvedClaim::Tied(candidates, _) => admit_first(upstream, candidates, attempts, purpose, now),
+        ResolvedClaim::Keyed(Some(home), _) => upstream.admit_home(*home, entry.load_factor(), attempts, now),
+        ResolvedClaim::Unknown(_) => Err(Cause::Unknown),
+        ResolvedClaim::Absent | ResolvedClaim::Fresh(..) | ResolvedClaim::Bad(_) | ResolvedClaim::Keyed(None, _) => {
+            return None;
+        }
+    })
 }
 
 /// A slot at the first of these servers that can serve the session; if none can, why the first cannot.

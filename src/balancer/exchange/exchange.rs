@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 use smallvec::SmallVec;
 
 use super::assignment::{Assignment, Refusal, Waiting};
-use super::claims::{ResolvedClaim, Verdict, judge};
+use super::claims::{Asking, Claims, ResolvedClaim, Verdict, judge};
 use super::decision::Decision;
 use super::failover::LostTie;
 use super::report;
@@ -23,6 +23,7 @@ use crate::balancer::reason::{MethodLabel, Reason, TieOutcome};
 use crate::balancer::sticky_upstream::StickyUpstream;
 use crate::http::edits::Edits;
 use crate::http::request::{Request, Response};
+use crate::session::claim::Claim;
 use crate::session::foreign_format::ForeignFormat;
 use crate::session::name::SessionName;
 use crate::sticky::affinity;
@@ -30,10 +31,10 @@ use crate::sticky::chain::{Chain, RequestParts};
 use crate::sticky::edits::CookieHeader;
 use crate::sticky::entry::Entry;
 use crate::sticky::incoming::{IncomingRequest, Purpose, RequestNames};
-use crate::sticky::spec::Announce;
+use crate::sticky::spec::{Announce, Strict};
 use crate::time::Now;
-use crate::upstream::failover::Cause;
-use crate::upstream::retry::{Failure, Progress, ShouldRetry};
+use crate::upstream::failover::{Action, Cause};
+use crate::upstream::retry::{ConnectionNeed, Failure, Progress, ShouldRetry};
 use crate::upstream::server::Server;
 use crate::upstream::{Among, Attempts, Pick, Queued, Upstream};
 
@@ -41,7 +42,7 @@ use crate::upstream::{Among, Attempts, Pick, Queued, Upstream};
 #[derive(Debug)]
 pub struct Exchange {
     upstream: Arc<StickyUpstream>,
-    claims: SmallVec<[ResolvedClaim; 2]>,
+    claims: Claims,
     info: RequestInfo,
     /// The names that the request carries for each learn entry, with the entry's position.
     names: SmallVec<[(usize, RequestNames); 1]>,
@@ -49,6 +50,7 @@ pub struct Exchange {
     cookie: CookieHeader,
     attempts: Attempts,
     failures: u8,
+    connection: ConnectionNeed,
     purpose: Purpose,
     wait: Wait,
     /// The session's name on the ring, once it has one.
@@ -83,19 +85,21 @@ impl Exchange {
     fn new(upstream: Arc<StickyUpstream>, request: &Request<'_>, purpose: Purpose, now: Now) -> Self {
         let cookies = upstream.cookies().find(request.headers);
         let mut names: SmallVec<[(usize, RequestNames); 1]> = SmallVec::new();
-        let entries = upstream.chain().entries().iter().enumerate();
-        let claims = entries
-            .map(|(nth, entry)| {
-                let read = entry.names(request, &cookies);
-                let incoming = IncomingRequest { request, cookies: &cookies, names: read.as_ref(), purpose, now };
-                let claim = ResolvedClaim::of(entry.claim(&incoming), &upstream);
-                names.extend(read.map(|read| (nth, read)));
-                claim
-            })
-            .collect();
+        let mut claims = Claims::default();
+        for (nth, entry) in upstream.chain().entries().iter().enumerate() {
+            let read = entry.names(request, &cookies);
+            let incoming = IncomingRequest { request, cookies: &cookies, names: read.as_ref(), purpose, now };
+            let claim = entry.claim(&incoming);
+            if matches!(claim, Claim::Names(..)) {
+                let further = entry.further_claims(&incoming).into_iter();
+                claims.further.extend(further.map(|claim| (nth, ResolvedClaim::of(claim, &upstream))));
+            }
+            claims.counting.push(ResolvedClaim::of(claim, &upstream));
+            names.extend(read.map(|read| (nth, read)));
+        }
         let hash_key = upstream.hash_key().read(request, &cookies).map(|found| found.text().into());
         let cookie = upstream.chain().cookie_header(&cookies, now);
-        let info = RequestInfo::of(request, upstream.chain());
+        let info = RequestInfo::of(request, upstream.chain(), &claims.counting);
         Self {
             upstream,
             claims,
@@ -105,6 +109,7 @@ impl Exchange {
             cookie,
             attempts: Attempts::default(),
             failures: 0,
+            connection: ConnectionNeed::Any,
             purpose,
             wait: Wait::default(),
             session: None,
@@ -131,9 +136,16 @@ impl Exchange {
                 let until = self.wait.begin(now, timeout);
                 Assignment::Wait(Waiting { ticket, until, decision: Decision { reason, entry, outcome, cause, at } })
             }
-            Place::Nowhere => {
-                Assignment::Refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::NoServer })
-            }
+            Place::Nowhere => self.nowhere(),
+        }
+    }
+
+    /// No server takes the request. If it failed at every server there is, that is the answer: the servers were there.
+    fn nowhere(&self) -> Assignment {
+        let tried = !self.attempts.is_empty() && !self.upstream().has_untried(&self.attempts);
+        match self.decided.filter(|_| tried) {
+            Some(last) => Assignment::GiveUp(last.reason),
+            None => Assignment::Refuse(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, reason: Reason::NoServer }),
         }
     }
 
@@ -143,7 +155,8 @@ impl Exchange {
         now: Now,
         random: &mut impl CryptoRng,
     ) -> Result<Outcome, StatusCode> {
-        Ok(match judge(&self.upstream, &self.claims, &self.attempts, self.purpose, now) {
+        let asking = Asking { attempts: &self.attempts, purpose: self.purpose, now };
+        Ok(match judge(&self.upstream, &mut self.claims, asking) {
             Verdict::Hit(entry, pick) => Outcome::kept(entry, Place::Taken(pick)),
             Verdict::Lost(entry, cause) => match self.await_tied(entry, cause, now) {
                 Some(awaited) => Outcome::kept(entry, awaited),
@@ -152,7 +165,8 @@ impl Exchange {
             Verdict::Strict(entry, cause, status) => Outcome::kept(entry, self.await_tied(entry, cause, now).ok_or(status)?),
             Verdict::Untied => {
                 let mut session = self.session.take();
-                let place = self.search(now).place_new(&self.claims, &mut session, connection, random);
+                let connection = connection.filter(|_| !self.info.is_relayed());
+                let place = self.search(now).place_new(&self.claims.counting, &mut session, connection, random);
                 self.session = session;
                 let reason = self.why_new(place.among());
                 Outcome { entry: None, tie: TieOutcome::New, cause: None, reason, place }
@@ -161,18 +175,18 @@ impl Exchange {
     }
 
     fn await_tied(&self, entry: usize, cause: Cause, now: Now) -> Option<Place> {
-        self.search(now).await_tied(self.entry(entry), &self.claims[entry], cause)
+        self.search(now).await_tied(self.entry(entry), &self.claims.counting[entry], cause)
     }
 
     /// The outcome for a session whose server cannot serve it.
     fn lost(&mut self, nth: usize, cause: Cause, now: Now, random: &mut impl CryptoRng) -> Result<Outcome, StatusCode> {
-        let (entry, claim) = (self.entry(nth), &self.claims[nth]);
+        let (entry, claim) = (self.entry(nth), &self.claims.counting[nth]);
         let tie = LostTie { upstream: &self.upstream, entry, claim, cause }.outcome(now)?;
-        let session = self.session.take().or_else(|| name_of_lost(&self.claims[nth], self.info.client()));
+        let session = self.session.take().or_else(|| name_of_lost(&self.claims.counting[nth], self.info.client()));
         let place = self.search(now).place(session.as_ref(), self.entry(nth).load_factor(), None, random);
         self.session = session;
         // If too few servers are up, the request may be placed at the server that it is tied to.
-        let stays = place.server().is_some_and(|at| self.claims[nth].servers().contains(&at));
+        let stays = place.server().is_some_and(|at| self.claims.counting[nth].servers().contains(&at));
         let tie = if stays { TieOutcome::Kept } else { tie };
         Ok(Outcome { entry: Some(nth), tie, cause: Some(cause), reason: Reason::Lost(cause), place })
     }
@@ -192,7 +206,7 @@ impl Exchange {
             Among::Up => Reason::New,
             Among::Ready => Reason::Panic,
         };
-        self.claims.iter().find_map(ResolvedClaim::flaw).map_or(good, Reason::Bad)
+        self.claims.counting.iter().find_map(ResolvedClaim::flaw).map_or(good, Reason::Bad)
     }
 
     /// The request has got the slot that it waited for.
@@ -221,15 +235,39 @@ impl Exchange {
     }
 
     /// Records that the attempt at the last pick failed, and returns whether to pick again. A reused connection that turns
-    /// out to be closed is not the server's failure, so the same server may be picked again.
+    /// out to be closed is neither a try nor the server's failure, so the same server may be picked again.
     pub fn failed(&mut self, failure: Failure, method: &Verb, progress: Progress) -> ShouldRetry {
-        self.failures = self.failures.saturating_add(1);
-        if let Some(decision) = &self.decided
-            && failure != Failure::Stale
-        {
-            self.attempts.failed(decision.at);
+        if failure == Failure::Stale && self.connection == ConnectionNeed::Any {
+            self.connection = ConnectionNeed::New;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            if let Some(decision) = &self.decided {
+                self.attempts.failed(decision.at);
+            }
         }
         self.upstream().spec().retry.after(failure, method, progress, self.failures)
+    }
+
+    /// Records a status that the last pick's server answered, and returns whether to pick again instead of settling. Only if
+    /// another server has room: otherwise the server's own answer says more than Burdock's would. A session that must not
+    /// leave its server stays.
+    pub fn answered(&mut self, status: StatusCode, method: &Verb, progress: Progress) -> ShouldRetry {
+        let tries = self.failures.saturating_add(1);
+        if self.upstream().spec().retry.after(Failure::Status(status), method, progress, tries) == ShouldRetry::No {
+            return ShouldRetry::No;
+        }
+        let Some(Decision { at, entry, .. }) = self.decided else { return ShouldRetry::No };
+        let strict = entry.is_some_and(|nth| self.entry(nth).strict != Strict::Off);
+        let refuses = entry.is_some() && matches!(self.upstream().spec().failover.down, Action::Refuse(_));
+        if strict || refuses || !self.upstream().accepts_beside(at, &self.attempts) {
+            return ShouldRetry::No;
+        }
+        self.failed(Failure::Status(status), method, progress)
+    }
+
+    /// The connection that the next attempt needs.
+    pub fn connection(&self) -> ConnectionNeed {
+        self.connection
     }
 
     /// Edits the request for the server that was picked last.
@@ -240,7 +278,7 @@ impl Exchange {
             edits.remove(affinity::HEADER.clone());
         }
         let decided = self.decided.filter(|_| self.chain().affinity().announce == Announce::On);
-        let value = decided.and_then(|decision| report::announcement(self.upstream(), &self.claims, &decision));
+        let value = decided.and_then(|decision| report::announcement(self.upstream(), &self.claims.counting, &decision));
         if let Some(value) = value {
             edits.set(affinity::HEADER.clone(), value);
         }
@@ -260,7 +298,7 @@ impl Exchange {
     fn ties(&self) -> Ties<'_> {
         Ties {
             upstream: &self.upstream,
-            claims: &self.claims,
+            claims: &self.claims.counting,
             info: &self.info,
             names: &self.names,
             session: self.session.as_ref(),
@@ -275,9 +313,14 @@ impl Exchange {
         self.upstream.chain()
     }
 
+    /// Whether a proxy relays the request, trusted or not. Known only if the request has no tie.
+    pub fn is_relayed(&self) -> bool {
+        self.info.is_relayed()
+    }
+
     /// The claims, in the order of the chain.
     pub fn claims(&self) -> &[ResolvedClaim] {
-        &self.claims
+        &self.claims.counting
     }
 
     pub fn decision(&self) -> Option<&Decision> {
@@ -292,12 +335,12 @@ impl Exchange {
 
     /// The server that the session was tied to, if another serves it.
     pub fn from(&self) -> Option<&Server> {
-        report::left_server(self.upstream(), &self.claims, self.decided.as_ref()?)
+        report::left_server(self.upstream(), &self.claims.counting, self.decided.as_ref()?)
     }
 
     /// The proxy whose token decided, if it was not Burdock's own.
     pub fn foreign(&self) -> Option<ForeignFormat> {
-        report::foreign_format(&self.claims, self.decided.as_ref()?)
+        report::foreign_format(&self.claims.counting, self.decided.as_ref()?)
     }
 
     fn entry(&self, nth: usize) -> &Entry {

@@ -32,7 +32,7 @@ impl LostTie<'_> {
     /// The status with which the request is refused.
     pub(super) fn outcome(&self, now: Now) -> Result<TieOutcome, StatusCode> {
         let for_good = match self.entry.writes() {
-            Writes::Always | Writes::WhenNamed | Writes::InTable => TieOutcome::Moved,
+            Writes::Always | Writes::WhenNamed | Writes::Following | Writes::InTable => TieOutcome::Moved,
             // A tie that Burdock does not write cannot be moved.
             Writes::Never => TieOutcome::Detour,
         };

@@ -5,11 +5,14 @@ use std::net::IpAddr;
 use ::http::Method as Verb;
 use ::http::header::ORIGIN;
 
+use super::claims::ResolvedClaim;
+use crate::http::forwarded::is_relayed;
 use crate::http::preflight::is_cors_preflight;
 use crate::http::request::{Request, Scheme};
 use crate::sticky::chain::Chain;
 use crate::sticky::edits::{Origin, Reader};
 use crate::sticky::spec::Verbs;
+use crate::time::Now;
 
 #[derive(Debug)]
 pub(super) struct RequestInfo {
@@ -21,6 +24,15 @@ pub(super) struct RequestInfo {
     client: IpAddr,
     /// None if no entry needs it.
     host: Option<Box<str>>,
+    relay: Relay,
+}
+
+/// Whether a proxy relays the request, so that its connection is not one client's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Relay {
+    Relayed,
+    /// No proxy, or it does not matter: the request has a tie, or no entry could tie it.
+    DirectOrUnread,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,7 +44,7 @@ enum Kind {
 }
 
 impl RequestInfo {
-    pub(super) fn of(request: &Request<'_>, chain: &Chain) -> Self {
+    pub(super) fn of(request: &Request<'_>, chain: &Chain, claims: &[ResolvedClaim]) -> Self {
         let kind = match *request.method {
             Verb::POST => Kind::Post,
             _ if is_cors_preflight(request.method, request.headers) => Kind::Preflight,
@@ -41,7 +53,9 @@ impl RequestInfo {
         let foreign = chain.reads_origin() && request.headers.contains_key(ORIGIN);
         let origin = if foreign { Origin::Other } else { Origin::Same };
         let host = chain.reads_host().then(|| request.host.into());
-        Self { scheme: request.scheme, kind, origin, client: request.client, host }
+        let unread = claims.is_empty() || claims.iter().any(|claim| claim.named().is_some());
+        let relay = if !unread && is_relayed(request.headers) { Relay::Relayed } else { Relay::DirectOrUnread };
+        Self { scheme: request.scheme, kind, origin, client: request.client, host, relay }
     }
 
     /// Whether the response may write ties at all.
@@ -57,11 +71,15 @@ impl RequestInfo {
         }
     }
 
+    pub(super) fn is_relayed(&self) -> bool {
+        self.relay == Relay::Relayed
+    }
+
     pub(super) fn client(&self) -> IpAddr {
         self.client
     }
 
-    pub(super) fn reader(&self) -> Reader<'_> {
-        Reader { scheme: self.scheme, host: self.host.as_deref().unwrap_or_default(), origin: self.origin }
+    pub(super) fn reader(&self, now: Now) -> Reader<'_> {
+        Reader { scheme: self.scheme, host: self.host.as_deref().unwrap_or_default(), origin: self.origin, now }
     }
 }

@@ -34,6 +34,8 @@ pub struct Settlement {
     pub edits: Edits,
     /// The new Cache-Control, which keeps a response with our token out of shared caches.
     pub cache_control: Option<HeaderValue>,
+    /// The entry whose cookie the server set too, so that the server's was dropped.
+    pub dropped: Option<usize>,
     /// Sessions to learn when the response is complete.
     pub pending: Vec<DeferredLearn>,
 }
@@ -66,11 +68,13 @@ pub(super) fn settle(
     let carried = carried(ties, decision.as_ref(), &writes, now, random);
     let is_moved = writes.contains(&Some(Write::Move)) || learned.action == Some(TieAction::Rewritten);
     let outcome = served.map(|served| served.outcome);
+    let (edits, dropped) = response_edits(ties, response.headers, &carried, now);
     Settlement {
         action: action(ties, outcome, &writes, &learned, response.headers, now),
         outcome,
         moved: decision.filter(|_| is_moved).and_then(|decision| why_moved(&decision, order)),
-        edits: response_edits(ties, response.headers, &carried, now),
+        edits,
+        dropped,
         cache_control: is_private(chain, &writes).then(|| make_private(response.headers)).flatten(),
         pending: learned.pending,
     }
@@ -79,16 +83,17 @@ pub(super) fn settle(
 /// The edits of an informational response, which settles nothing.
 pub(super) fn interim_edits(ties: &Ties<'_>, headers: &HeaderMap, now: Now) -> Edits {
     let nothing: SmallVec<[Option<Carried>; 2]> = SmallVec::from_elem(None, ties.claims.len());
-    response_edits(ties, headers, &nothing, now)
+    response_edits(ties, headers, &nothing, now).0
 }
 
-fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carried>], now: Now) -> Edits {
+/// The edits, and the entry whose cookie the server set too.
+fn response_edits(ties: &Ties<'_>, headers: &HeaderMap, carried: &[Option<Carried>], now: Now) -> (Edits, Option<usize>) {
     let mut edits = Edits::default();
-    ties.upstream.chain().edit_response(headers, carried, &ties.info.reader(), now, &mut edits);
+    let dropped = ties.upstream.chain().edit_response(headers, carried, &ties.info.reader(now), now, &mut edits);
     if headers.contains_key(&affinity::HEADER) {
         edits.remove(affinity::HEADER.clone());
     }
-    edits
+    (edits, dropped)
 }
 
 /// Turns a detour into a move if the application created a session: the session is at this server now.

@@ -72,8 +72,11 @@ impl Writing<'_> {
         let Self { decision, order, response, now } = *self;
         match entry.writes() {
             Writes::Never | Writes::InTable => None,
-            Writes::WhenNamed if entry.signal(response.headers, now) != AppSignal::Creates => None,
-            Writes::WhenNamed => into_app_value(claim, decision),
+            Writes::WhenNamed | Writes::Following => match entry.signal(response.headers, now) {
+                AppSignal::Creates => into_app_value(claim, decision),
+                AppSignal::Deletes => ends_with_app(entry, claim),
+                AppSignal::Silent => None,
+            },
             Writes::Always if entry.is_preserved(response.headers) => None,
             Writes::Always => match decision.outcome {
                 TieOutcome::Detour => None,
@@ -104,10 +107,15 @@ fn is_untied(claims: &[ResolvedClaim]) -> bool {
 }
 
 fn release(entry: &Entry, claim: &ResolvedClaim) -> Option<Write> {
-    (entry.writes() == Writes::Always && claim.is_tie()).then_some(Write::End)
+    (matches!(entry.writes(), Writes::Always | Writes::Following) && claim.is_tie()).then_some(Write::End)
 }
 
-/// What an entry writes into the cookie or header that the application has just sent.
+/// The application has ended the session: the cookie that follows its own ends too.
+fn ends_with_app(entry: &Entry, claim: &ResolvedClaim) -> Option<Write> {
+    (entry.writes() == Writes::Following && claim.is_tie()).then_some(Write::End)
+}
+
+/// What an entry writes into, or beside, the cookie or header that the application has just sent.
 fn into_app_value(claim: &ResolvedClaim, decision: &Decision) -> Option<Write> {
     Some(match (decision.outcome, claim) {
         (TieOutcome::Detour, _) => return None,

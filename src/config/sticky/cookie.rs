@@ -28,6 +28,9 @@ record! {
         name: Option<At<CookieName>>,
         /// Who sets the cookie, and what Burdock does with it.
         mode: CookieMode = "insert",
+        /// In mode insert: the application's session cookie. Burdock's cookie is set, renewed and deleted with it, with its
+        /// Path, Max-Age and Expires. A request without it has no tie.
+        follows: Option<At<CookieName>>,
         /// Path attribute, or omit for none: browsers then keep the cookie to the directory of the request's path.
         path: OrOmit<CookiePath> = "/",
         /// Domain attribute: one domain or a list. A host gets the longest one that it lies under. If none fits, browsers
@@ -114,6 +117,7 @@ impl MethodText for CookieText {
         let name = name(scope, &written, at, findings);
         let times = Times { idle: written.idle_timeout, life: written.max_life, age: written.max_age };
         let mode = written.mode;
+        check_followed(&written, name.as_ref(), findings);
         lifetime::check(&times, written.token, renewal_of(mode), findings);
         let attributes = written.attributes();
         check(&written, name.as_ref(), &attributes, at, findings);
@@ -134,8 +138,10 @@ impl MethodText for CookieText {
             preserve: if written.preserve { Preserve::On } else { Preserve::Off },
             verbs: if written.post_only { Verbs::Post } else { Verbs::All },
             caching: written.cache_control,
+            follows: written.follows.map(|follows| follows.value),
             accept,
         };
+        warn_of_session_name(&spec, at, findings);
         Some((EntrySpec { method: MethodSpec::Cookie(spec), strict: written.strict }, at))
     }
 }
@@ -143,7 +149,7 @@ impl MethodText for CookieText {
 impl CookieText {
     fn attributes(&self) -> Attributes {
         Attributes {
-            path: self.path.clone(),
+            path: self.path.clone().filter(|_| self.follows.is_none()),
             domains: self.domain.clone(),
             http_only: if self.http_only { HttpOnly::On } else { HttpOnly::Off },
             secure: self.secure,
@@ -170,12 +176,72 @@ fn name(scope: &Scope, written: &CookieText, at: Location, findings: &mut Findin
     }
 }
 
+/// Session cookies of common application servers and frameworks.
+const OF_APPLICATIONS: [&str; 14] = [
+    "JSESSIONID",
+    "PHPSESSID",
+    "connect.sid",
+    "ASP.NET_SessionId",
+    ".AspNetCore.Session",
+    "laravel_session",
+    "sessionid",
+    "session",
+    "SESSION",
+    "_session_id",
+    "rack.session",
+    "CFID",
+    "ci_session",
+    "PLAY_SESSION",
+];
+
+/// Warns if Burdock's own cookie has the name of a session cookie: its servers would never get theirs back.
+fn warn_of_session_name(cookie: &CookieSpec, at: Location, findings: &mut Findings) {
+    let name = cookie.name.as_str();
+    if cookie.mode == CookieMode::Insert && cookie.preserve == Preserve::Off && OF_APPLICATIONS.contains(&name) {
+        findings.warning(
+            at,
+            format!(
+                "applications use the name {name} for their own sessions, and Burdock drops the servers' cookies of this name: to tie \
+                 the sessions of {name}, use follows: {name}, mode: prefix or learn"
+            ),
+        );
+    }
+}
+
 fn default_name(scope: &Scope, at: Location, findings: &mut Findings) -> Option<CookieName> {
     let name = CookieName::parse(&format!("BURDOCK_{}", scope.0));
     if let Err(error) = &name {
         findings.fault_with_help(at, format!("no cookie can be named after the scope {}: {error}", scope.0), "set name");
     }
     name.ok()
+}
+
+/// A cookie that follows the application's has its times and path from there.
+fn check_followed(written: &CookieText, name: Option<&CookieName>, findings: &mut Findings) {
+    let Some(follows) = &written.follows else { return };
+    let followed = follows.value.as_str();
+    if name == Some(&follows.value) {
+        let help = "give Burdock's cookie another name, or use mode: rewrite or prefix";
+        findings.fault_with_help(follows.at, format!("the cookie {followed} cannot follow itself"), help);
+    }
+    if written.mode != CookieMode::Insert {
+        let message = "only a cookie of Burdock's own (mode insert) can follow another";
+        findings.fault_with_help(follows.at, message, "remove follows, or mode");
+    }
+    let defaults = Attributes::default();
+    let taken = [
+        ("path", written.path != defaults.path),
+        ("max_age", written.max_age.is_some()),
+        ("idle_timeout", written.idle_timeout.is_some()),
+        ("preserve", written.preserve),
+        ("post_only", written.post_only),
+    ];
+    let taken: Vec<&str> = taken.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect();
+    if !taken.is_empty() {
+        let message =
+            format!("Burdock's cookie is set and deleted with {followed}, so {} would have no effect", taken.join(", "));
+        findings.fault_with_help(follows.at, message, "remove path, max_age, idle_timeout, preserve and post_only");
+    }
 }
 
 /// The responses in which a tie of this mode can be renewed.

@@ -49,8 +49,21 @@ pub(super) fn check(times: &Times, token: TokenFormat, renewal: Renewal, finding
         findings.warning(idle.at, "longer than max_life, so max_life always ends first");
     }
     let Some(age) = age else { return };
-    if idle.as_ref().is_some_and(|idle| idle.value > age.value) {
-        findings.warning(age.at, "shorter than idle_timeout, so browsers drop the cookie before the session expires");
+    match idle.as_ref().map(|idle| u64::from(idle.value)) {
+        Some(idle) if idle > u64::from(age.value) => {
+            findings.warning(age.at, "shorter than idle_timeout, so browsers drop the cookie before the session expires");
+        }
+        Some(idle) if idle * 11 > u64::from(age.value) * 10 => {
+            let message = "less than a tenth longer than idle_timeout, so browsers drop the cookie before the session expires: a session \
+                           lasts up to a tenth longer than idle_timeout";
+            findings.warning(age.at, message);
+        }
+        Some(_) | None => {}
+    }
+    if token == TokenFormat::Plain && age.value < MAX_COOKIE_AGE {
+        let message = "a plain token carries no dates, so Burdock cannot renew the cookie: browsers drop it after this time, even if \
+                       the session is in use; use token: sealed, or max_age: none";
+        findings.warning(age.at, message);
     }
     if age.value > MAX_COOKIE_AGE {
         findings.warning(age.at, "longer than 400d, after which browsers drop a cookie anyway");

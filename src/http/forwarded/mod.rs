@@ -12,7 +12,8 @@ pub use trust::{TrustedProxies, client_address, scheme};
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use ::http::{HeaderName, HeaderValue};
+use ::http::header::{FORWARDED, VIA};
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -34,6 +35,11 @@ impl Peer {
     pub fn address(&self) -> IpAddr {
         self.address
     }
+}
+
+/// Whether a proxy relays the request, trusted or not: then its connection carries many clients. A client can only claim it.
+pub fn is_relayed(headers: &HeaderMap) -> bool {
+    [&X_FORWARDED_FOR, &FORWARDED, &VIA].into_iter().any(|name| headers.contains_key(name))
 }
 
 /// An address as a header's value. Addresses are ASCII, so this never fails.

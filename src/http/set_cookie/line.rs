@@ -58,6 +58,18 @@ impl<'a> SetCookieLine<'a> {
         by_age.map_or_else(by_date, |age| age == Age::Expired)
     }
 
+    /// Its Path, Max-Age and Expires as they follow a value, for a cookie that is to live as this one does. The last of a
+    /// repeated attribute counts.
+    pub fn path_and_times(&self) -> Vec<u8> {
+        let last = |name| self.attributes(name).last().map(|value| [b"; ", name.as_bytes(), b"=", value].concat());
+        ["Path", "Max-Age", "Expires"].into_iter().filter_map(last).flatten().collect()
+    }
+
+    /// Its Path as it follows a value.
+    pub fn path(&self) -> Vec<u8> {
+        self.attributes("Path").last().map(|value| [b"; Path=", value].concat()).unwrap_or_default()
+    }
+
     /// The header with `new` in place of the value and its quotes. None if `new` is not a valid cookie value (RFC
     /// 6265bis `cookie-octet`).
     pub fn with_value(&self, new: &[u8]) -> Option<HeaderValue> {

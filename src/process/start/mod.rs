@@ -40,6 +40,7 @@ use crate::runtime::readiness::Readiness;
 use crate::runtime::systemd::Watchdog;
 use crate::serve::generation::Generation;
 use crate::serve::state::ServingState;
+use crate::serve::untrusted_proxies::UntrustedProxies;
 use crate::storage::session_storage::SessionStorage;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::{Metrics, Reloaded};
@@ -190,6 +191,7 @@ pub(crate) fn state(
         readiness: predecessor.map_or_else(Readiness::default, |_| Readiness::of_successor()),
         close_on_down: Arc::<CloseOnDown>::default(),
         on_ejection: probe::ejected,
+        untrusted_proxies: UntrustedProxies::new(&config.listeners),
     };
     Ok(ProcessState {
         serving: Arc::new(serving),

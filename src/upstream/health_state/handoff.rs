@@ -48,7 +48,7 @@ impl HealthState {
         };
         let outlier = upstream.passive_health.as_ref().map(|_| handoff.outlier.clone()).unwrap_or_default();
         let mut inner = self.inner.lock();
-        *inner = Inner { checks, outlier, origin: Origin::Later };
+        *inner = Inner { checks, wish: inner.wish, outlier, origin: Origin::Later };
         self.condition.store(encode(inner.condition()), Relaxed);
         self.changed.store(millis(handoff.changed), Relaxed);
         self.up_since.store(handoff.up_since.map_or(NEVER, millis), Relaxed);

@@ -15,7 +15,7 @@ use crate::time::{Now, Uptime};
 
 use super::failover::Cause;
 use super::health::{Condition, Health, Outcome, Streak, Thresholds};
-use super::outlier::{Attempt, Ejection, Outlier, OutlierSpec, PassiveFailure, Verdict};
+use super::outlier::{Attempt, Ejection, FailureCount, Outlier, OutlierSpec, PassiveFailure, Verdict};
 use super::queue::Queue;
 use super::spec::{Admin, ServerSpec, UpstreamSpec};
 
@@ -39,8 +39,17 @@ pub struct HealthState {
 #[derive(Clone, Debug)]
 struct Inner {
     checks: CheckState,
+    wish: Wish,
     outlier: Outlier,
     origin: Origin,
+}
+
+/// What a server's last passed check asks for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Wish {
+    #[default]
+    AllSessions,
+    NoNewSessions,
 }
 
 /// When a server was added.
@@ -87,14 +96,19 @@ impl HealthState {
     pub(crate) fn new(upstream: &UpstreamSpec, origin: Origin, queue: &Arc<Queue>, now: Now) -> Self {
         let checks = if upstream.health_check.is_some() { CheckState::Unchecked } else { CheckState::Assumed };
         let up_since = Some(now.uptime).filter(|_| origin == Origin::Later);
-        Self::of(Inner { checks, outlier: Outlier::default(), origin }, Uptime::default(), up_since, queue)
+        Self::of(
+            Inner { checks, wish: Wish::AllSessions, outlier: Outlier::default(), origin },
+            Uptime::default(),
+            up_since,
+            queue,
+        )
     }
 
     /// The health of a server that an earlier configuration had: the same, unless its address, health checks or
     /// maintenance have changed. Then a server in use stays in use until a check fails, and a server that leaves
     /// maintenance, where it was not checked, waits for its first check.
     pub(crate) fn after(earlier: &Arc<Self>, before: Specs<'_>, spec: Specs<'_>, now: Now) -> Arc<Self> {
-        let Inner { checks, outlier, .. } = earlier.inner.lock().clone();
+        let Inner { checks, wish, outlier, .. } = earlier.inner.lock().clone();
         let (was, is) = (before.server.admin == Admin::Maint, spec.server.admin == Admin::Maint);
         let (had, has) = (before.upstream.health_check.is_some(), spec.upstream.health_check.is_some());
         let same_address = before.server.address == spec.server.address;
@@ -107,7 +121,8 @@ impl HealthState {
             Health::Up | Health::Down | Health::Unchecked if has => CheckState::Unchecked,
             Health::Up | Health::Down | Health::Unchecked => CheckState::Assumed,
         };
-        let inner = Inner { checks, outlier: Outlier::default(), origin: Origin::Later };
+        let wish = if has { wish } else { Wish::AllSessions };
+        let inner = Inner { checks, wish, outlier: Outlier::default(), origin: Origin::Later };
         let unchanged = inner.condition().health() == earlier.health();
         let changed = if unchanged { earlier.changed() } else { now.uptime };
         let same_server = unchanged && !was && same_address;
@@ -149,18 +164,25 @@ impl HealthState {
 
     /// Counts one more outcome of an active check. Returns the new condition if it changed.
     pub fn checked(&self, outcome: Outcome, streak: &mut Streak, thresholds: Thresholds, at: Uptime) -> Option<Condition> {
-        self.change(at, |inner| inner.checks = inner.checks.after(outcome, streak, thresholds))
+        self.change(at, |inner| {
+            inner.checks = inner.checks.after(outcome, streak, thresholds);
+            inner.wish = match outcome {
+                Outcome::Passed => Wish::AllSessions,
+                Outcome::Draining => Wish::NoNewSessions,
+                Outcome::Failed => inner.wish,
+            };
+        })
     }
 
     /// Counts one more outcome of an attempt. Some if the server should be ejected.
     pub(crate) fn attempted(&self, attempt: Attempt, spec: &OutlierSpec, at: Uptime) -> Option<PassiveFailure> {
         match spec.verdict(attempt) {
             Verdict::Nothing => None,
-            Verdict::Good if !self.has_failures.load(Relaxed) => None,
+            Verdict::Good if spec.count == FailureCount::InWindow || !self.has_failures.load(Relaxed) => None,
             Verdict::Good => {
                 let mut inner = self.inner.lock();
-                inner.outlier.good();
-                self.has_failures.store(false, Relaxed);
+                inner.outlier.good(spec);
+                self.has_failures.store(inner.outlier.has_failures(), Relaxed);
                 None
             }
             Verdict::Bad(failure) => {
@@ -182,7 +204,7 @@ impl HealthState {
     pub fn probed(&self, outcome: Outcome, spec: &OutlierSpec, at: Uptime) -> ProbeOutcome {
         let mut extended = None;
         self.change(at, |inner| match outcome {
-            Outcome::Passed => inner.outlier.recover(at),
+            Outcome::Passed | Outcome::Draining => inner.outlier.recover(at),
             Outcome::Failed => extended = Some(inner.outlier.extend(spec, at)),
         });
         extended.map_or_else(|| ProbeOutcome::Recovered(self.condition()), ProbeOutcome::StillEjected)
@@ -213,13 +235,14 @@ impl HealthState {
             self.changed.store(millis(at), Relaxed);
         }
         // At the start all servers come up together, so none needs a slow start.
-        if after == Condition::Up && (before, inner.origin) != (Condition::Unchecked, Origin::Start) {
+        let came_up = after.health() == Health::Up && before.health() != Health::Up;
+        if came_up && (before, inner.origin) != (Condition::Unchecked, Origin::Start) {
             self.up_since.store(millis(at), Relaxed);
         }
         inner.origin = Origin::Later;
         drop(inner);
         self.queue.health_changed();
-        if after != Condition::Up {
+        if after.health() != Health::Up {
             self.queue.close(Cause::Down);
         }
         Some(after)
@@ -232,6 +255,7 @@ impl Inner {
             Health::Unchecked => Condition::Unchecked,
             Health::Down => Condition::Down,
             Health::Up if self.outlier.is_ejected() => Condition::Ejected,
+            Health::Up if self.wish == Wish::NoNewSessions => Condition::Draining,
             Health::Up => Condition::Up,
         }
     }
@@ -270,6 +294,7 @@ fn encode(condition: Condition) -> u8 {
         Condition::Up => 1,
         Condition::Down => 2,
         Condition::Ejected => 3,
+        Condition::Draining => 4,
     }
 }
 
@@ -278,6 +303,7 @@ fn decode(stored: u8) -> Condition {
         0 => Condition::Unchecked,
         1 => Condition::Up,
         2 => Condition::Down,
+        4 => Condition::Draining,
         _ => Condition::Ejected,
     }
 }
