@@ -60,7 +60,11 @@ impl Upstream {
         placed.or_else(|| {
             self.spec().panic_threshold?;
             let choice = self.choice(Notes::DoNotCome, now.uptime);
-            TIERS.into_iter().find_map(|tier| self.place_in(tier, &choice.ready(tier), &request, random))
+            TIERS.into_iter().find_map(|tier| match candidates.of(tier) {
+                // Their turns go on.
+                ready if ready.among == Among::Ready => self.place_in(tier, ready, &request, random),
+                _ => self.place_in(tier, &choice.ready(tier), &request, random),
+            })
         })
     }
 

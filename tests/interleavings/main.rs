@@ -34,7 +34,12 @@ const SHARDS: [u8; 2] = [254, 255];
 
 /// Tries random interleavings, then interleavings with few switches between threads, which find what random ones rarely do.
 fn explore(test: impl Fn() + Send + Sync + Clone + 'static) {
-    let interleavings = if std::env::var("BURDOCK_FULL").is_ok_and(|set| set == "1") { 20_000 } else { 2_000 };
+    explore_some(20_000, test);
+}
+
+/// As [`explore`], with another number of interleavings: for tests that take long.
+fn explore_some(full: usize, test: impl Fn() + Send + Sync + Clone + 'static) {
+    let interleavings = if std::env::var("BURDOCK_FULL").is_ok_and(|set| set == "1") { full } else { full / 10 };
     run(RandomScheduler::new(interleavings), test.clone());
     run(PctScheduler::new(3, interleavings), test);
 }

@@ -8,7 +8,7 @@ use burdock::time::UnixMillis;
 use shuttle::sync::Mutex;
 use shuttle::thread;
 
-use super::{NOW, drain, explore, name, register, table};
+use super::{NOW, drain, explore_some, name, register, table};
 
 /// A process: both register the servers in the same order, so their numbers are alike.
 struct Process {
@@ -44,7 +44,7 @@ impl Process {
 
 #[test]
 fn two_processes_agree_whatever_the_order_of_their_threads() {
-    explore(|| {
+    explore_some(5_000, || {
         let processes = Arc::new([Process::new(), Process::new()]);
         let requests: Vec<_> = (0..2_usize)
             .flat_map(|at| [(at, 0), (at, 1)])
@@ -75,7 +75,7 @@ fn two_processes_agree_whatever_the_order_of_their_threads() {
 
 #[test]
 fn a_muted_peer_holds_up_no_response() {
-    explore(|| {
+    explore_some(5_000, || {
         let process = Arc::new(Process::new());
         let at_most = std::time::Duration::from_millis(20);
         process.peer.set_delivery(Delivery::Awaited { at_most });

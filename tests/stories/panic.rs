@@ -1,5 +1,7 @@
 //! The panic threshold: when too few servers are up, new sessions ignore health.
 
+use burdock::upstream::balance::Balance;
+
 use crate::language::lb;
 
 const HALF: &str = "panic_threshold: 50%";
@@ -14,6 +16,16 @@ fn a_panic_sends_new_sessions_to_every_ready_server() {
     let servers: std::collections::BTreeSet<_> = visits.iter().map(|visit| &*visit.server).collect();
     assert_eq!(servers.into_iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     lb.up("c").client().visits(1).because(["new"]);
+}
+
+#[test]
+fn all_servers_take_turns_when_all_are_down() {
+    for balance in [Balance::RoundRobin, Balance::LeastConn] {
+        let lb = lb(["a", "b", "c"]).settings(HALF).balance(balance).down("a").down("b").down("c");
+        let mut servers = lb.new_clients(6);
+        servers.sort();
+        assert_eq!(servers, ["a", "a", "b", "b", "c", "c"], "{balance:?}");
+    }
 }
 
 #[test]
