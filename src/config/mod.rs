@@ -29,6 +29,7 @@ mod source;
 mod sticky;
 mod tables;
 mod upstream;
+mod tcp_keepalive;
 pub mod values;
 
 pub use schema::errors::{Errors, Fault, Position, Warning};

@@ -17,7 +17,7 @@ use crate::source::Source;
 use crate::upstream::failover::Failover;
 use crate::upstream::percent::Percent;
 use crate::upstream::spec::{
-    ConnectionSharing, Limits, MAX_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec,
+    ConnectionSharing, Limits, MAX_SERVERS, OnMarkedDown, QueueSpec, Removal, TcpKeepalive, Timeouts, UpstreamSpec,
 };
 
 record! {
@@ -53,6 +53,8 @@ record! {
         connections: ConnectionSharing = "shared",
         /// Timeouts for each step of a request to a server.
         timeouts: Timeouts = "{}",
+        /// TCP keep-alive of connections to servers, which ends connections to servers that vanished; or none.
+        tcp_keepalive: OrNone<TcpKeepalive> = "{}",
         /// When a failed request is retried.
         retry: RetryText = "{}",
         /// The queue of a server that is full.
@@ -163,6 +165,7 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         timeouts: written.timeouts,
         retry: written.retry.into(),
         limits: written.limits,
+        tcp_keepalive: written.tcp_keepalive,
         removal: written.removed_servers,
         queue: written.queue,
     };
