@@ -225,6 +225,38 @@ fn a_yaml_anchor_may_stand_for_a_whole_value() {
 }
 
 #[test]
+fn a_server_cannot_be_a_listener() {
+    let text = |listener: &str, server: &str| {
+        format!("listeners: ['{listener}']\nupstreams: {{shop: {{servers: [{{id: web-1, {server}}}]}}}}\n")
+    };
+    for (listener, server) in [
+        ("127.0.0.1:8080", "127.0.0.1:8080"),
+        ("10.0.0.1:8080", "10.0.0.1:8080"),
+        ("127.0.0.1:8080", "[::ffff:127.0.0.1]:8080"),
+        ("0.0.0.0:8080", "127.0.0.1:8080"),
+        ("0.0.0.0:8080", "127.7.7.7:8080"),
+        ("[::]:8080", "127.0.0.1:8080"),
+        ("[::]:8080", "[::1]:8080"),
+    ] {
+        let errors = wrong(&text(listener, &format!("address: '{server}'")));
+        assert!(errors.contains(&format!("upstreams.shop.servers[0].address: {server} is ")), "{errors}");
+        assert!(errors.contains("of this Burdock\n  help: write the address of the application"), "{errors}");
+    }
+    let errors = wrong(&text("0.0.0.0:8080", "name: 'localhost:8080'"));
+    assert!(errors.contains("localhost:8080 is reached by the listener 0.0.0.0:8080 of this Burdock"), "{errors}");
+    for (listener, server) in [
+        ("127.0.0.1:8080", "address: '127.0.0.1:8081'"),
+        ("127.0.0.1:8080", "address: '127.0.0.2:8080'"),
+        ("0.0.0.0:8080", "address: '[::1]:8080'"),
+        ("0.0.0.0:8080", "address: '10.0.0.1:8080'"),
+        ("127.0.0.1:8080", "name: 'app.localhost:8080'"),
+        ("127.0.0.1:8080", "name: 'localhost:8081'"),
+    ] {
+        good(&text(listener, server));
+    }
+}
+
+#[test]
 fn tcp_keepalive_has_bounds_and_can_be_off() {
     let read = |settings: &str| good(&with(settings, "")).plan.upstreams.remove(0).upstream.tcp_keepalive;
     assert_eq!(read(""), Some(TcpKeepalive::DEFAULT));

@@ -10,6 +10,7 @@ use super::outcome::Outcome;
 use crate::runtime::directories;
 use crate::runtime::directories::Unbindable;
 use crate::runtime::keys;
+use crate::runtime::own_listeners;
 
 /// Checks a configuration file and reports all errors at once, each with its line
 #[derive(Debug, Args)]
@@ -36,7 +37,9 @@ pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Outco
     let unreadable = keys::unreadable(config);
     unreadable.iter().for_each(|error| eprintln!("{name}: {error}"));
     unbindable.iter().for_each(|error| eprintln!("{name}: {error}"));
-    if !unreadable.is_empty() || !unbindable.is_empty() {
+    let loops = own_listeners::among_servers(config);
+    loops.iter().for_each(|error| eprintln!("{name}: {error}"));
+    if !unreadable.is_empty() || !unbindable.is_empty() || !loops.is_empty() {
         return Outcome::UsageError;
     }
     let upstreams = &config.plan.upstreams;

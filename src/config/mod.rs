@@ -18,6 +18,7 @@ mod foreign_words;
 mod health_check;
 mod host_index;
 mod listener;
+mod loops;
 mod names;
 mod passive_health;
 mod process;
@@ -28,8 +29,8 @@ mod server;
 mod source;
 mod sticky;
 mod tables;
-mod upstream;
 mod tcp_keepalive;
+mod upstream;
 pub mod values;
 
 pub use schema::errors::{Errors, Fault, Position, Warning};

@@ -129,10 +129,11 @@ record! {
     }
 }
 
-/// A checked upstream, with the positions of its servers and of its entries with a name.
+/// A checked upstream, with the positions of its servers, of their addresses and of its entries with a name.
 pub(super) struct Built {
     pub(super) spec: UpstreamSpec,
     pub(super) servers_at: Vec<Location>,
+    pub(super) addresses_at: Vec<Location>,
     pub(super) found_at: Vec<Location>,
     pub(super) hash_key: Vec<Source>,
     pub(super) sticky: Written,
@@ -148,11 +149,12 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         let message = "no server accepts new sessions: each has weight 0, or the state drain or maint";
         findings.warning(name.at, message);
     }
-    let (servers_at, fixed) = servers.fixed.into_iter().unzip();
+    let servers_at = servers.fixed.iter().map(|server| server.id_at).collect();
+    let addresses_at = servers.fixed.iter().map(|server| server.address_at).collect();
     let (found_at, discovery) = servers.found.into_iter().unzip();
     let spec = UpstreamSpec {
         name: name.value.clone(),
-        servers: fixed,
+        servers: servers.fixed.into_iter().map(|server| server.spec).collect(),
         discovery,
         balance: written.balance.balance,
         failover: written.failover,
@@ -163,14 +165,14 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         on_marked_down: written.on_marked_down,
         connections: written.connections,
         timeouts: written.timeouts,
+        tcp_keepalive: written.tcp_keepalive,
         retry: written.retry.into(),
         limits: written.limits,
-        tcp_keepalive: written.tcp_keepalive,
         removal: written.removed_servers,
         queue: written.queue,
     };
     let sticky = Written { scope: written.sticky_scope, entries: written.sticky, affinity: written.affinity };
-    Built { spec, servers_at, found_at, hash_key: written.balance.key, sticky }
+    Built { spec, servers_at, addresses_at, found_at, hash_key: written.balance.key, sticky }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! applies them.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Listener {
     /// Whether a connection from this host to this address arrives here. A listener for all addresses has all of this host, of
     /// which only the loopback addresses are known here.
     pub fn is_reached_at(&self, address: SocketAddr) -> bool {
-        let (own, to) = (self.address.ip(), destination(address.ip()));
+        let (own, to) = (self.address.ip(), address.ip().to_canonical());
         let is_here = own.to_canonical() == to || self.is_for_all() && to.is_loopback() && self.accepts_family_of(to);
         self.address.port() == address.port() && is_here
     }
@@ -73,15 +73,6 @@ impl Listener {
     /// `[::]` accepts IPv4 too.
     pub fn accepts_family_of(&self, ip: IpAddr) -> bool {
         ip.is_ipv4() || self.address.is_ipv6()
-    }
-}
-
-/// Where a connection to this address goes: Linux takes an unspecified address for the loopback address.
-fn destination(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
     }
 }
 

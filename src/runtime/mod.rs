@@ -7,5 +7,6 @@ pub mod descriptor_limits;
 pub mod directories;
 pub mod fault_injection;
 pub mod keys;
+pub mod own_listeners;
 pub mod readiness;
 pub mod systemd;

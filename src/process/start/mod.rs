@@ -36,6 +36,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::descriptor_limits;
 use crate::runtime::directories;
 use crate::runtime::keys;
+use crate::runtime::own_listeners;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::systemd::Watchdog;
 use crate::serve::generation::Generation;
@@ -116,6 +117,10 @@ fn end_on_listener_panic() {
 }
 
 fn prepare(config: &Config, predecessor: Option<&Arc<Predecessor>>) -> Result<(), StartError> {
+    let loops = own_listeners::among_servers(config);
+    if !loops.is_empty() {
+        return Err(StartError::OwnListener(loops));
+    }
     directories::private(&config.process.runtime_dir, "runtime_dir")?;
     directories::private(&config.process.state_dir, "state_dir")?;
     let taken = match predecessor.map(|predecessor| predecessor.addresses()) {
