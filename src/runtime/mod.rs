@@ -7,6 +7,8 @@ pub mod descriptor_limits;
 pub mod directories;
 pub mod fault_injection;
 pub mod keys;
+pub mod leftovers;
 pub mod own_listeners;
 pub mod readiness;
 pub mod systemd;
+pub mod unix_sockets;

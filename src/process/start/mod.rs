@@ -36,6 +36,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::descriptor_limits;
 use crate::runtime::directories;
 use crate::runtime::keys;
+use crate::runtime::leftovers;
 use crate::runtime::own_listeners;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::systemd::Watchdog;
@@ -123,6 +124,7 @@ fn prepare(config: &Config, predecessor: Option<&Arc<Predecessor>>) -> Result<()
     }
     directories::private(&config.process.runtime_dir, "runtime_dir")?;
     directories::private(&config.process.state_dir, "state_dir")?;
+    leftovers::remove(&config.process.runtime_dir, config.admin.socket.as_deref());
     let taken = match predecessor.map(|predecessor| predecessor.addresses()) {
         None => directories::unbindable(config, &[]),
         // It has sent no addresses.
