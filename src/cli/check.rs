@@ -11,6 +11,7 @@ use crate::runtime::directories;
 use crate::runtime::directories::Unbindable;
 use crate::runtime::keys;
 use crate::runtime::own_listeners;
+use crate::telemetry::access_log;
 
 /// Checks a configuration file and reports all errors at once, each with its line
 #[derive(Debug, Args)]
@@ -39,7 +40,9 @@ pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Outco
     unbindable.iter().for_each(|error| eprintln!("{name}: {error}"));
     let loops = own_listeners::among_servers(config);
     loops.iter().for_each(|error| eprintln!("{name}: {error}"));
-    if !unreadable.is_empty() || !unbindable.is_empty() || !loops.is_empty() {
+    let no_log = access_log::check(&config.access_log).err();
+    no_log.iter().for_each(|error| eprintln!("{name}: access log: {error}"));
+    if !unreadable.is_empty() || !unbindable.is_empty() || !loops.is_empty() || no_log.is_some() {
         return Outcome::UsageError;
     }
     let upstreams = &config.plan.upstreams;

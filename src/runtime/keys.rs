@@ -15,6 +15,8 @@ use burdock::sticky::secrets::Secrets;
 use burdock::token::keys::{InvalidKeyRing, Key, KeyRing};
 use zeroize::Zeroizing;
 
+use crate::runtime::regular_file;
+
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -162,7 +164,7 @@ fn secret(source: &SecretSource) -> Result<NamedSecret, KeyError> {
 
 fn read(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let text = match source {
-        SecretSource::File(path) => std::fs::read(path).map_err(|error| KeyError::File { path: path.clone(), error }),
+        SecretSource::File(path) => regular_file::read(path).map_err(|error| KeyError::File { path: path.clone(), error }),
         SecretSource::Env(name) => {
             std::env::var_os(name).map(OsStringExt::into_vec).ok_or_else(|| KeyError::Env(name.clone()))
         }

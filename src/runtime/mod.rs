@@ -10,5 +10,6 @@ pub mod keys;
 pub mod leftovers;
 pub mod own_listeners;
 pub mod readiness;
+pub mod regular_file;
 pub mod systemd;
 pub mod unix_sockets;

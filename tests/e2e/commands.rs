@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{CommandOutput, Site, burdock, shop, with_defaults};
+use crate::harness::{Burdock, CommandOutput, Site, burdock, shop, with_defaults};
 
 fn check(site: &Site, yaml: &str, more: &[&str]) -> CommandOutput {
     let file = site.write("checked.yaml", yaml);
@@ -155,6 +155,51 @@ fn an_access_log_that_cannot_be_opened_prevents_startup() {
     let mut burdock = crate::harness::Burdock::launch(&site, &yaml, &[]);
     assert_eq!(burdock.wait_for_exit_and_output().code(), Some(1));
     assert!(burdock.stderr().contains("access log"), "{}", burdock.stderr());
+}
+
+fn make_fifo(site: &Site, name: &str) {
+    let path = site.path(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_fifo_in_place_of_a_file_prevents_startup_at_once() {
+    let keys = "keys: [{file: $DIR/given}]";
+    let token = "admin: {address: $IP:9180, token_file: $DIR/given}";
+    for (fifo, setting) in
+        [("access.log", ""), ("state/key", ""), ("run/burdock.pid", ""), ("given", keys), ("given", token)]
+    {
+        let site = Site::new();
+        make_fifo(&site, fifo);
+        let yaml = format!("{setting}\n{}", shop(1, "sticky: cookie"));
+        let mut burdock = Burdock::launch(&site, &yaml, &[]);
+        assert_eq!(burdock.wait_for_exit_and_output().code(), Some(1), "{fifo}");
+        let stderr = burdock.stderr();
+        assert!(stderr.contains("it is a FIFO, not a regular file"), "{fifo}: {stderr}");
+    }
+}
+
+#[test]
+fn check_finds_a_fifo_in_place_of_the_access_log() {
+    let site = Site::new();
+    make_fifo(&site, "access.log");
+    let yaml = with_defaults(&shop(1, "sticky: cookie"));
+    let wrong = check(&site, &yaml, &[]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("access.log: it is a FIFO"), "{wrong:?}");
+}
+
+#[test]
+fn a_fifo_in_place_of_stored_state_is_not_read() {
+    let site = Site::new();
+    let _origins = site.origins::<1>();
+    ["state/changes.json", "state/sessions/.lock", "state/sessions/shop/journal.1"].map(|fifo| make_fifo(&site, fifo));
+    let learn = "sticky: [{learn: {create: 'set_cookie:SID', lookup: 'cookie:SID'}}]";
+    let burdock = site.burdock(&shop(1, learn));
+    assert_eq!(burdock.get("/").status, 200);
+    burdock.wait_for_log("cannot save session tables");
+    burdock.wait_for_log("cannot read the saved runtime overrides");
 }
 
 #[test]
