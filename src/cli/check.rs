@@ -36,6 +36,7 @@ pub fn check(args: &CheckArgs) -> Outcome {
 pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Outcome {
     let name = file.display();
     let unreadable = keys::unreadable(config);
+    keys::warnings(config).iter().for_each(|warning| eprintln!("{name}: warning: {warning}"));
     unreadable.iter().for_each(|error| eprintln!("{name}: {error}"));
     unbindable.iter().for_each(|error| eprintln!("{name}: {error}"));
     let loops = own_listeners::among_servers(config);

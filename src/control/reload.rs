@@ -137,7 +137,7 @@ impl Control {
             differences: diff::between(&desired.wanted(), &next.wanted(), &live.balancer, self.now()),
             needs_upgrade,
             notes: notes(desired, next),
-            warnings: next.config.warnings.iter().map(ToString::to_string).collect(),
+            warnings: warnings(&next.config),
             persisted: Persisted::Yes,
         }
     }
@@ -183,6 +183,11 @@ fn needs_upgrade(now: &Config, next: &Config) -> Vec<&'static str> {
         ("access_log", now.access_log == next.access_log),
     ];
     sections.into_iter().filter(|(_, same)| !same).map(|(section, _)| section).collect()
+}
+
+/// What is allowed but probably not intended, in the file and of the keys that it names.
+fn warnings(config: &Config) -> Vec<String> {
+    config.warnings.iter().map(ToString::to_string).chain(keys::warnings(config)).collect()
 }
 
 fn notes(desired: &Desired, next: &Desired) -> Vec<String> {

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod descriptor_limits;
 pub mod directories;
 pub mod fault_injection;
+pub mod key_file;
 pub mod keys;
 pub mod leftovers;
 pub mod own_listeners;

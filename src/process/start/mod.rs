@@ -147,6 +147,7 @@ fn control(
     let handoff = predecessor.and_then(|predecessor| predecessor.handoff.clone());
     let ProcessHandoff { uptime, changes, leaving, discovered, servers, .. } = handoff.unwrap_or_else(|| stored(&store));
     let secrets = keys::secrets(&config)?;
+    keys::warnings(&config).iter().for_each(|warning| log::warn!("{warning}"));
     let desired = Desired { config, secrets, changes, leaving, discovered };
     for (upstream, id, _) in desired.changes.iter() {
         log::info!("runtime override in effect: {}/{}", upstream.as_str(), id.as_str());
