@@ -17,7 +17,7 @@ use burdock::sticky::method::MethodSpec;
 use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::{Bounds, DnsServers, Family};
 use burdock::upstream::failover::{Action, OnFull};
-use burdock::upstream::spec::{Admin, QueueSpec, Tier, Weight};
+use burdock::upstream::spec::{Admin, QueueSpec, TcpKeepalive, Tier, Weight};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
@@ -222,6 +222,58 @@ fn a_yaml_anchor_may_stand_for_a_whole_value() {
          - {match: {path_prefix: /b}, upstream: b}\n",
     );
     assert_eq!(config.plan.upstreams[0].upstream.timeouts, config.plan.upstreams[1].upstream.timeouts);
+}
+
+#[test]
+fn a_server_cannot_be_a_listener() {
+    let text = |listener: &str, server: &str| {
+        format!("listeners: ['{listener}']\nupstreams: {{shop: {{servers: [{{id: web-1, {server}}}]}}}}\n")
+    };
+    for (listener, server) in [
+        ("127.0.0.1:8080", "127.0.0.1:8080"),
+        ("10.0.0.1:8080", "10.0.0.1:8080"),
+        ("127.0.0.1:8080", "[::ffff:127.0.0.1]:8080"),
+        ("0.0.0.0:8080", "127.0.0.1:8080"),
+        ("0.0.0.0:8080", "127.7.7.7:8080"),
+        ("[::]:8080", "127.0.0.1:8080"),
+        ("[::]:8080", "[::1]:8080"),
+    ] {
+        let errors = wrong(&text(listener, &format!("address: '{server}'")));
+        assert!(errors.contains(&format!("upstreams.shop.servers[0].address: {server} is ")), "{errors}");
+        assert!(errors.contains("of this Burdock\n  help: write the address of the application"), "{errors}");
+    }
+    let errors = wrong(&text("0.0.0.0:8080", "name: 'localhost:8080'"));
+    assert!(errors.contains("localhost:8080 is reached by the listener 0.0.0.0:8080 of this Burdock"), "{errors}");
+    for (listener, server) in [
+        ("127.0.0.1:8080", "address: '127.0.0.1:8081'"),
+        ("127.0.0.1:8080", "address: '127.0.0.2:8080'"),
+        ("0.0.0.0:8080", "address: '[::1]:8080'"),
+        ("0.0.0.0:8080", "address: '10.0.0.1:8080'"),
+        ("127.0.0.1:8080", "name: 'app.localhost:8080'"),
+        ("127.0.0.1:8080", "name: 'localhost:8081'"),
+    ] {
+        good(&text(listener, server));
+    }
+}
+
+#[test]
+fn tcp_keepalive_has_bounds_and_can_be_off() {
+    let read = |settings: &str| good(&with(settings, "")).plan.upstreams.remove(0).upstream.tcp_keepalive;
+    assert_eq!(read(""), Some(TcpKeepalive::DEFAULT));
+    assert_eq!(read("tcp_keepalive: none"), None);
+    let seconds = std::time::Duration::from_secs;
+    assert_eq!(
+        read("tcp_keepalive: {idle: 5m, count: 127}"),
+        Some(TcpKeepalive { idle: seconds(300), count: 127.try_into().unwrap(), ..TcpKeepalive::DEFAULT })
+    );
+    assert_snapshot!(
+        ["{idle: 10h, interval: 500ms, count: 0}", "on", "off", "30s", "{time: 30s, probes: 3}"]
+            .map(|written| wrong(&with(&format!("tcp_keepalive: {written}"), "")))
+            .join("\n")
+    );
+    assert_snapshot!(wrong(
+        "listeners: [{address: 127.0.0.1:8080, so_keepalive: 30m}]\nupstreams: {a: {servers: [127.0.0.1:1], srvtcpka: true}}"
+    ));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use burdock::config::values::LogTarget;
 
 use super::outcome::Outcome;
 use crate::runtime::directories;
+use crate::runtime::regular_file;
 
 /// Starts the program and waits until it has written its process id. If it ends before that, prints its output.
 pub fn run(config: &Config, file: &Path) -> Outcome {
@@ -35,8 +36,10 @@ pub fn run(config: &Config, file: &Path) -> Outcome {
 }
 
 fn attempt(runtime_dir: &Path, file: &Path) -> io::Result<Outcome> {
-    let mut log =
-        OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(runtime_dir.join("burdock.log"))?;
+    let mut log = regular_file::open(
+        OpenOptions::new().create(true).append(true).read(true).mode(0o600),
+        &runtime_dir.join("burdock.log"),
+    )?;
     let from = log.seek(SeekFrom::End(0))?;
     let mut child = command(file)?.stderr(log.try_clone()?).spawn()?;
     if has_started(&mut child, runtime_dir)? {
@@ -57,7 +60,8 @@ fn command(file: &Path) -> io::Result<Command> {
 fn has_started(child: &mut Child, runtime_dir: &Path) -> io::Result<bool> {
     let id = child.id().to_string();
     loop {
-        if std::fs::read_to_string(directories::pid_file(runtime_dir)).is_ok_and(|written| written.trim() == id) {
+        if regular_file::read(&directories::pid_file(runtime_dir)).is_ok_and(|written| written.trim_ascii() == id.as_bytes())
+        {
             return Ok(true);
         }
         if child.try_wait()?.is_some() {

@@ -10,6 +10,8 @@ use super::outcome::Outcome;
 use crate::runtime::directories;
 use crate::runtime::directories::Unbindable;
 use crate::runtime::keys;
+use crate::runtime::own_listeners;
+use crate::telemetry::access_log;
 
 /// Checks a configuration file and reports all errors at once, each with its line
 #[derive(Debug, Args)]
@@ -34,9 +36,14 @@ pub fn check(args: &CheckArgs) -> Outcome {
 pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Outcome {
     let name = file.display();
     let unreadable = keys::unreadable(config);
+    keys::warnings(config).iter().for_each(|warning| eprintln!("{name}: warning: {warning}"));
     unreadable.iter().for_each(|error| eprintln!("{name}: {error}"));
     unbindable.iter().for_each(|error| eprintln!("{name}: {error}"));
-    if !unreadable.is_empty() || !unbindable.is_empty() {
+    let loops = own_listeners::among_servers(config);
+    loops.iter().for_each(|error| eprintln!("{name}: {error}"));
+    let no_log = access_log::check(&config.access_log).err();
+    no_log.iter().for_each(|error| eprintln!("{name}: access log: {error}"));
+    if !unreadable.is_empty() || !unbindable.is_empty() || !loops.is_empty() || no_log.is_some() {
         return Outcome::UsageError;
     }
     let upstreams = &config.plan.upstreams;

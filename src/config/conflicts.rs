@@ -18,6 +18,7 @@ use crate::sticky::method::MethodSpec;
 pub(crate) struct PlacedUpstream {
     pub(crate) spec: StickyUpstreamSpec,
     pub(crate) servers_at: Vec<Location>,
+    pub(crate) addresses_at: Vec<Location>,
     pub(crate) found_at: Vec<Location>,
     pub(crate) entries_at: Vec<Location>,
 }

@@ -10,7 +10,7 @@ use super::route::RouteText;
 use super::sticky::entries;
 use super::tables::TableText;
 use super::upstream::UpstreamText;
-use super::{accept, conflicts, foreign_words, listener, response_source, route, source, tables, upstream};
+use super::{accept, conflicts, foreign_words, listener, loops, response_source, route, source, tables, upstream};
 use crate::config::conflicts::PlacedUpstream;
 use crate::config::schema::errors::{Errors, Fault, Findings, Location};
 use crate::config::schema::map::{OrShort, record};
@@ -95,8 +95,10 @@ fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config
     conflicts::check(&upstreams, &routes, findings);
     let tables = tables::build(written.tables, &upstreams, findings);
     let admin = written.admin.build(&written.process.runtime_dir);
+    let listeners = listener::build(written.listeners, &admin, findings);
+    loops::check(&upstreams, &listeners, findings);
     Config {
-        listeners: listener::build(written.listeners, &admin, findings),
+        listeners,
         admin,
         process: written.process,
         access_log: written.access_log,
@@ -117,5 +119,11 @@ fn placed(name: &At<UpstreamName>, written: UpstreamText, findings: &mut Finding
     let built = upstream::build(name, written, findings);
     let (sticky, entries_at) = entries::build(&name.value, built.sticky, &built.spec, findings);
     let spec = StickyUpstreamSpec { upstream: built.spec, sticky, hash_key: built.hash_key };
-    PlacedUpstream { spec, servers_at: built.servers_at, found_at: built.found_at, entries_at }
+    PlacedUpstream {
+        spec,
+        servers_at: built.servers_at,
+        addresses_at: built.addresses_at,
+        found_at: built.found_at,
+        entries_at,
+    }
 }

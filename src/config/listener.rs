@@ -10,10 +10,12 @@ use crate::config::schema::choice::choice;
 use crate::config::schema::errors::{Findings, Location};
 use crate::config::schema::map::{Shortened, record};
 use crate::config::schema::read::{At, ListOf};
+use crate::config::schema::scalar::OrNone;
 use crate::config::schema::tree::Node;
 use crate::config::schema::units::Positive;
 use crate::config::values::{Admin, Listener};
 use crate::http::forwarded::{Style, TrustedProxies};
+use crate::upstream::spec::TcpKeepalive;
 
 record! {
     "a listener" => struct ListenerText {
@@ -28,6 +30,8 @@ record! {
         header_timeout: Positive = "10s",
         /// How long an idle client connection is kept.
         keepalive_timeout: Positive = "60s",
+        /// TCP keep-alive of client connections, which ends connections of clients that vanished; or none.
+        tcp_keepalive: OrNone<TcpKeepalive> = "{}",
     }
 }
 
@@ -92,6 +96,7 @@ impl From<ListenerText> for Listener {
             forwarded: written.forwarded,
             header_timeout: written.header_timeout,
             keepalive_timeout: written.keepalive_timeout,
+            tcp_keepalive: written.tcp_keepalive,
         }
     }
 }

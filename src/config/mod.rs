@@ -18,6 +18,7 @@ mod foreign_words;
 mod health_check;
 mod host_index;
 mod listener;
+mod loops;
 mod names;
 mod passive_health;
 mod process;
@@ -28,6 +29,7 @@ mod server;
 mod source;
 mod sticky;
 mod tables;
+mod tcp_keepalive;
 mod upstream;
 pub mod values;
 

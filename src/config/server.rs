@@ -81,10 +81,17 @@ impl Shortened for ServerText {
     }
 }
 
-/// Servers and entries, with the positions of their ids.
+/// A server with an address, with the positions of its id and its address.
+pub(super) struct FixedServer {
+    pub(super) id_at: Location,
+    pub(super) address_at: Location,
+    pub(super) spec: Arc<ServerSpec>,
+}
+
+/// Servers, and entries with the positions of their ids.
 #[derive(Default)]
 pub(super) struct Servers {
-    pub(super) fixed: Vec<(Location, Arc<ServerSpec>)>,
+    pub(super) fixed: Vec<FixedServer>,
     pub(super) found: Vec<(Location, DiscoverySpec)>,
 }
 
@@ -128,7 +135,7 @@ fn target(written: &At<ServerText>, findings: &mut Findings) -> Option<Target> {
     }
 }
 
-fn fixed(written: ServerText, address: &At<Address>, findings: &mut Findings) -> Option<(Location, Arc<ServerSpec>)> {
+fn fixed(written: ServerText, address: &At<Address>, findings: &mut Findings) -> Option<FixedServer> {
     let tier = written.tier();
     let id = match written.id {
         Some(id) => id,
@@ -144,7 +151,7 @@ fn fixed(written: ServerText, address: &At<Address>, findings: &mut Findings) ->
         max_conns: written.max_conns,
         admin: written.state,
     };
-    Some((id.at, Arc::new(server)))
+    Some(FixedServer { id_at: id.at, address_at: address.at, spec: Arc::new(server) })
 }
 
 fn found(
@@ -177,7 +184,7 @@ impl Servers {
     /// Whether there are servers, but none accepts new sessions.
     pub(super) fn accept_none(&self) -> bool {
         let accepts_new = |admin: Admin, weight: Option<Weight>| admin == Admin::Ready && weight.is_none_or(|w| w.get() > 0);
-        let fixed = self.fixed.iter().map(|(_, server)| (server.admin, Some(server.weight)));
+        let fixed = self.fixed.iter().map(|server| (server.spec.admin, Some(server.spec.weight)));
         let found = self.found.iter().map(|(_, entry)| (entry.template.admin, entry.template.weight));
         let mut all = fixed.chain(found).peekable();
         all.peek().is_some() && !all.any(|(admin, weight)| accepts_new(admin, weight))
@@ -201,7 +208,7 @@ fn id_of(text: &str, at: Location, findings: &mut Findings) -> Option<ServerId> 
 
 fn check_ids(servers: &Servers, findings: &mut Findings) {
     let mut first: HashMap<&ServerId, Location> = HashMap::new();
-    let fixed = servers.fixed.iter().map(|(at, server)| (*at, &server.id));
+    let fixed = servers.fixed.iter().map(|server| (server.id_at, &server.spec.id));
     let mut ids: Vec<_> = fixed.chain(servers.found.iter().map(|(at, entry)| (*at, &entry.stem))).collect();
     ids.sort_by_key(|(at, _)| *at);
     for (at, id) in ids {

@@ -17,7 +17,7 @@ use crate::source::Source;
 use crate::upstream::failover::Failover;
 use crate::upstream::percent::Percent;
 use crate::upstream::spec::{
-    ConnectionSharing, Limits, MAX_SERVERS, OnMarkedDown, QueueSpec, Removal, Timeouts, UpstreamSpec,
+    ConnectionSharing, Limits, MAX_SERVERS, OnMarkedDown, QueueSpec, Removal, TcpKeepalive, Timeouts, UpstreamSpec,
 };
 
 record! {
@@ -53,6 +53,8 @@ record! {
         connections: ConnectionSharing = "shared",
         /// Timeouts for each step of a request to a server.
         timeouts: Timeouts = "{}",
+        /// TCP keep-alive of connections to servers, which ends connections to servers that vanished; or none.
+        tcp_keepalive: OrNone<TcpKeepalive> = "{}",
         /// When a failed request is retried.
         retry: RetryText = "{}",
         /// The queue of a server that is full.
@@ -127,10 +129,11 @@ record! {
     }
 }
 
-/// A checked upstream, with the positions of its servers and of its entries with a name.
+/// A checked upstream, with the positions of its servers, of their addresses and of its entries with a name.
 pub(super) struct Built {
     pub(super) spec: UpstreamSpec,
     pub(super) servers_at: Vec<Location>,
+    pub(super) addresses_at: Vec<Location>,
     pub(super) found_at: Vec<Location>,
     pub(super) hash_key: Vec<Source>,
     pub(super) sticky: Written,
@@ -146,11 +149,12 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         let message = "no server accepts new sessions: each has weight 0, or the state drain or maint";
         findings.warning(name.at, message);
     }
-    let (servers_at, fixed) = servers.fixed.into_iter().unzip();
+    let servers_at = servers.fixed.iter().map(|server| server.id_at).collect();
+    let addresses_at = servers.fixed.iter().map(|server| server.address_at).collect();
     let (found_at, discovery) = servers.found.into_iter().unzip();
     let spec = UpstreamSpec {
         name: name.value.clone(),
-        servers: fixed,
+        servers: servers.fixed.into_iter().map(|server| server.spec).collect(),
         discovery,
         balance: written.balance.balance,
         failover: written.failover,
@@ -161,13 +165,14 @@ pub(super) fn build(name: &At<UpstreamName>, written: UpstreamText, findings: &m
         on_marked_down: written.on_marked_down,
         connections: written.connections,
         timeouts: written.timeouts,
+        tcp_keepalive: written.tcp_keepalive,
         retry: written.retry.into(),
         limits: written.limits,
         removal: written.removed_servers,
         queue: written.queue,
     };
     let sticky = Written { scope: written.sticky_scope, entries: written.sticky, affinity: written.affinity };
-    Built { spec, servers_at, found_at, hash_key: written.balance.key, sticky }
+    Built { spec, servers_at, addresses_at, found_at, hash_key: written.balance.key, sticky }
 }
 
 #[cfg(test)]

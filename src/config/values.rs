@@ -2,7 +2,7 @@
 //! applies them.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use crate::balancer::spec::Plan;
 use crate::config::schema::errors::Warning;
 use crate::http::forwarded::{Style, TrustedProxies};
 use crate::session::named_secret::SecretSource;
+use crate::upstream::spec::TcpKeepalive;
 
 /// A whole configuration. All values are valid, and consistent with each other.
 #[derive(Clone, Debug)]
@@ -51,6 +52,28 @@ pub struct Listener {
     pub header_timeout: Duration,
     /// How long an idle connection is kept.
     pub keepalive_timeout: Duration,
+    /// None: a client that vanished is noticed by the timeouts only.
+    pub tcp_keepalive: Option<TcpKeepalive>,
+}
+
+impl Listener {
+    /// Whether a connection from this host to this address arrives here. A listener for all addresses has all of this host, of
+    /// which only the loopback addresses are known here.
+    pub fn is_reached_at(&self, address: SocketAddr) -> bool {
+        let (own, to) = (self.address.ip(), address.ip().to_canonical());
+        let is_here = own.to_canonical() == to || self.is_for_all() && to.is_loopback() && self.accepts_family_of(to);
+        self.address.port() == address.port() && is_here
+    }
+
+    /// Whether it listens on all addresses of this host.
+    pub fn is_for_all(&self) -> bool {
+        self.address.ip().is_unspecified()
+    }
+
+    /// `[::]` accepts IPv4 too.
+    pub fn accepts_family_of(&self, ip: IpAddr) -> bool {
+        ip.is_ipv4() || self.address.is_ipv6()
+    }
 }
 
 /// Where metrics, health and the API are served.

@@ -2,6 +2,7 @@
 //! that.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +71,10 @@ pub enum ChangeError {
     Mismatch { now: Tag },
     #[error("an upstream can have at most 65,536 servers")]
     TooMany,
+    #[error(
+        "{0} is a listener of this Burdock, so requests would come back without end: give the address of the application"
+    )]
+    OwnListener(SocketAddr),
     #[error(
         "this process is shutting down or handing over and accepts no changes: ask the new process, or retry in a moment"
     )]

@@ -13,6 +13,8 @@ use crate::control::persist::{Persisted, WriteAck};
 use crate::runtime::bearer::{Bearer, TokenError};
 use crate::runtime::keys;
 use crate::runtime::keys::KeyError;
+use crate::runtime::own_listeners;
+use crate::runtime::own_listeners::OwnListener;
 use crate::telemetry::metrics::Reloaded;
 
 /// What a reload applies.
@@ -55,6 +57,8 @@ pub enum ReloadError {
         .0.join(", ")
     )]
     NeedsUpgrade(Vec<&'static str>),
+    #[error("{}", own_listeners::listed(.0))]
+    OwnListener(Vec<OwnListener>),
     #[error(transparent)]
     Change(#[from] ChangeError),
 }
@@ -121,7 +125,9 @@ impl Control {
             Ok(text) => text,
             Err(error) => return Err(ReloadError::Unreadable { file, error }),
         };
-        Config::parse(&file, &text).map_err(ReloadError::Wrong)
+        let config = Config::parse(&file, &text).map_err(ReloadError::Wrong)?;
+        let loops = own_listeners::among_servers(&config);
+        if loops.is_empty() { Ok(config) } else { Err(ReloadError::OwnListener(loops)) }
     }
 
     fn report(&self, mode: ReloadMode, desired: &Desired, next: &Desired, needs_upgrade: Vec<&'static str>) -> ReloadReport {
@@ -131,7 +137,7 @@ impl Control {
             differences: diff::between(&desired.wanted(), &next.wanted(), &live.balancer, self.now()),
             needs_upgrade,
             notes: notes(desired, next),
-            warnings: next.config.warnings.iter().map(ToString::to_string).collect(),
+            warnings: warnings(&next.config),
             persisted: Persisted::Yes,
         }
     }
@@ -177,6 +183,11 @@ fn needs_upgrade(now: &Config, next: &Config) -> Vec<&'static str> {
         ("access_log", now.access_log == next.access_log),
     ];
     sections.into_iter().filter(|(_, same)| !same).map(|(section, _)| section).collect()
+}
+
+/// What is allowed but probably not intended, in the file and of the keys that it names.
+fn warnings(config: &Config) -> Vec<String> {
+    config.warnings.iter().map(ToString::to_string).chain(keys::warnings(config)).collect()
 }
 
 fn notes(desired: &Desired, next: &Desired) -> Vec<String> {

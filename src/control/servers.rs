@@ -7,7 +7,7 @@ use burdock::balancer::overrides;
 use burdock::balancer::overrides::{Presence, ServerOverride, ServerPatch};
 use burdock::balancer::spec::Plan;
 use burdock::ids::{ServerId, UpstreamName};
-use burdock::upstream::spec::{MAX_SERVERS, ServerSpec};
+use burdock::upstream::spec::{Address, MAX_SERVERS, ServerSpec};
 
 use crate::control::actor::Actor;
 use crate::control::change::{ChangeError, Control};
@@ -104,6 +104,11 @@ impl Control {
         }
         if find(&before, upstream).is_some_and(|servers| servers.len() >= MAX_SERVERS) {
             return Err(ChangeError::TooMany);
+        }
+        if let Address::Inet(address) = added.server.address
+            && self.state.serving.listeners.iter().any(|listener| listener.is_reached_at(address))
+        {
+            return Err(ChangeError::OwnListener(address));
         }
         let mut next = guard.next();
         let presence = Presence::Added(added.server);

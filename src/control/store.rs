@@ -8,6 +8,7 @@ use burdock::balancer::overrides::{LeavingServer, Overrides};
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::fault_injection;
+use crate::runtime::regular_file;
 
 /// The file.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the file cannot be read or parsed.
     pub fn read(&self) -> Result<PersistedState, StoreError> {
-        let text = match std::fs::read(&self.0) {
+        let text = match regular_file::read(&self.0) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
             Err(error) => return Err(self.file(error)),

@@ -1,7 +1,7 @@
 //! The file of the admin service's Unix socket: created privately, moved to its path, and removed at the end. In an upgrade the new
 //! process's socket replaces the old one's. It knows nothing of the service.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -11,7 +11,9 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 /// The socket's name in its private directory.
-const NAME: &str = "s";
+pub const NAME: &str = "s";
+/// Random characters in the name of a private directory, after a dot.
+const RANDOM_LENGTH: usize = 4;
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +23,19 @@ pub struct AdminSocketError {
     error: io::Error,
 }
 
+/// A directory that only its owner can enter. The lock shows the next processes that it is in use.
+#[derive(Debug)]
+struct PrivateDirectory {
+    directory: TempDir,
+    _lock: File,
+}
+
 /// A socket, which [`AdminSocket::place`] moves to its path.
 #[derive(Debug)]
 pub struct AdminSocket {
     path: PathBuf,
     /// The private directory of the socket, until it is placed.
-    private: Mutex<Option<TempDir>>,
+    private: Mutex<Option<PrivateDirectory>>,
     /// Identifies the file.
     inode: (u64, u64),
     listener: Mutex<Option<UnixListener>>,
@@ -49,7 +58,7 @@ impl AdminSocket {
         // Held during the move: of two callers, neither may return before it is done.
         let mut guard = self.private.lock();
         let Some(private) = guard.take() else { return Ok(()) };
-        let placed = std::fs::rename(private.path().join(NAME), &self.path);
+        let placed = std::fs::rename(private.directory.path().join(NAME), &self.path);
         placed.map_err(|error| AdminSocketError { path: self.path.clone(), error })
     }
 
@@ -60,7 +69,7 @@ impl AdminSocket {
     pub fn keep(&self) -> Result<(), AdminSocketError> {
         let error = |error| AdminSocketError { path: self.path.clone(), error };
         let private = private_directory(&self.path).map_err(error)?;
-        std::fs::hard_link(&self.path, private.path().join(NAME)).map_err(error)?;
+        std::fs::hard_link(&self.path, private.directory.path().join(NAME)).map_err(error)?;
         *self.private.lock() = Some(private);
         Ok(())
     }
@@ -85,7 +94,7 @@ impl AdminSocket {
 
 fn bind(path: &Path) -> io::Result<AdminSocket> {
     let private = private_directory(path)?;
-    let socket = private.path().join(NAME);
+    let socket = private.directory.path().join(NAME);
     let listener = UnixListener::bind(&socket)?;
     listener.set_nonblocking(true)?;
     std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
@@ -93,9 +102,23 @@ fn bind(path: &Path) -> io::Result<AdminSocket> {
     Ok(AdminSocket { path: path.to_owned(), private: Mutex::new(Some(private)), inode, listener })
 }
 
-fn private_directory(path: &Path) -> io::Result<TempDir> {
-    let directory = path.parent().unwrap_or_else(|| Path::new("/"));
-    tempfile::Builder::new().prefix(".").rand_bytes(4).tempdir_in(directory)
+fn private_directory(path: &Path) -> io::Result<PrivateDirectory> {
+    let parent = path.parent().unwrap_or_else(|| Path::new("/"));
+    let directory = tempfile::Builder::new()
+        .prefix(".")
+        .rand_bytes(RANDOM_LENGTH)
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(parent)?;
+    let lock = File::open(directory.path())?;
+    // Where nothing can be locked, nothing is removed either.
+    let _ = lock.try_lock();
+    Ok(PrivateDirectory { directory, _lock: lock })
+}
+
+/// Whether a private directory can have this name.
+pub fn is_private_name(name: &str) -> bool {
+    let random = name.strip_prefix('.');
+    random.is_some_and(|random| random.len() == RANDOM_LENGTH && random.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 fn inode(path: &Path) -> io::Result<(u64, u64)> {

@@ -13,6 +13,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use burdock::config::values;
 
 use crate::runtime::directories;
+use crate::runtime::regular_file;
 
 /// Shortest token, in characters: a shorter one could be guessed.
 const MIN_LENGTH: usize = 32;
@@ -97,7 +98,7 @@ impl fmt::Debug for Token {
 
 fn read(path: &Path) -> Result<Token, TokenError> {
     let unreadable = |error| TokenError::Unreadable { path: path.to_owned(), error };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = regular_file::open(File::options().read(true), path).map_err(unreadable)?;
     check_private(path, &file)?;
     let mut text = Vec::new();
     file.take(MAX_FILE).read_to_end(&mut text).map_err(unreadable)?;

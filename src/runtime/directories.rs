@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use burdock::config::Config;
 
+use crate::runtime::regular_file;
+
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
@@ -72,7 +74,7 @@ pub fn pid_file(runtime_dir: &Path) -> PathBuf {
 /// Writes our process id.
 pub fn write_pid(runtime_dir: &Path) -> io::Result<()> {
     use io::Write;
-    let mut file = File::create(pid_file(runtime_dir))?;
+    let mut file = regular_file::open(File::options().write(true).create(true).truncate(true), &pid_file(runtime_dir))?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     writeln!(file, "{}", std::process::id())
 }

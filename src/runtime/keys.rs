@@ -15,11 +15,14 @@ use burdock::sticky::secrets::Secrets;
 use burdock::token::keys::{InvalidKeyRing, Key, KeyRing};
 use zeroize::Zeroizing;
 
+use crate::runtime::key_file;
+use crate::runtime::key_file::KeyFileError;
+
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("cannot read the key file {}: {error}", .path.display())]
-    File { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    File(#[from] KeyFileError),
     #[error("environment variable {0} for a key is not set")]
     Env(String),
     #[error("the key from {place}: {error}")]
@@ -34,9 +37,24 @@ pub enum KeyError {
 
 /// All secrets of a configuration: its keys, or the key in the state directory if it has none (if nothing is sealed, a random
 /// one); the fingerprint key; and the secrets
-/// of other proxies' tokens.
+/// of other proxies' tokens. Files that others could change are refused.
 pub fn secrets(config: &Config) -> Result<Secrets, KeyError> {
+    files(config).try_for_each(key_file::check_owner)?;
     with_fingerprints(fingerprint_key(config)?, config)
+}
+
+/// The configured files with keys and other secrets.
+fn files(config: &Config) -> impl Iterator<Item = &Path> {
+    let sources = config.keys.iter().chain(&config.fingerprint_key).chain(config.plan.secrets());
+    sources.filter_map(|source| match source {
+        SecretSource::File(path) => Some(&**path),
+        SecretSource::Env(_) => None,
+    })
+}
+
+/// What is allowed but not wise: files that others can read.
+pub fn warnings(config: &Config) -> Vec<String> {
+    files(config).filter_map(key_file::warning).collect()
 }
 
 /// As [`secrets`], with this fingerprint key.
@@ -161,13 +179,13 @@ fn secret(source: &SecretSource) -> Result<NamedSecret, KeyError> {
 }
 
 fn read(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let text = match source {
-        SecretSource::File(path) => std::fs::read(path).map_err(|error| KeyError::File { path: path.clone(), error }),
+    match source {
+        SecretSource::File(path) => Ok(key_file::read(path)?),
         SecretSource::Env(name) => {
-            std::env::var_os(name).map(OsStringExt::into_vec).ok_or_else(|| KeyError::Env(name.clone()))
+            let text = std::env::var_os(name).map(OsStringExt::into_vec);
+            text.map(Zeroizing::new).ok_or_else(|| KeyError::Env(name.clone()))
         }
-    };
-    text.map(Zeroizing::new)
+    }
 }
 
 fn place(source: &SecretSource) -> String {

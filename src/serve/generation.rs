@@ -93,8 +93,8 @@ impl UpstreamHandle {
             .servers
             .iter()
             .map(|server| {
-                let requests = peer::make(server, spec.timeouts, spec.timeouts.read)?;
-                let upgrades = http_upgrade::peer(peer::make(server, spec.timeouts, spec.timeouts.upgraded)?);
+                let requests = peer::make(server, spec, spec.timeouts.read)?;
+                let upgrades = http_upgrade::peer(peer::make(server, spec, spec.timeouts.upgraded)?);
                 Ok(Peers { requests, upgrades })
             })
             .collect::<Result<_, PeerError>>()?;

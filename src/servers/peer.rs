@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use burdock::upstream::spec::{Address, ServerSpec, Timeouts};
+use burdock::upstream::spec::{Address, ServerSpec, UpstreamSpec};
 use pingora::upstreams::peer::{HttpPeer, PeerOptions};
+
+use super::tcp_keepalive;
 
 /// An invalid socket path.
 #[derive(Debug, thiserror::Error)]
@@ -13,8 +15,8 @@ pub struct PeerError {
     path: String,
 }
 
-/// Makes the peer of a server; `read` is the timeout of each read.
-pub fn make(server: &ServerSpec, timeouts: Timeouts, read: Duration) -> Result<HttpPeer, PeerError> {
+/// Makes the peer of a server of this upstream; `read` is the timeout of each read.
+pub fn make(server: &ServerSpec, upstream: &UpstreamSpec, read: Duration) -> Result<HttpPeer, PeerError> {
     let mut peer = match &server.address {
         // A SocketAddr needs no DNS lookup, so this neither blocks nor fails.
         Address::Inet(address) => HttpPeer::new(*address, false, String::new()),
@@ -23,11 +25,13 @@ pub fn make(server: &ServerSpec, timeouts: Timeouts, read: Duration) -> Result<H
             HttpPeer::new_uds(&path, false, String::new()).map_err(|_| PeerError { server: server.id.to_string(), path })?
         }
     };
-    set_timeouts(&mut peer.options, timeouts, read);
+    set_timeouts(&mut peer.options, upstream, read);
+    peer.options.tcp_keepalive = upstream.tcp_keepalive.map(tcp_keepalive::to_pingora);
     Ok(peer)
 }
 
-fn set_timeouts(options: &mut PeerOptions, timeouts: Timeouts, read: Duration) {
+fn set_timeouts(options: &mut PeerOptions, upstream: &UpstreamSpec, read: Duration) {
+    let timeouts = upstream.timeouts;
     options.connection_timeout = Some(timeouts.connect);
     options.total_connection_timeout = Some(timeouts.connect);
     options.read_timeout = Some(read);
@@ -37,20 +41,24 @@ fn set_timeouts(options: &mut PeerOptions, timeouts: Timeouts, read: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use burdock::ids::ServerId;
-    use burdock::upstream::spec::{Admin, Tier, Weight};
+    use burdock::config::Config;
 
     use super::*;
 
-    fn server(address: Address) -> ServerSpec {
-        let (id, admin) = (ServerId::parse("a").unwrap(), Admin::Ready);
-        ServerSpec { id, route: None, address, host: None, weight: Weight::ONE, tier: Tier::Primary, max_conns: None, admin }
+    /// An upstream with this server and these settings.
+    fn upstream(server: &str, settings: &str) -> UpstreamSpec {
+        let text = format!("listeners: ['127.0.0.1:1']\nupstreams: {{shop: {{servers: ['{server}']{settings}}}}}\n");
+        Config::parse("test.yaml", &text).unwrap().plan.upstreams.remove(0).upstream
+    }
+
+    fn options(settings: &str) -> PeerOptions {
+        let upstream = upstream("127.0.0.1:80", settings);
+        make(&upstream.servers[0], &upstream, Duration::from_secs(7)).unwrap().options
     }
 
     #[test]
     fn every_timeout_is_set() {
-        let server = server(Address::Inet(([127, 0, 0, 1], 80).into()));
-        let options = make(&server, Timeouts::default(), Duration::from_secs(7)).unwrap().options;
+        let options = options("");
         assert_eq!(options.connection_timeout, Some(Duration::from_secs(2)));
         assert_eq!(options.total_connection_timeout, Some(Duration::from_secs(2)));
         assert_eq!(options.read_timeout, Some(Duration::from_secs(7)));
@@ -59,8 +67,18 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_vanished_is_noticed_by_default() {
+        let keepalive = options("").tcp_keepalive.unwrap();
+        let times = (keepalive.idle.as_secs(), keepalive.interval.as_secs(), keepalive.count);
+        assert_eq!((times, keepalive.user_timeout), ((60, 15, 4), Duration::ZERO));
+        assert!(options(", tcp_keepalive: none").tcp_keepalive.is_none());
+    }
+
+    #[test]
     fn too_long_socket_path_is_an_error() {
+        let upstream = upstream("unix:/short", "");
         let path = format!("/{}", "a".repeat(200));
-        assert!(make(&server(Address::Unix(path.into())), Timeouts::default(), Duration::from_secs(1)).is_err());
+        let server = ServerSpec { address: Address::Unix(path.into()), ..(*upstream.servers[0]).clone() };
+        assert!(make(&server, &upstream, Duration::from_secs(1)).is_err());
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use burdock::table::TableName;
 
 use crate::runtime::fault_injection;
+use crate::runtime::regular_file;
 
 /// The number of a snapshot and of the journals that follow it.
 pub type FileNumber = u64;
@@ -41,7 +42,8 @@ pub fn root(state_dir: &Path) -> PathBuf {
 pub fn try_lock(root: &Path) -> io::Result<Option<File>> {
     make(root)?;
     // No table's name begins with a dot.
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(root.join(".lock"))?;
+    let lock =
+        regular_file::open(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600), &root.join(".lock"))?;
     match lock.try_lock() {
         Ok(()) => Ok(Some(lock)),
         Err(TryLockError::WouldBlock) => Ok(None),

@@ -9,6 +9,7 @@ use burdock::table::format::{FRAME, Header, Loaded, Loader, Next, NoHeader, Prec
 use burdock::table::{Table, TableName};
 use burdock::time::UnixSeconds;
 
+use crate::runtime::regular_file;
 use crate::storage::files::{FileNumber, Kind, Stored, TableDirectory};
 
 /// How much is read at once.
@@ -118,7 +119,7 @@ impl Reading<'_, '_> {
     /// Reads one file, and returns whether it was missing.
     fn file(&mut self, directory: &TableDirectory, file: Stored, offset: u64) -> bool {
         let path = directory.path(file);
-        let opened = match File::open(&path) {
+        let opened = match regular_file::open(File::options().read(true), &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return true,
             opened => opened,
         };

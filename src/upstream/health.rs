@@ -85,7 +85,7 @@ pub struct Streak(u32);
 
 impl Condition {
     /// Those that metrics count.
-    pub const ALL: [Self; 4] = [Self::Unchecked, Self::Up, Self::Down, Self::Ejected];
+    pub const ALL: [Self; 5] = [Self::Unchecked, Self::Up, Self::Draining, Self::Down, Self::Ejected];
 
     /// Whether the server may be used.
     pub fn health(self) -> Health {

@@ -8,9 +8,8 @@ use insta::assert_snapshot;
 
 const CASES: &str = include_str!("newcomers.txt");
 
-/// Cases without a good answer from the text alone: key files are read by the program, and a server that is the own listener is
-/// accepted.
-const UNANSWERED: [&str; 2] = ["a_listener_as_server", "keys_that_do_not_exist"];
+/// Cases without a good answer from the text alone: key files are read by the program.
+const UNANSWERED: [&str; 1] = ["keys_that_do_not_exist"];
 
 struct Case {
     name: &'static str,
@@ -48,7 +47,7 @@ fn check(name: &str) {
 }
 
 #[test]
-fn all_but_two_of_the_63_mistakes_are_answered_with_their_mend() {
+fn all_but_one_of_the_63_mistakes_are_answered_with_their_mend() {
     let cases = cases();
     assert_eq!(cases.iter().map(|case| case.name).collect::<Vec<_>>(), NAMES);
     let mut unanswered = Vec::new();
@@ -65,7 +64,7 @@ fn all_but_two_of_the_63_mistakes_are_answered_with_their_mend() {
     assert!(wrong.is_empty(), "{wrong}");
     unanswered.sort_unstable();
     assert_eq!(unanswered, UNANSWERED);
-    assert_eq!(cases.len() - unanswered.len(), 61);
+    assert_eq!(cases.len() - unanswered.len(), 62);
 }
 
 macro_rules! newcomers {

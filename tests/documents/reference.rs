@@ -35,7 +35,7 @@ use Place::{Table, Text, Words};
 
 /// Every part of the schema that has fields. A path is the fields that lead to it, with `[]` for the entries of a list and `*` for
 /// those of a map. A path that starts with `$` starts in `$defs`.
-const PLACES: [(&str, Place); 50] = [
+const PLACES: [(&str, Place); 52] = [
     ("", Table("Configuration", "field", "")),
     ("$accepted_tokens[]", Table("Tokens of other proxies", "field", "")),
     ("$accepted_tokens[].format", Text("Tokens of other proxies")),
@@ -61,6 +61,7 @@ const PLACES: [(&str, Place); 50] = [
     ("fingerprint_key", Text("fingerprint_key")),
     ("keys[]", Text("keys")),
     ("listeners[]", Table("listeners", "field", "")),
+    ("listeners[].tcp_keepalive", Table("TCP keep-alive", "field of `tcp_keepalive`", "")),
     ("process", Table("process", "field", "")),
     ("process.shutdown", Table("process", "field", "shutdown.")),
     ("routes[]", Table("routes", "field", "")),
@@ -85,6 +86,7 @@ const PLACES: [(&str, Place); 50] = [
     ("upstreams.*.removed_servers", Text("upstreams")),
     ("upstreams.*.retry", Table("Retries", "field of `retry`", "")),
     ("upstreams.*.servers[]", Table("servers", "field", "")),
+    ("upstreams.*.tcp_keepalive", Table("TCP keep-alive", "field of `tcp_keepalive`", "")),
     ("upstreams.*.timeouts", Table("Timeouts and limits", "field of `timeouts`", "")),
 ];
 

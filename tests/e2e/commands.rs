@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{CommandOutput, Site, burdock, shop, with_defaults};
+use crate::harness::{Burdock, CommandOutput, Site, burdock, shop, with_defaults};
 
 fn check(site: &Site, yaml: &str, more: &[&str]) -> CommandOutput {
     let file = site.write("checked.yaml", yaml);
@@ -78,7 +78,7 @@ fn only_check_bind_finds_an_address_in_use() {
 fn a_listen_address_in_use_prevents_startup() {
     let site = Site::new();
     let _listener = std::net::TcpListener::bind(site.listen()).unwrap();
-    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
+    let mut burdock = Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
     assert!(!burdock.wait_for_exit_and_output().success());
     assert!(burdock.stderr().contains(&site.listen().to_string()), "{}", burdock.stderr());
 }
@@ -98,7 +98,7 @@ fn run_t_checks_the_configuration_and_exits() {
 fn a_runtime_directory_open_to_others_prevents_startup() {
     let site = Site::new();
     std::fs::set_permissions(site.path("run"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
+    let mut burdock = Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
     assert!(!burdock.wait_for_exit_and_output().success());
     assert!(burdock.stderr().contains("chmod 700"), "{}", burdock.stderr());
 }
@@ -131,6 +131,44 @@ fn check_finds_an_unreadable_key_file() {
 }
 
 #[test]
+fn a_key_file_that_others_could_change_prevents_startup() {
+    let site = Site::new();
+    let yaml = format!("keys: [{{file: $DIR/key}}]\n{}", shop(1, "sticky: cookie"));
+    let key = site.write("key", &burdock(["keys", "new"]).ok().stdout);
+    let refused = |text: &str| {
+        let mut burdock = Burdock::launch(&site, &yaml, &[]);
+        assert_eq!(burdock.wait_for_exit_and_output().code(), Some(1), "{text}");
+        assert!(burdock.stderr().contains(text), "{}", burdock.stderr());
+    };
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o666)).unwrap();
+    refused("can be written by others (mode 666)");
+    assert_eq!(check(&site, &with_defaults(&yaml), &[]).code, Some(2));
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(!check(&site, &with_defaults(&yaml), &[]).ok().stderr.contains("warning"));
+    if std::os::unix::fs::chown(&key, Some(12_345), None).is_ok() {
+        refused("belongs to another user (uid 12345)");
+        check(&site, &with_defaults(&yaml), &[]).ok();
+        std::os::unix::fs::chown(&key, Some(0), None).unwrap();
+    }
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let warned = check(&site, &with_defaults(&yaml), &[]).ok();
+    assert!(warned.stderr.contains("warning: ") && warned.stderr.contains("can be read by others"), "{warned:?}");
+    let burdock = site.burdock(&yaml);
+    burdock.wait_for_log("can be read by others (mode 644)");
+}
+
+#[test]
+fn a_reload_refuses_a_key_file_that_others_can_write() {
+    let site = Site::new();
+    let yaml = format!("keys: [{{file: $DIR/key}}]\n{}", shop(1, "sticky: cookie"));
+    let key = site.write("key", &burdock(["keys", "new"]).ok().stdout);
+    let burdock = site.burdock(&yaml);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(!burdock.reload(&site, &yaml));
+    assert!(burdock.stderr().contains("can be written by others"), "{}", burdock.stderr());
+}
+
+#[test]
 fn wrong_usage_exits_with_2_and_help_shows_examples() {
     assert_eq!(burdock(["flatten"]).code, Some(2));
     assert_eq!(burdock(["check", "--no-such-flag"]).code, Some(2));
@@ -152,16 +190,63 @@ fn the_open_file_limit_is_raised_to_its_maximum() {
 fn an_access_log_that_cannot_be_opened_prevents_startup() {
     let site = Site::new();
     let yaml = format!("access_log: {{to: /nonexistent/access.log}}\n{}", shop(1, "sticky: cookie"));
-    let mut burdock = crate::harness::Burdock::launch(&site, &yaml, &[]);
+    let mut burdock = Burdock::launch(&site, &yaml, &[]);
     assert_eq!(burdock.wait_for_exit_and_output().code(), Some(1));
     assert!(burdock.stderr().contains("access log"), "{}", burdock.stderr());
+}
+
+fn make_fifo(site: &Site, name: &str) {
+    let path = site.path(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_fifo_in_place_of_a_file_prevents_startup_at_once() {
+    let keys = "keys: [{file: $DIR/given}]";
+    let token = "admin: {address: $IP:9180, token_file: $DIR/given}";
+    for (fifo, setting) in
+        [("access.log", ""), ("state/key", ""), ("run/burdock.pid", ""), ("given", keys), ("given", token)]
+    {
+        let site = Site::new();
+        make_fifo(&site, fifo);
+        let yaml = format!("{setting}\n{}", shop(1, "sticky: cookie"));
+        let mut burdock = Burdock::launch(&site, &yaml, &[]);
+        assert_eq!(burdock.wait_for_exit_and_output().code(), Some(1), "{fifo}");
+        let stderr = burdock.stderr();
+        assert!(stderr.contains("it is a FIFO, not a regular file"), "{fifo}: {stderr}");
+    }
+}
+
+#[test]
+fn check_finds_a_fifo_in_place_of_the_access_log() {
+    let site = Site::new();
+    make_fifo(&site, "access.log");
+    let yaml = with_defaults(&shop(1, "sticky: cookie"));
+    let wrong = check(&site, &yaml, &[]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("access.log: it is a FIFO"), "{wrong:?}");
+}
+
+#[test]
+fn a_fifo_in_place_of_stored_state_is_not_read() {
+    let site = Site::new();
+    let _origins = site.origins::<1>();
+    for fifo in ["state/changes.json", "state/sessions/.lock", "state/sessions/shop/journal.1"] {
+        make_fifo(&site, fifo);
+    }
+    let learn = "sticky: [{learn: {create: 'set_cookie:SID', lookup: 'cookie:SID'}}]";
+    let burdock = site.burdock(&shop(1, learn));
+    assert_eq!(burdock.get("/").status, 200);
+    burdock.wait_for_log("cannot save session tables");
+    burdock.wait_for_log("cannot read the saved runtime overrides");
 }
 
 #[test]
 fn an_admin_address_in_use_prevents_startup() {
     let site = Site::new();
     let _listener = std::net::TcpListener::bind(site.admin()).unwrap();
-    let mut burdock = crate::harness::Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
+    let mut burdock = Burdock::launch(&site, &shop(1, "sticky: cookie"), &[]);
     assert!(!burdock.wait_for_exit_and_output().success());
     assert!(burdock.stderr().contains(&site.admin().to_string()), "{}", burdock.stderr());
 }

@@ -243,6 +243,25 @@ fn a_successor_that_does_not_become_ready_changes_nothing() {
 }
 
 #[test]
+fn what_killed_processes_left_in_the_runtime_directory_is_removed_at_start() {
+    let site = Site::new();
+    let _origins = site.origins::<1>();
+    let mut killed = Burdock::start_with(&site, &shop(1, "sticky: cookie"), ("BURDOCK_FAIL_AT", "prepared"));
+    assert_eq!(killed.api().send("POST", "/upgrade", &json!({})).status, 422);
+    killed.kill();
+    std::fs::create_dir(site.path("run/.note")).unwrap();
+    std::fs::set_permissions(site.path("run/.note"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let private_directories = || -> Vec<String> {
+        let entries = std::fs::read_dir(site.path("run")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.len() == 5 && name.starts_with('.')).collect()
+    };
+    assert_eq!(private_directories().len(), 2, "the successor was killed before it moved its socket");
+    let _started = site.shop(1, "sticky: cookie");
+    assert_eq!(private_directories(), [".note"], "only directories of mode 0700 are Burdock's");
+}
+
+#[test]
 fn an_upgrade_refuses_an_invalid_configuration_and_accepts_the_next() {
     let site = Site::new();
     let _origins = site.origins::<1>();

@@ -1,6 +1,9 @@
 //! Upgraded connections: tied like requests, but open for longer.
 
-use crate::harness::{Reply, Request, Response, Site, Wire, rounds, wait_until};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::harness::{Reply, Request, Response, Site, Wire, eventually, rounds, shop, wait_until};
 
 #[test]
 fn an_upgraded_connection_is_tied_and_stays_open() {
@@ -27,6 +30,75 @@ fn upgrade(mut wire: Wire) -> (Wire, Response) {
     wire.send("hello");
     assert_eq!(wire.take(5).expect("the upgraded connection works"), b"hello");
     (wire, response)
+}
+
+/// In `/proc/net/tcp`.
+const ESTABLISHED: &str = "01";
+
+/// The timer of a connection.
+#[derive(Debug, PartialEq)]
+enum Timer {
+    None,
+    KeepAlive(Duration),
+    /// Sent data waits for its confirmation.
+    Other,
+}
+
+/// The timer of the connection to this peer, as `/proc/net/tcp` has it.
+fn timer(peer: SocketAddr) -> Timer {
+    let IpAddr::V4(ip) = peer.ip() else { panic!("sites have IPv4 addresses") };
+    let peer = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), peer.port());
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let socket = fields.find(|fields| fields[2] == peer && fields[3] == ESTABLISHED).expect("the connection is open");
+    // In hundredths of a second.
+    let due = |text| Duration::from_millis(u64::from_str_radix(text, 16).unwrap() * 10);
+    match socket[5].split_once(':').unwrap() {
+        ("00", _) => Timer::None,
+        ("02", text) => Timer::KeepAlive(due(text)),
+        _ => Timer::Other,
+    }
+}
+
+/// The time until the next keep-alive probe on the connection to this peer.
+fn probe_due_in(peer: SocketAddr) -> Duration {
+    eventually("a keep-alive timer", || if let Timer::KeepAlive(due) = timer(peer) { Some(due) } else { None })
+}
+
+#[test]
+fn clients_and_servers_that_vanish_are_noticed_by_tcp_keep_alive() {
+    let site = Site::new();
+    let origin = site.origin(1);
+    let listener = "listeners: [{address: $IP:8080, tcp_keepalive: {idle: 600s}}]\n";
+    let burdock = site.burdock(&format!("{listener}{}", shop(1, "sticky: cookie")));
+    origin.respond_with(|_| {
+        Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
+    });
+    let (wire, _) = upgrade(burdock.wire());
+    let client = probe_due_in(wire.local_address());
+    assert!(client > Duration::from_secs(500) && client <= Duration::from_secs(600), "{client:?}");
+    let server = probe_due_in(site.server(1));
+    assert!(server > Duration::from_secs(30) && server <= Duration::from_secs(60), "{server:?}");
+}
+
+#[test]
+fn tcp_keep_alive_can_be_turned_off() {
+    let site = Site::new();
+    let origin = site.origin(1);
+    let listener = "listeners: [{address: $IP:8080, tcp_keepalive: none}]\n";
+    let burdock = site.burdock(&format!("{listener}{}", shop(1, "sticky: cookie\ntcp_keepalive: none")));
+    origin.respond_with(|_| {
+        Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec())
+    });
+    let (wire, _) = upgrade(burdock.wire());
+    for peer in [wire.local_address(), site.server(1)] {
+        let mut seen = Timer::Other;
+        wait_until("all data are confirmed", || {
+            seen = timer(peer);
+            seen != Timer::Other
+        });
+        assert_eq!(seen, Timer::None);
+    }
 }
 
 #[test]

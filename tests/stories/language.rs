@@ -858,6 +858,7 @@ fn shop(servers: &[&str]) -> StickyUpstreamSpec {
         on_marked_down: OnMarkedDown::Keep,
         connections: ConnectionSharing::Shared,
         timeouts: Timeouts::default(),
+        tcp_keepalive: None,
         retry: Retry::default(),
         limits: Limits::default(),
         queue: QueueSpec::default(),

@@ -68,7 +68,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Exists(..) | ChangeError::ServerLeaving(_) | ChangeError::TooMany => StatusCode::CONFLICT,
             ChangeError::Mismatch { .. } => StatusCode::PRECONDITION_FAILED,
             ChangeError::Leaving => StatusCode::SERVICE_UNAVAILABLE,
-            ChangeError::Publish(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            ChangeError::OwnListener(_) | ChangeError::Publish(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, error.to_string())
     }
@@ -80,7 +80,7 @@ impl From<ReloadError> for Problem {
             ReloadError::Wrong(errors) => wrong(&errors),
             ReloadError::Change(error) => error.into(),
             ReloadError::NeedsUpgrade(_) => Self::new(StatusCode::CONFLICT, error.to_string()),
-            ReloadError::Unreadable { .. } | ReloadError::Key(_) | ReloadError::Token(_) => {
+            ReloadError::Unreadable { .. } | ReloadError::Key(_) | ReloadError::Token(_) | ReloadError::OwnListener(_) => {
                 Self::new(StatusCode::CONFLICT, format!("nothing changed: {error}"))
             }
         }

@@ -53,6 +53,7 @@ pub(crate) fn upstream(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec) 
         on_marked_down,
         connections,
         timeouts,
+        tcp_keepalive,
         retry,
         limits,
         queue,
@@ -73,6 +74,7 @@ pub(crate) fn upstream(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec) 
     fields.name_only("on_marked_down", on_marked_down, &new.on_marked_down);
     fields.name_only("connections", connections, &new.connections);
     fields.name_only("timeouts", timeouts, &new.timeouts);
+    fields.name_only("tcp_keepalive", tcp_keepalive, &new.tcp_keepalive);
     fields.name_only("retry", retry, &new.retry);
     fields.name_only("limits", limits, &new.limits);
     fields.name_only("queue", queue, &new.queue);

@@ -6,13 +6,14 @@ mod everywhere;
 mod failures;
 mod sections;
 mod sticky;
+mod tcp_keepalive;
 mod upstreams;
 
 use super::schema::errors::ForeignWords;
 
 /// The first row that applies counts, so the rows for every place come last.
 pub(super) const TABLES: ForeignWords =
-    &[sections::WORDS, upstreams::WORDS, failures::WORDS, sticky::WORDS, everywhere::WORDS];
+    &[tcp_keepalive::WORDS, sections::WORDS, upstreams::WORDS, failures::WORDS, sticky::WORDS, everywhere::WORDS];
 
 #[cfg(test)]
 mod tests {

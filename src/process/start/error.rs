@@ -7,6 +7,8 @@ use crate::runtime::admin_socket::AdminSocketError;
 use crate::runtime::bearer::TokenError;
 use crate::runtime::directories::{Unbindable, Unfit};
 use crate::runtime::keys::KeyError;
+use crate::runtime::own_listeners;
+use crate::runtime::own_listeners::OwnListener;
 use crate::servers::peer::PeerError;
 
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,8 @@ pub enum StartError {
     Directory(#[from] Unfit),
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Listen(Vec<Unbindable>),
+    #[error("{}", own_listeners::listed(.0))]
+    OwnListener(Vec<OwnListener>),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]

@@ -36,6 +36,8 @@ use crate::runtime::clock::Clock;
 use crate::runtime::descriptor_limits;
 use crate::runtime::directories;
 use crate::runtime::keys;
+use crate::runtime::leftovers;
+use crate::runtime::own_listeners;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::systemd::Watchdog;
 use crate::serve::generation::Generation;
@@ -116,8 +118,13 @@ fn end_on_listener_panic() {
 }
 
 fn prepare(config: &Config, predecessor: Option<&Arc<Predecessor>>) -> Result<(), StartError> {
+    let loops = own_listeners::among_servers(config);
+    if !loops.is_empty() {
+        return Err(StartError::OwnListener(loops));
+    }
     directories::private(&config.process.runtime_dir, "runtime_dir")?;
     directories::private(&config.process.state_dir, "state_dir")?;
+    leftovers::remove(&config.process.runtime_dir, config.admin.socket.as_deref());
     let taken = match predecessor.map(|predecessor| predecessor.addresses()) {
         None => directories::unbindable(config, &[]),
         // It has sent no addresses.
@@ -140,6 +147,7 @@ fn control(
     let handoff = predecessor.and_then(|predecessor| predecessor.handoff.clone());
     let ProcessHandoff { uptime, changes, leaving, discovered, servers, .. } = handoff.unwrap_or_else(|| stored(&store));
     let secrets = keys::secrets(&config)?;
+    keys::warnings(&config).iter().for_each(|warning| log::warn!("{warning}"));
     let desired = Desired { config, secrets, changes, leaving, discovered };
     for (upstream, id, _) in desired.changes.iter() {
         log::info!("runtime override in effect: {}/{}", upstream.as_str(), id.as_str());

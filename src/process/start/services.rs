@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burdock::config::Config;
 use burdock::config::values;
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::listeners::{L4BufferSettings, ListenerConfig, TcpSocketOptions};
 use pingora::server::Server;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::services::ServiceHandle;
@@ -29,6 +29,7 @@ use crate::process::upgrade::listening_sockets::{KeepingSockets, ListeningSocket
 use crate::process::upgrade::new_process::{Predecessor, PreparedService, TakeoverService};
 use crate::proxy::gateway::Gateway;
 use crate::runtime::admin_socket::AdminSocket;
+use crate::servers::tcp_keepalive;
 
 /// The framework's server, without services.
 pub fn server(config: &Config, threads: usize, predecessor: Option<&Arc<Predecessor>>) -> Server {
@@ -79,9 +80,11 @@ fn edge(server: &Server, control: &Control, buffer: usize, sockets: &ListeningSo
     let mut service =
         Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(&state.serving), Arc::clone(&state.watchdog)));
     for listener in &state.serving.listeners {
+        let mut options = TcpSocketOptions::default();
+        options.tcp_keepalive = listener.tcp_keepalive.map(tcp_keepalive::to_pingora);
         // A successor finds the open socket under this text, so it does not matter how the address was written.
-        service
-            .add_listener(ListenerConfig::tcp(listener.address.to_string()).l4_buffer(L4BufferSettings::new(buffer, 1460)));
+        let socket = ListenerConfig::tcp(listener.address.to_string()).tcp_socket_options(options);
+        service.add_listener(socket.l4_buffer(L4BufferSettings::new(buffer, 1460)));
     }
     KeepingSockets { service, sockets: sockets.clone() }
 }

@@ -20,6 +20,7 @@ use crate::process::upgrade::table_feed::receive::Incoming;
 use crate::process::upgrade::table_feed::send::{First, TableFeed};
 use crate::process::upgrade::table_feed::{Link, Outbox};
 use crate::runtime::directories;
+use crate::runtime::unix_sockets::is_listened_on;
 
 /// The state directory, the pid file and the socket of the admin service, which the new process takes.
 pub struct Possessions<'p> {
@@ -203,30 +204,4 @@ fn follow(link: &Link, control: &Arc<Control>) -> io::Result<mpsc::Receiver<Even
     };
     std::thread::Builder::new().name("new-process".into()).spawn(follow)?;
     Ok(events)
-}
-
-/// Whether a process listens on this socket. A test connection would show it too, but the listener accepts only one connection.
-fn is_listened_on(socket: &Path) -> bool {
-    const LISTENS: &str = "00010000";
-    let sockets = std::fs::read_to_string("/proc/self/net/unix").unwrap_or_default();
-    let path = socket.to_string_lossy();
-    sockets.lines().any(|line| line.split_whitespace().nth(3) == Some(LISTENS) && line.ends_with(&format!(" {path}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::net::UnixListener;
-
-    use super::*;
-
-    #[test]
-    fn a_listening_socket_is_detected() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("upgrade.sock");
-        assert!(!is_listened_on(&path));
-        let listener = UnixListener::bind(&path).unwrap();
-        assert!(is_listened_on(&path));
-        drop(listener);
-        assert!(!is_listened_on(&path));
-    }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::socket::{VARIABLE, trusted};
 use crate::control::upgrade_request::{UpgradeError, UpgradeRequest, UpgradeTimeout};
 use crate::process::upgrade::protocol::{Exchange, Hello, Message, read};
+use crate::runtime::leftovers;
 
 /// How often to check for progress.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -130,7 +131,7 @@ pub fn end(mut child: Child) {
 
 impl HandoverSocket {
     pub fn open(runtime_dir: &Path) -> io::Result<Self> {
-        let path = runtime_dir.join(format!("handover-{}.sock", std::process::id()));
+        let path = runtime_dir.join(leftovers::handover_name(std::process::id()));
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;

@@ -5,13 +5,16 @@ pub mod format;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use burdock::config::values::{AccessLog as Settings, LogFormat, LogTarget};
 use parking_lot::{Condvar, Mutex};
 use prometheus::IntCounter;
+
+use crate::runtime::regular_file;
+use crate::runtime::regular_file::Devices;
 
 /// The longest time that a line waits in the buffer.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
@@ -57,7 +60,7 @@ impl AccessLog {
         let sink = match &settings.to {
             LogTarget::Off => return Ok(Self(None)),
             LogTarget::Stdout => Sink::Stdout,
-            LogTarget::File(path) => Sink::File(path.clone(), open(path)?),
+            LogTarget::File(path) => Sink::File(path.clone(), open(path).map_err(|error| with_path(path, &error))?),
         };
         let queue = Arc::new(Queue {
             format: settings.format,
@@ -171,7 +174,26 @@ impl Sink {
     }
 }
 
-fn open(path: &std::path::Path) -> io::Result<File> {
+/// Checks what is at the log's path, if anything.
+///
+/// # Errors
+/// If it can be no log.
+pub fn check(settings: &Settings) -> io::Result<()> {
+    match &settings.to {
+        LogTarget::File(path) => regular_file::check(path, Devices::Accepted).map_err(|error| with_path(path, &error)),
+        LogTarget::Off | LogTarget::Stdout => Ok(()),
+    }
+}
+
+fn with_path(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("cannot write to {}: {error}; set access_log.to to a file or to stdout", path.display()),
+    )
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    regular_file::check(path, Devices::Accepted)?;
     OpenOptions::new().create(true).append(true).open(path)
 }
 

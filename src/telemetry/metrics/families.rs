@@ -1,6 +1,5 @@
 //! The metric families: names, help texts and labels, each in one place.
 
-use burdock::upstream::health::Condition;
 use prometheus::core::Collector;
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
@@ -34,13 +33,14 @@ pub struct QueueFamilies {
     pub wait: HistogramVec,
 }
 
-/// Servers: six counters and at most six gauges for each.
+/// Servers: at most eight counters and seven gauges for each.
 #[derive(Debug)]
 pub struct ServerFamilies {
     pub requests: IntCounterVec,
     pub failures: IntCounterVec,
     pub health_changes: IntCounterVec,
     pub up: IntGaugeVec,
+    pub state: IntGaugeVec,
     pub in_flight: IntGaugeVec,
     pub queue: IntGaugeVec,
     pub weight: IntGaugeVec,
@@ -155,6 +155,12 @@ impl ServerFamilies {
                 &["upstream", "server", "to"],
             )?,
             up: gauge(registry, "server_up", "Whether a server is healthy enough for requests (1) or not (0)", labels)?,
+            state: gauge(
+                registry,
+                "server_state",
+                "The administrative state of a server; always 1",
+                &["upstream", "server", "state"],
+            )?,
             in_flight: gauge(
                 registry,
                 "server_in_flight_requests",
@@ -170,25 +176,6 @@ impl ServerFamilies {
                 &["upstream", "server", "kept"],
             )?,
         })
-    }
-}
-
-impl ServerFamilies {
-    /// Removes every series of a server. A missing series is no error.
-    pub fn forget(&self, upstream: &str, server: &str) {
-        for tie in ["tied", "new", "moved"] {
-            let _ = self.requests.remove_label_values(&[upstream, server, tie]);
-        }
-        for to in Condition::ALL {
-            let _ = self.health_changes.remove_label_values(&[upstream, server, to.as_str()]);
-        }
-        for kept in ["table", "token"] {
-            let _ = self.sessions.remove_label_values(&[upstream, server, kept]);
-        }
-        let _ = self.failures.remove_label_values(&[upstream, server]);
-        for gauge in [&self.up, &self.in_flight, &self.weight] {
-            let _ = gauge.remove_label_values(&[upstream, server]);
-        }
     }
 }
 

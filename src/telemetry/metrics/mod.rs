@@ -1,9 +1,10 @@
-//! Metrics for Prometheus. Label values come from enums and the configuration, never from a request. There are at most twelve
+//! Metrics for Prometheus. Label values come from enums and the configuration, never from a request. There are at most 15
 //! series per server, and histograms only per upstream.
 
 mod families;
 mod meters;
 mod names;
+mod servers;
 mod tables;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use burdock::balancer::StickyUpstream;
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::time::{Now, UnixSeconds};
-use burdock::upstream::health::{Condition, Health};
+use burdock::upstream::health::Condition;
 use burdock::upstream::spec::UpstreamSpec;
 use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
 
@@ -123,28 +124,9 @@ impl Metrics {
     ) -> prometheus::Result<String> {
         self.process.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
         self.process.uptime.set(now.uptime.0.as_secs_f64());
-        upstreams.for_each(|sticky| self.take_gauges(sticky, now));
+        upstreams.for_each(|sticky| self.servers.take_gauges(sticky, now));
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
-    }
-
-    fn take_gauges(&self, sticky: &StickyUpstream, now: Now) {
-        let upstream = sticky.upstream();
-        for (at, server) in upstream.servers().iter().enumerate() {
-            let sessions = sticky.sessions(at, now);
-            let counted = [("table", sessions.learned), ("token", sessions.by_token)];
-            for (kept, count) in counted.into_iter().filter_map(|(kept, count)| Some((kept, count?))) {
-                let labels = [upstream.name().as_str(), server.id().as_str(), kept];
-                self.servers.sessions.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
-            }
-            let labels = [upstream.name().as_str(), server.id().as_str()];
-            self.servers.up.with_label_values(&labels).set(i64::from(server.health() == Health::Up));
-            self.servers.in_flight.with_label_values(&labels).set(i64::from(server.in_flight()));
-            if server.spec().max_conns.is_some() {
-                self.servers.queue.with_label_values(&labels).set(i64::from(server.waiting()));
-            }
-            self.servers.weight.with_label_values(&labels).set(i64::from(server.weight()));
-        }
     }
 }

@@ -41,6 +41,7 @@ fn server(max_conns: u32) -> Server {
         on_marked_down: OnMarkedDown::default(),
         connections: ConnectionSharing::default(),
         timeouts: Timeouts::default(),
+        tcp_keepalive: None,
         retry: Retry::default(),
         limits: Limits::default(),
         queue: QueueSpec::default(),

@@ -70,6 +70,9 @@ impl Admin {
     /// A drain without a deadline.
     pub const DRAIN: Self = Self::Drain { until: None, then: Then::AsConfigured };
 
+    /// The names of all states, as [`Self::as_str`] has them.
+    pub const NAMES: [&str; 4] = ["ready", "drain", "maint", "leaving"];
+
     /// Whether the deadline of its drain has passed.
     pub fn deadline_passed(self, now: UnixSeconds) -> bool {
         match self {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::server::ServerSpec;
+use super::tcp_keepalive::TcpKeepalive;
 use crate::ids::UpstreamName;
 use crate::upstream::balance::Balance;
 use crate::upstream::discovery::{Discovered, DiscoverySpec, expand};
@@ -34,6 +35,8 @@ pub struct UpstreamSpec {
     pub on_marked_down: OnMarkedDown,
     pub connections: ConnectionSharing,
     pub timeouts: Timeouts,
+    /// None: a server that vanished is noticed by the timeouts only.
+    pub tcp_keepalive: Option<TcpKeepalive>,
     pub retry: Retry,
     pub limits: Limits,
     pub queue: QueueSpec,

@@ -108,7 +108,8 @@ fn an_added_server_takes_sessions_and_keeps_them_until_removed_now() {
     let gone = delete(&burdock, "/upstreams/shop/servers/web-2?now=true");
     assert_eq!((gone.status, &gone.json()["server"]), (200, &Value::Null));
     assert_eq!(client.get("/").served_by(), "web-1");
-    for wrong in [json!({"address": "nowhere"}), json!({"address": "10.0.0.1:80", "id": "a,b"}), json!({})] {
+    let listener = json!({"address": burdock.listen.to_string()});
+    for wrong in [json!({"address": "nowhere"}), json!({"address": "10.0.0.1:80", "id": "a,b"}), json!({}), listener] {
         assert_eq!(burdock.api().send("POST", "/upstreams/shop/servers", &wrong).status, 422, "{wrong}");
     }
 }

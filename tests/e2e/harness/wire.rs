@@ -42,6 +42,10 @@ impl Wire {
         Ok(Self { stream, ahead: Vec::new() })
     }
 
+    pub fn local_address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes.as_ref()).expect("sending");
     }
