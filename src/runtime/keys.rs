@@ -170,7 +170,8 @@ fn read(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     text.map(Zeroizing::new)
 }
 
-fn place(source: &SecretSource) -> String {
+/// Where a secret is found, for messages.
+pub fn place(source: &SecretSource) -> String {
     match source {
         SecretSource::File(path) => path.display().to_string(),
         SecretSource::Env(name) => format!("${name}"),

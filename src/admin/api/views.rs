@@ -74,7 +74,7 @@ pub fn difference(difference: &Difference) -> DifferenceInfo {
         DifferenceKind::Added | DifferenceKind::Removed(_) => &[],
     };
     let field = |field: &Field| FieldChange {
-        name: field.name.to_owned(),
+        name: field.name.to_string(),
         before: field.before.clone(),
         after: field.after.clone(),
     };
