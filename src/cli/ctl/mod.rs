@@ -17,6 +17,7 @@ mod top;
 
 use clap::{Args, Subcommand};
 
+use super::groups::Group;
 use super::outcome::Outcome;
 use console::{Console, Form};
 
@@ -80,6 +81,14 @@ enum Command {
     Top(top::TopArgs),
     Completions(completions::CompletionsArgs),
 }
+
+/// The commands by what they are for.
+pub const GROUPS: [Group; 4] = [
+    ("Look", &["status", "upstreams", "servers", "drains", "top", "version", "explain"]),
+    ("Change servers", &["ready", "drain", "maint", "weight", "max-conns", "add", "remove"]),
+    ("Configuration", &["reload", "diff", "reset", "config"]),
+    ("More", &["sessions", "completions"]),
+];
 
 /// Runs a command. `command_line` is that of the whole program, for completions.
 pub fn ctl(args: &CtlArgs, command_line: fn() -> clap::Command) -> Outcome {

@@ -1,5 +1,6 @@
 //! From a configuration to a running process.
 
+mod announce;
 mod error;
 mod services;
 
@@ -61,6 +62,7 @@ pub fn run(config: Config, file: &Path) -> Result<(), StartError> {
 }
 
 fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>) -> Result<(), StartError> {
+    announce::announce(&config, file);
     let program = Program::present().map_err(StartError::Program)?;
     prepare(&config, predecessor)?;
     let threads =
