@@ -68,6 +68,22 @@ fn status_and_servers_print_tables_without_terminal_codes() {
 }
 
 #[test]
+fn commands_take_several_servers_and_patterns() {
+    let site = Site::new();
+    let running = site.shop(3, STICKY);
+    let weights = ctl(&site, &["weight", "shop/web-1", "shop/web-3", "5"]).ok().stdout;
+    assert_eq!(weights, "shop/web-1: ready, up, weight 5, max_conns -\nshop/web-3: ready, up, weight 5, max_conns -\n");
+    let drained = ctl(&site, &["drain", "shop/web-*"]).ok().stdout;
+    assert_eq!(drained.lines().filter(|line| line.starts_with("draining  shop/web-")).count(), 3, "{drained}");
+    let none = ctl(&site, &["ready", "shop/web-1", "shop/green-*"]);
+    assert!(none.code == Some(1) && none.stderr.contains("no server matches shop/green-*"), "{none:?}");
+    assert_eq!(running.api().get("/upstreams/shop/servers/web-1")["state"], "drain", "nothing changed");
+    let unknown = ctl(&site, &["ready", "shop/nothing", "*/web-?"]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("shop/nothing: "), "{unknown:?}");
+    assert_eq!(unknown.stdout.lines().count(), 3, "{unknown:?}");
+}
+
+#[test]
 fn commands_that_change_a_server_print_its_new_state() {
     let site = Site::new();
     let _running = site.shop(2, STICKY);
