@@ -187,7 +187,7 @@ impl ServerCheck {
 
     async fn check_once(&self, streak: &mut Streak) {
         let Ok(_permit) = self.permits.acquire().await else { return };
-        let checked = self.check.run().await;
+        let checked = self.check.run(&self.state).await;
         let outcome = *checked.as_ref().unwrap_or(&Outcome::Failed);
         let changed = self.server.health_state().checked(outcome, streak, self.spec.thresholds, self.state.clock.uptime());
         if let Some(condition) = changed {

@@ -9,3 +9,4 @@ pub mod fault_injection;
 pub mod keys;
 pub mod readiness;
 pub mod systemd;
+pub mod warn_limit;

@@ -4,3 +4,4 @@ pub mod connection_use;
 pub mod http_upgrade;
 pub mod peer;
 pub mod private;
+pub mod shortage;

@@ -57,11 +57,20 @@ struct World {
     now: Now,
     random: StdRng,
     refusing: Vec<String>,
+    connections: Connections,
     status: StatusCode,
     method: Method,
     response: HeaderMap,
     target: (String, Option<String>),
     host: String,
+}
+
+/// Which connections to servers this host can open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Connections {
+    Any,
+    /// None: it has no descriptors or ports left.
+    None,
 }
 
 /// A client that keeps its cookies.
@@ -124,6 +133,7 @@ pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
         now,
         random: StdRng::seed_from_u64(7),
         refusing: Vec::new(),
+        connections: Connections::Any,
         status: StatusCode::OK,
         method: Method::GET,
         response: HeaderMap::new(),
@@ -357,6 +367,12 @@ impl Lb {
         self
     }
 
+    /// Which connections to servers can be opened from now on.
+    pub fn opens(self, connections: Connections) -> Self {
+        self.0.borrow_mut().connections = connections;
+        self
+    }
+
     /// Connections to this server succeed again.
     pub fn accepts(self, id: &str) -> Self {
         self.0.borrow_mut().refusing.retain(|refusing| refusing != id);
@@ -544,19 +560,27 @@ impl Client {
                 }
                 Ok((at, _slot)) => {
                     let server = exchange.upstream().servers()[at].clone();
+                    if self.lb.0.borrow().connections == Connections::None {
+                        self.fail(exchange, at, Failure::Shortage);
+                        return Visit::refused("503", exchange.decision().unwrap().reason.as_str());
+                    }
                     let refusing = self.lb.0.borrow().refusing.iter().any(|id| id == server.id().as_str());
                     if !refusing {
                         return self.settle(exchange, server.id().as_str());
                     }
-                    let (method, now) = (self.lb.0.borrow().method.clone(), self.lb.0.borrow().now.uptime);
-                    exchange.upstream().attempted(at, Attempt::Failed(Failure::Connect), now);
-                    if exchange.failed(Failure::Connect, &method, Progress::Replayable) == ShouldRetry::No {
+                    if self.fail(exchange, at, Failure::Connect) == ShouldRetry::No {
                         return Visit::refused("502", exchange.decision().unwrap().reason.as_str());
                     }
                 }
             }
             picked = self.pick(exchange);
         }
+    }
+
+    fn fail(&self, exchange: &mut Exchange, at: usize, failure: Failure) -> ShouldRetry {
+        let world = self.lb.0.borrow();
+        exchange.upstream().attempted(at, Attempt::Failed(failure), world.now.uptime);
+        exchange.failed(failure, &world.method, Progress::Replayable)
     }
 
     fn exchange(&self) -> Exchange {

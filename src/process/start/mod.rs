@@ -39,6 +39,7 @@ use crate::runtime::directories;
 use crate::runtime::keys;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::systemd::Watchdog;
+use crate::runtime::warn_limit::WarnLimit;
 use crate::serve::generation::Generation;
 use crate::serve::state::ServingState;
 use crate::serve::untrusted_proxies::UntrustedProxies;
@@ -194,6 +195,7 @@ pub(crate) fn state(
         close_on_down: Arc::<CloseOnDown>::default(),
         on_ejection: probe::ejected,
         untrusted_proxies: UntrustedProxies::new(&config.listeners),
+        shortage_warnings: WarnLimit::default(),
     };
     Ok(ProcessState {
         serving: Arc::new(serving),
