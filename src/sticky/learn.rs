@@ -257,6 +257,7 @@ impl LearnMethod {
     }
 
     fn look(&self, name: Fingerprint, purpose: Purpose, now: Now) -> Known {
+        self.table().skip(now.skipped);
         match purpose {
             Purpose::Serve => self.table().look(name, now.wall),
             Purpose::Explain => self.table().find(name, now.wall),

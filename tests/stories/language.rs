@@ -20,12 +20,13 @@ use burdock::http::edits::{Edit, Edits};
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::route::{PathPrefix, RouteSpec};
+use burdock::session::clock_steps::ClockSteps;
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::sticky::cookie::CookieSpec;
 use burdock::sticky::method::MethodSpec;
 use burdock::sticky::secrets::Secrets;
 use burdock::table::{BudgetSpec, Cursor, Filter, TableSpec};
-use burdock::time::{Now, UnixSeconds, Uptime};
+use burdock::time::{Now, Skipped, UnixSeconds, Uptime};
 use burdock::token::keys::{Key, KeyRing};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::DnsSpec;
@@ -55,6 +56,7 @@ struct World {
     keys: Vec<String>,
     balancer: Balancer,
     now: Now,
+    steps: ClockSteps,
     random: StdRng,
     refusing: Vec<String>,
     connections: Connections,
@@ -123,7 +125,12 @@ pub struct Visit {
 pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
     let keys = vec!["17".repeat(32)];
     let shop = shop(&servers);
-    let now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
+    let now = Now {
+        wall: UnixSeconds(1_800_000_000),
+        subsec_millis: 0,
+        uptime: Uptime(Duration::from_secs(60)),
+        skipped: Skipped::default(),
+    };
     let balancer = build(&shop, &[], &keys, None, now);
     Lb(Rc::new(RefCell::new(World {
         shop,
@@ -131,6 +138,7 @@ pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
         keys,
         balancer,
         now,
+        steps: ClockSteps::default(),
         random: StdRng::seed_from_u64(7),
         refusing: Vec::new(),
         connections: Connections::Any,
@@ -435,6 +443,17 @@ impl Lb {
             let now = &mut self.0.borrow_mut().now;
             now.wall = UnixSeconds(now.wall.0 + seconds);
             now.uptime = now.uptime.plus(Duration::from_secs(seconds.into()));
+        }
+        self
+    }
+
+    /// The wall clock steps by this many seconds; no time passes.
+    pub fn steps(self, seconds: i64) -> Self {
+        {
+            let world = &mut *self.0.borrow_mut();
+            world.steps.observe(world.now.date(), world.now.uptime);
+            world.now.wall = UnixSeconds(u32::try_from(i64::from(world.now.wall.0) + seconds).unwrap());
+            world.now.skipped = world.steps.observe(world.now.date(), world.now.uptime);
         }
         self
     }
