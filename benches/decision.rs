@@ -18,7 +18,7 @@ use burdock::http::edits::Edits;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::sticky::secrets::Secrets;
-use burdock::time::{Now, UnixSeconds, Uptime};
+use burdock::time::{Now, Skipped, UnixSeconds, Uptime};
 use burdock::token::keys::{Key, KeyRing};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
@@ -26,7 +26,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
+const NOW: Now = Now {
+    wall: UnixSeconds(1_800_000_000),
+    subsec_millis: 0,
+    uptime: Uptime(Duration::from_secs(60)),
+    skipped: Skipped::NONE,
+};
 const OTHER_COOKIES: &str = "theme=dark; _ga=GA1.1.1234567890.1700000000";
 
 /// A chain, and the headers of the client and the application.

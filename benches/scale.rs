@@ -16,7 +16,7 @@ use burdock::session::estimate::Estimate;
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::session::number::SessionNumber;
 use burdock::sticky::secrets::Secrets;
-use burdock::time::{Now, UnixSeconds, Uptime};
+use burdock::time::{Now, Skipped, UnixSeconds, Uptime};
 use burdock::token::keys::{Key, KeyRing};
 use burdock::upstream::queue::Slot;
 use burdock::upstream::{Attempts, Placement, Upstream};
@@ -24,7 +24,12 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng};
 
-const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
+const NOW: Now = Now {
+    wall: UnixSeconds(1_800_000_000),
+    subsec_millis: 0,
+    uptime: Uptime(Duration::from_secs(60)),
+    skipped: Skipped::NONE,
+};
 const MANY: usize = 10_000;
 
 /// Ways to balance, and the key that a request has.

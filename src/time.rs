@@ -14,10 +14,19 @@ pub struct Now {
     pub subsec_millis: u16,
     /// For everything that stays inside: a step of the wall clock cannot expire it.
     pub uptime: Uptime,
+    /// What the wall clock skipped, so that its step is not taken for time that passed.
+    pub skipped: Skipped,
+}
+
+/// The dates that the wall clock skipped by steps forward while this process ran: no time passed between them. By default none.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Skipped {
+    pub from: UnixSeconds,
+    pub to: UnixSeconds,
 }
 
 /// A date: whole seconds since 1970-01-01 UTC. Tokens carry it in four bytes, which last until 2106.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct UnixSeconds(pub u32);
 
@@ -29,6 +38,18 @@ impl Now {
     /// The wall clock in milliseconds.
     pub fn date(self) -> UnixMillis {
         UnixMillis(UnixMillis::from(self.wall).0 + u64::from(self.subsec_millis))
+    }
+}
+
+impl Skipped {
+    pub const NONE: Self = Self { from: UnixSeconds(0), to: UnixSeconds(0) };
+
+    /// A date from before the step, moved by its size: the time from the result to now is the time that passed.
+    pub fn shift(self, date: UnixSeconds) -> UnixSeconds {
+        if date >= self.to {
+            return date;
+        }
+        UnixSeconds(date.0.saturating_add(self.to.since(self.from))).min(self.to)
     }
 }
 

@@ -8,6 +8,7 @@ mod api;
 mod audit;
 mod auth;
 mod extract;
+mod places;
 mod probes;
 mod problem;
 mod router;

@@ -1,4 +1,4 @@
-//! One connection to the admin service, from either listener: HTTP/1.1 with timeouts and a connection limit.
+//! One connection to the admin service, from either listener: HTTP/1.1 with timeouts, at one of the [`places`](super::places).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,12 +13,13 @@ use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 
 use crate::admin::auth::Via;
+use crate::admin::places::{Place, Places};
 use crate::admin::router;
 use crate::api::problem::Problem;
 use crate::control::change::Control;
+use crate::runtime::warn_limit::WarnLimit;
 
 /// Concurrent connections per listener.
 const MAX_CONNECTIONS: usize = 256;
@@ -33,26 +34,30 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(600);
 #[derive(Clone)]
 pub struct Admin {
     service: TowerToHyperService<Router>,
-    permits: Arc<Semaphore>,
+    places: Arc<Places>,
+    control: Arc<Control>,
+    warnings: Arc<WarnLimit>,
 }
 
 impl Admin {
     pub fn new(control: &Arc<Control>) -> Self {
         let service = TowerToHyperService::new(router::router(control));
-        Self { service, permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+        Self {
+            service,
+            places: Arc::new(Places::new(MAX_CONNECTIONS)),
+            control: Arc::clone(control),
+            warnings: Arc::default(),
+        }
     }
 
     /// Serves a connection until it ends, or until `leaving` resolves and the request in flight is answered. A connection over the
-    /// limit is closed.
+    /// limit gets the place of a silent one; if there is none, it is closed.
     pub async fn serve<S>(&self, stream: S, via: Via, leaving: impl Future<Output = ()>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Ok(_permit) = self.permits.try_acquire() else {
-            log::warn!("admin service: closed a connection: limit of {MAX_CONNECTIONS} reached");
-            return;
-        };
-        let answer = hyper::service::service_fn(|request| self.answer(request, via));
+        let Some(place) = self.places.enter().await else { return self.warn() };
+        let answer = hyper::service::service_fn(|request| self.answer(request, via, &place));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
@@ -67,17 +72,30 @@ impl Admin {
         tokio::select! {
             // An error of the connection concerns only its client.
             _ = &mut connection => return,
+            () = place.ended() => return self.warn(),
             () = last => {}
         }
         connection.as_mut().graceful_shutdown();
         let _ = tokio::time::timeout(REQUEST_TIMEOUT, connection).await;
     }
 
-    async fn answer(&self, mut request: ::http::Request<Incoming>, via: Via) -> Result<Response, Infallible> {
+    fn warn(&self) {
+        self.warnings.warn(self.control.state.serving.clock.uptime(), |left_out| {
+            log::warn!(
+                "admin service: closed a connection: limit of {MAX_CONNECTIONS} reached (connections closed since the last message: \
+                 {left_out})"
+            );
+        });
+    }
+
+    async fn answer(&self, mut request: ::http::Request<Incoming>, via: Via, place: &Place) -> Result<Response, Infallible> {
+        place.request_begun();
         request.extensions_mut().insert(via);
-        match tokio::time::timeout(REQUEST_TIMEOUT, self.service.call(request)).await {
+        let answer = match tokio::time::timeout(REQUEST_TIMEOUT, self.service.call(request)).await {
             Ok(answer) => answer,
             Err(_) => Ok(Problem::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response()),
-        }
+        };
+        place.request_over();
+        answer
     }
 }

@@ -21,6 +21,8 @@ pub struct ServerInfo {
     pub deadline: Option<u32>,
     /// The server's health.
     pub health: ServerHealth,
+    /// The last failure there; null: none since it was added.
+    pub last_failure: Option<FailureInfo>,
     /// Its share of new sessions, relative to the other servers.
     #[schema(maximum = 256)]
     pub weight: u32,
@@ -34,6 +36,17 @@ pub struct ServerInfo {
     pub waiting: u32,
     pub sessions: SessionCount,
     pub source: Source,
+}
+
+/// A failure at a server.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct FailureInfo {
+    /// `connect`, `closed`, `timeout`, `status` and the status, `invalid answer`, or `health check`.
+    pub reason: String,
+    /// Seconds since then.
+    pub ago: u64,
+    /// When it was, in seconds since 1970.
+    pub at: u64,
 }
 
 /// Where a server comes from.
@@ -187,7 +200,9 @@ pub enum ServerHealth {
     /// Up, but its health check asks for no new sessions.
     Draining,
     Down,
-    /// Its health check has not run yet.
+    /// Its first health check has not finished: it gets no requests yet.
+    Pending,
+    /// Nothing watches its health: it has neither a health check nor passive health. It gets requests whatever happens.
     Unchecked,
     /// Ejected after failed requests, until a probe succeeds. Its health checks pass.
     Ejected,
@@ -225,6 +240,7 @@ impl ServerHealth {
         match self {
             Self::Up => "up",
             Self::Down => "down",
+            Self::Pending => "pending",
             Self::Unchecked => "unchecked",
             Self::Ejected => "ejected",
             Self::Draining => "draining",

@@ -1,6 +1,6 @@
 //! `burdock check`: finds every error that can be found before a start.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use burdock::config::Config;
 use clap::Args;
@@ -15,7 +15,14 @@ use crate::telemetry::access_log;
 
 /// Checks a configuration file and reports all errors at once, each with its line
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  burdock check burdock.yaml
+  generate-configuration | burdock check -")]
 pub struct CheckArgs {
+    /// The configuration file, as with -c
+    #[arg(value_name = "FILE", conflicts_with = "conf")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigFile,
     /// Also check that every listening address is available on this host
@@ -24,17 +31,17 @@ pub struct CheckArgs {
 }
 
 pub fn check(args: &CheckArgs) -> Outcome {
-    let config = match args.config.load() {
+    let file = args.config.or(args.file.as_deref());
+    let config = match file.load() {
         Ok(config) => config,
         Err(ended) => return ended,
     };
     let bound = if args.bind { directories::unbindable(&config, &[]) } else { Vec::new() };
-    verdict(args.config.path(), &config, &bound)
+    verdict(&file.name(), &config, &bound)
 }
 
 /// Reports errors beyond the text of the file, or that there are none.
-pub fn verdict(file: &Path, config: &Config, unbindable: &[Unbindable]) -> Outcome {
-    let name = file.display();
+pub fn verdict(name: &str, config: &Config, unbindable: &[Unbindable]) -> Outcome {
     let unreadable = keys::unreadable(config);
     keys::warnings(config).iter().for_each(|warning| eprintln!("{name}: warning: {warning}"));
     unreadable.iter().for_each(|error| eprintln!("{name}: {error}"));

@@ -1,5 +1,6 @@
 //! The configuration file, as an option of several commands.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use burdock::config::Config;
@@ -9,14 +10,28 @@ use super::outcome::Outcome;
 /// The option that names the file.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConfigFile {
-    /// The configuration file
+    /// The configuration file; `-` reads standard input
     #[arg(short, long = "conf", value_name = "FILE", default_value = "/etc/burdock/burdock.yaml")]
     conf: PathBuf,
 }
 
 impl ConfigFile {
+    /// The same option with another file.
+    pub fn or(&self, file: Option<&Path>) -> Self {
+        Self { conf: file.unwrap_or(&self.conf).to_owned() }
+    }
+
     pub fn path(&self) -> &Path {
         &self.conf
+    }
+
+    /// Its name in messages.
+    pub fn name(&self) -> String {
+        if self.is_stdin() { "standard input".to_owned() } else { self.conf.display().to_string() }
+    }
+
+    pub fn is_stdin(&self) -> bool {
+        self.conf == Path::new("-")
     }
 
     /// Reads and parses the file; prints all its errors to stderr.
@@ -39,8 +54,9 @@ impl ConfigFile {
 
     /// Reads and parses the file, or returns its errors as text.
     fn read(&self) -> Result<Config, String> {
-        let name = self.conf.display().to_string();
-        let text = std::fs::read_to_string(&self.conf).map_err(|error| format!("burdock: cannot read {name}: {error}"))?;
+        let name = self.name();
+        let text = if self.is_stdin() { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(&self.conf) };
+        let text = text.map_err(|error| format!("burdock: cannot read {name}: {error}"))?;
         Config::parse(&name, &text).map_err(|errors| errors.to_string())
     }
 }

@@ -27,7 +27,13 @@ pub fn run(args: &RunArgs) -> Outcome {
         Err(ended) => return ended,
     };
     if args.test {
-        return check::verdict(args.config.path(), &config, &[]);
+        return check::verdict(&args.config.name(), &config, &[]);
+    }
+    if args.config.is_stdin() {
+        eprintln!(
+            "burdock: run reads its configuration again at a reload, so it needs a file: write it to one and use -c FILE"
+        );
+        return Outcome::UsageError;
     }
     if args.daemon {
         return background::run(&config, args.config.path());

@@ -5,6 +5,7 @@ use std::io;
 use burdock::balancer::diff;
 use burdock::balancer::diff::{Difference, Moves};
 use burdock::config::{Config, Errors};
+use burdock::sticky::secrets::Secrets;
 
 use crate::control::actor::Actor;
 use crate::control::change::{ChangeError, Control};
@@ -35,7 +36,7 @@ pub struct ReloadReport {
     pub differences: Vec<Difference>,
     /// Changed sections that need a new process.
     pub needs_upgrade: Vec<&'static str>,
-    /// Notes about keys.
+    /// Notes about keys and secrets.
     pub notes: Vec<String>,
     pub warnings: Vec<String>,
     pub persisted: Persisted,
@@ -108,7 +109,10 @@ impl Control {
         }
         let next = guard.desired.with(config)?;
         let token = Bearer::read(&next.config.admin)?;
-        let report = self.report(mode, &guard.desired, &next, needs_upgrade);
+        let mut report = self.report(mode, &guard.desired, &next, needs_upgrade);
+        if self.state.bearer.differs_from(token.as_deref()) {
+            report.notes.push("the token in admin.token_file changed".to_owned());
+        }
         match mode {
             ReloadMode::DryRun => Ok((report, None)),
             ReloadMode::Whole | ReloadMode::Partial => {
@@ -190,23 +194,40 @@ fn warnings(config: &Config) -> Vec<String> {
     config.warnings.iter().map(ToString::to_string).chain(keys::warnings(config)).collect()
 }
 
+/// Notes about keys and secrets, whose values no difference shows. They are named by their ids and places.
 fn notes(desired: &Desired, next: &Desired) -> Vec<String> {
-    let mut notes = Vec::new();
-    let ids = |desired: &Desired| desired.secrets.ring.ids().collect::<Vec<_>>();
-    let (before, after) = (ids(desired), ids(next));
-    if before.first() != after.first() {
-        notes.push("the sealing key changed".to_owned());
-    }
-    match before.iter().filter(|id| !after.contains(id)).count() {
-        0 => {}
-        gone => notes.push(format!("keys dropped: {gone}; their tokens are no longer accepted")),
-    }
-    match after.iter().filter(|id| !before.contains(id)).count() {
-        0 => {}
-        new => notes.push(format!("keys added: {new}")),
-    }
-    if desired.secrets.fingerprints.id() != next.secrets.fingerprints.id() && !desired.config.plan.tables.is_empty() {
+    let mut notes = key_notes(&desired.secrets, &next.secrets);
+    let (before, after) = (&desired.secrets.fingerprints, &next.secrets.fingerprints);
+    if before.id() != after.id() && !desired.config.plan.tables.is_empty() {
         notes.push("fingerprint_key changed: all learned sessions are forgotten".to_owned());
+    } else if before.id() != after.id() {
+        notes.push("fingerprint_key changed: hashed sessions get other servers".to_owned());
+    }
+    let mut others: Vec<String> = next.secrets.changed_from(&desired.secrets).map(keys::place).collect();
+    others.sort();
+    notes.extend(others.iter().map(|place| format!("the secret from {place} changed")));
+    notes
+}
+
+fn key_notes(before: &Secrets, after: &Secrets) -> Vec<String> {
+    let ids = |secrets: &Secrets| secrets.ring.ids().map(|id| id.to_string()).collect::<Vec<_>>();
+    let (before, after) = (ids(before), ids(after));
+    let mut notes = Vec::new();
+    if let (Some(old), Some(new)) = (before.first(), after.first())
+        && old != new
+    {
+        notes.push(format!("the sealing key changed from {old} to {new}"));
+    }
+    let only_in = |these: &[String], those: &[String]| -> Vec<String> {
+        these.iter().filter(|id| !those.contains(id)).cloned().collect()
+    };
+    match &*only_in(&before, &after) {
+        [] => {}
+        dropped => notes.push(format!("keys dropped: {}; their tokens are no longer accepted", dropped.join(", "))),
+    }
+    match &*only_in(&after, &before) {
+        [] => {}
+        added => notes.push(format!("keys added: {}", added.join(", "))),
     }
     notes
 }

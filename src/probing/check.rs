@@ -16,6 +16,9 @@ use pingora::{Error, ErrorType};
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::{HealthCheck, TcpHealthCheck};
 
+use crate::serve::state::ServingState;
+use crate::servers::shortage;
+
 /// A prepared check.
 pub struct Check {
     kind: Kind,
@@ -51,14 +54,20 @@ impl Check {
         Some(Self { kind: Kind::Tcp(tcp_check(timeout), backend(server, None)?), timeout })
     }
 
-    /// Runs the check once.
+    /// Runs the check once. A shortage on this host is reported to `state`.
     ///
     /// # Errors
     /// Why the check failed.
-    pub async fn run(&self) -> Result<Outcome, String> {
+    pub async fn run(&self, state: &ServingState) -> Result<Outcome, String> {
         match tokio::time::timeout(self.timeout, self.kind.check()).await {
             Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(error)) => Err(describe(&error)),
+            Ok(Err(error)) => match shortage::of(&error) {
+                Some(what) => {
+                    state.short_of(what);
+                    Ok(Outcome::NotRun)
+                }
+                None => Err(describe(&error)),
+            },
             Err(_) => Err(format!("no response within {:?}", self.timeout)),
         }
     }

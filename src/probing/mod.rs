@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::upstream::health::{CheckSpec, Condition, Outcome, Streak};
+use burdock::upstream::last_failure::FailureReason;
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::{Admin, UpstreamSpec};
 use pingora::server::ShutdownWatch;
@@ -187,9 +188,12 @@ impl ServerCheck {
 
     async fn check_once(&self, streak: &mut Streak) {
         let Ok(_permit) = self.permits.acquire().await else { return };
-        let checked = self.check.run().await;
+        let checked = self.check.run(&self.state).await;
         let outcome = *checked.as_ref().unwrap_or(&Outcome::Failed);
         let changed = self.server.health_state().checked(outcome, streak, self.spec.thresholds, self.state.clock.uptime());
+        if outcome == Outcome::Failed {
+            self.server.live().failed(FailureReason::HealthCheck, self.state.clock.uptime());
+        }
         if let Some(condition) = changed {
             self.report(condition, checked.err().as_deref());
         }

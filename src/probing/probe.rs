@@ -74,13 +74,13 @@ impl EjectedServer {
                 return;
             }
             let Some((check, spec)) = self.current_check() else { return };
-            let checked = check.run().await;
+            let checked = check.run(&self.state).await;
             let outcome = *checked.as_ref().unwrap_or(&Outcome::Failed);
             match self.server.health_state().probed(outcome, &spec, self.state.clock.uptime()) {
                 ProbeOutcome::Recovered(condition) => return self.report_back(condition),
                 ProbeOutcome::StillEjected(again) => ejection_time = again,
             }
-            let why = checked.err().unwrap_or_default();
+            let why = checked.err().unwrap_or_else(|| "the probe could not run on this host".to_owned());
             log::warn!("{}/{} stays ejected for {ejection_time:?}: {why}", self.upstream, self.server.id());
         }
     }

@@ -21,6 +21,7 @@ use crate::serve::place;
 use crate::serve::receive;
 use crate::serve::reply;
 use crate::serve::state::ServingState;
+use crate::servers::shortage;
 
 /// The error that drops a server's answer, so that the request goes to another server.
 const RETRIED_ANSWER: ErrorType = ErrorType::Custom("the answer is retried");
@@ -93,6 +94,14 @@ impl ProxyHttp for Gateway {
         context: &mut Box<Context>,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        if let Some(what) = shortage::of(&error) {
+            self.state.short_of(what);
+            context.failed(Failure::Shortage, session, Progress::Replayable, &self.state);
+            context.short_of_resources();
+            error = reply::status(503, "no connection to a server can be opened on this host");
+            error.set_retry(false);
+            return error;
+        }
         error.as_up();
         context.attempt_failed(&error);
         let again = context.failed(Failure::Connect, session, Progress::Replayable, &self.state);

@@ -75,6 +75,17 @@ impl Bearer {
         self.token.store(token);
     }
 
+    /// Whether [`Self::renew`] with `token` would change it.
+    pub fn differs_from(&self, token: Option<&Token>) -> bool {
+        let current = self.token.load();
+        let same = match (current.as_deref(), token) {
+            (Some(current), Some(token)) => verify_slices_are_equal(&current.0, &token.0).is_ok(),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        !same
+    }
+
     /// The configured admin address.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address

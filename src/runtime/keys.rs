@@ -188,7 +188,8 @@ fn read(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     }
 }
 
-fn place(source: &SecretSource) -> String {
+/// Where a secret is found, for messages.
+pub fn place(source: &SecretSource) -> String {
     match source {
         SecretSource::File(path) => path.display().to_string(),
         SecretSource::Env(name) => format!("${name}"),

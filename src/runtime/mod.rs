@@ -14,3 +14,4 @@ pub mod readiness;
 pub mod regular_file;
 pub mod systemd;
 pub mod unix_sockets;
+pub mod warn_limit;

@@ -213,7 +213,7 @@ impl Context {
     ) -> ShouldRetry {
         self.sending = None;
         let Phase::Balancing(balancing) = &mut self.phase else { return ShouldRetry::No };
-        if let Some(at) = self.record.server.filter(|_| failure != Failure::Stale) {
+        if let Some(at) = self.record.server.filter(|_| !matches!(failure, Failure::Stale | Failure::Shortage)) {
             balancing.upstream.meters.servers[at].failures.inc();
             let upstream = balancing.upstream.sticky.upstream();
             if let Some(ejection) = upstream.attempted(at, Attempt::Failed(failure), state.clock.uptime()) {
@@ -221,6 +221,11 @@ impl Context {
             }
         }
         balancing.exchange.failed(failure, &session.req_header().method, progress)
+    }
+
+    /// No connection could be opened for lack of something on this host: the tie stays, and the client may come again soon.
+    pub fn short_of_resources(&mut self) {
+        self.retry_after = RetryAfter::Send;
     }
 
     /// Whether a server's answer with this status is dropped and the request sent to another server. Then the attempt has

@@ -11,10 +11,11 @@ use crate::client::close_on_down::CloseOnDown;
 use crate::client::connections::Connections;
 use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
+use crate::runtime::warn_limit::WarnLimit;
 use crate::serve::generation::Generation;
 use crate::serve::untrusted_proxies::UntrustedProxies;
 use crate::telemetry::access_log::AccessLog;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, Shortage};
 use crate::telemetry::request_record::RecordSinks;
 
 /// Called when a request makes its upstream eject a server.
@@ -38,4 +39,23 @@ pub struct ServingState {
     pub close_on_down: Arc<CloseOnDown>,
     pub on_ejection: OnEjection,
     pub untrusted_proxies: UntrustedProxies,
+    pub shortage_warnings: WarnLimit,
+}
+
+impl ServingState {
+    /// Counts and reports that a connection to a server could not be opened for lack of something on this host.
+    pub fn short_of(&self, what: Shortage) {
+        self.metrics.short_of(what);
+        self.shortage_warnings.warn(self.clock.uptime(), |left_out| {
+            log::error!(
+                "cannot connect to servers: this host has no {} left (further failures since the last message: {left_out}). \
+                 Requests get 503; the servers are not to blame, and no session moves",
+                match what {
+                    Shortage::Descriptors => "file descriptors (see LimitNOFILE= and fs.file-max)",
+                    Shortage::Ports => "local ports (see net.ipv4.ip_local_port_range)",
+                    Shortage::Memory => "memory for sockets",
+                }
+            );
+        });
+    }
 }

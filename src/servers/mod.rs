@@ -4,4 +4,5 @@ pub mod connection_use;
 pub mod http_upgrade;
 pub mod peer;
 pub mod private;
+pub mod shortage;
 pub mod tcp_keepalive;

@@ -22,6 +22,11 @@ pub enum Due {
 }
 
 impl Lifetime {
+    /// Its fields by their names in the configuration, each with whether it is the same in `other`.
+    pub(crate) fn compare(self, other: Self) -> [(&'static str, bool); 2] {
+        [("idle_timeout", self.idle == other.idle), ("max_life", self.life == other.life)]
+    }
+
     /// Whether a tie with these stamps still holds.
     ///
     /// Idle: until `seen` plus eleven tenths of the idle time, because a renewal may be a tenth late; so a tie never expires early. Life:

@@ -2,6 +2,7 @@
 //! It knows no token format, table, persistence method or upstream.
 
 pub mod claim;
+pub mod clock_steps;
 pub mod estimate;
 pub mod fingerprint;
 pub mod fingerprint_key;

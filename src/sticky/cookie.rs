@@ -102,6 +102,38 @@ impl PersistenceSpec for CookieSpec {
         self.token == TokenFormat::Sealed
     }
 
+    fn compare(&self, other: &Self) -> Vec<(&'static str, bool)> {
+        // Destructured so that no new field is forgotten.
+        let Self {
+            name,
+            mode,
+            follows,
+            attributes,
+            token,
+            lifetime,
+            new_tie_on,
+            forwarding,
+            preserve,
+            verbs,
+            caching,
+            accept,
+        } = self;
+        let mut fields =
+            vec![("name", *name == other.name), ("mode", *mode == other.mode), ("follows", *follows == other.follows)];
+        fields.extend(attributes.compare(&other.attributes));
+        fields.extend(lifetime.compare(other.lifetime));
+        fields.extend([
+            ("token", *token == other.token),
+            ("new_tie_on", *new_tie_on == other.new_tie_on),
+            ("post_only", *verbs == other.verbs),
+            ("preserve", *preserve == other.preserve),
+            ("hide", *forwarding == other.forwarding),
+            ("cache_control", *caching == other.caching),
+            ("accept", *accept == other.accept),
+        ]);
+        fields
+    }
+
     fn reads_alike(&self, other: &Self) -> bool {
         (&self.name, self.mode, self.token) == (&other.name, other.mode, other.token)
     }

@@ -36,6 +36,15 @@ impl PersistenceSpec for HashSpec {
         self.key.iter().any(Source::is_always_there)
     }
 
+    fn compare(&self, other: &Self) -> Vec<(&'static str, bool)> {
+        let Self { key, load_factor, when_full } = self;
+        vec![
+            ("key", *key == other.key),
+            ("load_factor", *load_factor == other.load_factor),
+            ("when_full", *when_full == other.when_full),
+        ]
+    }
+
     fn reads_alike(&self, other: &Self) -> bool {
         self.key == other.key
     }

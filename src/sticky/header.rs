@@ -82,6 +82,22 @@ impl PersistenceSpec for HeaderSpec {
         self.token == TokenFormat::Sealed
     }
 
+    fn compare(&self, other: &Self) -> Vec<(&'static str, bool)> {
+        // Destructured so that no new field is forgotten.
+        let Self { name, mode, token, lifetime, new_tie_on, forwarding, expose, caching, accept } = self;
+        let mut fields = vec![("name", *name == other.name), ("mode", *mode == other.mode)];
+        fields.extend(lifetime.compare(other.lifetime));
+        fields.extend([
+            ("token", *token == other.token),
+            ("new_tie_on", *new_tie_on == other.new_tie_on),
+            ("hide", *forwarding == other.forwarding),
+            ("expose", *expose == other.expose),
+            ("cache_control", *caching == other.caching),
+            ("accept", *accept == other.accept),
+        ]);
+        fields
+    }
+
     fn reads_alike(&self, other: &Self) -> bool {
         (&self.name, self.mode, self.token) == (&other.name, other.mode, other.token)
     }

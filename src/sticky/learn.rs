@@ -93,6 +93,20 @@ pub struct ResponseSignals {
 }
 
 impl PersistenceSpec for LearnSpec {
+    fn compare(&self, other: &Self) -> Vec<(&'static str, bool)> {
+        // Destructured so that no new field is forgotten.
+        let Self { table, create, create_from_requests, lookup, at, min_length, new_tie_on } = self;
+        vec![
+            ("create", *create == other.create),
+            ("create_from_requests", *create_from_requests == other.create_from_requests),
+            ("lookup", *lookup == other.lookup),
+            ("table", *table == other.table),
+            ("learn_at", *at == other.at),
+            ("min_length", *min_length == other.min_length),
+            ("new_tie_on", *new_tie_on == other.new_tie_on),
+        ]
+    }
+
     fn reads_alike(&self, other: &Self) -> bool {
         self.table == other.table && self.lookup == other.lookup
     }
@@ -243,6 +257,7 @@ impl LearnMethod {
     }
 
     fn look(&self, name: Fingerprint, purpose: Purpose, now: Now) -> Known {
+        self.table().skip(now.skipped);
         match purpose {
             Purpose::Serve => self.table().look(name, now.wall),
             Purpose::Explain => self.table().find(name, now.wall),

@@ -72,6 +72,29 @@ impl MethodSpec {
         })
     }
 
+    /// Its fields, each with whether it is the same in `other`. None if `other` is another method.
+    pub(crate) fn compare(&self, other: &Self) -> Option<Vec<(&'static str, bool)>> {
+        match (self, other) {
+            (Self::Cookie(spec), Self::Cookie(other)) => Some(spec.compare(other)),
+            (Self::Header(spec), Self::Header(other)) => Some(spec.compare(other)),
+            (Self::Route(spec), Self::Route(other)) => Some(spec.compare(other)),
+            (Self::Hash(spec), Self::Hash(other)) => Some(spec.compare(other)),
+            (Self::Learn(spec), Self::Learn(other)) => Some(spec.compare(other)),
+            (Self::Cookie(_) | Self::Header(_) | Self::Route(_) | Self::Hash(_) | Self::Learn(_), _) => None,
+        }
+    }
+
+    /// Its word in the configuration.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Cookie(_) => CookieMethod::LABEL,
+            Self::Header(_) => HeaderMethod::LABEL,
+            Self::Route(_) => ServerRouteMethod::LABEL,
+            Self::Hash(_) => HashMethod::LABEL,
+            Self::Learn(_) => LearnMethod::LABEL,
+        }
+    }
+
     /// Whether it can read the ties that `other` wrote.
     pub(crate) fn reads_alike(&self, other: &Self) -> bool {
         match self {

@@ -49,6 +49,9 @@ pub(crate) trait PersistenceSpec: PartialEq {
         false
     }
 
+    /// Its fields by their names in the configuration, each with whether it is the same in `other`.
+    fn compare(&self, other: &Self) -> Vec<(&'static str, bool)>;
+
     /// Whether it can read the ties that `other` wrote.
     fn reads_alike(&self, other: &Self) -> bool {
         self == other

@@ -26,7 +26,12 @@ pub struct ServerRouteMethod {
     from: Readers,
 }
 
-impl PersistenceSpec for ServerRouteSpec {}
+impl PersistenceSpec for ServerRouteSpec {
+    fn compare(&self, other: &Self) -> Vec<(&'static str, bool)> {
+        let Self { from } = self;
+        vec![("from", *from == other.from)]
+    }
+}
 
 impl ServerRouteMethod {
     pub(super) fn new(spec: ServerRouteSpec, cookies: &mut CookieNames) -> Self {

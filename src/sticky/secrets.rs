@@ -34,6 +34,13 @@ impl Secrets {
         same_keys && self.others == other.others
     }
 
+    /// The secrets that both have, but with other values.
+    pub fn changed_from<'s>(&'s self, before: &'s Self) -> impl Iterator<Item = &'s SecretSource> {
+        let changed =
+            |source: &SecretSource, secret: &NamedSecret| before.others.get(source).is_some_and(|old| old != secret);
+        self.others.iter().filter(move |(source, secret)| changed(source, secret)).map(|(source, _)| source)
+    }
+
     /// The secret of a format. None if it has none or it was not read.
     pub(crate) fn of_format(&self, format: &FormatSpec) -> Option<&NamedSecret> {
         self.others.get(format.secret()?)

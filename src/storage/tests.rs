@@ -15,7 +15,7 @@ use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::format::{Header, NoHeader, Precedence};
 use burdock::table::{Budget, Known, Persist, ServerHandle, Table, TableName, TableSpec};
-use burdock::time::{UnixSeconds, Uptime};
+use burdock::time::{Skipped, UnixSeconds, Uptime};
 use tempfile::TempDir;
 
 use super::status::{Persistence, Status};
@@ -40,7 +40,11 @@ struct Process {
 }
 
 fn moment(seconds: u64) -> Moment {
-    Moment { uptime: Uptime(Duration::from_secs(seconds)), wall: Duration::from_secs(BEGIN + seconds) }
+    Moment {
+        uptime: Uptime(Duration::from_secs(seconds)),
+        wall: Duration::from_secs(BEGIN + seconds),
+        skipped: Skipped::default(),
+    }
 }
 
 fn table(capacity: u32) -> Table {
@@ -79,7 +83,7 @@ impl Process {
     /// Advances the clock by this many seconds, and writes everything that is due.
     fn pass(&mut self, seconds: u64) {
         let span = Duration::from_secs(seconds);
-        self.now = Moment { uptime: self.now.uptime.plus(span), wall: self.now.wall + span };
+        self.now = Moment { uptime: self.now.uptime.plus(span), wall: self.now.wall + span, ..self.now };
         while self.worker.step(self.now) != Progress::Idle {}
     }
 

@@ -84,7 +84,7 @@ impl Bucket {
 
     fn rank(&self, slot: usize, moment: Moment) -> Rank {
         let stamps = Stamps { issued: UnixSeconds(self.issued[slot]), seen: UnixSeconds(self.seen[slot]) };
-        let lives = moment.lifetime.check(stamps, moment.now).is_ok();
+        let lives = moment.check_stamps(stamps).is_ok();
         let seen = u64::from(stamps.seen.min(moment.now).0);
         Rank(match (self.state[slot], lives) {
             (EMPTY, _) => 0,

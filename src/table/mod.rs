@@ -36,12 +36,13 @@ mod subscription;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::AtomicU32 as StdAtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::ids::ServerId;
 use crate::lock::{AtomicU32, Mutex, MutexGuard, RwLock};
 use crate::session::fingerprint::{Fingerprint, Prefix};
-use crate::time::{UnixMillis, UnixSeconds};
+use crate::time::{Skipped, UnixMillis, UnixSeconds};
 use counts::{Counts, Period};
 use decisions::Rank;
 use servers::Servers;
@@ -62,12 +63,15 @@ use feed::{Awaited, SubscriberId, Subscribers};
 /// A table of sessions, shared between threads.
 ///
 /// Every `now` is the wall clock, because stamps outlive the process. It may step: a stamp in the future counts as now, and
-/// sessions that expired by a step forward are live again after the step back, unless their slots were reused.
+/// sessions that expired by a step forward are live again after the step back, unless their slots were reused. Of a step that this
+/// process saw, [`Table::skip`] tells it: then no session expires by it.
 pub struct Table {
     shards: Box<[Padded]>,
     servers: Mutex<Servers>,
     state: RwLock<State>,
     subscribers: Mutex<Subscribers>,
+    /// What the wall clock has skipped, as the shards know it: from, to.
+    skipped: [StdAtomicU32; 2],
     /// The number of subscribers that responses wait for.
     awaited: AtomicU32,
     /// Held while a new spec is applied.
@@ -99,6 +103,7 @@ impl Table {
             servers: Mutex::default(),
             state,
             subscribers: Mutex::default(),
+            skipped: Default::default(),
             awaited: AtomicU32::new(0),
             succession: Mutex::new(()),
         }
@@ -112,6 +117,17 @@ impl Table {
     pub fn bytes(&self) -> usize {
         let spec = &self.state.read().spec;
         size_of::<Self>() + SHARDS * (size_of::<Padded>() + Size::of(spec).bytes(spec))
+    }
+
+    /// From now on, these dates count as skipped: sessions do not grow older by a step of the clock. Cheap if they are known already.
+    pub fn skip(&self, skipped: Skipped) {
+        let [from, to] = &self.skipped;
+        if (from.load(Relaxed), to.load(Relaxed)) == (skipped.from.0, skipped.to.0) {
+            return;
+        }
+        self.shards.iter().for_each(|Padded(shard)| shard.lock().skip(skipped));
+        from.store(skipped.from.0, Relaxed);
+        to.store(skipped.to.0, Relaxed);
     }
 
     /// Counters since the table was created.

@@ -140,10 +140,11 @@ mod tests {
     use crate::session::lifetime::Lifetime;
     use crate::session::stamps::Stamps;
     use crate::table::entry::ServerIndex;
-    use crate::time::UnixSeconds;
+    use crate::time::{Skipped, UnixSeconds};
     use proptest::prelude::*;
 
-    const MOMENT: Moment = Moment { lifetime: Lifetime { idle: Some(100), life: None }, now: UnixSeconds(10_000) };
+    const MOMENT: Moment =
+        Moment { lifetime: Lifetime { idle: Some(100), life: None }, now: UnixSeconds(10_000), skipped: Skipped::NONE };
 
     /// A name whose buckets are the first two.
     fn named(n: u32) -> Fingerprint {

@@ -16,7 +16,7 @@ use crate::session::fingerprint::Fingerprint;
 use crate::session::lifetime::Lifetime;
 use crate::session::stamps::Stamps;
 use crate::table::stats::Stats;
-use crate::time::{UnixMillis, UnixSeconds};
+use crate::time::{Skipped, UnixMillis, UnixSeconds};
 
 /// The most slots that are read while holding the lock once: 64 KiB.
 pub(crate) const PIECE: usize = 64 * 1024 / size_of::<Page>() * Page::SLOTS;
@@ -29,6 +29,7 @@ const MAX_FAILURES: u8 = 6;
 pub(crate) struct Shard {
     pages: Box<[Page]>,
     lifetime: Lifetime,
+    skipped: Skipped,
     counts: Arc<Counts>,
     feed: Queues,
     stats: Stats,
@@ -69,7 +70,21 @@ impl Shard {
     pub(crate) fn new(spec: &TableSpec, counts: Arc<Counts>) -> Self {
         let feed = Queues::new(Size::of(spec).sessions);
         let (stats, backoff) = (Stats::default(), SearchBackoff::default());
-        Self { pages: pages(spec), lifetime: spec.lifetime, counts, feed, stats, backoff, shape: 0 }
+        Self {
+            pages: pages(spec),
+            lifetime: spec.lifetime,
+            skipped: Skipped::default(),
+            counts,
+            feed,
+            stats,
+            backoff,
+            shape: 0,
+        }
+    }
+
+    /// From now on, these dates count as skipped.
+    pub(crate) fn skip(&mut self, skipped: Skipped) {
+        self.skipped = skipped;
     }
 
     pub(crate) fn look(&mut self, fingerprint: Fingerprint, now: UnixSeconds) -> Known {
@@ -261,7 +276,7 @@ impl Shard {
     }
 
     fn moment(&self, now: UnixSeconds) -> Moment {
-        Moment { lifetime: self.lifetime, now }
+        Moment { lifetime: self.lifetime, now, skipped: self.skipped }
     }
 
     #[inline]

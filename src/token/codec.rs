@@ -130,7 +130,7 @@ impl Codec {
             Format::Sealed(format) => {
                 let Payload { server, session, stamps } = format.open(value).map_err(BadClaim::from)?;
                 let session = Some(SessionName::Number(session));
-                if let Err(why) = self.lifetime.check(stamps, now.wall) {
+                if let Err(why) = self.lifetime.check(stamps.shifted(now.skipped), now.wall) {
                     return Err(Refused { why, session });
                 }
                 Ok((ServerName::Tag(server), Named { session, stamps: Some(stamps), issuer: Issuer::Burdock }))
@@ -182,7 +182,7 @@ impl Codec {
     /// session, as it could there.
     fn accept<'v>(&self, accepted: &Accepted, server: ServerName<'v>, stamps: Option<Stamps>, now: Now) -> Read<'v> {
         if let Some(stamps) = stamps {
-            self.lifetime.check(stamps, now.wall)?;
+            self.lifetime.check(stamps.shifted(now.skipped), now.wall)?;
         }
         Ok((server, Named { session: None, stamps, issuer: Issuer::Other(accepted.reader.format()) }))
     }

@@ -77,6 +77,8 @@ pub enum Outcome {
     /// It passed, and the server asks for no new sessions.
     Draining,
     Failed,
+    /// It could not be run for lack of something on this host, such as descriptors. It says nothing of the server.
+    NotRun,
 }
 
 /// The number of outcomes in a row that contradict the current health.
@@ -125,6 +127,7 @@ impl Streak {
     /// Counts one more outcome and returns the new health.
     pub fn observe(&mut self, health: Health, outcome: Outcome, thresholds: Thresholds) -> Health {
         let (opposite, needed) = match (health, outcome) {
+            (_, Outcome::NotRun) => return health,
             (Health::Unchecked, Outcome::Passed | Outcome::Draining) => return Health::Up,
             (Health::Unchecked, Outcome::Failed) => return Health::Down,
             (Health::Up, Outcome::Passed | Outcome::Draining) | (Health::Down, Outcome::Failed) => {
@@ -160,7 +163,14 @@ mod tests {
         outcomes.iter().fold(Health::Unchecked, |health, &outcome| streak.observe(health, outcome, Thresholds::default()))
     }
 
-    use Outcome::{Failed, Passed};
+    use Outcome::{Failed, NotRun, Passed};
+
+    #[test]
+    fn a_check_that_could_not_run_changes_nothing() {
+        assert_eq!(health_after(&[NotRun]), Health::Unchecked);
+        assert_eq!(health_after(&[Passed, NotRun, NotRun, NotRun]), Health::Up);
+        assert_eq!(health_after(&[Passed, Failed, Failed, NotRun, Failed]), Health::Down);
+    }
 
     #[test]
     fn the_first_check_decides_at_once() {

@@ -10,6 +10,7 @@ pub mod failover;
 pub mod handoff;
 pub mod health;
 pub mod health_state;
+pub mod last_failure;
 mod load;
 pub mod outlier;
 pub mod percent;

@@ -123,7 +123,9 @@ impl OutlierSpec {
             Attempt::Failed(Failure::Connect) => PassiveFailure::Connect,
             Attempt::Failed(Failure::Timeout) => PassiveFailure::Timeout,
             Attempt::Failed(Failure::Closed) => PassiveFailure::Closed,
-            Attempt::Failed(Failure::Stale | Failure::Status(_) | Failure::Other) => return Verdict::Nothing,
+            Attempt::Failed(Failure::Stale | Failure::Status(_) | Failure::Shortage | Failure::Other) => {
+                return Verdict::Nothing;
+            }
         };
         match (self.on.contains(&failure), attempt) {
             (true, _) => Verdict::Bad(failure),
@@ -185,6 +187,12 @@ impl Outlier {
     pub(super) fn recover(&mut self, at: Uptime) {
         self.row.clear();
         self.place = Membership::In(at);
+    }
+
+    /// Its probe could not be run. Returns after which time it is tried again: the ejection does not grow.
+    pub(super) fn postpone(&mut self, spec: &OutlierSpec, at: Uptime) -> Duration {
+        self.place = Membership::Ejected { until: at.plus(spec.ejection_time) };
+        spec.ejection_time
     }
 
     /// Its probe failed, or it was just ejected. Returns how long it is ejected now.
@@ -289,6 +297,7 @@ mod tests {
             (Attempt::Failed(Failure::Timeout), Verdict::Bad(PassiveFailure::Timeout), Verdict::Nothing),
             (Attempt::Failed(Failure::Closed), Verdict::Bad(PassiveFailure::Closed), Verdict::Nothing),
             (Attempt::Failed(Failure::Stale), Verdict::Nothing, Verdict::Nothing),
+            (Attempt::Failed(Failure::Shortage), Verdict::Nothing, Verdict::Nothing),
             (Attempt::Failed(Failure::Other), Verdict::Nothing, Verdict::Nothing),
         ] {
             assert_eq!((all.verdict(attempt), connects.verdict(attempt)), (of_all, of_connects), "{attempt:?}");

@@ -59,6 +59,9 @@ pub enum Failure {
     Timeout,
     /// The server answered with this status.
     Status(StatusCode),
+    /// No connection could be opened for lack of something on this host, such as descriptors. It says nothing of the server, and
+    /// another would fail alike.
+    Shortage,
     /// Anything else: an invalid response, or a timeout that the client contributed to.
     Other,
 }
@@ -97,7 +100,12 @@ impl Retry {
             Failure::Closed if method.is_idempotent() => self.on_closed,
             Failure::Stale if method.is_idempotent() => ShouldRetry::Yes,
             Failure::Status(status) if method.is_idempotent() && self.on_status.contains(status) => ShouldRetry::Yes,
-            Failure::Closed | Failure::Stale | Failure::Status(_) | Failure::Timeout | Failure::Other => ShouldRetry::No,
+            Failure::Closed
+            | Failure::Stale
+            | Failure::Status(_)
+            | Failure::Timeout
+            | Failure::Shortage
+            | Failure::Other => ShouldRetry::No,
         }
     }
 }
@@ -146,6 +154,11 @@ mod tests {
     fn nothing_is_retried_once_a_response_has_begun() {
         assert!(!after(Failure::Closed, Method::GET, Progress::Committed, 1));
         assert!(!after(Failure::Connect, Method::GET, Progress::Committed, 1));
+    }
+
+    #[test]
+    fn a_shortage_on_this_host_is_not_retried() {
+        assert!(!after(Failure::Shortage, Method::GET, Progress::Replayable, 1));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::time::{Now, Uptime};
 use super::failover::Cause;
 use super::health::{Condition, Health};
 use super::health_state::HealthState;
+use super::last_failure::{FailureCell, FailureHandoff, FailureReason, LastFailure};
 use super::load::Load;
 use super::queue::rank::Rank;
 use super::queue::{Queue, Slot, Ticket};
@@ -37,6 +38,7 @@ pub struct Live {
     claimed: AtomicU32,
     /// When the operator last changed its state, in milliseconds of uptime.
     admin_changed: AtomicU64,
+    last_failure: FailureCell,
 }
 
 /// The part that an upgrade hands over to the new process: not what is in flight.
@@ -45,6 +47,8 @@ pub(super) struct LiveHandoff {
     pub claimed: u32,
     #[serde(rename = "wished")]
     pub admin_changed: Option<Uptime>,
+    #[serde(default)]
+    pub last_failure: FailureHandoff,
 }
 
 impl Server {
@@ -208,6 +212,11 @@ impl Server {
         now.uptime.since(Uptime(Duration::from_secs(self.live.claimed.load(Relaxed).into())))
     }
 
+    /// The last failure there. None if there was none since the server was added.
+    pub fn last_failure(&self) -> Option<LastFailure> {
+        self.live.last_failure.get()
+    }
+
     /// Its effective weight now, in hundredths, with a slow start of this duration.
     pub(super) fn weight_at(&self, slow_start: Option<Duration>, now: Uptime) -> u64 {
         match (slow_start, self.health_state.up_since()) {
@@ -241,13 +250,23 @@ impl Live {
         }
     }
 
+    /// Records a failure at the server.
+    pub fn failed(&self, reason: FailureReason, at: Uptime) {
+        self.last_failure.record(reason, at);
+    }
+
     pub(super) fn handoff(&self) -> LiveHandoff {
         let admin_changed = Uptime(Duration::from_millis(self.admin_changed.load(Relaxed)));
-        LiveHandoff { claimed: self.claimed.load(Relaxed), admin_changed: Some(admin_changed) }
+        LiveHandoff {
+            claimed: self.claimed.load(Relaxed),
+            admin_changed: Some(admin_changed),
+            last_failure: self.last_failure.handoff(),
+        }
     }
 
     pub(super) fn inherit(&self, handoff: &LiveHandoff) {
         self.claimed.store(handoff.claimed, Relaxed);
+        self.last_failure.inherit(handoff.last_failure);
         if let Some(at) = handoff.admin_changed {
             self.admin_changed(at);
         }

@@ -16,6 +16,7 @@ use super::candidates::{Candidates, Choice, TurnTimes};
 use super::failover::Cause;
 use super::health::{Condition, Health};
 use super::health_state::{HealthState, Origin, Specs};
+use super::last_failure::FailureReason;
 use super::outlier::{Attempt, Ejection};
 use super::percent::Percent;
 use super::queue::rank::Rank;
@@ -165,11 +166,19 @@ impl Upstream {
 
     /// Records how an attempt at the server at this position ended. Some if this ejected the server.
     pub fn attempted(&self, at: usize, attempt: Attempt, now: Uptime) -> Option<Ejection> {
+        if let Some(reason) = FailureReason::of(attempt) {
+            self.servers[at].live().failed(reason, now);
+        }
         let spec = self.spec.passive_health.as_ref()?;
         let state = self.servers[at].health_state();
         let failure = state.attempted(attempt, spec, now)?;
         let _one_at_a_time = self.ejecting.lock();
         if self.may_eject_one(spec.max_ejected) { state.eject(failure, spec, now) } else { None }
+    }
+
+    /// Whether anything watches the health of its servers: checks, or the outcomes of requests.
+    pub fn watches_health(&self) -> bool {
+        self.spec.health_check.is_some() || self.spec.passive_health.is_some()
     }
 
     /// Whether one more server may be ejected. The percentage is of the servers that are not in maintenance and whose

@@ -62,6 +62,41 @@ fn check_names_a_missing_file() {
 }
 
 #[test]
+fn check_takes_the_file_as_an_argument_or_from_standard_input() {
+    let site = Site::new();
+    let file = site.write("checked.yaml", &with_defaults(&shop(2, "sticky: cookie")));
+    let with = burdock(["check", file.to_str().unwrap()]).ok();
+    assert!(with.stderr.contains("checked.yaml: configuration OK"), "{with:?}");
+    let piped = |args: &[&str], text: &str| {
+        let input = site.write("piped.yaml", text);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_burdock"));
+        crate::harness::run(command.args(args).stdin(std::fs::File::open(input).unwrap()))
+    };
+    let valid = std::fs::read_to_string(&file).unwrap();
+    for args in [&["check", "-"][..], &["check", "-c", "-"]] {
+        let checked = piped(args, &valid).ok();
+        assert!(checked.stderr.contains("standard input: configuration OK"), "{checked:?}");
+    }
+    let wrong = piped(&["check", "-"], "listeners: [nowhere]\n");
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("standard input:1:"), "{wrong:?}");
+    let explained = piped(&["explain", "-c", "-", "/"], &valid).ok();
+    assert!(explained.stdout.contains("shop"), "{explained:?}");
+    let refused = piped(&["run", "-c", "-"], &valid);
+    assert!(refused.code == Some(2) && refused.stderr.contains("needs a file"), "{refused:?}");
+}
+
+#[test]
+fn the_start_line_names_version_configuration_and_addresses() {
+    let site = Site::new();
+    let running = site.shop(1, "");
+    let version = env!("CARGO_PKG_VERSION");
+    let (file, listen, socket) = (site.path("burdock.yaml"), site.listen(), site.socket());
+    running.wait_for_log(&format!("burdock {version} starts, process {}; configuration: {}", running.pid(), file.display()));
+    running.wait_for_log(&format!("listeners: {listen}; admin: "));
+    running.wait_for_log(&socket.display().to_string());
+}
+
+#[test]
 fn only_check_bind_finds_an_address_in_use() {
     let site = Site::new();
     let listener = std::net::TcpListener::bind(site.listen()).unwrap();

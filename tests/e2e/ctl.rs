@@ -58,7 +58,7 @@ fn status_and_servers_print_tables_without_terminal_codes() {
     assert!(status.contains(&format!("process {}", running.pid())) && status.contains("ready"), "{status}");
     assert_eq!(line(&status, "shop")[1..3], ["2", "2"]);
     let servers = ctl(&site, &["servers"]).ok().stdout;
-    assert_eq!(line(&servers, "shop/web-1")[1..7], ["ready", "up", "1", "0", "-", "~1"]);
+    assert_eq!(line(&servers, "shop/web-1")[1..7], ["ready", "unchecked", "1", "0", "-", "~1"]);
     assert_eq!(ctl(&site, &["servers", "shop"]).ok().stdout, servers);
     assert!(!format!("{status}{servers}").contains('\u{1b}'));
     assert_eq!(json_of(&site, &["servers", "shop"])["servers"][1]["id"], "web-2");
@@ -68,12 +68,31 @@ fn status_and_servers_print_tables_without_terminal_codes() {
 }
 
 #[test]
+fn commands_take_several_servers_and_patterns() {
+    let site = Site::new();
+    let running = site.shop(3, STICKY);
+    let weights = ctl(&site, &["weight", "shop/web-1", "shop/web-3", "5"]).ok().stdout;
+    assert_eq!(
+        weights,
+        "shop/web-1: ready, unchecked, weight 5, max_conns -\nshop/web-3: ready, unchecked, weight 5, max_conns -\n"
+    );
+    let drained = ctl(&site, &["drain", "shop/web-*"]).ok().stdout;
+    assert_eq!(drained.lines().filter(|line| line.starts_with("draining  shop/web-")).count(), 3, "{drained}");
+    let none = ctl(&site, &["ready", "shop/web-1", "shop/green-*"]);
+    assert!(none.code == Some(1) && none.stderr.contains("no server matches shop/green-*"), "{none:?}");
+    assert_eq!(running.api().get("/upstreams/shop/servers/web-1")["state"], "drain", "nothing changed");
+    let unknown = ctl(&site, &["ready", "shop/nothing", "*/web-?"]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("shop/nothing: "), "{unknown:?}");
+    assert_eq!(unknown.stdout.lines().count(), 3, "{unknown:?}");
+}
+
+#[test]
 fn commands_that_change_a_server_print_its_new_state() {
     let site = Site::new();
     let _running = site.shop(2, STICKY);
     let output = |args: &[&str]| ctl(&site, args).ok().stdout;
-    assert_eq!(output(&["weight", "shop/web-1", "7"]), "shop/web-1: ready, up, weight 7, max_conns -\n");
-    assert_eq!(output(&["max-conns", "shop/web-1", "100"]), "shop/web-1: ready, up, weight 7, max_conns 100\n");
+    assert_eq!(output(&["weight", "shop/web-1", "7"]), "shop/web-1: ready, unchecked, weight 7, max_conns -\n");
+    assert_eq!(output(&["max-conns", "shop/web-1", "100"]), "shop/web-1: ready, unchecked, weight 7, max_conns 100\n");
     assert!(output(&["maint", "shop/web-1"]).starts_with("shop/web-1: maint"));
     assert!(output(&["diff"]).contains("server shop/web-1 changed: "));
     assert!(output(&["ready", "shop/web-1"]).starts_with("shop/web-1: ready"));
@@ -258,7 +277,7 @@ fn top_prints_one_plain_report_without_a_terminal() {
     assert!(!report.contains('\u{1b}'), "{report}");
     let shop = line(&report, "shop ");
     assert!(shop[1].parse::<f64>().unwrap() > 0.0 && report.contains("new "), "{report}");
-    assert_eq!(line(&report, "shop/web-1")[1..4], ["ready", "up", "1"]);
+    assert_eq!(line(&report, "shop/web-1")[1..4], ["ready", "unchecked", "1"]);
 }
 
 #[test]

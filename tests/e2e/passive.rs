@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Burdock, Reply, Request, Site, shop, wait_until};
+use crate::harness::{Burdock, Reply, Request, Site, Wire, shop, wait_until};
 
 const EJECTS: &str = "sticky: cookie\npassive_health: {failures: 3, window: 10s, hold: 200ms, max_hold: 2s}";
 
@@ -182,4 +182,35 @@ fn slow_start_ramps_up_a_servers_share() {
         let expected: f64 = weight / (1.0 + weight);
         assert!((share - expected).abs() < 0.06, "{shares:?}");
     }
+}
+
+#[test]
+fn a_shortage_of_descriptors_blames_no_server_and_moves_no_session() {
+    let site = Site::new();
+    let _origins = site.origins::<2>();
+    let settings = "sticky: cookie\nconnections: private\nhealth_check: {tcp: {}, interval: 100ms, timeout: 100ms, fall: 1, rise: 1}\n\
+                    passive_health: {failures: 1}";
+    let burdock = site.shop(2, settings);
+    let mut client = burdock.client_at("web-2");
+    let mut wires: Vec<Wire> = (0..2).map(|_| burdock.wire()).collect();
+    wait_until("the connections are accepted", || burdock.metrics().sum("burdock_connections", &[]) >= 3.0);
+    limit_descriptors(burdock.pid(), "4");
+    let (name, token) = client.jar.iter().next().map(|(name, value)| (name.clone(), value.clone())).unwrap();
+    let request = Request::get("/short").header("Cookie", &format!("{name}={token}"));
+    let answers: Vec<u16> = wires.iter_mut().map(|wire| wire.ask(&request).status).collect();
+    assert_eq!(answers, [503, 503]);
+    burdock.wait_for_log("no file descriptors");
+    limit_descriptors(burdock.pid(), "1024");
+    assert_eq!(client.get("/after").served_by(), "web-2");
+    assert_eq!(burdock.log_line("/after").reason(), "hit");
+    assert!(burdock.metrics().sum("burdock_connect_shortages_total", &[("kind", "descriptors")]) >= 2.0);
+    assert_eq!(burdock.metrics().sum("burdock_server_failures_total", &[]), 0.0);
+    let log = burdock.stderr();
+    assert!(!log.contains("is down") && !log.contains("is ejected"), "{log}");
+}
+
+/// Sets the soft limit of a running process.
+fn limit_descriptors(pid: u32, soft: &str) {
+    let set = std::process::Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--nofile={soft}:")]).status();
+    assert!(set.unwrap().success(), "prlimit");
 }

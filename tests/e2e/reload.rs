@@ -161,7 +161,7 @@ fn tokens_stay_valid_until_a_reload_drops_their_key() {
     assert!(burdock.reload(&site, &with(&format!("{new}, {old}"))));
     assert_eq!(client.get("/kept").served_by(), "web-2");
     assert_eq!(burdock.log_line("/kept").reason(), "hit");
-    burdock.wait_for_log("the sealing key changed");
+    burdock.wait_for_log("the sealing key changed from ");
     assert!(burdock.reload(&site, &with(new)));
     client.get("/dropped");
     assert_eq!(burdock.log_line("/dropped").reason(), "unknown_key");

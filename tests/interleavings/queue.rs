@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use burdock::config::Config;
-use burdock::time::{Now, Uptime};
+use burdock::time::{Now, Skipped, Uptime};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::failover::Cause;
 use burdock::upstream::health::Health;
@@ -24,7 +24,7 @@ use shuttle::thread;
 
 use super::explore;
 
-const AT: Now = Now { wall: super::NOW, subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
+const AT: Now = Now { wall: super::NOW, subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)), skipped: Skipped::NONE };
 
 /// An upstream with two servers.
 static SPEC: LazyLock<UpstreamSpec> = LazyLock::new(|| {

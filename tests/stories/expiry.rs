@@ -104,3 +104,37 @@ fn the_shorter_of_idle_timeout_and_max_age_renews() {
         client.visits(1).settled(["renewed"]);
     }
 }
+
+#[test]
+fn a_step_of_the_clock_is_not_idle_time() {
+    let (lb, mut client) = with(Some(1_800), Some(7_200));
+    let lb = lb.after(1_000).steps(86_400).after(900);
+    client.visits(1).because(["hit"]).settled(["renewed"]);
+    let lb = lb.after(1_981);
+    client.visits(1).because(["expired_idle"]);
+    drop(lb);
+    let (lb, mut client) = with(Some(1_800), Some(7_200));
+    let lb = lb.steps(86_400).after(1_981);
+    client.visits(1).because(["expired_idle"]);
+    drop(lb);
+}
+
+#[test]
+fn a_step_of_the_clock_does_not_count_as_life() {
+    let (mut lb, mut client) = with(Some(1_800), Some(3_600));
+    lb = lb.after(1_000).steps(86_400);
+    client.visits(1).because(["hit"]).settled(["renewed"]);
+    lb = lb.after(1_500);
+    client.visits(1).because(["hit"]);
+    let _lb = lb.after(1_100);
+    client.visits(1).because(["expired_life"]);
+}
+
+#[test]
+fn a_clock_that_steps_forward_and_back_ends_no_session() {
+    let (lb, mut client) = with(Some(1_800), None);
+    let lb = lb.steps(7_200).after(100).steps(-7_200).after(100);
+    client.visits(1).because(["hit"]);
+    let _lb = lb.after(1_981);
+    client.visits(1).because(["expired_idle"]);
+}

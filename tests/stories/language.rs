@@ -20,12 +20,13 @@ use burdock::http::edits::{Edit, Edits};
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::route::{PathPrefix, RouteSpec};
+use burdock::session::clock_steps::ClockSteps;
 use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::sticky::cookie::CookieSpec;
 use burdock::sticky::method::MethodSpec;
 use burdock::sticky::secrets::Secrets;
 use burdock::table::{BudgetSpec, Cursor, Filter, TableSpec};
-use burdock::time::{Now, UnixSeconds, Uptime};
+use burdock::time::{Now, Skipped, UnixSeconds, Uptime};
 use burdock::token::keys::{Key, KeyRing};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::DnsSpec;
@@ -55,13 +56,23 @@ struct World {
     keys: Vec<String>,
     balancer: Balancer,
     now: Now,
+    steps: ClockSteps,
     random: StdRng,
     refusing: Vec<String>,
+    connections: Connections,
     status: StatusCode,
     method: Method,
     response: HeaderMap,
     target: (String, Option<String>),
     host: String,
+}
+
+/// Which connections to servers this host can open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Connections {
+    Any,
+    /// None: it has no descriptors or ports left.
+    None,
 }
 
 /// A client that keeps its cookies.
@@ -114,7 +125,12 @@ pub struct Visit {
 pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
     let keys = vec!["17".repeat(32)];
     let shop = shop(&servers);
-    let now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
+    let now = Now {
+        wall: UnixSeconds(1_800_000_000),
+        subsec_millis: 0,
+        uptime: Uptime(Duration::from_secs(60)),
+        skipped: Skipped::default(),
+    };
     let balancer = build(&shop, &[], &keys, None, now);
     Lb(Rc::new(RefCell::new(World {
         shop,
@@ -122,8 +138,10 @@ pub fn lb<const N: usize>(servers: [&str; N]) -> Lb {
         keys,
         balancer,
         now,
+        steps: ClockSteps::default(),
         random: StdRng::seed_from_u64(7),
         refusing: Vec::new(),
+        connections: Connections::Any,
         status: StatusCode::OK,
         method: Method::GET,
         response: HeaderMap::new(),
@@ -357,6 +375,12 @@ impl Lb {
         self
     }
 
+    /// Which connections to servers can be opened from now on.
+    pub fn opens(self, connections: Connections) -> Self {
+        self.0.borrow_mut().connections = connections;
+        self
+    }
+
     /// Connections to this server succeed again.
     pub fn accepts(self, id: &str) -> Self {
         self.0.borrow_mut().refusing.retain(|refusing| refusing != id);
@@ -419,6 +443,17 @@ impl Lb {
             let now = &mut self.0.borrow_mut().now;
             now.wall = UnixSeconds(now.wall.0 + seconds);
             now.uptime = now.uptime.plus(Duration::from_secs(seconds.into()));
+        }
+        self
+    }
+
+    /// The wall clock steps by this many seconds; no time passes.
+    pub fn steps(self, seconds: i64) -> Self {
+        {
+            let world = &mut *self.0.borrow_mut();
+            world.steps.observe(world.now.date(), world.now.uptime);
+            world.now.wall = UnixSeconds(u32::try_from(i64::from(world.now.wall.0) + seconds).unwrap());
+            world.now.skipped = world.steps.observe(world.now.date(), world.now.uptime);
         }
         self
     }
@@ -544,19 +579,27 @@ impl Client {
                 }
                 Ok((at, _slot)) => {
                     let server = exchange.upstream().servers()[at].clone();
+                    if self.lb.0.borrow().connections == Connections::None {
+                        self.fail(exchange, at, Failure::Shortage);
+                        return Visit::refused("503", exchange.decision().unwrap().reason.as_str());
+                    }
                     let refusing = self.lb.0.borrow().refusing.iter().any(|id| id == server.id().as_str());
                     if !refusing {
                         return self.settle(exchange, server.id().as_str());
                     }
-                    let (method, now) = (self.lb.0.borrow().method.clone(), self.lb.0.borrow().now.uptime);
-                    exchange.upstream().attempted(at, Attempt::Failed(Failure::Connect), now);
-                    if exchange.failed(Failure::Connect, &method, Progress::Replayable) == ShouldRetry::No {
+                    if self.fail(exchange, at, Failure::Connect) == ShouldRetry::No {
                         return Visit::refused("502", exchange.decision().unwrap().reason.as_str());
                     }
                 }
             }
             picked = self.pick(exchange);
         }
+    }
+
+    fn fail(&self, exchange: &mut Exchange, at: usize, failure: Failure) -> ShouldRetry {
+        let world = self.lb.0.borrow();
+        exchange.upstream().attempted(at, Attempt::Failed(failure), world.now.uptime);
+        exchange.failed(failure, &world.method, Progress::Replayable)
     }
 
     fn exchange(&self) -> Exchange {

@@ -107,6 +107,17 @@ fn a_learned_session_expires_only_when_idle() {
 }
 
 #[test]
+fn a_step_of_the_clock_ends_no_learned_session() {
+    let lb = tomcat().sticky_with_tables(JSESSIONID, "{shop: {idle_timeout: 10m}}");
+    let mut client = lb.client();
+    client.visits(1);
+    let lb = lb.answers_without_headers().after(60).steps(86_400).after(9 * 60);
+    client.visits(1).because(["hit"]);
+    let _ = lb.after(11 * 60 + 2);
+    client.visits(1).because(["expired_idle"]);
+}
+
+#[test]
 fn a_learned_session_ends_at_max_life() {
     let lb = tomcat().sticky_with_tables(JSESSIONID, "{shop: {idle_timeout: none, max_life: 1h}}");
     let mut client = lb.client();

@@ -3,6 +3,7 @@
 use burdock::balancer::diff;
 use burdock::balancer::overrides::{MaxConns, Overrides, Patch, Presence, ServerOverride, ServerPatch, StateOverride};
 use burdock::balancer::spec::Plan;
+use burdock::config::Config;
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::upstream::spec::{Admin, Then, Weight};
 
@@ -13,7 +14,7 @@ const TWO: &str = "[{id: a, address: 127.0.0.1:3001, weight: 2}, {id: b, address
 fn two(servers: &str) -> Plan {
     let mut plan = plan("cookie", "{}");
     let text = format!("listeners: [\"127.0.0.1:80\"]\nupstreams: {{shop: {{servers: {servers}, sticky: cookie}}}}");
-    plan.upstreams = burdock::config::Config::parse("test", &text).unwrap().plan.upstreams;
+    plan.upstreams = Config::parse("test", &text).unwrap().plan.upstreams;
     plan
 }
 
@@ -116,6 +117,25 @@ fn a_diff_lists_removed_changed_and_added_servers() {
             "server shop/a changed: state (ready → drain), weight (2 → 3), address (127.0.0.1:3001 → 127.0.0.1:3009)",
             "server shop/c added",
         ]
+    );
+}
+
+#[test]
+fn a_diff_names_the_fields_of_sticky_entries_that_changed() {
+    let plan = |sticky: &str| {
+        let text =
+            format!("listeners: ['127.0.0.1:1']\nupstreams: {{shop: {{servers: ['127.0.0.1:3001'], sticky: {sticky}}}}}");
+        Config::parse("test", &text).expect("a valid configuration").plan
+    };
+    let before = plan("[{cookie: {idle_timeout: 30m}}, {hash: {key: client_ip}}]");
+    let fields = |sticky: &str| diff_lines(&before, &plan(sticky));
+    assert_eq!(
+        fields("[{cookie: {idle_timeout: 20m, same_site: lax, strict: true}}, {hash: {key: client_ip}}]"),
+        ["upstream shop changed: sticky[0].cookie.same_site, sticky[0].cookie.idle_timeout, sticky[0].cookie.strict"]
+    );
+    assert_eq!(
+        fields("[{header: {name: X-Session}}]"),
+        ["upstream shop changed: sticky[0] (cookie BURDOCK_shop → header x-session), sticky[1] (hash → none)"]
     );
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use burdock::upstream::health::{Condition, Outcome};
 use burdock::upstream::health_state::ProbeOutcome;
 
-use crate::language::{Lb, lb};
+use crate::language::{Connections, Lb, lb};
 
 const PASSIVE: &str = "passive_health: {failures: 3, window: 10s, hold: 10s, max_hold: 60s}";
 
@@ -33,6 +33,29 @@ fn consecutive_failures_eject_a_server() {
     let lb = lb.fails("a", 1);
     assert_eq!(lb.condition("a"), Condition::Ejected);
     assert_eq!(lb.new_clients(3), ["b", "b", "b"]);
+}
+
+#[test]
+fn a_shortage_on_this_host_says_nothing_of_a_server() {
+    let lb = lb(["a", "b"]).settings("passive_health: {failures: 1, window: 10s, hold: 10s, max_hold: 60s}");
+    let mut tied = lb.client();
+    tied.visits(1).was_served_by(["a"]);
+    let lb = lb.opens(Connections::None);
+    tied.visits(3).was_served_by(["503", "503", "503"]);
+    assert_eq!(lb.new_clients(2), ["503", "503"]);
+    assert_eq!([lb.condition("a"), lb.condition("b")], [Condition::Up, Condition::Up]);
+    let lb = lb.opens(Connections::Any);
+    tied.visits(1).was_served_by(["a"]).because(["hit"]);
+    drop(lb);
+}
+
+#[test]
+fn a_probe_that_could_not_run_does_not_extend_an_ejection() {
+    let lb = lb(["a", "b"]).settings(PASSIVE).fails("a", 3);
+    for _ in 0..3 {
+        assert_eq!(lb.probed("a", Outcome::NotRun), ProbeOutcome::StillEjected(Duration::from_secs(10)));
+    }
+    assert_eq!(lb.probed("a", Outcome::Failed), ProbeOutcome::StillEjected(Duration::from_secs(20)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use burdock::config::Config;
 use burdock::session::load_factor::LoadFactor;
-use burdock::time::{Now, UnixSeconds, Uptime};
+use burdock::time::{Now, Skipped, UnixSeconds, Uptime};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::health::Health;
 use burdock::upstream::queue::Slot;
@@ -19,7 +19,12 @@ use proptest::sample::Index;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
+const NOW: Now = Now {
+    wall: UnixSeconds(1_800_000_000),
+    subsec_millis: 0,
+    uptime: Uptime(Duration::from_secs(60)),
+    skipped: Skipped::NONE,
+};
 
 /// An upstream, and the requests in flight.
 struct World {

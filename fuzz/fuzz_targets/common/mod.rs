@@ -10,11 +10,11 @@ use burdock::session::fingerprint_key::FingerprintKey;
 use burdock::token::keys::{Key, KeyRing};
 use burdock::session::named_secret::{NamedSecret, SecretSource};
 use burdock::sticky::secrets::Secrets;
-use burdock::time::{Now, UnixSeconds, Uptime};
+use burdock::time::{Now, Skipped, UnixSeconds, Uptime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
+pub const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)), skipped: Skipped::NONE };
 
 pub fn ring() -> KeyRing {
     KeyRing::new(vec![Key::parse(&"17".repeat(32)).expect("a key")]).expect("a ring")

@@ -7,14 +7,16 @@ use burdock::balancer::diff::{Difference, DifferenceKind, Field, RemovalKind};
 use burdock::balancer::drain;
 use burdock::balancer::{Sessions, StickyUpstream};
 use burdock::time::Now;
+use burdock::upstream::Upstream;
 use burdock::upstream::balance::Balance;
 use burdock::upstream::health::Condition;
+use burdock::upstream::last_failure::LastFailure;
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::{Admin, Tier};
 
 use crate::api::config::{ChangeKind, DifferenceInfo, FieldChange, Moves};
 use crate::api::drain::{DrainStatus, Stage};
-use crate::api::server::{ServerHealth, ServerInfo, ServerState, SessionCount, Source};
+use crate::api::server::{FailureInfo, ServerHealth, ServerInfo, ServerState, SessionCount, Source};
 use crate::api::upstream::UpstreamInfo;
 use crate::control::servers::{Origin, Origins};
 
@@ -27,7 +29,11 @@ pub fn server(upstream: &StickyUpstream, at: usize, origins: &Origins, now: Now)
         address: spec.address.to_string(),
         state: state(spec.admin),
         deadline: upstream.draining(at, now).until().map(|until| until.since(now.wall)),
-        health: health(server.health_state().condition()),
+        health: health(server.health_state().condition(), upstream.upstream()),
+        last_failure: server.last_failure().map(|LastFailure { reason, at }| {
+            let ago = now.uptime.since(at).as_secs();
+            FailureInfo { reason: reason.to_string(), ago, at: u64::from(now.wall.0).saturating_sub(ago) }
+        }),
         weight: server.weight(),
         max_conns: spec.max_conns.map(std::num::NonZeroU32::get),
         backup: spec.tier == Tier::Backup,
@@ -74,7 +80,7 @@ pub fn difference(difference: &Difference) -> DifferenceInfo {
         DifferenceKind::Added | DifferenceKind::Removed(_) => &[],
     };
     let field = |field: &Field| FieldChange {
-        name: field.name.to_owned(),
+        name: field.name.to_string(),
         before: field.before.clone(),
         after: field.after.clone(),
     };
@@ -119,12 +125,13 @@ fn state(admin: Admin) -> ServerState {
     }
 }
 
-fn health(condition: Condition) -> ServerHealth {
+fn health(condition: Condition, upstream: &Upstream) -> ServerHealth {
     match condition {
+        Condition::Up if !upstream.watches_health() => ServerHealth::Unchecked,
         Condition::Up => ServerHealth::Up,
         Condition::Draining => ServerHealth::Draining,
         Condition::Down => ServerHealth::Down,
-        Condition::Unchecked => ServerHealth::Unchecked,
+        Condition::Unchecked => ServerHealth::Pending,
         Condition::Ejected => ServerHealth::Ejected,
     }
 }

@@ -1,5 +1,6 @@
 //! A difference between two plans, as a value.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -47,7 +48,7 @@ pub enum RemovalKind {
 /// A field that differs. Long values are omitted.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Field {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ use crate::upstream::discovery::DnsSpec;
 use crate::upstream::spec::{Admin, ServerSpec, UpstreamSpec};
 
 use super::difference::Field;
+use super::sticky;
 use crate::balancer::spec::StickyUpstreamSpec;
 
 pub(crate) fn table(before: &(TableSpec, BudgetSpec), after: &(TableSpec, BudgetSpec)) -> Vec<Field> {
@@ -63,7 +64,7 @@ pub(crate) fn upstream(before: &StickyUpstreamSpec, after: &StickyUpstreamSpec) 
     let mut fields = Fields::default();
     fields.name_only("servers found by name", discovery, &new.discovery);
     fields.name_only("balance", &(*balance, &before.hash_key), &(new.balance, &after.hash_key));
-    fields.name_only("sticky", &before.sticky.entries, &after.sticky.entries);
+    fields.0.extend(sticky::entries(&before.sticky.entries, &after.sticky.entries));
     fields.with_values("sticky_scope", &before.sticky.scope.0, &after.sticky.scope.0);
     fields.name_only("affinity", &before.sticky.affinity, &after.sticky.affinity);
     fields.name_only("failover", failover, &new.failover);
@@ -118,13 +119,13 @@ struct Fields(Vec<Field>);
 impl Fields {
     fn with_values<T: PartialEq + fmt::Display + ?Sized>(&mut self, name: &'static str, before: &T, after: &T) {
         if before != after {
-            self.0.push(Field { name, before: Some(before.to_string()), after: Some(after.to_string()) });
+            self.0.push(Field { name: name.into(), before: Some(before.to_string()), after: Some(after.to_string()) });
         }
     }
 
     fn name_only<T: PartialEq>(&mut self, name: &'static str, before: &T, after: &T) {
         if before != after {
-            self.0.push(Field { name, before: None, after: None });
+            self.0.push(Field { name: name.into(), before: None, after: None });
         }
     }
 }

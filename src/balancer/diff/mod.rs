@@ -3,6 +3,7 @@
 mod compare;
 mod difference;
 mod fields;
+mod sticky;
 mod text;
 
 pub use compare::between;

@@ -56,7 +56,7 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.before, &self.after) {
             (Some(before), Some(after)) => write!(f, "{} ({before} → {after})", self.name),
-            (Some(_) | None, _) => f.write_str(self.name),
+            (Some(_) | None, _) => f.write_str(&self.name),
         }
     }
 }

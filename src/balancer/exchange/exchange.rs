@@ -237,6 +237,10 @@ impl Exchange {
     /// Records that the attempt at the last pick failed, and returns whether to pick again. A reused connection that turns
     /// out to be closed is neither a try nor the server's failure, so the same server may be picked again.
     pub fn failed(&mut self, failure: Failure, method: &Verb, progress: Progress) -> ShouldRetry {
+        if failure == Failure::Shortage {
+            // The server was not tried. Its session stays with it.
+            return ShouldRetry::No;
+        }
         if failure == Failure::Stale && self.connection == ConnectionNeed::Any {
             self.connection = ConnectionNeed::New;
         } else {

@@ -6,33 +6,45 @@ use serde_json::Value;
 
 use super::client::AskError;
 use super::console::Console;
+use super::each::for_each;
 use super::server_arg::ServerArg;
 use super::text::or_dash;
 use crate::api;
 use crate::api::server::{Changed, MaxConns, NewServer, ServerPatch, Unlimited, WantedState};
 use crate::cli::outcome::Outcome;
 
+/// Shown below the help of commands that take several servers.
+pub const SEVERAL: &str = "\
+In a pattern, * stands for any characters and ? for one; quote it, or the shell reads it.
+If a pattern matches no server, nothing changes. Each change is reported on its own line.";
+
 #[derive(Debug, Args)]
-pub struct ServerArgs {
-    /// UPSTREAM/SERVER
-    server: ServerArg,
+#[command(after_help = SEVERAL)]
+pub struct ServersArgs {
+    /// UPSTREAM/SERVER: one or several, or patterns such as 'shop/blue-*'
+    #[arg(required = true, value_name = "SERVER")]
+    servers: Vec<ServerArg>,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SEVERAL)]
 pub struct WeightArgs {
-    /// UPSTREAM/SERVER
-    server: ServerArg,
+    /// UPSTREAM/SERVER: one or several, or patterns such as 'shop/blue-*'
+    #[arg(required = true, value_name = "SERVER")]
+    servers: Vec<ServerArg>,
     /// 0 to 256; with 0 the server keeps its sessions and gets no new ones; `reset` for the file's value
-    #[arg(value_parser = weight_wanted)]
+    #[arg(required = true, value_parser = weight_wanted)]
     weight: Wanted<u16>,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SEVERAL)]
 pub struct MaxConnsArgs {
-    /// UPSTREAM/SERVER
-    server: ServerArg,
+    /// UPSTREAM/SERVER: one or several, or patterns such as 'shop/blue-*'
+    #[arg(required = true, value_name = "SERVER")]
+    servers: Vec<ServerArg>,
     /// A number, `none` for unlimited, or `reset` for the file's value
-    #[arg(value_parser = limit_wanted)]
+    #[arg(required = true, value_parser = limit_wanted)]
     max: Wanted<MaxConns>,
 }
 
@@ -88,29 +100,31 @@ impl<T> Wanted<T> {
     }
 }
 
-pub fn ready(console: &Console, args: &ServerArgs) -> Result<Outcome, AskError> {
+pub fn ready(console: &Console, args: &ServersArgs) -> Result<Outcome, AskError> {
     state(console, args, WantedState::Ready)
 }
 
-pub fn maint(console: &Console, args: &ServerArgs) -> Result<Outcome, AskError> {
+pub fn maint(console: &Console, args: &ServersArgs) -> Result<Outcome, AskError> {
     state(console, args, WantedState::Maint)
 }
 
-fn state(console: &Console, ServerArgs { server }: &ServerArgs, wanted: WantedState) -> Result<Outcome, AskError> {
-    patch(console, server, &ServerPatch { state: Some(Some(wanted)), ..ServerPatch::default() })
+fn state(console: &Console, args: &ServersArgs, wanted: WantedState) -> Result<Outcome, AskError> {
+    patch(console, &args.servers, &ServerPatch { state: Some(Some(wanted)), ..ServerPatch::default() })
 }
 
 pub fn weight(console: &Console, args: &WeightArgs) -> Result<Outcome, AskError> {
-    patch(console, &args.server, &ServerPatch { weight: args.weight.field(), ..ServerPatch::default() })
+    patch(console, &args.servers, &ServerPatch { weight: args.weight.field(), ..ServerPatch::default() })
 }
 
 pub fn max_conns(console: &Console, args: &MaxConnsArgs) -> Result<Outcome, AskError> {
-    patch(console, &args.server, &ServerPatch { max_conns: args.max.field(), ..ServerPatch::default() })
+    patch(console, &args.servers, &ServerPatch { max_conns: args.max.field(), ..ServerPatch::default() })
 }
 
-fn patch(console: &Console, server: &ServerArg, wanted: &ServerPatch) -> Result<Outcome, AskError> {
-    let answer = console.client.send(Method::PATCH, &server.path(), wanted)?;
-    print_change(console, server, answer)
+fn patch(console: &Console, servers: &[ServerArg], wanted: &ServerPatch) -> Result<Outcome, AskError> {
+    for_each(console, servers, |server| {
+        let answer = console.client.send(Method::PATCH, &server.path(), wanted)?;
+        print_change(console, server, answer)
+    })
 }
 
 pub fn add(console: &Console, args: &AddArgs) -> Result<Outcome, AskError> {

@@ -58,6 +58,8 @@ pub enum AskError {
     Refused(Problem),
     #[error("unexpected response, from another version of Burdock: {0}")]
     Unexpected(String),
+    #[error("no server matches {0}; nothing changed. `burdock ctl servers` lists them")]
+    NoMatch(String),
     #[error("cannot start: {0}")]
     Runtime(#[from] io::Error),
 }
@@ -80,9 +82,12 @@ impl AskError {
         eprintln!("burdock: {self}");
         match self {
             Self::Usage(_) => Outcome::UsageError,
-            Self::Unreachable { .. } | Self::Broken(_) | Self::Refused(_) | Self::Unexpected(_) | Self::Runtime(_) => {
-                Outcome::Failure
-            }
+            Self::Unreachable { .. }
+            | Self::Broken(_)
+            | Self::Refused(_)
+            | Self::Unexpected(_)
+            | Self::NoMatch(_)
+            | Self::Runtime(_) => Outcome::Failure,
         }
     }
 }

@@ -41,7 +41,8 @@ pub fn reload(console: &Console, args: &ReloadArgs) -> Result<Outcome, AskError>
         lines.extend(report.warnings.iter().map(|warning| format!("warning: {warning}")));
         lines.extend(report.needs_upgrade.iter().map(|section| format!("needs a new process: {section} (burdock upgrade)")));
         lines.push(match (report.applied, report.differences.len()) {
-            (true, 0) => "reloaded: no changes".to_owned(),
+            (true, 0) if report.notes.is_empty() => "reloaded: no changes".to_owned(),
+            (true, 0) => "reloaded; only keys or secrets changed".to_owned(),
             (true, count) => format!("reloaded; differences: {count}"),
             (false, _) => format!("nothing changed; the reload would move {}", moved(report.moves)),
         });

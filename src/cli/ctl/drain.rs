@@ -7,9 +7,11 @@ use std::time::Duration;
 use ::http::Method;
 use clap::{Args, ValueEnum};
 
+use super::changes::SEVERAL;
 use super::client::AskError;
 use super::console::{Console, Form, print_out, read};
-use super::server_arg::ServerArg;
+use super::each::{all, for_each};
+use super::server_arg::{ServerArg, resolve};
 use super::show::{drain_line, drain_line_with};
 use super::text::{parse_span, span};
 use crate::api::drain::{DrainStatus, Stage};
@@ -17,14 +19,16 @@ use crate::api::server::{ServerPatch, SessionCount, Then, WantedState};
 use crate::cli::outcome::Outcome;
 use crate::runtime::clock::Clock;
 
-/// Drains a server: it keeps its sessions and gets no new ones
+/// Drains servers: they keep their sessions and get no new ones
 ///
 /// With --wait, it exits with 0 when no session can return and nothing is in flight, or with 1 if the deadline comes first.
 /// `burdock ctl ready` ends the drain.
 #[derive(Debug, Args)]
+#[command(after_help = SEVERAL)]
 pub struct DrainArgs {
-    /// UPSTREAM/SERVER
-    server: ServerArg,
+    /// UPSTREAM/SERVER: one or several, or patterns such as 'shop/blue-*'
+    #[arg(required = true, value_name = "SERVER")]
+    servers: Vec<ServerArg>,
     /// Wait until the drain is complete
     #[arg(long)]
     wait: bool,
@@ -65,11 +69,20 @@ pub fn drain(console: &Console, args: &DrainArgs) -> Result<Outcome, AskError> {
     };
     let wanted =
         ServerPatch { state: Some(Some(WantedState::Drain)), deadline: args.deadline, then, ..ServerPatch::default() };
-    console.client.send(Method::PATCH, &args.server.path(), &wanted)?;
-    if args.wait {
-        return watch(console, &args.server);
+    let servers = resolve(&args.servers, || all(console))?;
+    let begun = for_each(console, &servers, |server| {
+        console.client.send(Method::PATCH, &server.path(), &wanted)?;
+        if args.wait { Ok(Outcome::Success) } else { print_status(console, server) }
+    })?;
+    if !args.wait || begun != Outcome::Success {
+        return Ok(begun);
     }
-    console.print(console.client.get(&format!("{}/drain", args.server.path()))?, |status: DrainStatus| {
+    // All of them drain meanwhile, so that one is watched after the other takes no longer.
+    for_each(console, &servers, |server| watch(console, server))
+}
+
+fn print_status(console: &Console, server: &ServerArg) -> Result<Outcome, AskError> {
+    console.print(console.client.get(&format!("{}/drain", server.path()))?, |status: DrainStatus| {
         format!("{}\n", drain_line(&status))
     })
 }

@@ -7,6 +7,7 @@ mod completions;
 mod configuration;
 mod console;
 mod drain;
+mod each;
 mod explain;
 mod metrics;
 mod server_arg;
@@ -17,6 +18,7 @@ mod top;
 
 use clap::{Args, Subcommand};
 
+use super::groups::Group;
 use super::outcome::Outcome;
 use console::{Console, Form};
 
@@ -30,6 +32,7 @@ Examples:
   burdock ctl servers shop                    show the servers of an upstream
   burdock ctl drain shop/shop-1 --wait        drain a server and wait until its last session has ended
   burdock ctl ready shop/shop-1               end the drain
+  burdock ctl drain 'shop/blue-*'             drain all servers whose ids begin with blue-
   burdock ctl reload --dry-run                show what a reload would change and how many sessions it would move
   burdock ctl top                             live view of upstreams and servers")]
 pub struct CtlArgs {
@@ -52,14 +55,14 @@ enum Command {
     Servers {
         upstream: Option<String>,
     },
-    /// Sets a server ready: it serves as usual
-    Ready(changes::ServerArgs),
+    /// Sets servers ready: they serve as usual
+    Ready(changes::ServersArgs),
     Drain(drain::DrainArgs),
-    /// Sets a server to maintenance: it gets no requests and no health checks
-    Maint(changes::ServerArgs),
-    /// Sets a server's share of new sessions: 0 to 256, or `reset`
+    /// Sets servers to maintenance: they get no requests and no health checks
+    Maint(changes::ServersArgs),
+    /// Sets the servers' share of new sessions: 0 to 256, or `reset`
     Weight(changes::WeightArgs),
-    /// Sets a server's limit of requests in flight: a number, `none`, or `reset`
+    /// Sets the servers' limit of requests in flight: a number, `none`, or `reset`
     MaxConns(changes::MaxConnsArgs),
     Add(changes::AddArgs),
     Remove(changes::RemoveArgs),
@@ -80,6 +83,14 @@ enum Command {
     Top(top::TopArgs),
     Completions(completions::CompletionsArgs),
 }
+
+/// The commands by what they are for.
+pub const GROUPS: [Group; 4] = [
+    ("Look", &["status", "upstreams", "servers", "drains", "top", "version", "explain"]),
+    ("Change servers", &["ready", "drain", "maint", "weight", "max-conns", "add", "remove"]),
+    ("Configuration", &["reload", "diff", "reset", "config"]),
+    ("More", &["sessions", "completions"]),
+];
 
 /// Runs a command. `command_line` is that of the whole program, for completions.
 pub fn ctl(args: &CtlArgs, command_line: fn() -> clap::Command) -> Outcome {

@@ -98,7 +98,8 @@ fn upstream_table(upstreams: &[UpstreamInfo]) -> String {
 }
 
 fn server_table(servers: &[ServerInfo]) -> String {
-    let heading = ["server", "state", "health", "weight", "in flight", "max", "sessions", "waiting", "address", ""];
+    let heading =
+        ["server", "state", "health", "weight", "in flight", "max", "sessions", "waiting", "last failure", "address", ""];
     let mut columns = Columns::new(&heading);
     for server in servers {
         let source = match server.source {
@@ -116,6 +117,7 @@ fn server_table(servers: &[ServerInfo]) -> String {
             or_dash(server.max_conns),
             sessions(server.sessions),
             server.waiting.to_string(),
+            last_failure(server),
             server.address.clone(),
             notes.join(", "),
         ]);
@@ -123,9 +125,16 @@ fn server_table(servers: &[ServerInfo]) -> String {
     columns.text()
 }
 
+fn last_failure(server: &ServerInfo) -> String {
+    server.last_failure.as_ref().map_or_else(|| "-".to_owned(), |last| format!("{}, {} ago", last.reason, span(last.ago)))
+}
+
 fn remarks(servers: &[ServerInfo], drains: &[DrainStatus]) -> String {
     let down = servers.iter().filter(|server| server.health == ServerHealth::Down && server.state != ServerState::Maint);
-    let down = down.map(|server| format!("down      {}/{} at {}", server.upstream, server.id, server.address));
+    let down = down.map(|server| {
+        let why = server.last_failure.as_ref().map_or_else(String::new, |_| format!(": {}", last_failure(server)));
+        format!("down      {}/{} at {}{why}", server.upstream, server.id, server.address)
+    });
     let maint = servers.iter().filter(|server| server.state == ServerState::Maint);
     let maint = maint.map(|server| format!("maint     {}/{}", server.upstream, server.id));
     let leaving = drains.iter().filter(|status| status.state != ServerState::Maint).map(drain_line);

@@ -42,6 +42,22 @@ impl Default for Attributes {
 }
 
 impl Attributes {
+    /// Its fields by their names in the configuration, each with whether it is the same in `other`.
+    pub(crate) fn compare(&self, other: &Self) -> [(&'static str, bool); 8] {
+        // Destructured so that no new field is forgotten.
+        let Self { path, domains, http_only, secure, same_site, partitioned, max_age, extra } = self;
+        [
+            ("path", *path == other.path),
+            ("domain", *domains == other.domains),
+            ("http_only", *http_only == other.http_only),
+            ("secure", *secure == other.secure),
+            ("same_site", *same_site == other.same_site),
+            ("partitioned", *partitioned == other.partitioned),
+            ("attributes", *extra == other.extra),
+            ("max_age", *max_age == other.max_age),
+        ]
+    }
+
     /// The attributes for a client that uses `scheme`, with this domain, including the first `;`.
     pub(super) fn text(&self, scheme: Scheme, domain: Option<&CookieDomain>) -> String {
         let mut text = String::new();

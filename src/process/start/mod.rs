@@ -1,5 +1,6 @@
 //! From a configuration to a running process.
 
+mod announce;
 mod error;
 mod services;
 
@@ -40,6 +41,7 @@ use crate::runtime::leftovers;
 use crate::runtime::own_listeners;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::systemd::Watchdog;
+use crate::runtime::warn_limit::WarnLimit;
 use crate::serve::generation::Generation;
 use crate::serve::state::ServingState;
 use crate::serve::untrusted_proxies::UntrustedProxies;
@@ -63,6 +65,7 @@ pub fn run(config: Config, file: &Path) -> Result<(), StartError> {
 }
 
 fn run_after(config: Config, file: &Path, predecessor: Option<&Arc<Predecessor>>) -> Result<(), StartError> {
+    announce::announce(&config, file);
     let program = Program::present().map_err(StartError::Program)?;
     prepare(&config, predecessor)?;
     let threads =
@@ -200,6 +203,7 @@ pub(crate) fn state(
         close_on_down: Arc::<CloseOnDown>::default(),
         on_ejection: probe::ejected,
         untrusted_proxies: UntrustedProxies::new(&config.listeners),
+        shortage_warnings: WarnLimit::default(),
     };
     Ok(ProcessState {
         serving: Arc::new(serving),

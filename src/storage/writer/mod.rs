@@ -184,6 +184,7 @@ impl Writer {
 
     fn advance(&mut self, moment: Moment) -> io::Result<Progress> {
         let uptime = moment.uptime;
+        self.table.skip(moment.skipped);
         match &self.state {
             State::BackingOff { until } if *until <= uptime => self.start(moment)?,
             State::Writing(_) if uptime.since(self.drained) >= POLL_INTERVAL => self.append(moment)?,

@@ -73,6 +73,7 @@ pub struct NameFamilies {
 pub struct ProcessFamilies {
     pub connections: IntGauge,
     pub malformed: IntCounterVec,
+    pub shortages: IntCounterVec,
     pub log_dropped: IntCounter,
     pub uptime: Gauge,
     pub reloads: IntCounterVec,
@@ -243,6 +244,12 @@ impl ProcessFamilies {
         let dropped = named("access_log_dropped_lines_total", "Access-log lines dropped because the log could not keep up");
         Ok(Self {
             connections: registered(registry, IntGauge::with_opts(named("connections", "Open client connections"))?)?,
+            shortages: counter(
+                registry,
+                "connect_shortages_total",
+                "Connections to servers that could not be opened for lack of descriptors, ports or memory on this host",
+                &["kind"],
+            )?,
             malformed: counter(
                 registry,
                 "malformed_requests_total",

@@ -32,6 +32,7 @@ pub struct Metrics {
     tables: TableFamilies,
     names: NameFamilies,
     malformed: [IntCounter; 2],
+    shortages: [IntCounter; 3],
 }
 
 /// Why a request was refused before any hook saw it.
@@ -40,6 +41,17 @@ pub enum Malformed {
     Syntax,
     /// Its header block took too long.
     Timeout,
+}
+
+/// What this host lacked when Burdock wanted to connect to a server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shortage {
+    /// File descriptors, of the process or of the host.
+    Descriptors,
+    /// Local ports.
+    Ports,
+    /// Memory for sockets.
+    Memory,
 }
 
 /// The result of a reload.
@@ -67,16 +79,28 @@ impl Metrics {
         let registry = Registry::new();
         let process = ProcessFamilies::register(&registry)?;
         let malformed = ["syntax", "timeout"].map(|kind| process.malformed.with_label_values(&[kind]));
+        // They exist from the start, so that an alert sees the first shortage.
+        let shortages = ["descriptors", "ports", "memory"].map(|kind| process.shortages.with_label_values(&[kind]));
         let (requests, servers) = (RequestFamilies::register(&registry)?, ServerFamilies::register(&registry)?);
         let (tables, names) = (TableFamilies::register(&registry)?, NameFamilies::register(&registry)?);
         let queues = QueueFamilies::register(&registry)?;
-        Ok(Self { registry, requests, queues, servers, process, tables, names, malformed })
+        Ok(Self { registry, requests, queues, servers, process, tables, names, malformed, shortages })
     }
 
     pub fn malformed(&self, kind: Malformed) {
         match kind {
             Malformed::Syntax => &self.malformed[0],
             Malformed::Timeout => &self.malformed[1],
+        }
+        .inc();
+    }
+
+    /// Counts a connection to a server that could not be opened for lack of something on this host.
+    pub fn short_of(&self, what: Shortage) {
+        match what {
+            Shortage::Descriptors => &self.shortages[0],
+            Shortage::Ports => &self.shortages[1],
+            Shortage::Memory => &self.shortages[2],
         }
         .inc();
     }

@@ -80,7 +80,12 @@ mod tests {
     use crate::runtime::keys;
     use crate::telemetry::metrics::Metrics;
 
-    const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(std::time::Duration::ZERO) };
+    const NOW: Now = Now {
+        wall: UnixSeconds(1_800_000_000),
+        subsec_millis: 0,
+        uptime: Uptime(std::time::Duration::ZERO),
+        skipped: burdock::time::Skipped::NONE,
+    };
 
     fn balancer(server: &str) -> Balancer {
         let text = format!(

@@ -169,7 +169,7 @@ impl HealthState {
             inner.wish = match outcome {
                 Outcome::Passed => Wish::AllSessions,
                 Outcome::Draining => Wish::NoNewSessions,
-                Outcome::Failed => inner.wish,
+                Outcome::Failed | Outcome::NotRun => inner.wish,
             };
         })
     }
@@ -206,6 +206,7 @@ impl HealthState {
         self.change(at, |inner| match outcome {
             Outcome::Passed | Outcome::Draining => inner.outlier.recover(at),
             Outcome::Failed => extended = Some(inner.outlier.extend(spec, at)),
+            Outcome::NotRun => extended = Some(inner.outlier.postpone(spec, at)),
         });
         extended.map_or_else(|| ProbeOutcome::Recovered(self.condition()), ProbeOutcome::StillEjected)
     }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::{ServerId, UpstreamName};
-use crate::time::{Now, UnixSeconds, Uptime};
+use crate::time::{Now, Skipped, UnixSeconds, Uptime};
 use crate::upstream::balance::Balance;
 use crate::upstream::failover::Failover;
 use crate::upstream::health::Health;
@@ -23,7 +23,12 @@ use crate::upstream::spec::{
     Weight,
 };
 
-const NOW: Now = Now { wall: UnixSeconds(1_800_000_000), subsec_millis: 0, uptime: Uptime(Duration::from_secs(60)) };
+const NOW: Now = Now {
+    wall: UnixSeconds(1_800_000_000),
+    subsec_millis: 0,
+    uptime: Uptime(Duration::from_secs(60)),
+    skipped: Skipped::NONE,
+};
 const LENGTH: u32 = 6;
 
 fn server(max_conns: u32) -> Server {

@@ -221,3 +221,17 @@ fn unknown_resources_and_methods_return_problem_documents() {
     let found = api.ask(with_json("POST", "/tables/none/sessions/find", &json!({"id": "1"})));
     check_problem(&found, 404);
 }
+
+#[test]
+fn silent_connections_do_not_keep_probes_out() {
+    let site = Site::new();
+    let burdock = open(&site, "sticky: cookie");
+    let silent: Vec<Wire> = (0..300).map(|_| Wire::open(burdock.admin)).collect();
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(ask(&burdock, to(&burdock, path)).status, 200, "{path}");
+    }
+    burdock.wait_for_log("limit of 256 reached");
+    let lines = burdock.stderr().lines().filter(|line| line.contains("limit of 256 reached")).count();
+    assert_eq!(lines, 1, "one line in ten seconds");
+    drop(silent);
+}

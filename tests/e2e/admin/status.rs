@@ -17,7 +17,7 @@ fn a_server_reports_state_health_weight_and_load() {
     wait_until("the request has ended", || report("web-1")["in_flight"] == 0);
     let one = report("web-1");
     let expected = json!({"upstream": "shop", "id": "web-1", "address": site.server(1).to_string(), "state": "ready",
-        "health": "up", "weight": 3, "max_conns": 20, "backup": false, "in_flight": 0, "waiting": 0,
+        "health": "unchecked", "last_failure": null, "weight": 3, "max_conns": 20, "backup": false, "in_flight": 0, "waiting": 0,
         "sessions": {"learned": null, "by_token": 1}});
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&one[field], value, "{field}: {one}");
@@ -39,6 +39,23 @@ fn a_server_that_fails_its_checks_is_reported_down() {
     origins[0].fail();
     wait_until("it is reported down", || health() == "down");
     assert_eq!(burdock.api().get("/upstreams/shop")["taking_new"], 1);
+    assert_eq!(burdock.api().get("/upstreams/shop/servers/web-1")["last_failure"]["reason"], "health check");
+}
+
+#[test]
+fn the_last_failure_is_reported_with_reason_and_time() {
+    let site = Site::new();
+    let origins = site.origins::<1>();
+    let burdock = site.shop(2, "sticky: cookie");
+    let last = |id: &str| burdock.api().get(&format!("/upstreams/shop/servers/{id}"))["last_failure"].clone();
+    assert_eq!(last("web-2"), Value::Null);
+    wait_until("web-2 was tried", || burdock.get("/").status == 200 && last("web-2") != Value::Null);
+    let failure = last("web-2");
+    assert_eq!(failure["reason"], "connect");
+    assert!(failure["ago"].as_u64().unwrap() < 60 && failure["at"].as_u64().unwrap() > 1_700_000_000, "{failure}");
+    origins[0].respond_with(|_| crate::harness::Reply::status(503));
+    assert_eq!(burdock.get("/").status, 503);
+    wait_until("the status is reported", || last("web-1")["reason"] == "status 503");
 }
 
 #[test]
