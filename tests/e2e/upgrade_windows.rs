@@ -152,6 +152,7 @@ fn upgrade_while_sessions_change(grace: &str) {
             let next = last.next();
             chain.push(std::mem::replace(&mut last, next));
         }
+        // The last window: idle connections reach the old process for a second.
         std::thread::sleep(Duration::from_millis(1_500));
         stop.store(true, Relaxed);
         users.into_iter().map(|users| users.join().unwrap()).collect()
@@ -248,6 +249,7 @@ fn a_drain_at_the_new_process_holds_for_requests_of_the_old_one() {
     wait_until("the old process drains them too", || {
         let server = served_by(rest.next().expect("it drains them before all requests are complete"));
         in_a_row = if server == "web-4" { in_a_row + 1 } else { 0 };
+        // Not to use up the open requests before it can know.
         std::thread::sleep(Duration::from_millis(20));
         in_a_row == 8
     });

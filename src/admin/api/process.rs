@@ -47,8 +47,7 @@ async fn version(Shared(control): Shared<Arc<Control>>) -> Json<Version> {
     (status = FORBIDDEN, body = Problem, description = "A program may be named only on the Unix socket"),
     (status = CONFLICT, body = Problem, description = "An upgrade is in progress, or this is process 1 of a container"),
     (status = SERVICE_UNAVAILABLE, body = Problem, description = "This process is shutting down"),
-    (status = UNPROCESSABLE_ENTITY, body = Problem, description = "The new process did not start"),
-    (status = BAD_GATEWAY, body = Problem, description = "The new process exited after it had received the sockets")))]
+    (status = UNPROCESSABLE_ENTITY, body = Problem, description = "The new process failed before it served")))]
 async fn upgrade(
     Shared(control): Shared<Arc<Control>>,
     axum::Extension(caller): By,
