@@ -12,6 +12,7 @@ pub mod edits;
 pub mod expose;
 pub mod forwarded;
 pub mod framing;
+pub mod h1;
 pub mod hop_by_hop;
 pub mod host;
 pub mod path;
