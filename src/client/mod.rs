@@ -5,3 +5,4 @@ pub mod client_gone;
 pub mod client_stream;
 pub mod close_on_down;
 pub mod connections;
+mod gate;

@@ -4,17 +4,19 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
+use serde_json::json;
 
 use super::names::ListenAddress;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::{Findings, Location};
-use crate::config::schema::map::{Shortened, record};
-use crate::config::schema::read::{At, ListOf};
-use crate::config::schema::scalar::OrNone;
+use crate::config::schema::map::{OneOrMore, Shortened, record};
+use crate::config::schema::read::{At, Hint, Leaf, ListOf};
+use crate::config::schema::scalar::{Int, OrNone};
 use crate::config::schema::tree::Node;
 use crate::config::schema::units::Positive;
-use crate::config::values::{Admin, Listener};
+use crate::config::values::{Admin, HalfClose, Listener};
 use crate::http::forwarded::{Style, TrustedProxies};
+use crate::http::h1::upgrade::{AllowedUpgrade, AllowedUpgrades};
 use crate::upstream::spec::TcpKeepalive;
 
 record! {
@@ -30,6 +32,18 @@ record! {
         header_timeout: Positive = "10s",
         /// How long an idle client connection is kept.
         keepalive_timeout: Positive = "60s",
+        /// How long a client may pause while it sends a body; then 408.
+        body_timeout: Positive = "60s",
+        /// The least bytes per second of a request's body, on average and after the first ten seconds of waiting for it; below
+        /// that 408. 0: any.
+        min_body_rate: Int<u64, 0, 1_000_000_000> = "16",
+        /// How long a client may read nothing of a response; then its connection is closed.
+        write_timeout: Positive = "60s",
+        /// What happens when a client closes its sending side before it has its response: abort treats it as gone, answer
+        /// sends the response all the same.
+        half_close: HalfClose = "abort",
+        /// The protocols that HTTP/1 upgrades may change to, or any; Upgrade headers with others are removed. Never h2c.
+        upgrades: OneOrMore<Protocol> = "websocket",
         /// TCP keep-alive of client connections, which ends connections of clients that vanished; or none.
         tcp_keepalive: OrNone<TcpKeepalive> = "{}",
     }
@@ -43,6 +57,38 @@ choice! {
         rfc7239 => Self::Rfc7239,
         /// Both kinds.
         both => Self::Both,
+    }
+}
+
+choice! {
+    "what happens on a half-closed connection" => HalfClose {
+        /// The client is gone.
+        abort => Self::Abort,
+        /// It gets its response.
+        answer => Self::Answer,
+    }
+}
+
+/// The name of a protocol, without a version.
+pub(crate) struct Protocol;
+
+impl Leaf for Protocol {
+    type Value = AllowedUpgrade;
+    const EXPECTED: &'static str = "the name of a protocol such as websocket, or any";
+
+    fn parse(text: &str) -> Result<AllowedUpgrade, Hint> {
+        match &*text.to_ascii_lowercase() {
+            "any" => Ok(AllowedUpgrade::Any),
+            "h2c" => Err(Hint::by("it is never passed on: what follows it is not HTTP/1 and could not be read")),
+            name if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte)) => {
+                Ok(AllowedUpgrade::Named(name.to_owned()))
+            }
+            _ => Err(Hint::unknown()),
+        }
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "examples": ["websocket", "any"]})
     }
 }
 
@@ -97,6 +143,11 @@ impl From<ListenerText> for Listener {
             header_timeout: written.header_timeout,
             keepalive_timeout: written.keepalive_timeout,
             tcp_keepalive: written.tcp_keepalive,
+            body_timeout: written.body_timeout,
+            min_body_rate: written.min_body_rate,
+            write_timeout: written.write_timeout,
+            half_close: written.half_close,
+            upgrades: AllowedUpgrades::new(written.upgrades),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::balancer::spec::Plan;
 use crate::config::schema::errors::Warning;
 use crate::http::forwarded::{Style, TrustedProxies};
+use crate::http::h1::upgrade::AllowedUpgrades;
 use crate::session::named_secret::SecretSource;
 use crate::upstream::spec::TcpKeepalive;
 
@@ -54,6 +55,22 @@ pub struct Listener {
     pub keepalive_timeout: Duration,
     /// None: a client that vanished is noticed by the timeouts only.
     pub tcp_keepalive: Option<TcpKeepalive>,
+    /// How long a client may pause while it sends a body; then 408.
+    pub body_timeout: Duration,
+    /// In bytes per second, on average over the time that a body is waited for; 0: any.
+    pub min_body_rate: u64,
+    /// How long a client may read nothing of a response.
+    pub write_timeout: Duration,
+    pub half_close: HalfClose,
+    pub upgrades: AllowedUpgrades,
+}
+
+/// What happens when a client closes its sending side before it has its response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HalfClose {
+    /// It is taken for gone.
+    Abort,
+    Answer,
 }
 
 impl Listener {

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use burdock::balancer::connection::Connection;
 use burdock::http::forwarded::Peer;
-use pingora::apps::ServerApp;
+use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
+use tokio::sync::watch;
 
+use super::connection::Connection as Requests;
 use crate::client::client_stream::{About, ClientStream};
 use crate::client::connections::LINGER;
 use crate::proxy::gateway::Gateway;
@@ -23,11 +25,13 @@ pub struct Edge {
     proxy: Arc<HttpProxy<Gateway>>,
     state: Arc<ServingState>,
     watchdog: Arc<Watchdog>,
+    /// Becomes true when idle connections are to end.
+    idle_end: watch::Sender<bool>,
 }
 
 impl Edge {
     pub fn new(proxy: HttpProxy<Gateway>, state: Arc<ServingState>, watchdog: Arc<Watchdog>) -> Self {
-        Self { proxy: Arc::new(proxy), state, watchdog }
+        Self { proxy: Arc::new(proxy), state, watchdog, idle_end: watch::Sender::new(false) }
     }
 
     fn about(&self, stream: &Stream) -> About {
@@ -57,15 +61,11 @@ impl ServerApp for Edge {
         self.watchdog.is_here();
         let _counted = self.state.connections.enter();
         let about = self.about(&stream);
-        let stream = ClientStream::new(
-            stream,
-            self.state.clock,
-            Arc::clone(&self.state.metrics),
-            &self.state.listeners[about.listener],
-            about,
-            self.state.askers.enter(),
-        );
-        self.proxy.process_new(Box::new(stream), shutdown).await
+        let listener = &self.state.listeners[about.listener];
+        let client = ClientStream::new(stream, self.state.clock, listener, about, self.state.askers.enter());
+        let mut requests = Requests { proxy: &self.proxy, state: &self.state, idle_end: self.idle_end.subscribe() };
+        requests.serve(Box::new(client), shutdown).await;
+        None
     }
 
     /// Accepting has stopped. Connected clients get [`LINGER`] to send a request; then idle connections are closed.
@@ -74,6 +74,7 @@ impl ServerApp for Edge {
         self.state.askers.close();
         let state = Arc::clone(&self.state);
         let _ = tokio::task::spawn_blocking(move || state.connections.wait_for_the_last(LINGER)).await;
-        self.proxy.cleanup().await;
+        self.idle_end.send_replace(true);
+        self.proxy.http_cleanup().await;
     }
 }

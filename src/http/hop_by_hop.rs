@@ -12,7 +12,7 @@ pub type Names = SmallVec<[HeaderName; 2]>;
 
 /// The hop-by-hop headers of a server's response (RFC 9110 7.6.1): Keep-Alive, Proxy-Connection, Proxy-Authenticate and
 /// those that Connection lists. Never those that frame the message, which the framework handles: Connection,
-/// Transfer-Encoding, Content-Length, and the Upgrade of a 101. May contain a name twice.
+/// Transfer-Encoding, Content-Length, and the Upgrade of a 101 or 426. May contain a name twice.
 pub fn hop_by_hop(response: &Response<'_>) -> Names {
     let mut names = Names::new();
     for (name, value) in response.headers {
@@ -27,7 +27,7 @@ pub fn hop_by_hop(response: &Response<'_>) -> Names {
 
 /// Adds the headers that a Connection header lists and the response has.
 fn add_nominated(names: &mut Names, connection: &HeaderValue, response: &Response<'_>) {
-    let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    let upgraded = matches!(response.status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED);
     for option in connection.as_bytes().split(|&byte| byte == b',') {
         // Looked up as text first: most options name no header, and parsing them as a name would allocate.
         let text = std::str::from_utf8(option.trim_ascii()).unwrap_or_default();

@@ -11,7 +11,6 @@ pub mod cookie;
 pub mod edits;
 pub mod expose;
 pub mod forwarded;
-pub mod framing;
 pub mod h1;
 pub mod hop_by_hop;
 pub mod host;

@@ -50,12 +50,9 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<()> {
-        if let Some(stream) = ClientStream::of(session) {
-            stream.header_complete();
-        }
         receive::record(session, context, &self.state);
         receive::configure(session, &self.state);
-        receive::check_framing(session, context.hops)
+        Ok(())
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<bool> {
@@ -66,7 +63,7 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, session: &mut Session, context: &mut Box<Context>) -> Result<Box<HttpPeer>> {
         let at = place::place(ClientStream::of(session), context, &self.state).await?;
         let mut peer = Box::new(place::peer(session, context, at, &self.state)?);
-        if context.hops != RequestHops::Something {
+        if context.hops != RequestHops::Something || edit::is_other_upgrade(session) {
             peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         }
         Ok(peer)
@@ -144,7 +141,11 @@ impl ProxyHttp for Gateway {
         context: &mut Box<Context>,
     ) -> Result<()> {
         edit::connection(request, context.hops);
+        if edit::is_other_upgrade(session) {
+            edit::upgrade(request)?;
+        }
         let mut edits = Edits::default();
+        edit::host(request, || context.server_address(), &mut edits);
         if let Some(stream) = ClientStream::of(session) {
             edit::forwarded(request, stream.about(), &self.state, &mut edits);
         }
@@ -179,6 +180,7 @@ impl ProxyHttp for Gateway {
         if context.retries_answer(response.status, session, &self.state) == ShouldRetry::Yes {
             return Err(Error::new_up(RETRIED_ANSWER));
         }
+        edit::framing(session, response)?;
         edit::hop_by_hop(response);
         receive::remember_requested_login(session, response);
         receive::end_connection_if_leaving(session, response, &self.state);
@@ -189,7 +191,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Box<Context>) -> FailToProxy {
-        let code = reply::code(error);
+        let code = reply::code_in(session, error);
         if let Some(code) = code
             && reply::is_open(session)
         {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::http::HeaderValue;
 use burdock::balancer::exchange::{Exchange, Refusal, Settlement};
 use burdock::balancer::reason::Reason;
 use burdock::http::edits::Edits;
@@ -137,6 +138,13 @@ impl Context {
         } else {
             state.generation.load().peer(&balancing.upstream, at, purpose)
         })
+    }
+
+    /// The address of the picked server, as a Host header.
+    pub fn server_address(&self) -> Option<HeaderValue> {
+        let Phase::Balancing(balancing) = &self.phase else { return None };
+        let servers = &balancing.upstream.sticky.upstream().spec().servers;
+        HeaderValue::from_str(&servers.get(self.record.server?)?.address.to_string()).ok()
     }
 
     /// Whether the upstream's connections to servers are shared.

@@ -24,6 +24,8 @@ pub struct Generation {
     by_route: Box<[Arc<UpstreamHandle>]>,
     routes: Box<[Arc<RouteMeters>]>,
     upstreams: Box<[Arc<UpstreamHandle>]>,
+    /// The largest header block that any upstream takes.
+    header_bytes: usize,
 }
 
 /// An upstream with its peers and meters.
@@ -56,7 +58,14 @@ impl Generation {
         let by_route =
             (0..balancer.routes().len()).filter_map(|at| handle_of(balancer.upstream_of(RouteIndex(at)))).collect();
         let routes = balancer.routes().iter().map(|route| Arc::new(metrics.route(&route.name))).collect();
-        Ok(Self { balancer, by_route, routes, upstreams })
+        let limits = balancer.upstreams().iter().map(|sticky| sticky.upstream().spec().limits.header_bytes);
+        let header_bytes = limits.max().unwrap_or(0);
+        Ok(Self { balancer, by_route, routes, upstreams, header_bytes })
+    }
+
+    /// The largest header block that any upstream takes, in bytes.
+    pub fn header_bytes(&self) -> usize {
+        self.header_bytes
     }
 
     pub fn upstream_of(&self, route: RouteIndex) -> &Arc<UpstreamHandle> {

@@ -10,7 +10,6 @@ use burdock::upstream::queue::Ticket;
 use burdock::upstream::retry::ConnectionNeed;
 use burdock::upstream::spec::ConnectionSharing;
 use pingora::Result;
-use pingora::protocols::UniqueID;
 use pingora::upstreams::peer::HttpPeer;
 use pingora_proxy::Session;
 
@@ -107,11 +106,14 @@ async fn wait(
     }
 }
 
+/// A socket that never ends.
+const NO_SOCKET: i32 = -1;
+
 async fn end(ticket: Ticket, timeout: Duration, client: Option<&ClientStream>) -> End {
     tokio::select! {
         biased;
         outcome = ticket => outcome.map_or_else(End::SentAway, End::Admitted),
         () = tokio::time::sleep(timeout) => End::TimedOut,
-        () = client_gone::gone(client.map_or(-1, UniqueID::id)) => End::ClientLeft,
+        () = client_gone::gone(client.and_then(ClientStream::watched_socket).unwrap_or(NO_SOCKET)) => End::ClientLeft,
     }
 }

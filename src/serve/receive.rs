@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use ::http::header::{HOST, TRANSFER_ENCODING};
-use ::http::{HeaderMap, StatusCode, Version};
+use ::http::header::HOST;
+use ::http::{HeaderMap, StatusCode};
 use burdock::http::connection_login;
 use burdock::http::forwarded::{client_address, scheme};
-use burdock::http::framing::{Framing, framing};
-use burdock::http::hop_by_hop::{RequestHops, request_hops};
+use burdock::http::hop_by_hop::request_hops;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::http::size::header_bytes;
 use burdock::upstream::spec::Limits;
@@ -40,20 +39,6 @@ pub fn configure(session: &mut Session, state: &ServingState) {
         session.set_keepalive(if state.readiness.is_leaving() { None } else { NO_TIMEOUT });
     }
     session.as_downstream_mut().set_pipelining_enabled(true);
-}
-
-/// Refuses requests that servers and Burdock might read differently: HTTP/1.1 without Host, and Content-Length with
-/// Transfer-Encoding. Pingora has resolved the latter by now; only the raw header block still shows it.
-pub fn check_framing(session: &Session, hops: RequestHops) -> Result<()> {
-    let request = session.req_header();
-    if request.version == Version::HTTP_11 && !request.headers.contains_key(HOST) {
-        return Err(reply::status(400, "HTTP/1.1 without Host"));
-    }
-    let coded = hops == RequestHops::Something && request.headers.contains_key(TRANSFER_ENCODING);
-    if coded && framing(&session.as_downstream().to_h1_raw()) == Framing::Conflict {
-        return Err(reply::status(400, "Content-Length and Transfer-Encoding"));
-    }
-    Ok(())
 }
 
 /// Finds the route and reads the claims.
@@ -142,9 +127,12 @@ pub fn end_connection_if_leaving(session: &mut Session, response: &ResponseHeade
     if leaving {
         session.set_keepalive(None);
     }
-    if (leaving || response.status == StatusCode::SWITCHING_PROTOCOLS)
-        && let Some(client) = ClientStream::of(session)
-    {
+    let Some(client) = ClientStream::of(session) else { return };
+    let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    if upgraded {
+        client.upgraded();
+    }
+    if leaving || upgraded {
         client.takes_no_more();
     }
 }

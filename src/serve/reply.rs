@@ -3,10 +3,12 @@
 use burdock::balancer::exchange::Refusal;
 use burdock::balancer::reason::Reason;
 use bytes::Bytes;
-use pingora::ErrorType::{ConnectionClosed, HTTPStatus};
+use pingora::ErrorType::{ConnectionClosed, HTTPStatus, ReadTimedout};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorSource};
 use pingora_proxy::Session;
+
+use crate::client::client_stream::{Broken, ClientStream};
 
 /// Seconds after which a refused client may retry.
 const RETRY_AFTER: &str = "2";
@@ -38,9 +40,20 @@ pub fn client_left() -> Box<Error> {
     Error::explain(ConnectionClosed, "the client disconnected").into_down()
 }
 
+/// The status for an error that ended this request; none if the client is gone. What the client itself broke is told apart from
+/// what a server did: a server cannot answer before it has the body.
+pub fn code_in(session: &mut Session, error: &Error) -> Option<u16> {
+    match ClientStream::of(session).and_then(ClientStream::broken) {
+        Some(Broken::Malformed(fault)) => Some(fault.status()),
+        Some(Broken::TooSlow) => Some(408),
+        None if *error.etype() == ReadTimedout && !session.as_downstream_mut().is_body_done() => Some(408),
+        None => code(error),
+    }
+}
+
 /// The status for an error that ended a request; none if the client is gone.
 pub fn code(error: &Error) -> Option<u16> {
-    use pingora::ErrorType::{ConnectTimedout, ReadError, ReadTimedout, WriteError, WriteTimedout};
+    use pingora::ErrorType::{ConnectTimedout, ReadError, WriteError, WriteTimedout};
     match (error.etype(), error.esource()) {
         (HTTPStatus(code), _) => Some(*code),
         (ReadTimedout | WriteTimedout | ConnectTimedout, ErrorSource::Upstream) => Some(504),

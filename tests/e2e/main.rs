@@ -45,6 +45,7 @@ mod shutdown;
 mod slow_disk;
 mod states;
 mod stickiness;
+mod strict_http;
 mod systemd;
 mod token;
 mod upgrade;

@@ -1,8 +1,8 @@
 //! A server's response head as a map, judged: whether its body has one length, and which headers must not go on. For engines that
 //! have read the head already.
 
-use ::http::header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
-use ::http::{HeaderMap, HeaderName, StatusCode, Version};
+use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use ::http::{HeaderMap, StatusCode, Version};
 
 use super::fault::RequestFault;
 use super::length::{LengthFields, Written};
@@ -59,9 +59,6 @@ pub fn judge(status: StatusCode, version: Version, headers: &HeaderMap, asked: A
         Some(_) | None => Ok(Mend::Nothing),
     }
 }
-
-/// The headers of a response that announce trailers, which an engine without trailers removes.
-pub const TRAILER_HEADERS: [HeaderName; 1] = [TRAILER];
 
 fn read(headers: &HeaderMap) -> Result<LengthFields, RequestFault> {
     let mut fields = LengthFields::default();

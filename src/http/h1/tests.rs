@@ -6,7 +6,7 @@ use super::fault::RequestFault::{self, *};
 use super::head_end::HeadEnd;
 use super::length::BodyLength;
 use super::request_head::{Answerer, Form, RequestHead, Upgrade, Version};
-use super::upgrade::AllowedUpgrades;
+use super::upgrade::{AllowedUpgrade, AllowedUpgrades};
 
 /// The head as it goes on.
 fn sent_to(head: &str, allowed: &AllowedUpgrades) -> Result<String, RequestFault> {
@@ -177,10 +177,13 @@ fn an_upgrade_is_passed_if_it_is_asked_for_and_allowed() {
     );
     let tls = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: TLS/1.0\r\n\r\n";
     assert_eq!(sent(tls).as_deref(), Ok("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
-    assert_eq!(sent_to(tls, &AllowedUpgrades::Named(vec!["tls".to_owned()])).as_deref(), Ok(tls));
-    assert_eq!(sent_to(tls, &AllowedUpgrades::Any).as_deref(), Ok(tls));
+    assert_eq!(sent_to(tls, &AllowedUpgrades::new(vec![AllowedUpgrade::Named("tls".to_owned())])).as_deref(), Ok(tls));
+    assert_eq!(sent_to(tls, &AllowedUpgrades::new(vec![AllowedUpgrade::Any])).as_deref(), Ok(tls));
     let h2c = tls.replace("TLS/1.0", "h2c");
-    assert_eq!(sent_to(&h2c, &AllowedUpgrades::Any).as_deref(), Ok("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert_eq!(
+        sent_to(&h2c, &AllowedUpgrades::new(vec![AllowedUpgrade::Any])).as_deref(),
+        Ok("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    );
     assert_eq!(
         read("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", |head| head.upgrade),
         Upgrade::Passed

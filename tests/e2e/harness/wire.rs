@@ -101,6 +101,11 @@ impl Wire {
         Ok(self.ahead.drain(..count).collect())
     }
 
+    /// Sends nothing more, and still reads.
+    pub fn close_sending(&self) {
+        self.stream.shutdown(std::net::Shutdown::Write).expect("closing the sending side");
+    }
+
     /// Whether the other end closes within the timeout without sending more bytes.
     pub fn is_closed(&mut self) -> bool {
         let timed_out = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
