@@ -123,6 +123,7 @@ impl ProxyHttp for Gateway {
             return error;
         }
         let failure = match (error.retry, context.is_on_kept_connection(reused)) {
+            _ if reply::is_timeout(&error) => Failure::Timeout,
             (RetryType::ReusedOnly, true) => Failure::Stale,
             (RetryType::ReusedOnly, false) => Failure::Closed,
             (RetryType::Decided(_), _) if is_silence(&error, session) => Failure::Timeout,

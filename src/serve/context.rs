@@ -1,6 +1,7 @@
 //! A request's state between hooks: each phase holds only the state of that phase.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::HeaderValue;
 use burdock::balancer::exchange::{Exchange, Refusal, Settlement};
@@ -152,6 +153,14 @@ impl Context {
         match &self.phase {
             Phase::Balancing(balancing) => balancing.upstream.sticky.upstream().spec().connections,
             Phase::Arriving | Phase::Settled => ConnectionSharing::Shared,
+        }
+    }
+
+    /// How long its server may be silent; zero without one.
+    pub fn read_timeout(&self) -> Duration {
+        match &self.phase {
+            Phase::Balancing(balancing) => balancing.upstream.sticky.upstream().spec().timeouts.read,
+            Phase::Arriving | Phase::Settled => Duration::ZERO,
         }
     }
 

@@ -103,7 +103,8 @@ impl UpstreamHandle {
             .iter()
             .map(|server| {
                 let requests = peer::make(server, spec, spec.timeouts.read)?;
-                let upgrades = http_upgrade::peer(peer::make(server, spec, spec.timeouts.upgraded)?);
+                let upgrades = peer::make(server, spec, spec.timeouts.upgraded)?;
+                let upgrades = http_upgrade::peer(upgrades, spec.timeouts.read);
                 Ok(Peers { requests, upgrades })
             })
             .collect::<Result<_, PeerError>>()?;

@@ -70,7 +70,7 @@ pub fn peer(session: &Session, context: &mut Context, at: usize, state: &Serving
     let peer = context.peer(at, purpose, state).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
     let Some(client) = ClientStream::of(session) else { return Ok(peer) };
     let private = context.sharing() == ConnectionSharing::Private || receive::has_login(client, session.req_header());
-    Ok(if private { client.private().peer(peer, purpose, context.uses_private()) } else { peer })
+    Ok(if private { client.private().peer(peer, purpose, context.read_timeout(), context.uses_private()) } else { peer })
 }
 
 /// Waits for a slot. Returns the server's index, or none if the core must pick again.

@@ -57,12 +57,19 @@ pub fn code(error: &Error) -> Option<u16> {
     match (error.etype(), error.esource()) {
         (HTTPStatus(code), _) => Some(*code),
         (ReadTimedout | WriteTimedout | ConnectTimedout, ErrorSource::Upstream) => Some(504),
+        (ReadError, ErrorSource::Upstream) if is_timeout(error) => Some(504),
         (_, ErrorSource::Upstream) => Some(502),
         (WriteError | ReadError | ConnectionClosed, ErrorSource::Downstream) => None,
         (ReadTimedout, ErrorSource::Downstream) => Some(408),
         (_, ErrorSource::Downstream) => Some(400),
         (_, ErrorSource::Internal | ErrorSource::Unset) => Some(500),
     }
+}
+
+/// Whether a connection to a server itself gave up waiting.
+pub fn is_timeout(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// Whether Burdock's own response has a Retry-After header.

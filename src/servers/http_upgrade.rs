@@ -4,6 +4,7 @@
 //! takes that end for the end of the upgraded stream and closes it. So the first read after each write finds nothing:
 //! Pingora sends what it has to send, and then reads again.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -19,13 +20,15 @@ use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
 use pingora::upstreams::peer::HttpPeer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
-/// A peer like this one, whose connections send before they read.
-pub fn peer(plain: HttpPeer) -> HttpPeer {
+/// A peer like this one, whose connections send before they read, and whose server must answer within `read` before any longer
+/// timeout counts.
+pub fn peer(plain: HttpPeer, read: Duration) -> HttpPeer {
     let mut peer = plain.clone();
     // If the server refuses the upgrade, the connection is not reused.
     peer.options.idle_timeout = Some(Duration::ZERO);
-    peer.options.custom_l4 = Some(Arc::new(Connector(plain)));
+    peer.options.custom_l4 = Some(Arc::new(Connector { plain, read }));
     peer
 }
 
@@ -34,18 +37,43 @@ pub static TRANSPORT: LazyLock<TransportConnector> = LazyLock::new(|| TransportC
 
 /// Connects to this server.
 #[derive(Debug)]
-struct Connector(HttpPeer);
+struct Connector {
+    plain: HttpPeer,
+    read: Duration,
+}
 
 #[async_trait]
 impl Connect for Connector {
     async fn connect(&self, _address: &SocketAddr) -> Result<pingora::protocols::l4::stream::Stream> {
-        Ok(sends_first(TRANSPORT.new_stream(&self.0).await?))
+        Ok(sends_first(TRANSPORT.new_stream(&self.plain).await?, Answer::Within(self.read)))
+    }
+}
+
+/// How long a connection waits for its first bytes.
+#[derive(Debug)]
+pub enum Answer {
+    Within(Duration),
+    Waiting(Pin<Box<Sleep>>),
+    /// It has come, or another limit counts.
+    Unlimited,
+}
+
+impl Answer {
+    /// Whether the time is over; the task is woken when it is.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Self::Within(limit) = self {
+            *self = Self::Waiting(Box::pin(tokio::time::sleep(*limit)));
+        }
+        match self {
+            Self::Waiting(sleep) => sleep.as_mut().poll(context),
+            Self::Within(_) | Self::Unlimited => Poll::Pending,
+        }
     }
 }
 
 /// Wraps a connection so that the first read after each write finds nothing.
-pub fn sends_first(inner: Stream) -> pingora::protocols::l4::stream::Stream {
-    VirtualSocketStream::new(Box::new(SendsFirst { inner, written: false })).into()
+pub fn sends_first(inner: Stream, answer: Answer) -> pingora::protocols::l4::stream::Stream {
+    VirtualSocketStream::new(Box::new(SendsFirst { inner, written: false, answer })).into()
 }
 
 /// A stream whose first read after each write finds nothing.
@@ -53,6 +81,7 @@ pub fn sends_first(inner: Stream) -> pingora::protocols::l4::stream::Stream {
 struct SendsFirst {
     inner: Stream,
     written: bool,
+    answer: Answer,
 }
 
 impl AsyncRead for SendsFirst {
@@ -61,7 +90,13 @@ impl AsyncRead for SendsFirst {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Pin::new(&mut self.inner).poll_read(context, into)
+        match Pin::new(&mut self.inner).poll_read(context, into) {
+            Poll::Ready(read) => {
+                self.answer = Answer::Unlimited;
+                Poll::Ready(read)
+            }
+            Poll::Pending => self.answer.poll_late(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        }
     }
 }
 
@@ -98,7 +133,10 @@ mod tests {
     #[tokio::test]
     async fn writes_come_before_a_fast_response() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let connector = peer(HttpPeer::new(listener.local_addr().unwrap(), false, String::new())).options.custom_l4.unwrap();
+        let connector = peer(HttpPeer::new(listener.local_addr().unwrap(), false, String::new()), Duration::from_secs(60))
+            .options
+            .custom_l4
+            .unwrap();
         let mut stream = connector.connect(&"127.0.0.1:1".parse().unwrap()).await.unwrap();
         let (mut server, _) = listener.accept().await.unwrap();
         server.write_all(b"at once").await.unwrap();

@@ -34,7 +34,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::servers::connection_use::ConnectionUse;
 use crate::servers::http_upgrade;
-use crate::servers::http_upgrade::TRANSPORT;
+use crate::servers::http_upgrade::{Answer, TRANSPORT};
 
 /// The idle private connections of a client connection.
 #[derive(Debug, Default)]
@@ -59,14 +59,20 @@ impl Reused {
 }
 
 impl PrivateConnections {
-    /// A peer like this one, whose connection comes from here and returns to here.
-    pub fn peer(self: &Arc<Self>, mut server: HttpPeer, purpose: ConnectionUse, reused: &Reused) -> HttpPeer {
+    /// A peer like this one, whose connection comes from here and returns to here. An HTTP upgrade is answered within `read`.
+    pub fn peer(
+        self: &Arc<Self>,
+        mut server: HttpPeer,
+        purpose: ConnectionUse,
+        read: Duration,
+        reused: &Reused,
+    ) -> HttpPeer {
         server.options.custom_l4 = None;
         let mut peer = server.clone();
         // Pingora's pool has no connection with this key, and would not keep one.
         peer.group_key = rand::random();
         peer.options.idle_timeout = Some(Duration::ZERO);
-        let connector = Connector { server, purpose, connections: Arc::clone(self), reused: reused.clone() };
+        let connector = Connector { server, purpose, read, connections: Arc::clone(self), reused: reused.clone() };
         peer.options.custom_l4 = Some(Arc::new(connector));
         peer
     }
@@ -100,6 +106,7 @@ fn is_silent(stream: &mut Stream) -> bool {
 struct Connector {
     server: HttpPeer,
     purpose: ConnectionUse,
+    read: Duration,
     connections: Arc<PrivateConnections>,
     reused: Reused,
 }
@@ -121,7 +128,7 @@ impl Connect for Connector {
         let stream = VirtualSocketStream::new(Box::new(loan)).into();
         Ok(match self.purpose {
             ConnectionUse::Request | ConnectionUse::RequestOnNew => stream,
-            ConnectionUse::HttpUpgrade => http_upgrade::sends_first(Box::new(stream)),
+            ConnectionUse::HttpUpgrade => http_upgrade::sends_first(Box::new(stream), Answer::Within(self.read)),
         })
     }
 }
@@ -230,7 +237,7 @@ mod tests {
         let reused = Reused::default();
         let mut seen = Vec::new();
         for client in [&alice, &alice, &bob, &alice, &bob] {
-            let peer = client.peer(server.clone(), ConnectionUse::Request, &reused);
+            let peer = client.peer(server.clone(), ConnectionUse::Request, Duration::ZERO, &reused);
             let number = ask(&connector, &peer).await;
             seen.push((number, reused.is_reused()));
             assert_eq!(client.idle.lock().len(), 1, "the loan ends with the exchange");

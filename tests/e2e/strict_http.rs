@@ -200,6 +200,25 @@ fn an_upgrade_that_is_not_passed_on_makes_an_ordinary_request() {
 }
 
 #[test]
+fn an_upgrade_is_answered_within_the_read_timeout_and_lasts_longer() {
+    let site = Site::new();
+    let origin = site.origin(1);
+    origin.respond_with(|request| match request.path() {
+        "/silent" => Reply::Silence,
+        _ => Reply::Echo(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec()),
+    });
+    let burdock = site.shop(1, "sticky: cookie\ntimeouts: {read: 500ms}");
+    let upgrade = |path: &str| head(&format!("GET {path} HTTP/1.1|Host: a|Connection: Upgrade|Upgrade: websocket"));
+    assert_eq!(answer(&burdock, upgrade("/silent")).status, 504);
+    let mut wire = burdock.wire();
+    wire.send(upgrade("/ws"));
+    assert_eq!(wire.response().status, 101);
+    std::thread::sleep(Duration::from_secs(1));
+    wire.send("hello");
+    assert_eq!(wire.take(5).unwrap(), b"hello");
+}
+
+#[test]
 fn an_upgrade_without_connection_is_none() {
     let site = Site::new();
     let origin = site.origin(1);
