@@ -100,3 +100,84 @@ impl Connection<'_> {
         OwnResponse::refusal(client.received(), 408, Unread::None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pingora::protocols::l4::stream::Stream;
+    use rand::rngs::StdRng;
+    use rand::seq::IndexedRandom;
+    use rand::{RngExt, SeedableRng};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const FIRST: [&str; 8] = [
+        "GET / HTTP/1.1",
+        "GET /a|b\"{}?c=[d]^`\\ HTTP/1.1",
+        "POST /caf\u{e9} HTTP/1.1",
+        "M-SEARCH //x HTTP/1.1",
+        "GET / HTTP/1.0",
+        "GET http://a/x?y HTTP/1.1",
+        "GET http://a HTTP/1.0",
+        "PATCH /a%2 HTTP/1.4",
+    ];
+    const LINES: [&str; 16] = [
+        "X: y",
+        "X:",
+        "X-Odd: \u{e9}\t\"(",
+        "!#$%&'*+-.^_`|~: 1",
+        "Content-Length: 05",
+        "content-length: 5",
+        "Transfer-Encoding: Chunked",
+        "Connection: close, x",
+        "Connection: Upgrade",
+        "Connection: te",
+        "Upgrade: websocket",
+        "TE: trailers",
+        "Expect: 100-continue",
+        "Cookie: a=b; c",
+        "Cookie: d",
+        "X-Long: 0123456789012345678901234567890123456789012345678901234567890123456789",
+    ];
+
+    /// A stream on which Pingora reads these bytes.
+    async fn holding(bytes: &[u8]) -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(bytes).await.unwrap();
+        (listener.accept().await.unwrap().0.into(), client)
+    }
+
+    #[tokio::test]
+    async fn pingora_reads_every_head_that_is_admitted_and_means_the_same() {
+        let allowed = AllowedUpgrades::default();
+        let (mut random, mut admitted) = (StdRng::seed_from_u64(7), 0);
+        for _ in 0..400 {
+            let count = random.random_range(0..7);
+            let lines = ["Host: a"].into_iter().chain((0..count).map(|_| *LINES.choose(&mut random).unwrap()));
+            let text: String = lines.collect::<Vec<_>>().join("\r\n");
+            let head = format!("{}\r\n{text}\r\n\r\n", FIRST.choose(&mut random).unwrap());
+            let Ok(read) = RequestHead::read(head.as_bytes(), &allowed) else { continue };
+            let mut plain = head.clone().into_bytes();
+            if read.form == Form::ToRewrite {
+                plain.clear();
+                read.write(&allowed, &mut plain);
+            }
+            let (stream, _client) = holding(&plain).await;
+            let mut session = ServerSession::new_http1(Box::new(stream));
+            let text = String::from_utf8_lossy(&plain).into_owned();
+            assert!(matches!(session.read_request().await, Ok(true)), "{text}");
+            let (seen, target) = (session.req_header(), text.split(' ').nth(1).unwrap());
+            assert_eq!(seen.method.as_str().as_bytes(), read.method);
+            assert_eq!(String::from_utf8_lossy(seen.raw_path()), target);
+            assert_eq!(
+                seen.headers.len(),
+                text.lines().filter(|line| line.contains(':') && !line.contains(" HTTP/1.")).count(),
+                "{text}"
+            );
+            admitted += 1;
+        }
+        assert!(admitted > 100, "{admitted}");
+    }
+}

@@ -172,7 +172,7 @@ fn an_upgrade_is_passed_if_it_is_asked_for_and_allowed() {
     );
     assert_eq!(
         lines("Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n").as_deref(),
-        Ok("Connection: upgrade\r\nContent-Length: 1\r\n"),
+        Ok("Content-Length: 1\r\n"),
         "a body comes before the answer"
     );
     let tls = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: TLS/1.0\r\n\r\n";
