@@ -8,6 +8,7 @@ mod control;
 mod demo;
 mod discovery;
 mod edge;
+mod http1;
 mod probing;
 mod process;
 mod proxy;

@@ -79,17 +79,15 @@ impl Gate {
         }
     }
 
-    /// Gives the engine the request whose head has this length; with `rewritten` in place of that head.
-    pub fn admit(&mut self, length: usize, rewritten: Option<&[u8]>, body: BodyLength) {
+    /// Takes a whole head of this length off what was received.
+    pub fn take_head(&mut self, length: usize) -> BytesMut {
         self.head_end = HeadEnd::default();
-        match rewritten {
-            None => self.ready = self.received.split_to(length),
-            Some(head) => {
-                self.received.advance(length);
-                self.ready.clear();
-                self.ready.extend_from_slice(head);
-            }
-        }
+        self.received.split_to(length)
+    }
+
+    /// Gives the engine a request with this head, whose body comes next.
+    pub fn admit(&mut self, head: BytesMut, body: BodyLength) {
+        self.ready = head;
         self.open_for = match body {
             BodyLength::None => OpenFor::Nothing,
             BodyLength::Known(length) => OpenFor::Body(length),
@@ -203,7 +201,8 @@ mod tests {
         let mut gate = Gate::default();
         gate.receive(received.as_bytes());
         let length = gate.head().unwrap().unwrap();
-        gate.admit(length, None, body);
+        let head = gate.take_head(length);
+        gate.admit(head, body);
         gate
     }
 
@@ -212,7 +211,8 @@ mod tests {
         let mut gate = admitted("\r\n\r\nGET /1 H\r\n\r\nGET /2 H\r\n\r\n", BodyLength::None);
         assert_eq!(given(&mut gate), ("GET /1 H\r\n\r\n".to_owned(), Ok(Source::Later)));
         assert_eq!(gate.head(), Ok(Some(12)));
-        gate.admit(12, Some(b"GET /zwei H\r\n\r\n"), BodyLength::None);
+        assert_eq!(gate.take_head(12), &b"GET /2 H\r\n\r\n"[..]);
+        gate.admit(BytesMut::from("GET /zwei H\r\n\r\n"), BodyLength::None);
         assert_eq!(given(&mut gate), ("GET /zwei H\r\n\r\n".to_owned(), Ok(Source::Later)));
         assert!(gate.received().is_empty());
     }

@@ -12,7 +12,7 @@ use crate::config::schema::read::{Hint, Leaf, ListOf, Read};
 use crate::config::schema::scalar::{AbsolutePath, Bool, Int, OrAuto, OrNone};
 use crate::config::schema::tree::{Node, Value};
 use crate::config::schema::units::{Positive, Size, Span};
-use crate::config::values::{AccessLog, LogFormat, LogTarget, Process, Shutdown};
+use crate::config::values::{AccessLog, Http1, LogFormat, LogTarget, Process, Shutdown};
 use crate::session::named_secret::SecretSource;
 
 record! {
@@ -32,6 +32,8 @@ record! {
         connection_buffer: Size<usize, 1_024, 1_048_576> = "4KiB",
         /// Idle connections to servers that each thread keeps.
         upstream_pool: Int<usize, 1, 65_535> = "128",
+        /// Which engine serves HTTP/1: pingora, or native, which takes requests without a body and leaves all others to Pingora.
+        http1: Http1 = "pingora",
         /// How often the configuration file is checked for changes, which are then reloaded; none: only on request.
         watch: OrNone<Positive> = "none",
     }
@@ -52,6 +54,15 @@ record! {
         to: LogTarget = "stdout",
         /// The format of a line.
         format: LogFormat = "text",
+    }
+}
+
+choice! {
+    "an HTTP/1 engine" => Http1 {
+        /// Pingora's proxy.
+        pingora => Self::Pingora,
+        /// Burdock's own engine, where it can.
+        native => Self::Native,
     }
 }
 

@@ -115,8 +115,17 @@ pub struct Process {
     pub connection_buffer: usize,
     /// Idle connections to servers that each thread keeps.
     pub upstream_pool: usize,
+    pub http1: Http1,
     /// How often the configuration file is checked for changes, which are then reloaded.
     pub watch: Option<Duration>,
+}
+
+/// Which engine serves HTTP/1.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Http1 {
+    Pingora,
+    /// Our own, which takes requests without a body; Pingora serves the others.
+    Native,
 }
 
 /// Graceful shutdown on SIGTERM.

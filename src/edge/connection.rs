@@ -6,46 +6,65 @@ use std::sync::Arc;
 use burdock::http::h1::fault::RequestFault;
 use burdock::http::h1::request_head::{Answerer, Form, RequestHead};
 use burdock::http::h1::upgrade::AllowedUpgrades;
+use bytes::BytesMut;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
 use super::own_response::{OwnResponse, Unread};
 use crate::client::client_stream::{Arrival, ClientStream};
+use crate::http1::engine::Engine;
 use crate::proxy::gateway::Gateway;
+use crate::serve::message::After;
 use crate::serve::state::ServingState;
 use crate::telemetry::metrics::Malformed;
 
 /// What a connection is served with.
 pub struct Connection<'e> {
     pub proxy: &'e Arc<HttpProxy<Gateway>>,
+    /// Our own engine, if it is on.
+    pub engine: Option<&'e Engine>,
     pub state: &'e ServingState,
     /// Whether idle connections are to end.
     pub idle_end: watch::Receiver<bool>,
+}
+
+/// What a head leads to.
+enum Judged {
+    /// Pingora has it.
+    Admitted,
+    /// For our own engine, with this head.
+    Native(BytesMut),
+    Own(OwnResponse),
 }
 
 impl Connection<'_> {
     /// Serves one request after the other.
     pub async fn serve(&mut self, mut client: Box<ClientStream>, shutdown: &ShutdownWatch) {
         loop {
-            let response = match self.next(&mut client).await {
-                Arrival::Head(length) => match self.admit(&mut client, length) {
-                    Ok(Answerer::Server) => None,
-                    Ok(Answerer::Here) => Some(OwnResponse::of_this_hop(client.received(), length)),
-                    Err(fault) => Some(self.refused(&client, fault)),
-                },
-                Arrival::Fault(fault) => Some(self.refused(&client, fault)),
-                Arrival::TooLate => Some(self.too_late(&client)),
+            let judged = match self.next(&mut client).await {
+                Arrival::Head(length) => self.judge(&mut client, length),
+                Arrival::Fault(fault) => Judged::Own(self.refused(client.received(), fault)),
+                Arrival::TooLate => Judged::Own(self.too_late(&client)),
                 Arrival::Closed => return,
             };
-            if let Some(response) = response {
-                return response.send(*client, self.state).await;
-            }
-            match self.exchange(client, shutdown).await {
-                Some(kept) => client = kept,
-                None => return,
+            let after = match (judged, self.engine) {
+                (Judged::Own(response), _) => return response.send(*client, self.state).await,
+                (Judged::Native(head), Some(engine)) => engine.serve(&head, &mut client).await,
+                (Judged::Native(_) | Judged::Admitted, _) => match self.exchange(client, shutdown).await {
+                    Some(kept) => {
+                        client = kept;
+                        After::Kept
+                    }
+                    None => return,
+                },
+            };
+            if after == After::Closed {
+                let _ = client.shutdown().await;
+                return;
             }
         }
     }
@@ -66,19 +85,31 @@ impl Connection<'_> {
         client.next_head(limit).await
     }
 
-    /// Judges a head, and gives the request to an engine if a server is to answer it.
-    fn admit(&self, client: &mut ClientStream, length: usize) -> Result<Answerer, RequestFault> {
+    /// Judges a head: it is refused, answered here, or given to an engine.
+    fn judge(&self, client: &mut ClientStream, length: usize) -> Judged {
         let allowed: &AllowedUpgrades = &self.state.listeners[client.about().listener].upgrades;
-        let head = RequestHead::read(&client.received()[..length], allowed)?;
-        let (answerer, body) = (head.answerer, head.body);
-        let mut rewritten = Vec::new();
-        if head.form == Form::ToRewrite {
-            head.write(allowed, &mut rewritten);
+        let received = client.take_head(length);
+        let head = match RequestHead::read(&received, allowed) {
+            Ok(head) => head,
+            Err(fault) => return Judged::Own(self.refused(&received, fault)),
+        };
+        if head.answerer == Answerer::Here {
+            return Judged::Own(OwnResponse::of_this_hop(&received));
         }
-        if answerer == Answerer::Server {
-            client.admit(length, (!rewritten.is_empty()).then_some(&rewritten), body);
+        let (body, native) = (head.body, self.engine.is_some() && Engine::takes(&head));
+        let plain = match head.form {
+            Form::AsReceived => received,
+            Form::ToRewrite => {
+                let mut plain = Vec::with_capacity(length);
+                head.write(allowed, &mut plain);
+                plain.as_slice().into()
+            }
+        };
+        if native {
+            return Judged::Native(plain);
         }
-        Ok(answerer)
+        client.admit(plain, body);
+        Judged::Admitted
     }
 
     /// One exchange by Pingora. Returns the connection if it can bring another request.
@@ -90,9 +121,9 @@ impl Connection<'_> {
         stream.into_any().downcast().ok()
     }
 
-    fn refused(&self, client: &ClientStream, fault: RequestFault) -> OwnResponse {
+    fn refused(&self, received: &[u8], fault: RequestFault) -> OwnResponse {
         self.state.metrics.malformed(Malformed::Syntax);
-        OwnResponse::refusal(client.received(), fault.status(), Unread::Possible)
+        OwnResponse::refusal(received, fault.status(), Unread::Possible)
     }
 
     fn too_late(&self, client: &ClientStream) -> OwnResponse {
@@ -107,7 +138,6 @@ mod tests {
     use rand::rngs::StdRng;
     use rand::seq::IndexedRandom;
     use rand::{RngExt, SeedableRng};
-    use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;

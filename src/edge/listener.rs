@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::connection::Connection as Requests;
 use crate::client::client_stream::{About, ClientStream};
 use crate::client::connections::LINGER;
+use crate::http1::engine::Engine;
 use crate::proxy::gateway::Gateway;
 use crate::runtime::systemd::Watchdog;
 use crate::serve::state::ServingState;
@@ -23,6 +24,8 @@ use crate::serve::state::ServingState;
 /// The application behind every listening socket.
 pub struct Edge {
     proxy: Arc<HttpProxy<Gateway>>,
+    /// Our own engine, if it is on.
+    engine: Option<Engine>,
     state: Arc<ServingState>,
     watchdog: Arc<Watchdog>,
     /// Becomes true when idle connections are to end.
@@ -30,8 +33,13 @@ pub struct Edge {
 }
 
 impl Edge {
-    pub fn new(proxy: HttpProxy<Gateway>, state: Arc<ServingState>, watchdog: Arc<Watchdog>) -> Self {
-        Self { proxy: Arc::new(proxy), state, watchdog, idle_end: watch::Sender::new(false) }
+    pub fn new(
+        proxy: HttpProxy<Gateway>,
+        engine: Option<Engine>,
+        state: Arc<ServingState>,
+        watchdog: Arc<Watchdog>,
+    ) -> Self {
+        Self { proxy: Arc::new(proxy), engine, state, watchdog, idle_end: watch::Sender::new(false) }
     }
 
     fn about(&self, stream: &Stream) -> About {
@@ -63,7 +71,12 @@ impl ServerApp for Edge {
         let about = self.about(&stream);
         let listener = &self.state.listeners[about.listener];
         let client = ClientStream::new(stream, self.state.clock, listener, about, self.state.askers.enter());
-        let mut requests = Requests { proxy: &self.proxy, state: &self.state, idle_end: self.idle_end.subscribe() };
+        let mut requests = Requests {
+            proxy: &self.proxy,
+            engine: self.engine.as_ref(),
+            state: &self.state,
+            idle_end: self.idle_end.subscribe(),
+        };
         requests.serve(Box::new(client), shutdown).await;
         None
     }

@@ -9,6 +9,7 @@ use burdock::http::h1::upgrade::AllowedUpgrades;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::client_stream::ClientStream;
+use crate::serve::reply;
 use crate::serve::state::ServingState;
 use crate::telemetry::request_record::{RequestLine, RequestRecord};
 
@@ -44,8 +45,8 @@ impl OwnResponse {
 
     /// The answer to `OPTIONS *`, and to TRACE and OPTIONS whose Max-Forwards ends here. A TRACE is not echoed: it would show
     /// scripts what they must not read.
-    pub fn of_this_hop(received: &[u8], length: usize) -> Self {
-        let line = line_of(&received[..length]);
+    pub fn of_this_hop(head: &[u8]) -> Self {
+        let line = line_of(head);
         let status = if line.method == Method::TRACE { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NO_CONTENT };
         Self { status, line, allow: Some(ALLOW), unread: Unread::Possible }
     }
@@ -55,7 +56,8 @@ impl OwnResponse {
         let mut record = RequestRecord::new(state.record_sinks.clone());
         record.client = Some(client.about().peer.address());
         record.status = Some(self.status.as_u16());
-        let bytes = self.bytes();
+        let allow = self.allow.map(|methods| ("Allow", methods));
+        let bytes = reply::bytes(self.status.as_u16(), allow, &self.line.method);
         record.request = self.line;
         // The client may be gone.
         if client.write_all(&bytes).await.is_ok() && client.flush().await.is_ok() {
@@ -65,25 +67,6 @@ impl OwnResponse {
             }
         }
         record.ended = Some(state.clock.moment_after(record.started));
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let phrase = self.status.canonical_reason().unwrap_or("Error");
-        let mut head = format!("HTTP/1.1 {} {phrase}\r\nConnection: close\r\n", self.status.as_u16());
-        if let Some(methods) = self.allow {
-            head.push_str(&format!("Allow: {methods}\r\n"));
-        }
-        if self.status == StatusCode::NO_CONTENT {
-            head.push_str("\r\n");
-            return head.into_bytes();
-        }
-        let body = format!("{} {phrase}\n", self.status.as_u16());
-        head.push_str("Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
-        head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
-        if self.line.method != Method::HEAD {
-            head.push_str(&body);
-        }
-        head.into_bytes()
     }
 }
 

@@ -52,6 +52,20 @@ pub enum RequestHops {
     Something,
 }
 
+/// The hop-by-hop headers of requests, beside those that Connection names (RFC 9110 7.6.1).
+pub const OF_REQUESTS: [&str; 10] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// Looks for hop-by-hop headers in a request (RFC 9110 7.6.1), in one pass. Most requests do not need the framework's
 /// thorough removal, which looks ten names up in two maps.
 pub fn request_hops(headers: &HeaderMap) -> RequestHops {
@@ -59,16 +73,7 @@ pub fn request_hops(headers: &HeaderMap) -> RequestHops {
     for (name, value) in headers {
         match name.as_str() {
             "connection" if found == RequestHops::Nothing && is_plain(value) => found = RequestHops::Connection,
-            "connection"
-            | "http2-settings"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade" => return RequestHops::Something,
+            name if OF_REQUESTS.contains(&name) => return RequestHops::Something,
             _ => {}
         }
     }

@@ -2,26 +2,31 @@
 
 use std::sync::Arc;
 
+use ::http::Version;
 use async_trait::async_trait;
-use burdock::http::edits::Edits;
 use burdock::http::hop_by_hop::RequestHops;
-use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
+use burdock::http::size::header_bytes;
+use burdock::upstream::retry::{Failure, ShouldRetry};
 use bytes::Bytes;
+use pingora::ErrorType::InvalidHTTPHeader;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 
+use super::headers::{OfRequest, OfResponse};
+use super::session::{self, progress, request_of, response_of};
 use crate::client::client_stream::ClientStream;
 use crate::serve::confirm;
-use crate::serve::context::{Context, Phase, progress};
+use crate::serve::context::Context;
 use crate::serve::edit;
+use crate::serve::failure::{self, Next};
+use crate::serve::message::{After, Wants};
 use crate::serve::place;
 use crate::serve::receive;
 use crate::serve::reply;
 use crate::serve::state::ServingState;
-use crate::servers::shortage;
 
 /// The error that drops a server's answer, so that the request goes to another server.
 const RETRIED_ANSWER: ErrorType = ErrorType::Custom("the answer is retried");
@@ -50,20 +55,23 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<()> {
-        receive::record(session, context, &self.state);
-        receive::configure(session, &self.state);
+        receive::record(&request_of(session.req_header()), ClientStream::of(session), context, &self.state);
+        session::configure(session, &self.state);
         Ok(())
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<bool> {
-        receive::receive(session, context, &self.state)?;
+        let request = session.req_header();
+        let size = header_bytes(&request.method, &request.uri, &request.headers);
+        receive::receive(&request_of(request), size, ClientStream::of(session), context, &self.state)?;
         Ok(false)
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Box<Context>) -> Result<Box<HttpPeer>> {
         let at = place::place(ClientStream::of(session), context, &self.state).await?;
-        let mut peer = Box::new(place::peer(session, context, at, &self.state)?);
-        if context.hops != RequestHops::Something || edit::is_other_upgrade(session) {
+        let (client, headers, wants) = (ClientStream::of(session), &session.req_header().headers, session::wants(session));
+        let mut peer = Box::new(place::peer(headers, wants, client, context, at, &self.state)?);
+        if context.hops != RequestHops::Something || wants == Wants::Upgrade && edit::is_other_protocol(headers) {
             peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         }
         Ok(peer)
@@ -91,18 +99,15 @@ impl ProxyHttp for Gateway {
         context: &mut Box<Context>,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        if let Some(what) = shortage::of(&error) {
-            self.state.short_of(what);
-            context.failed(Failure::Shortage, session, Progress::Replayable, &self.state);
-            context.short_of_resources();
-            error = reply::status(503, "no connection to a server can be opened on this host");
-            error.set_retry(false);
-            return error;
-        }
         error.as_up();
-        context.attempt_failed(&error);
-        let again = context.failed(Failure::Connect, session, Progress::Replayable, &self.state);
-        error.set_retry(again == ShouldRetry::Yes);
+        match failure::connecting(&error, &session.req_header().method, context, &self.state) {
+            Next::Again => error.set_retry(true),
+            Next::Failed => error.set_retry(false),
+            Next::Refused(instead) => {
+                error = instead;
+                error.set_retry(false);
+            }
+        }
         error
     }
 
@@ -129,9 +134,9 @@ impl ProxyHttp for Gateway {
             (RetryType::Decided(_), _) if is_silence(&error, session) => Failure::Timeout,
             (RetryType::Decided(_), _) => Failure::Other,
         };
-        context.attempt_failed(&error);
-        let again = context.failed(failure, session, progress(session), &self.state);
-        error.set_retry(again == ShouldRetry::Yes);
+        let (method, progress) = (&session.req_header().method, progress(session));
+        let next = failure::exchanging(&error, failure, method, progress, context, &self.state);
+        error.set_retry(matches!(next, Next::Again));
         error
     }
 
@@ -141,19 +146,9 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         context: &mut Box<Context>,
     ) -> Result<()> {
-        edit::connection(request, context.hops);
-        if edit::is_other_upgrade(session) {
-            edit::upgrade(request)?;
-        }
-        let mut edits = Edits::default();
-        edit::host(request, || context.server_address(), &mut edits);
-        if let Some(stream) = ClientStream::of(session) {
-            edit::forwarded(request, stream.about(), &self.state, &mut edits);
-        }
-        if let Phase::Balancing(balancing) = &context.phase {
-            balancing.exchange.edit_request(&request.headers, context.record.started.now(), &mut edits);
-        }
-        edits.apply(&mut edit::OfRequest(request))
+        let edits =
+            edit::request(&request.headers, session::wants(session), ClientStream::of(session), context, &self.state);
+        edits.apply(&mut OfRequest(request))
     }
 
     async fn request_body_filter(
@@ -163,7 +158,7 @@ impl ProxyHttp for Gateway {
         end: bool,
         context: &mut Box<Context>,
     ) -> Result<()> {
-        edit::last_piece(body, end);
+        session::last_piece(body, end);
         context.body_piece(body.as_ref().map_or(0, Bytes::len))
     }
 
@@ -175,29 +170,27 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         if response.status.is_informational() && response.status != ::http::StatusCode::SWITCHING_PROTOCOLS {
             let now = self.state.clock.moment_after(context.record.started).now();
-            let edits = context.interim_edits(response, now);
-            return edits.map_or(Ok(()), |edits| edits.apply(&mut edit::OfResponse(response)));
+            let edits = context.interim_edits(&response.headers, now);
+            return edits.map_or(Ok(()), |edits| edits.apply(&mut OfResponse(response)));
         }
-        if context.retries_answer(response.status, session, &self.state) == ShouldRetry::Yes {
+        let method = &session.req_header().method;
+        if context.retries_answer(response.status, method, progress(session), &self.state) == ShouldRetry::Yes {
             return Err(Error::new_up(RETRIED_ANSWER));
         }
-        edit::framing(session, response)?;
-        edit::hop_by_hop(response);
-        receive::remember_requested_login(session, response);
-        receive::end_connection_if_leaving(session, response, &self.state);
+        self.frame(session, response)?;
         let now = self.state.clock.moment_after(context.record.started).now();
-        let Some(settlement) = context.settle(response, now, &self.state) else { return Ok(()) };
+        let Some(settlement) = context.settle(&response_of(response), now, &self.state) else { return Ok(()) };
         confirm::wait(context.take_confirmations()).await;
-        edit::settle(response, settlement)
+        edit::settlement(settlement).apply(&mut OfResponse(response))
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Box<Context>) -> FailToProxy {
-        let code = reply::code_in(session, error);
+        let code = session::code_in(session, error);
         if let Some(code) = code
-            && reply::is_open(session)
+            && session::is_open(session)
         {
             // Ignored: the client may be gone.
-            let _ = reply::send(session, code, context.retry_after()).await;
+            let _ = session::send(session, code, context.retry_after()).await;
         }
         context.ended_by(code);
         FailToProxy { error_code: code.unwrap_or(0), can_reuse_downstream: false }
@@ -223,10 +216,30 @@ impl ProxyHttp for Gateway {
         if error.is_none() {
             context.completed(now.now());
         }
-        context.finish(session, now);
+        context.finish(session::ended(session), now);
         if let Some(stream) = ClientStream::of(session) {
             stream.request_over(now.uptime);
         }
+    }
+}
+
+impl Gateway {
+    /// Makes a final response one that can be read in one way only, and notes what it means for the client's connection.
+    fn frame(&self, session: &mut Session, response: &mut ResponseHeader) -> Result<()> {
+        let (edits, mut after) = edit::response(&response_of(response), session::wants(session), session::version(session))
+            .map_err(|fault| Error::explain(InvalidHTTPHeader, fault.to_string()).into_up())?;
+        edits.apply(&mut OfResponse(response))?;
+        response.set_version(Version::HTTP_11);
+        if let Some(client) = ClientStream::of(session) {
+            receive::remember_requested_login(client, &response_of(response));
+            if receive::after(client, response.status, &self.state) == After::Closed {
+                after = After::Closed;
+            }
+        }
+        if after == After::Closed {
+            session.set_keepalive(None);
+        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,8 @@
 //! A request's state between hooks: each phase holds only the state of that phase.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use ::http::HeaderValue;
+use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use burdock::balancer::exchange::{Exchange, Refusal, Settlement};
 use burdock::balancer::reason::Reason;
 use burdock::http::edits::Edits;
@@ -16,14 +15,13 @@ use burdock::upstream::health::Health;
 use burdock::upstream::outlier::Attempt;
 use burdock::upstream::queue::Slot;
 use burdock::upstream::retry::{ConnectionNeed, Failure, Progress, ShouldRetry};
-use burdock::upstream::spec::{ConnectionSharing, OnMarkedDown};
-use pingora::http::ResponseHeader;
+use burdock::upstream::spec::{ConnectionSharing, OnMarkedDown, Timeouts};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
-use pingora_proxy::Session;
 
 use super::confirm;
 use super::confirm::Confirmations;
+use super::message::{Ended, ResponseHead};
 use super::reply::{self, RetryAfter};
 use super::state::ServingState;
 use crate::client::client_stream::ClientStream;
@@ -156,11 +154,11 @@ impl Context {
         }
     }
 
-    /// How long its server may be silent; zero without one.
-    pub fn read_timeout(&self) -> Duration {
+    /// The time limits of its upstream; none without one.
+    pub fn timeouts(&self) -> Option<Timeouts> {
         match &self.phase {
-            Phase::Balancing(balancing) => balancing.upstream.sticky.upstream().spec().timeouts.read,
-            Phase::Arriving | Phase::Settled => Duration::ZERO,
+            Phase::Balancing(balancing) => Some(balancing.upstream.sticky.upstream().spec().timeouts),
+            Phase::Arriving | Phase::Settled => None,
         }
     }
 
@@ -224,7 +222,7 @@ impl Context {
     pub fn failed(
         &mut self,
         failure: Failure,
-        session: &Session,
+        method: &Method,
         progress: Progress,
         state: &Arc<ServingState>,
     ) -> ShouldRetry {
@@ -237,7 +235,7 @@ impl Context {
                 (state.on_ejection)(state, upstream, at, ejection);
             }
         }
-        balancing.exchange.failed(failure, &session.req_header().method, progress)
+        balancing.exchange.failed(failure, method, progress)
     }
 
     /// No connection could be opened for lack of something on this host: the tie stays, and the client may come again soon.
@@ -249,13 +247,13 @@ impl Context {
     /// failed: its slot is released.
     pub fn retries_answer(
         &mut self,
-        status: ::http::StatusCode,
-        session: &Session,
+        status: StatusCode,
+        method: &Method,
+        progress: Progress,
         state: &Arc<ServingState>,
     ) -> ShouldRetry {
         let Phase::Balancing(balancing) = &mut self.phase else { return ShouldRetry::No };
-        let method = &session.req_header().method;
-        if balancing.exchange.answered(status, method, progress(session)) == ShouldRetry::No {
+        if balancing.exchange.answered(status, method, progress) == ShouldRetry::No {
             return ShouldRetry::No;
         }
         self.last_failure = status.as_u16();
@@ -278,11 +276,11 @@ impl Context {
     }
 
     /// Settles the tie with the server that answered, and releases the generation.
-    pub fn settle(&mut self, response: &ResponseHeader, now: Now, state: &Arc<ServingState>) -> Option<Settlement> {
+    pub fn settle(&mut self, response: &ResponseHead<'_>, now: Now, state: &Arc<ServingState>) -> Option<Settlement> {
         let Phase::Balancing(balancing) = std::mem::replace(&mut self.phase, Phase::Settled) else { return None };
         self.record.response = self.sending.as_ref().map(|sending| now.uptime.since(sending.dispatched));
         self.answered(&balancing.upstream, response.status, now.uptime, state);
-        let facts = Response { status: response.status, headers: &response.headers };
+        let facts = Response { status: response.status, headers: response.headers };
         let mut settlement = balancing.exchange.settle(&facts, now, &mut rand::rng());
         if let Some(entry) = settlement.dropped {
             balancing.upstream.warn_of_dropped_cookie(entry);
@@ -302,7 +300,7 @@ impl Context {
 
     /// What the answer says of its server. If that ejects the server, whose connections are closed then, this one is not: it has
     /// its answer.
-    fn answered(&mut self, upstream: &UpstreamHandle, status: ::http::StatusCode, now: Uptime, state: &Arc<ServingState>) {
+    fn answered(&mut self, upstream: &UpstreamHandle, status: StatusCode, now: Uptime, state: &Arc<ServingState>) {
         let Some(at) = self.record.server else { return };
         let upstream = upstream.sticky.upstream();
         if let Some(ejection) = upstream.attempted(at, Attempt::Answered(status), now) {
@@ -314,9 +312,9 @@ impl Context {
     }
 
     /// The edits of an informational response.
-    pub fn interim_edits(&self, response: &ResponseHeader, now: Now) -> Option<Edits> {
+    pub fn interim_edits(&self, headers: &HeaderMap, now: Now) -> Option<Edits> {
         match &self.phase {
-            Phase::Balancing(balancing) => Some(balancing.exchange.interim_edits(&response.headers, now)),
+            Phase::Balancing(balancing) => Some(balancing.exchange.interim_edits(headers, now)),
             Phase::Arriving | Phase::Settled => None,
         }
     }
@@ -337,21 +335,22 @@ impl Context {
     }
 
     /// Completes the record at the end of the request.
-    pub fn finish(&mut self, session: &Session, ended: Moment) {
+    pub fn finish(&mut self, request: Ended, ended: Moment) {
         self.record.ended = Some(ended);
-        if let Some(response) = session.response_written() {
-            self.record.status = Some(response.status.as_u16());
+        if let Some(status) = request.status {
+            self.record.status = Some(status.as_u16());
         }
-        self.record.bytes_in = session.as_ref().body_bytes_read() as u64;
-        self.record.bytes_out = session.as_ref().body_bytes_sent() as u64;
+        self.record.bytes_in = request.bytes_in;
+        self.record.bytes_out = request.bytes_out;
         self.sending = None;
     }
-}
 
-/// How far a request has got: whether it can be sent again.
-pub fn progress(session: &Session) -> Progress {
-    let committed = session.response_written().is_some() || session.as_ref().retry_buffer_truncated();
-    if committed { Progress::Committed } else { Progress::Replayable }
+    /// The edits of the request that goes to a server, beside those of its hops.
+    pub fn edit_request(&self, headers: &HeaderMap, edits: &mut Edits) {
+        if let Phase::Balancing(balancing) = &self.phase {
+            balancing.exchange.edit_request(headers, self.record.started.now(), edits);
+        }
+    }
 }
 
 /// Registers the connection to close when its server goes down, if the upstream configures it.
@@ -410,7 +409,8 @@ mod tests {
         let mut context = sent(&state.serving);
         let upstream = Arc::downgrade(&state.serving.generation.load().upstreams()[0]);
         let now = context.record.started.now();
-        context.settle(&ResponseHeader::build(101, None).unwrap(), now, &state.serving).unwrap();
+        let (status, version) = (StatusCode::SWITCHING_PROTOCOLS, ::http::Version::HTTP_11);
+        context.settle(&ResponseHead { status, version, headers: &HeaderMap::new() }, now, &state.serving).unwrap();
         let next = self::state(directory.path());
         state.publish(next.serving.generation.load_full());
         assert!(upstream.upgrade().is_none(), "an upgraded stream may last for days");

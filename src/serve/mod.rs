@@ -3,7 +3,9 @@
 pub mod confirm;
 pub mod context;
 pub mod edit;
+pub mod failure;
 pub mod generation;
+pub mod message;
 pub mod place;
 pub mod receive;
 pub mod reply;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::http::HeaderMap;
 use burdock::balancer::exchange::{Assignment, Waiting};
 use burdock::time::Now;
 use burdock::upstream::failover::Cause;
@@ -11,9 +12,9 @@ use burdock::upstream::retry::ConnectionNeed;
 use burdock::upstream::spec::ConnectionSharing;
 use pingora::Result;
 use pingora::upstreams::peer::HttpPeer;
-use pingora_proxy::Session;
 
 use super::context::{Context, Phase};
+use super::message::Wants;
 use super::reply;
 use super::state::ServingState;
 use crate::client::client_gone;
@@ -58,19 +59,24 @@ pub async fn place(client: Option<&ClientStream>, context: &mut Context, state: 
 }
 
 /// The peer of the picked server, with shared or private connections.
-pub fn peer(session: &Session, context: &mut Context, at: usize, state: &ServingState) -> Result<HttpPeer> {
-    let purpose = if session.is_upgrade_req() {
-        ConnectionUse::HttpUpgrade
-    } else {
-        match context.connection_need() {
-            ConnectionNeed::Any => ConnectionUse::Request,
-            ConnectionNeed::New => ConnectionUse::RequestOnNew,
-        }
+pub fn peer(
+    headers: &HeaderMap,
+    wants: Wants,
+    client: Option<&ClientStream>,
+    context: &mut Context,
+    at: usize,
+    state: &ServingState,
+) -> Result<HttpPeer> {
+    let purpose = match (wants, context.connection_need()) {
+        (Wants::Upgrade, _) => ConnectionUse::HttpUpgrade,
+        (Wants::Response, ConnectionNeed::Any) => ConnectionUse::Request,
+        (Wants::Response, ConnectionNeed::New) => ConnectionUse::RequestOnNew,
     };
     let peer = context.peer(at, purpose, state).ok_or_else(|| reply::status(500, "a request without an exchange"))?;
-    let Some(client) = ClientStream::of(session) else { return Ok(peer) };
-    let private = context.sharing() == ConnectionSharing::Private || receive::has_login(client, session.req_header());
-    Ok(if private { client.private().peer(peer, purpose, context.read_timeout(), context.uses_private()) } else { peer })
+    let Some(client) = client else { return Ok(peer) };
+    let read = context.timeouts().map_or(Duration::ZERO, |timeouts| timeouts.read);
+    let private = context.sharing() == ConnectionSharing::Private || receive::has_login(client, headers);
+    Ok(if private { client.private().peer(peer, purpose, read, context.uses_private()) } else { peer })
 }
 
 /// Waits for a slot. Returns the server's index, or none if the core must pick again.

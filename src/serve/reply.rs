@@ -1,17 +1,13 @@
 //! Burdock's own responses: their statuses and texts.
 
+use ::http::Method;
 use burdock::balancer::exchange::Refusal;
 use burdock::balancer::reason::Reason;
-use bytes::Bytes;
 use pingora::ErrorType::{ConnectionClosed, HTTPStatus, ReadTimedout};
-use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorSource};
-use pingora_proxy::Session;
-
-use crate::client::client_stream::{Broken, ClientStream};
 
 /// Seconds after which a refused client may retry.
-const RETRY_AFTER: &str = "2";
+pub const RETRY_AFTER: &str = "2";
 
 /// An error that carries the status of Burdock's own response to [`send`].
 pub fn status(code: u16, why: &'static str) -> Box<Error> {
@@ -38,17 +34,6 @@ pub fn refusal(refusal: Refusal) -> Box<Error> {
 /// The error for a client that has disconnected.
 pub fn client_left() -> Box<Error> {
     Error::explain(ConnectionClosed, "the client disconnected").into_down()
-}
-
-/// The status for an error that ended this request; none if the client is gone. What the client itself broke is told apart from
-/// what a server did: a server cannot answer before it has the body.
-pub fn code_in(session: &mut Session, error: &Error) -> Option<u16> {
-    match ClientStream::of(session).and_then(ClientStream::broken) {
-        Some(Broken::Malformed(fault)) => Some(fault.status()),
-        Some(Broken::TooSlow) => Some(408),
-        None if *error.etype() == ReadTimedout && !session.as_downstream_mut().is_body_done() => Some(408),
-        None => code(error),
-    }
 }
 
 /// The status for an error that ended a request; none if the client is gone.
@@ -79,32 +64,37 @@ pub enum RetryAfter {
     Omit,
 }
 
-/// Whether the client has no final response yet, so that Burdock can send its own.
-pub fn is_open(session: &Session) -> bool {
-    let interim =
-        |status: ::http::StatusCode| status.is_informational() && status != ::http::StatusCode::SWITCHING_PROTOCOLS;
-    session.response_written().is_none_or(|response| interim(response.status))
+impl RetryAfter {
+    pub fn header(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Send => Some(("Retry-After", RETRY_AFTER)),
+            Self::Omit => None,
+        }
+    }
 }
 
-/// Sends a short response and closes the connection, as the request may not have been read completely.
-pub async fn send(session: &mut Session, code: u16, retry_after: RetryAfter) -> pingora::Result<()> {
-    let body = Bytes::from(format!("{code} {}\n", phrase(code)));
-    let mut header = ResponseHeader::build(code, Some(5))?;
-    header.insert_header("Content-Type", "text/plain; charset=utf-8")?;
-    header.insert_header("Content-Length", body.len().to_string())?;
-    header.insert_header("Cache-Control", "no-store")?;
-    if retry_after == RetryAfter::Send {
-        header.insert_header("Retry-After", RETRY_AFTER)?;
+/// A whole response of Burdock's own, with one more header, after which the connection ends: the request may not have been read
+/// completely.
+pub fn bytes(code: u16, header: Option<(&str, &str)>, method: &Method) -> Vec<u8> {
+    let phrase = phrase(code);
+    let mut response = format!("HTTP/1.1 {code} {phrase}\r\n");
+    if let Some((name, value)) = header {
+        response.push_str(&format!("{name}: {value}\r\n"));
     }
-    session.set_keepalive(None);
-    let silent = session.req_header().method == ::http::Method::HEAD;
-    session.write_response_header(Box::new(header), silent).await?;
-    if !silent {
-        session.write_response_body(Some(body), true).await?;
+    let body = if code == 204 { String::new() } else { format!("{code} {phrase}\n") };
+    if !body.is_empty() {
+        let length = body.len();
+        response.push_str(&format!("Content-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\n"));
+        response.push_str("Cache-Control: no-store\r\n");
     }
-    Ok(())
+    response.push_str("Connection: close\r\n\r\n");
+    if *method != Method::HEAD {
+        response.push_str(&body);
+    }
+    response.into_bytes()
 }
 
-fn phrase(code: u16) -> &'static str {
+/// The usual text of a status.
+pub fn phrase(code: u16) -> &'static str {
     ::http::StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason()).unwrap_or("error")
 }

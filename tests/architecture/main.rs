@@ -31,6 +31,7 @@ const LAYERS: &[&str] = &[
     "control",
     "probing",
     "discovery",
+    "http1",
     "proxy",
     "edge",
     "admin",

@@ -18,6 +18,7 @@ use burdock::http::forwarded::Peer;
 use burdock::http::h1::fault::RequestFault;
 use burdock::http::h1::length::BodyLength;
 use burdock::time::Uptime;
+use bytes::BytesMut;
 use parking_lot::Mutex;
 use pingora::protocols::{Stream, UniqueIDType};
 use pingora_proxy::Session;
@@ -214,15 +215,21 @@ impl ClientStream {
         arrival
     }
 
-    /// The bytes of the head that [`next_head`](Self::next_head) found, and whatever came behind it.
+    /// What was received of the next request.
     pub fn received(&self) -> &[u8] {
         self.gate.received()
     }
 
-    /// Gives an engine the request whose head has this length; with `rewritten` in place of that head.
-    pub fn admit(&mut self, length: usize, rewritten: Option<&[u8]>, body: BodyLength) {
-        self.gate.admit(length, rewritten, body);
+    /// Takes the head that [`next_head`](Self::next_head) found, of this length. Until a request is admitted, reading gives nothing
+    /// but the end of the connection.
+    pub fn take_head(&mut self, length: usize) -> BytesMut {
         self.broken = OnceLock::new();
+        self.gate.take_head(length)
+    }
+
+    /// Gives an engine a request with this head, whose body comes next.
+    pub fn admit(&mut self, head: BytesMut, body: BodyLength) {
+        self.gate.admit(head, body);
         self.pace.restart();
     }
 

@@ -12,6 +12,7 @@ pub mod fault;
 mod fields;
 pub mod head_end;
 pub mod length;
+pub mod lines;
 pub mod request_head;
 pub mod response_head;
 pub mod target;

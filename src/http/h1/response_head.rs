@@ -1,5 +1,5 @@
-//! A server's response head as a map, judged: whether its body has one length, and which headers must not go on. For engines that
-//! have read the head already.
+//! A server's response head: its status line, and a judgement of its headers: whether its body has one length, and which headers must
+//! not go on. Engines that have read the head already use the judgement alone.
 
 use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ::http::{HeaderMap, StatusCode, Version};
@@ -33,6 +33,8 @@ pub enum Mend {
     RemoveLengths,
     /// The length, written once.
     Length(u64),
+    /// The coding counts: the length goes.
+    RemoveLength,
 }
 
 /// Judges the headers that frame a final response or a 101.
@@ -53,11 +55,32 @@ pub fn judge(status: StatusCode, version: Version, headers: &HeaderMap, asked: A
     }
     let fields = read(headers).map_err(|_| ResponseFault::Length)?;
     match fields.length() {
-        // With both, the coding counts, and the engine drops the length.
-        _ if coded => is_chunked(headers, version).then_some(Mend::Nothing).ok_or(ResponseFault::Coding),
+        _ if coded && !is_chunked(headers, version) => Err(ResponseFault::Coding),
+        Some(_) if coded => Ok(Mend::RemoveLength),
         Some(length) if fields.written() == Written::Otherwise => Ok(Mend::Length(length)),
         Some(_) | None => Ok(Mend::Nothing),
     }
+}
+
+/// Status, version, and the field lines with the empty line, of a whole head whose lines all end in CR LF. None if it is not a
+/// response of HTTP/1 (RFC 9112 4).
+pub fn status_line(head: &[u8]) -> Option<(StatusCode, Version, &[u8])> {
+    let end = memchr::memmem::find(head, b"\r\n")?;
+    let (line, lines) = (&head[..end], &head[end + 2..]);
+    let version = match line.get(..9)? {
+        b"HTTP/1.1 " => Version::HTTP_11,
+        b"HTTP/1.0 " => Version::HTTP_10,
+        _ => return None,
+    };
+    let reason = line.get(12..)?;
+    let is_separate = reason.is_empty() || reason.starts_with(b" ");
+    let status = StatusCode::from_bytes(line.get(9..12)?).ok().filter(|_| is_separate)?;
+    Some((status, version, lines))
+}
+
+/// The length of a response that [`judge`] has passed.
+pub fn length(headers: &HeaderMap) -> Option<u64> {
+    read(headers).ok()?.length()
 }
 
 fn read(headers: &HeaderMap) -> Result<LengthFields, RequestFault> {

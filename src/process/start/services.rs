@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burdock::config::Config;
-use burdock::config::values;
+use burdock::config::values::{self, Http1};
 use pingora::listeners::{L4BufferSettings, ListenerConfig, TcpSocketOptions};
 use pingora::server::Server;
 use pingora::server::configuration::{Opt, ServerConf};
@@ -21,6 +21,7 @@ use crate::control::change::Control;
 use crate::control::maintenance::{MaintenanceService, ReloadService};
 use crate::discovery::DiscoveryService;
 use crate::edge::listener::Edge;
+use crate::http1::engine::Engine;
 use crate::probing::HealthService;
 use crate::process::bind_probe::BindProbe;
 use crate::process::shutdown::LogReopenService;
@@ -66,7 +67,7 @@ pub fn add(
         Some(predecessor) => Some(add_takeover(server, predecessor, control, &health, &process.runtime_dir)),
     };
     let kept = ListeningSockets::default();
-    let edge = edge(server, control, process.connection_buffer, &kept);
+    let edge = edge(server, control, process, &kept);
     let listening = add_services(server, control, edge, &health, sockets.as_ref());
     // Until a successor accepts, its predecessor answers readiness probes.
     add_admin(server, control, admin, sockets.map(|_| &listening))?;
@@ -74,17 +75,26 @@ pub fn add(
 }
 
 /// The service that listens for clients.
-fn edge(server: &Server, control: &Control, buffer: usize, sockets: &ListeningSockets) -> KeepingSockets<Service<Edge>> {
+fn edge(
+    server: &Server,
+    control: &Control,
+    process: &values::Process,
+    sockets: &ListeningSockets,
+) -> KeepingSockets<Service<Edge>> {
     let state = &control.state;
     let proxy = http_proxy(&server.configuration, Gateway::new(Arc::clone(&state.serving)));
-    let mut service =
-        Service::new("edge".to_owned(), Edge::new(proxy, Arc::clone(&state.serving), Arc::clone(&state.watchdog)));
+    let engine = match process.http1 {
+        Http1::Pingora => None,
+        Http1::Native => Some(Engine::new(process.upstream_pool, Arc::clone(&state.serving))),
+    };
+    let edge = Edge::new(proxy, engine, Arc::clone(&state.serving), Arc::clone(&state.watchdog));
+    let mut service = Service::new("edge".to_owned(), edge);
     for listener in &state.serving.listeners {
         let mut options = TcpSocketOptions::default();
         options.tcp_keepalive = listener.tcp_keepalive.map(tcp_keepalive::to_pingora);
         // A successor finds the open socket under this text, so it does not matter how the address was written.
         let socket = ListenerConfig::tcp(listener.address.to_string()).tcp_socket_options(options);
-        service.add_listener(socket.l4_buffer(L4BufferSettings::new(buffer, 1460)));
+        service.add_listener(socket.l4_buffer(L4BufferSettings::new(process.connection_buffer, 1460)));
     }
     KeepingSockets { service, sockets: sockets.clone() }
 }

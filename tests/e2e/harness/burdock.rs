@@ -210,7 +210,15 @@ pub fn with_defaults(yaml: &str) -> String {
         !yaml.lines().any(|own| own.split(':').next() == Some(key))
     });
     let common: String = missing.map(|line| format!("{line}\n")).collect();
-    common + yaml
+    with_engine(common + yaml)
+}
+
+/// With the HTTP/1 engine that `BURDOCK_HTTP1` names, so that the whole suite can run with each.
+fn with_engine(yaml: String) -> String {
+    match std::env::var("BURDOCK_HTTP1") {
+        Ok(engine) if !yaml.contains("http1:") => yaml.replace("process: {", &format!("process: {{http1: {engine}, ")),
+        Ok(_) | Err(_) => yaml,
+    }
 }
 
 impl Output {
