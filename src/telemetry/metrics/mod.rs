@@ -6,6 +6,8 @@ mod meters;
 mod names;
 mod servers;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
