@@ -56,7 +56,9 @@ pub fn balancer(text: &str) -> Balancer {
 }
 
 pub fn text(metrics: &Metrics, connections: usize, balancer: &Balancer) -> String {
-    metrics.render(connections, NOW, balancer.upstreams().iter().map(Arc::as_ref)).unwrap()
+    let upstreams = balancer.upstreams();
+    let meters: Vec<UpstreamMeters> = upstreams.iter().map(|one| metrics.upstream(one.upstream().spec())).collect();
+    metrics.render(connections, NOW, upstreams.iter().map(Arc::as_ref).zip(&meters)).unwrap()
 }
 
 /// Without the servers `gone` and `forgotten`, and with `back` in another state and without its limit.
@@ -72,7 +74,7 @@ fn count_requests(metrics: &Metrics, balancer: &Balancer) {
             (0..at).for_each(|_| server.answered(TieOutcome::Kept));
             (0..3).for_each(|_| server.answered(TieOutcome::New));
             server.answered(TieOutcome::Detour);
-            server.failures.inc();
+            server.failed();
         }
         meters.decided(Reason::New, MethodLabel::NONE);
         meters.moved(Move::Lost(Cause::Down));
