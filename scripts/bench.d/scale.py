@@ -4,6 +4,7 @@ reloads beside that of a quiet period of the same length, and the memory before 
 Every server has an address of its own on the loopback interface, and one origin listens for all of them."""
 
 import http.client
+import itertools
 import multiprocessing
 import os
 import pathlib
@@ -26,6 +27,8 @@ CLIENTS = 4
 PAUSE = 0.01
 RELOADS = 10
 MANY_RELOADS = 100
+# Seconds until memory is read: the allocator gives some back.
+REST = 5
 _TICK_MS = 1_000 / os.sysconf("SC_CLK_TCK")
 
 _ORIGIN = """daemon off;
@@ -61,7 +64,7 @@ def configuration(directory, upstreams, servers, weight):
         for n in range(upstream * servers // upstreams, (upstream + 1) * servers // upstreams):
             lines.append(
                 f"      - {{id: s{n}, address: '127.{50 + n // 62_500}.{n // 250 % 250}.{n % 250 + 1}:{ORIGIN_PORT}', "
-                f"weight: {weight(upstream)}}}"
+                f"weight: {weight(upstream, n)}}}"
             )
     lines.append("routes:")
     lines += [f"  - {{match: {{hosts: [u{n}.test]}}, upstream: u{n}}}" for n in range(1, upstreams)]
@@ -201,7 +204,7 @@ def measure(binary, servers, upstreams, directory):
     for private in ("state", "run"):
         (directory / private).mkdir(mode=0o700)
     text = lambda weight: configuration(directory, upstreams, servers, weight)
-    (directory / "burdock.yaml").write_text(text(lambda _: 1))
+    (directory / "burdock.yaml").write_text(text(lambda *_: 1))
     burdock = Burdock(binary, directory, (proxy_core, load_core))
     print(f"\n## {servers:,} servers in {upstreams:,} upstreams\n", flush=True)
     print_calls(burdock, text)
@@ -217,9 +220,9 @@ def print_calls(burdock, text):
     paths = ["/metrics", "/api/v1/upstreams", "/api/v1/drains", "/api/v1/upstreams/u0/servers"]
     for path in paths:
         _print_call(burdock, path, "")
-    burdock.ctl_reload(text(lambda _: 0))
+    burdock.ctl_reload(text(lambda *_: 0))
     _print_call(burdock, "/api/v1/drains", ", every server draining")
-    burdock.ctl_reload(text(lambda _: 1))
+    burdock.ctl_reload(text(lambda *_: 1))
 
 
 def _print_call(burdock, path, state):
@@ -229,8 +232,8 @@ def _print_call(burdock, path, state):
 
 def print_reloads(burdock, text, upstreams):
     """Each kind of reload, and the slowest requests during them and in quiet periods of the same length."""
-    every = [text(lambda _: 2), text(lambda _: 3)]
-    last = [text(lambda upstream, weight=weight: weight if upstream == upstreams - 1 else 3) for weight in (4, 5)]
+    every = [text(lambda *_: 2), text(lambda *_: 3)]
+    last = [text(lambda upstream, _, weight=weight: weight if upstream == upstreams - 1 else 3) for weight in (4, 5)]
     kinds = [
         ("every weight, SIGHUP", burdock.hang_up, every),
         ("every weight, ctl reload", burdock.ctl_reload, every),
@@ -265,14 +268,16 @@ def print_reloads(burdock, text, upstreams):
 
 
 def print_memory(burdock, text):
-    texts = [text(lambda _: 4), text(lambda _: 5)]
-    before = burdock.resident_mib()
-    resident = []
-    for round in range(MANY_RELOADS):
-        burdock.ctl_reload(texts[round % 2])
+    """Memory at rest, before and after reloads that change every weight and leave their sum as it is."""
+    texts = [text(lambda _, n, odd=odd: 1 + (n + odd) % 2) for odd in (0, 1)]
+    resident, turn = [], itertools.cycle(texts)
+    for reloads in (2, 1, 9, 40, MANY_RELOADS - 50):
+        for _ in range(reloads):
+            burdock.ctl_reload(next(turn))
+        time.sleep(REST)
         resident.append(burdock.resident_mib())
-    at = [resident[n - 1] for n in (1, 10, 50, MANY_RELOADS)]
-    print(f"\nresident MiB: {before:.0f}; after 1, 10, 50 and {MANY_RELOADS} more reloads: " + ", ".join(f"{one:.0f}" for one in at))
+    print(f"\nresident MiB: {resident[0]:.0f}; after 1, 10, 50 and {MANY_RELOADS} more reloads: ", end="")
+    print(", ".join(f"{one:.0f}" for one in resident[1:]), flush=True)
 
 
 if __name__ == "__main__":
