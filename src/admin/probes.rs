@@ -23,7 +23,7 @@ pub fn router() -> Router<Arc<Control>> {
 
 async fn metrics(Shared(control): Shared<Arc<Control>>) -> Response {
     let generation = control.state.serving.generation.load();
-    let upstreams = generation.upstreams().iter().map(|handle| &*handle.sticky);
+    let upstreams = generation.upstreams().iter().map(|handle| (&*handle.sticky, &*handle.meters));
     let now = control.state.serving.clock.moment().now();
     for (table, status) in control.state.storage.tables() {
         control.state.serving.metrics.take_table(&table, figures(&status), now.wall);

@@ -172,6 +172,8 @@ struct Series {
 
 impl Series {
     fn update(&mut self, control: &Control) {
+        // A generation that brings a server back must find its series, or make them again.
+        let Ok(_no_change_in_progress) = control.lock_changes() else { return };
         let state = &control.state.serving;
         let now = state.clock.uptime();
         let live: HashSet<_> = state

@@ -229,7 +229,7 @@ impl Context {
         self.sending = None;
         let Phase::Balancing(balancing) = &mut self.phase else { return ShouldRetry::No };
         if let Some(at) = self.record.server.filter(|_| !matches!(failure, Failure::Stale | Failure::Shortage)) {
-            balancing.upstream.meters.servers[at].failures.inc();
+            balancing.upstream.meters.servers[at].failed();
             let upstream = balancing.upstream.sticky.upstream();
             if let Some(ejection) = upstream.attempted(at, Attempt::Failed(failure), state.clock.uptime()) {
                 (state.on_ejection)(state, upstream, at, ejection);
@@ -259,7 +259,7 @@ impl Context {
         self.last_failure = status.as_u16();
         let upstream = Arc::clone(&balancing.upstream);
         if let Some(at) = self.record.server {
-            upstream.meters.servers[at].failures.inc();
+            upstream.meters.servers[at].failed();
         }
         self.answered(&upstream, status, state.clock.uptime(), state);
         self.sending = None;

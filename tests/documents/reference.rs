@@ -526,11 +526,12 @@ fn kebab(variant: &str) -> String {
     name
 }
 
-/// The names under which metric families are registered.
+/// The names of metric families: those that are registered, and those of servers.
 fn family_names(source: &str) -> BTreeSet<String> {
     let is_name = |text: &&str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let behind = |before: &'static str| source.split(before).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
-    let names = behind("registry,").chain(behind("named(")).filter_map(|rest| rest.split('"').next());
+    let starts = ["registry,", "named(", "ServerFamily::counter(", "ServerFamily::gauge("];
+    let names = starts.into_iter().flat_map(behind).filter_map(|rest| rest.split('"').next());
     names.filter(is_name).map(|name| format!("burdock_{name}")).collect()
 }
 

@@ -33,19 +33,38 @@ pub struct QueueFamilies {
     pub wait: HistogramVec,
 }
 
-/// Servers: at most eight counters and seven gauges for each.
+/// A family of which each server has series: at most eight counters and seven gauges. They are not in the registry.
 #[derive(Debug)]
-pub struct ServerFamilies {
-    pub requests: IntCounterVec,
-    pub failures: IntCounterVec,
-    pub health_changes: IntCounterVec,
-    pub up: IntGaugeVec,
-    pub state: IntGaugeVec,
-    pub in_flight: IntGaugeVec,
-    pub queue: IntGaugeVec,
-    pub weight: IntGaugeVec,
-    pub sessions: IntGaugeVec,
+pub struct ServerFamily {
+    pub name: &'static str,
+    pub help: &'static str,
+    pub kind: Kind,
 }
+
+/// The type of a family.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+}
+
+pub const SERVER_REQUESTS: ServerFamily = ServerFamily::counter(
+    "server_requests_total",
+    "Requests answered by a server, by tie: tied to it, new, or moved to it (permanently or temporarily)",
+);
+pub const SERVER_FAILURES: ServerFamily = ServerFamily::counter("server_failures_total", "Failed attempts at a server");
+pub const SERVER_HEALTH_CHANGES: ServerFamily =
+    ServerFamily::counter("server_health_changes_total", "Health changes of a server, by new state");
+pub const SERVER_UP: ServerFamily =
+    ServerFamily::gauge("server_up", "Whether a server is healthy enough for requests (1) or not (0)");
+pub const SERVER_STATE: ServerFamily = ServerFamily::gauge("server_state", "The administrative state of a server; always 1");
+pub const SERVER_IN_FLIGHT: ServerFamily =
+    ServerFamily::gauge("server_in_flight_requests", "Requests and upgraded streams in flight at a server");
+pub const SERVER_QUEUE: ServerFamily =
+    ServerFamily::gauge("server_queue", "Requests that wait for a slot at a server with max_conns");
+pub const SERVER_WEIGHT: ServerFamily = ServerFamily::gauge("server_weight", "A server's weight");
+pub const SERVER_SESSIONS: ServerFamily =
+    ServerFamily::gauge("server_sessions", "Live sessions of a server: exact for session tables, estimated for tokens");
 
 /// Session tables.
 #[derive(Debug)]
@@ -138,45 +157,22 @@ impl QueueFamilies {
     }
 }
 
-impl ServerFamilies {
-    pub fn register(registry: &Registry) -> Result<Self> {
-        let labels = &["upstream", "server"];
-        Ok(Self {
-            requests: counter(
-                registry,
-                "server_requests_total",
-                "Requests answered by a server, by tie: tied to it, new, or moved to it (permanently or temporarily)",
-                &["upstream", "server", "tie"],
-            )?,
-            failures: counter(registry, "server_failures_total", "Failed attempts at a server", labels)?,
-            health_changes: counter(
-                registry,
-                "server_health_changes_total",
-                "Health changes of a server, by new state",
-                &["upstream", "server", "to"],
-            )?,
-            up: gauge(registry, "server_up", "Whether a server is healthy enough for requests (1) or not (0)", labels)?,
-            state: gauge(
-                registry,
-                "server_state",
-                "The administrative state of a server; always 1",
-                &["upstream", "server", "state"],
-            )?,
-            in_flight: gauge(
-                registry,
-                "server_in_flight_requests",
-                "Requests and upgraded streams in flight at a server",
-                labels,
-            )?,
-            queue: gauge(registry, "server_queue", "Requests that wait for a slot at a server with max_conns", labels)?,
-            weight: gauge(registry, "server_weight", "A server's weight", labels)?,
-            sessions: gauge(
-                registry,
-                "server_sessions",
-                "Live sessions of a server: exact for session tables, estimated for tokens",
-                &["upstream", "server", "kept"],
-            )?,
-        })
+impl ServerFamily {
+    const fn counter(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: Kind::Counter }
+    }
+
+    const fn gauge(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: Kind::Gauge }
+    }
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+        }
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, OnceLock};
 
-use burdock::balancer::reason::{MethodLabel, Move, Reason, TieOutcome};
-use burdock::ids::{ServerId, UpstreamName};
+use burdock::balancer::StickyUpstream;
+use burdock::balancer::reason::{MethodLabel, Move, Reason};
+use burdock::ids::UpstreamName;
 use burdock::session::foreign_format::ForeignFormat;
+use burdock::time::Now;
 use burdock::upstream::spec::UpstreamSpec;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
-use super::families::{QueueFamilies, RequestFamilies, ServerFamilies};
+use super::families::{QueueFamilies, RequestFamilies};
+use super::servers::{ServerMeters, ServerSeries};
 
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -41,16 +44,6 @@ struct Rare {
     series: Box<[OnceLock<IntCounter>]>,
 }
 
-/// A server's counters.
-#[derive(Debug)]
-pub struct ServerMeters {
-    pub id: ServerId,
-    tied: IntCounter,
-    new: IntCounter,
-    moved: IntCounter,
-    pub failures: IntCounter,
-}
-
 impl RouteMeters {
     pub(crate) fn new(name: &Arc<str>, families: &RequestFamilies) -> Self {
         let classes = CLASSES.map(|class| families.requests.with_label_values(&[&**name, class]));
@@ -69,10 +62,9 @@ impl UpstreamMeters {
         spec: &UpstreamSpec,
         families: &RequestFamilies,
         queues: &QueueFamilies,
-        of_servers: &ServerFamilies,
+        servers: &ServerSeries,
     ) -> Self {
         let name = spec.name.as_str();
-        let server = |id: &ServerId| Arc::new(ServerMeters::new(name, id, of_servers));
         Self {
             decisions: Rare::new(&families.decisions, Reason::ALL.len() * MethodLabel::COUNT),
             moved: Rare::new(&families.moved, Move::ALL.len()),
@@ -83,7 +75,14 @@ impl UpstreamMeters {
             queue_wait: queues.wait.with_label_values(&[name]),
             connect: families.connect.with_label_values(&[name]),
             response: families.response.with_label_values(&[name]),
-            servers: spec.servers.iter().map(|spec| server(&spec.id)).collect(),
+            servers: servers.of(&spec.name, spec.servers.iter().map(|server| &server.id)),
+        }
+    }
+
+    /// Takes the gauges of the servers of this upstream, whose meters these are.
+    pub(super) fn take_gauges(&self, sticky: &StickyUpstream, now: Now) {
+        for (at, server) in self.servers.iter().enumerate() {
+            server.take_gauges(sticky, at, now);
         }
     }
 
@@ -110,28 +109,5 @@ impl Rare {
 
     fn inc(&self, at: usize, labels: &[&str]) {
         self.series[at].get_or_init(|| self.family.with_label_values(labels)).inc();
-    }
-}
-
-impl ServerMeters {
-    fn new(upstream: &str, server: &ServerId, families: &ServerFamilies) -> Self {
-        let requests = |tie| families.requests.with_label_values(&[upstream, server.as_str(), tie]);
-        Self {
-            id: server.clone(),
-            tied: requests("tied"),
-            new: requests("new"),
-            moved: requests("moved"),
-            failures: families.failures.with_label_values(&[upstream, server.as_str()]),
-        }
-    }
-
-    /// Counts a request that this server answered.
-    pub fn answered(&self, outcome: TieOutcome) {
-        match outcome {
-            TieOutcome::Kept => &self.tied,
-            TieOutcome::New => &self.new,
-            TieOutcome::Moved | TieOutcome::Detour => &self.moved,
-        }
-        .inc();
     }
 }

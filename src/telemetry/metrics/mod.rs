@@ -1,38 +1,46 @@
 //! Metrics for Prometheus. Label values come from enums and the configuration, never from a request. There are at most 15
 //! series per server, and histograms only per upstream.
 
+mod exposition;
 mod families;
 mod meters;
 mod names;
 mod servers;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use burdock::balancer::StickyUpstream;
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::time::{Now, UnixSeconds};
 use burdock::upstream::health::Condition;
 use burdock::upstream::spec::UpstreamSpec;
-use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
+use prometheus::{IntCounter, Registry, TextEncoder};
 
-use families::{NameFamilies, ProcessFamilies, QueueFamilies, RequestFamilies, ServerFamilies, TableFamilies};
+use families::{NameFamilies, ProcessFamilies, QueueFamilies, RequestFamilies, TableFamilies};
 pub use meters::{RouteMeters, UpstreamMeters};
 pub use names::Resolved;
+use servers::ServerSeries;
 pub use tables::StorageFigures;
 
-/// All metric families, registered.
+/// All metrics: the families of the registry, and the series of servers.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: RequestFamilies,
     queues: QueueFamilies,
-    servers: ServerFamilies,
+    servers: ServerSeries,
     process: ProcessFamilies,
     tables: TableFamilies,
     names: NameFamilies,
     malformed: [IntCounter; 2],
     shortages: [IntCounter; 3],
+    /// The bytes of the last text.
+    last_size: AtomicUsize,
 }
 
 /// Why a request was refused before any hook saw it.
@@ -81,10 +89,10 @@ impl Metrics {
         let malformed = ["syntax", "timeout"].map(|kind| process.malformed.with_label_values(&[kind]));
         // They exist from the start, so that an alert sees the first shortage.
         let shortages = ["descriptors", "ports", "memory"].map(|kind| process.shortages.with_label_values(&[kind]));
-        let (requests, servers) = (RequestFamilies::register(&registry)?, ServerFamilies::register(&registry)?);
+        let (requests, queues) = (RequestFamilies::register(&registry)?, QueueFamilies::register(&registry)?);
         let (tables, names) = (TableFamilies::register(&registry)?, NameFamilies::register(&registry)?);
-        let queues = QueueFamilies::register(&registry)?;
-        Ok(Self { registry, requests, queues, servers, process, tables, names, malformed, shortages })
+        let (servers, last_size) = Default::default();
+        Ok(Self { registry, requests, queues, servers, process, tables, names, malformed, shortages, last_size })
     }
 
     pub fn malformed(&self, kind: Malformed) {
@@ -109,10 +117,11 @@ impl Metrics {
         self.process.log_dropped.clone()
     }
 
-    /// Counts a change of a server's health.
+    /// Counts a change of a server's health. A server that is gone has nothing to count in.
     pub fn health_changed(&self, upstream: &UpstreamName, server: &ServerId, to: Condition) {
-        let labels = [upstream.as_str(), server.as_str(), to.as_str()];
-        self.servers.health_changes.with_label_values(&labels).inc();
+        if let Some(meters) = self.servers.find(upstream, server) {
+            meters.health_changed(to);
+        }
     }
 
     /// Counts a reload.
@@ -123,9 +132,9 @@ impl Metrics {
         }
     }
 
-    /// Removes the series of a removed server.
+    /// Removes the series of a removed server. No generation may be published that has it again meanwhile.
     pub fn forget_server(&self, upstream: &UpstreamName, server: &ServerId) {
-        self.servers.forget(upstream.as_str(), server.as_str());
+        self.servers.forget(upstream, server);
     }
 
     pub fn route(&self, name: &Arc<str>) -> RouteMeters {
@@ -136,7 +145,7 @@ impl Metrics {
         UpstreamMeters::new(spec, &self.requests, &self.queues, &self.servers)
     }
 
-    /// Formats all families for Prometheus, with current gauges.
+    /// Formats all families for Prometheus, with current gauges of these upstreams.
     ///
     /// # Errors
     /// If the encoder fails.
@@ -144,13 +153,20 @@ impl Metrics {
         &self,
         connections: usize,
         now: Now,
-        upstreams: impl Iterator<Item = &'p StickyUpstream>,
+        upstreams: impl Iterator<Item = (&'p StickyUpstream, &'p UpstreamMeters)>,
     ) -> prometheus::Result<String> {
         self.process.connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
         self.process.uptime.set(now.uptime.0.as_secs_f64());
-        upstreams.for_each(|sticky| self.servers.take_gauges(sticky, now));
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        upstreams.for_each(|(sticky, meters)| meters.take_gauges(sticky, now));
+        let servers = self.servers.all();
+        let rows: Vec<exposition::Row<'_>> = servers.iter().map(|meters| (&**meters, meters.gauges())).collect();
+        let families = self.registry.gather();
+        let (before, after) = families.split_at(families.partition_point(|family| family.name() < exposition::PREFIX));
+        let mut text = String::with_capacity(self.last_size.load(Relaxed));
+        TextEncoder::new().encode_utf8(before, &mut text)?;
+        exposition::write(&rows, &mut text);
+        TextEncoder::new().encode_utf8(after, &mut text)?;
+        self.last_size.store(text.len(), Relaxed);
+        Ok(text)
     }
 }
