@@ -20,7 +20,7 @@ use crate::http1::engine::Engine;
 use crate::proxy::gateway::Gateway;
 use crate::serve::message::After;
 use crate::serve::state::ServingState;
-use crate::telemetry::metrics::Malformed;
+use crate::telemetry::metrics::{EngineLabel, Malformed};
 
 /// What a connection is served with.
 pub struct Connection<'e> {
@@ -106,8 +106,10 @@ impl Connection<'_> {
             }
         };
         if native {
+            self.state.metrics.exchange(EngineLabel::Native);
             return Judged::Native(plain);
         }
+        self.state.metrics.exchange(EngineLabel::Pingora);
         client.admit(plain, body);
         Judged::Admitted
     }

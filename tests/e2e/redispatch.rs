@@ -3,9 +3,12 @@
 
 use crate::harness::{Burdock, Origin, Page, ReceivedRequest, Reply, Request, Site};
 
-/// A client tied to `web-1`, whose idle connection there is stale: the next request on it gets no response.
+/// A client tied to `web-1`, whose idle connection there is stale: the next request on it gets no response. The connection is one
+/// that requests with a body use, whichever engine serves them.
 fn make_stale(burdock: &Burdock, origins: &[Origin; 2]) -> String {
     let token = burdock.client_at("web-1").token().to_owned();
+    let posted = burdock.ask(&Request::new("POST", "/").header("Cookie", &format!("BURDOCK_shop={token}")).body("x"));
+    assert_eq!(posted.served_by(), "web-1");
     origins[0].respond_with(|request| if request.earlier > 0 { Reply::Close } else { Reply::status(200) });
     format!("BURDOCK_shop={token}")
 }

@@ -92,6 +92,7 @@ pub struct NameFamilies {
 pub struct ProcessFamilies {
     pub connections: IntGauge,
     pub malformed: IntCounterVec,
+    pub exchanges: IntCounterVec,
     pub shortages: IntCounterVec,
     pub log_dropped: IntCounter,
     pub uptime: Gauge,
@@ -252,6 +253,7 @@ impl ProcessFamilies {
                 "Requests refused or closed before they were parsed",
                 &["kind"],
             )?,
+            exchanges: counter(registry, "exchanges_total", "Requests by the HTTP/1 engine that served them", &["engine"])?,
             log_dropped: registered(registry, IntCounter::with_opts(dropped)?)?,
             uptime: registered(registry, Gauge::with_opts(named("uptime_seconds", "Time since the process started"))?)?,
             reloads: counter(registry, "reloads_total", "Reloads of the configuration, by result", &["result"])?,

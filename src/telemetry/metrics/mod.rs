@@ -38,6 +38,7 @@ pub struct Metrics {
     tables: TableFamilies,
     names: NameFamilies,
     malformed: [IntCounter; 2],
+    exchanges: [IntCounter; 2],
     shortages: [IntCounter; 3],
     /// The bytes of the last text.
     last_size: AtomicUsize,
@@ -60,6 +61,13 @@ pub enum Shortage {
     Ports,
     /// Memory for sockets.
     Memory,
+}
+
+/// Which engine serves a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EngineLabel {
+    Pingora,
+    Native,
 }
 
 /// The result of a reload.
@@ -87,12 +95,22 @@ impl Metrics {
         let registry = Registry::new();
         let process = ProcessFamilies::register(&registry)?;
         let malformed = ["syntax", "timeout"].map(|kind| process.malformed.with_label_values(&[kind]));
+        let exchanges = ["pingora", "native"].map(|engine| process.exchanges.with_label_values(&[engine]));
         // They exist from the start, so that an alert sees the first shortage.
         let shortages = ["descriptors", "ports", "memory"].map(|kind| process.shortages.with_label_values(&[kind]));
         let (requests, queues) = (RequestFamilies::register(&registry)?, QueueFamilies::register(&registry)?);
         let (tables, names) = (TableFamilies::register(&registry)?, NameFamilies::register(&registry)?);
         let (servers, last_size) = Default::default();
-        Ok(Self { registry, requests, queues, servers, process, tables, names, malformed, shortages, last_size })
+        Ok(Self { registry, requests, queues, servers, process, tables, names, malformed, exchanges, shortages, last_size })
+    }
+
+    /// Counts a request that an engine serves.
+    pub fn exchange(&self, engine: EngineLabel) {
+        match engine {
+            EngineLabel::Pingora => &self.exchanges[0],
+            EngineLabel::Native => &self.exchanges[1],
+        }
+        .inc();
     }
 
     pub fn malformed(&self, kind: Malformed) {
