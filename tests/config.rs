@@ -17,6 +17,7 @@ use burdock::sticky::method::MethodSpec;
 use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::{Bounds, DnsServers, Family};
 use burdock::upstream::failover::{Action, OnFull};
+use burdock::upstream::outlier::PassiveFailure;
 use burdock::upstream::spec::{Admin, QueueSpec, TcpKeepalive, Tier, Weight};
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -155,9 +156,11 @@ fn sticky_balance_and_failover_are_read_as_written() {
 }
 
 #[test]
-fn passive_health_is_off_by_default_and_its_fields_are_checked() {
+fn passive_health_counts_failed_connections_by_default_and_its_fields_are_checked() {
     let upstream = |settings: &str| good(&with(settings, "")).plan.upstreams.remove(0).upstream;
-    assert_eq!(upstream("sticky: []").passive_health, None);
+    let default = upstream("sticky: []").passive_health.unwrap();
+    assert_eq!((default.on, default.failures.get()), (vec![PassiveFailure::Connect], 3));
+    assert_eq!(upstream("passive_health: none").passive_health, None);
     assert_eq!(upstream("passive_health: {}").passive_health, Some(Default::default()));
     assert_eq!(upstream("panic_threshold: none\nslow_start: none").panic_threshold, None);
     let errors =

@@ -202,7 +202,7 @@ pub enum ServerHealth {
     Down,
     /// Its first health check has not finished: it gets no requests yet.
     Pending,
-    /// Nothing watches its health: it has neither a health check nor passive health. It gets requests whatever happens.
+    /// Nothing watches its answers: it has no health check, and passive health counts failed connections at most.
     Unchecked,
     /// Ejected after failed requests, until a probe succeeds. Its health checks pass.
     Ejected,

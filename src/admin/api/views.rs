@@ -127,7 +127,7 @@ fn state(admin: Admin) -> ServerState {
 
 fn health(condition: Condition, upstream: &Upstream) -> ServerHealth {
     match condition {
-        Condition::Up if !upstream.watches_health() => ServerHealth::Unchecked,
+        Condition::Up if !upstream.watches_answers() => ServerHealth::Unchecked,
         Condition::Up => ServerHealth::Up,
         Condition::Draining => ServerHealth::Draining,
         Condition::Down => ServerHealth::Down,
