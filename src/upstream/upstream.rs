@@ -166,8 +166,12 @@ impl Upstream {
 
     /// Records how an attempt at the server at this position ended. Some if this ejected the server.
     pub fn attempted(&self, at: usize, attempt: Attempt, now: Uptime) -> Option<Ejection> {
+        let live = self.servers[at].live();
+        if let Attempt::Answered(status) = attempt {
+            live.answered(status);
+        }
         if let Some(reason) = FailureReason::of(attempt) {
-            self.servers[at].live().failed(reason, now);
+            live.failed(reason, now);
         }
         let spec = self.spec.passive_health.as_ref()?;
         let state = self.servers[at].health_state();

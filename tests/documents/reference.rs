@@ -531,7 +531,8 @@ fn family_names(source: &str) -> BTreeSet<String> {
     let is_name = |text: &&str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let behind = |before: &'static str| source.split(before).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
     let names = behind("registry,").chain(behind("named(")).filter_map(|rest| rest.split('"').next());
-    names.filter(is_name).map(|name| format!("burdock_{name}")).collect()
+    let of_process = source.split('"').filter(|text| text.starts_with("process_"));
+    names.filter(is_name).map(|name| format!("burdock_{name}")).chain(of_process.map(str::to_owned)).collect()
 }
 
 fn without_comments(yaml: &str) -> String {

@@ -2,7 +2,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
+    Counter, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
 };
 
 const CONNECT_SECONDS: &[f64] =
@@ -33,10 +33,11 @@ pub struct QueueFamilies {
     pub wait: HistogramVec,
 }
 
-/// Servers: at most eight counters and seven gauges for each.
+/// Servers: at most thirteen counters and seven gauges for each.
 #[derive(Debug)]
 pub struct ServerFamilies {
     pub requests: IntCounterVec,
+    pub responses: IntCounterVec,
     pub failures: IntCounterVec,
     pub health_changes: IntCounterVec,
     pub up: IntGaugeVec,
@@ -78,6 +79,18 @@ pub struct ProcessFamilies {
     pub uptime: Gauge,
     pub reloads: IntCounterVec,
     pub configured: Gauge,
+}
+
+/// What the kernel says of the process, under the names that Prometheus's client libraries use.
+#[derive(Debug)]
+pub struct KernelFamilies {
+    pub cpu: Counter,
+    pub open_descriptors: IntGauge,
+    pub max_descriptors: IntGauge,
+    pub resident: IntGauge,
+    pub virtual_memory: IntGauge,
+    pub threads: IntGauge,
+    pub started: Gauge,
 }
 
 impl RequestFamilies {
@@ -147,6 +160,12 @@ impl ServerFamilies {
                 "server_requests_total",
                 "Requests answered by a server, by tie: tied to it, new, or moved to it (permanently or temporarily)",
                 &["upstream", "server", "tie"],
+            )?,
+            responses: counter(
+                registry,
+                "server_responses_total",
+                "Responses of a server by class of their status, whether or not the client got them",
+                &["upstream", "server", "status"],
             )?,
             failures: counter(registry, "server_failures_total", "Failed attempts at a server", labels)?,
             health_changes: counter(
@@ -265,6 +284,27 @@ impl ProcessFamilies {
                     "configuration_timestamp_seconds",
                     "Time when the current configuration was applied, in seconds since 1970",
                 ))?,
+            )?,
+        })
+    }
+}
+
+impl KernelFamilies {
+    pub fn register(registry: &Registry) -> Result<Self> {
+        let gauge = |name: &str, help: &str| registered(registry, IntGauge::with_opts(Opts::new(name, help))?);
+        Ok(Self {
+            cpu: registered(
+                registry,
+                Counter::new("process_cpu_seconds_total", "CPU time in user and kernel mode, in seconds")?,
+            )?,
+            open_descriptors: gauge("process_open_fds", "Open file descriptors")?,
+            max_descriptors: gauge("process_max_fds", "The most file descriptors that may be open")?,
+            resident: gauge("process_resident_memory_bytes", "Resident memory, in bytes")?,
+            virtual_memory: gauge("process_virtual_memory_bytes", "Virtual memory, in bytes")?,
+            threads: gauge("process_threads", "Threads")?,
+            started: registered(
+                registry,
+                Gauge::new("process_start_time_seconds", "Time when the process started, in seconds since 1970")?,
             )?,
         })
     }

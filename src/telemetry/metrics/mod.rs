@@ -1,7 +1,8 @@
-//! Metrics for Prometheus. Label values come from enums and the configuration, never from a request. There are at most 15
+//! Metrics for Prometheus. Label values come from enums and the configuration, never from a request. There are at most 20
 //! series per server, and histograms only per upstream.
 
 mod families;
+mod kernel;
 mod meters;
 mod names;
 mod servers;
@@ -16,7 +17,9 @@ use burdock::upstream::health::Condition;
 use burdock::upstream::spec::UpstreamSpec;
 use prometheus::{Encoder, IntCounter, Registry, TextEncoder};
 
-use families::{NameFamilies, ProcessFamilies, QueueFamilies, RequestFamilies, ServerFamilies, TableFamilies};
+use families::{
+    KernelFamilies, NameFamilies, ProcessFamilies, QueueFamilies, RequestFamilies, ServerFamilies, TableFamilies,
+};
 pub use meters::{RouteMeters, UpstreamMeters};
 pub use names::Resolved;
 pub use tables::StorageFigures;
@@ -31,6 +34,7 @@ pub struct Metrics {
     process: ProcessFamilies,
     tables: TableFamilies,
     names: NameFamilies,
+    kernel: KernelFamilies,
     malformed: [IntCounter; 2],
     shortages: [IntCounter; 3],
 }
@@ -84,7 +88,8 @@ impl Metrics {
         let (requests, servers) = (RequestFamilies::register(&registry)?, ServerFamilies::register(&registry)?);
         let (tables, names) = (TableFamilies::register(&registry)?, NameFamilies::register(&registry)?);
         let queues = QueueFamilies::register(&registry)?;
-        Ok(Self { registry, requests, queues, servers, process, tables, names, malformed, shortages })
+        let kernel = KernelFamilies::register(&registry)?;
+        Ok(Self { registry, requests, queues, servers, process, tables, names, kernel, malformed, shortages })
     }
 
     pub fn malformed(&self, kind: Malformed) {

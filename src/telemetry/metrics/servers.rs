@@ -2,11 +2,13 @@
 
 use burdock::balancer::StickyUpstream;
 use burdock::time::Now;
+use burdock::upstream::answer_counts::StatusClass;
 use burdock::upstream::health::{Condition, Health};
 use burdock::upstream::server::Server;
 use burdock::upstream::spec::Admin;
 
 use super::families::ServerFamilies;
+use super::tables::raise;
 
 const TIES: [&str; 3] = ["tied", "new", "moved"];
 const KEPT: [&str; 2] = ["table", "token"];
@@ -38,6 +40,9 @@ impl ServerFamilies {
         } else {
             let _ = self.queue.remove_label_values(&labels);
         }
+        for class in StatusClass::ALL {
+            raise(&self.responses.with_label_values(&[labels[0], labels[1], class.as_str()]), server.answers(class));
+        }
         self.take_state(labels, server.spec().admin.as_str());
     }
 
@@ -53,7 +58,8 @@ impl ServerFamilies {
     pub fn forget(&self, upstream: &str, server: &str) {
         let counted = TIES.map(|tie| (&self.requests, tie)).into_iter();
         let changes = Condition::ALL.map(|to| (&self.health_changes, to.as_str())).into_iter();
-        for (family, label) in counted.chain(changes) {
+        let classes = StatusClass::ALL.map(|class| (&self.responses, class.as_str())).into_iter();
+        for (family, label) in counted.chain(changes).chain(classes) {
             let _ = family.remove_label_values(&[upstream, server, label]);
         }
         let sessions = KEPT.map(|kept| (&self.sessions, kept)).into_iter();
@@ -125,7 +131,7 @@ mod tests {
         for to in [Condition::Unchecked, Condition::Up, Condition::Draining, Condition::Down, Condition::Ejected] {
             metrics.health_changed(&spec.name, &spec.servers[0].id, to);
         }
-        assert_eq!(series(&metrics, &balancer).len(), 16);
+        assert_eq!(series(&metrics, &balancer).len(), 21);
         metrics.forget_server(&spec.name, &spec.servers[0].id);
         let text = metrics.render(0, NOW, std::iter::empty()).unwrap();
         assert!(!text.contains("server=\"a\""), "{text}");
