@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::http::header::{HOST, TRANSFER_ENCODING};
 use ::http::{HeaderMap, StatusCode, Version};
 use burdock::http::connection_login;
-use burdock::http::forwarded::{client_address, scheme};
+use burdock::http::forwarded::{client_address, is_looping, scheme};
 use burdock::http::framing::{Framing, framing};
 use burdock::http::hop_by_hop::{RequestHops, request_hops};
 use burdock::http::request::{Request, Response, Scheme};
@@ -68,6 +68,10 @@ pub fn receive(session: &Session, context: &mut Context, state: &ServingState) -
     context.record.route = Some(Arc::clone(generation.route_meters(route)));
     context.record.upstream = Some(Arc::clone(&upstream.meters));
     check_limits(request, &upstream.sticky.upstream().spec().limits)?;
+    if is_looping(&request.headers) {
+        state.went_round(upstream.sticky.upstream());
+        return Err(reply::status(508, "the request has passed too many Burdocks"));
+    }
     let facts = Request {
         method: &request.method,
         host,
