@@ -17,6 +17,7 @@ use burdock::sticky::method::MethodSpec;
 use burdock::upstream::balance::Balance;
 use burdock::upstream::discovery::{Bounds, DnsServers, Family};
 use burdock::upstream::failover::{Action, OnFull};
+use burdock::upstream::outlier::PassiveFailure;
 use burdock::upstream::spec::{Admin, QueueSpec, TcpKeepalive, Tier, Weight};
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -155,9 +156,28 @@ fn sticky_balance_and_failover_are_read_as_written() {
 }
 
 #[test]
-fn passive_health_is_off_by_default_and_its_fields_are_checked() {
+fn max_age_auto_follows_from_the_other_times() {
+    let max_age = |fields: &str| {
+        let upstream = good(&with(&format!("sticky: [{{cookie: {{max_age: {fields}}}}}]"), "")).plan.upstreams.remove(0);
+        let MethodSpec::Cookie(cookie) = &upstream.sticky.entries[0].method else { panic!("a cookie") };
+        cookie.attributes.max_age
+    };
+    assert_eq!(max_age("none, idle_timeout: 30m"), None);
+    assert_eq!(max_age("auto, idle_timeout: 30m"), Some(1_980), "as long as the tie holds");
+    assert_eq!(max_age("auto, idle_timeout: 1s"), Some(2), "never too short");
+    assert_eq!(max_age("auto, max_life: 8h"), Some(28_800));
+    assert_eq!(max_age("auto, idle_timeout: 1h, max_life: 1h"), Some(3_600), "no longer than max_life");
+    assert_eq!(max_age("auto, idle_timeout: 3000d"), Some(400 * 86_400), "no browser keeps it longer");
+    let errors = wrong(&with("sticky: [{cookie: {max_age: auto}}]", ""));
+    assert!(errors.contains("max_age: auto follows from idle_timeout and max_life, and neither is set"), "{errors}");
+}
+
+#[test]
+fn passive_health_counts_failed_connections_by_default_and_its_fields_are_checked() {
     let upstream = |settings: &str| good(&with(settings, "")).plan.upstreams.remove(0).upstream;
-    assert_eq!(upstream("sticky: []").passive_health, None);
+    let default = upstream("sticky: []").passive_health.unwrap();
+    assert_eq!((default.on, default.failures.get()), (vec![PassiveFailure::Connect], 3));
+    assert_eq!(upstream("passive_health: none").passive_health, None);
     assert_eq!(upstream("passive_health: {}").passive_health, Some(Default::default()));
     assert_eq!(upstream("panic_threshold: none\nslow_start: none").panic_threshold, None);
     let errors =

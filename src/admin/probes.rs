@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::control::change::Control;
+use crate::runtime::process_figures::ProcessFigures;
 use crate::runtime::readiness::Ready;
 use crate::storage::status::{Persistence, Status};
 use crate::telemetry::metrics::StorageFigures;
@@ -28,6 +29,7 @@ async fn metrics(Shared(control): Shared<Arc<Control>>) -> Response {
     for (table, status) in control.state.storage.tables() {
         control.state.serving.metrics.take_table(&table, figures(&status), now.wall);
     }
+    control.state.serving.metrics.take_process(ProcessFigures::read());
     match control.state.serving.metrics.render(control.state.serving.connections.count(), now, upstreams) {
         Ok(text) => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),

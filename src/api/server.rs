@@ -35,7 +35,25 @@ pub struct ServerInfo {
     /// Requests that wait for a slot while it is full.
     pub waiting: u32,
     pub sessions: SessionCount,
+    /// Its answers since this process started, by class of their status.
+    #[serde(default)]
+    pub answers: AnswerInfo,
     pub source: Source,
+}
+
+/// Answers of a server, by class of their status.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+pub struct AnswerInfo {
+    #[serde(rename = "1xx")]
+    pub informational: u64,
+    #[serde(rename = "2xx")]
+    pub success: u64,
+    #[serde(rename = "3xx")]
+    pub redirection: u64,
+    #[serde(rename = "4xx")]
+    pub client_error: u64,
+    #[serde(rename = "5xx")]
+    pub server_error: u64,
 }
 
 /// A failure at a server.
@@ -202,7 +220,7 @@ pub enum ServerHealth {
     Down,
     /// Its first health check has not finished: it gets no requests yet.
     Pending,
-    /// Nothing watches its health: it has neither a health check nor passive health. It gets requests whatever happens.
+    /// Nothing watches its answers: it has no health check, and passive health counts failed connections at most.
     Unchecked,
     /// Ejected after failed requests, until a probe succeeds. Its health checks pass.
     Ejected,

@@ -7,11 +7,11 @@ use crate::config::schema::choice::{Chosen, Form, choice};
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::record;
 use crate::config::schema::read::{Hint, Leaf, ListOf, Read};
-use crate::config::schema::scalar::Int;
+use crate::config::schema::scalar::{Bool, Int};
 use crate::config::schema::tree::Node;
 use crate::config::schema::units::Positive;
 use crate::upstream::failover::{Action, Failover, OnFull};
-use crate::upstream::retry::{Retry, RetryStatuses, ShouldRetry};
+use crate::upstream::retry::{Replays, Retry, RetryStatuses, ShouldRetry};
 
 record! {
     "failover" => Failover {
@@ -111,10 +111,13 @@ record! {
         tries: Int<u8, 1, 16> = "3",
         /// Attempts at one server before it is given up for this request.
         same_server: Int<u8, 1, 16> = "1",
-        /// Failures after which a request is retried; a POST only after a failed connection.
+        /// Failures after which a request is retried; a POST only after a failed connection, unless non_idempotent.
         when: ListOf<FailureText> = "[connect, closed]",
         /// Another name of when, which YAML 1.1 programs take for true.
         on: Option<ListOf<FailureText>>,
+        /// Whether POST and PATCH, too, are retried after failures other than a failed connection: a server may then act
+        /// on one request twice.
+        non_idempotent: Bool = "false",
     }
 }
 
@@ -156,6 +159,7 @@ impl From<RetryText> for Retry {
             on_connect: should_retry(FailureText::Connect),
             on_closed: should_retry(FailureText::Closed),
             on_status: RetryStatuses::new(&statuses),
+            replays: if written.non_idempotent { Replays::All } else { Replays::Idempotent },
         }
     }
 }

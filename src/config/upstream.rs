@@ -40,9 +40,10 @@ record! {
         /// Active health checks. Without them servers count as up, and a request that cannot connect to one goes to
         /// another.
         health_check: Option<At<OrShort<HealthCheckText>>>,
-        /// Passive health checks: a server is ejected for a while if requests to it fail. Without them failed requests
-        /// do not affect a server's health.
-        passive_health: Option<PassiveText>,
+        /// Passive health checks: a server is ejected for a while if requests to it fail. By default only failed
+        /// connections count. None: failed requests do not affect a server's health.
+        passive_health: OrNone<PassiveText> =
+            "{failures: 3, window: 1m, when: [connect], hold: 1s, max_hold: 10s}",
         /// If a smaller share of the ready servers is up, new sessions go to all ready servers regardless of health.
         panic_threshold: OrNone<Percent> = "none",
         /// The time over which a server that came up, or was added, ramps up to its full weight for new sessions.

@@ -183,7 +183,7 @@ fn give_sockets(
     }
     possessions.leave();
     state.serving.readiness.set_replaced();
-    let id = successor.let_go(state).ok_or(UpgradeError::UnderWay)?;
+    let id = successor.let_go(state);
     log::info!("process {id} has taken over");
     systemd::replaced_by(id);
     Ok(id)

@@ -10,6 +10,7 @@ pub mod key_file;
 pub mod keys;
 pub mod leftovers;
 pub mod own_listeners;
+pub mod process_figures;
 pub mod readiness;
 pub mod regular_file;
 pub mod systemd;

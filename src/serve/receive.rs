@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, StatusCode};
 use burdock::http::connection_login;
-use burdock::http::forwarded::{client_address, scheme};
+use burdock::http::forwarded::{client_address, is_looping, scheme};
 use burdock::http::hop_by_hop::request_hops;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::upstream::spec::Limits;
@@ -44,6 +44,10 @@ pub fn receive(
     context.record.route = Some(Arc::clone(generation.route_meters(route)));
     context.record.upstream = Some(Arc::clone(&upstream.meters));
     check_limits(headers, size, &upstream.sticky.upstream().spec().limits)?;
+    if is_looping(headers) {
+        state.went_round(upstream.sticky.upstream());
+        return Err(reply::status(508, "the request has passed too many Burdocks"));
+    }
     let facts = Request {
         method,
         host,

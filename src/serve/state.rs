@@ -40,9 +40,21 @@ pub struct ServingState {
     pub on_ejection: OnEjection,
     pub untrusted_proxies: UntrustedProxies,
     pub shortage_warnings: WarnLimit,
+    pub loop_warnings: WarnLimit,
 }
 
 impl ServingState {
+    /// Reports that a request for this upstream came back to Burdock until its passes were used up.
+    pub fn went_round(&self, upstream: &Upstream) {
+        self.loop_warnings.warn(self.clock.uptime(), |left_out| {
+            log::error!(
+                "{}: a request has passed ten Burdocks and gets 508: a server of this upstream, or what is behind it, leads back to \
+                 Burdock (further ones since the last message: {left_out})",
+                upstream.name()
+            );
+        });
+    }
+
     /// Counts and reports that a connection to a server could not be opened for lack of something on this host.
     pub fn short_of(&self, what: Shortage) {
         self.metrics.short_of(what);

@@ -1,6 +1,7 @@
 //! A named group of servers, and how one is picked. It knows servers, loads and health, and nothing about cookies.
 
 mod address;
+pub mod answer_counts;
 mod attempts;
 pub mod balance;
 mod board;

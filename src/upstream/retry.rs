@@ -1,5 +1,5 @@
 //! When a request that failed at one server may be sent to another. The client never gets a second response, and a POST
-//! is never replayed.
+//! is replayed only if the configuration says so.
 
 use ::http::{Method, StatusCode};
 
@@ -13,6 +13,27 @@ pub struct Retry {
     pub on_connect: ShouldRetry,
     pub on_closed: ShouldRetry,
     pub on_status: RetryStatuses,
+    /// Requests that a server may have acted on.
+    pub replays: Replays,
+}
+
+/// Which requests may be sent again although a server may have acted on them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Replays {
+    /// Those with idempotent methods (RFC 9110 section 9.2.2).
+    #[default]
+    Idempotent,
+    /// All: the application can do without that promise (nginx's `non_idempotent`).
+    All,
+}
+
+impl Replays {
+    fn allows(self, method: &Method) -> bool {
+        match self {
+            Self::Idempotent => method.is_idempotent(),
+            Self::All => true,
+        }
+    }
 }
 
 /// The statuses of a server after which a request is retried.
@@ -89,17 +110,17 @@ pub enum Progress {
 impl Retry {
     /// Whether a failed attempt may be followed by another, after `tries` attempts. A stale connection is no try.
     ///
-    /// A failed connection is safe to retry for every method. After that only idempotent methods (RFC 9110 section
-    /// 9.2.2) are replayed: the server may have acted on the request before the connection closed.
+    /// A failed connection is safe to retry for every method. After that only idempotent methods are replayed, unless
+    /// configured otherwise: the server may have acted on the request before the connection closed.
     pub fn after(&self, failure: Failure, method: &Method, progress: Progress, tries: u8) -> ShouldRetry {
         if tries >= self.tries || progress == Progress::Committed {
             return ShouldRetry::No;
         }
         match failure {
             Failure::Connect => self.on_connect,
-            Failure::Closed if method.is_idempotent() => self.on_closed,
-            Failure::Stale if method.is_idempotent() => ShouldRetry::Yes,
-            Failure::Status(status) if method.is_idempotent() && self.on_status.contains(status) => ShouldRetry::Yes,
+            Failure::Closed if self.replays.allows(method) => self.on_closed,
+            Failure::Stale if self.replays.allows(method) => ShouldRetry::Yes,
+            Failure::Status(status) if self.replays.allows(method) && self.on_status.contains(status) => ShouldRetry::Yes,
             Failure::Closed
             | Failure::Stale
             | Failure::Status(_)
@@ -118,6 +139,7 @@ impl Default for Retry {
             on_connect: ShouldRetry::Yes,
             on_closed: ShouldRetry::Yes,
             on_status: RetryStatuses::default(),
+            replays: Replays::default(),
         }
     }
 }
@@ -135,6 +157,21 @@ mod tests {
         assert!(after(Failure::Connect, Method::POST, Progress::Replayable, 1));
         assert!(!after(Failure::Closed, Method::POST, Progress::Replayable, 1));
         assert!(!after(Failure::Stale, Method::POST, Progress::Replayable, 1));
+    }
+
+    #[test]
+    fn a_post_that_a_server_may_have_seen_is_retried_if_so_configured() {
+        let on_status = RetryStatuses::new(&[StatusCode::SERVICE_UNAVAILABLE]);
+        let all = Retry { on_status, replays: Replays::All, ..Retry::default() };
+        let after = |failure, progress, tries| all.after(failure, &Method::POST, progress, tries);
+        for failure in [Failure::Closed, Failure::Stale, Failure::Status(StatusCode::SERVICE_UNAVAILABLE)] {
+            assert_eq!(after(failure, Progress::Replayable, 1), ShouldRetry::Yes);
+            assert_eq!(after(failure, Progress::Committed, 1), ShouldRetry::No, "the body is gone");
+            assert_eq!(after(failure, Progress::Replayable, 3), ShouldRetry::No, "all tries are used up");
+        }
+        for failure in [Failure::Status(StatusCode::BAD_GATEWAY), Failure::Timeout, Failure::Other] {
+            assert_eq!(after(failure, Progress::Replayable, 1), ShouldRetry::No);
+        }
     }
 
     #[test]

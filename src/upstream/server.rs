@@ -5,11 +5,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use ::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::lock::AtomicU32;
 use crate::time::{Now, Uptime};
 
+use super::answer_counts::{AnswerCounts, StatusClass};
 use super::failover::Cause;
 use super::health::{Condition, Health};
 use super::health_state::HealthState;
@@ -39,6 +41,7 @@ pub struct Live {
     /// When the operator last changed its state, in milliseconds of uptime.
     admin_changed: AtomicU64,
     last_failure: FailureCell,
+    answers: AnswerCounts,
 }
 
 /// The part that an upgrade hands over to the new process: not what is in flight.
@@ -217,6 +220,11 @@ impl Server {
         self.live.last_failure.get()
     }
 
+    /// How many answers of this class it gave, as seen by this process.
+    pub fn answers(&self, class: StatusClass) -> u64 {
+        self.live.answers.get(class)
+    }
+
     /// Its effective weight now, in hundredths, with a slow start of this duration.
     pub(super) fn weight_at(&self, slow_start: Option<Duration>, now: Uptime) -> u64 {
         match (slow_start, self.health_state.up_since()) {
@@ -248,6 +256,11 @@ impl Live {
         if self.claimed.load(Relaxed) < second {
             self.claimed.store(second, Relaxed);
         }
+    }
+
+    /// Counts an answer of the server.
+    pub(super) fn answered(&self, status: StatusCode) {
+        self.answers.add(status);
     }
 
     /// Records a failure at the server.

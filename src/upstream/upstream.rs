@@ -17,7 +17,7 @@ use super::failover::Cause;
 use super::health::{Condition, Health};
 use super::health_state::{HealthState, Origin, Specs};
 use super::last_failure::FailureReason;
-use super::outlier::{Attempt, Ejection};
+use super::outlier::{Attempt, Ejection, OutlierSpec, PassiveFailure};
 use super::percent::Percent;
 use super::queue::rank::Rank;
 use super::queue::{Queue, Slot, Ticket};
@@ -166,8 +166,12 @@ impl Upstream {
 
     /// Records how an attempt at the server at this position ended. Some if this ejected the server.
     pub fn attempted(&self, at: usize, attempt: Attempt, now: Uptime) -> Option<Ejection> {
+        let live = self.servers[at].live();
+        if let Attempt::Answered(status) = attempt {
+            live.answered(status);
+        }
         if let Some(reason) = FailureReason::of(attempt) {
-            self.servers[at].live().failed(reason, now);
+            live.failed(reason, now);
         }
         let spec = self.spec.passive_health.as_ref()?;
         let state = self.servers[at].health_state();
@@ -176,9 +180,11 @@ impl Upstream {
         if self.may_eject_one(spec.max_ejected) { state.eject(failure, spec, now) } else { None }
     }
 
-    /// Whether anything watches the health of its servers: checks, or the outcomes of requests.
-    pub fn watches_health(&self) -> bool {
-        self.spec.health_check.is_some() || self.spec.passive_health.is_some()
+    /// Whether anything watches what its servers answer: checks, or the outcomes of requests. Failed connections alone say
+    /// nothing of answers.
+    pub fn watches_answers(&self) -> bool {
+        let counts_answers = |spec: &OutlierSpec| spec.on.iter().any(|failure| *failure != PassiveFailure::Connect);
+        self.spec.health_check.is_some() || self.spec.passive_health.as_ref().is_some_and(counts_answers)
     }
 
     /// Whether one more server may be ejected. The percentage is of the servers that are not in maintenance and whose

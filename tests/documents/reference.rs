@@ -532,7 +532,8 @@ fn family_names(source: &str) -> BTreeSet<String> {
     let behind = |before: &'static str| source.split(before).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
     let starts = ["registry,", "named(", "ServerFamily::counter(", "ServerFamily::gauge("];
     let names = starts.into_iter().flat_map(behind).filter_map(|rest| rest.split('"').next());
-    names.filter(is_name).map(|name| format!("burdock_{name}")).collect()
+    let of_process = source.split('"').filter(|text| text.starts_with("process_"));
+    names.filter(is_name).map(|name| format!("burdock_{name}")).chain(of_process.map(str::to_owned)).collect()
 }
 
 fn without_comments(yaml: &str) -> String {

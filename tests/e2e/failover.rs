@@ -81,6 +81,7 @@ fn a_session_on_a_detour_returns_to_its_server() {
         assert_eq!((away.served_by(), away.set_cookies().len()), ("web-2", 0), "the cookie is unchanged");
     }
     let _back = site.origin(1);
+    burdock.wait_until_all_up();
     assert_eq!(client.get("/back").served_by(), "web-1");
     assert_eq!(burdock.log_line("/back").reason(), "hit");
 }

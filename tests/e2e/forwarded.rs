@@ -131,3 +131,31 @@ fn clients_of_a_proxy_on_one_connection_are_not_one_session_and_an_untrusted_pro
     let warnings = burdock.stderr().lines().filter(|line| line.contains("trusted_proxies")).count();
     assert_eq!(warnings, 1);
 }
+
+#[test]
+fn a_request_that_goes_round_ends_after_ten_passes() {
+    let (here, there) = (Site::new(), Site::new());
+    let leading_to =
+        |site: &Site| format!("upstreams: {{shop: {{servers: [{{id: web-1, address: '{}'}}]}}}}", site.listen());
+    let first = here.burdock(&leading_to(&there));
+    let second = there.burdock(&leading_to(&here));
+    assert_eq!(first.get("/round").status, 508);
+    for burdock in [&first, &second] {
+        let lines = burdock.access_log(6);
+        assert_eq!(lines.len(), 6);
+        assert!(lines.iter().all(|line| line.text("status") == "508"));
+    }
+    second.wait_for_log("shop: a request has passed ten Burdocks and gets 508");
+    assert_eq!(first.get("/again").status, 508, "neither is blocked or out of descriptors");
+}
+
+#[test]
+fn only_relayed_requests_carry_a_count_of_passes() {
+    let site = Site::new();
+    let (origin, burdock) = before(&site, "$IP:8080");
+    assert_eq!(seen(&origin, &burdock, Request::get("/direct")).header("burdock-hops"), None);
+    let relayed = Request::get("/relayed").header("X-Forwarded-For", "192.0.2.7");
+    assert_eq!(seen(&origin, &burdock, relayed).header("burdock-hops"), Some("1"));
+    let claims = Request::get("/claims").header("Burdock-Hops", "10");
+    assert_eq!(burdock.ask(&claims).status, 508);
+}

@@ -23,6 +23,27 @@ fn eject(burdock: &Burdock, server: &str, path: &str) {
 }
 
 #[test]
+fn addresses_where_nothing_listens_are_not_tried_again_and_again() {
+    let site = Site::new();
+    let _origin = site.origin(4);
+    let burdock = site.shop(4, "");
+    let statuses: Vec<_> = (0..60).map(|_| burdock.get("/").status).collect();
+    // Three failures each eject two of four. The third dead server and the fourth are left: three tries are enough.
+    assert!(statuses[10..].iter().all(|&status| status == 200), "{statuses:?}");
+    assert_eq!(["web-1", "web-2", "web-3"].iter().filter(|server| up(&burdock, server)).count(), 1, "max_share is half");
+}
+
+#[test]
+fn a_server_that_restarts_is_soon_back() {
+    let site = Site::new();
+    let _origin = site.origin(2);
+    let burdock = site.shop(2, "");
+    wait_until("web-1 is ejected", || burdock.get("/").status == 200 && !up(&burdock, "web-1"));
+    let _started = site.origin(1);
+    wait_until("web-1 is back", || up(&burdock, "web-1"));
+}
+
+#[test]
 fn a_failing_server_is_ejected_and_a_probe_restores_it() {
     let site = Site::new();
     let origins = site.origins::<2>();

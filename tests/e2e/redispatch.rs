@@ -331,6 +331,25 @@ fn a_status_in_retry_when_sends_idempotent_requests_to_another_server() {
 }
 
 #[test]
+fn a_post_that_a_server_may_have_seen_is_repeated_if_so_configured() {
+    let site = Site::new();
+    let origins = site.origins::<2>();
+    let burdock = site.shop(2, "sticky: cookie\nretry: {when: [connect, closed, status_503], non_idempotent: true}");
+    let token = burdock.client_at("web-1").token().to_owned();
+    let post =
+        |path: &str, body: &str| Request::new("POST", path).header("Cookie", &format!("BURDOCK_shop={token}")).body(body);
+    origins[0].respond_with(|request| if request.path() == "/closed" { Reply::Close } else { Reply::status(503) });
+    for path in ["/closed", "/status"] {
+        let response = burdock.ask(&post(path, "order=7"));
+        assert_eq!((response.status, response.served_by()), (200, "web-2"), "{path}");
+        assert_eq!(origins[1].last().body, b"order=7", "{path}");
+    }
+    let long = "x".repeat(200_000);
+    assert_eq!(burdock.ask(&post("/long", &long)).status, 503, "its beginning is gone");
+    assert_eq!(seen(&origins[1], "/long"), 0);
+}
+
+#[test]
 fn a_status_without_another_server_reaches_the_client() {
     let site = Site::new();
     let origins = site.origins::<2>();

@@ -81,6 +81,7 @@ fn a_lost_route_has_one_substitute_until_its_server_returns() {
     let line = burdock.log_line("/lost");
     assert_eq!(["from", "settled"].map(|field| line.text(field)), ["web-1", "none"]);
     let _back = site.origin(1);
+    burdock.wait_until_all_up();
     assert_eq!(served(&burdock, &request), "web-1");
 }
 

@@ -1,6 +1,7 @@
 //! Shutdown on SIGTERM: it is announced, finishes the requests in flight, and takes no longer than needed.
 
 use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use crate::harness::{Burdock, Origin, Reply, Request, Site, Wire, wait_until};
 
@@ -78,8 +79,10 @@ fn shutdown_ends_when_the_grace_period_expires() {
     let mut burdock = shop(&site, "{lame_duck: 0s, grace: 1s}");
     let _release = gated(&origin);
     let _long = start_long_request(&burdock, &origin);
+    let asked = Instant::now();
     burdock.signal("TERM");
     burdock.wait_for_exit_and_output();
+    assert!(asked.elapsed() >= Duration::from_secs(1), "not before: {:?}", asked.elapsed());
 }
 
 #[test]

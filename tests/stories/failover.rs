@@ -120,7 +120,15 @@ fn all_attempts_count_toward_the_retry_limit() {
 #[test]
 fn a_session_is_redispatched_after_its_same_server_retries() {
     let (lb, mut client) = tied();
-    let _lb = lb.with(|shop| shop.upstream.retry.same_server = 2).refuses("a");
+    let tries = |lb: Lb, tries| {
+        lb.with(|shop| {
+            shop.upstream.retry.same_server = 2;
+            shop.upstream.retry.tries = tries;
+        })
+    };
+    let lb = tries(lb, 2).refuses("a");
+    client.visits(1).was_served_by(["502"]);
+    let _lb = tries(lb, 3);
     client.visits(1).because(["redispatched"]);
 }
 

@@ -83,8 +83,20 @@ fn server_errors_count_as_failures_and_client_errors_do_not() {
 }
 
 #[test]
+fn failed_connections_eject_by_default_and_failed_answers_do_not() {
+    let lb = lb(["a", "b"]).settings("").answers(500);
+    lb.new_clients(50);
+    assert_eq!([lb.condition("a"), lb.condition("b")], [Condition::Up, Condition::Up]);
+    let lb = lb.fails("a", 2);
+    assert_eq!(lb.condition("a"), Condition::Up);
+    assert_eq!(lb.fails("a", 1).condition("a"), Condition::Ejected);
+}
+
+#[test]
 fn without_passive_health_failures_do_not_count() {
-    let lb = lb(["a", "b"]).answers(500);
+    let lb = lb(["a", "b"]).settings("passive_health: none").answers(500);
+    lb.new_clients(50);
+    let lb = lb.refuses("a");
     lb.new_clients(50);
     assert_eq!([lb.condition("a"), lb.condition("b")], [Condition::Up, Condition::Up]);
 }

@@ -8,6 +8,7 @@ use burdock::balancer::drain;
 use burdock::balancer::{Sessions, StickyUpstream};
 use burdock::time::Now;
 use burdock::upstream::Upstream;
+use burdock::upstream::answer_counts::StatusClass;
 use burdock::upstream::balance::Balance;
 use burdock::upstream::health::Condition;
 use burdock::upstream::last_failure::LastFailure;
@@ -16,7 +17,7 @@ use burdock::upstream::spec::{Admin, Tier};
 
 use crate::api::config::{ChangeKind, DifferenceInfo, FieldChange, Moves};
 use crate::api::drain::{DrainStatus, Stage};
-use crate::api::server::{FailureInfo, ServerHealth, ServerInfo, ServerState, SessionCount, Source};
+use crate::api::server::{AnswerInfo, FailureInfo, ServerHealth, ServerInfo, ServerState, SessionCount, Source};
 use crate::api::upstream::UpstreamInfo;
 use crate::control::servers::{Origin, Origins};
 
@@ -40,6 +41,7 @@ pub fn server(upstream: &StickyUpstream, at: usize, origins: &Origins, now: Now)
         in_flight: server.in_flight(),
         waiting: server.waiting(),
         sessions: sessions(upstream.sessions(at, now)),
+        answers: answers(server),
         source: match origins.of(&spec.id) {
             Origin::File => Source::File,
             Origin::Name => Source::Dns,
@@ -127,7 +129,7 @@ fn state(admin: Admin) -> ServerState {
 
 fn health(condition: Condition, upstream: &Upstream) -> ServerHealth {
     match condition {
-        Condition::Up if !upstream.watches_health() => ServerHealth::Unchecked,
+        Condition::Up if !upstream.watches_answers() => ServerHealth::Unchecked,
         Condition::Up => ServerHealth::Up,
         Condition::Draining => ServerHealth::Draining,
         Condition::Down => ServerHealth::Down,
@@ -138,6 +140,16 @@ fn health(condition: Condition, upstream: &Upstream) -> ServerHealth {
 
 fn sessions(sessions: Sessions) -> SessionCount {
     SessionCount { learned: sessions.learned, by_token: sessions.by_token }
+}
+
+fn answers(server: &Server) -> AnswerInfo {
+    AnswerInfo {
+        informational: server.answers(StatusClass::Informational),
+        success: server.answers(StatusClass::Success),
+        redirection: server.answers(StatusClass::Redirection),
+        client_error: server.answers(StatusClass::ClientError),
+        server_error: server.answers(StatusClass::ServerError),
+    }
 }
 
 fn balance(balance: Balance) -> &'static str {

@@ -8,7 +8,7 @@ use super::text::{Columns, or_dash, sessions, sessions_left, span};
 use crate::api;
 use crate::api::drain::{DrainList, DrainStatus, Stage};
 use crate::api::process::Version;
-use crate::api::server::{ServerHealth, ServerInfo, ServerList, ServerState, Source};
+use crate::api::server::{AnswerInfo, ServerHealth, ServerInfo, ServerList, ServerState, Source};
 use crate::api::upstream::{UpstreamInfo, UpstreamList};
 use crate::cli::outcome::Outcome;
 
@@ -98,8 +98,20 @@ fn upstream_table(upstreams: &[UpstreamInfo]) -> String {
 }
 
 fn server_table(servers: &[ServerInfo]) -> String {
-    let heading =
-        ["server", "state", "health", "weight", "in flight", "max", "sessions", "waiting", "last failure", "address", ""];
+    let heading = [
+        "server",
+        "state",
+        "health",
+        "weight",
+        "in flight",
+        "max",
+        "sessions",
+        "waiting",
+        "answers",
+        "last failure",
+        "address",
+        "",
+    ];
     let mut columns = Columns::new(&heading);
     for server in servers {
         let source = match server.source {
@@ -117,12 +129,23 @@ fn server_table(servers: &[ServerInfo]) -> String {
             or_dash(server.max_conns),
             sessions(server.sessions),
             server.waiting.to_string(),
+            answers(&server.answers),
             last_failure(server),
             server.address.clone(),
             notes.join(", "),
         ]);
     }
     columns.text()
+}
+
+/// The classes of which there were answers.
+fn answers(answers: &AnswerInfo) -> String {
+    let AnswerInfo { informational, success, redirection, client_error, server_error } = *answers;
+    let classes =
+        [("1xx", informational), ("2xx", success), ("3xx", redirection), ("4xx", client_error), ("5xx", server_error)];
+    let given: Vec<String> =
+        classes.iter().filter(|(_, count)| *count > 0).map(|(class, count)| format!("{count} {class}")).collect();
+    if given.is_empty() { "-".to_owned() } else { given.join(", ") }
 }
 
 fn last_failure(server: &ServerInfo) -> String {

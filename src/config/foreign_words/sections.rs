@@ -1,9 +1,22 @@
 //! The whole file, and all sections except `upstreams`.
 
-use crate::config::schema::vocabulary::{ForeignWord, field, list, map, missing, word};
+use crate::config::schema::vocabulary::{ForeignWord, field, field_unless, list, map, missing, word};
+use crate::route::{HostPattern, PathPrefix};
 
 const SHAPE: &str = "the file is a map: listeners: [0.0.0.0:8080], upstreams: {app: {servers: [10.0.0.10:8080]}}";
 const ROUTES: &str = "write routes: [{match: {hosts: [shop.example.com], path_prefix: /}, upstream: app}]";
+const HOW_HOSTS: &str = "write hosts: [shop.example.com] in match: whole names, or wildcards such as \"*.example.com\", without scheme, \
+                         port and pattern";
+const HOW_PREFIX: &str = "write path_prefix: /app in match: how the path begins, without patterns";
+
+/// Whether a host can stand in a list as it is. A wildcard needs quotes.
+fn is_host(text: &str) -> bool {
+    HostPattern::parse(text).is_ok() && !text.starts_with('*')
+}
+
+fn is_prefix(text: &str) -> bool {
+    PathPrefix::parse(text).is_ok() && !text.contains('*')
+}
 
 pub(crate) const WORDS: &[ForeignWord] = &[
     // The whole file.
@@ -247,8 +260,10 @@ pub(crate) const WORDS: &[ForeignWord] = &[
     // Routes.
     map(&["routes"], "write a list: routes: [{match: {hosts: [shop.example.com]}, upstream: app}]"),
     missing(&["routes"], "upstream", "write upstream: and the name of one of upstreams"),
+    field_unless(&["routes"], &["host", "domain", "server_name", "hostname"], is_host, HOW_HOSTS),
     field(&["routes"], &["host", "domain", "server_name", "hostname"], "write match: {hosts: [<value>]}"),
     field(&["routes"], &["hosts", "domains", "hostnames"], "write match: {hosts: […]}"),
+    field_unless(&["routes"], &["path", "prefix", "path_prefix", "location", "uri"], is_prefix, HOW_PREFIX),
     field(&["routes"], &["path", "prefix", "path_prefix", "location", "uri"], "write match: {path_prefix: <value>}"),
     field(&["routes"], &["paths"], "write one route for each: match: {path_prefix: /app}"),
     field(
@@ -271,7 +286,9 @@ pub(crate) const WORDS: &[ForeignWord] = &[
         &["redirect", "return", "middlewares", "filters", "headers", "timeout", "weight", "priority", "split"],
         "remove it: a route has name, match and upstream only, and the best match wins",
     ),
+    field_unless(&["match"], &["path", "paths", "prefix", "uri", "location", "url"], is_prefix, HOW_PREFIX),
     field(&["match"], &["path", "paths", "prefix", "uri", "location", "url"], "write path_prefix: <value>"),
+    field_unless(&["match"], &["host", "domain", "server_name", "hostname", "authority"], is_host, HOW_HOSTS),
     field(&["match"], &["host", "domain", "server_name", "hostname", "authority"], "write hosts: [<value>]"),
     field(&["match"], &["domains", "hostnames"], "write hosts: […]"),
     field(

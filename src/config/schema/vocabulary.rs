@@ -15,6 +15,8 @@ pub(crate) struct ForeignWord {
 enum Written {
     /// A field that the map at this place does not have.
     Field(&'static [&'static str]),
+    /// The same, if our field would not take its value either.
+    FieldUnless(&'static [&'static str], Fits),
     /// A text, or the only key of a map, that is not expected here. A `*` is any text: `a*b` begins with a
     /// and ends with b, `*a*` contains a.
     Word(&'static [&'static str]),
@@ -23,6 +25,9 @@ enum Written {
     /// Nothing, for this field that is required.
     Nothing(&'static str),
 }
+
+/// Whether a value fits our field.
+type Fits = fn(&str) -> bool;
 
 /// What the reader found where it expected something else.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +49,16 @@ pub(crate) const fn field(
     help: &'static str,
 ) -> ForeignWord {
     ForeignWord { places, written: Written::Field(names), help }
+}
+
+/// For a value that our field would not take: a row that repeats it would lead to the next error. It stands before that row.
+pub(crate) const fn field_unless(
+    places: &'static [&'static str],
+    names: &'static [&'static str],
+    fits: Fits,
+    help: &'static str,
+) -> ForeignWord {
+    ForeignWord { places, written: Written::FieldUnless(names, fits), help }
 }
 
 pub(crate) const fn word(
@@ -70,14 +85,23 @@ impl ForeignWord {
     /// The help of this row, if it applies to what was found at this path.
     pub(crate) fn help(&self, path: &[&str], found: Found<'_>) -> Option<String> {
         let (place, field, value) = match (&self.written, found) {
-            (Written::Field(names), Found::Field { value }) => {
+            (Written::FieldUnless(_, fits), Found::Field { value }) if value.is_empty() || fits(value) => return None,
+            (Written::Field(names) | Written::FieldUnless(names, _), Found::Field { value }) => {
                 let (name, place) = path.split_last()?;
                 (place, *names.iter().find(|pattern| part(pattern, name).is_some())?, value)
             }
             (Written::Nothing(field), Found::Nothing) => (path.strip_suffix(&[*field])?, *field, ""),
             (Written::Word(words), Found::Word(text)) => (path, "", words.iter().find_map(|pattern| part(pattern, text))?),
             (Written::List, Found::List) | (Written::Map, Found::Map) => (path, "", ""),
-            (Written::Field(_) | Written::Word(_) | Written::List | Written::Map | Written::Nothing(_), _) => return None,
+            (
+                Written::Field(_)
+                | Written::FieldUnless(..)
+                | Written::Word(_)
+                | Written::List
+                | Written::Map
+                | Written::Nothing(_),
+                _,
+            ) => return None,
         };
         if !self.places.iter().any(|pattern| is_at(pattern, place)) {
             return None;
@@ -130,7 +154,7 @@ fn short(value: &str) -> String {
 #[cfg(test)]
 #[derive(Debug)]
 pub(crate) enum Sample {
-    Field,
+    Field(&'static str),
     Word(String),
     List,
     Map,
@@ -141,7 +165,7 @@ pub(crate) enum Sample {
 impl Sample {
     pub(crate) fn found(&self) -> Found<'_> {
         match self {
-            Self::Field => Found::Field { value: "" },
+            Self::Field(value) => Found::Field { value },
             Self::Word(text) => Found::Word(text),
             Self::List => Found::List,
             Self::Map => Found::Map,
@@ -161,7 +185,11 @@ impl ForeignWord {
         let under = |path: Vec<String>, name: &str| [path, vec![name.replace('*', "q")]].concat();
         let of_place = |path: Vec<String>| -> Vec<(Vec<String>, Sample)> {
             match self.written {
-                Written::Field(names) => names.iter().map(|name| (under(path.clone(), name), Sample::Field)).collect(),
+                Written::Field(names) => names.iter().map(|name| (under(path.clone(), name), Sample::Field(""))).collect(),
+                // No field takes a control character.
+                Written::FieldUnless(names, _) => {
+                    names.iter().map(|name| (under(path.clone(), name), Sample::Field("\u{1}"))).collect()
+                }
                 Written::Word(words) => {
                     words.iter().map(|word| (path.clone(), Sample::Word(word.replace('*', "q")))).collect()
                 }
@@ -214,6 +242,10 @@ mod tests {
         assert_eq!(help.as_deref(), Some("write host_name as address: 10.0.0.1"));
         assert_eq!(row.help(&path, Found::Word("host")), None);
         assert_eq!(row.help(&path, Found::Field { value: "" }).as_deref(), Some("write host_name as address: …"));
+        let row = field_unless(&["servers"], &["host_name"], |value| value.starts_with('1'), "write a number");
+        assert_eq!(row.help(&path, Found::Field { value: "10.0.0.1" }), None);
+        assert_eq!(row.help(&path, Found::Field { value: "" }), None, "there is no text to judge");
+        assert_eq!(row.help(&path, Found::Field { value: "x" }).as_deref(), Some("write a number"));
         let row = missing(&[""], "servers", "add servers");
         assert_eq!(row.help(&["servers"], Found::Nothing).as_deref(), Some("add servers"));
     }

@@ -46,8 +46,9 @@ record! {
         partitioned: Bool = "false",
         /// Further attributes, appended unchanged.
         attributes: ListOf<ExtraAttribute> = "[]",
-        /// How long a browser keeps the cookie. With none, until the browser is closed.
-        max_age: OrNone<At<Seconds>> = "none",
+        /// How long a browser keeps the cookie. With none, until the browser is closed; with auto, as long as the tie holds
+        /// by idle_timeout and max_life.
+        max_age: At<OrNone<OrAuto<Seconds>>> = "none",
         /// Longest time between two requests of a session. Burdock enforces it, even if the browser keeps the cookie longer.
         idle_timeout: OrNone<At<Seconds>> = "none",
         /// Longest time since a session was first tied. Burdock enforces it, even if the browser keeps the cookie longer.
@@ -115,11 +116,11 @@ impl MethodText for CookieText {
         let written = *self;
         let at = written.name.as_ref().map_or(at, |name| name.at);
         let name = name(scope, &written, at, findings);
-        let times = Times { idle: written.idle_timeout, life: written.max_life, age: written.max_age };
+        let times = Times::new(written.idle_timeout, written.max_life, written.max_age);
         let mode = written.mode;
         check_followed(&written, name.as_ref(), findings);
         lifetime::check(&times, written.token, renewal_of(mode), findings);
-        let attributes = written.attributes();
+        let attributes = written.attributes(&times);
         check(&written, name.as_ref(), &attributes, at, findings);
         let carrier = if mode == CookieMode::Prefix { Carrier::PrefixedCookie } else { Carrier::Cookie };
         let accept = accept::build(written.accept, carrier, findings);
@@ -147,7 +148,7 @@ impl MethodText for CookieText {
 }
 
 impl CookieText {
-    fn attributes(&self) -> Attributes {
+    fn attributes(&self, times: &Times) -> Attributes {
         Attributes {
             path: self.path.clone().filter(|_| self.follows.is_none()),
             domains: self.domain.clone(),
@@ -156,7 +157,7 @@ impl CookieText {
             same_site: self.same_site,
             partitioned: if self.partitioned { Partitioned::On } else { Partitioned::Off },
             extra: self.attributes.clone(),
-            max_age: self.max_age.map(|time| time.value),
+            max_age: times.max_age(),
         }
     }
 }
@@ -231,7 +232,7 @@ fn check_followed(written: &CookieText, name: Option<&CookieName>, findings: &mu
     let defaults = Attributes::default();
     let taken = [
         ("path", written.path != defaults.path),
-        ("max_age", written.max_age.is_some()),
+        ("max_age", written.max_age.value.is_some()),
         ("idle_timeout", written.idle_timeout.is_some()),
         ("preserve", written.preserve),
         ("post_only", written.post_only),

@@ -74,7 +74,7 @@ impl MethodText for HeaderText {
     fn build(self: Box<Self>, _scope: &Scope, _at: Location, findings: &mut Findings) -> Option<(EntrySpec, Location)> {
         let written = *self;
         let (at, mode) = (written.name.at, written.mode);
-        let times = Times { idle: written.idle_timeout, life: written.max_life, age: None };
+        let times = Times::without_age(written.idle_timeout, written.max_life);
         let (carrier, renewal) = match mode {
             HeaderMode::Envelope => (Carrier::Envelope, lifetime::Renewal::WhenNamed),
             HeaderMode::Insert | HeaderMode::Passive => (Carrier::Header, lifetime::Renewal::Any),

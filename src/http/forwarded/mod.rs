@@ -3,9 +3,11 @@
 //! A header is only as trustworthy as the peer that sent it. Headers about earlier hops are removed if the peer is not
 //! a trusted proxy, since the client may have made them up. From a trusted proxy they are kept and extended.
 
+mod hops;
 mod outgoing;
 mod trust;
 
+pub use hops::is_looping;
 pub use outgoing::{Hop, Style, outgoing};
 pub use trust::{TrustedProxies, client_address, scheme};
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ::http::header::HOST;
 use ::http::{HeaderMap, HeaderValue};
 
-use super::{Peer, TrustedProxies};
+use super::{Peer, TrustedProxies, hops};
 use crate::http::Scheme;
 use crate::http::edits::Edits;
 
@@ -31,13 +31,19 @@ pub struct Hop<'a> {
 
 /// From an untrusted peer all `X-Forwarded-*`, `Forwarded`, `X-Real-IP` and `Burdock-*` headers are removed before ours
 /// are set. From a trusted one they are kept: X-Forwarded-For and Forwarded are extended, X-Forwarded-Proto is kept.
-/// Names with `_` in place of `-` are always removed, because many servers treat the two alike.
+/// Names with `_` in place of `-` are always removed, because many servers treat the two alike. A request that a proxy
+/// relays, trusted or not, has its passes counted.
 pub fn outgoing(hop: &Hop<'_>, trusted: &TrustedProxies, style: Style, edits: &mut Edits) {
     let trusted = trusted.trusts(hop.peer.address);
-    for name in hop.headers.keys() {
-        if describes_hops(name.as_str()) && (!trusted || name.as_str().contains('_')) {
+    let mut is_relayed = false;
+    for name in hop.headers.keys().filter(|name| describes_hops(name.as_str())) {
+        is_relayed = true;
+        if !trusted || name.as_str().contains('_') {
             edits.remove(name.clone());
         }
+    }
+    if is_relayed {
+        hops::count(hop.headers, edits);
     }
     let earlier = if trusted { Earlier::Kept(hop.headers) } else { Earlier::Gone };
     if style != Style::Rfc7239 {
@@ -181,14 +187,21 @@ mod tests {
 
     #[test]
     fn headers_of_an_untrusted_peer_are_replaced() {
-        let expected =
-            ["from: kept", "x-forwarded-for: 192.0.2.9", "x-forwarded-proto: https", "x-real-ip-2: kept", "x-realm: kept"];
+        let expected = [
+            "burdock-hops: 1",
+            "from: kept",
+            "x-forwarded-for: 192.0.2.9",
+            "x-forwarded-proto: https",
+            "x-real-ip-2: kept",
+            "x-realm: kept",
+        ];
         assert_eq!(sent("192.0.2.9", Style::XForwarded, SPOOFED), expected);
     }
 
     #[test]
     fn headers_of_a_trusted_peer_are_kept_and_extended() {
         let expected = [
+            "burdock-hops: 1",
             "burdock-session: 1",
             "forwarded: for=127.0.0.1",
             "from: kept",
@@ -213,10 +226,10 @@ mod tests {
     fn rfc_7239_headers_are_set_and_extended_on_request() {
         let ours = "for=10.0.0.1;host=\"Example.com:80\";proto=https";
         assert_eq!(sent("10.0.0.1", Style::Rfc7239, &[]), [format!("forwarded: {ours}")]);
-        let continued = format!("forwarded: for=a, for=b, {ours}");
-        assert_eq!(sent("10.0.0.1", Style::Rfc7239, &[("forwarded", "for=a"), ("forwarded", "for=b")]), [continued]);
+        let continued = ["burdock-hops: 1".to_owned(), format!("forwarded: for=a, for=b, {ours}")];
+        assert_eq!(sent("10.0.0.1", Style::Rfc7239, &[("forwarded", "for=a"), ("forwarded", "for=b")]), continued);
         let v6 = "forwarded: for=\"[2001:db8::1]\";host=\"Example.com:80\";proto=https";
-        assert_eq!(sent("2001:db8::1", Style::Rfc7239, SPOOFED)[0], v6);
+        assert_eq!(sent("2001:db8::1", Style::Rfc7239, SPOOFED)[1], v6);
         assert_eq!(sent("192.0.2.9", Style::Both, &[]).len(), 3);
     }
 

@@ -204,6 +204,7 @@ pub(crate) fn state(
         on_ejection: probe::ejected,
         untrusted_proxies: UntrustedProxies::new(&config.listeners),
         shortage_warnings: WarnLimit::default(),
+        loop_warnings: WarnLimit::default(),
     };
     Ok(ProcessState {
         serving: Arc::new(serving),

@@ -99,17 +99,11 @@ impl Successor {
     }
 
     /// Keeps the successor running, as it serves now. Returns its process id.
-    pub fn let_go(mut self, state: &Arc<ProcessState>) -> Option<u32> {
-        let mut child = self.process.child.take()?;
+    pub fn let_go(self, state: &Arc<ProcessState>) -> u32 {
         let follower: Arc<dyn Follower> = Arc::clone(&self.feed) as _;
         state.followers.lock().push(follower);
         state.handovers.close();
-        let id = child.id();
-        let watch = move || _ = child.wait();
-        if let Err(error) = std::thread::Builder::new().name("successor".into()).spawn(watch) {
-            log::error!("cannot watch the new process: {error}");
-        }
-        Some(id)
+        self.process.let_go()
     }
 
     fn wait_until_prepared(&mut self) -> Result<(), UpgradeError> {

@@ -24,12 +24,20 @@ pub struct Program {
     arguments: Vec<OsString>,
 }
 
-/// A started process. It is ended on drop.
+/// A started process. It is ended on drop, unless it is let go.
 #[derive(Debug)]
 pub struct NewProcess {
-    pub child: Option<Child>,
+    child: Child,
+    on_drop: OnDrop,
     until: Instant,
     timing: UpgradeTimeout,
+}
+
+/// What happens to the process when this one no longer watches it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum OnDrop {
+    End,
+    LetGo,
 }
 
 /// The socket that it connects to. The file is removed on drop.
@@ -60,7 +68,7 @@ impl NewProcess {
         // It names this process, and would disable the watchdog of the new one.
         command.env_remove("WATCHDOG_PID");
         let child = command.spawn().map_err(|error| UpgradeError::Spawn { path: path.clone(), error })?;
-        Ok(Self { child: Some(child), until: now() + request.timing.0, timing: request.timing })
+        Ok(Self { child, on_drop: OnDrop::End, until: now() + request.timing.0, timing: request.timing })
     }
 
     /// Waits until it has connected and said hello. Returns the connection, and how both exchange changes.
@@ -86,9 +94,20 @@ impl NewProcess {
         Ok((stream, exchange))
     }
 
+    /// From now on it runs on its own. A thread waits for its end, so that it leaves no zombie. Returns its process id.
+    pub fn let_go(mut self) -> u32 {
+        self.on_drop = OnDrop::LetGo;
+        let id = self.child.id();
+        let watch = move || _ = self.child.wait();
+        if let Err(error) = std::thread::Builder::new().name("successor".into()).spawn(watch) {
+            log::error!("cannot watch the new process: {error}");
+        }
+        id
+    }
+
     pub fn check_alive(&mut self) -> Result<(), UpgradeError> {
         self.time_left()?;
-        match self.child.as_mut().and_then(|child| child.try_wait().transpose()) {
+        match self.child.try_wait().transpose() {
             Some(ended) => {
                 Err(UpgradeError::Ended(ended.map_or_else(|error| error.to_string(), |status| status.to_string())))
             }
@@ -120,13 +139,14 @@ impl NewProcess {
 
 impl Drop for NewProcess {
     fn drop(&mut self) {
-        self.child.take().into_iter().for_each(end);
+        match self.on_drop {
+            OnDrop::End => {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+            }
+            OnDrop::LetGo => {}
+        }
     }
-}
-
-pub fn end(mut child: Child) {
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 impl HandoverSocket {

@@ -2,6 +2,7 @@
 //! thousand series, so a series is written straight from its values: nothing is collected, copied or sorted for it.
 
 use burdock::balancer::Sessions;
+use burdock::upstream::answer_counts::StatusClass;
 use burdock::upstream::health::Condition;
 use burdock::upstream::spec::Admin;
 
@@ -20,12 +21,16 @@ pub type Row<'m> = (&'m ServerMeters, Option<Gauges>);
 pub fn write(rows: &[Row<'_>], text: &mut String) {
     let conditions = sorted(Condition::ALL.map(|to| (to.as_str(), to)));
     let ties = sorted(Tie::ALL.map(|tie| (tie.as_str(), tie)));
+    let classes = StatusClass::ALL.map(|class| (class.as_str(), class));
     let states = sorted(Admin::NAMES.map(|state| (state, state)));
     by_server(text, &families::SERVER_FAILURES, rows, |(meters, _)| Some(meters.failures()));
     by_word(text, &families::SERVER_HEALTH_CHANGES, rows, "to", &conditions, |(meters, _), to| meters.health_changes(to));
     by_server(text, &families::SERVER_IN_FLIGHT, rows, |(_, gauges)| Some(gauges?.in_flight.into()));
     by_server(text, &families::SERVER_QUEUE, rows, |(_, gauges)| gauges?.queue.map(u64::from));
     by_word(text, &families::SERVER_REQUESTS, rows, "tie", &ties, |(meters, _), tie| Some(meters.requests(tie)));
+    by_word(text, &families::SERVER_RESPONSES, rows, "status", &classes, |(_, gauges), class| {
+        Some(gauges?.answers[class as usize])
+    });
     sessions(text, rows);
     by_word(text, &families::SERVER_STATE, rows, "state", &states, |(_, gauges), state| {
         (gauges?.state == state).then_some(1)
@@ -192,6 +197,7 @@ mod tests {
             let gauge = |family| self.gauge(family, &["upstream", "server"]);
             let (up, in_flight) = (gauge(&families::SERVER_UP), gauge(&families::SERVER_IN_FLIGHT));
             let (weight, queue) = (gauge(&families::SERVER_WEIGHT), gauge(&families::SERVER_QUEUE));
+            let answers = self.counter(&families::SERVER_RESPONSES, &["upstream", "server", "status"]);
             let state = self.gauge(&families::SERVER_STATE, &["upstream", "server", "state"]);
             let sessions = self.gauge(&families::SERVER_SESSIONS, &["upstream", "server", "kept"]);
             for (meters, gauges) in rows {
@@ -201,6 +207,9 @@ mod tests {
                 in_flight.with_label_values(&labels).set(gauges.in_flight.into());
                 weight.with_label_values(&labels).set(gauges.weight.into());
                 gauges.queue.inspect(|&waiting| queue.with_label_values(&labels).set(waiting.into()));
+                for (class, count) in StatusClass::ALL.into_iter().zip(gauges.answers) {
+                    answers.with_label_values(&[labels[0], labels[1], class.as_str()]).inc_by(count);
+                }
                 state.with_label_values(&[labels[0], labels[1], gauges.state]).set(1);
                 let kept = [("table", gauges.sessions.learned), ("token", gauges.sessions.by_token)];
                 for (kept, count) in kept.into_iter().filter_map(|(kept, count)| Some((kept, count?))) {
@@ -218,6 +227,7 @@ mod tests {
             in_flight: number(),
             weight: number() * 64,
             queue: some(number()),
+            answers: [number(), number(), 0, number(), 7].map(u64::from),
             state: Admin::NAMES[number() as usize],
             sessions: Sessions {
                 learned: some(number()).map(u64::from),

@@ -2,7 +2,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
+    Counter, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
 };
 
 const CONNECT_SECONDS: &[f64] =
@@ -33,7 +33,7 @@ pub struct QueueFamilies {
     pub wait: HistogramVec,
 }
 
-/// A family of which each server has series: at most eight counters and seven gauges. They are not in the registry.
+/// A family of which each server has series: at most thirteen counters and seven gauges. They are not in the registry.
 #[derive(Debug)]
 pub struct ServerFamily {
     pub name: &'static str,
@@ -51,6 +51,10 @@ pub enum Kind {
 pub const SERVER_REQUESTS: ServerFamily = ServerFamily::counter(
     "server_requests_total",
     "Requests answered by a server, by tie: tied to it, new, or moved to it (permanently or temporarily)",
+);
+pub const SERVER_RESPONSES: ServerFamily = ServerFamily::counter(
+    "server_responses_total",
+    "Responses of a server by class of their status, whether or not the client got them",
 );
 pub const SERVER_FAILURES: ServerFamily = ServerFamily::counter("server_failures_total", "Failed attempts at a server");
 pub const SERVER_HEALTH_CHANGES: ServerFamily =
@@ -98,6 +102,18 @@ pub struct ProcessFamilies {
     pub uptime: Gauge,
     pub reloads: IntCounterVec,
     pub configured: Gauge,
+}
+
+/// What the kernel says of the process, under the names that Prometheus's client libraries use.
+#[derive(Debug)]
+pub struct KernelFamilies {
+    pub cpu: Counter,
+    pub open_descriptors: IntGauge,
+    pub max_descriptors: IntGauge,
+    pub resident: IntGauge,
+    pub virtual_memory: IntGauge,
+    pub threads: IntGauge,
+    pub started: Gauge,
 }
 
 impl RequestFamilies {
@@ -263,6 +279,27 @@ impl ProcessFamilies {
                     "configuration_timestamp_seconds",
                     "Time when the current configuration was applied, in seconds since 1970",
                 ))?,
+            )?,
+        })
+    }
+}
+
+impl KernelFamilies {
+    pub fn register(registry: &Registry) -> Result<Self> {
+        let gauge = |name: &str, help: &str| registered(registry, IntGauge::with_opts(Opts::new(name, help))?);
+        Ok(Self {
+            cpu: registered(
+                registry,
+                Counter::new("process_cpu_seconds_total", "CPU time in user and kernel mode, in seconds")?,
+            )?,
+            open_descriptors: gauge("process_open_fds", "Open file descriptors")?,
+            max_descriptors: gauge("process_max_fds", "The most file descriptors that may be open")?,
+            resident: gauge("process_resident_memory_bytes", "Resident memory, in bytes")?,
+            virtual_memory: gauge("process_virtual_memory_bytes", "Virtual memory, in bytes")?,
+            threads: gauge("process_threads", "Threads")?,
+            started: registered(
+                registry,
+                Gauge::new("process_start_time_seconds", "Time when the process started, in seconds since 1970")?,
             )?,
         })
     }

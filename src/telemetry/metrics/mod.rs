@@ -1,8 +1,9 @@
-//! Metrics for Prometheus. Label values come from enums and the configuration, never from a request. There are at most 15
+//! Metrics for Prometheus. Label values come from enums and the configuration, never from a request. There are at most 20
 //! series per server, and histograms only per upstream.
 
 mod exposition;
 mod families;
+mod kernel;
 mod meters;
 mod names;
 mod servers;
@@ -21,7 +22,7 @@ use burdock::upstream::health::Condition;
 use burdock::upstream::spec::UpstreamSpec;
 use prometheus::{IntCounter, Registry, TextEncoder};
 
-use families::{NameFamilies, ProcessFamilies, QueueFamilies, RequestFamilies, TableFamilies};
+use families::{KernelFamilies, NameFamilies, ProcessFamilies, QueueFamilies, RequestFamilies, TableFamilies};
 pub use meters::{RouteMeters, UpstreamMeters};
 pub use names::Resolved;
 use servers::ServerSeries;
@@ -37,6 +38,7 @@ pub struct Metrics {
     process: ProcessFamilies,
     tables: TableFamilies,
     names: NameFamilies,
+    kernel: KernelFamilies,
     malformed: [IntCounter; 2],
     exchanges: [IntCounter; 2],
     shortages: [IntCounter; 3],
@@ -100,8 +102,22 @@ impl Metrics {
         let shortages = ["descriptors", "ports", "memory"].map(|kind| process.shortages.with_label_values(&[kind]));
         let (requests, queues) = (RequestFamilies::register(&registry)?, QueueFamilies::register(&registry)?);
         let (tables, names) = (TableFamilies::register(&registry)?, NameFamilies::register(&registry)?);
+        let kernel = KernelFamilies::register(&registry)?;
         let (servers, last_size) = Default::default();
-        Ok(Self { registry, requests, queues, servers, process, tables, names, malformed, exchanges, shortages, last_size })
+        Ok(Self {
+            registry,
+            requests,
+            queues,
+            servers,
+            process,
+            tables,
+            names,
+            kernel,
+            malformed,
+            exchanges,
+            shortages,
+            last_size,
+        })
     }
 
     /// Counts a request that an engine serves.

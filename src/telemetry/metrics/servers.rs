@@ -10,6 +10,7 @@ use burdock::balancer::reason::TieOutcome;
 use burdock::balancer::{Sessions, StickyUpstream};
 use burdock::ids::{ServerId, UpstreamName};
 use burdock::time::Now;
+use burdock::upstream::answer_counts::StatusClass;
 use burdock::upstream::health::{Condition, Health};
 use burdock::upstream::server::Server;
 use parking_lot::{Mutex, RwLock};
@@ -47,6 +48,8 @@ pub struct Gauges {
     pub weight: u32,
     /// None without `max_conns`.
     pub queue: Option<u32>,
+    /// By class of status, in the order of [`StatusClass::ALL`].
+    pub answers: [u64; 5],
     /// Its administrative state.
     pub state: &'static str,
     pub sessions: Sessions,
@@ -132,6 +135,7 @@ impl Gauges {
             in_flight: server.in_flight(),
             weight: server.weight(),
             queue: server.spec().max_conns.map(|_| server.waiting()),
+            answers: StatusClass::ALL.map(|class| server.answers(class)),
             state: server.spec().admin.as_str(),
             sessions,
         }
@@ -196,7 +200,7 @@ mod tests {
         for to in Condition::ALL {
             metrics.health_changed(&spec.name, &spec.servers[0].id, to);
         }
-        assert_eq!(series(&metrics, &balancer).len(), 16);
+        assert_eq!(series(&metrics, &balancer).len(), 21);
         metrics.forget_server(&spec.name, &spec.servers[0].id);
         let text = metrics.render(0, super::super::tests::NOW, std::iter::empty()).unwrap();
         assert!(!text.contains("server=\"a\""), "{text}");

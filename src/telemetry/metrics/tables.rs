@@ -44,11 +44,11 @@ fn word(class: EvictionClass) -> &'static str {
     }
 }
 
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
 /// Raises a counter to a count kept elsewhere. Scrapes run on one thread, so no other caller raises it meanwhile.
-fn raise(counter: &IntCounter, to: u64) {
+pub(super) fn raise(counter: &IntCounter, to: u64) {
     counter.inc_by(to.saturating_sub(counter.get()));
 }

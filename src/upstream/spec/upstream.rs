@@ -23,7 +23,7 @@ pub struct UpstreamSpec {
     pub discovery: Vec<DiscoverySpec>,
     pub balance: Balance,
     pub failover: Failover,
-    /// None: servers count as up, and each request finds out on its own.
+    /// None: servers count as up until requests eject them.
     pub health_check: Option<CheckSpec>,
     /// None: the outcomes of requests do not affect a server's health.
     pub passive_health: Option<OutlierSpec>,

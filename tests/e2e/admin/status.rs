@@ -18,7 +18,8 @@ fn a_server_reports_state_health_weight_and_load() {
     let one = report("web-1");
     let expected = json!({"upstream": "shop", "id": "web-1", "address": site.server(1).to_string(), "state": "ready",
         "health": "unchecked", "last_failure": null, "weight": 3, "max_conns": 20, "backup": false, "in_flight": 0, "waiting": 0,
-        "sessions": {"learned": null, "by_token": 1}});
+        "sessions": {"learned": null, "by_token": 1},
+        "answers": {"1xx": 0, "2xx": 1, "3xx": 0, "4xx": 0, "5xx": 0}});
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&one[field], value, "{field}: {one}");
     }

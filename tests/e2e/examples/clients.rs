@@ -25,6 +25,7 @@ fn a_server_id_in_a_header_is_followed_and_never_set() {
     let away: BTreeSet<_> = (0..4).map(|_| named("server_123").served_by().to_owned()).collect();
     assert!(away.len() == 1 && !away.contains("web-1"), "{away:?}");
     let _back = site.origin(1);
+    burdock.wait_until_all_up();
     assert_eq!(named("server_123").served_by(), "web-1");
 }
 
@@ -211,6 +212,7 @@ fn one_identity_has_one_server_however_it_is_sent() {
     drop(origins.remove(0));
     assert!(before.iter().zip(homes()).all(|(before, now)| before == "web-1" || *before == now));
     let _back = site.origin(1);
+    burdock.wait_until_all_up();
     assert_eq!(homes(), before);
 }
 

@@ -38,6 +38,7 @@ fn ip_hash_moves_only_a_lost_servers_clients_until_it_returns() {
         assert!(if before == "web-1" { meanwhile != "web-1" } else { meanwhile == before }, "{before} {meanwhile}");
     }
     let _back = site.origin(1);
+    burdock.wait_until_all_up();
     assert_eq!(homes(), before);
 }
 
@@ -113,6 +114,7 @@ fn sticky_route_follows_the_applications_route() {
     let away: BTreeSet<_> = (0..4).map(lost).collect();
     assert!(away.len() == 1 && !away.contains("web-2"), "{away:?}");
     let _back = site.origin(2);
+    burdock.wait_until_all_up();
     assert_eq!(lost(0), "web-2");
 }
 

@@ -123,6 +123,15 @@ impl Burdock {
     }
 
     /// The text of `/metrics`.
+    /// Waits until every server is in use. One that refused connections comes back by a probe.
+    pub fn wait_until_all_up(&self) {
+        wait_until("every server is up", || {
+            let metrics = self.metrics();
+            let mut servers = metrics.samples().iter().filter(|sample| sample.name == "burdock_server_up");
+            servers.all(|server| server.value == 1.0)
+        });
+    }
+
     pub fn exposition(&self) -> String {
         Wire::open(self.admin).ask(&Request::get("/metrics")).text()
     }

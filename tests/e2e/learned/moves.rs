@@ -48,6 +48,7 @@ fn a_session_on_a_detour_returns_to_its_server() {
     let line = burdock.log_line("/away");
     assert_eq!((words(&line)[2].as_str(), line.text("from")), ("none", "web-1".to_owned()));
     let _restored = site.origin(1);
+    burdock.wait_until_all_up();
     assert_eq!(served(&burdock, &with_cookie("/back", &name)), "web-1");
     assert_eq!(words(&burdock.log_line("/back")), ["hit", "learn", "kept"]);
 }
