@@ -32,7 +32,7 @@ impl<'b> Lines<'b> {
         Ok(Self(lines))
     }
 
-    /// The lines as a map, for whoever decides. Lines that no map takes are left out.
+    /// The lines as a map, which the steps read. Lines that no map takes are left out.
     pub fn to_map(&self) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(self.0.len());
         for line in &self.0 {
