@@ -1,9 +1,9 @@
 //! What grows with the number of servers and of upstreams: picking a server for a new client, estimating sessions, and reading
 //! and applying a configuration.
 //!
-//! `cargo bench --no-default-features --bench scale`. Goals: with 10,000 servers a pick takes at most 2 µs; the estimates of
-//! 10,000 servers take at most 5 ms; a configuration of 10,000 upstreams with a route by host each is read and applied in
-//! 0.3 s.
+//! `cargo bench --no-default-features --bench scale`. Goals: with 10,000 servers a pick takes at most 2 µs, and so does joining a
+//! queue; the estimates of 10,000 servers take at most 5 ms; a configuration of 10,000 upstreams with a route by host each is read
+//! and applied in 0.3 s.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may panic where it fails")]
 
 use std::fmt::Write as _;
@@ -14,6 +14,7 @@ use burdock::balancer::Balancer;
 use burdock::config::Config;
 use burdock::session::estimate::Estimate;
 use burdock::session::fingerprint_key::FingerprintKey;
+use burdock::session::load_factor::LoadFactor;
 use burdock::session::number::SessionNumber;
 use burdock::sticky::secrets::Secrets;
 use burdock::time::{Now, Skipped, UnixSeconds, Uptime};
@@ -22,6 +23,7 @@ use burdock::upstream::queue::Slot;
 use burdock::upstream::{Attempts, Placement, Upstream};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng};
 
 const NOW: Now = Now {
@@ -58,16 +60,55 @@ fn pick(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same while every server is full but a few.
+/// The same while every server is full but a few, for one key after the other.
 fn pick_of_few(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("pick of 10 in 10,000");
-    for (name, balance, key) in BALANCES {
-        let upstream = upstream(&full(), balance);
+    for few in [10, 100, 1_000] {
+        let mut group = criterion.benchmark_group(format!("pick of {few} in 10,000"));
+        for (name, balance, key) in BALANCES {
+            let upstream = upstream(&full(), balance);
+            let mut random = StdRng::seed_from_u64(1);
+            let mut held: Vec<Slot> = std::iter::from_fn(|| place(&upstream, None, &mut random)).collect();
+            held.shuffle(&mut random);
+            held.truncate(held.len() - few);
+            let mut keys = (0_u32..).map(|n| key.map(|_| n.to_be_bytes()));
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| {
+                    let key = keys.next().flatten();
+                    black_box(take(&upstream, black_box(key.as_ref().map(<[u8; 4]>::as_slice)), &mut random))
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+/// A slot at the server of a session that is tied by a hash with a load factor.
+fn tied_by_hash(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("tied by hash, load_factor");
+    for servers in [10, MANY] {
+        let upstream = upstream(&servers_of(servers), "round_robin");
         let mut random = StdRng::seed_from_u64(1);
-        let mut held: Vec<Slot> = std::iter::from_fn(|| place(&upstream, None, &mut random)).collect();
-        held.truncate(held.len() - 10);
+        let _held: Vec<Slot> = (0..3_000).map(|_| take(&upstream, None, &mut random)).collect();
+        let (bound, attempts) = (LoadFactor::new(100.0).unwrap(), Attempts::default());
+        let home = upstream.home(b"192.0.2.1").unwrap();
+        group.bench_with_input(BenchmarkId::from_parameter(servers), &servers, |bencher, _| {
+            bencher.iter(|| black_box(upstream.admit_home(home, Some(bound), &attempts, NOW).unwrap().slot));
+        });
+    }
+    group.finish();
+}
+
+/// Joining a queue, and leaving it, while all servers are full.
+fn wait(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("wait at one of 10,000");
+    for (name, placement) in [("without a name", Placement::Balance(None)), ("by name", Placement::Ring(b"192.0.2.1"))] {
+        let upstream = upstream_with(&full(), "round_robin", "{new_sessions: 2s}");
+        let mut random = StdRng::seed_from_u64(1);
+        let _held: Vec<Slot> = std::iter::from_fn(|| place(&upstream, None, &mut random)).collect();
         group.bench_function(name, |bencher| {
-            bencher.iter(|| black_box(take(&upstream, black_box(key), &mut random)));
+            bencher.iter(|| {
+                black_box(upstream.queue_new(black_box(placement), None, &Attempts::default(), NOW).unwrap().ticket)
+            });
         });
     }
     group.finish();
@@ -150,9 +191,12 @@ fn servers(count: usize, settings: impl Fn(usize) -> String) -> String {
 }
 
 fn upstream(servers: &str, balance: &str) -> Upstream {
-    let text = format!(
-        "listeners: ['127.0.0.1:8080']\nupstreams:\n  shop:\n    servers: [{servers}]\n    balance: {balance}\n    sticky: []\n"
-    );
+    upstream_with(servers, balance, "{}")
+}
+
+fn upstream_with(servers: &str, balance: &str, queue: &str) -> Upstream {
+    let shop = format!("{{servers: [{servers}], balance: {balance}, queue: {queue}, sticky: []}}");
+    let text = format!("listeners: ['127.0.0.1:8080']\nupstreams:\n  shop: {shop}\n");
     let mut config = Config::parse("bench", &text).unwrap_or_else(|errors| panic!("{errors}"));
     Upstream::new(config.plan.upstreams.remove(0).upstream, None, NOW)
 }
@@ -167,5 +211,5 @@ fn secrets() -> Secrets {
     Secrets::new(keys, FingerprintKey::parse(&"5e".repeat(32)).unwrap(), [])
 }
 
-criterion_group!(benches, pick, pick_of_few, estimates, upstreams);
+criterion_group!(benches, pick, pick_of_few, tied_by_hash, wait, estimates, upstreams);
 criterion_main!(benches);

@@ -7,9 +7,9 @@ pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 #[cfg(feature = "shuttle")]
 pub(crate) use scheduled::{Mutex, RwLock};
 #[cfg(feature = "shuttle")]
-pub(crate) use shuttle::sync::{MutexGuard, atomic::AtomicU32};
+pub(crate) use shuttle::sync::{MutexGuard, atomic::AtomicU32, atomic::AtomicU64};
 #[cfg(not(feature = "shuttle"))]
-pub(crate) use std::sync::atomic::AtomicU32;
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Shuttle's locks with the interface of `parking_lot`'s. A panic ends the test, so no other thread sees a poisoned
 /// lock.

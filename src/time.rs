@@ -19,7 +19,7 @@ pub struct Now {
 }
 
 /// The dates that the wall clock skipped by steps forward while this process ran: no time passed between them. By default none.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Skipped {
     pub from: UnixSeconds,
     pub to: UnixSeconds,

@@ -113,7 +113,9 @@ impl Control {
         let Desired { config, changes, leaving, discovered, .. } = (**self.desired.load()).clone();
         let (addresses, live) = (directories::addresses(&config).collect(), self.state.serving.generation.load());
         ProcessHandoff {
+            // Reading the clocks notices a step until now.
             uptime: self.now().uptime,
+            clock_steps: self.state.serving.clock.steps(),
             addresses,
             changes,
             leaving,

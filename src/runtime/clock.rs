@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use burdock::session::clock_steps::ClockSteps;
+use burdock::session::clock_steps::{ClockSteps, StepsHandoff};
 use burdock::time::{Now, Skipped, UnixMillis, UnixSeconds, Uptime};
 
 /// The process's clocks: wall time for dates, and time since the start for everything else.
@@ -31,11 +31,16 @@ impl Clock {
         Self { origin: now, started: now, steps: Box::leak(Box::default()) }
     }
 
-    /// Continues the uptime of the previous process.
+    /// Continues the uptime of the previous process, which knows of these steps of the wall clock.
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
-    pub fn after(before: Uptime) -> Self {
-        let now = Instant::now();
-        Self { origin: now.checked_sub(before.0).unwrap_or(now), started: now, steps: Box::leak(Box::default()) }
+    pub fn after(before: Uptime, steps: StepsHandoff) -> Self {
+        let (now, steps) = (Instant::now(), Box::leak(Box::new(ClockSteps::after(steps))));
+        Self { origin: now.checked_sub(before.0).unwrap_or(now), started: now, steps }
+    }
+
+    /// The steps of the wall clock, for the next process.
+    pub fn steps(&self) -> StepsHandoff {
+        self.steps.handoff()
     }
 
     /// The age of this process.

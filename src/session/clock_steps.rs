@@ -4,6 +4,8 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
+use serde::{Deserialize, Serialize};
+
 use crate::lock::Mutex;
 use crate::time::{Skipped, UnixMillis, UnixSeconds, Uptime};
 
@@ -24,13 +26,35 @@ pub struct ClockSteps {
     changing: Mutex<()>,
 }
 
+/// What the process that continues the uptime of this one must know: its sessions are from before the step, too.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct StepsHandoff {
+    /// The wall clock minus uptime, in milliseconds. None before the first observation.
+    offset: Option<i64>,
+    skipped: Skipped,
+}
+
 impl Default for ClockSteps {
     fn default() -> Self {
-        Self { offset: AtomicI64::new(UNKNOWN), skipped: AtomicU64::new(0), changing: Mutex::new(()) }
+        Self::after(StepsHandoff::default())
     }
 }
 
 impl ClockSteps {
+    /// Continues the observations of the previous process. If its uptime is continued only after a while, this counts as a step of
+    /// so long, which makes sessions live longer rather than end.
+    pub fn after(before: StepsHandoff) -> Self {
+        let offset = AtomicI64::new(before.offset.unwrap_or(UNKNOWN));
+        Self { offset, skipped: AtomicU64::new(pack(before.skipped)), changing: Mutex::new(()) }
+    }
+
+    pub fn handoff(&self) -> StepsHandoff {
+        let _unchanged = self.changing.lock();
+        let offset = Some(self.offset.load(Relaxed)).filter(|&offset| offset != UNKNOWN);
+        StepsHandoff { offset, skipped: unpack(self.skipped.load(Relaxed)) }
+    }
+
     /// Compares both clocks, which were read at the same moment, and returns what the wall clock has skipped.
     pub fn observe(&self, wall: UnixMillis, uptime: Uptime) -> Skipped {
         let offset = (wall.0 as i64).saturating_sub(uptime.0.as_millis() as i64);
@@ -110,6 +134,17 @@ mod tests {
         observe(&steps, START + 3_600, 0);
         assert_eq!(observe(&steps, START + 1_000, 0), skipped(START, START + 1_000));
         assert_eq!(observe(&steps, START - 1_000, 0), Skipped::default());
+    }
+
+    #[test]
+    fn the_next_process_knows_earlier_steps_and_notices_one_before_its_first_observation() {
+        let steps = ClockSteps::default();
+        assert_eq!(observe(&ClockSteps::after(steps.handoff()), START, 0), Skipped::default());
+        observe(&steps, START, 0);
+        observe(&steps, START + 3_600, 0);
+        let next = || ClockSteps::after(steps.handoff());
+        assert_eq!(observe(&next(), START + 3_700, 100), skipped(START, START + 3_600));
+        assert_eq!(observe(&next(), START + 4_700, 100), skipped(START + 100, START + 4_700));
     }
 
     #[test]

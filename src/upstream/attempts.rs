@@ -32,6 +32,16 @@ impl Attempts {
         self.failed.is_empty()
     }
 
+    /// The servers that are not tried again.
+    pub(crate) fn all_given_up(&self, same_server: u8) -> SmallVec<[usize; 4]> {
+        let closed = self.queue_closed.iter().map(|&(server, _)| server);
+        let failed = self.failed.iter().filter(|(_, tries)| *tries >= same_server).map(|&(server, _)| server);
+        let mut all: SmallVec<[usize; 4]> = closed.chain(failed).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Why the server at this position is not tried again, if so.
     pub(crate) fn given_up(&self, at: usize, same_server: u8) -> Option<Cause> {
         let closed = self.queue_closed.iter().find(|(server, _)| *server == at).map(|&(_, cause)| cause);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::spec::Tier;
 
-const BITS: usize = u64::BITS as usize;
+pub(super) const BITS: usize = u64::BITS as usize;
 
 /// The notes about the servers of one tier, by position.
 #[derive(Debug)]
@@ -54,7 +54,6 @@ impl Boards {
 
 impl Board {
     fn new(servers: usize) -> Self {
-        let zeros = |bits: usize| (0..bits.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect::<Box<[_]>>();
         let noted = zeros(servers);
         Self { epoch: AtomicU64::new(0), words: zeros(noted.len()), noted }
     }
@@ -72,6 +71,10 @@ impl Board {
     pub(crate) fn note(&self, at: usize) {
         set(&self.noted, at);
         set(&self.words, at / BITS);
+    }
+
+    pub(super) fn is_noted(&self, at: usize) -> bool {
+        is_set(&self.noted, at)
     }
 
     /// Takes notes, and some more than `most` if they are close together.
@@ -95,16 +98,23 @@ impl Board {
     }
 }
 
+pub(super) fn zeros(bits: usize) -> Box<[AtomicU64]> {
+    (0..bits.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect()
+}
+
 /// Sets a bit, without writing if it is set.
-fn set(words: &[AtomicU64], at: usize) {
-    let (word, bit) = (&words[at / BITS], 1 << (at % BITS));
-    if word.load(SeqCst) & bit == 0 {
-        word.fetch_or(bit, SeqCst);
+pub(super) fn set(words: &[AtomicU64], at: usize) {
+    if !is_set(words, at) {
+        words[at / BITS].fetch_or(1 << (at % BITS), SeqCst);
     }
 }
 
+pub(super) fn is_set(words: &[AtomicU64], at: usize) -> bool {
+    words[at / BITS].load(SeqCst) & (1 << (at % BITS)) != 0
+}
+
 /// The bits that are set, lowest first.
-fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+pub(super) fn bits(mut word: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
         word &= word - 1;

@@ -1,6 +1,7 @@
 //! The servers that may get new sessions, in the form that picks need. They are found when the configuration or the health
 //! of a server changes, and now and then during a slow start, not for each pick. Picks verify what may have changed since.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lock::Mutex;
@@ -9,9 +10,11 @@ use crate::time::Uptime;
 use super::balance::{Balance, Drawn};
 use super::board::Boards;
 use super::health::Health;
+use super::marks::Marks;
 use super::server::Server;
 use super::spec::{Tier, UpstreamSpec};
-use super::turns::{All, Notes, Order, Turns};
+use super::totals::{Share, Totals};
+use super::turns::{All, Notes, Order, Rules, Turns};
 use super::upstream::Among;
 
 /// The candidates of an upstream.
@@ -35,8 +38,11 @@ pub(super) struct Group {
     /// Those that are up.
     pub(super) up: Box<[usize]>,
     pub(super) turns: Mutex<Turns>,
+    pub(super) marks: Marks,
     /// For draws by weight.
     pub(super) drawn: Drawn,
+    /// The sums of the upstream, if they are of these candidates.
+    pub(super) totals: Option<Arc<Totals>>,
 }
 
 /// What candidates are chosen from.
@@ -45,6 +51,8 @@ pub(super) struct Choice<'u> {
     pub(super) servers: &'u [Server],
     pub(super) boards: &'u Boards,
     pub(super) notes: Notes,
+    /// The sums, if they are kept.
+    pub(super) totals: Option<&'u Arc<Totals>>,
     /// Where the turns continue without earlier candidates.
     pub(super) start: TurnTimes,
     pub(super) now: Uptime,
@@ -68,7 +76,11 @@ impl Candidates {
         // First, so that what changes meanwhile makes them out of date.
         let epoch = choice.boards.epoch();
         let group = |tier| choice.group(tier, earlier.map(|earlier| earlier.of(tier)));
-        Self { epoch, until: choice.until(), primary: group(Tier::Primary), backup: group(Tier::Backup) }
+        let found = Self { epoch, until: choice.until(), primary: group(Tier::Primary), backup: group(Tier::Backup) };
+        if choice.notes == Notes::Come {
+            choice.count(&found);
+        }
+        found
     }
 
     pub(super) fn are_current(&self, boards: &Boards, now: Uptime) -> bool {
@@ -122,10 +134,22 @@ impl Choice<'_> {
             Tier::Backup => self.start.backup,
         };
         let time = earlier.map_or(start, |earlier| earlier.turns.lock().retire());
-        let all = All { servers: self.servers, board: self.boards.of(tier) };
-        let turns = Mutex::new(Turns::new(order, self.notes, &weighted, time, &all));
+        let marks = Marks::new(self.servers.len());
+        let all = All { servers: self.servers, board: self.boards.of(tier), marks: &marks };
+        let queue = self.spec.queue.new_sessions.map(|_| self.spec.queue.length);
+        let rules = Rules { order, notes: self.notes, queue };
+        let turns = Mutex::new(Turns::new(rules, &weighted, time, &all));
         let drawn = Drawn::new(weighted.iter().map(|&(_, weight)| weight));
-        Group { among, members: members.into(), up: up.into(), turns, drawn }
+        let totals = self.totals.map(Arc::clone);
+        Group { among, members: members.into(), up: up.into(), turns, marks, drawn, totals }
+    }
+
+    /// From now on, the sums are of these candidates.
+    fn count(&self, found: &Candidates) {
+        for (at, server) in self.servers.iter().enumerate() {
+            let members = &found.of(server.spec().tier).members;
+            server.queue().counts_as(self.totals.map_or(Share::NONE, |_| share(at, server, members)));
+        }
     }
 
     fn positions(&self, are: impl Fn(&Server) -> bool) -> Vec<usize> {
@@ -137,5 +161,16 @@ impl Choice<'_> {
         let starts = |server: &Server| server.health_state().up_since().is_some_and(|since| self.now.since(since) < over);
         let starting = self.servers.iter().any(starts);
         starting.then(|| self.now.plus((over / PART).clamp(SHORTEST, LONGEST)))
+    }
+}
+
+/// How the server at this position counts if these are the candidates of its tier.
+fn share(at: usize, server: &Server, members: &[usize]) -> Share {
+    let weight = server.weight();
+    let serves = server.health() == Health::Up && weight > 0;
+    let share = if serves { Share::NONE.serving(weight) } else { Share::NONE };
+    match members.binary_search(&at) {
+        Ok(_) => share.candidate(server.spec().tier, weight, server.limit_for_new()),
+        Err(_) => share,
     }
 }

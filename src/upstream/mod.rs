@@ -13,18 +13,22 @@ pub mod health;
 pub mod health_state;
 pub mod last_failure;
 mod load;
+mod marks;
 pub mod outlier;
 pub mod percent;
 mod pick;
 pub mod queue;
 pub mod retry;
 mod ring;
+mod ring_pick;
 pub mod server;
 pub mod spec;
+mod totals;
 mod tournament;
 mod turns;
 #[expect(clippy::module_inception, reason = "this is where one looks for the type")]
 mod upstream;
+mod wait;
 mod weight;
 
 pub use crate::ids::{InvalidName, ServerId, UpstreamName};

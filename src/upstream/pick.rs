@@ -1,4 +1,4 @@
-//! Where a request without a tie goes, and where it waits if all servers are full.
+//! Where a request without a tie goes. [`super::ring_pick`] goes along the ring.
 
 use rand_core::Rng;
 
@@ -7,11 +7,10 @@ use super::balance::Balance;
 use super::candidates::Group;
 use super::load::Load;
 use super::queue::Slot;
-use super::queue::rank::Rank;
 use super::server::Server;
 use super::spec::Tier;
 use super::turns::{All, Notes, Turn};
-use super::upstream::{Among, Pick, Queued, Upstream};
+use super::upstream::{Among, Pick, Upstream};
 use crate::session::load_factor::LoadFactor;
 use crate::time::{Now, Uptime};
 
@@ -27,16 +26,13 @@ pub enum Placement<'n> {
 }
 
 /// A request to place on a server.
-struct PlaceRequest<'a> {
-    placement: Placement<'a>,
-    attempts: &'a Attempts,
-    now: Uptime,
+pub(super) struct PlaceRequest<'a> {
+    pub(super) placement: Placement<'a>,
+    pub(super) attempts: &'a Attempts,
+    pub(super) now: Uptime,
 }
 
-/// The points of a ring that are looked at before it is asked whether any server is usable.
-const NEAR: usize = 1_024;
-
-const TIERS: [Tier; 2] = [Tier::Primary, Tier::Backup];
+pub(super) const TIERS: [Tier; 2] = [Tier::Primary, Tier::Backup];
 
 impl Upstream {
     /// Takes a slot at a certain server for a new session, if the server accepts new ones.
@@ -71,9 +67,11 @@ impl Upstream {
     fn place_in(&self, tier: Tier, group: &Group, request: &PlaceRequest<'_>, random: &mut impl Rng) -> Option<Pick> {
         let usable = |at: usize| is_among(&self.servers()[at], group.among) && !self.given_up(at, request.attempts);
         let (at, slot) = match (request.placement, self.spec().balance) {
-            (Placement::Ring(name), _) => self.along_ring(tier, group, name, None, usable),
-            (Placement::Bounded(name, bound), _) => self.along_ring(tier, group, name, Some(bound), usable),
-            (Placement::Balance(Some(key)), Balance::Hash(bound)) => self.along_ring(tier, group, key, bound, usable),
+            (Placement::Ring(name), _) => self.along_ring((tier, group), name, None, request, usable),
+            (Placement::Bounded(name, bound), _) => self.along_ring((tier, group), name, Some(bound), request, usable),
+            (Placement::Balance(Some(key)), Balance::Hash(bound)) => {
+                self.along_ring((tier, group), key, bound, request, usable)
+            }
             (Placement::Balance(_), Balance::RandomTwo) => {
                 self.random_two(group, request.now, random, usable).or_else(|| self.next_turn(tier, group, usable))
             }
@@ -84,8 +82,8 @@ impl Upstream {
         Some(Pick { at, slot, among: group.among })
     }
 
-    fn next_turn(&self, tier: Tier, group: &Group, usable: impl Fn(usize) -> bool) -> Option<(usize, Slot)> {
-        let all = All { servers: self.servers(), board: self.boards().of(tier) };
+    pub(super) fn next_turn(&self, tier: Tier, group: &Group, usable: impl Fn(usize) -> bool) -> Option<(usize, Slot)> {
+        let all = self.all(tier, group);
         loop {
             let turn = group.turns.lock().next(&all, |at| !usable(at));
             match turn {
@@ -94,6 +92,10 @@ impl Upstream {
                 Turn::Again => {}
             }
         }
+    }
+
+    pub(super) fn all<'u>(&'u self, tier: Tier, group: &'u Group) -> All<'u> {
+        All { servers: self.servers(), board: self.boards().of(tier), marks: &group.marks }
     }
 
     /// The less loaded of two different servers, both drawn by weight. None if nearly all are full.
@@ -118,81 +120,6 @@ impl Upstream {
     fn load(&self, at: usize, now: Uptime) -> Load {
         let server = &self.servers()[at];
         server.load(server.weight_at(self.spec().slow_start, now))
-    }
-
-    /// Takes a slot at the first usable server after `name` on the ring; with a bound, at the first that is not loaded above
-    /// it.
-    fn along_ring(
-        &self,
-        tier: Tier,
-        group: &Group,
-        name: &[u8],
-        bound: Option<LoadFactor>,
-        usable: impl Fn(usize) -> bool,
-    ) -> Option<(usize, Slot)> {
-        let take = |at: usize| self.servers()[at].admit_new().map(|slot| (at, slot));
-        let within = self.within(group, bound, &usable);
-        let fits = |at: &usize| usable(*at) && within(*at);
-        let mut walk = self.ring(tier).walk(name);
-        // The walk is long if no server fits, so whether one is usable at all is asked before its greater part.
-        walk.by_ref().take(NEAR).filter(fits).find_map(take).or_else(|| {
-            let mut usable = group.members.iter().copied().filter(|&at| usable(at)).peekable();
-            usable.peek()?;
-            walk.filter(fits).find_map(take).or_else(|| usable.find_map(take))
-        })
-    }
-
-    /// Whether a server is not loaded above the bound, which is relative to all usable servers.
-    fn within(&self, group: &Group, bound: Option<LoadFactor>, usable: impl Fn(usize) -> bool) -> impl Fn(usize) -> bool {
-        let (mut total, mut weights) = (0, 0);
-        let counted: &[usize] = if bound.is_some() { &group.members } else { &[] };
-        for server in counted.iter().filter(|at| usable(**at)).map(|&at| &self.servers()[at]) {
-            total += u64::from(server.in_flight());
-            weights += u64::from(server.weight());
-        }
-        move |at| {
-            let server = &self.servers()[at];
-            bound.is_none_or(|bound| bound.admits(server.in_flight(), server.weight(), total, weights))
-        }
-    }
-
-    /// Queues a request without a tie when all servers are full: at `followed` if given, else at the first full server
-    /// after the session's name, or for a session without a name at the server with the least demand. None if no server
-    /// is worth waiting for.
-    pub fn queue_new(&self, placement: Placement<'_>, followed: Option<usize>, attempts: &Attempts) -> Option<Queued> {
-        let length = self.spec().queue.length;
-        let worth_waiting = |at: &usize| {
-            let server = &self.servers()[*at];
-            server.would_accept_new() && !self.given_up(*at, attempts) && server.waiting() < length
-        };
-        let queue = |at: usize| self.servers()[at].queue_up(Rank::New, length).map(|ticket| Queued { at, ticket });
-        followed.filter(worth_waiting).and_then(queue).or_else(|| {
-            TIERS.into_iter().find_map(|tier| {
-                let of_tier = |at: &usize| self.servers()[*at].spec().tier == tier && worth_waiting(at);
-                self.wait_among((0..self.servers().len()).filter(of_tier).collect(), tier, placement, queue)
-            })
-        })
-    }
-
-    /// Waits at the first of these servers, in the order in which a request prefers to wait for them.
-    fn wait_among(
-        &self,
-        mut servers: Vec<usize>,
-        tier: Tier,
-        placement: Placement<'_>,
-        queue: impl Fn(usize) -> Option<Queued>,
-    ) -> Option<Queued> {
-        if let Placement::Ring(name) | Placement::Bounded(name, _) = placement {
-            let mut walk = self.ring(tier).walk(name).filter(|at| servers.binary_search(at).is_ok());
-            return if servers.is_empty() { None } else { walk.find_map(queue) };
-        }
-        while let Some(nth) = (0..servers.len()).min_by_key(|&nth| self.servers()[servers[nth]].demand()) {
-            let queued = queue(servers.remove(nth));
-            if queued.is_some() {
-                return queued;
-            }
-        }
-        None
     }
 }
 

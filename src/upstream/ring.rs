@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::{Ipv6Addr, SocketAddr};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use pingora_ketama::{Bucket, Continuum, DEFAULT_POINT_MULTIPLE};
+use pingora_ketama::{Bucket, Continuum};
 
 use super::server::Server;
 use super::spec::Tier;
@@ -24,8 +24,8 @@ const MAX_UNITS: u32 = 2_048;
 /// The ring of one tier.
 pub(super) struct Ring {
     continuum: Continuum,
-    servers: HashMap<SocketAddr, usize, rustc_hash::FxBuildHasher>,
-    points: usize,
+    /// The servers' positions, from the first point to the last.
+    points: Box<[u32]>,
 }
 
 impl Ring {
@@ -37,21 +37,36 @@ impl Ring {
         let weight = |server: &Server| server.weight() / divisor * POINTS_FACTOR;
         let buckets: Vec<Bucket> =
             members.iter().map(|(_, server)| Bucket::new(stand_in(server.id()), weight(server))).collect();
-        let points = members.iter().map(|(_, server)| (weight(server) * DEFAULT_POINT_MULTIPLE) as usize).sum();
-        let servers = members.iter().map(|&(at, server)| (stand_in(server.id()), at)).collect();
-        Self { continuum: Continuum::new(&buckets), servers, points }
+        let continuum = Continuum::new(&buckets);
+        let servers: HashMap<SocketAddr, usize, rustc_hash::FxBuildHasher> =
+            members.iter().map(|&(at, server)| (stand_in(server.id()), at)).collect();
+        let points = addresses(&continuum).filter_map(|address| servers.get(address)).map(|&at| at as u32).collect();
+        Self { continuum, points }
     }
 
     /// The positions of the servers that follow `name` on the ring, once around, with repetitions.
     pub(super) fn walk(&self, name: &[u8]) -> impl Iterator<Item = usize> {
-        self.continuum.node_iter(name).take(self.points).filter_map(|address| self.servers.get(address).copied())
+        let (before, after) = self.points.split_at_checked(self.continuum.node_idx(name)).unwrap_or_default();
+        after.iter().chain(before).map(|&at| at as usize)
     }
 }
 
 impl std::fmt::Debug for Ring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ring").field("points", &self.points).finish_non_exhaustive()
+        f.debug_struct("Ring").field("points", &self.points.len()).finish_non_exhaustive()
     }
+}
+
+/// The addresses of all points, in order.
+fn addresses(continuum: &Continuum) -> impl Iterator<Item = &SocketAddr> {
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let mut point = next?;
+        let address = continuum.get_addr(&mut point);
+        // After the last comes the first.
+        next = Some(point).filter(|&point| point > 0);
+        address
+    })
 }
 
 /// A server's points depend only on its own weight, so that adding or removing a server moves no names between others.

@@ -20,6 +20,7 @@ use super::load::Load;
 use super::queue::rank::Rank;
 use super::queue::{Queue, Slot, Ticket};
 use super::spec::{Admin, ServerSpec, Tier};
+use super::totals::Sum;
 use super::weight;
 use crate::ids::ServerId;
 
@@ -241,10 +242,12 @@ impl Server {
         Load { requests: u64::from(in_flight), weight }
     }
 
-    /// Its load including waiting requests.
-    pub(super) fn demand(&self) -> Load {
-        let requests = u64::from(self.in_flight()) + u64::from(self.waiting());
-        Load { requests, weight: u64::from(self.weight()) }
+    /// The sum over servers, for which each is looked at.
+    pub(super) fn sum<'s>(servers: impl Iterator<Item = &'s Self>) -> Sum {
+        servers.fold(Sum::default(), |sum, server| Sum {
+            requests: sum.requests + u64::from(server.in_flight()),
+            weights: sum.weights + u64::from(server.weight()),
+        })
     }
 }
 

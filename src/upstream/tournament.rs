@@ -25,8 +25,8 @@ impl<K: Copy + Ord> Tournament<K> {
         self.keys.get(first).copied().flatten().map(|key| (first, key))
     }
 
-    pub(super) fn takes_part(&self, contestant: usize) -> bool {
-        self.keys[contestant].is_some()
+    pub(super) fn key(&self, contestant: usize) -> Option<K> {
+        self.keys[contestant]
     }
 
     pub(super) fn set(&mut self, contestant: usize, key: Option<K>) {

@@ -24,6 +24,7 @@ use super::queue::{Queue, Slot, Ticket};
 use super::ring::Ring;
 use super::server::{Live, Server};
 use super::spec::{Admin, ServerSpec, Tier, UpstreamSpec};
+use super::totals::{Share, Sum, Totals};
 use super::turns::Notes;
 use crate::session::load_factor::LoadFactor;
 
@@ -36,6 +37,8 @@ pub struct Upstream {
     by_id: HashMap<ServerId, usize, rustc_hash::FxBuildHasher>,
     rings: Rings,
     boards: Boards,
+    /// Of the configuration in use.
+    totals: Arc<Totals>,
     /// Whether the boards get notes: whether this is the configuration in use.
     is_watching: AtomicBool,
     candidates: RwLock<Option<Arc<Candidates>>>,
@@ -82,14 +85,16 @@ struct Rings {
 impl Upstream {
     /// Makes an upstream from its configuration. Servers that `earlier` has too keep their live state.
     pub fn new(spec: UpstreamSpec, earlier: Option<&Self>, now: Now) -> Self {
-        let servers: Box<[Server]> = spec.servers.iter().map(|server| joined(server, &spec, earlier, now)).collect();
+        let totals = earlier.map_or_else(Arc::default, |upstream| Arc::clone(&upstream.totals));
+        let joined = |server: &Arc<ServerSpec>| joined(server, &spec, (earlier, &totals), now);
+        let servers: Box<[Server]> = spec.servers.iter().map(joined).collect();
         let by_id = servers.iter().enumerate().map(|(at, server)| (server.id().clone(), at)).collect();
         let rings = Rings { primary: Ring::build(&servers, Tier::Primary), backup: Ring::build(&servers, Tier::Backup) };
         let ejecting = earlier.map_or_else(Arc::default, |upstream| Arc::clone(&upstream.ejecting));
         let boards = Boards::new(servers.len());
         let start = earlier.map_or_else(TurnTimes::default, Self::turn_times);
         let (is_watching, candidates, finding) = Default::default();
-        let new = Self { spec, servers, by_id, rings, boards, is_watching, candidates, start, finding, ejecting };
+        let new = Self { spec, servers, by_id, rings, boards, totals, is_watching, candidates, start, finding, ejecting };
         if earlier.is_none() {
             new.watch();
         }
@@ -156,12 +161,28 @@ impl Upstream {
     pub fn admit_home(&self, at: usize, bound: Option<LoadFactor>, attempts: &Attempts, now: Now) -> Result<Pick, Cause> {
         let pick = self.admit_tied(at, attempts, now)?;
         let Some(bound) = bound else { return Ok(pick) };
-        let serving = || self.servers.iter().filter(|server| server.health() == Health::Up && server.weight() > 0);
         // Without the slot just taken.
-        let total: u64 = serving().map(|server| u64::from(server.in_flight())).sum::<u64>().saturating_sub(1);
-        let weights: u64 = serving().map(|server| u64::from(server.weight())).sum();
+        let serving = self.sum_of_serving(now.uptime).without(Sum { requests: 1, weights: 0 });
         let before = self.servers[at].in_flight().saturating_sub(1);
-        if bound.admits(before, self.servers[at].weight(), total, weights) { Ok(pick) } else { Err(Cause::Full) }
+        let is_within = bound.admits(before, self.servers[at].weight(), serving.requests, serving.weights);
+        if is_within { Ok(pick) } else { Err(Cause::Full) }
+    }
+
+    /// The sum of the servers that serve sessions.
+    fn sum_of_serving(&self, now: Uptime) -> Sum {
+        let is_watching = self.is_watching.load(SeqCst);
+        if is_watching && let Some(totals) = &self.candidates(now).of(Tier::Primary).totals {
+            return totals.serving();
+        }
+        self.ask_for_totals();
+        Server::sum(self.servers.iter().filter(|server| server.health() == Health::Up && server.weight() > 0))
+    }
+
+    /// A request needs the sums: from the next candidates on they are kept.
+    pub(super) fn ask_for_totals(&self) {
+        if self.is_watching.load(SeqCst) && self.totals.ask() {
+            self.boards.of(Tier::Primary).health_changed();
+        }
     }
 
     /// Records how an attempt at the server at this position ended. Some if this ejected the server.
@@ -237,7 +258,9 @@ impl Upstream {
     }
 
     pub(super) fn choice(&self, notes: Notes, now: Uptime) -> Choice<'_> {
-        Choice { spec: &self.spec, servers: &self.servers, boards: &self.boards, notes, start: self.start, now }
+        // Only the candidates of all requests are counted.
+        let totals = Some(&self.totals).filter(|totals| notes == Notes::Come && totals.are_asked_for());
+        Choice { spec: &self.spec, servers: &self.servers, boards: &self.boards, notes, totals, start: self.start, now }
     }
 
     /// Where its turns are. If each configuration began them again, frequent changes would send nearly all new sessions to the first
@@ -255,6 +278,7 @@ impl Upstream {
         for (at, server) in self.servers.iter().enumerate() {
             server.queue().watched_by(self.boards.of(server.spec().tier), at);
         }
+        self.totals.forget_askers();
         self.is_watching.store(true, SeqCst);
         // Notes until now went elsewhere.
         self.boards.of(Tier::Primary).health_changed();
@@ -283,13 +307,25 @@ impl Upstream {
         let stays = |server: &Server| {
             next.and_then(|next| next.find(server.id())).is_some_and(|same| Arc::ptr_eq(same.live(), server.live()))
         };
-        self.servers.iter().filter(|server| !stays(server)).for_each(|server| server.queue().end());
-        if !next.is_some_and(|next| std::ptr::eq(next, self)) {
-            let _finding = self.finding.lock();
-            self.is_watching.store(false, SeqCst);
-            if let Some(last) = &*self.candidates.read() {
-                last.retire();
-            }
+        let gone = || self.servers.iter().filter(|server| !stays(server));
+        gone().for_each(|server| server.queue().end());
+        if next.is_some_and(|next| std::ptr::eq(next, self)) {
+            return;
+        }
+        self.retire();
+        gone().for_each(|server| server.queue().counts_as(Share::NONE));
+        // Candidates of this configuration may have been counted last.
+        if let Some(next) = next.filter(|next| next.totals.are_asked_for()) {
+            next.boards.of(Tier::Primary).health_changed();
+        }
+    }
+
+    /// Takes no more notes.
+    fn retire(&self) {
+        let _finding = self.finding.lock();
+        self.is_watching.store(false, SeqCst);
+        if let Some(last) = &*self.candidates.read() {
+            last.retire();
         }
     }
 
@@ -304,7 +340,12 @@ impl Upstream {
 }
 
 /// A server with its new configuration and its live state from an earlier one.
-fn joined(server: &Arc<ServerSpec>, spec: &UpstreamSpec, earlier: Option<&Upstream>, now: Now) -> Server {
+fn joined(
+    server: &Arc<ServerSpec>,
+    spec: &UpstreamSpec,
+    (earlier, totals): (Option<&Upstream>, &Arc<Totals>),
+    now: Now,
+) -> Server {
     let before = earlier.and_then(|upstream| Some((upstream, upstream.find(&server.id)?)));
     let admin_before = before.map(|(_, before)| before.spec().admin);
     let joined = match before {
@@ -315,7 +356,7 @@ fn joined(server: &Arc<ServerSpec>, spec: &UpstreamSpec, earlier: Option<&Upstre
         }
         None => {
             let origin = if earlier.is_some() { Origin::Later } else { Origin::Start };
-            let queue = Arc::new(Queue::default());
+            let queue = Arc::new(Queue::new(totals));
             let state = Arc::new(HealthState::new(spec, origin, &queue, now));
             Server::new(Arc::clone(server), Arc::new(Live::default()), queue, state)
         }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use burdock::config::Config;
+use burdock::session::load_factor::LoadFactor;
 use burdock::time::{Now, Skipped, Uptime};
 use burdock::upstream::balance::Balance;
 use burdock::upstream::failover::Cause;
@@ -70,7 +71,7 @@ impl Shop {
         };
         let queued = || match kind {
             Kind::Tied => upstream.queue_tied(at, None, tried, AT),
-            Kind::New => upstream.queue_new(Placement::Balance(None), Some(at), tried),
+            Kind::New => upstream.queue_new(Placement::Balance(None), Some(at), tried, AT),
         };
         taken.map(|pick| pick.slot).ok_or_else(|| queued().unwrap().ticket)
     }
@@ -219,5 +220,63 @@ fn no_free_slot_is_hidden_from_picks() {
         assert_eq!(picked.len(), 4);
         let in_flight: Vec<u32> = shop.upstream.servers().iter().map(|server| server.in_flight()).collect();
         assert_eq!(in_flight, [2, 2]);
+    });
+}
+
+#[test]
+fn sums_for_a_load_factor_are_right_after_any_order() {
+    explore(|| {
+        let mut spec = SPEC.clone();
+        spec.servers.iter_mut().for_each(|server| Arc::make_mut(server).max_conns = NonZeroU32::new(4));
+        let shop = Arc::new(Shop { upstream: Upstream::new(spec, None, AT), active: Default::default() });
+        let home = shop.upstream.home(b"ann").unwrap();
+        let (bound, tried) = (LoadFactor::new(1.01).unwrap(), Attempts::default());
+        let at_home = |shop: &Shop| shop.upstream.admit_home(home, Some(bound), &tried, AT).ok().map(|pick| pick.slot);
+        let bounded = |shop: &Shop| {
+            let placement = Placement::Bounded(b"ann", bound);
+            shop.upstream.place(placement, &tried, AT, &mut StdRng::seed_from_u64(1)).map(|pick| (pick.at, pick.slot))
+        };
+        // The sums are kept from the second request on.
+        drop((at_home(&shop), at_home(&shop)));
+        let held = shop.occupy(home);
+        let threads = [
+            spawn(&shop, move |_| drop(held)),
+            spawn(&shop, |shop| drop((shop.upstream.admit_tied(A, &Attempts::default(), AT), shop.pick()))),
+            spawn(&shop, |shop| {
+                let health = shop.upstream.servers()[A].health_state();
+                [Health::Down, Health::Up].into_iter().for_each(|now| health.set(now, AT.uptime));
+                drop(shop.pick());
+            }),
+        ];
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        shop.assert_empty();
+        // One more or less in the sum would let in three, or one.
+        let two = [at_home(&shop), at_home(&shop)].map(Option::unwrap);
+        assert!(at_home(&shop).is_none());
+        let (other, slot) = bounded(&shop).unwrap();
+        assert_ne!(other, home);
+        drop((two, slot));
+    });
+}
+
+#[test]
+fn the_server_with_the_least_demand_is_known_after_any_order() {
+    explore(|| {
+        let mut spec = SPEC.clone();
+        spec.queue.new_sessions = Some(Duration::from_secs(2));
+        spec.servers.iter_mut().for_each(|server| Arc::make_mut(server).max_conns = NonZeroU32::new(1));
+        let shop = Arc::new(Shop { upstream: Upstream::new(spec, None, AT), active: Default::default() });
+        let wait = |shop: &Shop| shop.upstream.queue_new(Placement::Balance(None), None, &Attempts::default(), AT).unwrap();
+        let _held = [A, B].map(|at| shop.occupy(at));
+        let first = [wait(&shop), wait(&shop)];
+        assert_ne!(first[0].at, first[1].at);
+        let [leaves, stays] = first;
+        let threads = [
+            spawn(&shop, move |_| drop(leaves)),
+            spawn(&shop, move |shop| drop(wait(shop))),
+            spawn(&shop, move |shop| drop(shop.pick())),
+        ];
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_ne!(wait(&shop).at, stays.at);
     });
 }

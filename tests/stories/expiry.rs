@@ -138,3 +138,13 @@ fn a_clock_that_steps_forward_and_back_ends_no_session() {
     let _lb = lb.after(1_981);
     client.visits(1).because(["expired_idle"]);
 }
+
+#[test]
+fn a_step_of_the_clock_before_an_upgrade_ends_no_session_after_it() {
+    let (lb, mut client) = with(Some(1_800), Some(7_200));
+    let lb = lb.after(1_000).steps(86_400).after(400).upgraded().after(300);
+    client.visits(1).because(["hit"]).settled(["renewed"]);
+    let lb = lb.after(1_981);
+    client.visits(1).because(["expired_idle"]);
+    drop(lb);
+}

@@ -256,10 +256,13 @@ impl Lb {
         self.with(|_| {})
     }
 
-    /// Replaces the process: the new one starts with the handoff of server state and nothing else.
+    /// Replaces the process: the new one starts with the handoff of the clocks and of server state, and nothing else.
     pub fn upgraded(self) -> Self {
         {
             let world = &mut *self.0.borrow_mut();
+            let clock_steps = serde_json::to_vec(&world.steps.handoff()).unwrap();
+            world.steps = ClockSteps::after(serde_json::from_slice(&clock_steps).unwrap());
+            world.now.skipped = world.steps.observe(world.now.date(), world.now.uptime);
             let handoff = serde_json::to_vec(&world.balancer.handoff()).unwrap();
             world.balancer = build(&world.shop, &world.tables, &world.keys, None, world.now);
             world.balancer.inherit(&serde_json::from_slice(&handoff).unwrap());

@@ -57,8 +57,8 @@ impl Search<'_> {
             return Place::Taken(pick);
         }
         let timeout = self.upstream.spec().queue.new_sessions.and_then(|timeout| self.wait.left(timeout));
-        let awaited =
-            timeout.and_then(|timeout| Some((self.upstream.queue_new(placement, followed, self.attempts)?, timeout)));
+        let awaited = timeout
+            .and_then(|timeout| Some((self.upstream.queue_new(placement, followed, self.attempts, self.now)?, timeout)));
         awaited.map_or(Place::Nowhere, |(queued, timeout)| Place::Awaited(queued, timeout))
     }
 

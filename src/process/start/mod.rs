@@ -148,14 +148,15 @@ fn control(
     let state_dir = &config.process.state_dir;
     let store = Store::new(state_dir);
     let handoff = predecessor.and_then(|predecessor| predecessor.handoff.clone());
-    let ProcessHandoff { uptime, changes, leaving, discovered, servers, .. } = handoff.unwrap_or_else(|| stored(&store));
+    let handoff = handoff.unwrap_or_else(|| stored(&store));
+    let ProcessHandoff { uptime, clock_steps, changes, leaving, discovered, servers, .. } = handoff;
     let secrets = keys::secrets(&config)?;
     keys::warnings(&config).iter().for_each(|warning| log::warn!("{warning}"));
     let desired = Desired { config, secrets, changes, leaving, discovered };
     for (upstream, id, _) in desired.changes.iter() {
         log::info!("runtime override in effect: {}/{}", upstream.as_str(), id.as_str());
     }
-    let state = Arc::new(state(&desired, Clock::after(uptime), predecessor, successors)?);
+    let state = Arc::new(state(&desired, Clock::after(uptime, clock_steps), predecessor, successors)?);
     state.serving.generation.load().balancer.inherit(&servers);
     match predecessor {
         Some(_) => Ok(Control::after_another(state, desired, file, store)),

@@ -16,22 +16,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::{Context, Poll};
 
-use crate::lock::{AtomicU32, Mutex, MutexGuard};
+use crate::lock::{AtomicU32, AtomicU64, Mutex, MutexGuard};
 
 use super::board::Board;
 use super::failover::Cause;
+use super::totals::{Counted, Share, Totals};
 use rank::Rank;
 use waiters::{Call, Open, Waiters, Wakers, wake};
 
 /// The slots of a server and its queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    in_flight: AtomicU32,
+    /// [`Counted`]: how many requests are in flight, and how the server counts in `totals`.
+    in_flight: AtomicU64,
+    totals: Arc<Totals>,
     /// How many requests wait, and how many of them are tied. Written under the lock, read without it.
     waiting: AtomicU32,
     tied: AtomicU32,
     waiters: Mutex<Waiters<Slot>>,
-    /// The board gets a note when fewer than this are in flight.
+    /// The board gets a note when fewer than this are in flight or wait.
     note_below: AtomicU32,
     watch: Mutex<Option<Watch>>,
 }
@@ -59,8 +62,36 @@ pub struct Ticket {
 }
 
 impl Queue {
+    /// The queue of a server of the upstream with these sums.
+    pub(crate) fn new(totals: &Arc<Totals>) -> Self {
+        Self { totals: Arc::clone(totals), ..Self::default() }
+    }
+
     pub(crate) fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
+        self.counted().in_flight()
+    }
+
+    /// Its number in flight, and how it counts.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted::of(self.in_flight.load(Relaxed))
+    }
+
+    /// From now on, it counts like this in the sums of the upstream.
+    pub(crate) fn counts_as(&self, share: Share) {
+        if self.counted().share() == share {
+            return;
+        }
+        let changed = self.in_flight.fetch_update(SeqCst, SeqCst, |word| Some(Counted::of(word).with(share)));
+        if let Ok(before) = changed.map(Counted::of) {
+            self.totals.change(before, Counted::of(before.with(share)));
+        }
+    }
+
+    /// The number in flight has changed by one.
+    fn recount(&self, before: Counted, after: Counted) {
+        if after.share() != Share::NONE {
+            self.totals.change(before, after);
+        }
     }
 
     /// From now on, notes are left on this board, for the server at this position.
@@ -68,15 +99,27 @@ impl Queue {
         *self.watch.lock() = Some(Watch { board: Arc::clone(board), at });
     }
 
-    /// Leaves a note, once, when fewer than this are in flight. False if there are fewer already; then no note may come.
-    pub(crate) fn note_below(&self, in_flight: u32) -> bool {
-        self.note_below.store(in_flight, SeqCst);
-        self.in_flight.load(SeqCst) >= in_flight
+    /// Leaves a note, once, when fewer than this are in flight or wait. False if there are fewer already; then no note may come.
+    pub(crate) fn note_below(&self, demand: u32) -> bool {
+        self.note_below.store(demand, SeqCst);
+        self.demand() >= demand
+    }
+
+    /// How many requests are in flight or wait.
+    fn demand(&self) -> u32 {
+        Counted::of(self.in_flight.load(SeqCst)).in_flight() + self.len()
+    }
+
+    /// So many requests are in flight or wait; before, it may have been more.
+    fn fell_to(&self, demand: u32) {
+        if demand < self.note_below.load(SeqCst) {
+            // Before the note: who takes it may ask for another.
+            self.note_below.store(0, SeqCst);
+            self.leave_note();
+        }
     }
 
     fn leave_note(&self) {
-        // Before the note: who takes it may ask for another.
-        self.note_below.store(0, SeqCst);
         if let Some(Watch { board, at }) = &*self.watch.lock() {
             board.note(*at);
         }
@@ -104,7 +147,14 @@ impl Queue {
         match max_conns {
             None => self.take_below(u32::MAX),
             Some(_) if self.must_wait(rank) => None,
-            Some(max) => self.take_below(rank.limit(max)),
+            Some(max) => {
+                let taken = self.occupy(rank.limit(max))?;
+                if taken.in_flight() == Rank::New.limit(max) {
+                    // It is full from now on.
+                    self.leave_note();
+                }
+                Some(Slot(Arc::clone(self)))
+            }
         }
     }
 
@@ -118,8 +168,16 @@ impl Queue {
 
     /// Takes a slot if fewer than `limit` are taken.
     fn take_below(self: &Arc<Self>, limit: u32) -> Option<Slot> {
-        let room = |in_flight: u32| (in_flight < limit).then_some(in_flight + 1);
-        self.in_flight.fetch_update(SeqCst, SeqCst, room).ok().map(|_| Slot(Arc::clone(self)))
+        self.occupy(limit).map(|_| Slot(Arc::clone(self)))
+    }
+
+    /// The number in flight with the slot that was taken.
+    fn occupy(&self, limit: u32) -> Option<Counted> {
+        let room = |word: u64| (Counted::of(word).in_flight() < limit).then_some(word + 1);
+        let before = self.in_flight.fetch_update(SeqCst, SeqCst, room).ok()?;
+        let taken = Counted::of(before + 1);
+        self.recount(Counted::of(before), taken);
+        Some(taken)
     }
 
     /// Joins the queue, and takes a slot at once if one has become free. None if `max_length` requests wait already. If
@@ -131,6 +189,9 @@ impl Queue {
             return None;
         }
         let arrival = waiters.join(rank, rank.limit(max_conns), Arc::clone(&call));
+        if waiters.len() >= max_length {
+            self.leave_note();
+        }
         let woken = match waiters.open() {
             Open::Yes => {
                 self.count(&waiters);
@@ -208,16 +269,18 @@ impl Queue {
     fn count(&self, waiters: &Waiters<Slot>) {
         self.tied.store(waiters.tied(), SeqCst);
         self.waiting.store(waiters.len(), SeqCst);
+        self.fell_to(self.demand());
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let left = self.0.in_flight.fetch_sub(1, SeqCst) - 1;
-        if left < self.0.note_below.load(SeqCst) {
-            self.0.leave_note();
-        }
-        if self.0.len() > 0 {
+        let before = self.0.in_flight.fetch_sub(1, SeqCst);
+        let left = Counted::of(before - 1);
+        self.0.recount(Counted::of(before), left);
+        let waiting = self.0.len();
+        self.0.fell_to(left.in_flight() + waiting);
+        if waiting > 0 {
             self.0.advance();
         }
     }

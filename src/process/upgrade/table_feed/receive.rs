@@ -23,7 +23,9 @@ pub fn receive(
     key: FingerprintKeyId,
     clock: &Clock,
 ) -> io::Result<HashSet<TableName>> {
-    let (begun, now) = (clock.uptime(), clock.moment().now().wall);
+    let (begun, moment) = (clock.uptime(), clock.moment());
+    let now = moment.now().wall;
+    tables.iter().for_each(|table| table.skip(moment.skipped));
     let mut loaders: Vec<_> = tables.iter().map(|table| (table, Loader::new(table, Precedence::Stored))).collect();
     let (mut received, mut current) = (HashSet::new(), None);
     loop {
@@ -129,7 +131,9 @@ impl Incoming {
 
     fn apply(&self, bytes: &[u8]) {
         let Some(table) = self.current.map(|at| &self.link.tables[at]) else { return };
-        let now = self.link.clock.moment().now().wall;
+        let moment = self.link.clock.moment();
+        let now = moment.now().wall;
+        table.feed.table().skip(moment.skipped);
         match self.link.exchange {
             Exchange::BothWays => load(bytes, &mut Loader::of_peer(&table.feed), now),
             Exchange::OneWay => load(bytes, &mut Loader::new(table.feed.table(), Precedence::Later), now),

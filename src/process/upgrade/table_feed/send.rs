@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use burdock::session::clock_steps::StepsHandoff;
 use burdock::table::format::Batch;
 use burdock::table::{Change, Cursor, Delivery, Entry, Lost};
 use burdock::time::Uptime;
@@ -314,8 +315,8 @@ struct StateSender {
 impl StateSender {
     /// The state, if it is not the one that was sent last.
     fn changed(&mut self) -> Option<ProcessHandoff> {
-        // The other process knows the time.
-        let now = ProcessHandoff { uptime: Uptime::default(), ..(self.source)() };
+        // The other process knows the time, and watches the clocks itself.
+        let now = ProcessHandoff { uptime: Uptime::default(), clock_steps: StepsHandoff::default(), ..(self.source)() };
         if self.sent.as_ref() == Some(&now) {
             return None;
         }

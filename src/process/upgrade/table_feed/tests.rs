@@ -7,10 +7,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use burdock::ids::ServerId;
+use burdock::session::clock_steps::ClockSteps;
 use burdock::session::fingerprint::Fingerprint;
 use burdock::session::fingerprint_key::FingerprintKeyId;
 use burdock::session::lifetime::Lifetime;
 use burdock::table::{Budget, Confirmation, Known, Patience, Persist, Table, TableName, TableSpec};
+use burdock::time::{UnixSeconds, Uptime};
 
 use super::link::Phase;
 use super::receive::{Incoming, receive};
@@ -24,10 +26,14 @@ use crate::runtime::clock::Clock;
 const KEY: FingerprintKeyId = FingerprintKeyId(*b"01234567");
 
 fn table() -> Arc<Table> {
+    table_with(Lifetime::default())
+}
+
+fn table_with(lifetime: Lifetime) -> Arc<Table> {
     let name = TableName::parse("t").unwrap();
     let capacity = NonZeroU32::new(1_000).unwrap();
     // Persistence makes no difference here.
-    Arc::new(Table::new(TableSpec { name, capacity, lifetime: Lifetime::default(), persist: Persist::Off }))
+    Arc::new(Table::new(TableSpec { name, capacity, lifetime, persist: Persist::Off }))
 }
 
 fn name(n: u8) -> Fingerprint {
@@ -113,6 +119,36 @@ fn a_new_process_receives_all_sessions_and_changes() {
         theirs.receiving.join().unwrap();
         let missing: Vec<u8> = (0..102).filter(|n| !has(&new, *n, clock)).collect();
         assert_eq!(missing, [7], "{exchange:?}");
+    }
+}
+
+#[test]
+fn sessions_from_before_a_step_of_the_clock_reach_the_new_process() {
+    let (uptime, lifetime) = (Uptime(Duration::from_secs(7_200)), Lifetime { idle: Some(600), life: None });
+    let wall = Clock::start().moment().now().wall;
+    // An hour was skipped while nobody used the sessions.
+    let steps = ClockSteps::default();
+    steps.observe(UnixSeconds(wall.0 - 3_700).into(), uptime);
+    steps.observe(UnixSeconds(wall.0 - 100).into(), uptime);
+    let clock = Clock::after(uptime.plus(Duration::from_secs(100)), steps.handoff());
+    for exchange in [Exchange::BothWays, Exchange::OneWay] {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let running = table_with(lifetime);
+        running.skip(clock.moment().skipped);
+        let server = running.register(&ServerId::parse("a").unwrap()).unwrap();
+        running.tie(name(1), &server, Budget::Within, UnixSeconds(wall.0 - 3_800));
+        let old = end(link(ours, exchange, &running, clock), First::Tables);
+        let new = table_with(lifetime);
+        receive(&mut theirs.try_clone().unwrap(), std::slice::from_ref(&new), KEY, &clock).unwrap();
+        assert!(has(&new, 1, clock), "{exchange:?}");
+        assert!(old.feed.has_sent_tables(WAIT_TIMEOUT));
+        // A table that no request has used.
+        let later = table_with(lifetime);
+        let theirs = end(link(theirs, exchange, &later, clock), First::Changes);
+        running.tie(name(2), &server, Budget::Within, UnixSeconds(wall.0 - 3_790));
+        old.close();
+        theirs.receiving.join().unwrap();
+        assert!(has(&later, 2, clock), "{exchange:?}");
     }
 }
 
