@@ -30,6 +30,7 @@ mod marked_down;
 mod metrics;
 mod modes;
 mod monitoring;
+mod ordinary_user;
 mod passive;
 mod peers;
 mod persistence;
