@@ -48,6 +48,7 @@ mod states;
 mod stickiness;
 mod systemd;
 mod token;
+mod top;
 mod upgrade;
 mod upgrade_windows;
 mod websocket;

@@ -125,7 +125,7 @@ fn server_table(servers: &[ServerInfo]) -> String {
     columns.text()
 }
 
-fn last_failure(server: &ServerInfo) -> String {
+pub fn last_failure(server: &ServerInfo) -> String {
     server.last_failure.as_ref().map_or_else(|| "-".to_owned(), |last| format!("{}, {} ago", last.reason, span(last.ago)))
 }
 

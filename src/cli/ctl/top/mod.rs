@@ -1,70 +1,110 @@
-//! `top`: upstreams, servers, sessions, rates and reasons. It refreshes in a terminal; without one it prints once.
+//! `top`: upstreams, servers, sessions, rates and reasons. In a terminal it refreshes, sorts, filters and changes servers; without one
+//! it prints once. `screen` is what is shown and what keys do, `draw` how it looks; this file asks the process and the terminal.
 
-use std::io::{IsTerminal, Write};
+mod column;
+mod draw;
+mod figures;
+mod screen;
+#[cfg(test)]
+mod tests;
+
+use std::io::IsTerminal;
 use std::time::Duration;
 
+use ::http::Method;
 use clap::Args;
-use crossterm::event::{self, Event, KeyCode, KeyModifiers};
-use crossterm::{cursor, execute, terminal};
-use serde_json::json;
+use crossterm::event::{self, Event};
+use ratatui::DefaultTerminal;
 
 use super::client::AskError;
 use super::console::{Console, Form, print_out, read};
 use super::metrics::Counters;
 use super::show;
-use super::text::{Columns, or_dash, sessions, span};
 use crate::api;
-use crate::api::process::Version;
-use crate::api::server::ServerInfo;
+use crate::api::server::{Changed, ServerPatch};
 use crate::api::upstream::UpstreamList;
 use crate::cli::outcome::Outcome;
 use crate::runtime::clock::Clock;
+use draw::draw;
+use figures::{Figures, Snapshot};
+use screen::{Change, Effect, Message, Screen};
 
-/// Live view of upstreams, servers, sessions, rates and reasons; q quits
+/// Time for a response: keys wait for it.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the first rates are measured.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Live view of upstreams and servers; without a terminal it prints them once
+///
+/// Rates are per second since the last refresh. A change of a server asks for confirmation and works as `burdock ctl drain`, `ready` and
+/// `maint` do.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Keys:
+  q, Ctrl-C              quit
+  Up, Down, PgUp, PgDn   select a server, also with k and j; Home and End: the first, the last
+  Left, Right            sort by another column; i inverts the order
+  /                      show only servers whose name, state or health contains a text; Esc shows all
+  d, r, m                drain the selected server, set it ready, or set it to maintenance")]
 pub struct TopArgs {
     /// Seconds between refreshes
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     every: u64,
 }
 
-/// The state and counters at one time.
-struct Snapshot {
-    at: Duration,
-    version: Version,
-    upstreams: UpstreamList,
-    servers: Vec<ServerInfo>,
-    counters: Counters,
-}
-
 pub fn top(console: &Console, args: &TopArgs) -> Result<Outcome, AskError> {
     let clock = Clock::start();
     let pause = Duration::from_secs(args.every);
-    if console.form == Form::Text && std::io::stdout().is_terminal() {
-        return refreshing(console, &clock, pause);
-    }
     let first = snapshot(console, &clock)?;
+    if console.form == Form::Text && std::io::stdout().is_terminal() {
+        let mut terminal = Terminal::enter()?;
+        return refresh(&mut terminal.0, console, &clock, pause, first);
+    }
     std::thread::sleep(pause.min(Duration::from_secs(1)));
-    let second = snapshot(console, &clock)?;
+    let figures = Figures::between(&first, &snapshot(console, &clock)?);
     match console.form {
-        Form::Json => print_out(&format!("{:#}\n", figures(&first, &second))),
-        Form::Text => print_out(&page(&first, &second)),
+        Form::Json => print_out(&format!("{:#}\n", figures.to_json())),
+        Form::Text => print_out(&figures.page()),
     }
     Ok(Outcome::Success)
 }
 
-fn refreshing(console: &Console, clock: &Clock, pause: Duration) -> Result<Outcome, AskError> {
-    let mut before = snapshot(console, clock)?;
-    let _screen = Screen::enter()?;
-    let mut wait = Duration::from_millis(500);
+/// Refreshes until a key quits. If the process does not answer, for example while it restarts, the last figures stay, with the error.
+fn refresh(
+    terminal: &mut DefaultTerminal,
+    console: &Console,
+    clock: &Clock,
+    pause: Duration,
+    first: Snapshot,
+) -> Result<Outcome, AskError> {
+    let mut screen = Screen::new(Figures::between(&first, &first));
+    let mut before = first;
+    let mut next = clock.uptime().0 + FIRST_PAUSE;
     loop {
-        if has_quit(wait)? {
-            return Ok(Outcome::Success);
+        terminal.draw(|frame| draw(frame, &mut screen))?;
+        let left = next.saturating_sub(clock.uptime().0);
+        if left.is_zero() {
+            match snapshot(console, clock) {
+                Ok(now) => {
+                    screen.figures = Figures::between(&before, &now);
+                    before = now;
+                }
+                Err(error) => screen.message = Some(Message::Failed(error.to_string())),
+            }
+            next = clock.uptime().0 + pause;
+        } else if event::poll(left)?
+            && let Event::Key(key) = event::read()?
+        {
+            match screen.key(key) {
+                Effect::None => {}
+                Effect::Quit => return Ok(Outcome::Success),
+                Effect::Change(change) => {
+                    screen.message = Some(apply(console, &change));
+                    // The next figures show it.
+                    next = clock.uptime().0;
+                }
+            }
         }
-        wait = pause;
-        let now = snapshot(console, clock)?;
-        draw(&page(&before, &now))?;
-        before = now;
     }
 }
 
@@ -76,121 +116,35 @@ fn snapshot(console: &Console, clock: &Clock) -> Result<Snapshot, AskError> {
     Ok(Snapshot { at: clock.uptime().0, version, upstreams, servers, counters })
 }
 
-/// The rate per second between two snapshots.
-fn rate(before: &Snapshot, now: &Snapshot, name: &str, labels: &[(&str, &str)]) -> f64 {
-    let time = now.at.saturating_sub(before.at).as_secs_f64();
-    let gained = now.counters.sum(name, labels) - before.counters.sum(name, labels);
-    if time > 0.0 { gained.max(0.0) / time } else { 0.0 }
-}
-
-/// The reasons of this upstream's requests per second, the most frequent first.
-fn reasons(before: &Snapshot, now: &Snapshot, upstream: &str) -> Vec<(String, f64)> {
-    let of = [("upstream", upstream)];
-    let all = now.counters.by("burdock_decisions_total", &of, "reason").into_keys();
-    let rates = all.map(|reason| {
-        let rate = rate(before, now, "burdock_decisions_total", &[("upstream", upstream), ("reason", &reason)]);
-        (reason, rate)
-    });
-    let mut rates: Vec<_> = rates.filter(|(_, rate)| *rate > 0.0).collect();
-    rates.sort_by(|a, b| b.1.total_cmp(&a.1));
-    rates
-}
-
-fn page(before: &Snapshot, now: &Snapshot) -> String {
-    let Version { version, uptime, readiness, connections, .. } = &now.version;
-    let requests = rate(before, now, "burdock_requests_total", &[]);
-    let head = format!(
-        "burdock {version}, up for {}, {}, {connections} client connections, {requests:.1} requests/s\n",
-        span(*uptime),
-        readiness.as_str()
-    );
-    let mut upstreams = Columns::new(&["upstream", "req/s", "in flight", "sessions", "taking new", "reasons per second"]);
-    for upstream in &now.upstreams.upstreams {
-        let reasons = reasons(before, now, &upstream.name).into_iter().map(|(reason, rate)| format!("{reason} {rate:.1}"));
-        upstreams.row([
-            upstream.name.clone(),
-            format!("{:.1}", rate(before, now, "burdock_decisions_total", &[("upstream", &upstream.name)])),
-            upstream.in_flight.to_string(),
-            sessions(upstream.sessions),
-            format!("{} of {}", upstream.taking_new, upstream.servers),
-            reasons.collect::<Vec<_>>().join(", "),
-        ]);
+fn apply(console: &Console, change: &Change) -> Message {
+    let patch = ServerPatch { state: Some(Some(change.wanted)), ..ServerPatch::default() };
+    let answer = console.client.send(Method::PATCH, &change.server.path(), &patch).and_then(read);
+    match answer {
+        Ok(Changed { server, warning }) => {
+            let state = server.map_or("removed", |server| server.state.as_str());
+            let warning = warning.map_or_else(String::new, |warning| format!("; {warning}"));
+            Message::Done(format!("{}: {state}{warning}", change.server))
+        }
+        Err(error) => Message::Failed(format!("{}: {error}", change.server)),
     }
-    format!("{head}\n{}\n{}", upstreams.text(), servers(before, now))
 }
 
-fn servers(before: &Snapshot, now: &Snapshot) -> String {
-    let heading = ["server", "state", "health", "weight", "req/s", "fail/s", "in flight", "max", "sessions"];
-    let mut columns = Columns::new(&heading);
-    for server in &now.servers {
-        let labels = [("upstream", &*server.upstream), ("server", &*server.id)];
-        columns.row([
-            format!("{}/{}", server.upstream, server.id),
-            server.state.as_str().to_owned(),
-            server.health.as_str().to_owned(),
-            server.weight.to_string(),
-            format!("{:.1}", rate(before, now, "burdock_server_requests_total", &labels)),
-            format!("{:.1}", rate(before, now, "burdock_server_failures_total", &labels)),
-            server.in_flight.to_string(),
-            or_dash(server.max_conns),
-            sessions(server.sessions),
-        ]);
-    }
-    columns.text()
-}
+/// The terminal in raw mode, until dropped. If the program panics, the terminal is restored before the message is printed.
+struct Terminal(DefaultTerminal);
 
-fn figures(before: &Snapshot, now: &Snapshot) -> serde_json::Value {
-    let upstreams = now.upstreams.upstreams.iter().map(|upstream| {
-        let reasons: serde_json::Map<_, _> =
-            reasons(before, now, &upstream.name).into_iter().map(|(reason, rate)| (reason, json!(rate))).collect();
-        json!({"upstream": upstream, "reasons_per_second": reasons})
-    });
-    let servers = now.servers.iter().map(|server| {
-        let labels = [("upstream", &*server.upstream), ("server", &*server.id)];
-        json!({"server": server, "requests_per_second": rate(before, now, "burdock_server_requests_total", &labels),
-            "failures_per_second": rate(before, now, "burdock_server_failures_total", &labels)})
-    });
-    json!({"version": now.version, "upstreams": upstreams.collect::<Vec<_>>(), "servers": servers.collect::<Vec<_>>()})
-}
-
-/// The terminal in raw mode, until dropped.
-struct Screen;
-
-impl Screen {
+impl Terminal {
     fn enter() -> std::io::Result<Self> {
-        terminal::enable_raw_mode()?;
-        let screen = Self;
-        execute!(std::io::stdout(), terminal::EnterAlternateScreen, cursor::Hide)?;
-        Ok(screen)
+        ratatui::try_init().map(Self).inspect_err(|_| restore())
     }
 }
 
-impl Drop for Screen {
+impl Drop for Terminal {
     fn drop(&mut self) {
-        let _ = execute!(std::io::stdout(), cursor::Show, terminal::LeaveAlternateScreen);
-        let _ = terminal::disable_raw_mode();
+        restore();
     }
 }
 
-fn draw(page: &str) -> std::io::Result<()> {
-    let (width, height) = terminal::size()?;
-    let mut out = std::io::stdout().lock();
-    execute!(out, cursor::MoveTo(0, 0))?;
-    let lines: Vec<&str> = page.lines().take(usize::from(height).saturating_sub(1)).collect();
-    for line in lines {
-        let line: String = line.chars().take(width.into()).collect();
-        write!(out, "{line}\x1b[K\r\n")?;
-    }
-    execute!(out, terminal::Clear(terminal::ClearType::FromCursorDown))?;
-    out.flush()
-}
-
-/// Waits for `pause` or a key; true if the key quits.
-fn has_quit(pause: Duration) -> std::io::Result<bool> {
-    if !event::poll(pause)? {
-        return Ok(false);
-    }
-    let Event::Key(key) = event::read()? else { return Ok(false) };
-    let interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-    Ok(interrupt || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc))
+/// A terminal that is gone needs no restoring.
+fn restore() {
+    let _ = ratatui::try_restore();
 }
