@@ -1,6 +1,9 @@
-//! `burdock man`: writes the manual pages of all commands, for packages.
+//! `burdock man`: writes the manual pages of all commands and of the configuration, for packages.
 
-use std::path::PathBuf;
+mod configuration;
+
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -13,13 +16,17 @@ pub struct ManArgs {
 }
 
 pub fn man(args: &ManArgs, command_line: clap::Command) -> Outcome {
-    let written =
-        std::fs::create_dir_all(&args.directory).and_then(|()| clap_mangen::generate_to(command_line, &args.directory));
-    match written {
+    match write(&args.directory, command_line) {
         Ok(()) => Outcome::Success,
         Err(error) => {
             eprintln!("burdock: cannot write to {}: {error}", args.directory.display());
             Outcome::Failure
         }
     }
+}
+
+fn write(directory: &Path, command_line: clap::Command) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    clap_mangen::generate_to(command_line, directory)?;
+    std::fs::write(directory.join("burdock.yaml.5"), configuration::page())
 }
