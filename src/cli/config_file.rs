@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use burdock::config::Config;
 
 use super::outcome::Outcome;
+use crate::runtime::directories;
 
 /// The option that names the file.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,6 +58,6 @@ impl ConfigFile {
         let name = self.name();
         let text = if self.is_stdin() { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(&self.conf) };
         let text = text.map_err(|error| format!("burdock: cannot read {name}: {error}"))?;
-        Config::parse(&name, &text).map_err(|errors| errors.to_string())
+        Config::parse_with(&name, &text, directories::defaults()).map_err(|errors| errors.to_string())
     }
 }

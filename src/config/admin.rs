@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::directories;
 use super::names::ListenAddress;
 use crate::config::schema::map::record;
 use crate::config::schema::read::{Hint, Leaf};
@@ -63,7 +64,7 @@ impl Leaf for SocketPath {
 
 impl AdminText {
     pub(super) fn build(self, runtime_dir: &Path) -> Admin {
-        let socket = self.socket.unwrap_or_else(|| Some(runtime_dir.join("admin.sock")));
+        let socket = self.socket.unwrap_or_else(|| Some(directories::admin_socket(runtime_dir)));
         Admin { address: self.address, socket, token_file: self.token_file }
     }
 }

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::admin::AdminText;
+use super::directories::Directories;
 use super::dns::DnsText;
 use super::listener::ListenerText;
-use super::process::{Key, Keys};
+use super::process::{Key, Keys, ProcessText};
 use super::route::RouteText;
 use super::sticky::entries;
 use super::tables::TableText;
@@ -16,7 +17,7 @@ use crate::config::schema::errors::{Errors, Fault, Findings, Location};
 use crate::config::schema::map::{OrShort, record};
 use crate::config::schema::read::{At, ListOf, MapOf, Read, SomeOf, State};
 use crate::config::schema::tree::{Node, Value};
-use crate::config::values::{AccessLog, Config, Process, Text};
+use crate::config::values::{AccessLog, Config, Text};
 
 use crate::balancer::spec::{Plan, StickyUpstreamSpec};
 use crate::ids::UpstreamName;
@@ -29,7 +30,7 @@ record! {
         /// Metrics, health and the API.
         admin: AdminText = "{}",
         /// Settings of the process.
-        process: Process = "{}",
+        process: ProcessText = "{}",
         /// How server names are looked up.
         dns: DnsText = "{}",
         /// The log with one line per request.
@@ -52,15 +53,23 @@ record! {
 }
 
 impl Config {
-    /// Parses a configuration. `name` is its name in messages, usually the path of the file.
+    /// Parses the configuration of a system service. `name` is its name in messages, usually the path of the file.
     ///
     /// # Errors
     /// All errors; for invalid YAML only the first one.
     pub fn parse(name: &str, text: &str) -> Result<Self, Errors> {
+        Self::parse_with(name, text, &Directories::of_system())
+    }
+
+    /// As [`Self::parse`], for a process with these directories unless the configuration names others.
+    ///
+    /// # Errors
+    /// All errors; for invalid YAML only the first one.
+    pub fn parse_with(name: &str, text: &str, defaults: &Directories) -> Result<Self, Errors> {
         let mut findings = Findings::with(foreign_words::TABLES);
         let root = Node::parse(text, &mut findings).map_err(|fault| Errors::one(name, fault))?;
         let root = if matches!(root.value, Value::Null) { Node::literal("{}", root.at) } else { root };
-        let config = ConfigText::read(&root, &mut findings).map(|written| build(written, root.at, &mut findings));
+        let config = ConfigText::read(&root, &mut findings).map(|written| build(written, root.at, defaults, &mut findings));
         let warnings = findings.into_result(name)?;
         // If there are no faults, there is a value.
         let config = config.ok_or_else(|| Errors::one(name, unread(root.at)))?;
@@ -83,7 +92,7 @@ fn unread(at: Location) -> Fault {
 }
 
 /// Combines the parts, and checks them against each other.
-fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config {
+fn build(written: ConfigText, root: Location, defaults: &Directories, findings: &mut Findings) -> Config {
     let upstreams = written.upstreams;
     if upstreams.value.is_empty() && upstreams.state == State::Sound {
         findings.fault(upstreams.at, "expected at least one upstream, found none");
@@ -94,13 +103,14 @@ fn build(written: ConfigText, root: Location, findings: &mut Findings) -> Config
         upstreams.value.into_iter().filter_map(|(name, upstream)| Some(placed(&name, upstream?, findings))).collect();
     conflicts::check(&upstreams, &routes, findings);
     let tables = tables::build(written.tables, &upstreams, findings);
-    let admin = written.admin.build(&written.process.runtime_dir);
+    let process = written.process.build(defaults);
+    let admin = written.admin.build(&process.runtime_dir);
     let listeners = listener::build(written.listeners, &admin, findings);
     loops::check(&upstreams, &listeners, findings);
     Config {
         listeners,
         admin,
-        process: written.process,
+        process,
         access_log: written.access_log,
         keys: written.keys,
         fingerprint_key: written.fingerprint_key,

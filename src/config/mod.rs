@@ -11,6 +11,7 @@ mod accept;
 mod admin;
 mod balance;
 mod conflicts;
+pub mod directories;
 mod dns;
 mod document;
 mod failover;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use crate::config::directories::Directories;
 use crate::config::schema::choice::choice;
 use crate::config::schema::errors::Findings;
 use crate::config::schema::map::record;
@@ -16,16 +17,17 @@ use crate::config::values::{AccessLog, Http1, LogFormat, LogTarget, Process, Shu
 use crate::session::named_secret::SecretSource;
 
 record! {
-    "process" => Process {
+    "process" => struct ProcessText {
         /// Threads that serve requests; auto: one per core.
         threads: OrAuto<Int<NonZeroUsize, 1, 1024>> = "auto",
         /// Whether idle threads take work from busy ones.
         work_stealing: Bool = "true",
         /// Directory for state that outlives the process, such as session tables and the key that is created if none is
-        /// configured.
-        state_dir: AbsolutePath = "/var/lib/burdock",
+        /// configured. The default is /var/lib/burdock for root, and a directory of its own for any other user.
+        state_dir: Option<AbsolutePath>,
         /// Directory for the pid file and the sockets, among them the one for upgrades; only for Burdock's user (0700).
-        runtime_dir: AbsolutePath = "/run/burdock",
+        /// The default is /run/burdock for root, and a directory of its own for any other user.
+        runtime_dir: Option<AbsolutePath>,
         /// Graceful shutdown on SIGTERM.
         shutdown: Shutdown = "{}",
         /// Size of the read buffer of each client connection.
@@ -36,6 +38,21 @@ record! {
         http1: Http1 = "pingora",
         /// How often the configuration file is checked for changes, which are then reloaded; none: only on request.
         watch: OrNone<Positive> = "none",
+    }
+}
+
+impl ProcessText {
+    pub(super) fn build(self, defaults: &Directories) -> Process {
+        Process {
+            threads: self.threads,
+            work_stealing: self.work_stealing,
+            state_dir: self.state_dir.unwrap_or_else(|| defaults.state.clone()),
+            runtime_dir: self.runtime_dir.unwrap_or_else(|| defaults.runtime.clone()),
+            shutdown: self.shutdown,
+            connection_buffer: self.connection_buffer,
+            upstream_pool: self.upstream_pool,
+            watch: self.watch,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::control::change::{ChangeError, Control};
 use crate::control::desired::Desired;
 use crate::control::persist::{Persisted, WriteAck};
 use crate::runtime::bearer::{Bearer, TokenError};
+use crate::runtime::directories;
 use crate::runtime::keys;
 use crate::runtime::keys::KeyError;
 use crate::runtime::own_listeners;
@@ -129,7 +130,7 @@ impl Control {
             Ok(text) => text,
             Err(error) => return Err(ReloadError::Unreadable { file, error }),
         };
-        let config = Config::parse(&file, &text).map_err(ReloadError::Wrong)?;
+        let config = Config::parse_with(&file, &text, directories::defaults()).map_err(ReloadError::Wrong)?;
         let loops = own_listeners::among_servers(&config);
         if loops.is_empty() { Ok(config) } else { Err(ReloadError::OwnListener(loops)) }
     }

@@ -5,8 +5,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use burdock::config::Config;
+use burdock::config::directories::{Directories, Owned, User};
 
 use crate::runtime::regular_file;
 
@@ -34,15 +36,39 @@ pub fn our_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The directories of this process unless its configuration names others. Decided once: a reload must not move them, for example because
+/// XDG_RUNTIME_DIR went with its user's last login.
+pub fn defaults() -> &'static Directories {
+    static DEFAULTS: OnceLock<Directories> = OnceLock::new();
+    DEFAULTS.get_or_init(of_this_process)
+}
+
+fn of_this_process() -> Directories {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let owner = |path: &Path| std::fs::metadata(path).ok().filter(std::fs::Metadata::is_dir).map(|found| found.uid());
+    let user = User {
+        uid: our_user(),
+        xdg_runtime_dir: variable("XDG_RUNTIME_DIR").map(|path| Owned { owner: owner(&path), path }),
+        xdg_state_home: variable("XDG_STATE_HOME"),
+        home: variable("HOME"),
+        temporary: std::env::temp_dir(),
+    };
+    Directories::of(&user, owner)
+}
+
 /// Creates the directory if it is missing, and checks that it is private: through the runtime directory the next process receives
-/// our listening sockets.
+/// our listening sockets. A symbolic link of another user counts as his directory, wherever it leads: anyone can create one in the
+/// directory for temporary files.
 pub fn private(path: &Path, key: &'static str) -> Result<(), Unfit> {
     let unusable = |error| Unfit::Unusable { path: path.to_owned(), key, error };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+    let link = std::fs::symlink_metadata(path).map_err(unusable)?;
     let metadata = std::fs::metadata(path).map_err(unusable)?;
     let us = our_user();
-    if metadata.uid() != us {
-        return Err(Unfit::Foreign { path: path.to_owned(), key, owner: metadata.uid() });
+    let foreign_link = link.is_symlink() && link.uid() != 0 && link.uid() != us;
+    if foreign_link || metadata.uid() != us {
+        let owner = if foreign_link { link.uid() } else { metadata.uid() };
+        return Err(Unfit::Foreign { path: path.to_owned(), key, owner });
     }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

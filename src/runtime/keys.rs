@@ -157,7 +157,11 @@ pub fn write_new(path: &Path, key: &Key) -> io::Result<()> {
 fn write_text(path: &Path, text: &str) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = parent.unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    // Its own error names the temporary file, which nobody has heard of.
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(|error| {
+        let kind = error.kind();
+        io::Error::new(kind, format!("cannot write to the directory {}: {kind}", directory.display()))
+    })?;
     writeln!(file, "{text}")?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path)?;

@@ -2,6 +2,7 @@
 //! whether it is explained well.
 #![allow(clippy::unwrap_used, reason = "a test may panic where it fails")]
 
+mod licenses;
 mod pages;
 mod reference;
 mod text;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::text::{anchors, check_sticky_entries, files, links, read, root, spans, yaml_blocks};
 
-const ROOT_DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const ROOT_DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
 const OTHER_DOCUMENTS: [&str; 3] = ["docker/README.md", "deploy/kubernetes/README.md", "deploy/systemd/README.md"];
 const INTERNALS: &str = "docs/internals/";
 

@@ -285,3 +285,11 @@ fn an_admin_address_in_use_prevents_startup() {
     assert!(!burdock.wait_for_exit_and_output().success());
     assert!(burdock.stderr().contains(&site.admin().to_string()), "{}", burdock.stderr());
 }
+
+#[test]
+fn keys_new_names_the_directory_that_it_cannot_write_to() {
+    let site = Site::new();
+    let failed = burdock(["keys", "new", site.path("missing/key").to_str().unwrap()]);
+    let directory = format!("cannot write to the directory {}: ", site.path("missing").display());
+    assert!(failed.code == Some(1) && failed.stderr.contains(&directory) && !failed.stderr.contains(".tmp"), "{failed:?}");
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::OnceLock;
 
 use crate::root::Root;
-use crate::tools::{command, lock, ok, project};
+use crate::tools::{command, lock, ok, output, project, text};
 
 /// The package with the binary that these tests were built with. Each test builds it once, because each test is a process.
 pub fn package() -> &'static [u8] {
@@ -39,6 +39,10 @@ fn installation_yields_a_valid_configuration_and_starts_nothing() {
     assert!(root.has("usr/lib/systemd/system/burdock.service"));
     assert!(!root.has("etc/systemd/system/multi-user.target.wants/burdock.service"));
     assert!(root.has("usr/share/man/man1/burdock.1.gz") && root.has("usr/share/man/man1/burdock-run.1.gz"));
+    assert!(root.has("usr/share/man/man5/burdock.yaml.5.gz"));
+    assert!(root.read("usr/share/doc/burdock/LICENSE").contains("Apache License"));
+    assert!(root.has("usr/share/doc/burdock/SECURITY.md"));
+    assert_notices(&root.read("usr/share/doc/burdock/THIRD-PARTY-NOTICES"));
     for completions in
         ["bash-completion/completions/burdock", "zsh/vendor-completions/_burdock", "fish/vendor_completions.d/burdock.fish"]
     {
@@ -50,6 +54,16 @@ fn installation_yields_a_valid_configuration_and_starts_nothing() {
         conffiles.contains("/etc/burdock/burdock.yaml") && conffiles.contains("/etc/logrotate.d/burdock"),
         "{conffiles}"
     );
+}
+
+/// They name crates of each kind with the text of their license: Rust, C in a crate, and no development dependencies.
+pub fn assert_notices(notices: &str) {
+    for part in
+        ["  pingora-proxy ", "  aws-lc-sys ", "  libmimalloc-sys ", "Permission is hereby granted", "TERMS AND CONDITIONS"]
+    {
+        assert!(notices.contains(part), "no {part}");
+    }
+    assert!(!notices.contains("  insta "), "insta is for tests only");
 }
 
 #[test]
@@ -95,4 +109,18 @@ fn the_binary_is_stripped_and_links_its_debug_file() {
     let shipped = sections("burdock");
     assert!(shipped.contains(".gnu_debuglink") && !shipped.contains(".debug_line"), "{shipped}");
     assert!(sections("burdock.debug").contains(".debug_line"));
+}
+
+#[test]
+#[ignore = "needs root, debootstrap and cargo-deb: scripts/test --full"]
+fn manual_pages_render_without_warnings() {
+    package();
+    let directory = fs::read_dir(project().join("target/package/man")).unwrap();
+    let pages: Vec<_> = directory.map(|entry| entry.unwrap().path()).collect();
+    assert!(pages.iter().any(|page| page.ends_with("burdock.yaml.5")));
+    for page in pages {
+        let rendered =
+            output(command("man --warnings --local-file").arg(&page).env("MANPAGER", "cat").env("MANWIDTH", "100"));
+        assert!(rendered.status.success() && rendered.stderr.is_empty(), "{}: {}", page.display(), text(&rendered));
+    }
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::debian::assert_notices;
 use crate::podman::{Container, Store};
 use crate::root;
 use crate::shop::{Customer, address, wait_until};
@@ -19,6 +20,8 @@ pub fn build(store: &Store) {
     let path = "ENV PATH=/toolchain/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     store.import(&tools, "docker.io/library/rust:1-bookworm", &[path]);
     let _lock = lock("image");
+    // The notices are made from the lock file, which names crates for other systems too.
+    ok(&mut command("cargo fetch --locked"));
     // The build stage has a tag of its own, or `image prune` would remove it.
     ok(&mut stage(store, "--target build --tag burdock-build"));
     ok(&mut stage(store, "--tag burdock"));
@@ -88,6 +91,8 @@ fn the_image_runs_unprivileged_and_its_replacement_keeps_sessions() {
     let first = run(&store, &file, &state);
     assert_eq!(first.ok(&["id", "-u"]).trim(), "10001");
     assert!(!output(&mut first.exec(&["touch", "/etc/burdock/other"])).status.success(), "the root file system is writable");
+    assert!(first.ok(&["cat", "/usr/share/doc/burdock/LICENSE"]).contains("Apache License"));
+    assert_notices(&first.ok(&["cat", "/usr/share/doc/burdock/THIRD-PARTY-NOTICES"]));
     let refused = output(&mut first.exec(&["burdock", "upgrade"]));
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && stderr.contains("replace the container instead"), "{stderr}");

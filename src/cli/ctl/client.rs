@@ -20,18 +20,18 @@ use tokio::runtime::Runtime;
 
 use crate::api::problem::Problem;
 use crate::cli::outcome::Outcome;
+use crate::runtime::directories;
 
 /// Time for a response: longer than the longest long poll.
 const TIMEOUT: Duration = Duration::from_secs(95);
 /// Largest response body, in bytes.
 const MAX_BODY: usize = 64 * 1024 * 1024;
 const DEFAULT_FILE: &str = "/etc/burdock/burdock.yaml";
-const DEFAULT_SOCKET: &str = "/run/burdock/admin.sock";
 
 /// The process to talk to.
 #[derive(Clone, Debug, Args)]
 pub struct Target {
-    /// The admin socket [default: from the configuration, or /run/burdock/admin.sock]
+    /// The admin socket [default: from the configuration, or admin.sock in the default process.runtime_dir]
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "url")]
     socket: Option<PathBuf>,
     /// The configuration file that names the admin socket [default: /etc/burdock/burdock.yaml]
@@ -190,7 +190,7 @@ impl Target {
             (None, _, None, Some(file)) => configured(file).map(Endpoint::Socket),
             (None, _, None, None) | (Some(_), None, ..) => {
                 let found = Path::new(DEFAULT_FILE).exists().then(|| configured(Path::new(DEFAULT_FILE)).ok()).flatten();
-                Ok(Endpoint::Socket(found.unwrap_or_else(|| DEFAULT_SOCKET.into())))
+                Ok(Endpoint::Socket(found.unwrap_or_else(|| directories::defaults().admin_socket())))
             }
         }
     }
@@ -209,7 +209,8 @@ fn tcp(url: &Uri, file: &Path) -> Result<Endpoint, AskError> {
 fn configured(file: &Path) -> Result<PathBuf, AskError> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| AskError::Usage(format!("cannot read {name}: {error}")))?;
-    let config = Config::parse(&name, &text).map_err(|errors| AskError::Usage(errors.to_string()))?;
+    let config =
+        Config::parse_with(&name, &text, directories::defaults()).map_err(|errors| AskError::Usage(errors.to_string()))?;
     let none = || AskError::Usage(format!("{name} disables the admin socket: use --url and --token-file"));
     config.admin.socket.ok_or_else(none)
 }
@@ -225,7 +226,10 @@ impl fmt::Display for Endpoint {
 
 fn hint(error: &io::Error) -> &'static str {
     const HINTS: [(io::ErrorKind, &str); 3] = [
-        (io::ErrorKind::NotFound, "\n  is Burdock running, and is this its admin.socket? See --socket, -c and --url"),
+        (
+            io::ErrorKind::NotFound,
+            "\n  is Burdock running, and is this its admin.socket? See --socket, -c and --url; that of a system service needs root",
+        ),
         (io::ErrorKind::ConnectionRefused, "\n  nothing listens there: is Burdock running?"),
         (io::ErrorKind::PermissionDenied, "\n  only Burdock's user and root may open the socket"),
     ];

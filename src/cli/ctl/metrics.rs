@@ -37,7 +37,10 @@ impl Counters {
     fn with(&self, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = (&Series, f64)> {
         let has =
             |series: &Series| labels.iter().all(|(name, value)| series.labels.get(*name).is_some_and(|own| own == value));
-        self.0.iter().filter(move |(series, _)| series.name == name && has(series)).map(|(series, value)| (series, *value))
+        // Series are in the order of their names.
+        let from = Series { name: name.to_owned(), labels: BTreeMap::new() };
+        let named = self.0.range(from..).take_while(move |(series, _)| series.name == name);
+        named.filter(move |(series, _)| has(series)).map(|(series, value)| (series, *value))
     }
 }
 

@@ -98,7 +98,10 @@ pub fn ctl(args: &CtlArgs, command_line: fn() -> clap::Command) -> Outcome {
         return completions::completions(args, command_line());
     }
     let form = if args.json { Form::Json } else { Form::Text };
-    let client = Client::new(&args.at);
+    let mut client = Client::new(&args.at);
+    if let Command::Top(_) = &args.command {
+        client = client.map(|client| client.with_timeout(top::TIMEOUT));
+    }
     let done = client.and_then(|client| run(&Console { client, form }, &args.command, command_line));
     done.unwrap_or_else(|error| error.report())
 }

@@ -148,7 +148,7 @@ fn answers(answers: &AnswerInfo) -> String {
     if given.is_empty() { "-".to_owned() } else { given.join(", ") }
 }
 
-fn last_failure(server: &ServerInfo) -> String {
+pub fn last_failure(server: &ServerInfo) -> String {
     server.last_failure.as_ref().map_or_else(|| "-".to_owned(), |last| format!("{}, {} ago", last.reason, span(last.ago)))
 }
 

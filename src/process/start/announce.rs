@@ -21,11 +21,12 @@ fn start_line(config: &Config, file: &Path) -> String {
     let admin: Vec<String> = address.into_iter().chain(socket).collect();
     let admin = if admin.is_empty() { "none".to_owned() } else { admin.join(", ") };
     format!(
-        "burdock {} starts, process {}; configuration: {}; listeners: {}; admin: {admin}",
+        "burdock {} starts, process {}; configuration: {}; listeners: {}; admin: {admin}; state: {}",
         env!("CARGO_PKG_VERSION"),
         std::process::id(),
         file.display(),
-        listeners.join(", ")
+        listeners.join(", "),
+        config.process.state_dir.display()
     )
 }
 

@@ -50,6 +50,12 @@ impl Burdock {
         Self::spawn(site, yaml, |command| command.args(args))
     }
 
+    /// Like [`Self::launch`], by a command that stands for the program, with its user and environment.
+    pub fn launch_by(mut program: Command, site: &Site, yaml: &str) -> Self {
+        program.args(["run", "-c"]).arg(site.path("burdock.yaml"));
+        Self::spawn_command(program, site, yaml)
+    }
+
     fn wait_until_ready(mut self) -> Self {
         wait_until("burdock is ready", || {
             assert!(self.exit_status().is_none(), "burdock did not start");
@@ -59,10 +65,15 @@ impl Burdock {
     }
 
     fn spawn(site: &Site, yaml: &str, adjust: impl FnOnce(&mut Command) -> &mut Command) -> Self {
-        let file = site.write("burdock.yaml", &with_defaults(yaml));
         let mut command = Command::new(env!("CARGO_BIN_EXE_burdock"));
-        command.args(["run", "-c"]).arg(file).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = adjust(&mut command).spawn().unwrap();
+        command.args(["run", "-c"]).arg(site.path("burdock.yaml"));
+        adjust(&mut command);
+        Self::spawn_command(command, site, yaml)
+    }
+
+    fn spawn_command(mut command: Command, site: &Site, yaml: &str) -> Self {
+        site.write("burdock.yaml", &with_defaults(yaml));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Output::collect(child.stdout.take().unwrap());
         let stderr = Output::collect(child.stderr.take().unwrap());
         let (socket, log) = (site.socket(), site.path("access.log"));
