@@ -55,7 +55,7 @@ pub fn host(request: &RequestHeader, server: impl FnOnce() -> Option<HeaderValue
 pub fn forwarded(request: &RequestHeader, about: &About, state: &ServingState, edits: &mut Edits) {
     let listener = &state.listeners[about.listener];
     let hop = Hop { peer: &about.peer, scheme: Scheme::Http, headers: &request.headers };
-    outgoing(&hop, &listener.trusted_proxies, listener.forwarded, edits);
+    outgoing(&hop, listener.forwarding(), edits);
 }
 
 /// Gives a final response one length, the client's version, and no trailers that would not come.

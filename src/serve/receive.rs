@@ -5,7 +5,6 @@ use std::sync::Arc;
 use ::http::header::HOST;
 use ::http::{HeaderMap, StatusCode};
 use burdock::http::connection_login;
-use burdock::http::forwarded::{client_address, scheme};
 use burdock::http::hop_by_hop::request_hops;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::http::size::header_bytes;
@@ -27,7 +26,7 @@ pub fn record(session: &Session, context: &mut Context, state: &ServingState) {
     context.record.request = RequestLine::new(request.method.clone(), host(request), request.uri.path());
     context.record.client = ClientStream::of(session).map(|stream| {
         let about = stream.about();
-        client_address(about.peer.address(), &request.headers, &state.listeners[about.listener].trusted_proxies)
+        state.listeners[about.listener].forwarding().client_address(about.peer.address(), &request.headers)
     });
 }
 
@@ -111,7 +110,7 @@ fn check_limits(request: &RequestHeader, limits: &Limits) -> Result<()> {
 fn client_scheme(session: &Session, headers: &HeaderMap, state: &ServingState) -> Scheme {
     ClientStream::of(session).map_or(Scheme::Http, |stream| {
         let about = stream.about();
-        scheme(about.peer.address(), Scheme::Http, headers, &state.listeners[about.listener].trusted_proxies)
+        state.listeners[about.listener].forwarding().scheme(about.peer.address(), Scheme::Http, headers)
     })
 }
 
