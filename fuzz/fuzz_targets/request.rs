@@ -9,14 +9,13 @@ use std::sync::LazyLock;
 
 use burdock::balancer::Balancer;
 use burdock::balancer::exchange::Assignment;
-use burdock::http::forwarded::{Hop, Peer, Style, TrustedProxies, client_address, outgoing, scheme};
 use burdock::http::edits::{Edit, Edits};
-use burdock::http::framing::framing;
+use burdock::http::forwarded::{Forwarding, Hop, Peer, Style, TrustedProxies, outgoing};
 use burdock::http::hop_by_hop::request_hops;
-use burdock::http::preflight::is_cors_preflight;
-use burdock::http::size::header_bytes;
 use burdock::http::path::without_parameters;
+use burdock::http::preflight::is_cors_preflight;
 use burdock::http::request::{Request, Scheme};
+use burdock::http::size::header_bytes;
 use burdock::table::{Cursor, Filter};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use libfuzzer_sys::fuzz_target;
@@ -65,21 +64,23 @@ static TRUSTED: LazyLock<TrustedProxies> = LazyLock::new(|| {
 /// Host, path after its first slash, query, headers by the index of their names in the list, and the peer.
 type Input<'a> = (&'a str, &'a str, Option<&'a str>, Vec<(u8, Vec<u8>)>, Result<[u8; 4], [u8; 16]>);
 
-fuzz_target!(|input: (Input<'_>, &[u8])| {
-    let ((host, path, query, pairs, peer), raw) = input;
-    let _ = framing(raw);
+fuzz_target!(|input: Input<'_>| {
+    let (host, path, query, pairs, peer) = input;
     let path = &format!("/{path}");
     let headers = headers(&pairs);
     let peer = Peer::new(peer.map_or_else(IpAddr::from, IpAddr::from));
-    let client = client_address(peer.address(), &headers, &TRUSTED);
-    assert!(client == peer.address() || TRUSTED.trusts(peer.address()));
-    let scheme = scheme(peer.address(), Scheme::Http, &headers, &TRUSTED);
-    for style in [Style::XForwarded, Style::Rfc7239, Style::Both] {
+    let [(client, scheme), ..] = [Style::XForwarded, Style::Rfc7239, Style::Both].map(|style| {
+        let forwarding = Forwarding { trusted: &TRUSTED, style };
+        let client = forwarding.client_address(peer.address(), &headers);
+        assert!(client == peer.address() || TRUSTED.trusts(peer.address()));
+        let scheme = forwarding.scheme(peer.address(), Scheme::Http, &headers);
         let mut edits = Edits::default();
-        outgoing(&Hop { peer: &peer, scheme, headers: &headers }, &TRUSTED, style, &mut edits);
+        outgoing(&Hop { peer: &peer, scheme, headers: &headers }, forwarding, &mut edits);
         let set = edits.iter().filter(|edit| matches!(edit, Edit::Set(..))).count();
         assert!(set <= 3 && (TRUSTED.trusts(peer.address()) || set >= 1));
-    }
+        check_next(client, style, headers.clone(), edits);
+        (client, scheme)
+    });
     let _ = (request_hops(&headers), is_cors_preflight(&Method::OPTIONS, &headers), without_parameters(path));
     assert!(header_bytes(&Method::GET, &Uri::from_static("/"), &headers) > 0);
     let Some(route) = BALANCER.route(host, path) else { return };
@@ -97,6 +98,13 @@ fuzz_target!(|input: (Input<'_>, &[u8])| {
     let table = BALANCER.tables().all().next().expect("a table");
     assert!(table.list(&Filter::default(), Cursor::default(), 1, NOW.wall).entries.is_empty());
 });
+
+/// A balancer of the same kind behind this one finds the same client.
+fn check_next(client: IpAddr, style: Style, mut headers: HeaderMap, edits: Edits) {
+    edits.apply(&mut headers).expect("names of headers");
+    let next = Forwarding { trusted: &TRUSTED, style };
+    assert_eq!(next.client_address(IpAddr::from([10, 0, 0, 9]), &headers), client);
+}
 
 fn headers(pairs: &[(u8, Vec<u8>)]) -> HeaderMap {
     let mut headers = HeaderMap::new();

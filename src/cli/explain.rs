@@ -9,7 +9,8 @@ use burdock::balancer::exchange::Exchange;
 use burdock::balancer::reason::TieAction;
 use burdock::balancer::spec::Plan;
 use burdock::config::Config;
-use burdock::http::forwarded::{TrustedProxies, client_address, scheme};
+use burdock::config::values::Listener;
+use burdock::http::forwarded::Forwarding;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::route::RouteIndex;
 use burdock::session::fingerprint_key::FingerprintKey;
@@ -74,7 +75,7 @@ pub fn explain(args: &ExplainArgs) -> Outcome {
             return Outcome::Failure;
         }
     };
-    let trusted = config.listeners.first().map(|listener| listener.trusted_proxies.clone()).unwrap_or_default();
+    let forwarding = config.listeners.first().map_or_else(Forwarding::default, Listener::forwarding);
     let now = Clock::start().moment().now();
     let balancer = match Balancer::new(with_small_tables(config.plan), &secrets, None, now) {
         Ok(balancer) => balancer,
@@ -87,7 +88,7 @@ pub fn explain(args: &ExplainArgs) -> Outcome {
         eprintln!("burdock: --down {unknown}: no upstream has a server with this id");
         return Outcome::UsageError;
     }
-    print(&answer(&balancer, args, &trusted, now), args.json)
+    print(&answer(&balancer, args, forwarding, now), args.json)
 }
 
 /// The tables stay empty here, so they need no memory for sessions.
@@ -98,7 +99,7 @@ fn with_small_tables(mut plan: Plan) -> Plan {
     plan
 }
 
-fn answer(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now: Now) -> Explanation {
+fn answer(balancer: &Balancer, args: &ExplainArgs, forwarding: Forwarding<'_>, now: Now) -> Explanation {
     let headers: HeaderMap = args.headers.iter().cloned().collect();
     let host = headers.get("host").and_then(|host| host.to_str().ok()).or_else(|| args.url.host()).unwrap_or_default();
     let listener = if args.url.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
@@ -108,8 +109,8 @@ fn answer(balancer: &Balancer, args: &ExplainArgs, trusted: &TrustedProxies, now
         path: args.url.path(),
         query: args.url.query(),
         headers: &headers,
-        client: client_address(args.client, &headers, trusted),
-        scheme: scheme(args.client, listener, &headers, trusted),
+        client: forwarding.client_address(args.client, &headers),
+        scheme: forwarding.scheme(args.client, listener, &headers),
     };
     match balancer.route(request.host, request.path) {
         None => explanation::unrouted(),

@@ -51,6 +51,7 @@ impl ProcessText {
             shutdown: self.shutdown,
             connection_buffer: self.connection_buffer,
             upstream_pool: self.upstream_pool,
+            http1: self.http1,
             watch: self.watch,
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::balancer::spec::Plan;
 use crate::config::schema::errors::Warning;
-use crate::http::forwarded::{Style, TrustedProxies};
+use crate::http::forwarded::{Forwarding, Style, TrustedProxies};
 use crate::http::h1::upgrade::AllowedUpgrades;
 use crate::session::named_secret::SecretSource;
 use crate::upstream::spec::TcpKeepalive;
@@ -74,6 +74,10 @@ pub enum HalfClose {
 }
 
 impl Listener {
+    pub fn forwarding(&self) -> Forwarding<'_> {
+        Forwarding { trusted: &self.trusted_proxies, style: self.forwarded }
+    }
+
     /// Whether a connection from this host to this address arrives here. A listener for all addresses has all of this host, of
     /// which only the loopback addresses are known here.
     pub fn is_reached_at(&self, address: SocketAddr) -> bool {

@@ -39,7 +39,7 @@ pub fn request(
         let about = client.about();
         let listener = &state.listeners[about.listener];
         let hop = Hop { peer: &about.peer, scheme: Scheme::Http, headers };
-        outgoing(&hop, &listener.trusted_proxies, listener.forwarded, &mut edits);
+        outgoing(&hop, listener.forwarding(), &mut edits);
     }
     context.edit_request(headers, &mut edits);
     edits

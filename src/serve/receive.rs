@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, StatusCode};
 use burdock::http::connection_login;
-use burdock::http::forwarded::{client_address, is_looping, scheme};
+use burdock::http::forwarded::is_looping;
 use burdock::http::hop_by_hop::request_hops;
 use burdock::http::request::{Request, Response, Scheme};
 use burdock::upstream::spec::Limits;
@@ -23,7 +23,7 @@ pub fn record(request: &RequestHead<'_>, client: Option<&ClientStream>, context:
     context.record.request = RequestLine::new(request.method.clone(), request.host, request.path);
     context.record.client = client.map(|client| {
         let about = client.about();
-        client_address(about.peer.address(), request.headers, &state.listeners[about.listener].trusted_proxies)
+        state.listeners[about.listener].forwarding().client_address(about.peer.address(), request.headers)
     });
 }
 
@@ -103,7 +103,7 @@ fn check_limits(headers: &HeaderMap, size: usize, limits: &Limits) -> Result<()>
 fn client_scheme(client: Option<&ClientStream>, headers: &HeaderMap, state: &ServingState) -> Scheme {
     client.map_or(Scheme::Http, |client| {
         let about = client.about();
-        scheme(about.peer.address(), Scheme::Http, headers, &state.listeners[about.listener].trusted_proxies)
+        state.listeners[about.listener].forwarding().scheme(about.peer.address(), Scheme::Http, headers)
     })
 }
 

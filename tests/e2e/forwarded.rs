@@ -115,6 +115,46 @@ fn the_standard_forwarded_header_is_kept_and_extended() {
     assert!(forwarded.starts_with("for=203.0.113.9;proto=https, ") && forwarded.contains("for=127.0.0.1"), "{forwarded}");
 }
 
+const BOTH_KINDS: &str = "listeners: [{address: $IP:8080, trusted_proxies: [127.0.0.0/8], forwarded: rfc7239}, \
+                          {address: $IP:8081, trusted_proxies: [127.0.0.0/8], forwarded: both}]";
+
+#[test]
+fn a_proxy_that_sends_only_the_standard_header_names_the_client_and_its_scheme() {
+    let site = Site::new();
+    let _origin = site.origin(1);
+    let burdock = site.burdock(&format!("{BOTH_KINDS}\n{}", crate::harness::shop(1, "sticky: cookie")));
+    for port in [8080, 8081] {
+        let path = format!("/{port}");
+        let request = Request::get(&path)
+            .header("Forwarded", "for=6.6.6.6;proto=http, For=\"[2001:db8::7]:4711\"; host=\"a,b;c\"; Proto=\"https\"");
+        let response = crate::harness::Wire::open(site.at(port)).ask(&request);
+        let set = response.header("set-cookie").unwrap_or_default().to_owned();
+        assert!(set.contains("; Secure"), "{port}: {set}");
+        assert_eq!(burdock.log_line(&path).text("client"), "2001:db8::7", "{port}");
+    }
+}
+
+#[test]
+fn servers_get_in_one_kind_of_header_what_the_proxy_said_in_the_other() {
+    let site = Site::new();
+    let origin = site.origin(1);
+    let _burdock = site.burdock(&format!("{BOTH_KINDS}\n{}", crate::harness::shop(1, "sticky: cookie")));
+    let seen = |port: u16, request: Request| {
+        let request = request.header("Host", "shop.example.com");
+        assert_eq!(crate::harness::Wire::open(site.at(port)).ask(&request).status, 200);
+        let seen = origin.last();
+        ["forwarded", "x-forwarded-for", "x-forwarded-proto"].map(|name| seen.all(name).join(" | "))
+    };
+    let told_by_x = || Request::get("/").header("X-Forwarded-For", "203.0.113.9").header("X-Forwarded-Proto", "https");
+    let told_by_standard = || Request::get("/").header("Forwarded", "for=203.0.113.9;proto=https");
+    let standard = "for=203.0.113.9;proto=https, for=127.0.0.1;host=\"shop.example.com\";proto=http";
+    let x = "203.0.113.9, 127.0.0.1";
+    assert_eq!(seen(8080, told_by_x()), [standard, "", ""]);
+    assert_eq!(seen(8080, told_by_standard()), [standard, "", ""]);
+    assert_eq!(seen(8081, told_by_x()), [standard, x, "https"]);
+    assert_eq!(seen(8081, told_by_standard()), [standard, x, "https"]);
+}
+
 #[test]
 fn clients_of_a_proxy_on_one_connection_are_not_one_session_and_an_untrusted_proxy_gets_a_warning() {
     let site = Site::new();

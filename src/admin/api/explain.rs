@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::extract::State as Shared;
-use burdock::http::forwarded::{TrustedProxies, client_address, scheme};
+use burdock::config::values::Listener;
+use burdock::http::forwarded::Forwarding;
 use burdock::http::request::{self, Request};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,12 +37,7 @@ struct Parts {
 async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>) -> Result<Json<Explanation>, Problem> {
     let Parts { method, headers, client } = parts(&asked)?;
     let (path, query) = asked.path.split_once('?').map_or((&*asked.path, None), |(path, query)| (path, Some(query)));
-    let trusted = control
-        .state
-        .serving
-        .listeners
-        .first()
-        .map_or_else(TrustedProxies::default, |listener| listener.trusted_proxies.clone());
+    let forwarding = control.state.serving.listeners.first().map_or_else(Forwarding::default, Listener::forwarding);
     let asked_scheme = match asked.scheme {
         Scheme::Http => request::Scheme::Http,
         Scheme::Https => request::Scheme::Https,
@@ -52,8 +48,8 @@ async fn explain(Shared(control): Shared<Arc<Control>>, Json(asked): Json<Asked>
         path,
         query,
         headers: &headers,
-        client: client_address(client, &headers, &trusted),
-        scheme: scheme(client, asked_scheme, &headers, &trusted),
+        client: forwarding.client_address(client, &headers),
+        scheme: forwarding.scheme(client, asked_scheme, &headers),
     };
     let (generation, now) = (control.state.serving.generation.load(), control.state.serving.clock.moment().now());
     let Some(route) = generation.balancer.route(request.host, request.path) else {

@@ -43,7 +43,7 @@ impl AsyncRead for ClientStream {
 impl ClientStream {
     /// Reads from the socket straight into the engine's buffer.
     fn pass(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>, at_most: u64) -> Poll<io::Result<()>> {
-        let room = usize::try_from(at_most).map_or(out.remaining(), |at_most| at_most.min(out.remaining()));
+        let room = usize::try_from(at_most).map_or_else(|_| out.remaining(), |at_most| at_most.min(out.remaining()));
         let before = out.filled().len();
         let polled = if room == out.remaining() {
             self.unless_closed(cx, |stream, cx| Pin::new(&mut stream.inner).poll_read(cx, out))
@@ -90,7 +90,7 @@ impl ClientStream {
         Poll::Ready(Err(self.broken_by(Broken::TooSlow)))
     }
 
-    fn broken_by(&mut self, broken: Broken) -> io::Error {
+    fn broken_by(&self, broken: Broken) -> io::Error {
         let _ = self.broken.set(broken);
         match broken {
             Broken::Malformed(fault) => io::Error::new(io::ErrorKind::InvalidData, fault),

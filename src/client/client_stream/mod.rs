@@ -241,7 +241,7 @@ impl ClientStream {
                 Ok(end) => end,
                 Err(fault) => return Poll::Ready(Arrival::Fault(fault)),
             };
-            let size = end.unwrap_or(self.gate.received().len());
+            let size = end.unwrap_or_else(|| self.gate.received().len());
             if size > SMALL && size > limit() {
                 return Poll::Ready(Arrival::Fault(RequestFault::HeadSize));
             }

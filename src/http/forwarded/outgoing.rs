@@ -1,24 +1,11 @@
 //! The headers that tell the server about the hop before this one.
 
-use std::net::IpAddr;
-
 use ::http::header::HOST;
 use ::http::{HeaderMap, HeaderValue};
 
-use super::{Peer, TrustedProxies, hops};
+use super::{Forwarding, Peer, Style, X_FORWARDED_FOR, X_FORWARDED_PROTO, convert, hops, rfc7239, x_forwarded};
 use crate::http::Scheme;
 use crate::http::edits::Edits;
-
-/// Which headers tell the server.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Style {
-    /// X-Forwarded-For and X-Forwarded-Proto. Host reaches the server as the client sent it.
-    #[default]
-    XForwarded,
-    /// Forwarded, by RFC 7239.
-    Rfc7239,
-    Both,
-}
 
 /// How a request reached this balancer.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +17,13 @@ pub struct Hop<'a> {
 }
 
 /// From an untrusted peer all `X-Forwarded-*`, `Forwarded`, `X-Real-IP` and `Burdock-*` headers are removed before ours
-/// are set. From a trusted one they are kept: X-Forwarded-For and Forwarded are extended, X-Forwarded-Proto is kept.
+/// are set. From a trusted one they are kept: X-Forwarded-For and Forwarded are extended, X-Forwarded-Proto is kept. If
+/// only the other kind tells of earlier hops, they are carried over into ours; X-Forwarded-For and -Proto do not go on
+/// beside a Forwarded that continues them.
 /// Names with `_` in place of `-` are always removed, because many servers treat the two alike. A request that a proxy
 /// relays, trusted or not, has its passes counted.
-pub fn outgoing(hop: &Hop<'_>, trusted: &TrustedProxies, style: Style, edits: &mut Edits) {
-    let trusted = trusted.trusts(hop.peer.address);
+pub fn outgoing(hop: &Hop<'_>, forwarding: Forwarding<'_>, edits: &mut Edits) {
+    let trusted = forwarding.trusted.trusts(hop.peer.address);
     let mut is_relayed = false;
     for name in hop.headers.keys().filter(|name| describes_hops(name.as_str())) {
         is_relayed = true;
@@ -46,13 +35,15 @@ pub fn outgoing(hop: &Hop<'_>, trusted: &TrustedProxies, style: Style, edits: &m
         hops::count(hop.headers, edits);
     }
     let earlier = if trusted { Earlier::Kept(hop.headers) } else { Earlier::Gone };
-    if style != Style::Rfc7239 {
-        add_x_forwarded(edits, hop, earlier);
-    }
-    if style != Style::XForwarded {
-        let element = forwarded_element(hop);
-        if let Some(line) = earlier.extended("Forwarded", &element) {
-            edits.set_as_written("Forwarded", line);
+    match forwarding.style {
+        Style::XForwarded => add_x_forwarded(edits, hop, earlier, Carried::default()),
+        Style::Rfc7239 => {
+            add_forwarded(edits, hop, earlier);
+            earlier.remove_x_forwarded(edits);
+        }
+        Style::Both => {
+            add_x_forwarded(edits, hop, earlier, earlier.carried());
+            add_forwarded(edits, hop, earlier);
         }
     }
 }
@@ -82,6 +73,13 @@ enum Earlier<'a> {
     Gone,
 }
 
+/// What goes on in X-Forwarded-* although only Forwarded says it.
+#[derive(Default)]
+struct Carried {
+    hops: String,
+    proto: Option<HeaderValue>,
+}
+
 impl Earlier<'_> {
     fn has(self, name: &str) -> bool {
         match self {
@@ -90,10 +88,13 @@ impl Earlier<'_> {
         }
     }
 
-    /// The list of earlier hops with this one appended, in one line.
-    fn extended(self, name: &str, ours: &HeaderValue) -> Option<HeaderValue> {
+    /// The list of earlier hops with this one appended, in one line. `carried` are hops that the other kind of header names.
+    fn extended(self, name: &str, carried: &str, ours: &HeaderValue) -> Option<HeaderValue> {
         let Self::Kept(headers) = self else { return Some(ours.clone()) };
-        let lines = || headers.get_all(name).iter().chain([ours]).map(HeaderValue::as_bytes).filter(|line| !line.is_empty());
+        let lines = || {
+            let kept = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+            kept.chain([carried.as_bytes(), ours.as_bytes()]).filter(|line| !line.is_empty())
+        };
         let mut chain = Vec::with_capacity(lines().map(|line| line.len() + 2).sum());
         for line in lines() {
             if !chain.is_empty() {
@@ -103,16 +104,53 @@ impl Earlier<'_> {
         }
         HeaderValue::try_from(chain).ok()
     }
+
+    fn carried(self) -> Carried {
+        let Self::Kept(headers) = self else { return Carried::default() };
+        let has_hops = x_forwarded::hops(headers).next().is_some();
+        Carried {
+            hops: if has_hops { String::new() } else { convert::to_addresses(headers) },
+            proto: convert::to_proto(headers),
+        }
+    }
+
+    /// The hops of X-Forwarded-* as elements, if there is no Forwarded.
+    fn carried_elements(self) -> String {
+        match self {
+            Self::Kept(headers) if rfc7239::elements(headers).next().is_none() => convert::to_elements(headers),
+            Self::Kept(_) | Self::Gone => String::new(),
+        }
+    }
+
+    /// X-Forwarded-Proto stays if it says what Forwarded does not.
+    fn remove_x_forwarded(self, edits: &mut Edits) {
+        let Self::Kept(headers) = self else { return };
+        if headers.contains_key(&X_FORWARDED_FOR) {
+            edits.remove(X_FORWARDED_FOR.clone());
+        }
+        let is_carried = rfc7239::elements(headers).next().is_none_or(|last| last.proto.is_some());
+        if is_carried && headers.contains_key(&X_FORWARDED_PROTO) {
+            edits.remove(X_FORWARDED_PROTO.clone());
+        }
+    }
 }
 
-fn add_x_forwarded(edits: &mut Edits, hop: &Hop<'_>, earlier: Earlier<'_>) {
+fn add_x_forwarded(edits: &mut Edits, hop: &Hop<'_>, earlier: Earlier<'_>, carried: Carried) {
     const FOR: &str = "X-Forwarded-For";
     const PROTO: &str = "X-Forwarded-Proto";
-    if let Some(line) = earlier.extended(FOR, &hop.peer.text) {
+    if let Some(line) = earlier.extended(FOR, &carried.hops, &hop.peer.text) {
         edits.set_as_written(FOR, line);
     }
     if !earlier.has(PROTO) {
-        edits.set_as_written(PROTO, HeaderValue::from_static(hop.scheme.as_str()));
+        let ours = || HeaderValue::from_static(hop.scheme.as_str());
+        edits.set_as_written(PROTO, carried.proto.unwrap_or_else(ours));
+    }
+}
+
+fn add_forwarded(edits: &mut Edits, hop: &Hop<'_>, earlier: Earlier<'_>) {
+    const FORWARDED: &str = "Forwarded";
+    if let Some(line) = earlier.extended(FORWARDED, &earlier.carried_elements(), &forwarded_element(hop)) {
+        edits.set_as_written(FORWARDED, line);
     }
 }
 
@@ -121,19 +159,10 @@ fn forwarded_element(hop: &Hop<'_>) -> HeaderValue {
     let address = hop.peer.text.to_str().unwrap_or("unknown");
     let host = hop.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let mut element = String::with_capacity(64 + host.len());
-    match hop.peer.address {
-        IpAddr::V4(_) => element.extend(["for=", address]),
-        IpAddr::V6(_) => element.extend(["for=\"[", address, "]\""]),
-    }
+    rfc7239::write_for(hop.peer.address, address, &mut element);
     if !host.is_empty() && !host.contains(|c: char| c.is_control()) {
-        element.push_str(";host=\"");
-        for character in host.chars() {
-            if matches!(character, '"' | '\\') {
-                element.push('\\');
-            }
-            element.push(character);
-        }
-        element.push('"');
+        element.push_str(";host=");
+        rfc7239::write_quoted(host, &mut element);
     }
     element.extend([";proto=", hop.scheme.as_str()]);
     HeaderValue::try_from(element).unwrap_or_else(|_| HeaderValue::from_static("for=unknown"))
@@ -143,6 +172,7 @@ fn forwarded_element(hop: &Hop<'_>) -> HeaderValue {
 mod tests {
     use ::http::HeaderName;
 
+    use super::super::TrustedProxies;
     use super::*;
 
     type Lines<'a> = &'a [(&'a str, &'a str)];
@@ -160,7 +190,8 @@ mod tests {
         let peer = Peer::new(peer.parse().unwrap());
         headers.insert(HOST, HeaderValue::from_static("Example.com:80"));
         let mut edits = Edits::default();
-        outgoing(&Hop { peer: &peer, scheme: Scheme::Https, headers: &headers }, &trusted, style, &mut edits);
+        let hop = Hop { peer: &peer, scheme: Scheme::Https, headers: &headers };
+        outgoing(&hop, Forwarding { trusted: &trusted, style }, &mut edits);
         headers.remove(HOST);
         edits.apply(&mut headers).unwrap();
         let mut sent: Vec<String> =

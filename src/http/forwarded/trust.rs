@@ -1,11 +1,11 @@
 //! Which peers are trusted, and what they say about the client.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use ::http::{HeaderMap, HeaderValue};
+use ::http::HeaderMap;
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
+use super::{Style, rfc7239, x_forwarded};
 use crate::http::Scheme;
 
 /// The networks of the proxies before this one. None by default.
@@ -34,53 +34,88 @@ fn canonical(network: IpNet) -> IpNet {
     v4.map_or(network, IpNet::V4)
 }
 
-/// The client: the rightmost address in X-Forwarded-For that is not a trusted proxy's. Reading starts with the peer and
-/// goes on only while each hop is trusted. It stops at an entry that is not an address, and takes the hop before. If
-/// all hops are trusted, the client is the leftmost.
-pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> IpAddr {
-    let mut client = peer.to_canonical();
-    if !trusted.trusts(client) {
-        return client;
+/// How a listener deals with forwarding headers.
+#[derive(Clone, Copy, Debug)]
+pub struct Forwarding<'l> {
+    pub trusted: &'l TrustedProxies,
+    pub style: Style,
+}
+
+impl Default for Forwarding<'_> {
+    fn default() -> Self {
+        Self { trusted: const { &TrustedProxies(Vec::new()) }, style: Style::default() }
     }
-    let lines = headers.get_all(&X_FORWARDED_FOR).iter().rev().map(HeaderValue::as_bytes);
-    let hops = lines.flat_map(|line| line.rsplit(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
-    for hop in hops.filter(|hop| !hop.is_empty()) {
-        let Some(address) = address_of(hop) else { break };
-        client = address;
-        if !trusted.trusts(client) {
-            break;
+}
+
+impl Forwarding<'_> {
+    /// The client: the rightmost hop that is not a trusted proxy. Reading starts with the peer and goes on only while each hop is
+    /// trusted. It stops at an entry that is not an address, and takes the hop before. If all hops are trusted, the client is the
+    /// leftmost.
+    pub fn client_address(self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.to_canonical();
+        if !self.trusted.trusts(peer) {
+            return peer;
+        }
+        match Source::of(headers, self.style) {
+            Source::XForwarded => self.client_of(peer, x_forwarded::hops(headers)),
+            Source::Forwarded => self.client_of(peer, rfc7239::elements(headers).map(|element| element.hop)),
         }
     }
-    client
+
+    fn client_of(self, peer: IpAddr, hops: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
+        let mut client = peer;
+        for hop in hops {
+            let Some(address) = hop else { break };
+            client = address;
+            if !self.trusted.trusts(client) {
+                break;
+            }
+        }
+        client
+    }
+
+    /// The client's scheme: what the peer says last, which is its own, if the peer is trusted; otherwise the scheme of the
+    /// listener. A Forwarded without `proto` leaves it to X-Forwarded-Proto.
+    pub fn scheme(self, peer: IpAddr, listener: Scheme, headers: &HeaderMap) -> Scheme {
+        if !self.trusted.trusts(peer) {
+            return listener;
+        }
+        let by_forwarded = match Source::of(headers, self.style) {
+            Source::XForwarded => None,
+            Source::Forwarded => rfc7239::proto(headers),
+        };
+        match by_forwarded.as_deref().or_else(|| x_forwarded::proto(headers)) {
+            Some(word) if word.eq_ignore_ascii_case(b"https") => Scheme::Https,
+            Some(word) if word.eq_ignore_ascii_case(b"http") => Scheme::Http,
+            Some(_) | None => listener,
+        }
+    }
 }
 
-/// The client's scheme: the last entry of X-Forwarded-Proto, which is the peer's own, if the peer is trusted; otherwise
-/// the scheme of the listener.
-pub fn scheme(peer: IpAddr, listener: Scheme, headers: &HeaderMap, trusted: &TrustedProxies) -> Scheme {
-    if !trusted.trusts(peer) {
-        return listener;
-    }
-    let last = headers.get_all(&X_FORWARDED_PROTO).iter().next_back().map(HeaderValue::as_bytes);
-    match last.and_then(|line| line.rsplit(|&byte| byte == b',').next()).map(<[u8]>::trim_ascii) {
-        Some(word) if word.eq_ignore_ascii_case(b"https") => Scheme::Https,
-        Some(word) if word.eq_ignore_ascii_case(b"http") => Scheme::Http,
-        Some(_) | None => listener,
-    }
+/// The headers that tell of a request's earlier hops.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Source {
+    XForwarded,
+    Forwarded,
 }
 
-/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
-fn address_of(hop: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(hop).ok()?;
-    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
-    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
-    let address = text.parse().ok().or_else(bracketed).or_else(with_port)?;
-    Some(address.to_canonical())
+impl Source {
+    fn of(headers: &HeaderMap, style: Style) -> Self {
+        match style {
+            Style::Rfc7239 | Style::Both if rfc7239::elements(headers).next().is_some() => Self::Forwarded,
+            Style::XForwarded | Style::Rfc7239 | Style::Both => Self::XForwarded,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use ::http::header::FORWARDED;
+    use ::http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
+
+    use super::super::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
+    use super::*;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -90,15 +125,26 @@ mod tests {
         TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()])
     }
 
+    fn named(name: &HeaderName, lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (name.clone(), HeaderValue::from_str(line).unwrap())).collect()
+    }
+
+    fn client_by(style: Style, peer: &str, headers: &HeaderMap) -> IpAddr {
+        Forwarding { trusted: &inside(), style }.client_address(ip(peer), headers)
+    }
+
     fn client(peer: &str, lines: &[&str]) -> IpAddr {
-        let headers = lines.iter().map(|line| (X_FORWARDED_FOR.clone(), HeaderValue::from_str(line).unwrap())).collect();
-        client_address(ip(peer), &headers, &inside())
+        client_by(Style::XForwarded, peer, &named(&X_FORWARDED_FOR, lines))
+    }
+
+    fn scheme_by(style: Style, peer: &str, headers: &HeaderMap) -> Scheme {
+        Forwarding { trusted: &inside(), style }.scheme(ip(peer), Scheme::Http, headers)
     }
 
     #[test]
     fn an_untrusted_peer_is_the_client() {
         assert_eq!(client("192.0.2.9", &["198.51.100.1"]), ip("192.0.2.9"));
-        assert_eq!(client_address(ip("10.0.0.1"), &HeaderMap::new(), &TrustedProxies::default()), ip("10.0.0.1"));
+        assert_eq!(Forwarding::default().client_address(ip("10.0.0.1"), &HeaderMap::new()), ip("10.0.0.1"));
     }
 
     #[test]
@@ -133,22 +179,70 @@ mod tests {
 
     #[test]
     fn the_scheme_comes_from_a_trusted_peer_or_the_listener() {
-        let says = |peer: &str, word: &'static str| {
-            let headers = HeaderMap::from_iter([(X_FORWARDED_PROTO.clone(), HeaderValue::from_static(word))]);
-            scheme(ip(peer), Scheme::Http, &headers, &inside())
-        };
+        let says = |peer: &str, word: &str| scheme_by(Style::XForwarded, peer, &named(&X_FORWARDED_PROTO, &[word]));
         assert_eq!(says("10.0.0.1", "HTTPS"), Scheme::Https);
         assert_eq!(says("10.0.0.1", "https, http"), Scheme::Http, "the client's own entry comes first");
         assert_eq!(says("10.0.0.1", "gopher"), Scheme::Http);
         assert_eq!(says("192.0.2.9", "https"), Scheme::Http);
     }
 
+    #[test]
+    fn forwarded_counts_where_it_is_there_and_the_listener_reads_it() {
+        let mut headers = named(&X_FORWARDED_FOR, &["198.51.100.1"]);
+        headers.extend(named(&X_FORWARDED_PROTO, &["http"]));
+        for style in [Style::XForwarded, Style::Rfc7239, Style::Both] {
+            assert_eq!(client_by(style, "10.0.0.1", &headers), ip("198.51.100.1"), "{style:?}");
+        }
+        headers.extend(named(&FORWARDED, &["for=203.0.113.7;proto=http", "for=10.0.0.2;proto=https"]));
+        for style in [Style::Rfc7239, Style::Both] {
+            assert_eq!(client_by(style, "10.0.0.1", &headers), ip("203.0.113.7"), "{style:?}");
+            assert_eq!(client_by(style, "192.0.2.9", &headers), ip("192.0.2.9"), "{style:?}");
+            assert_eq!(scheme_by(style, "10.0.0.1", &headers), Scheme::Https, "{style:?}");
+            assert_eq!(scheme_by(style, "192.0.2.9", &headers), Scheme::Http, "{style:?}");
+        }
+        assert_eq!(client_by(Style::XForwarded, "10.0.0.1", &headers), ip("198.51.100.1"));
+        assert_eq!(scheme_by(Style::XForwarded, "10.0.0.1", &headers), Scheme::Http);
+    }
+
+    #[test]
+    fn a_malformed_element_ends_the_search_and_an_empty_header_is_none() {
+        let client = |line: &str| {
+            let mut headers = named(&X_FORWARDED_FOR, &["198.51.100.1"]);
+            headers.extend(named(&FORWARDED, &[line]));
+            client_by(Style::Rfc7239, "10.0.0.1", &headers)
+        };
+        assert_eq!(client("for=203.0.113.7, for=\"10.0.0.2"), ip("10.0.0.1"));
+        assert_eq!(client("for=203.0.113.7, for=_hidden, for=10.0.0.2"), ip("10.0.0.2"));
+        assert_eq!(client("for=\", for=203.0.113.7, for=10.0.0.2"), ip("203.0.113.7"), "a client left a quote open");
+        assert_eq!(client(" , "), ip("198.51.100.1"));
+    }
+
+    #[test]
+    fn a_forwarded_without_proto_leaves_the_scheme_to_x_forwarded_proto() {
+        let mut headers = named(&FORWARDED, &["for=203.0.113.7"]);
+        headers.extend(named(&X_FORWARDED_PROTO, &["https"]));
+        assert_eq!(scheme_by(Style::Both, "10.0.0.1", &headers), Scheme::Https);
+    }
+
     proptest! {
+        #[test]
+        fn both_kinds_name_the_same_client(hops in prop::collection::vec((1..4u8).prop_map(|n| match n {
+            1 => "10.0.0.2",
+            2 => "198.51.100.1",
+            _ => "unknown",
+        }), 0..5)) {
+            let elements: Vec<_> = hops.iter().map(|hop| format!("for={hop}")).collect();
+            prop_assert_eq!(
+                client_by(Style::Rfc7239, "10.0.0.1", &named(&FORWARDED, &[&elements.join(",")])),
+                client("10.0.0.1", &[&hops.join(", ")])
+            );
+        }
+
         #[test]
         fn any_x_forwarded_for_can_be_parsed(bytes in proptest::collection::vec(32..=255u8, 0..64)) {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let headers = HeaderMap::from_iter([(X_FORWARDED_FOR.clone(), value)]);
-                let _ = client_address(ip("10.0.0.1"), &headers, &inside());
+                let _ = client_by(Style::XForwarded, "10.0.0.1", &headers);
             }
         }
     }

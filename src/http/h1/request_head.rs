@@ -119,11 +119,7 @@ impl<'b> Found<'b> {
     /// The length of a name decides which few names it is compared with.
     fn add(&mut self, field: &Field<'b>) -> Result<(), RequestFault> {
         match field.name.len() {
-            4 if field.is("host") => {
-                if self.host.replace(field.value).is_some() {
-                    return Err(RequestFault::HostTwice);
-                }
-            }
+            4 if field.is("host") => return self.add_host(field.value),
             7 if field.is("upgrade") => {
                 self.upgrade = match self.upgrade {
                     UpgradeLines::None => UpgradeLines::One(field.value),
@@ -137,6 +133,13 @@ impl<'b> Found<'b> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn add_host(&mut self, host: &'b [u8]) -> Result<(), RequestFault> {
+        match self.host.replace(host) {
+            None => Ok(()),
+            Some(_) => Err(RequestFault::HostTwice),
+        }
     }
 
     fn check_host(&self, target: &Target<'_>, version: Version) -> Result<(), RequestFault> {

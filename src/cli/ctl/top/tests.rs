@@ -11,7 +11,9 @@ use super::draw::draw;
 use super::figures::{Figures, Snapshot};
 use super::screen::{Change, Effect, Mode, Screen};
 use crate::api::process::{Readiness, Version};
-use crate::api::server::{FailureInfo, ServerHealth, ServerInfo, ServerState, SessionCount, Source, WantedState};
+use crate::api::server::{
+    AnswerInfo, FailureInfo, ServerHealth, ServerInfo, ServerState, SessionCount, Source, WantedState,
+};
 use crate::api::upstream::{UpstreamInfo, UpstreamList};
 use crate::cli::ctl::metrics::Counters;
 use crate::cli::ctl::server_arg::ServerArg;
@@ -28,6 +30,7 @@ fn server(id: &str, state: ServerState, health: ServerHealth, in_flight: u32) ->
         deadline: None,
         health,
         last_failure: (health == ServerHealth::Down).then_some(failed),
+        answers: AnswerInfo::default(),
         weight: 1,
         max_conns: None,
         backup: false,
