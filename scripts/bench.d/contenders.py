@@ -31,6 +31,7 @@ class Contender:
     origins: tuple = ORIGINS
     logs: bool = True
     only_with_all: bool = False
+    engine: str = "pingora"
 
     @property
     def address(self):
@@ -41,7 +42,7 @@ class Contender:
         if self.template is None:
             return [str(target / "release/bare_proxy"), self.address, *self.origins]
         config = directory / self.template
-        config.write_text(fill(self.template, directory, self.address, self.number, self.sticky, self.origins))
+        config.write_text(fill(self.template, directory, self.address, self.number, self.sticky, self.origins, self.engine))
         return {
             "burdock.yaml": [str(target / "release/burdock"), "run", "-c", str(config)],
             "haproxy.cfg": ["haproxy", "-db", "-f", str(config)],
@@ -92,6 +93,14 @@ CONTENDERS = (
         *("sticky: [{cookie: {name: JSESSIONID, mode: rewrite}}]", "JSESSIONID", True, True, COOKIE_ORIGINS),
     ),
     Contender("burdock-off-cookie", "`sticky` removed, a cookie of the servers in each response", 9, "burdock.yaml", origins=COOKIE_ORIGINS),
+    Contender(
+        *("native-hit", "as burdock-hit, by Burdock's own engine", 10, "burdock.yaml", "sticky: cookie", "BURDOCK_shop", True),
+        engine="native",
+    ),
+    Contender(
+        *("native-new", "as burdock-new, by Burdock's own engine", 11, "burdock.yaml", "sticky: cookie", "BURDOCK_shop"),
+        engine="native",
+    ),
     Contender("haproxy", "cookie SRV insert indirect nocache, a hit", 5, "haproxy.cfg", "", "SRV", True),
     Contender("nginx", "plain proxy: Debian's nginx has no sticky", 6, "nginx.conf"),
     Contender("envoy", "cookie stateful_session, a hit", 7, "envoy.yaml", "", "SESSION", True, only_with_all=True),
@@ -109,9 +118,9 @@ def chosen(only, with_all):
     return [c for c in CONTENDERS if with_all or not c.only_with_all]
 
 
-def fill(template, directory, listen, number=0, sticky="", origins=ORIGINS):
+def fill(template, directory, listen, number=0, sticky="", origins=ORIGINS, engine="pingora"):
     """A template from this directory, filled in with addresses and paths."""
-    values = {"dir": directory, "listen": listen, "admin": _ADMIN.format(20 + number), "sticky": sticky, "body": BODY, "origins_cookie": ORIGINS_COOKIE}
+    values = {"dir": directory, "listen": listen, "admin": _ADMIN.format(20 + number), "sticky": sticky, "engine": engine, "body": BODY, "origins_cookie": ORIGINS_COOKIE}
     for name, address in (("listen", listen), *zip(("origin1", "origin2", "cookie_origin1", "cookie_origin2"), (*origins, *COOKIE_ORIGINS))):
         host, port = address.rsplit(":", 1)
         values |= {name: address, f"{name}_host": host, f"{name}_port": port}
