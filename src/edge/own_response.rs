@@ -58,6 +58,9 @@ impl OwnResponse {
         record.status = Some(self.status.as_u16());
         let allow = self.allow.map(|methods| ("Allow", methods));
         let bytes = reply::bytes(self.status.as_u16(), allow, &self.line.method);
+        if self.line.method != Method::HEAD {
+            record.bytes_out = reply::body(self.status.as_u16()).len() as u64;
+        }
         record.request = self.line;
         // The client may be gone.
         if client.write_all(&bytes).await.is_ok() && client.flush().await.is_ok() {

@@ -29,7 +29,7 @@ impl Engine {
         head.body == BodyLength::None
             && head.version == Version::Http11
             && head.upgrade == Upgrade::None
-            && matches!(head.target, Target::Origin(_))
+            && head.target != Target::Asterisk
     }
 
     /// Serves the request with this head, which is plain. Nothing of it is in the client's stream any more.

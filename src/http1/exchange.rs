@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ::http::header::{CONNECTION, TRANSFER_ENCODING};
+use ::http::header::{CONNECTION, DATE, TRANSFER_ENCODING};
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use burdock::http::edits::Edits;
 use burdock::http::h1::lines::Lines;
@@ -15,6 +15,7 @@ use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
 use burdock::upstream::spec::Timeouts;
 use pingora::ErrorType::{ConnectionClosed, InvalidHTTPHeader, ReadTimedout};
 use pingora::connectors::TransportConnector;
+use pingora::protocols::http::date::get_cached_date;
 use pingora::upstreams::peer::{HttpPeer, Peer};
 use pingora::{Error, Result};
 use tokio::io::AsyncWriteExt;
@@ -248,6 +249,10 @@ impl<'e> Exchange<'e> {
         }
         let connection = if self.client == After::Kept { "keep-alive" } else { "close" };
         framing.set(CONNECTION, HeaderValue::from_static(connection));
+        if !answer.headers.contains_key(DATE) {
+            // RFC 9110 6.6.1. A server's own Date stays.
+            framing.set(DATE, get_cached_date());
+        }
         let head = response_bytes(&answer, [framing, settled]);
         self.answered = Some(answer.status);
         let forwarded = body.forward(head, &mut server, client, &mut self.bytes_out).await;
@@ -309,8 +314,10 @@ impl<'e> Exchange<'e> {
         {
             let out = reply::bytes(code, self.context.retry_after().header(), &self.method);
             self.answered = StatusCode::from_u16(code).ok();
+            if client.write_all(&out).await.is_ok() && self.method != Method::HEAD {
+                self.bytes_out = reply::body(code).len() as u64;
+            }
             // Ignored: the client may be gone.
-            let _ = client.write_all(&out).await;
             let _ = client.flush().await;
             let _ = client.shutdown().await;
         }

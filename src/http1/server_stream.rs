@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -82,8 +83,8 @@ impl ServerStream {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, client: &mut ClientStream) -> Poll<Result<usize, Fault>> {
-        let mut space = [0; READ_SIZE];
-        let mut buffer = ReadBuf::new(&mut space);
+        let mut space = [const { MaybeUninit::uninit() }; READ_SIZE];
+        let mut buffer = ReadBuf::uninit(&mut space);
         match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
             Poll::Ready(Ok(())) => {
                 self.ahead.extend_from_slice(buffer.filled());

@@ -11,7 +11,7 @@ use pingora_proxy::Session;
 
 use crate::client::client_stream::{Broken, ClientStream};
 use crate::serve::message::{Ended, RequestHead, ResponseHead, Wants};
-use crate::serve::reply::{self, RETRY_AFTER, RetryAfter, phrase};
+use crate::serve::reply::{self, RETRY_AFTER, RetryAfter};
 use crate::serve::state::ServingState;
 
 pub fn request_of(request: &RequestHeader) -> RequestHead<'_> {
@@ -95,7 +95,7 @@ pub fn is_open(session: &Session) -> bool {
 
 /// Sends a short response and closes the connection, as the request may not have been read completely.
 pub async fn send(session: &mut Session, code: u16, retry_after: RetryAfter) -> pingora::Result<()> {
-    let body = Bytes::from(format!("{code} {}\n", phrase(code)));
+    let body = Bytes::from(reply::body(code));
     let mut header = ResponseHeader::build(code, Some(5))?;
     header.insert_header("Content-Type", "text/plain; charset=utf-8")?;
     header.insert_header("Content-Length", body.len().to_string())?;

@@ -4,6 +4,7 @@ use ::http::Method;
 use burdock::balancer::exchange::Refusal;
 use burdock::balancer::reason::Reason;
 use pingora::ErrorType::{ConnectionClosed, HTTPStatus, ReadTimedout};
+use pingora::protocols::http::date::get_cached_date;
 use pingora::{Error, ErrorSource};
 
 /// Seconds after which a refused client may retry.
@@ -81,17 +82,25 @@ pub fn bytes(code: u16, header: Option<(&str, &str)>, method: &Method) -> Vec<u8
     if let Some((name, value)) = header {
         response.push_str(&format!("{name}: {value}\r\n"));
     }
-    let body = if code == 204 { String::new() } else { format!("{code} {phrase}\n") };
+    let body = body(code);
     if !body.is_empty() {
         let length = body.len();
         response.push_str(&format!("Content-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\n"));
         response.push_str("Cache-Control: no-store\r\n");
+    }
+    if let Ok(date) = get_cached_date().to_str() {
+        response.push_str(&format!("Date: {date}\r\n"));
     }
     response.push_str("Connection: close\r\n\r\n");
     if *method != Method::HEAD {
         response.push_str(&body);
     }
     response.into_bytes()
+}
+
+/// The body of Burdock's own response: none for 204.
+pub fn body(code: u16) -> String {
+    if code == 204 { String::new() } else { format!("{code} {}\n", phrase(code)) }
 }
 
 /// The usual text of a status.

@@ -17,6 +17,7 @@ mod ctl;
 mod demo;
 mod dns;
 mod drain;
+mod engines;
 mod examples;
 mod explain;
 mod failover;

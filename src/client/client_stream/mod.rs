@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -279,8 +280,8 @@ impl ClientStream {
 
     /// Reads once from the socket into the gate. Returns how much came; nothing if the client has closed its sending side.
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut space = [0; READ_SIZE];
-        let mut buffer = ReadBuf::new(&mut space);
+        let mut space = [const { MaybeUninit::uninit() }; READ_SIZE];
+        let mut buffer = ReadBuf::uninit(&mut space);
         let polled = self.unless_closed(cx, |stream, cx| Pin::new(&mut stream.inner).poll_read(cx, &mut buffer));
         polled.map_ok(|()| {
             self.gate.receive(buffer.filled());

@@ -7,7 +7,7 @@ use super::fault::RequestFault;
 pub const MAX_FIELDS: usize = 256;
 
 /// The number that most messages keep below: the array that they are read into is set up for each message.
-const USUAL_FIELDS: usize = 48;
+const USUAL_FIELDS: usize = 32;
 
 /// A field line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,43 +27,26 @@ impl Field<'_> {
 ///
 /// # Errors
 /// A line that is none, or too many of them; the error of `each`.
-pub fn read<'b>(bytes: &'b [u8], each: impl FnMut(Field<'b>) -> Result<(), RequestFault>) -> Result<(), RequestFault> {
-    match parse::<USUAL_FIELDS>(bytes) {
-        Ok(lines) => give(lines.as_slice(), each),
-        Err(RequestFault::FieldCount) => give(parse::<MAX_FIELDS>(bytes)?.as_slice(), each),
-        Err(fault) => Err(fault),
+pub fn read<'b>(bytes: &'b [u8], mut each: impl FnMut(Field<'b>) -> Result<(), RequestFault>) -> Result<(), RequestFault> {
+    match read_at_most::<USUAL_FIELDS>(bytes, &mut each) {
+        Err(RequestFault::FieldCount) => read_at_most::<MAX_FIELDS>(bytes, &mut each),
+        done => done,
     }
 }
 
-/// The lines of a message, on the stack.
-struct Lines<'b, const N: usize> {
-    lines: [httparse::Header<'b>; N],
-    count: usize,
-}
-
-impl<'b, const N: usize> Lines<'b, N> {
-    fn as_slice(&self) -> &[httparse::Header<'b>] {
-        &self.lines[..self.count]
-    }
-}
-
-fn parse<const N: usize>(bytes: &[u8]) -> Result<Lines<'_, N>, RequestFault> {
+/// Calls `each` only once all lines are read.
+fn read_at_most<'b, const N: usize>(
+    bytes: &'b [u8],
+    each: &mut impl FnMut(Field<'b>) -> Result<(), RequestFault>,
+) -> Result<(), RequestFault> {
     let mut lines = [httparse::EMPTY_HEADER; N];
     match httparse::parse_headers(bytes, &mut lines) {
         Ok(httparse::Status::Complete((_, read))) => {
-            let count = read.len();
-            Ok(Lines { lines, count })
+            read.iter().try_for_each(|line| each(Field { name: line.name.as_bytes(), value: trimmed(line.value) }))
         }
         Err(httparse::Error::TooManyHeaders) => Err(RequestFault::FieldCount),
         Ok(httparse::Status::Partial) | Err(_) => Err(RequestFault::Field),
     }
-}
-
-fn give<'b>(
-    lines: &[httparse::Header<'b>],
-    mut each: impl FnMut(Field<'b>) -> Result<(), RequestFault>,
-) -> Result<(), RequestFault> {
-    lines.iter().try_for_each(|line| each(Field { name: line.name.as_bytes(), value: trimmed(line.value) }))
 }
 
 /// The bytes without spaces and tabs around them.
