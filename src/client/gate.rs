@@ -62,6 +62,13 @@ impl Gate {
         &self.received
     }
 
+    /// Forgets what was received: nobody will read it.
+    pub fn discard(&mut self) -> usize {
+        let bytes = self.received.len();
+        self.received = BytesMut::new();
+        bytes
+    }
+
     /// The length of the whole head that was received; none if it has not ended yet. Empty lines before a request are dropped
     /// (RFC 9112 2.2).
     ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::http::{Method, StatusCode};
 use burdock::http::h1::request_head::RequestHead;
 use burdock::http::h1::upgrade::AllowedUpgrades;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::client::client_stream::ClientStream;
 use crate::serve::reply;
@@ -15,7 +15,7 @@ use crate::telemetry::request_record::{RequestLine, RequestRecord};
 
 /// How long, and how much of, what a refused client still sends is read, so that the answer is not lost to a reset.
 const LINGER: Duration = Duration::from_millis(500);
-const LINGER_BYTES: u64 = 256 * 1024;
+const LINGER_BYTES: usize = 256 * 1024;
 
 /// The methods that an application may have.
 const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -66,7 +66,7 @@ impl OwnResponse {
         if client.write_all(&bytes).await.is_ok() && client.flush().await.is_ok() {
             let _ = client.shutdown().await;
             if self.unread == Unread::Possible {
-                linger(client).await;
+                let _ = tokio::time::timeout(LINGER, client.discard(LINGER_BYTES)).await;
             }
         }
         record.ended = Some(state.clock.moment_after(record.started));
@@ -91,13 +91,4 @@ fn line_of(received: &[u8]) -> RequestLine {
         Some(method) if path.starts_with('/') => RequestLine::new(method, "", path.split('?').next().unwrap_or_default()),
         Some(_) | None => RequestLine::new(unknown(), "", ""),
     }
-}
-
-async fn linger(client: ClientStream) {
-    let mut rest = client.take(LINGER_BYTES);
-    let read = async {
-        let mut space = vec![0; 8192];
-        while rest.read(&mut space).await.is_ok_and(|bytes| bytes > 0) {}
-    };
-    let _ = tokio::time::timeout(LINGER, read).await;
 }

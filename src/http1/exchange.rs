@@ -7,9 +7,7 @@ use ::http::header::{CONNECTION, DATE, TRANSFER_ENCODING};
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use burdock::http::edits::Edits;
 use burdock::http::h1::lines::Lines;
-use burdock::http::h1::request_head;
 use burdock::http::h1::response_head;
-use burdock::http::h1::upgrade::AllowedUpgrades;
 use burdock::time::Uptime;
 use burdock::upstream::retry::{Failure, Progress, ShouldRetry};
 use burdock::upstream::spec::Timeouts;
@@ -40,7 +38,7 @@ pub struct Exchange<'e> {
     context: Box<Context>,
     method: Method,
     target: &'e str,
-    lines: &'e [u8],
+    lines: Lines<'e>,
     headers: HeaderMap,
     size: usize,
     /// Whether the client wants its connection kept.
@@ -58,28 +56,30 @@ enum Stopped {
     Ended(Box<Error>),
 }
 
-/// A response's head, read and judged.
-struct Answer {
+/// A response's head.
+struct Answer<'h> {
     status: StatusCode,
+    /// From behind the version to the end of the status line.
+    status_line: &'h [u8],
+    lines: Lines<'h>,
     headers: HeaderMap,
-    head: Vec<u8>,
     /// Whether the server keeps the connection.
     server: After,
 }
 
 impl<'e> Exchange<'e> {
-    /// None if the head cannot be read, which the connection's loop has seen before.
+    /// The head has been read before, by the connection's loop, so that only its parts are found here; none if they are not there.
     pub fn new(head: &'e [u8], connector: &'e TransportConnector, state: &'e Arc<ServingState>) -> Option<Self> {
-        let read = request_head::RequestHead::read(head, &AllowedUpgrades::default()).ok()?;
-        let lines = head.get(memchr_line_end(head)..)?;
-        let target = std::str::from_utf8(head.get(read.method.len() + 1..)?.split(|&byte| byte == b' ').next()?).ok()?;
-        let headers = Lines::read(lines).ok()?.to_map();
+        let mut words = head.split(|&byte| byte == b' ');
+        let (method, target) = (words.next()?, std::str::from_utf8(words.next()?).ok()?);
+        let lines = Lines::read(head.get(line_end(head)..)?).ok()?;
+        let headers = lines.to_map();
         let closes = headers.get_all(CONNECTION).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         Some(Self {
             connector,
             state,
             context: Box::new(Context::new(Arc::clone(&state.record_sinks))),
-            method: Method::from_bytes(read.method).ok()?,
+            method: Method::from_bytes(method).ok()?,
             target,
             lines,
             headers,
@@ -134,8 +134,13 @@ impl<'e> Exchange<'e> {
         if let Err(fault) = server.send(&request).await {
             return Err(self.failed(fault, reused));
         }
+        let mut head;
         let answer = loop {
-            let answer = match self.answer(&mut server, client).await {
+            head = match server.head(client).await {
+                Ok(next) => next,
+                Err(fault) => return Err(self.failed(fault, reused)),
+            };
+            let answer = match Answer::read(&head) {
                 Ok(answer) => answer,
                 Err(fault) => return Err(self.failed(fault, reused)),
             };
@@ -187,38 +192,20 @@ impl<'e> Exchange<'e> {
         out.extend_from_slice(self.target.as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
         let edits = edit::request(&self.headers, Wants::Response, Some(client), &self.context, self.state);
-        write_lines(self.lines, [edit::hops(&self.headers), edits], &mut out);
+        write_lines(self.lines.clone(), [edit::hops(&self.headers), edits], &mut out);
         out
     }
 
-    /// The next head of the server.
-    async fn answer(&self, server: &mut ServerStream, client: &mut ClientStream) -> Result<Answer, Fault> {
-        let head = server.head(client).await?;
-        let malformed = |why: String| Fault::Malformed(why);
-        let (status, version, lines) = response_head::status_line(&head)
-            .ok_or_else(|| malformed("the server's answer is not a response of HTTP/1".to_owned()))?;
-        let headers = Lines::read(lines).map_err(|fault| malformed(fault.to_string()))?.to_map();
-        let says = |option: &[u8]| {
-            let lines = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
-            lines
-                .flat_map(|line| line.split(|&byte| byte == b','))
-                .any(|word| word.trim_ascii().eq_ignore_ascii_case(option))
-        };
-        let kept = if version == Version::HTTP_11 { !says(b"close") } else { says(b"keep-alive") };
-        let server = if kept { After::Kept } else { After::Closed };
-        Ok(Answer { status, headers, head, server })
-    }
-
     /// An informational response goes on at once.
-    async fn pass_interim(&mut self, answer: Answer, client: &mut ClientStream) -> Result<(), Stopped> {
+    async fn pass_interim(&mut self, answer: Answer<'_>, client: &mut ClientStream) -> Result<(), Stopped> {
         if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             let fault = response_head::ResponseFault::Unasked;
             return Err(self.failed(Fault::Malformed(fault.to_string()), false));
         }
         let now = self.state.clock.moment_after(self.context.record.started).now();
         let edits = self.context.interim_edits(&answer.headers, now).unwrap_or_default();
-        let out = response_bytes(&answer, [edits]);
         self.answered = Some(answer.status);
+        let out = answer.bytes([edits]);
         client.write_all(&out).await.map_err(|_| Stopped::Ended(reply::client_left()))?;
         client.flush().await.map_err(|_| Stopped::Ended(reply::client_left()))
     }
@@ -226,7 +213,7 @@ impl<'e> Exchange<'e> {
     /// The final response: judged, settled, sent.
     async fn respond(
         &mut self,
-        answer: Answer,
+        answer: Answer<'_>,
         mut server: ServerStream,
         peer: &HttpPeer,
         client: &mut ClientStream,
@@ -253,10 +240,11 @@ impl<'e> Exchange<'e> {
             // RFC 9110 6.6.1. A server's own Date stays.
             framing.set(DATE, get_cached_date());
         }
-        let head = response_bytes(&answer, [framing, settled]);
         self.answered = Some(answer.status);
+        let kept = answer.server;
+        let head = answer.bytes([framing, settled]);
         let forwarded = body.forward(head, &mut server, client, &mut self.bytes_out).await;
-        self.end(forwarded, body, answer.server, server, peer)
+        self.end(forwarded, body, kept, server, peer)
     }
 
     /// The response has been sent, or broke off.
@@ -325,28 +313,47 @@ impl<'e> Exchange<'e> {
     }
 }
 
-fn memchr_line_end(head: &[u8]) -> usize {
-    head.iter().position(|&byte| byte == b'\n').map_or(head.len(), |at| at + 1)
+impl<'h> Answer<'h> {
+    fn read(head: &'h [u8]) -> Result<Self, Fault> {
+        let malformed = |why: String| Fault::Malformed(why);
+        let (status, version, lines) = response_head::status_line(head)
+            .ok_or_else(|| malformed("the server's answer is not a response of HTTP/1".to_owned()))?;
+        let lines = Lines::read(lines).map_err(|fault| malformed(fault.to_string()))?;
+        let headers = lines.to_map();
+        let says = |option: &[u8]| {
+            let lines = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+            lines
+                .flat_map(|line| line.split(|&byte| byte == b','))
+                .any(|word| word.trim_ascii().eq_ignore_ascii_case(option))
+        };
+        let kept = if version == Version::HTTP_11 { !says(b"close") } else { says(b"keep-alive") };
+        let server = if kept { After::Kept } else { After::Closed };
+        let status_line = head.get(b"HTTP/1.x".len()..line_end(head)).unwrap_or_default();
+        Ok(Self { status, status_line, lines, headers, server })
+    }
+
+    /// The head as its client gets it.
+    fn bytes<const N: usize>(self, edits: [Edits; N]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1024);
+        out.extend_from_slice(b"HTTP/1.1");
+        out.extend_from_slice(self.status_line);
+        write_lines(self.lines, edits, &mut out);
+        out
+    }
+}
+
+/// Where the lines behind the first one begin.
+fn line_end(head: &[u8]) -> usize {
+    memchr::memchr(b'\n', head).map_or(head.len(), |at| at + 1)
 }
 
 /// The field lines with these edits, and the empty line.
-fn write_lines<const N: usize>(lines: &[u8], edits: [Edits; N], out: &mut Vec<u8>) {
-    let mut edited = Lines::read(lines).unwrap_or_default();
+fn write_lines<const N: usize>(mut lines: Lines<'_>, edits: [Edits; N], out: &mut Vec<u8>) {
     for edits in edits {
-        match edits.apply(&mut edited) {
+        match edits.apply(&mut lines) {
             Ok(()) => {}
         }
     }
-    edited.write(out);
+    lines.write(out);
     out.extend_from_slice(b"\r\n");
-}
-
-/// A response's head as its client gets it.
-fn response_bytes<const N: usize>(answer: &Answer, edits: [Edits; N]) -> Vec<u8> {
-    let line_end = memchr_line_end(&answer.head);
-    let mut out = Vec::with_capacity(answer.head.len() + 512);
-    out.extend_from_slice(b"HTTP/1.1");
-    out.extend_from_slice(answer.head.get(b"HTTP/1.x".len()..line_end).unwrap_or_default());
-    write_lines(answer.head.get(line_end..).unwrap_or_default(), edits, &mut out);
-    out
 }

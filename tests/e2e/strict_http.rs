@@ -135,6 +135,18 @@ fn many_small_chunks_reach_a_server_as_few() {
 }
 
 #[test]
+fn a_refused_client_that_goes_on_sending_gets_its_answer() {
+    let site = Site::new();
+    let _origin = site.origin(1);
+    let burdock = site.shop(1, "sticky: cookie");
+    for _ in 0..10 {
+        let mut wire = burdock.wire();
+        wire.send(head("POST / HTTP/1.1|Host: a b|Content-Length: 200000") + &"x".repeat(200_000));
+        assert_eq!(wire.response().status, 400);
+    }
+}
+
+#[test]
 fn nothing_behind_a_request_is_read_with_it() {
     let site = Site::new();
     let origin = site.origin(1);

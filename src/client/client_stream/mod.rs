@@ -234,6 +234,18 @@ impl ClientStream {
         self.pace.restart();
     }
 
+    /// Reads and forgets what a refused client still sends, until it ends or has sent so many bytes: closing before would reset the
+    /// connection, and the client might lose its answer.
+    pub async fn discard(&mut self, most: usize) {
+        let mut bytes = self.gate.discard();
+        while bytes < most {
+            match poll_fn(|cx| self.receive(cx)).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => bytes += self.gate.discard(),
+            }
+        }
+    }
+
     fn poll_head(&mut self, cx: &mut Context<'_>, limit: &impl Fn() -> usize) -> Poll<Arrival> {
         /// Heads up to this size need no look at the limit until they are whole: every limit applies again to the request.
         const SMALL: usize = 4096;

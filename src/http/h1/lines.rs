@@ -9,10 +9,10 @@ use super::fields;
 use crate::http::edits::{EditHeaders, Spelling};
 
 /// Field lines, in their order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lines<'b>(Vec<Line<'b>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Line<'b> {
     name: Cow<'b, [u8]>,
     value: Cow<'b, [u8]>,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burdock::config::Config;
+use burdock::config::values::Http1;
 use log::LevelFilter;
 
 /// Logs the start line, and says so if RUST_LOG asks for messages that this build does not have.
@@ -20,8 +21,12 @@ fn start_line(config: &Config, file: &Path) -> String {
     let socket = config.admin.socket.as_ref().map(|path| path.display().to_string());
     let admin: Vec<String> = address.into_iter().chain(socket).collect();
     let admin = if admin.is_empty() { "none".to_owned() } else { admin.join(", ") };
+    let engine = match config.process.http1 {
+        Http1::Pingora => "pingora",
+        Http1::Native => "native, and pingora for requests with a body",
+    };
     format!(
-        "burdock {} starts, process {}; configuration: {}; listeners: {}; admin: {admin}; state: {}",
+        "burdock {} starts, process {}; configuration: {}; listeners: {}; admin: {admin}; state: {}; HTTP/1 engine: {engine}",
         env!("CARGO_PKG_VERSION"),
         std::process::id(),
         file.display(),
