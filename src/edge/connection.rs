@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::own_response::{OwnResponse, Unread};
 use crate::client::client_stream::{Arrival, ClientStream};
+use crate::client::connections::LINGER;
 use crate::http1::engine::Engine;
 use crate::proxy::gateway::Gateway;
 use crate::serve::message::After;
@@ -78,8 +79,12 @@ impl Connection<'_> {
                 arrival = client.next_head(limit) => return arrival,
                 _ = self.idle_end.wait_for(|ended| *ended) => {}
             }
-            if client.is_idle() {
-                return Arrival::Closed;
+            // The newest connections have had no time to send anything.
+            let left = LINGER.saturating_sub(client.idle_for());
+            match tokio::time::timeout(left, client.next_head(limit)).await {
+                Ok(arrival) => return arrival,
+                Err(_) if client.is_idle() => return Arrival::Closed,
+                Err(_) => {}
             }
         }
         client.next_head(limit).await

@@ -208,6 +208,11 @@ impl ClientStream {
         self.gate.received().is_empty()
     }
 
+    /// How long no request has been in progress.
+    pub fn idle_for(&self) -> Duration {
+        self.clock.uptime().since(Uptime(Duration::from_millis(self.idle_since.load(Relaxed))))
+    }
+
     /// Waits for a whole head, of at most `limit` bytes.
     pub async fn next_head(&mut self, limit: impl Fn() -> usize) -> Arrival {
         self.head = if self.is_idle() { HeadPhase::Idle } else { HeadPhase::Begun };
